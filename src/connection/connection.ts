@@ -1,0 +1,207 @@
+import { randomUUID } from 'node:crypto'
+import type { FastifyBaseLogger, FastifyRequest } from 'fastify'
+import { closeCodes } from '../close-codes.js'
+import { errors } from '../errors.js'
+import type { Frame } from '../message/frame.js'
+import { toFrame, type Sendable } from '../message/outbound.js'
+import type { Outbox } from './outbox.js'
+
+/** What an app can say about the connections of a route, as with Fastify's own generics. */
+export interface ConnectionTypes {
+  /** The path parameters. */
+  Params?: unknown
+  /** The query parameters. */
+  Querystring?: unknown
+  /** The request headers. */
+  Headers?: unknown
+  /** Who is connected. */
+  User?: unknown
+  /** What the app keeps with the connection. */
+  Data?: unknown
+}
+
+type TypeOf<Types, Key extends string, Default> = Types extends Record<Key, infer Type> ? Type : Default
+
+/** The members of a room, or those of them that a message is meant for. */
+export interface Room<Member = WsConnection> extends Iterable<Member> {
+  readonly name: string
+  /** How many connections a message to it would reach. */
+  readonly size: number
+  /**
+   * Sends to every member; the message is encoded once.
+   *
+   * @throws `FSR_ERR_NOT_SENDABLE`, `FSR_ERR_NOT_JSON`.
+   */
+  send (message: Sendable): void
+}
+
+/** What a connection asks of whoever runs it. @internal */
+export interface ConnectionKeeper {
+  close (code: number, reason: string): void
+  terminate (): void
+  join (connection: WsConnection, room: string): Promise<void>
+  leave (connection: WsConnection, room: string): Promise<void>
+  to (room: string, except: WsConnection): Room
+}
+
+const NO_ROOMS: ReadonlySet<string> = new Set()
+
+/**
+ * One client of a socket route, from the upgrade to the close. It is the same object in every callback.
+ *
+ * @typeParam Types `{ Params, Querystring, Headers, User, Data }`, each optional.
+ */
+export class WsConnection<Types extends ConnectionTypes = ConnectionTypes> {
+  /** A UUID; never used again, also not after a restart or by another process. */
+  readonly id: string = randomUUID()
+  /** The verified user, as `@fastify/jwt` or a hook of the app set it on the request; `null` if nobody did. */
+  readonly user: TypeOf<Types, 'User', unknown>
+  /** The app's own state; it starts as `{}` and is best filled in `onOpen`. */
+  data: TypeOf<Types, 'Data', Record<string, unknown>> = {} as TypeOf<Types, 'Data', Record<string, unknown>>
+  /** The sub-protocol that was agreed on; `''` if none was. */
+  readonly protocol: string
+  readonly #request: FastifyRequest
+  readonly #outbox: Outbox
+  readonly #keeper: ConnectionKeeper
+  #log: undefined | FastifyBaseLogger
+  #ended: undefined | AbortController
+  #isEnded = false
+  #rooms: undefined | Set<string>
+
+  /** @internal */
+  constructor (request: FastifyRequest, protocol: string, user: unknown, outbox: Outbox, keeper: ConnectionKeeper) {
+    this.#request = request
+    this.protocol = protocol
+    this.user = user as typeof this.user
+    this.#outbox = outbox
+    this.#keeper = keeper
+  }
+
+  /** The path parameters; they were validated before the upgrade if the route has a schema for them. */
+  get params (): TypeOf<Types, 'Params', Record<string, string>> {
+    return this.#request.params as TypeOf<Types, 'Params', Record<string, string>>
+  }
+
+  /** The query parameters; they never mix with those of the path. */
+  get query (): TypeOf<Types, 'Querystring', Record<string, string | string[]>> {
+    return this.#request.query as TypeOf<Types, 'Querystring', Record<string, string | string[]>>
+  }
+
+  /** The headers of the upgrade request, in lower case. Credentials may be among them. */
+  get headers (): TypeOf<Types, 'Headers', FastifyRequest['headers']> {
+    return this.#request.headers as TypeOf<Types, 'Headers', FastifyRequest['headers']>
+  }
+
+  /** The address of the client; Fastify's `trustProxy` decides whose word counts. */
+  get ip (): string {
+    return this.#request.ip
+  }
+
+  /** A child of the request's logger that adds `connection: id` to every line. */
+  get log (): FastifyBaseLogger {
+    return this.#log ??= this.#request.log.child({ connection: this.id })
+  }
+
+  /** Aborts when the connection begins to close, whoever closes it: for `fetch`, timers, queries. */
+  get signal (): AbortSignal {
+    if (this.#ended === undefined) {
+      this.#ended = new AbortController()
+      if (this.#isEnded) this.#ended.abort()
+    }
+    return this.#ended.signal
+  }
+
+  /** Bytes that wait in this process for the client to read. */
+  get bufferedAmount (): number {
+    return this.#outbox.bufferedAmount
+  }
+
+  /** How many messages were not sent, because the connection was closed or the client too slow. */
+  get dropped (): number {
+    return this.#outbox.dropped
+  }
+
+  /** The rooms it is in. During `onClose` these are still the last ones, though nothing reaches it any more. */
+  get rooms (): ReadonlySet<string> {
+    return this.#rooms ?? NO_ROOMS
+  }
+
+  /**
+   * Sends a message.
+   *
+   * @returns `true` if the client keeps up; `false` if more than 64 KiB wait for it, so that who can wait should await
+   * `drained()`, or if the connection is closed.
+   * @throws `FSR_ERR_NOT_SENDABLE`, `FSR_ERR_NOT_JSON`.
+   */
+  send (message: Sendable): boolean {
+    return this.#outbox.send(toFrame(message))
+  }
+
+  /** Resolves when the client has caught up, or the connection has ended. */
+  drained (): Promise<void> {
+    return this.#outbox.drained()
+  }
+
+  /**
+   * Closes the connection: `onClose` runs, what it returns is sent, then the close frame. A handler that is running is
+   * waited for, at most `closeTimeout`; messages not yet handled are dropped. Further calls do nothing.
+   *
+   * @param code 1000, 1001, 1003, 1007 to 1014, or 3000 to 4999 (RFC 6455 section 7.4).
+   * @param reason at most 123 bytes of UTF-8 (section 5.5).
+   * @throws `FSR_ERR_CLOSE_INVALID`.
+   */
+  close (code: number = closeCodes.normal.code, reason = ''): void {
+    if (!isCloseCode(code)) throw new errors.CloseInvalid(`the code is ${String(code)}`)
+    const length = typeof reason === 'string' ? Buffer.byteLength(reason) : Infinity
+    if (length > 123) throw new errors.CloseInvalid(length === Infinity ? 'the reason is not a string' : `the reason has ${length}`)
+    this.#keeper.close(code, reason)
+  }
+
+  /** Cuts the connection without a closing handshake; `onClose` gets code 1006. */
+  terminate (): void {
+    this.#keeper.terminate()
+  }
+
+  /**
+   * Enters a room of its route; leaving happens by itself at the close.
+   *
+   * @throws `FSR_ERR_ROOM_INVALID`, `FSR_ERR_ROOMS_TOO_MANY`.
+   */
+  async join (room: string): Promise<void> {
+    if (typeof room !== 'string' || room === '') throw new errors.RoomInvalid(room === '' ? 'empty' : typeof room)
+    await this.#keeper.join(this as WsConnection, room)
+  }
+
+  /** Leaves a room; nothing happens if it is not in it. */
+  async leave (room: string): Promise<void> {
+    await this.#keeper.leave(this as WsConnection, room)
+  }
+
+  /** Everyone in a room but this connection, which need not be in it. */
+  to (room: string): Room {
+    return this.#keeper.to(room, this as WsConnection)
+  }
+
+  /** Sends what is encoded already. @internal */
+  write (frame: Frame): boolean {
+    return this.#outbox.send(frame)
+  }
+
+  /** The rooms, for whoever keeps their members. @internal */
+  get roomSet (): Set<string> {
+    return this.#rooms ??= new Set()
+  }
+
+  /** Tells those who listen to `signal`. @internal */
+  end (): void {
+    this.#isEnded = true
+    this.#ended?.abort()
+  }
+}
+
+// Those an endpoint may send: 1004 is reserved, 1005, 1006 and 1015 never go over the wire (RFC 6455 section 7.4.1).
+function isCloseCode (code: number): boolean {
+  return Number.isInteger(code) && (
+    (code >= 1000 && code <= 1003 && code !== 1002) || (code >= 1007 && code <= 1014) || (code >= 3000 && code <= 4999)
+  )
+}

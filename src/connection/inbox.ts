@@ -1,0 +1,47 @@
+import type { WebSocket } from 'ws'
+import type { Message } from '../message/message.js'
+
+// What may wait for a busy handler before the socket is paused, so that TCP slows the client down. What one read of the
+// socket brought (64 KiB) comes on top. Not zero: a close that waits behind a few messages should still be seen.
+const MESSAGES = 16
+const BYTES = 65_536
+
+/** The messages of one connection that wait for a handler. It pauses the socket when they are too many. */
+export class Inbox {
+  readonly #socket: WebSocket
+  readonly #messages: Message[] = []
+  #bytes = 0
+
+  constructor (socket: WebSocket) {
+    this.#socket = socket
+  }
+
+  get length (): number {
+    return this.#messages.length
+  }
+
+  push (message: Message): void {
+    this.#messages.push(message)
+    this.#bytes += message.bytes.length
+    if (this.#messages.length >= MESSAGES || this.#bytes >= BYTES) this.#socket.pause()
+  }
+
+  shift (): undefined | Message {
+    const message = this.#messages.shift()
+    if (message !== undefined) this.#bytes -= message.bytes.length
+    return message
+  }
+
+  /** Drops all that waits, and answers how many that were. */
+  clear (): number {
+    const count = this.#messages.length
+    this.#messages.length = 0
+    this.#bytes = 0
+    return count
+  }
+
+  /** Reads on, if what waits is little enough. */
+  resume (): void {
+    if (this.#socket.isPaused && this.#messages.length < MESSAGES && this.#bytes < BYTES) this.#socket.resume()
+  }
+}

@@ -1,0 +1,101 @@
+import type { WebSocket } from 'ws'
+import type { Frame } from '../message/frame.js'
+
+/** How much may wait for a client that reads more slowly than it is sent to. */
+export interface OutboxOptions {
+  /**
+   * Bytes that may wait in this process. A message that finds more than this waiting is dropped, and the client is
+   * closed with 1013. What a callback returns is always sent: the next message is handled only after it has drained.
+   *
+   * @default 1_048_576
+   */
+  readonly limit?: undefined | number
+}
+
+// Above this many waiting bytes a sender that can wait should: the first that `send` answers with false.
+const MARK = 65_536
+
+const OPEN = 1
+// Compression is per message in ws; small messages are not worth it and the app did not ask for it.
+const TEXT = { binary: false } as const
+const BINARY = { binary: true } as const
+
+/** All that leaves for one client passes here: nothing else in this plugin writes to a socket. */
+export class Outbox {
+  /** Messages that were not sent, because the connection had ended or the client was too slow. */
+  dropped = 0
+  readonly #socket: WebSocket
+  readonly #limit: number
+  readonly #mark: number
+  #overflow: undefined | (() => void)
+  #waiting: undefined | Array<() => void>
+  #onWritten: undefined | (() => void)
+
+  constructor (socket: WebSocket, limit: number, overflow: () => void) {
+    this.#socket = socket
+    this.#limit = limit
+    this.#mark = Math.min(MARK, limit)
+    this.#overflow = overflow
+  }
+
+  /** Bytes that wait in this process for the client to read. */
+  get bufferedAmount (): number {
+    return this.#socket.bufferedAmount
+  }
+
+  /** Whether more waits than a sender that can wait should add to. */
+  get isOverMark (): boolean {
+    return this.#socket.bufferedAmount > this.#mark
+  }
+
+  /** Sends, or drops what finds the outbox over its limit. Answers whether it was sent and the client keeps up. */
+  send (frame: Frame): boolean {
+    if (this.#socket.bufferedAmount <= this.#limit) return this.reply(frame)
+    this.dropped++
+    // Once: what follows while the connection is being closed is only dropped.
+    const overflow = this.#overflow
+    this.#overflow = undefined
+    overflow?.()
+    return false
+  }
+
+  /** Sends without regard to the limit; the caller waits for `drained()` before the next. */
+  reply (frame: Frame): boolean {
+    const socket = this.#socket
+    if (socket.readyState !== OPEN) {
+      this.dropped++
+      return false
+    }
+    const options = frame.isBinary ? BINARY : TEXT
+    if (socket.bufferedAmount + frame.bytes.length <= this.#mark) {
+      socket.send(frame.bytes, options)
+      return true
+    }
+    // Only a client that lags costs a callback.
+    this.#onWritten ??= () => { this.#settle() }
+    socket.send(frame.bytes, options, this.#onWritten)
+    return !this.isOverMark
+  }
+
+  /** Resolves when the client has caught up, or the connection has ended. */
+  drained (): Promise<void> {
+    if (!this.isOverMark || this.#socket.readyState > OPEN) return Promise.resolve()
+    return new Promise((resolve) => { (this.#waiting ??= []).push(resolve) })
+  }
+
+  /** Begins the closing handshake (RFC 6455 section 7.1.2), behind all that waits. */
+  close (code: number, reason: string): void {
+    this.#socket.close(code, reason)
+  }
+
+  /** Ends the wait of those who wait for `drained()`. */
+  end (): void {
+    const waiting = this.#waiting
+    this.#waiting = undefined
+    if (waiting !== undefined) for (const resolve of waiting) resolve()
+  }
+
+  #settle (): void {
+    if (!this.isOverMark) this.end()
+  }
+}

@@ -1,0 +1,364 @@
+import type { FastifyRequest } from 'fastify'
+import type { WebSocket } from 'ws'
+import { closeCodes, type CloseReason } from '../close-codes.js'
+import { WsConnection, type ConnectionKeeper, type Room } from '../connection/connection.js'
+import type { Deadlines } from '../connection/deadlines.js'
+import { Inbox } from '../connection/inbox.js'
+import { Outbox } from '../connection/outbox.js'
+import { closeReasonOf, errors } from '../errors.js'
+import { Message } from '../message/message.js'
+import { toFrame } from '../message/outbound.js'
+import type { ClientSet } from '../room/clients.js'
+import type { Rooms } from '../room/rooms.js'
+import type { CloseInfo, Returned, SocketController } from './controller.js'
+
+/** The connections that are not done yet: a connection is, when its `onClose` has settled and its socket is closed. */
+export interface LiveDispatches {
+  add (dispatch: Dispatch): void
+  delete (dispatch: Dispatch): void
+}
+
+/** What the connections of one route have in common. */
+export interface DispatchRoute {
+  readonly controller: SocketController
+  readonly clients: ClientSet
+  readonly rooms: Rooms
+  readonly live: LiveDispatches
+  readonly closing: Deadlines<Dispatch>
+  readonly concurrency: number
+  readonly maxPayload: number
+  readonly outboxLimit: number
+  readonly roomsPerConnection: number
+}
+
+type Stage =
+  | 'opening' // onOpen runs; nothing is read
+  | 'open' // messages are handled as they come
+  | 'leaving' // the client is gone; what it sent before is still handled
+  | 'closing' // the server closes; what comes is dropped
+  | 'ended' // onClose has been called
+
+type Fail = (error: unknown) => Pending
+type Pending = undefined | Promise<void>
+
+const kDispatch = Symbol('dispatch')
+type DispatchedSocket = WebSocket & { [kDispatch]: Dispatch }
+
+/**
+ * Runs the controller for one connection. Only this file calls user code while connected, and nothing that user code or a
+ * client does escapes it: no callback of a socket throws, no promise is left to reject.
+ */
+export class Dispatch implements ConnectionKeeper {
+  readonly connection: WsConnection
+  readonly #route: DispatchRoute
+  readonly #socket: WebSocket
+  readonly #inbox: Inbox
+  readonly #outbox: Outbox
+  #stage: Stage = 'opening'
+  #running = 0
+  #streams: undefined | Set<() => void>
+  #closed: undefined | CloseInfo
+  #hasSettled = false
+
+  constructor (route: DispatchRoute, socket: WebSocket, request: FastifyRequest, user: unknown) {
+    this.#route = route
+    this.#socket = socket
+    this.#inbox = new Inbox(socket)
+    this.#outbox = new Outbox(socket, route.outboxLimit, () => { this.#shut(closeCodes.tooSlow) })
+    this.connection = new WsConnection(request, socket.protocol, user, this.#outbox, this)
+  }
+
+  /** Listens to the socket and runs `onOpen`; no message is read before that has settled. */
+  open (): void {
+    const socket = this.#socket as DispatchedSocket
+    socket[kDispatch] = this
+    socket.pause()
+    // Those of @fastify/websocket would cut the connection before the close frame has left.
+    socket.removeAllListeners('error')
+    socket.on('message', onMessage)
+    socket.on('error', onError)
+    socket.on('close', onClose)
+    const { controller, clients, live } = this.#route
+    live.add(this)
+    clients.add(this.connection)
+
+    this.#running = 1
+    const pending = controller.onOpen === undefined
+      ? undefined
+      : this.#call(() => controller.onOpen!(this.connection), true)
+    if (pending === undefined) this.#opened()
+    else void pending.then(() => { this.#opened() })
+  }
+
+  /** A message has come. */
+  receive (bytes: Buffer, isBinary: boolean): void {
+    if (this.#stage === 'closing' || this.#stage === 'ended') {
+      this.#drop(1)
+    } else if (bytes.length > this.#route.maxPayload) {
+      this.violated(new errors.MessageTooBig())
+    } else if (this.#stage === 'open' && this.#inbox.length === 0 && this.#running < this.#route.concurrency) {
+      this.#handle(new Message(bytes, isBinary))
+    } else {
+      this.#inbox.push(new Message(bytes, isBinary))
+    }
+  }
+
+  /** The client broke the protocol or a limit: the app hears of it, and the connection is closed. */
+  violated (error: Error): void {
+    this.connection.log.info({ err: error }, 'the client broke a rule')
+    if (this.#stage === 'closing' || this.#stage === 'ended') return
+    this.#running++
+    this.#shut(closeReasonOf(error))
+    const { controller } = this.#route
+    const pending = controller.onError === undefined
+      ? undefined
+      : this.#call(() => controller.onError!(this.connection, error), false, this.#abort)
+    if (pending === undefined) this.#finished()
+    else void pending.then(this.#finished)
+  }
+
+  /** The socket is closed. */
+  gone (code: number, reason: string): void {
+    this.#outbox.end()
+    if (this.#stage === 'opening' || this.#stage === 'open') {
+      this.#begin('leaving', { code, reason, wasClean: code !== 1006 })
+    }
+    this.#settle()
+  }
+
+  close (code: number, reason: string): void {
+    if (this.#stage === 'opening' || this.#stage === 'open') {
+      this.#drop(this.#inbox.clear())
+      this.#begin('closing', { code, reason, wasClean: true })
+    }
+  }
+
+  terminate (): void {
+    this.#drop(this.#inbox.clear())
+    this.#socket.terminate()
+  }
+
+  /** The time to close in an orderly way is over: `onClose` runs whatever else does not end, and the socket is cut. */
+  expire (): void {
+    if (this.#stage !== 'ended') {
+      this.connection.log.warn({ running: this.#running, unhandled: this.#inbox.length }, 'handlers did not end in time, closing without them')
+      this.#drop(this.#inbox.clear())
+      this.#route.closing.add(this)
+      this.#callOnClose()
+    } else if (!this.#hasSettled) {
+      this.connection.log.warn('onClose did not end in time')
+      this.#stopStreams()
+      this.#hasSettled = true
+    }
+    this.#socket.terminate()
+    this.#settle()
+  }
+
+  async join (connection: WsConnection, room: string): Promise<void> {
+    // A handler that is still running must not bring a connection back that the rooms have forgotten.
+    if (this.#stage === 'opening' || this.#stage === 'open') this.#route.rooms.join(connection, room, this.#route.roomsPerConnection)
+  }
+
+  async leave (connection: WsConnection, room: string): Promise<void> {
+    this.#route.rooms.leave(connection, room)
+  }
+
+  to (room: string, except: WsConnection): Room {
+    return this.#route.rooms.room(room, except)
+  }
+
+  #opened (): void {
+    if (this.#stage === 'opening') this.#stage = 'open'
+    this.#finished()
+  }
+
+  // Handles what waits, as far as it may at once, and closes when nothing is left to do.
+  #work (): void {
+    while (this.#running < this.#route.concurrency && (this.#stage === 'open' || this.#stage === 'leaving')) {
+      const message = this.#inbox.shift()
+      if (message === undefined) break
+      this.#handle(message)
+    }
+    if (this.#stage === 'open') this.#inbox.resume()
+    else if (this.#running === 0 && this.#inbox.length === 0 && this.#stage !== 'opening' && this.#stage !== 'ended') this.#callOnClose()
+  }
+
+  #handle (message: Message): void {
+    const { controller, clients } = this.#route
+    if (controller.onMessage === undefined) {
+      this.#drop(1)
+      return
+    }
+    this.#running++
+    const pending = this.#call(() => controller.onMessage!(this.connection, message, clients))
+    if (pending === undefined) this.#running--
+    else void pending.then(this.#finished)
+  }
+
+  readonly #finished = (): void => {
+    this.#running--
+    this.#work()
+  }
+
+  // Calls user code and sends what it returns. Answers a promise, which never rejects, if there is something to wait for.
+  #call (callback: () => Returned, besides = false, fail: Fail = this.#failed): Pending {
+    try {
+      return this.#deliver(callback(), besides, fail)
+    } catch (error) {
+      return fail(error)
+    }
+  }
+
+  #deliver (returned: unknown, besides: boolean, fail: Fail): Pending {
+    if (returned === undefined || returned === null) return
+    if (isThenable(returned)) {
+      return Promise.resolve(returned).then((value) => this.#deliver(value, besides, fail)).catch(fail)
+    }
+    if (isAsyncIterable(returned)) {
+      const pending = this.#stream(returned).catch(fail)
+      // The stream of onOpen may never end, and messages are not to wait for it.
+      return besides ? undefined : pending
+    }
+    return this.#reply(returned)
+  }
+
+  #reply (message: object): Pending {
+    const frame = toFrame(message)
+    const before = this.#outbox.dropped
+    if (this.#outbox.reply(frame)) return
+    if (this.#outbox.dropped > before) this.connection.log.debug('a returned message was dropped, as the connection is closed')
+    // What onClose returned is only to leave before the close frame.
+    return this.#stage === 'ended' ? undefined : this.#outbox.drained()
+  }
+
+  // Sends the items of a stream as fast as the client reads, until it ends or the connection does.
+  #stream (iterable: AsyncIterable<unknown>): Promise<void> {
+    return new Promise((resolve, reject) => {
+      const iterator = iterable[Symbol.asyncIterator]()
+      const streams = this.#streams ??= new Set()
+      // A stream that waits for something that never comes must not outlive the connection, so this does not wait for it.
+      const stop = () => {
+        streams.delete(stop)
+        resolve()
+        Promise.resolve(iterator.return?.()).catch((error: unknown) => {
+          this.connection.log.debug({ err: error }, 'a stream failed when it was stopped')
+        })
+      }
+      const pump = async () => {
+        while (streams.has(stop)) {
+          const step = await iterator.next()
+          if (!streams.has(stop)) return
+          if (step.done === true) break
+          if (step.value !== undefined && step.value !== null) await this.#reply(step.value as object)
+        }
+        streams.delete(stop)
+        resolve()
+      }
+      streams.add(stop)
+      pump().catch((error: unknown) => {
+        reject(error as Error)
+        stop()
+      })
+    })
+  }
+
+  #stopStreams (): void {
+    for (const stop of this.#streams ?? []) stop()
+  }
+
+  readonly #failed: Fail = (error) => {
+    const { controller } = this.#route
+    if (controller.onError === undefined) return this.#abort(error)
+    return this.#call(() => controller.onError!(this.connection, asError(error)), false, this.#abort)
+  }
+
+  // Nobody deals with the error: the connection ends, the process does not.
+  readonly #abort = (error: unknown): undefined => {
+    const reason = closeReasonOf(error)
+    const level = reason === closeCodes.handlerFailed ? 'error' : 'info'
+    this.connection.log[level]({ err: error }, 'connection closed after an error')
+    this.#shut(reason)
+  }
+
+  #shut ({ code, reason }: CloseReason): void {
+    this.close(code, reason)
+  }
+
+  #begin (stage: 'leaving' | 'closing', closed: CloseInfo): void {
+    this.#stage = stage
+    this.#closed = closed
+    const { clients, rooms, closing } = this.#route
+    clients.delete(this.connection)
+    rooms.forget(this.connection)
+    closing.add(this)
+    this.#stopStreams()
+    this.connection.end()
+    // Not at once: this may be deep inside a broadcast, or inside the handler that closes.
+    queueMicrotask(() => { this.#work() })
+  }
+
+  #callOnClose (): void {
+    const { controller } = this.#route
+    const isServer = this.#stage === 'closing'
+    const closed = this.#closed!
+    this.#stage = 'ended'
+    const pending = controller.onClose === undefined
+      ? undefined
+      : this.#call(() => controller.onClose!(this.connection, closed))
+    const settled = () => {
+      this.#hasSettled = true
+      if (isServer) this.#outbox.close(closed.code, closed.reason)
+      // The client's answer to the close frame is to be read.
+      this.#socket.resume()
+      this.#settle()
+    }
+    if (pending === undefined) settled()
+    else void pending.then(settled)
+  }
+
+  // Done, when onClose has settled and the socket is closed.
+  #settle (): void {
+    if (!this.#hasSettled || this.#socket.readyState !== CLOSED) return
+    this.#route.closing.delete(this)
+    this.#route.live.delete(this)
+  }
+
+  #drop (count: number): void {
+    if (count > 0) this.connection.log.debug({ count }, 'messages were not handled')
+  }
+}
+
+const CLOSED = 3
+
+// What ws calls the ways to break the protocol. It sends the close code of each by itself.
+const violations: Record<string, undefined | typeof errors.ProtocolViolated> = {
+  WS_ERR_INVALID_UTF8: errors.MessageNotUtf8,
+  WS_ERR_TOO_MANY_BUFFERED_PARTS: errors.FragmentsTooMany,
+  WS_ERR_UNSUPPORTED_DATA_PAYLOAD_LENGTH: errors.MessageTooBig,
+  WS_ERR_UNSUPPORTED_MESSAGE_LENGTH: errors.MessageTooBig
+}
+
+function onMessage (this: WebSocket, data: unknown, isBinary: boolean): void {
+  // ws gives a Buffer, as binaryType is left at 'nodebuffer'.
+  (this as DispatchedSocket)[kDispatch].receive(data as Buffer, isBinary)
+}
+
+function onError (this: WebSocket, cause: NodeJS.ErrnoException): void {
+  (this as DispatchedSocket)[kDispatch].violated(new (violations[cause.code ?? ''] ?? errors.ProtocolViolated)({ cause }))
+}
+
+function onClose (this: WebSocket, code: number, reason: Buffer): void {
+  (this as DispatchedSocket)[kDispatch].gone(code, reason.toString('utf8'))
+}
+
+function isThenable (value: unknown): value is PromiseLike<unknown> {
+  return typeof value === 'object' && value !== null && 'then' in value && typeof value.then === 'function'
+}
+
+function isAsyncIterable (value: unknown): value is AsyncIterable<unknown> {
+  return typeof value === 'object' && value !== null && Symbol.asyncIterator in value
+}
+
+function asError (error: unknown): Error {
+  return error instanceof Error ? error : new errors.NotAnError({ cause: error })
+}

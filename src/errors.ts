@@ -1,0 +1,80 @@
+import createError, { type FastifyError } from '@fastify/error'
+import { closeCodes, type CloseReason } from './close-codes.js'
+
+/** An error of this plugin: `code` tells which. The table in `docs/errors.md` gives cause and cure of each. */
+export interface SocketError extends FastifyError {
+  /** How a connection ends when this error reaches no `onError`. Errors from before the upgrade have none. */
+  readonly close?: undefined | CloseReason
+}
+
+type SocketErrorConstructor = new (...args: unknown[]) => SocketError
+
+// At registration: thrown at once, to the developer.
+const atRegistration = (code: string, message: string) =>
+  createError(code, message, 500) as unknown as SocketErrorConstructor
+
+// Before the upgrade: answered over HTTP, with a status.
+const atUpgrade = (code: string, message: string, statusCode: number) =>
+  createError(code, message, statusCode) as unknown as SocketErrorConstructor
+
+// While connected: handed to onError, or ends the connection with a close code.
+function connected (code: string, message: string, close: CloseReason): SocketErrorConstructor {
+  const Constructor = createError(code, message, 500)
+  Object.defineProperty(Constructor.prototype, 'close', { value: close })
+  return Constructor as unknown as SocketErrorConstructor
+}
+
+/** Every error of this plugin, by what happened. `docs/errors.md` is kept in step by a test. */
+export const errors = {
+  // At registration
+  AlreadyRegistered: atRegistration('FSR_ERR_ALREADY_REGISTERED',
+    'fastify-socket-route is registered already. Register it once, on the root instance; for options of one scope call fastify.socketScope(options) there'),
+  OptionInvalid: atRegistration('FSR_ERR_OPTION_INVALID', 'Option %s %s'),
+  ScopeTooLate: atRegistration('FSR_ERR_SCOPE_TOO_LATE',
+    'socketScope() was called after socket routes of this scope, which would not obey it. Call it before the first socketRoute() of the scope'),
+  PathInvalid: atRegistration('FSR_ERR_PATH_INVALID', "The path of a socket route is a string that starts with '/', but this is %s"),
+  PathDuplicate: atRegistration('FSR_ERR_PATH_DUPLICATE', "There is a socket route at '%s' already. Give one of the two another path"),
+  NameDuplicate: atRegistration('FSR_ERR_NAME_DUPLICATE', "There is a socket route named '%s' already. Give one of the two another name"),
+  ControllerInvalid: atRegistration('FSR_ERR_CONTROLLER_INVALID',
+    "The controller of '%s' %s. A controller is an object, a class instance or a class, with at least one of the functions onOpen, onMessage, onClose, onError"),
+  ControllerUndecorated: atRegistration('FSR_ERR_CONTROLLER_UNDECORATED',
+    'socketController() takes a class decorated with @SocketRoute({ path }), which %s is not. Decorate it, or call socketRoute(path, controller)'),
+  GrantInvalid: atRegistration('FSR_ERR_GRANT_INVALID',
+    'isGranted %s. It is a role, a list of at least one role (any of them lets in), or a predicate (user, request) => boolean'),
+  RoleCycle: atRegistration('FSR_ERR_ROLE_CYCLE', "roleHierarchy has a cycle: %s. Remove one of these steps"),
+  JwtMissing: atRegistration('FSR_ERR_JWT_MISSING',
+    "The socket route '%s' is guarded by isGranted, but @fastify/jwt is not registered in its scope. Run app.register(require('@fastify/jwt'), { secret }), or set tokenFrom: [] if a hook of yours sets request.user"),
+  UrlParamMissing: atRegistration('FSR_ERR_URL_PARAM_MISSING', "url() of the socket route '%s' needs the parameter '%s'"),
+
+  // Before the upgrade
+  UpgradeRequired: atUpgrade('FSR_ERR_UPGRADE_REQUIRED', 'This is a WebSocket route: connect to it with a WebSocket client', 426),
+  HandshakeInvalid: atUpgrade('FSR_ERR_HANDSHAKE_INVALID', 'The WebSocket handshake is not valid: %s', 400),
+  VersionUnsupported: atUpgrade('FSR_ERR_VERSION_UNSUPPORTED', 'Only version 13 of the WebSocket protocol is spoken here', 426),
+  ProtocolUnsupported: atUpgrade('FSR_ERR_PROTOCOL_UNSUPPORTED', 'None of the requested sub-protocols is spoken here', 400),
+  TokenMissing: atUpgrade('FSR_ERR_TOKEN_MISSING', 'A token is needed to connect', 401),
+  TokenInvalid: atUpgrade('FSR_ERR_TOKEN_INVALID', 'The token is not valid', 401),
+  TokenExpired: atUpgrade('FSR_ERR_TOKEN_EXPIRED', 'The token has expired', 401),
+  NotGranted: atUpgrade('FSR_ERR_NOT_GRANTED', 'The user may not connect to this route', 403),
+  Closing: atUpgrade('FSR_ERR_CLOSING', 'The server is stopping', 503),
+
+  // While connected
+  NotSendable: connected('FSR_ERR_NOT_SENDABLE',
+    '%s cannot be sent. What can be: a JsonMessage, TextMessage or BinaryMessage, an inbound message, a string, bytes (Buffer, typed array, ArrayBuffer), a plain object or an array; a callback may also return an async iterable of these, or a promise of any', closeCodes.handlerFailed),
+  NotJson: connected('FSR_ERR_NOT_JSON', 'The data of a JsonMessage cannot be written as JSON', closeCodes.handlerFailed),
+  MessageNotJson: connected('FSR_ERR_MESSAGE_NOT_JSON', 'The message is not JSON', closeCodes.invalidPayload),
+  MessageTooBig: connected('FSR_ERR_MESSAGE_TOO_BIG', 'The message is larger than maxPayload', closeCodes.tooBig),
+  MessageNotUtf8: connected('FSR_ERR_MESSAGE_NOT_UTF8', 'A text message is not valid UTF-8', closeCodes.invalidPayload),
+  FragmentsTooMany: connected('FSR_ERR_FRAGMENTS_TOO_MANY', 'A message came in too many fragments', closeCodes.policyViolation),
+  ProtocolViolated: connected('FSR_ERR_PROTOCOL_VIOLATED', 'The client broke the WebSocket protocol', closeCodes.protocolError),
+  NotAnError: connected('FSR_ERR_NOT_AN_ERROR', 'A callback threw something that is not an Error; it is the cause of this one', closeCodes.handlerFailed),
+  CloseInvalid: connected('FSR_ERR_CLOSE_INVALID',
+    'close() takes a code of 1000, 1001, 1003, 1007 to 1014 or 3000 to 4999, and a reason of at most 123 bytes, but %s', closeCodes.handlerFailed),
+  RoomInvalid: connected('FSR_ERR_ROOM_INVALID', 'The name of a room is a string that is not empty, but this is %s', closeCodes.handlerFailed),
+  RoomsTooMany: connected('FSR_ERR_ROOMS_TOO_MANY', 'The connection is in %s rooms already, the most that roomsPerConnection allows', closeCodes.handlerFailed)
+} as const
+
+/** How a connection ends because of an error that nobody dealt with: as the error says if it is one of ours, else 1011. */
+export function closeReasonOf (error: unknown): CloseReason {
+  if (!(error instanceof Error) || !('code' in error) || !('close' in error)) return closeCodes.handlerFailed
+  return typeof error.code === 'string' && error.code.startsWith('FSR_ERR_') ? error.close as CloseReason : closeCodes.handlerFailed
+}

@@ -1,0 +1,40 @@
+import { errors } from '../errors.js'
+import type { Frame } from './frame.js'
+
+/**
+ * A message that came from a client. Send or broadcast it as it is to relay it: text stays text, binary stays
+ * binary, and nothing is encoded again.
+ */
+export class Message implements Frame {
+  /** The payload, unmasked and complete, as it came. */
+  readonly bytes: Buffer
+  /** Whether it came as a binary message; otherwise it is valid UTF-8 text. */
+  readonly isBinary: boolean
+  #text: undefined | string
+
+  /** @internal */
+  constructor (bytes: Buffer, isBinary: boolean) {
+    this.bytes = bytes
+    this.isBinary = isBinary
+  }
+
+  /** The payload as UTF-8 text; decoded when first asked for. */
+  get text (): string {
+    return this.#text ??= this.bytes.toString('utf8')
+  }
+
+  /**
+   * The payload parsed as JSON, anew with each call.
+   *
+   * @typeParam T what the caller takes it to be; nothing checks that.
+   * @throws `FSR_ERR_MESSAGE_NOT_JSON`; the connection is closed with 1007 unless `onError` deals with it.
+   */
+  json<T = unknown> (): T {
+    try {
+      return JSON.parse(this.text) as T
+    } catch {
+      // Not with its cause: a SyntaxError quotes the payload, which would reach the log.
+      throw new errors.MessageNotJson()
+    }
+  }
+}

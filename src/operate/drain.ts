@@ -1,0 +1,58 @@
+import type { FastifyBaseLogger } from 'fastify'
+import { closeCodes } from '../close-codes.js'
+import type { Dispatch, LiveDispatches } from '../controller/dispatch.js'
+
+/** Every connection of the app that is not done yet, to be closed with the app. */
+export class Drain implements LiveDispatches {
+  readonly #live = new Set<Dispatch>()
+  #isClosing = false
+  #onEmpty: undefined | (() => void)
+
+  /** Whether the app is closing, so that nobody is let in any more. */
+  get isClosing (): boolean {
+    return this.#isClosing
+  }
+
+  add (dispatch: Dispatch): void {
+    this.#live.add(dispatch)
+    // An upgrade that was under way when the app began to close.
+    if (this.#isClosing) close(dispatch)
+  }
+
+  delete (dispatch: Dispatch): void {
+    this.#live.delete(dispatch)
+    if (this.#live.size === 0) this.#onEmpty?.()
+  }
+
+  /**
+   * Closes all connections in an orderly way: their handlers end, `onClose` says goodbye, a close frame is sent and answered.
+   * Resolves when every `onClose` has settled and every socket is closed, or at the deadline.
+   *
+   * @param deadline milliseconds. What is not closed after four fifths of it is cut, so that there is time left for an `onClose`
+   * that a handler has kept from running until then.
+   */
+  async run (deadline: number, log: FastifyBaseLogger): Promise<void> {
+    this.#isClosing = true
+    for (const dispatch of this.#live) close(dispatch)
+    if (await this.#isEmptyWithin(deadline * 4 / 5)) return
+    log.warn({ connections: this.#live.size }, 'connections did not close in time and are cut')
+    for (const dispatch of this.#live) dispatch.expire()
+    if (await this.#isEmptyWithin(deadline / 5)) return
+    log.warn({ connections: this.#live.size }, 'onClose did not end in time')
+  }
+
+  #isEmptyWithin (milliseconds: number): Promise<boolean> {
+    if (this.#live.size === 0) return Promise.resolve(true)
+    return new Promise((resolve) => {
+      const timer = setTimeout(() => { resolve(false) }, milliseconds)
+      this.#onEmpty = () => {
+        clearTimeout(timer)
+        resolve(true)
+      }
+    })
+  }
+}
+
+function close (dispatch: Dispatch): void {
+  dispatch.close(closeCodes.restart.code, closeCodes.restart.reason)
+}

@@ -1,0 +1,17 @@
+import type { Route } from '../upgrade/route.js'
+import { asRoleList } from '../upgrade/grant.js'
+
+/** The socket routes as a table for people: path, name, who may come in, and the limits. */
+export function printRoutes (routes: Iterable<Route>): string {
+  const rows = [['path', 'name', 'granted to', 'limits']]
+  for (const { path, name, inForce: { grants, options } } of routes) {
+    rows.push([
+      path,
+      name,
+      grants.map((grant) => typeof grant === 'function' ? grant.name || 'a predicate' : asRoleList(grant).join(' or ')).join(', and ') || 'everyone',
+      `messages ${options.maxPayload} B, outbox ${options.outboxLimit} B, concurrency ${options.concurrency}`
+    ])
+  }
+  const widths = rows[0]!.map((_title, column) => Math.max(...rows.map((row) => row[column]!.length)))
+  return rows.map((row) => row.map((cell, column) => cell.padEnd(widths[column]!)).join('  ').trimEnd()).join('\n') + '\n'
+}

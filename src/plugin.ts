@@ -1,0 +1,164 @@
+import fastifyWebsocket from '@fastify/websocket'
+import type {
+  FastifyBaseLogger, FastifyInstance, FastifyRequest, FastifySchema, FastifyTypeProvider, RawReplyDefaultExpression,
+  RawRequestDefaultExpression, RawServerBase, RouteGenericInterface
+} from 'fastify'
+import fastifyPlugin from 'fastify-plugin'
+import type { WsConnection } from './connection/connection.js'
+import { createController, type SocketController, type SocketControllerClass } from './controller/controller.js'
+import { decoratedRoute } from './controller/decorator.js'
+import { errors } from './errors.js'
+import { Drain } from './operate/drain.js'
+import { printRoutes } from './operate/print.js'
+import type { Grant } from './upgrade/grant.js'
+import {
+  defaults, drainDeadline, type SocketPluginOptions, type SocketRouteOptions, type SocketScopeOptions, type UserOfRequest
+} from './upgrade/options.js'
+import { joinPath, slashVariants, type ParamsOfPath } from './upgrade/path.js'
+import { kUpgrade, Route, type SocketRouteHandle } from './upgrade/route.js'
+import { addToScope, enterScope, openScopes, overlay } from './upgrade/scope.js'
+import { RouteTable } from './upgrade/table.js'
+
+async function socketRoutes (fastify: FastifyInstance, given: SocketPluginOptions): Promise<void> {
+  if (fastify.hasDecorator('socketRoute')) throw new errors.AlreadyRegistered()
+  const root = overlay({ options: defaults, grants: [] }, given, 'plugin')
+  const deadline = drainDeadline(given)
+
+  if (!fastify.hasDecorator('websocketServer')) {
+    await fastify.register(fastifyWebsocket, {
+      ...given.websocket,
+      options: { maxPayload: root.options.maxPayload, ...given.websocket?.options }
+    })
+  }
+
+  const drain = new Drain()
+  const table = new RouteTable(fastify)
+  openScopes(fastify, root)
+  fastify.decorateRequest(kUpgrade, null)
+
+  const add = (scope: FastifyInstance, path: string, controller: unknown, third: unknown): Route => {
+    const given = toRouteOptions(third)
+    const [url] = slashVariants(path, scope.prefix) as [string]
+    const full = joinPath(scope.prefix, url)
+    const inForce = enterScope(scope, given)
+    const route = new Route(drain, scope, full, createController(full, controller, scope), given, inForce)
+    table.add(scope, path, given.constraints, route)
+    return route
+  }
+
+  fastify.decorate('socketRoute', function (this: FastifyInstance, path: string, controller: unknown, third?: unknown) {
+    return add(this, path, controller, third)
+  } as unknown as FastifyInstance['socketRoute'])
+  fastify.decorate('socketController', function (this: FastifyInstance, controller: SocketControllerClass<never>) {
+    const { path, ...options } = decoratedRoute(controller)
+    return add(this, path, controller, options)
+  } as unknown as FastifyInstance['socketController'])
+  fastify.decorate('socketScope', function (this: FastifyInstance, options: SocketScopeOptions) {
+    addToScope(this, options)
+    return this
+  })
+  fastify.decorate('socketRoutes', { getter: () => table.byName as ReadonlyMap<string, SocketRouteHandle> })
+  fastify.decorate('printSocketRoutes', () => printRoutes(table.byName.values()))
+
+  fastify.addHook('onReady', async () => { for (const route of table.byName.values()) route.ready() })
+  fastify.addHook('preClose', () => drain.run(deadline, fastify.log))
+}
+
+// The third argument: who may come in, or all options.
+function toRouteOptions (third: unknown): SocketRouteOptions {
+  if (third === undefined) return {}
+  if (typeof third === 'object' && third !== null && !Array.isArray(third)) return third
+  return { isGranted: third as Grant }
+}
+
+/**
+ * Makes WebSocket endpoints first-class routes of Fastify. Register it once, on the root instance:
+ * `await app.register(socketRoutes, options)`.
+ *
+ * @throws `FSR_ERR_ALREADY_REGISTERED`, `FSR_ERR_OPTION_INVALID`, `FSR_ERR_GRANT_INVALID`, `FSR_ERR_ROLE_CYCLE`.
+ */
+export default fastifyPlugin(socketRoutes, { fastify: '5.x', name: 'fastify-socket-route' })
+
+/** What an app can say about a socket route, as with Fastify's own `RouteGenericInterface`; `User` and `Data` are added. */
+export interface SocketRouteGeneric extends RouteGenericInterface {
+  User?: unknown
+  Data?: unknown
+}
+
+// What a type provider or the app says, if it says anything.
+type Known<Type, Default> = unknown extends Type ? Default : Type
+
+/** The connections of one route: its types come from the generics, the schema, or the path, whichever says more. */
+export type ConnectionOf<
+  Generic extends SocketRouteGeneric,
+  Path extends string,
+  Schema extends FastifySchema,
+  User,
+  RawServer extends RawServerBase,
+  RawRequest extends RawRequestDefaultExpression<RawServer>,
+  TypeProvider extends FastifyTypeProvider,
+  Request extends FastifyRequest<Generic, RawServer, RawRequest, Schema, TypeProvider> = FastifyRequest<Generic, RawServer, RawRequest, Schema, TypeProvider>
+> = WsConnection<{
+  Params: Known<Request['params'], ParamsOfPath<Path>>
+  Querystring: Known<Request['query'], Record<string, string | string[]>>
+  Headers: Request['headers']
+  User: Generic extends { User: infer Given } ? Given : User
+  Data: Generic extends { Data: infer Given } ? Given : Record<string, unknown>
+}>
+
+type ControllerOf<Connection> = SocketController<Connection> | SocketControllerClass<never>
+
+declare module 'fastify' {
+  interface FastifyInstance<
+    RawServer extends RawServerBase,
+    RawRequest extends RawRequestDefaultExpression<RawServer>,
+    RawReply extends RawReplyDefaultExpression<RawServer>,
+    Logger extends FastifyBaseLogger,
+    TypeProvider extends FastifyTypeProvider
+  > {
+    /**
+     * Registers a socket route in this scope.
+     *
+     * @param path as in any route of Fastify; it matches with and without a slash at its end.
+     * @param controller an object, an instance, or a class (constructed once, with this Fastify instance).
+     * @param isGranted who may come in: a role, a list of roles (any of them), a predicate; or an object of all options.
+     * @throws a coded error for any of them that is not right: see `docs/errors.md`.
+     */
+    socketRoute<Generic extends SocketRouteGeneric = SocketRouteGeneric, const Path extends string = string, const Schema extends FastifySchema = FastifySchema> (
+      path: Path,
+      controller: ControllerOf<ConnectionOf<Generic, Path, Schema, UserOfRequest, RawServer, RawRequest, TypeProvider>>,
+      isGranted: Grant<UserOfRequest>
+    ): SocketRouteHandle<ConnectionOf<Generic, Path, Schema, UserOfRequest, RawServer, RawRequest, TypeProvider>>
+    socketRoute<Generic extends SocketRouteGeneric = SocketRouteGeneric, const Path extends string = string, const Schema extends FastifySchema = FastifySchema> (
+      path: Path,
+      controller: ControllerOf<ConnectionOf<Generic, Path, Schema, UserOfRequest, RawServer, RawRequest, TypeProvider>>,
+      options: SocketRouteOptions<Schema, UserOfRequest> & { readonly isGranted: Grant<UserOfRequest> }
+    ): SocketRouteHandle<ConnectionOf<Generic, Path, Schema, UserOfRequest, RawServer, RawRequest, TypeProvider>>
+    socketRoute<Generic extends SocketRouteGeneric = SocketRouteGeneric, const Path extends string = string, const Schema extends FastifySchema = FastifySchema> (
+      path: Path,
+      controller: ControllerOf<ConnectionOf<Generic, Path, Schema, UserOfRequest | null, RawServer, RawRequest, TypeProvider>>,
+      options?: SocketRouteOptions<Schema, UserOfRequest>
+    ): SocketRouteHandle<ConnectionOf<Generic, Path, Schema, UserOfRequest | null, RawServer, RawRequest, TypeProvider>>
+
+    /**
+     * Registers a class that is decorated with `@SocketRoute` in this scope.
+     *
+     * @throws `FSR_ERR_CONTROLLER_UNDECORATED`, and as `socketRoute`.
+     */
+    socketController<Connection> (controller: SocketControllerClass<Connection>): SocketRouteHandle<Connection>
+
+    /**
+     * Sets options for the socket routes of this scope and of those in it. `isGranted` is demanded in addition to what outer
+     * scopes and routes demand. Call it before the first socket route of the scope.
+     *
+     * @throws `FSR_ERR_SCOPE_TOO_LATE`, `FSR_ERR_OPTION_INVALID`, `FSR_ERR_GRANT_INVALID`, `FSR_ERR_ROLE_CYCLE`.
+     */
+    socketScope (options: SocketScopeOptions): this
+
+    /** The socket routes of the whole app by name, in the order of registration. */
+    readonly socketRoutes: ReadonlyMap<string, SocketRouteHandle>
+
+    /** A table of the socket routes: path, name, who may come in, limits. */
+    printSocketRoutes (): string
+  }
+}

@@ -1,0 +1,95 @@
+import type { FastifyRequest } from 'fastify'
+import { errors } from '../errors.js'
+
+/**
+ * Decides about one user. It runs after the token was verified, before the upgrade; what it throws is answered by Fastify's
+ * error handler.
+ */
+export type GrantPredicate<User = unknown> = (user: User, request: FastifyRequest) => boolean | undefined | Promise<boolean | undefined>
+
+/** Who may come in: those with a role, with any role of a list, or those whom a predicate lets in. */
+export type Grant<User = unknown> = string | readonly string[] | GrantPredicate<User>
+
+/** The roles that each role includes: `{ ROLE_ADMIN: ['ROLE_USER'] }`. */
+export type RoleHierarchy = Readonly<Record<string, readonly string[]>>
+
+/** The roles of a user. */
+export type RolesOf = (user: unknown) => readonly string[]
+
+/** All roles that a role stands for, itself among them. */
+type Expanded = ReadonlyMap<string, ReadonlySet<string>>
+
+/** Checks that a value says who may come in. @throws `FSR_ERR_GRANT_INVALID`. */
+export function checkGrant (value: unknown): asserts value is Grant {
+  if (typeof value === 'function') return
+  const roles = typeof value === 'string' ? [value] : value
+  if (!Array.isArray(roles)) throw new errors.GrantInvalid(`is ${value === null ? 'null' : `a ${typeof value}`}`)
+  // An empty list would let nobody in, or, read otherwise, everybody.
+  if (roles.length === 0) throw new errors.GrantInvalid('is an empty list')
+  if (roles.some((role) => typeof role !== 'string' || role === '')) throw new errors.GrantInvalid('has a role that is not a name')
+}
+
+/** Reads the roles from a claim, or with a function of the app. */
+export function createRolesOf (roles: string | ((user: unknown) => readonly string[])): RolesOf {
+  if (typeof roles === 'function') return (user) => asRoles(roles(user))
+  return (user) => typeof user === 'object' && user !== null && Object.hasOwn(user, roles)
+    ? asRoles((user as Record<string, unknown>)[roles])
+    : []
+}
+
+// An array, or a space-separated scope; anything else is no role at all.
+function asRoles (value: unknown): readonly string[] {
+  if (typeof value === 'string') return value.split(' ')
+  return Array.isArray(value) ? value.filter((role) => typeof role === 'string') : []
+}
+
+/** Follows each role to all that it includes. @throws `FSR_ERR_ROLE_CYCLE`, `FSR_ERR_OPTION_INVALID`. */
+export function createRoleHierarchy (hierarchy: RoleHierarchy): Expanded {
+  const expanded = new Map<string, ReadonlySet<string>>()
+  const expand = (role: string, path: readonly string[]): ReadonlySet<string> => {
+    if (path.includes(role)) throw new errors.RoleCycle([...path.slice(path.indexOf(role)), role].join(' → '))
+    const known = expanded.get(role)
+    if (known !== undefined) return known
+    const all = new Set([role])
+    for (const included of Object.hasOwn(hierarchy, role) ? hierarchy[role]! : []) {
+      for (const reached of expand(included, [...path, role])) all.add(reached)
+    }
+    expanded.set(role, all)
+    return all
+  }
+  if (typeof hierarchy !== 'object' || hierarchy === null) throw new errors.OptionInvalid('roleHierarchy', 'is not an object')
+  for (const [role, included] of Object.entries(hierarchy)) {
+    if (!Array.isArray(included) || included.some((name) => typeof name !== 'string')) throw new errors.OptionInvalid('roleHierarchy', `has no list of roles at '${role}'`)
+    expand(role, [])
+  }
+  return expanded
+}
+
+/** Makes the one question that is asked about every user from the grants of the scopes and the route: all must agree. */
+export function createGuard (grants: readonly Grant[], rolesOf: RolesOf, hierarchy: Expanded) {
+  return async (user: unknown, request: FastifyRequest): Promise<boolean> => {
+    let reached: undefined | Set<string>
+    for (const grant of grants) {
+      if (typeof grant === 'function') {
+        if (!await grant(user, request)) return false
+      } else {
+        reached ??= reach(rolesOf(user), hierarchy)
+        if (!asRoleList(grant).some((role) => reached!.has(role))) return false
+      }
+    }
+    return true
+  }
+}
+
+function reach (roles: readonly string[], hierarchy: Expanded): Set<string> {
+  const reached = new Set<string>()
+  for (const role of roles) {
+    for (const included of hierarchy.get(role) ?? [role]) reached.add(included)
+  }
+  return reached
+}
+
+/** The roles of a grant, for those who look at routes; none for a predicate. */
+export function asRoleList (grant: string | readonly string[]): readonly string[] {
+  return typeof grant === 'string' ? [grant] : grant
+}

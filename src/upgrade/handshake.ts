@@ -1,0 +1,59 @@
+import type { IncomingHttpHeaders } from 'node:http'
+import type { FastifyReply, FastifyRequest } from 'fastify'
+import { errors } from '../errors.js'
+
+/** What the sub-protocol header of an upgrade request says. */
+export interface Offer {
+  /** The token that follows `bearer`. */
+  readonly token: undefined | string
+  /** The sub-protocol to answer with. */
+  readonly protocol: undefined | string
+}
+
+/**
+ * Checks the opening handshake before anything else looks at it (RFC 6455 section 4.2.1), as Node and ws let some faults pass.
+ *
+ * @throws `FSR_ERR_HANDSHAKE_INVALID` (400), `FSR_ERR_UPGRADE_REQUIRED` and `FSR_ERR_VERSION_UNSUPPORTED` (426).
+ */
+export function checkHandshake (request: FastifyRequest, reply: FastifyReply): void {
+  const { headers, raw } = request
+  // Node parses 'Upgrade' of HTTP/1.0 too, and does not ask upgrade requests for a Host.
+  if (raw.httpVersion !== '1.1') throw new errors.HandshakeInvalid('it is not HTTP/1.1')
+  if (headers.host === undefined && raw.socket !== undefined) throw new errors.HandshakeInvalid('the Host header is missing')
+  if (headers.upgrade?.toLowerCase() !== 'websocket') throw upgradeRequired(reply)
+  if (headers['sec-websocket-version'] !== undefined && String(headers['sec-websocket-version']) !== '13') {
+    reply.header('sec-websocket-version', '13')
+    throw new errors.VersionUnsupported()
+  }
+  if (headers['sec-websocket-version'] === undefined) throw new errors.HandshakeInvalid('the Sec-WebSocket-Version header is missing')
+  // 16 bytes in base64.
+  if (!/^[+/0-9A-Za-z]{22}==$/.test(headers['sec-websocket-key'] ?? '')) throw new errors.HandshakeInvalid('the Sec-WebSocket-Key header is missing or wrong')
+}
+
+/** The answer to whoever does not ask for a WebSocket (RFC 9110 section 15.5.22). */
+export function upgradeRequired (reply: FastifyReply): Error {
+  reply.header('upgrade', 'websocket').header('connection', 'upgrade')
+  return new errors.UpgradeRequired()
+}
+
+/**
+ * Agrees on a sub-protocol, and takes a token out of the list, where browsers have to put it. Afterwards the request's header
+ * holds only what is to be answered: nothing of a token can be echoed.
+ *
+ * @throws `FSR_ERR_PROTOCOL_UNSUPPORTED` (400).
+ */
+export function agreeOnProtocol (headers: IncomingHttpHeaders, spoken: undefined | readonly string[], takesToken: boolean): Offer {
+  const offered = (headers['sec-websocket-protocol'] ?? '').split(',').map((name) => name.trim()).filter((name) => name !== '')
+  const bearer = offered.indexOf('bearer')
+  const token = bearer === -1 ? undefined : offered.splice(bearer, 2)[1]
+  const hasToken = token !== undefined && takesToken
+
+  let protocol = spoken === undefined ? undefined : offered.find((name) => spoken.includes(name))
+  if (protocol === undefined) {
+    if (spoken !== undefined && offered.length > 0) throw new errors.ProtocolUnsupported()
+    if (hasToken) protocol = 'bearer'
+  }
+  if (protocol === undefined) delete headers['sec-websocket-protocol']
+  else headers['sec-websocket-protocol'] = protocol
+  return { token: hasToken ? token : undefined, protocol }
+}

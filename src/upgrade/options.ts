@@ -1,0 +1,219 @@
+import type { FastifyPluginOptions, FastifyRequest, FastifySchema, RouteShorthandOptions } from 'fastify'
+import type { WebsocketPluginOptions } from '@fastify/websocket'
+import type { OutboxOptions } from '../connection/outbox.js'
+import { errors } from '../errors.js'
+import { checkGrant, createRoleHierarchy, createRolesOf, type Grant, type RoleHierarchy, type RolesOf } from './grant.js'
+
+/** Where a token is looked for. */
+export type TokenSource = 'header' | 'protocol' | 'cookie'
+
+/** The options that the plugin, a scope and a route have in common. The innermost that is set counts. */
+export interface SharedOptions {
+  /**
+   * Where the roles of a user are: the name of a claim, an array of strings or a space-separated string (RFC 8693 section 4.2),
+   * or a function from the user to an array.
+   *
+   * @default 'roles'
+   */
+  readonly roles?: undefined | string | ((user: never) => readonly string[])
+  /**
+   * What each role includes, transitively.
+   *
+   * @default {}
+   */
+  readonly roleHierarchy?: undefined | RoleHierarchy
+  /**
+   * Where the token of a guarded route is looked for, the first that has one: `header` is `Authorization: Bearer` (RFC 6750
+   * section 2.1), `protocol` the sub-protocol list `bearer, <token>` (for browsers), `cookie` the one that `@fastify/jwt` is
+   * configured for. With `[]` only a user that a hook of the app has put on the request counts.
+   *
+   * @default ['header', 'protocol', 'cookie']
+   */
+  readonly tokenFrom?: undefined | readonly TokenSource[]
+  /**
+   * The largest message, in bytes; a larger one closes the connection with 1009. A scope or a route can lower what the plugin
+   * allows, not raise it.
+   *
+   * @default 65_536
+   */
+  readonly maxPayload?: undefined | number
+  /**
+   * How many messages of one connection are handled at a time. Above 1 the order of the answers is that in which they are ready.
+   *
+   * @default 1
+   */
+  readonly concurrency?: undefined | number
+  /** What may wait for a slow client. */
+  readonly outbox?: undefined | OutboxOptions
+  /**
+   * The rooms that one connection can be in.
+   *
+   * @default 1_000
+   */
+  readonly roomsPerConnection?: undefined | number
+  /**
+   * Milliseconds that a closing connection has: for handlers that run, for `onClose`, for the client to answer the close frame.
+   * After that the connection is cut.
+   *
+   * @default 5_000
+   */
+  readonly closeTimeout?: undefined | number
+}
+
+/** The options of `fastify.socketScope`. */
+export interface SocketScopeOptions extends SharedOptions {
+  /** Who may connect to the routes of this scope, in addition to what outer scopes and the routes themselves demand. */
+  readonly isGranted?: undefined | Grant
+}
+
+/** The options of `fastify.register(socketRoutes, options)`. */
+export interface SocketPluginOptions extends SocketScopeOptions, FastifyPluginOptions {
+  /** What happens at `fastify.close()`. */
+  readonly drain?: undefined | {
+    /**
+     * Milliseconds until connections that are not closed yet are cut.
+     *
+     * @default 5_000
+     */
+    readonly deadline?: undefined | number
+  }
+  /** Handed to `@fastify/websocket`, if the app has not registered that itself; `options` are those of `ws`. */
+  readonly websocket?: undefined | WebsocketPluginOptions
+}
+
+type RouteHooks = Pick<RouteShorthandOptions, 'onRequest' | 'preValidation' | 'preHandler'>
+
+/**
+ * The options of one socket route.
+ *
+ * @typeParam Schema the schemas of `params`, `querystring` and `headers`.
+ * @typeParam User who is connected.
+ */
+export interface SocketRouteOptions<Schema extends FastifySchema = FastifySchema, User = unknown> extends SharedOptions {
+  /** Who may connect. @default everyone whom the outer scopes let in */
+  readonly isGranted?: undefined | Grant<User>
+  /** The name of the route in `fastify.socketRoutes`. @default its path */
+  readonly name?: undefined | string
+  /** Schemas of `params`, `querystring` and `headers`, validated before the upgrade (400). */
+  readonly schema?: undefined | Schema
+  /**
+   * The sub-protocols that are spoken (RFC 6455 section 1.9). The first that the client asks for and that is in the list is
+   * answered; a client that asks only for others is refused with 400.
+   *
+   * @default none: the client's are ignored
+   */
+  readonly protocols?: undefined | readonly string[]
+  /** Hooks of Fastify for the upgrade request. */
+  readonly onRequest?: undefined | RouteHooks['onRequest']
+  /** Hooks of Fastify for the upgrade request; they run before the token is verified. */
+  readonly preValidation?: undefined | RouteHooks['preValidation']
+  /** Hooks of Fastify for the upgrade request; they run last before the upgrade. */
+  readonly preHandler?: undefined | RouteHooks['preHandler']
+  /** As with any route of Fastify, for hooks to read at `request.routeOptions.config`. */
+  readonly config?: undefined | RouteShorthandOptions['config']
+  /** As with any route of Fastify: the host, or a constraint of the app's own. */
+  readonly constraints?: undefined | RouteShorthandOptions['constraints']
+  /** As with any route of Fastify. */
+  readonly logLevel?: undefined | RouteShorthandOptions['logLevel']
+}
+
+/** All options in force, with their defaults. */
+export interface Options {
+  readonly rolesOf: RolesOf
+  readonly hierarchy: ReturnType<typeof createRoleHierarchy>
+  readonly tokenFrom: readonly TokenSource[]
+  readonly maxPayload: number
+  readonly concurrency: number
+  readonly outboxLimit: number
+  readonly roomsPerConnection: number
+  readonly closeTimeout: number
+}
+
+/** The defaults of all options, in the one place for them. */
+export const defaults: Options = {
+  rolesOf: createRolesOf('roles'),
+  hierarchy: createRoleHierarchy({}),
+  tokenFrom: ['header', 'protocol', 'cookie'],
+  maxPayload: 65_536,
+  concurrency: 1,
+  outboxLimit: 1_048_576,
+  roomsPerConnection: 1_000,
+  closeTimeout: 5_000
+}
+
+/** The default of `drain.deadline`, in milliseconds. */
+export const DRAIN_DEADLINE = 5_000
+
+const sharedKeys = ['roles', 'roleHierarchy', 'tokenFrom', 'maxPayload', 'concurrency', 'outbox', 'roomsPerConnection', 'closeTimeout', 'isGranted']
+const keys = {
+  // The last ones are what Fastify itself reads at register().
+  plugin: [...sharedKeys, 'drain', 'websocket', 'prefix', 'logLevel', 'logSerializers'],
+  scope: sharedKeys,
+  route: [...sharedKeys, 'name', 'schema', 'protocols', 'onRequest', 'preValidation', 'preHandler', 'config', 'constraints', 'logLevel']
+}
+
+const sources: readonly string[] = ['header', 'protocol', 'cookie'] satisfies TokenSource[]
+
+/**
+ * Lays options over those of the surroundings.
+ *
+ * @throws `FSR_ERR_OPTION_INVALID`, `FSR_ERR_GRANT_INVALID`, `FSR_ERR_ROLE_CYCLE`.
+ */
+export function resolveOptions (outer: Options, given: SocketScopeOptions, level: keyof typeof keys): Options {
+  check(isObject(given), 'object', 'is not an object')
+  for (const key of Object.keys(given)) {
+    check(keys[level].includes(key), `'${key}'`, `is unknown here; there are ${keys[level].join(', ')}`)
+  }
+  const { roles, roleHierarchy, tokenFrom, outbox, isGranted } = given
+  if (isGranted !== undefined) checkGrant(isGranted)
+  if (roles !== undefined) check(typeof roles === 'function' || (typeof roles === 'string' && roles !== ''), 'roles', 'is neither the name of a claim nor a function')
+  if (tokenFrom !== undefined) check(Array.isArray(tokenFrom) && tokenFrom.every((source) => sources.includes(source)), 'tokenFrom', `is not a list of ${sources.join(', ')}`)
+  if (outbox !== undefined) check(isObject(outbox) && Object.keys(outbox).every((key) => key === 'limit'), 'outbox', 'is not { limit }')
+  const maxPayload = integer(given.maxPayload, 'maxPayload') ?? outer.maxPayload
+  if (level !== 'plugin') check(maxPayload <= outer.maxPayload, 'maxPayload', `is more than the ${outer.maxPayload} that the plugin or the outer scope allows`)
+  return {
+    rolesOf: roles === undefined ? outer.rolesOf : createRolesOf(roles as string | ((user: unknown) => readonly string[])),
+    hierarchy: roleHierarchy === undefined ? outer.hierarchy : createRoleHierarchy(roleHierarchy),
+    tokenFrom: tokenFrom ?? outer.tokenFrom,
+    maxPayload,
+    concurrency: integer(given.concurrency, 'concurrency') ?? outer.concurrency,
+    outboxLimit: integer(outbox?.limit, 'outbox.limit') ?? outer.outboxLimit,
+    roomsPerConnection: integer(given.roomsPerConnection, 'roomsPerConnection') ?? outer.roomsPerConnection,
+    closeTimeout: integer(given.closeTimeout, 'closeTimeout') ?? outer.closeTimeout
+  }
+}
+
+/** The milliseconds that `fastify.close()` waits for connections. @throws `FSR_ERR_OPTION_INVALID`. */
+export function drainDeadline ({ drain }: SocketPluginOptions): number {
+  if (drain === undefined) return DRAIN_DEADLINE
+  check(isObject(drain) && Object.keys(drain).every((key) => key === 'deadline'), 'drain', 'is not { deadline }')
+  return integer(drain.deadline, 'drain.deadline') ?? DRAIN_DEADLINE
+}
+
+/** The sub-protocols of a route. @throws `FSR_ERR_OPTION_INVALID`. */
+export function checkProtocols (protocols: SocketRouteOptions['protocols']): undefined | readonly string[] {
+  if (protocols === undefined) return
+  // A token of HTTP (RFC 9110 section 5.6.2).
+  const isToken = (name: unknown) => typeof name === 'string' && /^[\w!#$%&'*+.^`|~-]+$/.test(name)
+  check(Array.isArray(protocols) && protocols.length > 0 && protocols.every(isToken), 'protocols', 'is not a list of sub-protocol names')
+  check(!protocols.includes('bearer'), 'protocols', "names 'bearer', which announces a token")
+  return protocols
+}
+
+// A positive integer, or nothing. The upper end is that of a timer and of a Buffer in ws.
+function integer (value: unknown, name: string): undefined | number {
+  if (value === undefined) return
+  check(Number.isInteger(value) && (value as number) > 0 && (value as number) < 2 ** 31, name, 'is not a positive integer below 2^31')
+  return value as number
+}
+
+function isObject (value: unknown): value is object {
+  return typeof value === 'object' && value !== null && !Array.isArray(value)
+}
+
+function check (condition: boolean, name: string, problem: string): asserts condition {
+  if (!condition) throw new errors.OptionInvalid(name, problem)
+}
+
+/** Who is on the other side of a request: what `@fastify/jwt` declares, if the app uses it. */
+export type UserOfRequest = FastifyRequest extends { user: infer User } ? User : unknown

@@ -1,0 +1,60 @@
+import { errors } from '../errors.js'
+
+// ':name', with an expression or not, optional or not; '*' at the end. As find-my-way reads them.
+const PARAMETER = /:(\w+)(\((?:[^()]|\([^()]*\))*\))?(\?)?|\*/g
+
+/** Joins a scope's prefix and a path as Fastify does. */
+export function joinPath (prefix: string, path: string): string {
+  return prefix.endsWith('/') && path.startsWith('/') ? prefix + path.slice(1) : prefix + path
+}
+
+/**
+ * The paths to register so that a socket route is found with and without a slash at its end.
+ *
+ * @throws `FSR_ERR_PATH_INVALID`.
+ */
+export function slashVariants (path: unknown, prefix: string): readonly string[] {
+  if (typeof path !== 'string') throw new errors.PathInvalid(path === null ? 'null' : `a ${typeof path}`)
+  if (!path.startsWith('/') && (path !== '' || prefix === '')) throw new errors.PathInvalid(`'${path}'`)
+  const bare = path.replace(/\/+$/, '')
+  if (bare === '') return prefix === '' || prefix === '/' ? ['/'] : ['', '/']
+  if (bare.endsWith('*')) return [bare]
+  // An optional parameter must stand at the very end, so that its two paths are spelled out.
+  const optional = /^(.*)\/(:\w+(?:\(.*\))?)\?$/.exec(bare)
+  if (optional === null) return [bare, `${bare}/`]
+  const [, before, parameter] = optional as unknown as [string, string, string]
+  return [bare, `${before}/`, `${before}/${parameter}/`]
+}
+
+/**
+ * Fills the parameters of a path in.
+ *
+ * @throws `FSR_ERR_URL_PARAM_MISSING`.
+ */
+export function fillPath (path: string, params: Readonly<Record<string, string | number>>): string {
+  const filled = path.replace(PARAMETER, (match, name: undefined | string, _expression, optional: undefined | string) => {
+    const key = name ?? '*'
+    const value = params[key]
+    if (value === undefined || value === '') {
+      if (optional === undefined) throw new errors.UrlParamMissing(path, key)
+      return ''
+    }
+    // A wildcard may span segments.
+    return name === undefined ? String(value).split('/').map(encodeURIComponent).join('/') : encodeURIComponent(value)
+  })
+  return filled.length > 1 ? filled.replace(/\/$/, '') : filled
+}
+
+/** The parameters that a path names, as their type: `'/chat/:room'` gives `{ room: string }`. */
+export type ParamsOfPath<Path extends string> = string extends Path
+  ? Record<string, string>
+  : { [Name in NamesOfPath<Path>]: string }
+
+type NamesOfPath<Path extends string> = Path extends `${infer Segment}/${infer Rest}`
+  ? NameOfSegment<Segment> | NamesOfPath<Rest>
+  : NameOfSegment<Path>
+
+// Segments with an expression or with several parameters are left to the generics.
+type NameOfSegment<Segment extends string> = Segment extends `:${infer Name}`
+  ? Name extends `${string}${'(' | '-' | '.' | ':'}${string}` ? string : Name extends `${infer Optional}?` ? Optional : Name
+  : Segment extends '*' ? '*' : never

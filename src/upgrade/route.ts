@@ -1,0 +1,175 @@
+import type { FastifyInstance, FastifyReply, FastifyRequest, FastifySchema, RouteOptions } from 'fastify'
+import type { WebSocket } from 'ws'
+import type { Room, WsConnection } from '../connection/connection.js'
+import { Deadlines } from '../connection/deadlines.js'
+import type { SocketController } from '../controller/controller.js'
+import { Dispatch, type DispatchRoute, type LiveDispatches } from '../controller/dispatch.js'
+import { errors } from '../errors.js'
+import type { Sendable } from '../message/outbound.js'
+import { ClientSet, type BroadcastOptions, type Clients } from '../room/clients.js'
+import { Rooms } from '../room/rooms.js'
+import { createGuard } from './grant.js'
+import { agreeOnProtocol, checkHandshake, upgradeRequired } from './handshake.js'
+import { checkProtocols, type SocketRouteOptions } from './options.js'
+import { fillPath } from './path.js'
+import type { InForce } from './scope.js'
+import { createAuthenticator, jwtOf, userOf, type Authenticator } from './token.js'
+
+/**
+ * What `socketRoute` returns, and `fastify.socketRoutes` has by name: the way from anywhere in the app to the clients of a route.
+ *
+ * @typeParam Connection the connections of the route.
+ */
+export interface SocketRouteHandle<Connection = WsConnection> {
+  readonly name: string
+  /** The path with the prefixes of its scopes, as it was written: `/v1/chat/:room`. */
+  readonly path: string
+  readonly clients: Clients<Connection>
+  /**
+   * The path with its parameters filled in and encoded.
+   *
+   * @throws `FSR_ERR_URL_PARAM_MISSING`.
+   */
+  url (params?: Readonly<Record<string, string | number>>): string
+  /**
+   * Sends to every client of the route; the message is encoded once.
+   *
+   * @throws `FSR_ERR_NOT_SENDABLE`, `FSR_ERR_NOT_JSON`.
+   */
+  broadcast (message: Sendable, options?: BroadcastOptions): void
+  /** A room of the route; it need not have members. */
+  to (room: string): Room<Connection>
+}
+
+/** What a request brings along from the first check to the upgrade. */
+export const kUpgrade = Symbol('fastify-socket-route.upgrade')
+interface Upgrade {
+  readonly token: undefined | string
+  user?: unknown
+}
+type UpgradeRequest = FastifyRequest & { [kUpgrade]: null | Upgrade }
+
+/** The connections of all routes of an app, and whether there are to be more. */
+export interface LiveConnections extends LiveDispatches {
+  readonly isClosing: boolean
+}
+
+/** One socket route. */
+export class Route implements SocketRouteHandle {
+  readonly name: string
+  readonly path: string
+  readonly clients = new ClientSet()
+  /** What holds for this route. @internal */
+  readonly inForce: InForce
+  readonly #live: LiveConnections
+  readonly #fastify: FastifyInstance
+  readonly #given: SocketRouteOptions
+  readonly #protocols: undefined | readonly string[]
+  readonly #dispatched: DispatchRoute
+  #authenticator: undefined | Authenticator
+
+  constructor (live: LiveConnections, fastify: FastifyInstance, path: string, controller: SocketController, given: SocketRouteOptions, inForce: InForce) {
+    this.path = path
+    this.name = given.name ?? path
+    this.inForce = inForce
+    this.#live = live
+    this.#fastify = fastify
+    this.#given = given
+    this.#protocols = checkProtocols(given.protocols)
+    const { options } = inForce
+    this.#dispatched = {
+      controller,
+      clients: this.clients,
+      rooms: new Rooms(),
+      live,
+      closing: new Deadlines(options.closeTimeout, (dispatch) => { dispatch.expire() }),
+      concurrency: options.concurrency,
+      maxPayload: options.maxPayload,
+      outboxLimit: options.outboxLimit,
+      roomsPerConnection: options.roomsPerConnection
+    }
+  }
+
+  url (params: Readonly<Record<string, string | number>> = {}): string {
+    return fillPath(this.path, params)
+  }
+
+  broadcast (message: Sendable, options?: BroadcastOptions): void {
+    this.clients.broadcast(message, options)
+  }
+
+  to (room: string): Room {
+    return this.#dispatched.rooms.room(room)
+  }
+
+  /**
+   * Looks for what the guard needs, once all plugins are loaded.
+   *
+   * @throws `FSR_ERR_JWT_MISSING`.
+   */
+  ready (): void {
+    const { grants, options } = this.inForce
+    const jwt = jwtOf(this.#fastify)
+    if (grants.length > 0 && jwt === undefined && options.tokenFrom.length > 0) throw new errors.JwtMissing(this.path)
+    this.#authenticator = createAuthenticator(jwt, options.tokenFrom)
+  }
+
+  /** The route as Fastify takes it, for one spelling of the path. */
+  toRouteOptions (url: string, constraints: undefined | RouteOptions['constraints']): RouteOptions {
+    const { schema, config, logLevel, onRequest, preValidation, preHandler } = this.#given
+    return {
+      method: 'GET',
+      url,
+      exposeHeadRoute: false,
+      prefixTrailingSlash: 'slash',
+      // For @fastify/swagger, which would otherwise describe a GET that does not exist.
+      schema: { ...schema, hide: true } as FastifySchema,
+      ...(config === undefined ? undefined : { config }),
+      ...(logLevel === undefined ? undefined : { logLevel }),
+      ...(constraints === undefined ? undefined : { constraints }),
+      onRequest: [this.#checkRequest, ...asArray(onRequest)],
+      // After the app's own, which may have found out who the user is.
+      preValidation: [...asArray(preValidation), this.#createAdmission()],
+      preHandler: [...asArray(preHandler), this.#checkLive],
+      handler: async (_request, reply) => { throw upgradeRequired(reply) },
+      wsHandler: (socket: WebSocket, request) => { this.#open(socket, request as UpgradeRequest) }
+    }
+  }
+
+  readonly #checkRequest = async (request: FastifyRequest, reply: FastifyReply): Promise<void> => {
+    if (!request.ws) return
+    // A refused client is not to go on on this connection: it has sent more than one request's worth.
+    reply.header('connection', 'close')
+    checkHandshake(request, reply)
+    const { token } = agreeOnProtocol(request.raw.headers, this.#protocols, this.inForce.options.tokenFrom.includes('protocol'));
+    (request as UpgradeRequest)[kUpgrade] = { token }
+  }
+
+  #createAdmission () {
+    const { grants, options } = this.inForce
+    const isAdmitted = createGuard(grants, options.rolesOf, options.hierarchy)
+    return async (request: FastifyRequest, reply: FastifyReply): Promise<void> => {
+      if (grants.length === 0) return
+      const upgrade = (request as UpgradeRequest)[kUpgrade] ??= { token: undefined }
+      upgrade.user = await this.#authenticator!.authenticate(request, reply, upgrade.token)
+      if (await isAdmitted(upgrade.user, request)) return
+      reply.header('www-authenticate', 'Bearer error="insufficient_scope"')
+      throw new errors.NotGranted()
+    }
+  }
+
+  readonly #checkLive = async (request: FastifyRequest): Promise<void> => {
+    if (request.ws && this.#live.isClosing) throw new errors.Closing()
+  }
+
+  #open (socket: WebSocket, request: UpgradeRequest): void {
+    // The route's own clients are nobody else's: not of a broadcast to all sockets, nor of the way @fastify/websocket closes.
+    this.#fastify.websocketServer.clients?.delete(socket)
+    const user = request[kUpgrade]?.user ?? userOf(request)
+    new Dispatch(this.#dispatched, socket, request, user).open()
+  }
+}
+
+function asArray<T> (value: undefined | T | T[]): T[] {
+  return value === undefined ? [] : Array.isArray(value) ? value : [value]
+}

@@ -1,0 +1,86 @@
+import { inspect } from 'node:util'
+import type { FastifyInstance, FastifyReply, FastifyRequest, RouteOptions } from 'fastify'
+import { errors } from '../errors.js'
+import { joinPath, slashVariants } from './path.js'
+import type { Route } from './route.js'
+
+// Tells upgrade requests from others where a socket route and a REST route share a path.
+const UPGRADE = 'upgrade'
+
+/** The socket routes of an app, and how they get along with its other routes. */
+export class RouteTable {
+  /** By name, in the order of registration. */
+  readonly byName = new Map<string, Route>()
+  readonly #fastify: FastifyInstance
+  // Who has a path: a socket route of ours, one of @fastify/websocket, or REST.
+  readonly #owners = new Map<string, 'socket' | 'websocket' | 'rest'>()
+  #isAdding = false
+
+  constructor (fastify: FastifyInstance) {
+    this.#fastify = fastify
+    if (!fastify.hasConstraintStrategy(UPGRADE)) {
+      fastify.addConstraintStrategy({
+        name: UPGRADE,
+        storage: () => new Map() as never,
+        deriveConstraint: (request) => request.headers.upgrade === undefined ? 'none' : 'websocket',
+        validate: () => {},
+        mustMatchWhenDerived: false
+      })
+    }
+    fastify.addHook('onRoute', (options) => { if (!this.#isAdding) this.#meet(options) })
+  }
+
+  /**
+   * Registers a route in a scope, with and without a slash at the end of its path.
+   *
+   * @throws `FSR_ERR_NAME_DUPLICATE`, `FSR_ERR_PATH_DUPLICATE`, `FSR_ERR_PATH_INVALID`.
+   */
+  add (fastify: FastifyInstance, path: string, constraints: RouteOptions['constraints'], route: Route): void {
+    if (this.byName.has(route.name)) throw new errors.NameDuplicate(route.name)
+    const isLenient = fastify.initialConfig.routerOptions?.ignoreTrailingSlash ?? fastify.initialConfig.ignoreTrailingSlash ?? false
+    const variants = slashVariants(path, fastify.prefix)
+    const urls = (isLenient ? variants.slice(0, 1) : variants).map((url) => ({ url, key: keyOf(joinPath(fastify.prefix, url), constraints) }))
+    for (const { key } of urls) {
+      const owner = this.#owners.get(key)
+      if (owner === 'socket' || owner === 'websocket') throw new errors.PathDuplicate(route.path)
+    }
+    this.byName.set(route.name, route)
+    for (const { url, key } of urls) {
+      const isShared = this.#owners.get(key) === 'rest' || this.#fastify.hasRoute({ method: 'GET', url: joinPath(fastify.prefix, url), constraints: constraints ?? {} })
+      this.#owners.set(key, 'socket')
+      this.#isAdding = true
+      try {
+        fastify.route(route.toRouteOptions(url, isShared ? { ...constraints, [UPGRADE]: 'websocket' } : constraints))
+      } finally {
+        this.#isAdding = false
+      }
+    }
+  }
+
+  // Another route of the app.
+  #meet (options: RouteOptions): void {
+    const isWebsocket = options.websocket === true || options.wsHandler !== undefined
+    const isGet = [options.method].flat().includes('GET')
+    if (isGet) {
+      const key = keyOf(options.url, options.constraints)
+      const isTaken = this.#owners.get(key) === 'socket'
+      if (isTaken && isWebsocket) throw new errors.PathDuplicate(options.url)
+      if (isTaken) options.constraints = { ...options.constraints, [UPGRADE]: 'none' }
+      else this.#owners.set(key, isWebsocket ? 'websocket' : 'rest')
+    }
+    // @fastify/websocket would upgrade it, only to close.
+    if (!isWebsocket) options.onRequest = [refuseUpgrade, ...[options.onRequest ?? []].flat()]
+  }
+}
+
+async function refuseUpgrade (request: FastifyRequest, reply: FastifyReply): Promise<undefined | FastifyReply> {
+  if (!request.ws) return
+  reply.header('connection', 'close').callNotFound()
+  return reply
+}
+
+// The names of parameters do not make a path another one.
+function keyOf (url: string, constraints: RouteOptions['constraints']): string {
+  const shape = url.replace(/:\w+/g, ':')
+  return constraints === undefined || Object.keys(constraints).length === 0 ? shape : `${shape} ${inspect(constraints)}`
+}

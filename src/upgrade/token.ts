@@ -1,0 +1,119 @@
+import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
+import { errors } from '../errors.js'
+import type { TokenSource } from './options.js'
+
+/** What this plugin uses of `@fastify/jwt`, which is needed only for guarded routes and so not imported. */
+interface Jwt {
+  readonly verify: unknown
+  readonly cookie?: undefined | { readonly cookieName: string, readonly signed?: undefined | boolean }
+  readonly options: {
+    readonly decoratorName?: undefined | string
+    readonly verify: { readonly extractToken?: undefined | ((request: FastifyRequest) => string | undefined), readonly onlyCookie?: undefined | boolean }
+  }
+}
+
+interface JwtRequest {
+  readonly headers: Record<string, undefined | string | string[]>
+  readonly cookies?: undefined | Readonly<Record<string, undefined | string>>
+  unsignCookie (value: string): { valid: boolean, value: null | string }
+  jwtVerify (options?: object): Promise<unknown>
+  [name: string]: unknown
+}
+
+/** Finds out who is asking. */
+export interface Authenticator {
+  /**
+   * The user of a request: the one that a hook of the app has put there, or the one of the token, verified once.
+   *
+   * @param offered the token of the sub-protocol header.
+   * @throws `FSR_ERR_TOKEN_MISSING`, `FSR_ERR_TOKEN_INVALID`, `FSR_ERR_TOKEN_EXPIRED` (401).
+   */
+  authenticate (request: FastifyRequest, reply: FastifyReply, offered: undefined | string): Promise<unknown>
+}
+
+/** The user that the app's own hooks have put on a request. */
+export function userOf (request: FastifyRequest, name = 'user'): unknown {
+  return (request as unknown as Record<string, unknown>)[name] ?? null
+}
+
+/** The `@fastify/jwt` of a scope, if there is one. */
+export function jwtOf (fastify: FastifyInstance): undefined | Jwt {
+  const jwt = (fastify as unknown as { jwt?: Jwt }).jwt
+  return typeof jwt?.verify === 'function' ? jwt : undefined
+}
+
+/** Makes the authenticator of a route. Without `@fastify/jwt` only a user that is there already counts. */
+export function createAuthenticator (jwt: undefined | Jwt, tokenFrom: readonly TokenSource[]): Authenticator {
+  const { extractToken, onlyCookie = false } = jwt?.options.verify ?? {}
+  const sources = tokenFrom.filter((source) => source !== 'header' || !onlyCookie)
+  // The verifier that @fastify/jwt shares is used unless its own look-up is configured in a way that would not see our token.
+  const isShared = extractToken === undefined && !onlyCookie
+
+  const find = (request: JwtRequest, offered: undefined | string): undefined | string => {
+    for (const source of sources) {
+      const token = source === 'header'
+        ? bearerOf(request.headers.authorization)
+        : source === 'protocol' ? offered : cookieOf(request, jwt?.cookie)
+      if (token !== undefined) return token
+    }
+    return extractToken?.(request as unknown as FastifyRequest)
+  }
+
+  const verify = (request: JwtRequest, token: string): Promise<unknown> => {
+    if (!isShared) return request.jwtVerify({ verify: { extractToken: () => token } })
+    // It reads the header before it returns; whatever was there is back before anything else looks.
+    const { headers } = request
+    const { authorization } = headers
+    headers.authorization = `Bearer ${token}`
+    try {
+      return request.jwtVerify()
+    } finally {
+      if (authorization === undefined) delete headers.authorization
+      else headers.authorization = authorization
+    }
+  }
+
+  return {
+    async authenticate (request, reply, offered) {
+      const known = userOf(request, jwt?.options.decoratorName)
+      if (known !== null) return known
+      const token = jwt === undefined ? undefined : find(request as unknown as JwtRequest, offered)
+      if (token === undefined || token === '') {
+        // RFC 6750 section 3: no error code where no token was sent.
+        reply.header('www-authenticate', 'Bearer')
+        throw new errors.TokenMissing()
+      }
+      try {
+        return await verify(request as unknown as JwtRequest, token)
+      } catch (error) {
+        reply.header('www-authenticate', 'Bearer error="invalid_token"')
+        // Any failure is a 401, so that no token can make the server answer 500. One that is not about the token is logged.
+        const code = codeOf(error)
+        if (code === undefined || !/^(FAST_JWT_|FST_JWT_)/.test(code)) request.log.warn({ code, type: nameOf(error) }, 'a token could not be verified')
+        throw code === 'FST_JWT_AUTHORIZATION_TOKEN_EXPIRED' ? new errors.TokenExpired() : new errors.TokenInvalid()
+      }
+    }
+  }
+}
+
+function bearerOf (authorization: undefined | string | string[]): undefined | string {
+  return typeof authorization === 'string' ? /^Bearer +(.*)$/is.exec(authorization)?.[1] : undefined
+}
+
+function cookieOf (request: JwtRequest, cookie: Jwt['cookie']): undefined | string {
+  if (cookie === undefined) return
+  const value = request.cookies?.[cookie.cookieName]
+  if (value === undefined || cookie.signed !== true) return value
+  const unsigned = request.unsignCookie(value)
+  // A forged cookie is a token that is not valid, not the absence of one.
+  return unsigned.valid && unsigned.value !== null ? unsigned.value : 'forged'
+}
+
+function codeOf (error: unknown): undefined | string {
+  const code = (error as null | { code?: unknown })?.code
+  return typeof code === 'string' ? code : undefined
+}
+
+function nameOf (error: unknown): string {
+  return error instanceof Error ? error.name : typeof error
+}

@@ -1,0 +1,35 @@
+import type { Test } from 'tap'
+import Fastify, { type FastifyInstance, type FastifyServerOptions } from 'fastify'
+import jwt from '@fastify/jwt'
+import socketRoutes, { type SocketPluginOptions } from '../../src/index.js'
+
+/** The key of every token in the tests. */
+export const SECRET = 'a secret of the tests, thirty-two bytes or more'
+
+/** How an app of a test is made. */
+export interface AppOptions {
+  readonly fastify?: FastifyServerOptions
+  readonly plugin?: SocketPluginOptions
+  /** Whether `@fastify/jwt` is registered. @default true */
+  readonly jwt?: boolean
+}
+
+/** An app with the plugin; it is closed when the test ends. */
+export async function createApp (t: Test, options: AppOptions = {}): Promise<FastifyInstance> {
+  const app = Fastify(options.fastify)
+  t.teardown(() => app.close())
+  if (options.jwt !== false) await app.register(jwt, { secret: SECRET })
+  await app.register(socketRoutes, options.plugin ?? {})
+  return app
+}
+
+/** Listens on a free port of the loopback, and answers `ws://127.0.0.1:port`. */
+export async function listen (app: FastifyInstance): Promise<string> {
+  const address = await app.listen({ port: 0, host: '127.0.0.1' })
+  return address.replace(/^http/, 'ws')
+}
+
+/** A token of a user with these roles. */
+export function tokenOf (app: FastifyInstance, roles: unknown = ['ROLE_USER'], claims: object = {}): string {
+  return app.jwt.sign({ sub: 'alice', roles, ...claims })
+}
