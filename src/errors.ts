@@ -41,9 +41,9 @@ export const errors = {
     'socketController() takes a class decorated with @SocketRoute({ path }), which %s is not. Decorate it, or call socketRoute(path, controller)'),
   GrantInvalid: atRegistration('FSR_ERR_GRANT_INVALID',
     'isGranted %s. It is a role, a list of at least one role (any of them lets in), or a predicate (user, request) => boolean'),
-  RoleCycle: atRegistration('FSR_ERR_ROLE_CYCLE', "roleHierarchy has a cycle: %s. Remove one of these steps"),
+  RoleCycle: atRegistration('FSR_ERR_ROLE_CYCLE', 'roleHierarchy has a cycle: %s. Remove one of these steps'),
   JwtMissing: atRegistration('FSR_ERR_JWT_MISSING',
-    "The socket route '%s' is guarded by isGranted, but @fastify/jwt is not registered in its scope. Run app.register(require('@fastify/jwt'), { secret }), or set tokenFrom: [] if a hook of yours sets request.user"),
+    "The socket route '%s' is guarded by isGranted, but @fastify/jwt is not registered in its scope. Register it, await app.register(jwt, { secret }), or set tokenFrom: [] if a hook of yours sets request.user"),
   UrlParamMissing: atRegistration('FSR_ERR_URL_PARAM_MISSING', "url() of the socket route '%s' needs the parameter '%s'"),
 
   // Before the upgrade

@@ -106,6 +106,9 @@ export type ConnectionOf<
   Data: Generic extends { Data: infer Given } ? Given : Record<string, unknown>
 }>
 
+// Whom a predicate is asked about.
+type UserOf<Generic> = Generic extends { User: infer Given } ? Given : UserOfRequest
+
 type ControllerOf<Connection> = SocketController<Connection> | SocketControllerClass<never>
 
 declare module 'fastify' {
@@ -127,17 +130,17 @@ declare module 'fastify' {
     socketRoute<Generic extends SocketRouteGeneric = SocketRouteGeneric, const Path extends string = string, const Schema extends FastifySchema = FastifySchema> (
       path: Path,
       controller: ControllerOf<ConnectionOf<Generic, Path, Schema, UserOfRequest, RawServer, RawRequest, TypeProvider>>,
-      isGranted: Grant<UserOfRequest>
+      isGranted: Grant<UserOf<Generic>>
     ): SocketRouteHandle<ConnectionOf<Generic, Path, Schema, UserOfRequest, RawServer, RawRequest, TypeProvider>>
     socketRoute<Generic extends SocketRouteGeneric = SocketRouteGeneric, const Path extends string = string, const Schema extends FastifySchema = FastifySchema> (
       path: Path,
       controller: ControllerOf<ConnectionOf<Generic, Path, Schema, UserOfRequest, RawServer, RawRequest, TypeProvider>>,
-      options: SocketRouteOptions<Schema, UserOfRequest> & { readonly isGranted: Grant<UserOfRequest> }
+      options: SocketRouteOptions<Schema, UserOf<Generic>> & { readonly isGranted: Grant<UserOf<Generic>> }
     ): SocketRouteHandle<ConnectionOf<Generic, Path, Schema, UserOfRequest, RawServer, RawRequest, TypeProvider>>
     socketRoute<Generic extends SocketRouteGeneric = SocketRouteGeneric, const Path extends string = string, const Schema extends FastifySchema = FastifySchema> (
       path: Path,
       controller: ControllerOf<ConnectionOf<Generic, Path, Schema, UserOfRequest | null, RawServer, RawRequest, TypeProvider>>,
-      options?: SocketRouteOptions<Schema, UserOfRequest>
+      options?: SocketRouteOptions<Schema, UserOf<Generic>>
     ): SocketRouteHandle<ConnectionOf<Generic, Path, Schema, UserOfRequest | null, RawServer, RawRequest, TypeProvider>>
 
     /**
@@ -145,7 +148,7 @@ declare module 'fastify' {
      *
      * @throws `FSR_ERR_CONTROLLER_UNDECORATED`, and as `socketRoute`.
      */
-    socketController<Connection> (controller: SocketControllerClass<Connection>): SocketRouteHandle<Connection>
+    socketController<Connection = WsConnection> (controller: SocketControllerClass<Connection>): SocketRouteHandle<Connection>
 
     /**
      * Sets options for the socket routes of this scope and of those in it. `isGranted` is demanded in addition to what outer

@@ -60,6 +60,8 @@ export class WsConnection<Types extends ConnectionTypes = ConnectionTypes> {
   data: TypeOf<Types, 'Data', Record<string, unknown>> = {} as TypeOf<Types, 'Data', Record<string, unknown>>
   /** The sub-protocol that was agreed on; `''` if none was. */
   readonly protocol: string
+  /** The address of the client; Fastify's `trustProxy` decides whose word counts. */
+  readonly ip: string
   readonly #request: FastifyRequest
   readonly #outbox: Outbox
   readonly #keeper: ConnectionKeeper
@@ -72,6 +74,8 @@ export class WsConnection<Types extends ConnectionTypes = ConnectionTypes> {
   constructor (request: FastifyRequest, protocol: string, user: unknown, outbox: Outbox, keeper: ConnectionKeeper) {
     this.#request = request
     this.protocol = protocol
+    // Not later: a closed socket has forgotten its address.
+    this.ip = request.ip
     this.user = user as typeof this.user
     this.#outbox = outbox
     this.#keeper = keeper
@@ -92,14 +96,10 @@ export class WsConnection<Types extends ConnectionTypes = ConnectionTypes> {
     return this.#request.headers as TypeOf<Types, 'Headers', FastifyRequest['headers']>
   }
 
-  /** The address of the client; Fastify's `trustProxy` decides whose word counts. */
-  get ip (): string {
-    return this.#request.ip
-  }
-
   /** A child of the request's logger that adds `connection: id` to every line. */
   get log (): FastifyBaseLogger {
-    return this.#log ??= this.#request.log.child({ connection: this.id })
+    this.#log ??= this.#request.log.child({ connection: this.id })
+    return this.#log
   }
 
   /** Aborts when the connection begins to close, whoever closes it: for `fetch`, timers, queries. */
@@ -189,7 +189,8 @@ export class WsConnection<Types extends ConnectionTypes = ConnectionTypes> {
 
   /** The rooms, for whoever keeps their members. @internal */
   get roomSet (): Set<string> {
-    return this.#rooms ??= new Set()
+    this.#rooms ??= new Set()
+    return this.#rooms
   }
 
   /** Tells those who listen to `signal`. @internal */

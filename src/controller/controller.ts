@@ -58,7 +58,8 @@ const callbacks = ['onOpen', 'onMessage', 'onClose', 'onError'] as const
  * @throws `FSR_ERR_CONTROLLER_INVALID`.
  */
 export function createController (path: string, given: unknown, fastify: FastifyInstance): SocketController {
-  const controller = isClass(given) ? new given(fastify) : given
+  const Class = isClass(given) ? given : undefined
+  const controller = Class === undefined ? given : new Class(fastify)
   const fail = (what: string) => new errors.ControllerInvalid(path, what)
   if (typeof controller === 'function') throw fail('is a function that is not a class')
   if (typeof controller !== 'object' || controller === null) throw fail(`is ${controller === null ? 'null' : `a ${typeof controller}`}`)

@@ -87,7 +87,7 @@ export class Dispatch implements ConnectionKeeper {
       ? undefined
       : this.#call(() => controller.onOpen!(this.connection), true)
     if (pending === undefined) this.#opened()
-    else void pending.then(() => { this.#opened() })
+    else pending.then(() => { this.#opened() })
   }
 
   /** A message has come. */
@@ -114,7 +114,7 @@ export class Dispatch implements ConnectionKeeper {
       ? undefined
       : this.#call(() => controller.onError!(this.connection, error), false, this.#abort)
     if (pending === undefined) this.#finished()
-    else void pending.then(this.#finished)
+    else pending.then(this.#finished)
   }
 
   /** The socket is closed. */
@@ -192,7 +192,7 @@ export class Dispatch implements ConnectionKeeper {
     this.#running++
     const pending = this.#call(() => controller.onMessage!(this.connection, message, clients))
     if (pending === undefined) this.#running--
-    else void pending.then(this.#finished)
+    else pending.then(this.#finished)
   }
 
   readonly #finished = (): void => {
@@ -255,8 +255,8 @@ export class Dispatch implements ConnectionKeeper {
         resolve()
       }
       streams.add(stop)
-      pump().catch((error: unknown) => {
-        reject(error as Error)
+      pump().catch((error: Error) => {
+        reject(error)
         stop()
       })
     })
@@ -313,7 +313,7 @@ export class Dispatch implements ConnectionKeeper {
       this.#settle()
     }
     if (pending === undefined) settled()
-    else void pending.then(settled)
+    else pending.then(settled)
   }
 
   // Done, when onClose has settled and the socket is closed.

@@ -20,7 +20,8 @@ export class Message implements Frame {
 
   /** The payload as UTF-8 text; decoded when first asked for. */
   get text (): string {
-    return this.#text ??= this.bytes.toString('utf8')
+    this.#text ??= this.bytes.toString('utf8')
+    return this.#text
   }
 
   /**

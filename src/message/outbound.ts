@@ -8,7 +8,8 @@ abstract class OutboundMessage {
 
   /** The encoded message. @internal */
   get frame (): Frame {
-    return this.#frame ??= this.encode()
+    this.#frame ??= this.encode()
+    return this.#frame
   }
 
   protected abstract encode (): Frame

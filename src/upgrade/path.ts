@@ -32,7 +32,7 @@ export function slashVariants (path: unknown, prefix: string): readonly string[]
  * @throws `FSR_ERR_URL_PARAM_MISSING`.
  */
 export function fillPath (path: string, params: Readonly<Record<string, string | number>>): string {
-  const filled = path.replace(PARAMETER, (match, name: undefined | string, _expression, optional: undefined | string) => {
+  const filled = path.replace(PARAMETER, (_match, name: undefined | string, _expression, optional: undefined | string) => {
     const key = name ?? '*'
     const value = params[key]
     if (value === undefined || value === '') {
@@ -45,16 +45,26 @@ export function fillPath (path: string, params: Readonly<Record<string, string |
   return filled.length > 1 ? filled.replace(/\/$/, '') : filled
 }
 
-/** The parameters that a path names, as their type: `'/chat/:room'` gives `{ room: string }`. */
-export type ParamsOfPath<Path extends string> = string extends Path
+/** The parameters that a path names, as their type: `'/chat/:room/:page?'` gives `{ room: string, page?: undefined | string }`. */
+export type ParamsOfPath<Path extends string> = ParamsOfNames<NamesOfPath<Path>>
+
+type ParamsOfNames<Names extends string> = string extends Names
   ? Record<string, string>
-  : { [Name in NamesOfPath<Path>]: string }
+  : Flat<
+    { [Name in Names as Name extends `${string}?` ? never : Name]: string } &
+    { [Name in Names as Name extends `${infer Optional}?` ? Optional : never]?: undefined | string }
+  >
 
-type NamesOfPath<Path extends string> = Path extends `${infer Segment}/${infer Rest}`
-  ? NameOfSegment<Segment> | NamesOfPath<Rest>
-  : NameOfSegment<Path>
+// One object type, for people to read.
+type Flat<Type> = { [Key in keyof Type]: Type[Key] }
 
-// Segments with an expression or with several parameters are left to the generics.
+type NamesOfPath<Path extends string> = string extends Path
+  ? string
+  : Path extends `${infer Segment}/${infer Rest}`
+    ? NameOfSegment<Segment> | NamesOfPath<Rest>
+    : NameOfSegment<Path>
+
+// Segments with an expression, with several parameters or with text around one are left to the generics.
 type NameOfSegment<Segment extends string> = Segment extends `:${infer Name}`
-  ? Name extends `${string}${'(' | '-' | '.' | ':'}${string}` ? string : Name extends `${infer Optional}?` ? Optional : Name
-  : Segment extends '*' ? '*' : never
+  ? Name extends `${string}${'(' | '-' | '.' | ':'}${string}` ? string : Name
+  : Segment extends `${string}*` ? '*' : Segment extends `${string}:${string}` ? string : never

@@ -1,0 +1,34 @@
+// Runs every test: looks for what they need beyond npm, installs it where that may be done, and closes with one readable line.
+// What is missing makes its tests be skipped with a reason, or fail where the environment sets CI.
+import { spawnSync } from 'node:child_process'
+import { existsSync, readFileSync } from 'node:fs'
+import { createRequire } from 'node:module'
+import { join } from 'node:path'
+import process from 'node:process'
+
+const needed = [
+  { name: 'chromium', isThere: () => existsSync('/usr/bin/chromium') },
+  { name: 'python3-websockets', isThere: () => spawnSync('/usr/bin/python3', ['-c', 'import websockets']).status === 0 }
+]
+
+const missing = needed.filter(({ isThere }) => !isThere()).map(({ name }) => name)
+if (missing.length > 0 && process.getuid?.() === 0 && existsSync('/usr/bin/apt-get')) {
+  process.stdout.write(`Installing what the tests need: ${missing.join(' ')}\n`)
+  const env = { ...process.env, DEBIAN_FRONTEND: 'noninteractive' }
+  spawnSync('apt-get', ['update', '-q'], { stdio: 'ignore', env })
+  spawnSync('apt-get', ['install', '-y', '-q', '--no-install-recommends', ...missing], { stdio: ['ignore', 'ignore', 'inherit'], env })
+}
+
+// tap writes its summary at the end of the TAP it puts there.
+const output = join('.tap', 'results.tap')
+const tap = createRequire(import.meta.url).resolve('tap/package.json')
+const { tap: bin } = JSON.parse(readFileSync(tap, 'utf8')).bin
+const { status } = spawnSync(process.execPath, [join(tap, '..', bin), '--output-file', output, ...process.argv.slice(2)], { stdio: 'inherit' })
+
+const summary = /^# \{ total: \d+.*\}$/gm
+const last = existsSync(output) ? [...readFileSync(output, 'utf8').matchAll(summary)].at(-1)?.[0] : undefined
+const count = (name) => Number(new RegExp(`${name}: (\\d+)`).exec(last ?? '')?.[1] ?? 0)
+if (last === undefined) process.stdout.write('No test has run\n')
+else if (status !== 0 && count('fail') === 0) process.stdout.write('Every test passed, but the coverage is below 100 %\n')
+process.stdout.write(`${count('pass')} passed, ${count('fail')} failed${count('skip') > 0 ? `, ${count('skip')} skipped` : ''}\n`)
+process.exitCode = status ?? 1

@@ -1,0 +1,114 @@
+import t from 'tap'
+import { JsonMessage, type WsConnection } from '../../src/index.js'
+import { connect } from '../support/client.js'
+import { createApp, listen } from '../support/server.js'
+
+for (const level of ['silent', 'trace'] as const) {
+  // P5, P40
+  t.test(`clients are iterated and compared, with the log at ${level}`, async (t) => {
+    const app = await createApp(t, { fastify: { logger: { level, stream: { write: () => {} } } } })
+    app.socketRoute('/chat', {
+      onMessage (connection, message, clients) {
+        for (const client of clients) if (client !== connection) client.send(message)
+        return `${clients.size} ${clients.has(connection)} ${clients.get(connection.id) === connection} ${clients.has({})}`
+      }
+    })
+    const url = `${await listen(app)}/chat`
+    const [alice, bob, carol] = [await connect(url), await connect(url), await connect(url)]
+    alice.send('hello')
+    t.equal(await bob.next(), 'hello')
+    t.equal(await carol.next(), 'hello')
+    t.equal(await alice.next(), '3 true true false')
+  })
+}
+
+// P5
+t.test('a broadcast on one route reaches nobody on another', async (t) => {
+  const app = await createApp(t)
+  for (const path of ['/chat', '/admin']) {
+    app.socketRoute(path, { onMessage: (_connection, message, clients) => { clients.broadcast(message) } })
+  }
+  const url = await listen(app)
+  const [chat, admin] = [await connect(`${url}/chat`), await connect(`${url}/admin`)]
+  admin.send('secret')
+  t.equal(await admin.next(), 'secret')
+  chat.send('own')
+  t.equal(await chat.next(), 'own')
+})
+
+// P5, P12
+t.test('one route has one set of clients, whatever its parameters and with a slash at the end or not', async (t) => {
+  const app = await createApp(t)
+  const route = app.socketRoute('/chat/:room', { onOpen: () => 'welcome' })
+  const url = await listen(app)
+  for (const path of ['a', 'a/', 'b']) await (await connect(`${url}/chat/${path}`)).next()
+  t.equal(route.clients.size, 3)
+})
+
+// P6
+t.test('the clients are reached from every callback and from REST, by handle and by name', async (t) => {
+  const app = await createApp(t)
+  const chat = app.socketRoute('/chat', {
+    onOpen: (): JsonMessage => new JsonMessage(chat.clients.size),
+    onMessage (_connection, _message, clients) { t.equal(clients, chat.clients) }
+  }, { name: 'chat' })
+  app.post('/announce', async (request) => {
+    chat.broadcast(request.body as object)
+    app.socketRoutes.get('chat')!.clients.broadcast('by name')
+    return { reached: chat.clients.size }
+  })
+  const url = await listen(app)
+  const client = await connect(`${url}/chat`)
+  t.equal(await client.next(), '1')
+  const response = await app.inject({ method: 'POST', url: '/announce', payload: { text: 'hello' } })
+  t.strictSame(response.json(), { reached: 1 })
+  t.strictSame(await client.take(2), ['{"text":"hello"}', 'by name'])
+})
+
+t.test('a broadcast leaves out one connection, or several', async (t) => {
+  const app = await createApp(t)
+  const connections: WsConnection[] = []
+  const chat = app.socketRoute('/', { onOpen: (connection) => { connections.push(connection); return 'welcome' } })
+  const url = await listen(app)
+  const clients = [await connect(url), await connect(url), await connect(url)]
+  for (const client of clients) await client.next()
+  chat.broadcast('to two', { except: connections[0] })
+  chat.broadcast('to one', { except: new Set(connections.slice(0, 2)) })
+  chat.broadcast('to all', { except: [] })
+  t.strictSame(await clients[0]!.take(1), ['to all'])
+  t.strictSame(await clients[1]!.take(2), ['to two', 'to all'])
+  t.strictSame(await clients[2]!.take(3), ['to two', 'to one', 'to all'])
+})
+
+// P3
+t.test('a message is encoded once, however many receive it', async (t) => {
+  const app = await createApp(t)
+  let encoded = 0
+  const data = { toJSON () { return ++encoded } }
+  app.socketRoute('/', { onOpen: () => 'welcome' })
+  const url = await listen(app)
+  const clients = [await connect(url), await connect(url), await connect(url)]
+  for (const client of clients) await client.next()
+  const chat = app.socketRoutes.get('/')!
+  chat.broadcast(data)
+  for (const client of clients) t.equal(await client.next(), '1')
+  const message = new JsonMessage(data)
+  chat.broadcast(message)
+  chat.broadcast(message)
+  for (const client of clients) t.strictSame(await client.take(2), ['2', '2'])
+  t.equal(encoded, 2)
+})
+
+t.test('a client is among the clients from onOpen until it begins to close', async (t) => {
+  const app = await createApp(t)
+  const sizes: number[] = []
+  const done = new Promise<void>((resolve) => {
+    const route = app.socketRoute('/', {
+      onOpen: () => { sizes.push(route.clients.size) },
+      onClose: () => { sizes.push(route.clients.size); resolve() }
+    })
+  })
+  await (await connect(await listen(app))).close()
+  await done
+  t.strictSame(sizes, [1, 0])
+})

@@ -1,0 +1,116 @@
+import t from 'tap'
+import { connect } from '../support/client.js'
+import { createApp, listen } from '../support/server.js'
+
+const failures = {
+  'throws': () => { throw new Error('no') },
+  'rejects': async () => { await null; throw new Error('no') },
+  'throws what is no Error': () => { throw 'no' }, // eslint-disable-line no-throw-literal
+  'returns what cannot be sent': () => 5 as never,
+  'promises what cannot be sent': async () => Symbol('no') as never,
+  'returns what JSON cannot hold': () => ({ big: 5n }),
+  'returns a thenable that throws': () => ({ then () { throw new Error('no') } }),
+  'streams and throws': async function * () { yield 'one'; throw new Error('no') },
+  'streams what cannot be sent': async function * () { yield 5 as never },
+  'returns an object with a throwing getter': () => ({ get then () { throw new Error('no') } })
+}
+
+for (const [what, fail] of Object.entries(failures)) {
+  // P31
+  t.test(`a handler that ${what} reaches onError, and the connection goes on`, async (t) => {
+    const app = await createApp(t)
+    app.socketRoute('/', {
+      onMessage: (_connection, message) => message.text === 'fail' ? fail() : message,
+      onError: (_connection, error) => `onError: ${error instanceof Error}`
+    })
+    const client = await connect(await listen(app))
+    client.send('fail')
+    client.send('after')
+    const streams = what === 'streams and throws'
+    t.strictSame(await client.take(streams ? 3 : 2), [...streams ? ['one'] : [], 'onError: true', 'after'])
+  })
+
+  // P31
+  t.test(`without onError a handler that ${what} closes with 1011, and others are unaffected`, async (t) => {
+    const app = await createApp(t)
+    const seen: string[] = []
+    app.socketRoute('/', {
+      onMessage: (_connection, message) => {
+        seen.push(message.text)
+        return message.text === 'fail' ? fail() : message
+      }
+    })
+    const url = await listen(app)
+    const [client, other] = [await connect(url), await connect(url)]
+    client.send('fail')
+    client.send('after')
+    t.strictSame(await client.closed, { code: 1011, reason: 'internal error' })
+    other.send('fine')
+    t.equal(await other.next(), 'fine')
+    t.strictSame(seen, ['fail', 'fine'], 'what comes after the failure is not handled')
+  })
+
+  // P31
+  t.test(`an onError that ${what} closes with 1011`, async (t) => {
+    const app = await createApp(t)
+    let closes = 0
+    app.socketRoute('/', { onMessage: () => { throw new Error('first') }, onError: () => fail(), onClose: () => { closes++ } })
+    const client = await connect(await listen(app))
+    client.send('fail')
+    t.equal((await client.closed).code, 1011)
+    await app.close()
+    t.equal(closes, 1)
+  })
+
+  // P31
+  t.test(`an onOpen that ${what} closes with 1011, and onClose still runs`, async (t) => {
+    const app = await createApp(t)
+    let closes = 0
+    app.socketRoute('/', { onOpen: () => fail(), onClose: () => { closes++ } })
+    const client = await connect(await listen(app))
+    t.equal((await client.closed).code, 1011)
+    await app.close()
+    t.equal(closes, 1)
+  })
+
+  // P31
+  t.test(`an onClose that ${what} harms nobody`, async (t) => {
+    const app = await createApp(t)
+    let errors = 0
+    app.socketRoute('/', { onMessage: (_connection, message) => message, onClose: () => fail(), onError: () => { errors++ } })
+    const url = await listen(app)
+    const other = await connect(url)
+    await (await connect(url)).close()
+    other.send('fine')
+    t.equal(await other.next(), 'fine')
+    await app.close()
+    t.equal(errors, 2)
+  })
+}
+
+t.test('an onOpen that fails is dealt with by onError, and messages are handled', async (t) => {
+  const app = await createApp(t)
+  app.socketRoute('/', { onOpen: () => { throw new Error('no') }, onError: () => 'sorry', onMessage: (_connection, message) => message })
+  const client = await connect(await listen(app))
+  client.send('hello')
+  t.strictSame(await client.take(2), ['sorry', 'hello'])
+})
+
+t.test('onError gets an Error also when something else was thrown', async (t) => {
+  const app = await createApp(t)
+  app.socketRoute('/', { onOpen: () => { throw null }, onError: (_connection, error) => ({ code: (error as { code?: string }).code, cause: error.cause }) }) // eslint-disable-line no-throw-literal
+  t.strictSame(await (await connect(await listen(app))).json(), { code: 'FSR_ERR_NOT_AN_ERROR', cause: null })
+})
+
+t.test('bad JSON closes with 1007 unless onError deals with it', async (t) => {
+  const app = await createApp(t)
+  app.socketRoute('/', { onMessage: (_connection, message) => message.json() as object })
+  app.socketRoute('/kind', { onMessage: (_connection, message) => message.json() as object, onError: (_connection, error) => error.message })
+  const url = await listen(app)
+  const client = await connect(url)
+  client.send('{ not json')
+  t.strictSame(await client.closed, { code: 1007, reason: 'invalid payload' })
+  const other = await connect(`${url}/kind`)
+  other.send('{ not json')
+  t.equal(await other.next(), 'The message is not JSON', 'without a piece of the payload')
+})

@@ -1,0 +1,148 @@
+import { once } from 'node:events'
+import t from 'tap'
+import { connect, frame, handshake, tcp } from '../support/client.js'
+import { createApp, listen } from '../support/server.js'
+
+// P34
+t.test('a message over maxPayload closes with 1009, and onError hears of it', async (t) => {
+  const app = await createApp(t)
+  const seen: unknown[] = []
+  app.socketRoute('/', {
+    onMessage: (_connection, message) => { seen.push(message.bytes.length) },
+    onError: (_connection, error) => { seen.push((error as { code?: string }).code) },
+    onClose: (_connection, { code }) => { seen.push(code) }
+  })
+  const client = await connect(await listen(app))
+  client.send(Buffer.alloc(65_536))
+  client.send(Buffer.alloc(65_537))
+  t.equal((await client.closed).code, 1009)
+  await app.close()
+  t.strictSame(seen, [65_536, 'FSR_ERR_MESSAGE_TOO_BIG', 1009])
+})
+
+t.test('a route can have a lower maxPayload', async (t) => {
+  const app = await createApp(t, { plugin: { maxPayload: 100 } })
+  app.socketRoute('/small', { onMessage: () => 'ok', onError: () => 'too much' }, { maxPayload: 10 })
+  app.socketRoute('/large', { onMessage: () => 'ok' })
+  const url = await listen(app)
+  const small = await connect(`${url}/small`)
+  small.send('x'.repeat(10))
+  small.send('x'.repeat(11))
+  t.strictSame(await small.closed, { code: 1009, reason: 'message too big' })
+  t.strictSame(small.unread, ['ok', 'too much'])
+  const large = await connect(`${url}/large`)
+  large.send('x'.repeat(100))
+  t.equal(await large.next(), 'ok')
+  large.send('x'.repeat(101))
+  t.equal((await large.closed).code, 1009)
+})
+
+// P35
+t.test('a client that does not read is closed when its outbox is over the limit; others get everything', async (t) => {
+  const app = await createApp(t, { plugin: { closeTimeout: 100 } })
+  const ended = new Promise<{ code: number, dropped: number }>((resolve) => {
+    app.socketRoute('/', {
+      onOpen: (connection) => { connection.data.name = connection.query.name; return 'open' },
+      onClose: (connection, { code }) => { if (connection.data.name === 'deaf') setImmediate(() => { resolve({ code, dropped: connection.dropped }) }) }
+    })
+  })
+  const url = await listen(app)
+  const deaf = await tcp(url)
+  deaf.write(handshake('/?name=deaf'))
+  await once(deaf, 'data')
+  deaf.pause()
+  const client = await connect(url)
+  await client.next()
+  const route = app.socketRoutes.get('/')!
+  const message = Buffer.alloc(60_000)
+  let sent = 0
+  for (; route.clients.size === 2; sent++) {
+    route.broadcast(message)
+    await client.next()
+  }
+  const { code, dropped } = await ended
+  t.equal(code, 1013)
+  t.equal(dropped, 1)
+  t.ok(sent * message.length < 20_000_000, 'the kernel has its share, this process has one mebibyte')
+  route.broadcast('still here')
+  t.equal(await client.next(), 'still here')
+  deaf.destroy()
+})
+
+t.test('send() says whether the client keeps up, and drained() waits until it does', async (t) => {
+  const app = await createApp(t)
+  const answers: boolean[] = []
+  const done = new Promise<number>((resolve) => {
+    app.socketRoute('/', {
+      onMessage: async (connection) => {
+        const message = Buffer.alloc(50_000)
+        let keepsUp = true
+        while (keepsUp) {
+          keepsUp = connection.send(message)
+          answers.push(keepsUp)
+        }
+        t.ok(connection.bufferedAmount > 65_536)
+        connection.send('one more')
+        await connection.drained()
+        resolve(connection.bufferedAmount)
+        await connection.drained()
+      }
+    })
+  })
+  const client = await connect(await listen(app))
+  client.send('go')
+  // Only now, so that the kernel's buffers fill up.
+  client.socket.pause()
+  while (!answers.includes(false)) await new Promise(setImmediate)
+  client.socket.resume()
+  t.ok(await done <= 65_536)
+  t.equal((await client.take(answers.length + 1)).at(-1), 'one more')
+})
+
+t.test('who waits for drained() is released when the connection ends', async (t) => {
+  const app = await createApp(t)
+  const released = new Promise<void>((resolve) => {
+    app.socketRoute('/', {
+      onOpen: async (connection) => {
+        while (connection.send(Buffer.alloc(50_000)));
+        connection.drained().then(resolve)
+        connection.terminate()
+      }
+    })
+  })
+  const client = await connect(await listen(app))
+  client.socket.pause()
+  await released
+  client.socket.terminate()
+  t.pass()
+})
+
+const breaches: Record<string, { bytes: Buffer, code: number, error: string }> = {
+  'a frame that is not masked': { bytes: Buffer.from([0x81, 0x01, 0x61]), code: 1002, error: 'FSR_ERR_PROTOCOL_VIOLATED' },
+  'an unknown opcode': { bytes: frame('', 0x3), code: 1002, error: 'FSR_ERR_PROTOCOL_VIOLATED' },
+  'text that is not UTF-8': { bytes: Buffer.from([0x81, 0x81, 0, 0, 0, 0, 0xff]), code: 1007, error: 'FSR_ERR_MESSAGE_NOT_UTF8' },
+  'a frame of 2^63 bytes': { bytes: Buffer.from([0x82, 0xff, 0x7f, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0, 0, 0, 0]), code: 1009, error: 'FSR_ERR_MESSAGE_TOO_BIG' },
+  'a message in too many fragments': { bytes: Buffer.concat([Buffer.from([0x01, 0x81, 0, 0, 0, 0, 0x61]), ...Array(16_385).fill(Buffer.from([0x00, 0x81, 0, 0, 0, 0, 0x61]))]), code: 1008, error: 'FSR_ERR_FRAGMENTS_TOO_MANY' }
+}
+for (const [what, { bytes, code, error }] of Object.entries(breaches)) {
+  t.test(`${what} closes with ${code}`, async (t) => {
+    const app = await createApp(t, { plugin: { closeTimeout: 100 } })
+    let errorCode: unknown
+    const ended = new Promise<number>((resolve) => {
+      app.socketRoute('/', {
+        onError: (_connection, error) => { errorCode = (error as { code?: string }).code },
+        onClose: (_connection, { code }) => { resolve(code) }
+      })
+    })
+    const socket = await tcp(await listen(app))
+    socket.write(handshake('/'))
+    await once(socket, 'data')
+    socket.write(bytes)
+    const [data] = await once(socket, 'data') as [Buffer]
+    t.equal(data[0], 0x88, 'a close frame')
+    t.equal(data.readUInt16BE(2), code)
+    t.equal(await ended, code)
+    t.equal(errorCode, error)
+    socket.destroy()
+  })
+}

@@ -1,0 +1,207 @@
+import t from 'tap'
+import { BinaryMessage, JsonMessage, TextMessage, type Returned } from '../../src/index.js'
+import { connect } from '../support/client.js'
+import { createApp, listen } from '../support/server.js'
+
+const bytes = Buffer.from([0, 1, 255])
+const kinds: Record<string, { returned: () => Returned, sent: string | Buffer }> = {
+  'a JsonMessage': { returned: () => new JsonMessage({ a: ['<b>', null] }), sent: '{"a":["<b>",null]}' },
+  'a JsonMessage of null': { returned: () => new JsonMessage(null), sent: 'null' },
+  'a TextMessage': { returned: () => new TextMessage('grüß'), sent: 'grüß' },
+  'a BinaryMessage': { returned: () => new BinaryMessage(bytes), sent: bytes },
+  'a string': { returned: () => 'text', sent: 'text' },
+  'an empty string': { returned: () => '', sent: '' },
+  'a Buffer': { returned: () => bytes, sent: bytes },
+  'a Uint8Array': { returned: () => new Uint8Array([9, ...bytes, 9]).subarray(1, 4), sent: bytes },
+  'a DataView': { returned: () => new DataView(new Uint8Array(bytes).buffer), sent: bytes },
+  'an ArrayBuffer': { returned: () => new Uint8Array(bytes).buffer, sent: bytes },
+  'a plain object': { returned: () => ({ a: 1 }), sent: '{"a":1}' },
+  'an object without prototype': { returned: () => Object.assign(Object.create(null), { a: 1 }), sent: '{"a":1}' },
+  'an array': { returned: () => [1, 'two'], sent: '[1,"two"]' },
+  'a promise': { returned: async () => 'later', sent: 'later' }
+}
+
+for (const [kind, { returned, sent }] of Object.entries(kinds)) {
+  // P2, P3
+  t.test(`${kind} that is returned is sent, from every callback`, async (t) => {
+    const app = await createApp(t)
+    app.socketRoute('/', {
+      onOpen: returned,
+      onMessage: (connection, message) => {
+        if (message.text === 'fail') throw new Error('no')
+        if (message.text === 'close') connection.close(4000)
+        return returned()
+      },
+      onError: returned,
+      onClose: returned
+    })
+    const client = await connect(await listen(app))
+    client.send('hello')
+    client.send('fail')
+    client.send('close')
+    t.strictSame(await client.take(5), Array(5).fill(sent))
+    t.equal((await client.closed).code, 4000)
+  })
+}
+
+for (const [kind, nothing] of Object.entries({ undefined, null: null, 'a promise of nothing': Promise.resolve() })) {
+  t.test(`${kind} that is returned is not sent`, async (t) => {
+    const app = await createApp(t)
+    app.socketRoute('/', { onOpen: () => nothing, onMessage: (_connection, message) => message.text === 'nothing' ? nothing : 'something' })
+    const client = await connect(await listen(app))
+    client.send('nothing')
+    client.send('more')
+    t.equal(await client.next(), 'something')
+  })
+}
+
+t.test('a stream that is returned is sent item by item, in the place of the message', async (t) => {
+  const app = await createApp(t)
+  app.socketRoute('/', {
+    async * onMessage (_connection, message) {
+      for (let part = 1; part <= 3; part++) {
+        await new Promise(setImmediate)
+        yield `${message.text}${part}`
+        yield undefined as never
+      }
+    }
+  })
+  const client = await connect(await listen(app))
+  client.send('a')
+  client.send('b')
+  t.strictSame(await client.take(6), ['a1', 'a2', 'a3', 'b1', 'b2', 'b3'])
+})
+
+t.test('a stream from onOpen runs beside the messages', async (t) => {
+  const app = await createApp(t)
+  let tick: undefined | (() => void)
+  app.socketRoute('/', {
+    async * onOpen () {
+      for (let price = 1; ; price++) {
+        yield `price ${price}`
+        await new Promise<void>((resolve) => { tick = resolve })
+      }
+    },
+    onMessage: () => { tick!() }
+  })
+  const client = await connect(await listen(app))
+  t.equal(await client.next(), 'price 1')
+  client.send('tick')
+  t.equal(await client.next(), 'price 2')
+  client.send('tick')
+  t.equal(await client.next(), 'price 3')
+})
+
+t.test('a stream is stopped when the client closes, also while it waits for something that never comes', async (t) => {
+  const app = await createApp(t)
+  const returned: string[] = []
+  const feed = (name: string): AsyncIterable<string> => ({
+    [Symbol.asyncIterator]: () => {
+      let count = 0
+      return {
+        next: async () => count++ === 0 ? { done: false, value: name } : await new Promise<never>(() => {}),
+        return: async () => { returned.push(name); throw new Error('this is only logged') }
+      }
+    }
+  })
+  const closed = new Promise<void>((resolve) => {
+    app.socketRoute('/', { onOpen: () => feed('open'), onMessage: () => feed('message'), onClose: () => { resolve() } })
+  })
+  const client = await connect(await listen(app))
+  t.equal(await client.next(), 'open')
+  client.send('more')
+  t.equal(await client.next(), 'message')
+  await client.close()
+  await closed
+  t.strictSame(returned, ['open', 'message'])
+})
+
+t.test('a generator runs its finally block when the client closes', async (t) => {
+  const app = await createApp(t)
+  const cleaned = new Promise<void>((resolve) => {
+    app.socketRoute('/', {
+      async * onOpen () {
+        try {
+          for (;;) {
+            yield 'tick'
+            await new Promise(setImmediate)
+          }
+        } finally {
+          resolve()
+        }
+      }
+    })
+  })
+  const client = await connect(await listen(app))
+  await client.next()
+  client.socket.terminate()
+  await cleaned
+  t.pass('it ended')
+})
+
+t.test('a stream is pulled only as fast as the client reads', async (t) => {
+  const app = await createApp(t)
+  let pulled = 0
+  const total = 400
+  app.socketRoute('/', {
+    async * onOpen () {
+      for (; pulled < total; pulled++) yield Buffer.alloc(100_000)
+    }
+  })
+  const client = await connect(await listen(app))
+  client.socket.pause()
+  // Until no more is taken.
+  for (let before = -1; before !== pulled;) {
+    before = pulled
+    for (let turns = 0; turns < 300; turns++) await new Promise(setImmediate)
+  }
+  t.ok(pulled < total, `${pulled} of ${total} were pulled`)
+  client.socket.resume()
+  t.equal((await client.take(total)).length, total)
+})
+
+t.test('what is returned is sent however large it is, and the next message waits until the client has read it', async (t) => {
+  const app = await createApp(t)
+  app.socketRoute('/', { onMessage: () => Buffer.alloc(5_000_000) }, { outbox: { limit: 1000 } })
+  const client = await connect(await listen(app))
+  client.socket.pause()
+  for (let count = 0; count < 5; count++) client.send('more')
+  for (let turns = 0; turns < 100; turns++) await new Promise(setImmediate)
+  client.socket.resume()
+  t.strictSame((await client.take(5)).map(({ length }) => length), Array(5).fill(5_000_000))
+})
+
+// P2
+t.test('what onClose returns is dropped and counted when the client has closed', async (t) => {
+  const lines: string[] = []
+  const app = await createApp(t, { fastify: { logger: { level: 'debug', stream: { write: (line) => { lines.push(line) } } } } })
+  const ended = new Promise<{ dropped: () => number }>((resolve) => {
+    app.socketRoute('/', { onClose: (connection) => { resolve({ dropped: () => connection.dropped }); return 'bye' } })
+  })
+  const client = await connect(await listen(app))
+  await client.close()
+  const { dropped } = await ended
+  t.equal(dropped(), 1)
+  t.strictSame(client.unread, [])
+  t.ok(lines.some((line) => line.includes('a returned message was dropped')))
+})
+
+t.test('the error for what cannot be sent lists what can', async (t) => {
+  const app = await createApp(t)
+  class Thing {}
+  app.socketRoute('/', {
+    onMessage: (connection, message) => {
+      const things: unknown[] = [1, true, null, undefined, () => {}, new Thing(), new Map(), new Date(), Symbol('s')]
+      connection.send(things[Number(message.text)] as never)
+    },
+    onError: (_connection, error) => error.message
+  })
+  const client = await connect(await listen(app))
+  for (let index = 0; index < 9; index++) client.send(String(index))
+  const answers = await client.take(9)
+  t.ok(answers.every((answer) => String(answer).includes('a JsonMessage, TextMessage or BinaryMessage')))
+  t.strictSame(answers.map((answer) => String(answer).split(' cannot')[0]), [
+    'A value of type number', 'A value of type boolean', 'null', 'A value of type undefined', 'A value of type function',
+    'An instance of Thing', 'An instance of Map', 'An instance of Date', 'A value of type symbol'
+  ])
+})

@@ -1,0 +1,78 @@
+import t from 'tap'
+import type { WsConnection } from '../../src/index.js'
+import { connect } from '../support/client.js'
+import { createApp, listen } from '../support/server.js'
+
+t.test('a message to a room reaches its members: all through the route, the others through a connection', async (t) => {
+  const app = await createApp(t)
+  const route = app.socketRoute('/:room', {
+    async onOpen (connection) { await connection.join(connection.params.room); return 'joined' },
+    onMessage (connection, message) { connection.to(connection.params.room).send(message) }
+  })
+  const url = await listen(app)
+  const [alice, bob, carol] = [await connect(`${url}/a`), await connect(`${url}/a`), await connect(`${url}/b`)]
+  for (const client of [alice, bob, carol]) t.equal(await client.next(), 'joined')
+  alice.send('hello')
+  t.equal(await bob.next(), 'hello')
+  route.to('a').send({ to: 'a' })
+  route.to('b').send({ to: 'b' })
+  route.to('nobody').send('nothing')
+  t.equal(await alice.next(), '{"to":"a"}')
+  t.equal(await bob.next(), '{"to":"a"}')
+  t.equal(await carol.next(), '{"to":"b"}')
+})
+
+t.test('a room knows its members, and whom it leaves out', async (t) => {
+  const app = await createApp(t)
+  const connections: WsConnection[] = []
+  const route = app.socketRoute('/', { onOpen: async (connection) => { connections.push(connection); await connection.join('a'); return 'ok' } })
+  const url = await listen(app)
+  await (await connect(url)).next()
+  await (await connect(url)).next()
+  const [first, second] = connections as [WsConnection, WsConnection]
+  t.equal(route.to('a').name, 'a')
+  t.equal(route.to('a').size, 2)
+  t.strictSame(new Set(route.to('a')), new Set(connections))
+  t.equal(first.to('a').size, 1)
+  t.strictSame([...first.to('a')], [second])
+  t.equal(first.to('b').size, 0)
+  t.strictSame([...route.to('b')], [])
+  t.strictSame([...first.rooms], ['a'])
+
+  await first.join('a')
+  await first.leave('a')
+  await first.leave('never entered')
+  t.strictSame([...first.rooms], [])
+  t.equal(route.to('a').size, 1)
+  t.equal(first.to('a').size, 1, 'who is not in it leaves out nobody')
+})
+
+t.test('a closing connection is in no room any more, though onClose can still see which they were', async (t) => {
+  const app = await createApp(t)
+  let sizes: undefined | number[]
+  const closed = new Promise<WsConnection>((resolve) => {
+    const route = app.socketRoute('/', {
+      async onOpen (connection) { await connection.join('a'); await connection.join('b') },
+      async onClose (connection) {
+        sizes = [...connection.rooms].map((room) => route.to(room).size)
+        await connection.join('a')
+        sizes.push(route.to('a').size)
+        resolve(connection)
+      }
+    })
+  })
+  await (await connect(await listen(app))).close()
+  t.strictSame([...(await closed).rooms], ['a', 'b'])
+  t.strictSame(sizes, [0, 0, 0], 'nor does it come back')
+})
+
+t.test('a room has a name, and a connection is in no more than roomsPerConnection', async (t) => {
+  const app = await createApp(t)
+  app.socketRoute('/', {
+    onMessage: async (connection, message) => { await connection.join(message.text === 'number' ? 5 as never : message.text); return 'ok' },
+    onError: (_connection, error) => (error as { code?: string }).code
+  }, { roomsPerConnection: 2 })
+  const client = await connect(await listen(app))
+  for (const room of ['a', '', 'number', 'b', 'a', 'c']) client.send(room)
+  t.strictSame(await client.take(6), ['ok', 'FSR_ERR_ROOM_INVALID', 'FSR_ERR_ROOM_INVALID', 'ok', 'ok', 'FSR_ERR_ROOMS_TOO_MANY'])
+})

@@ -1,0 +1,119 @@
+import { once } from 'node:events'
+import t from 'tap'
+import { connect, handshake, tcp } from '../support/client.js'
+import { createApp, listen } from '../support/server.js'
+
+// P36
+t.test('fastify.close() says goodbye, closes with 1012, and resolves after every onClose', async (t) => {
+  const app = await createApp(t)
+  let closes = 0
+  for (const path of ['/a', '/b']) {
+    app.socketRoute(path, { onClose: async () => { await new Promise(setImmediate); closes++; return 'goodbye' } })
+  }
+  const url = await listen(app)
+  const clients = [await connect(`${url}/a`), await connect(`${url}/a`), await connect(`${url}/b`)]
+  await app.close()
+  t.equal(closes, 3)
+  for (const client of clients) {
+    t.strictSame(await client.closed, { code: 1012, reason: 'service restart' })
+    t.strictSame(client.unread, ['goodbye'])
+  }
+})
+
+t.test('fastify.close() waits for handlers that run, whose answers still arrive', async (t) => {
+  const app = await createApp(t)
+  let release: undefined | (() => void)
+  app.socketRoute('/', {
+    onMessage: async (_connection, message) => { await new Promise<void>((resolve) => { release = resolve }); return message },
+    onClose: () => 'goodbye'
+  })
+  const client = await connect(await listen(app))
+  client.send('work')
+  while (release === undefined) await new Promise(setImmediate)
+  const closed = app.close()
+  await new Promise(setImmediate)
+  release()
+  await closed
+  t.strictSame(client.unread, ['work', 'goodbye'])
+})
+
+// P36
+t.test('fastify.close() cuts clients that never read or never answer, at the deadline', async (t) => {
+  const app = await createApp(t, { plugin: { drain: { deadline: 200 } } })
+  let closes = 0
+  const route = app.socketRoute('/', { onOpen: () => 'open', onClose: () => { closes++; return 'goodbye' } })
+  const url = await listen(app)
+  // One that never answers the close, and one that never reads what it is sent.
+  const mute = await tcp(url)
+  const deaf = await tcp(url)
+  const polite = await connect(url)
+  for (const socket of [mute, deaf]) {
+    socket.write(handshake('/'))
+    await once(socket, 'data')
+  }
+  deaf.pause()
+  for (let count = 0; count < 100; count++) route.broadcast(Buffer.alloc(10_000))
+  await app.close()
+  t.equal(closes, 3)
+  t.equal((await polite.closed).code, 1012, 'whoever reads gets the close frame')
+  mute.destroy()
+  deaf.destroy()
+})
+
+t.test('fastify.close() waits for nothing that a stuck callback holds', async (t) => {
+  const warnings: string[] = []
+  const app = await createApp(t, {
+    plugin: { drain: { deadline: 100 } },
+    fastify: { logger: { level: 'warn', stream: { write: (line) => { warnings.push(JSON.parse(line).msg) } } } }
+  })
+  const forever = async (): Promise<void> => { await new Promise<never>(() => {}) }
+  let closes = 0
+  app.socketRoute('/open', { onOpen: forever, onClose: () => { closes++ } })
+  app.socketRoute('/message', { onMessage: forever, onClose: async () => { await null; closes++ } })
+  app.socketRoute('/close', { onClose: async () => { closes++; await forever() } })
+  const url = await listen(app)
+  await connect(`${url}/open`)
+  const client = await connect(`${url}/message`)
+  await connect(`${url}/close`)
+  client.send('hang')
+  await app.close()
+  t.equal(closes, 3)
+  t.ok(warnings.includes('connections did not close in time and are cut'))
+  t.ok(warnings.includes('onClose did not end in time'))
+})
+
+// P36
+t.test('an upgrade while the server stops is answered 503', async (t) => {
+  const app = await createApp(t)
+  let release: undefined | (() => void)
+  let admit: undefined | (() => void)
+  let opened = 0
+  app.socketRoute('/busy', { onClose: async () => { await new Promise<void>((resolve) => { release = resolve }) } })
+  app.socketRoute('/slow', { onOpen: () => { opened++ } }, {
+    preValidation: async () => { await new Promise<void>((resolve) => { admit = resolve }) }
+  })
+  const url = await listen(app)
+  await connect(`${url}/busy`)
+  // One that is half way when the app begins to stop, and one that is connected but has not asked yet.
+  const early = await tcp(url)
+  const late = await tcp(url)
+  early.write(handshake('/slow'))
+  while (admit === undefined) await new Promise(setImmediate)
+  const closed = app.close()
+  while (release === undefined) await new Promise(setImmediate)
+  admit()
+  t.match(String((await once(early, 'data'))[0]), /^HTTP\/1\.1 503 [^]*FSR_ERR_CLOSING/)
+  late.write(handshake('/busy'))
+  t.match(String((await once(late, 'data'))[0]), /^HTTP\/1\.1 503 /)
+  release()
+  await closed
+  t.equal(opened, 0)
+})
+
+t.test('an app without connections closes at once, and a close is harmless before listening', async (t) => {
+  const app = await createApp(t)
+  app.socketRoute('/', { onOpen: () => 'hi' })
+  await app.ready()
+  await app.close()
+  t.pass()
+})
