@@ -7,7 +7,6 @@ import fastifyPlugin from 'fastify-plugin'
 import type { WsConnection } from './connection/connection.js'
 import { createController, type SocketController, type SocketControllerClass } from './controller/controller.js'
 import { decoratedRoute } from './controller/decorator.js'
-import { errors } from './errors.js'
 import { Drain } from './operate/drain.js'
 import { printRoutes } from './operate/print.js'
 import type { Grant } from './upgrade/grant.js'
@@ -20,7 +19,7 @@ import { addToScope, enterScope, openScopes, overlay } from './upgrade/scope.js'
 import { RouteTable } from './upgrade/table.js'
 
 async function socketRoutes (fastify: FastifyInstance, given: SocketPluginOptions): Promise<void> {
-  if (fastify.hasDecorator('socketRoute')) throw new errors.AlreadyRegistered()
+  const table = new RouteTable(fastify)
   const root = overlay({ options: defaults, grants: [] }, given, 'plugin')
   const deadline = drainDeadline(given)
 
@@ -32,7 +31,6 @@ async function socketRoutes (fastify: FastifyInstance, given: SocketPluginOption
   }
 
   const drain = new Drain()
-  const table = new RouteTable(fastify)
   openScopes(fastify, root)
   fastify.decorateRequest(kUpgrade, null)
 

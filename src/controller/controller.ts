@@ -62,7 +62,7 @@ export function createController (path: string, given: unknown, fastify: Fastify
   const controller = Class === undefined ? given : new Class(fastify)
   const fail = (what: string) => new errors.ControllerInvalid(path, what)
   if (typeof controller === 'function') throw fail('is a function that is not a class')
-  if (typeof controller !== 'object' || controller === null) throw fail(`is ${controller === null ? 'null' : `a ${typeof controller}`}`)
+  if (typeof controller !== 'object' || controller === null) throw fail(controller == null ? `is ${controller}` : `is a ${typeof controller}`)
 
   let found = false
   for (const name of propertyNames(controller)) {

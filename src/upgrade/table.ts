@@ -4,8 +4,8 @@ import { errors } from '../errors.js'
 import { joinPath, slashVariants } from './path.js'
 import type { Route } from './route.js'
 
-// Tells upgrade requests from others where a socket route and a REST route share a path.
-const UPGRADE = 'upgrade'
+// The constraint that tells upgrade requests from others where a socket route and a REST route share a path.
+const UPGRADE = 'socketUpgrade'
 
 /** The socket routes of an app, and how they get along with its other routes. */
 export class RouteTable {
@@ -16,17 +16,17 @@ export class RouteTable {
   readonly #owners = new Map<string, 'socket' | 'websocket' | 'rest'>()
   #isAdding = false
 
+  /** @throws `FSR_ERR_ALREADY_REGISTERED` if the app has a table already, in whatever scope: upgrades of a server are handled once. */
   constructor (fastify: FastifyInstance) {
+    if (fastify.hasConstraintStrategy(UPGRADE)) throw new errors.AlreadyRegistered()
     this.#fastify = fastify
-    if (!fastify.hasConstraintStrategy(UPGRADE)) {
-      fastify.addConstraintStrategy({
-        name: UPGRADE,
-        storage: () => new Map() as never,
-        deriveConstraint: (request) => request.headers.upgrade === undefined ? 'none' : 'websocket',
-        validate: () => {},
-        mustMatchWhenDerived: false
-      })
-    }
+    fastify.addConstraintStrategy({
+      name: UPGRADE,
+      storage: () => new Map() as never,
+      deriveConstraint: (request) => request.headers.upgrade === undefined ? 'none' : 'websocket',
+      validate: () => {},
+      mustMatchWhenDerived: false
+    })
     fastify.addHook('onRoute', (options) => { if (!this.#isAdding) this.#meet(options) })
   }
 

@@ -1,0 +1,31 @@
+import { readFileSync } from 'node:fs'
+import t from 'tap'
+import { errors } from '../src/index.js'
+import { closeReasonOf } from '../src/errors.js'
+
+const instances = Object.entries(errors).map(([name, Constructor]) => ({ name, error: new Constructor() }))
+
+t.test('every error has a code of its own with the prefix', async (t) => {
+  for (const { name, error } of instances) t.match(error.code, /^FSR_ERR_[A-Z0-9_]+$/, name)
+  t.equal(new Set(instances.map(({ error }) => error.code)).size, instances.length)
+})
+
+t.test('an error has an HTTP status before the upgrade, and a close code after it', async (t) => {
+  for (const { name, error } of instances) t.ok(error.statusCode! >= 400 || error.close !== undefined, name)
+})
+
+t.test('docs/errors.md has each error, with its status or close code, and no other', async (t) => {
+  const documented = new Map([...readFileSync('docs/errors.md', 'utf8').matchAll(/^\| `(FSR_ERR_\w+)` \| ([^|]*) \|/gm)].map(([, code, answer]) => [code, answer!.trim()]))
+  for (const { error } of instances) {
+    const answer = error.close !== undefined ? String(error.close.code) : error.statusCode === 500 ? 'thrown' : String(error.statusCode)
+    t.equal(documented.get(error.code), answer, error.code)
+  }
+  t.equal(documented.size, instances.length)
+})
+
+t.test('an error of another origin closes with 1011, whatever it looks like', async (t) => {
+  t.equal(closeReasonOf(new errors.MessageNotJson()).code, 1007)
+  for (const error of [new Error('x'), null, 'x', Object.assign(new Error('x'), { code: 5, close: () => {} }), Object.assign(new Error('x'), { code: 'ERR', close: {} })]) {
+    t.equal(closeReasonOf(error).code, 1011)
+  }
+})

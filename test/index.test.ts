@@ -1,0 +1,15 @@
+import t from 'tap'
+import * as all from '../src/index.js'
+
+t.test('the public names are these, and a change of them is deliberate', async (t) => {
+  t.strictSame(Object.keys(all).sort(), [
+    'BinaryMessage', 'JsonMessage', 'Message', 'SocketRoute', 'TextMessage', 'WsConnection', 'closeCodes', 'default', 'errors'
+  ])
+})
+
+t.test('require() gets the same module', async (t) => {
+  const { createRequire } = await import('node:module')
+  const path = new URL('../dist/index.js', import.meta.url).pathname
+  const required = createRequire(import.meta.url)(path)
+  t.equal(required.JsonMessage, (await import(path)).JsonMessage)
+})

@@ -1,0 +1,57 @@
+import { readdirSync, readFileSync } from 'node:fs'
+import { join, normalize } from 'node:path'
+import t from 'tap'
+
+// From what looks after everything to what everything uses: imports go down this list, never up.
+const layers = ['index', 'plugin', 'operate', 'upgrade', 'controller', 'room', 'connection', 'message', 'errors', 'close-codes']
+
+const sources = readdirSync('src', { recursive: true })
+  .map((name) => normalize(String(name)))
+  .filter((name) => name.endsWith('.ts'))
+const layerOf = (file: string) => file.replace(/\.ts$/, '').split('/')[0]!
+const read = (file: string) => readFileSync(join('src', file), 'utf8')
+
+t.test('every source file has a place among the layers', async (t) => {
+  for (const file of sources) t.ok(layers.includes(layerOf(file)), file)
+})
+
+t.test('imports go down the layers', async (t) => {
+  let count = 0
+  for (const file of sources) {
+    for (const [, imported] of read(file).matchAll(/from '(\.[^']*)\.js'/g)) {
+      const target = normalize(join(file, '..', imported!))
+      t.ok(layers.indexOf(layerOf(file)) <= layers.indexOf(layerOf(target)), `${file} imports ${target}`)
+      count++
+    }
+  }
+  t.ok(count > 30)
+})
+
+t.test('imports form no circle', async (t) => {
+  const graph = new Map(sources.map((file) => [file, [...read(file).matchAll(/from '(\.[^']*)\.js'/g)].map(([, imported]) => `${normalize(join(file, '..', imported!))}.ts`)]))
+  const visit = (file: string, path: string[]): void => {
+    if (path.includes(file)) t.fail(`${[...path, file].join(' → ')}`)
+    else for (const next of graph.get(file) ?? t.fail(`${file} is missing`) as never) visit(next, [...path, file])
+  }
+  for (const file of sources) visit(file, [])
+  t.pass('each was followed to its end')
+})
+
+// Invariant 1
+t.test('only dispatch calls the callbacks of controllers', async (t) => {
+  for (const file of sources) t.equal(/\.(onOpen|onMessage|onClose|onError)!?\(/.test(read(file)), file === 'controller/dispatch.ts', file)
+})
+
+// Invariant 2
+t.test('only the outbox writes to a socket', async (t) => {
+  for (const file of sources) t.equal(/[sS]ocket\.(send|close|ping|pong|write|end)\(/.test(read(file)), file === 'connection/outbox.ts', file)
+})
+
+// Invariant 7
+t.test('nothing starts a timer but the shared deadlines and the drain', async (t) => {
+  for (const file of sources) t.equal(/setTimeout|setInterval/.test(read(file)), ['connection/deadlines.ts', 'operate/drain.ts'].includes(file), file)
+})
+
+t.test('no source speaks to the console, reads the environment, or listens to the process', async (t) => {
+  for (const file of sources) t.notMatch(read(file), /\bconsole\.|\bprocess\.[a-z]/, file)
+})

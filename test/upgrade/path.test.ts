@@ -1,0 +1,35 @@
+import t from 'tap'
+import { fillPath, joinPath, slashVariants } from '../../src/upgrade/path.js'
+
+t.test('paths are joined as Fastify does', async (t) => {
+  t.equal(joinPath('', '/a'), '/a')
+  t.equal(joinPath('/v1', '/a'), '/v1/a')
+  t.equal(joinPath('/v1/', '/a'), '/v1/a')
+  t.equal(joinPath('/v1', ''), '/v1')
+})
+
+t.test('a path is registered with and without a slash at its end', async (t) => {
+  t.strictSame(slashVariants('/a', ''), ['/a', '/a/'])
+  t.strictSame(slashVariants('/a//', ''), ['/a', '/a/'])
+  t.strictSame(slashVariants('/', ''), ['/'])
+  t.strictSame(slashVariants('/', '/v1'), ['', '/'])
+  t.strictSame(slashVariants('', '/v1'), ['', '/'])
+  t.strictSame(slashVariants('/', '/'), ['/'])
+  t.strictSame(slashVariants('/a/*', ''), ['/a/*'])
+  t.strictSame(slashVariants('/a/:b?', ''), ['/a/:b?', '/a/', '/a/:b/'])
+  t.strictSame(slashVariants('/a/:b(^\\d+$)?', ''), ['/a/:b(^\\d+$)?', '/a/', '/a/:b(^\\d+$)/'])
+})
+
+t.test('parameters are filled in and encoded', async (t) => {
+  t.equal(fillPath('/a/:b/c', { b: 'x/y z' }), '/a/x%2Fy%20z/c')
+  t.equal(fillPath('/a/:b(^\\d+$)/:c', { b: 5, c: 'ü' }), '/a/5/%C3%BC')
+  t.equal(fillPath('/a/:b((x)(y))/c', { b: 'xy' }), '/a/xy/c')
+  t.equal(fillPath('/a/:lat-:lng', { lat: 1, lng: 2 }), '/a/1-2')
+  t.equal(fillPath('/a/:b?', {}), '/a')
+  t.equal(fillPath('/a/:b?', { b: 'c' }), '/a/c')
+  t.equal(fillPath('/:b?', {}), '/')
+  t.equal(fillPath('/files/*', { '*': 'x y/z' }), '/files/x%20y/z')
+  for (const [path, params] of [['/a/:b', {}], ['/a/:b', { b: '' }], ['/a/*', {}]] as const) {
+    t.throws(() => fillPath(path, params), { code: 'FSR_ERR_URL_PARAM_MISSING' })
+  }
+})
