@@ -144,8 +144,19 @@ t.test('a path matches with and without a slash at its end', async (t) => {
     }, { prefix: '/v1' })
     const url = await listen(app)
     const paths: Record<string, object> = {
-      '/': {}, '': {}, '/a': {}, '/a/': {}, '/b': {}, '/b/': {}, '/v1': {}, '/v1/': {}, '/v1/x': {}, '/v1/x/': {},
-      '/optional/1': { id: '1' }, '/optional/1/': { id: '1' }, '/files/a/b': { '*': 'a/b' }
+      '/': {},
+      '': {},
+      '/a': {},
+      '/a/': {},
+      '/b': {},
+      '/b/': {},
+      '/v1': {},
+      '/v1/': {},
+      '/v1/x': {},
+      '/v1/x/': {},
+      '/optional/1': { id: '1' },
+      '/optional/1/': { id: '1' },
+      '/files/a/b': { '*': 'a/b' }
     }
     for (const [path, params] of Object.entries(paths)) t.strictSame(await (await connect(url + path)).json(), params, `'${path}' ${ignoreTrailingSlash}`)
     t.match(await (await connect(`${url}/optional/`)).json(), {})

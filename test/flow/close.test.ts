@@ -3,6 +3,7 @@ import t from 'tap'
 import type { CloseInfo, WsConnection } from '../../src/index.js'
 import { connect, frame, handshake, readAll, tcp } from '../support/client.js'
 import { createApp, listen } from '../support/server.js'
+import { until } from '../support/until.js'
 
 interface Ended extends CloseInfo { readonly count: number }
 
@@ -108,10 +109,10 @@ t.test('a message that comes while the server closes is dropped, which the log s
   })
   const client = await connect(await listen(app))
   client.send('close')
-  while (release === undefined) await new Promise(setImmediate)
+  await until(() => release !== undefined)
   client.send('late')
-  while (!lines.some((line) => line.includes('messages were not handled'))) await new Promise(setImmediate)
-  release()
+  await until(() => lines.some((line) => line.includes('messages were not handled')))
+  release!()
   t.equal((await client.closed).code, 4000)
   t.strictSame(seen, ['close'])
 })

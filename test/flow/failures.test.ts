@@ -3,8 +3,8 @@ import { connect } from '../support/client.js'
 import { createApp, listen } from '../support/server.js'
 
 const failures = {
-  'throws': () => { throw new Error('no') },
-  'rejects': async () => { await null; throw new Error('no') },
+  throws: () => { throw new Error('no') },
+  rejects: async () => { await null; throw new Error('no') },
   'throws what is no Error': () => { throw 'no' }, // eslint-disable-line no-throw-literal
   'returns what cannot be sent': () => 5 as never,
   'promises what cannot be sent': async () => Symbol('no') as never,

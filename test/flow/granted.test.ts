@@ -5,6 +5,7 @@ import t from 'tap'
 import type { Grant } from '../../src/index.js'
 import { connect, connectAs, handshake, readAll, refusal, tcp } from '../support/client.js'
 import { createApp, listen, SECRET, tokenOf } from '../support/server.js'
+import { turns, until } from '../support/until.js'
 
 const bearer = (token: string) => ({ headers: { authorization: `Bearer ${token}` } })
 
@@ -273,13 +274,13 @@ t.test('a client that leaves while its token is verified leaves nothing behind',
   const socket = await tcp(await listen(app))
   const token = (await createApp(t)).jwt.sign({ roles: ['ROLE_USER'] })
   socket.write(handshake('/', { Authorization: `Bearer ${token}` }))
-  while (asked === undefined) await new Promise(setImmediate)
+  await until(() => asked !== undefined)
   const gone = once(app.server, 'connection').then(() => {})
   socket.resetAndDestroy()
   await tcp(`ws://127.0.0.1:${(app.server.address() as { port: number }).port}`).then((other) => { other.destroy() })
   await gone
-  asked()
-  for (let turns = 0; turns < 20; turns++) await new Promise(setImmediate)
+  asked!()
+  await turns(20)
   t.equal(opened, 0)
   t.equal(route.clients.size, 0)
 })

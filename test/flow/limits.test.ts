@@ -2,6 +2,7 @@ import { once } from 'node:events'
 import t from 'tap'
 import { connect, frame, handshake, tcp } from '../support/client.js'
 import { createApp, listen } from '../support/server.js'
+import { until } from '../support/until.js'
 
 // P34
 t.test('a message over maxPayload closes with 1009, and onError hears of it', async (t) => {
@@ -93,7 +94,7 @@ t.test('send() says whether the client keeps up, and drained() waits until it do
   client.send('go')
   // Only now, so that the kernel's buffers fill up.
   client.socket.pause()
-  while (!answers.includes(false)) await new Promise(setImmediate)
+  await until(() => answers.includes(false))
   client.socket.resume()
   t.ok(await done <= 65_536)
   t.equal((await client.take(answers.length + 1)).at(-1), 'one more')

@@ -2,6 +2,7 @@ import { once } from 'node:events'
 import t from 'tap'
 import { connect, frame, handshake, readAll, tcp } from '../support/client.js'
 import { createApp, listen } from '../support/server.js'
+import { turns, until } from '../support/until.js'
 
 // P30
 t.test('messages sent right behind the handshake are handled after onOpen, in order', async (t) => {
@@ -100,14 +101,14 @@ t.test('a flood at a slow handler is held by TCP, not by memory', async (t) => {
   const count = 1000
   let written = 0
   for (let index = 0; index < count; index++) client.socket.send(message, () => { written++ })
-  while (release === undefined) await new Promise(setImmediate)
+  await until(() => release !== undefined)
   // The client's own socket does not get rid of them, for as long as nobody reads.
-  for (let turns = 0; turns < 500; turns++) await new Promise(setImmediate)
+  await turns(500)
   t.equal(handled, 1)
   t.ok(written < count / 2, `${written} of ${count} messages were taken`)
   t.ok(client.socket.bufferedAmount > 0)
   client.socket.terminate()
-  release()
+  release!()
 })
 
 t.test('everything that waited while a handler was busy is handled', async (t) => {

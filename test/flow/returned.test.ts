@@ -2,6 +2,7 @@ import t from 'tap'
 import { BinaryMessage, JsonMessage, TextMessage, type Returned } from '../../src/index.js'
 import { connect } from '../support/client.js'
 import { createApp, listen } from '../support/server.js'
+import { turns } from '../support/until.js'
 
 const bytes = Buffer.from([0, 1, 255])
 const kinds: Record<string, { returned: () => Returned, sent: string | Buffer }> = {
@@ -153,7 +154,7 @@ t.test('a stream is pulled only as fast as the client reads', async (t) => {
   // Until no more is taken.
   for (let before = -1; before !== pulled;) {
     before = pulled
-    for (let turns = 0; turns < 300; turns++) await new Promise(setImmediate)
+    await turns(300)
   }
   t.ok(pulled < total, `${pulled} of ${total} were pulled`)
   client.socket.resume()
@@ -166,7 +167,7 @@ t.test('what is returned is sent however large it is, and the next message waits
   const client = await connect(await listen(app))
   client.socket.pause()
   for (let count = 0; count < 5; count++) client.send('more')
-  for (let turns = 0; turns < 100; turns++) await new Promise(setImmediate)
+  await turns(100)
   client.socket.resume()
   t.strictSame((await client.take(5)).map(({ length }) => length), Array(5).fill(5_000_000))
 })

@@ -2,6 +2,7 @@ import { once } from 'node:events'
 import t from 'tap'
 import { connect, handshake, tcp } from '../support/client.js'
 import { createApp, listen } from '../support/server.js'
+import { until } from '../support/until.js'
 
 // P36
 t.test('fastify.close() says goodbye, closes with 1012, and resolves after every onClose', async (t) => {
@@ -29,10 +30,10 @@ t.test('fastify.close() waits for handlers that run, whose answers still arrive'
   })
   const client = await connect(await listen(app))
   client.send('work')
-  while (release === undefined) await new Promise(setImmediate)
+  await until(() => release !== undefined)
   const closed = app.close()
   await new Promise(setImmediate)
-  release()
+  release!()
   await closed
   t.strictSame(client.unread, ['work', 'goodbye'])
 })
@@ -98,14 +99,14 @@ t.test('an upgrade while the server stops is answered 503', async (t) => {
   const early = await tcp(url)
   const late = await tcp(url)
   early.write(handshake('/slow'))
-  while (admit === undefined) await new Promise(setImmediate)
+  await until(() => admit !== undefined)
   const closed = app.close()
-  while (release === undefined) await new Promise(setImmediate)
-  admit()
+  await until(() => release !== undefined)
+  admit!()
   t.match(String((await once(early, 'data'))[0]), /^HTTP\/1\.1 503 [^]*FSR_ERR_CLOSING/)
   late.write(handshake('/busy'))
   t.match(String((await once(late, 'data'))[0]), /^HTTP\/1\.1 503 /)
-  release()
+  release!()
   await closed
   t.equal(opened, 0)
 })

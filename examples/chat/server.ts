@@ -1,0 +1,31 @@
+import { createChat } from './app.js'
+
+const port = Number(process.env['PORT'] ?? 3000)
+const host = process.env['HOST'] ?? 'localhost'
+
+const app = await createChat({
+  // A key that everyone can read protects nothing, and neither do the passwords of the demo users. A random one would be as
+  // good, but whoever is signed in would have to sign in again after a restart.
+  secret: process.env['JWT_SECRET'] ?? 'the public key of a demo, never one of a real server',
+  fastify: { logger: { transport: { target: 'pino-pretty', options: { translateTime: 'HH:MM:ss', ignore: 'pid,hostname,reqId,connection', singleLine: true } } } }
+})
+
+for (const signal of ['SIGINT', 'SIGTERM'] as const) {
+  process.once(signal, () => {
+    app.log.info(`${signal}: closing`)
+    app.close()
+  })
+}
+
+try {
+  const address = await app.listen({ port, host })
+  console.log(`
+  Open ${address} in two tabs.
+  Sign in as alice (password: alice) in one and as bob (password: bob), who is an admin, in the other.
+`)
+} catch (error) {
+  if ((error as NodeJS.ErrnoException).code !== 'EADDRINUSE') throw error
+  console.error(`Port ${port} is taken. Give another: PORT=${port + 1} npm start`)
+  process.exitCode = 1
+  await app.close()
+}
