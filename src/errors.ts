@@ -15,7 +15,8 @@ const atRegistration = (code: string, message: string) =>
 
 // Before the upgrade: answered over HTTP, with a status.
 const atUpgrade = (code: string, message: string, statusCode: number) =>
-  createError(code, message, statusCode) as unknown as SocketErrorConstructor
+  // Without a stack: it would tell nothing, fill the log, and cost most where many are refused.
+  createError(code, message, statusCode, Error, false) as unknown as SocketErrorConstructor
 
 // While connected: handed to onError, or ends the connection with a close code.
 function connected (code: string, message: string, close: CloseReason): SocketErrorConstructor {
@@ -75,6 +76,6 @@ export const errors = {
 
 /** How a connection ends because of an error that nobody dealt with: as the error says if it is one of ours, else 1011. */
 export function closeReasonOf (error: unknown): CloseReason {
-  if (!(error instanceof Error) || !('code' in error) || !('close' in error)) return closeCodes.handlerFailed
-  return typeof error.code === 'string' && error.code.startsWith('FSR_ERR_') ? error.close as CloseReason : closeCodes.handlerFailed
+  const { code, close } = Object(error) as Partial<SocketError>
+  return close !== undefined && String(code).startsWith('FSR_ERR_') ? close : closeCodes.handlerFailed
 }

@@ -1,5 +1,5 @@
 import type { FastifyInstance } from 'fastify'
-import { JsonMessage, type Grant, type Message } from 'fastify-socket-route'
+import { JsonMessage, type Grant, type Message, type WsConnection } from 'fastify-socket-route'
 import type { User } from './users.js'
 
 // What the connections of a room have: a user, where the room is guarded, and the name they chat under.
@@ -21,11 +21,11 @@ const LONGEST_TEXT = 500
  * - `{ type: 'system', text }` from the server itself
  */
 export function addRoom (app: FastifyInstance, name: string, isGranted?: Grant) {
-  const room = app.socketRoute<Chat>(`/chat/${name}`, {
-    onOpen (connection) {
+  app.socketRoute<Chat>(`/chat/${name}`, {
+    onOpen (connection, clients) {
       connection.data.name = connection.user?.name ?? `guest-${connection.id.slice(0, 4)}`
       connection.log.info({ name: connection.data.name, room: name }, 'came in')
-      room.broadcast(members())
+      clients.broadcast(members(clients))
       return new JsonMessage({ type: 'welcome', you: connection.data.name })
     },
 
@@ -36,9 +36,9 @@ export function addRoom (app: FastifyInstance, name: string, isGranted?: Grant) 
     },
 
     // Reaches the client only if the server closes, as it does when it stops: whoever left is gone.
-    onClose (connection, { code }) {
+    onClose (connection, { code }, clients) {
       connection.log.info({ name: connection.data.name, room: name, code }, 'left')
-      room.broadcast(members())
+      clients.broadcast(members(clients))
       return new JsonMessage({ type: 'system', text: 'The server closes this connection. Goodbye!' })
     },
 
@@ -48,12 +48,12 @@ export function addRoom (app: FastifyInstance, name: string, isGranted?: Grant) 
       return new JsonMessage({ type: 'error', text: 'The server did not understand this message' })
     }
   }, { isGranted })
+}
 
-  // By name, so that a user in two tabs counts once.
-  const members = () => {
-    const names = new Set([...room.clients].map(({ data }) => data.name))
-    return new JsonMessage({ type: 'members', names: [...names].sort() })
-  }
+// By name, so that a user in two tabs counts once.
+function members (clients: Iterable<WsConnection<Chat>>): JsonMessage {
+  const names = new Set([...clients].map(({ data }) => data.name))
+  return new JsonMessage({ type: 'members', names: [...names].sort() })
 }
 
 // Throws if the message is not JSON, for onError to answer.

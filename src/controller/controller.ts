@@ -23,13 +23,14 @@ export type Returned = Reply | Promise<Reply>
 
 /**
  * What happens on a socket route. Every callback is optional, but one must be there. Each may be async, and what it returns
- * is sent to the client. Whatever it throws goes to `onError`; nothing that a callback does ends the process.
+ * is sent to the client. Whatever it throws goes to `onError`; nothing that a callback does ends the process. `clients` is the
+ * same set in each, all clients of the route.
  *
  * @typeParam Connection the connections of the route.
  */
 export interface SocketController<Connection = WsConnection> {
   /** Runs once, before the first message is read. A stream that it returns runs beside the messages. */
-  onOpen? (connection: Connection): Returned
+  onOpen? (connection: Connection, clients: Clients<Connection>): Returned
   /**
    * Runs for each message, in order, one at a time per connection unless `concurrency` says otherwise. A stream that it
    * returns is part of handling the message.
@@ -39,12 +40,12 @@ export interface SocketController<Connection = WsConnection> {
    * Runs exactly once for every `onOpen`, after the last message was handled. What it returns is sent if the server closes,
    * before the close frame, and dropped if the client closed or is gone.
    */
-  onClose? (connection: Connection, closed: CloseInfo): Returned
+  onClose? (connection: Connection, closed: CloseInfo, clients: Clients<Connection>): Returned
   /**
    * Runs when a callback throws, when what it returned cannot be sent, and when the client breaks the protocol. The connection
    * stays open, unless it is the client's fault or this throws too. Without it the connection is closed: 1011, or as the error says.
    */
-  onError? (connection: Connection, error: Error): Returned
+  onError? (connection: Connection, error: Error, clients: Clients<Connection>): Returned
 }
 
 /** A class of controllers; it is constructed once per route, with the Fastify instance of the route's scope. */

@@ -85,7 +85,7 @@ export class Dispatch implements ConnectionKeeper {
     this.#running = 1
     const pending = controller.onOpen === undefined
       ? undefined
-      : this.#call(() => controller.onOpen!(this.connection), true)
+      : this.#call(() => controller.onOpen!(this.connection, clients), true)
     if (pending === undefined) this.#opened()
     else pending.then(() => { this.#opened() })
   }
@@ -109,10 +109,10 @@ export class Dispatch implements ConnectionKeeper {
     if (this.#stage === 'closing' || this.#stage === 'ended') return
     this.#running++
     this.#shut(closeReasonOf(error))
-    const { controller } = this.#route
+    const { controller, clients } = this.#route
     const pending = controller.onError === undefined
       ? undefined
-      : this.#call(() => controller.onError!(this.connection, error), false, this.#abort)
+      : this.#call(() => controller.onError!(this.connection, error, clients), false, this.#abort)
     if (pending === undefined) this.#finished()
     else pending.then(this.#finished)
   }
@@ -267,9 +267,9 @@ export class Dispatch implements ConnectionKeeper {
   }
 
   readonly #failed: Fail = (error) => {
-    const { controller } = this.#route
+    const { controller, clients } = this.#route
     if (controller.onError === undefined) return this.#abort(error)
-    return this.#call(() => controller.onError!(this.connection, asError(error)), false, this.#abort)
+    return this.#call(() => controller.onError!(this.connection, asError(error), clients), false, this.#abort)
   }
 
   // Nobody deals with the error: the connection ends, the process does not.
@@ -298,13 +298,13 @@ export class Dispatch implements ConnectionKeeper {
   }
 
   #callOnClose (): void {
-    const { controller } = this.#route
+    const { controller, clients } = this.#route
     const isServer = this.#stage === 'closing'
     const closed = this.#closed!
     this.#stage = 'ended'
     const pending = controller.onClose === undefined
       ? undefined
-      : this.#call(() => controller.onClose!(this.connection, closed))
+      : this.#call(() => controller.onClose!(this.connection, closed, clients))
     const settled = () => {
       this.#hasSettled = true
       if (isServer) this.#outbox.close(closed.code, closed.reason)

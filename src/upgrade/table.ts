@@ -37,7 +37,8 @@ export class RouteTable {
    */
   add (fastify: FastifyInstance, path: string, constraints: RouteOptions['constraints'], route: Route): void {
     if (this.byName.has(route.name)) throw new errors.NameDuplicate(route.name)
-    const isLenient = fastify.initialConfig.routerOptions?.ignoreTrailingSlash ?? fastify.initialConfig.ignoreTrailingSlash ?? false
+    const { ignoreTrailingSlash, routerOptions } = fastify.initialConfig
+    const isLenient = ignoreTrailingSlash === true || routerOptions?.ignoreTrailingSlash === true
     const variants = slashVariants(path, fastify.prefix)
     const urls = (isLenient ? variants.slice(0, 1) : variants).map((url) => ({ url, key: keyOf(joinPath(fastify.prefix, url), constraints) }))
     for (const { key } of urls) {

@@ -89,7 +89,7 @@ export function createAuthenticator (jwt: undefined | Jwt, tokenFrom: readonly T
         reply.header('www-authenticate', 'Bearer error="invalid_token"')
         // Any failure is a 401, so that no token can make the server answer 500. One that is not about the token is logged.
         const code = codeOf(error)
-        if (code === undefined || !/^(FAST_JWT_|FST_JWT_)/.test(code)) request.log.warn({ code, type: nameOf(error) }, 'a token could not be verified')
+        if (code === undefined || !/^(FAST_JWT_|FST_JWT_)/.test(code)) request.log.warn({ code, type: (error as null | Error)?.name }, 'a token could not be verified')
         throw code === 'FST_JWT_AUTHORIZATION_TOKEN_EXPIRED' ? new errors.TokenExpired() : new errors.TokenInvalid()
       }
     }
@@ -114,6 +114,3 @@ function codeOf (error: unknown): undefined | string {
   return typeof code === 'string' ? code : undefined
 }
 
-function nameOf (error: unknown): string {
-  return error instanceof Error ? error.name : typeof error
-}

@@ -46,6 +46,26 @@ t.test('one route has one set of clients, whatever its parameters and with a sla
 })
 
 // P6
+t.test('the same set of clients is handed to every callback', async (t) => {
+  const app = await createApp(t)
+  const seen: unknown[] = []
+  const done = new Promise<void>((resolve) => {
+    app.socketRoute('/', {
+      onOpen: (_connection, clients) => { seen.push(clients) },
+      onMessage: (_connection, _message, clients) => { seen.push(clients); throw new Error('no') },
+      onError: (_connection, _error, clients) => { seen.push(clients) },
+      onClose: (_connection, _closed, clients) => { seen.push(clients); resolve() }
+    })
+  })
+  const client = await connect(await listen(app))
+  client.send('x')
+  await client.close()
+  await done
+  t.strictSame(seen, Array(4).fill(app.socketRoutes.get('/')!.clients))
+  t.equal(new Set(seen).size, 1)
+})
+
+// P6
 t.test('the clients are reached from every callback and from REST, by handle and by name', async (t) => {
   const app = await createApp(t)
   const chat = app.socketRoute('/chat', {

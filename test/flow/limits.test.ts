@@ -131,7 +131,7 @@ for (const [what, { bytes, code, error }] of Object.entries(breaches)) {
     let errorCode: unknown
     const ended = new Promise<number>((resolve) => {
       app.socketRoute('/', {
-        onError: (_connection, error) => { errorCode = (error as { code?: string }).code },
+        onError: async (_connection, error) => { await null; errorCode = (error as { code?: string }).code },
         onClose: (_connection, { code }) => { resolve(code) }
       })
     })

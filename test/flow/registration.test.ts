@@ -156,6 +156,12 @@ for (const given of [{ drain: 5 }, { drain: { deadline: -1 } }, { drain: { wait:
   })
 }
 
+t.test('an empty drain option is the default', async (t) => {
+  const app = Fastify()
+  t.teardown(() => app.close())
+  await app.register(socketRoutes, { drain: {} })
+})
+
 t.test('the cycle of roles is spelled out', async (t) => {
   const app = await createApp(t)
   t.throws(() => app.socketRoute('/', ok, { roleHierarchy: { a: ['b'], b: ['c'], c: ['b'] } }), { message: /b → c → b/ })

@@ -2,7 +2,7 @@ import { once } from 'node:events'
 import t from 'tap'
 import { connect, handshake, tcp } from '../support/client.js'
 import { createApp, listen } from '../support/server.js'
-import { until } from '../support/until.js'
+import { turns, until } from '../support/until.js'
 
 // P36
 t.test('fastify.close() says goodbye, closes with 1012, and resolves after every onClose', async (t) => {
@@ -109,6 +109,32 @@ t.test('an upgrade while the server stops is answered 503', async (t) => {
   release!()
   await closed
   t.equal(opened, 0)
+})
+
+t.test('an upgrade that passes its last check as the server begins to stop is closed like the others', async (t) => {
+  let verify: undefined | ((isIn: boolean) => void)
+  const app = await createApp(t, {
+    // With a preClose of the app's own, ws does not refuse it.
+    plugin: { websocket: { preClose: (done: () => void) => { done() }, options: { verifyClient: (_info: unknown, answer: (isIn: boolean) => void) => { verify = answer } } } }
+  })
+  let closes = 0
+  app.socketRoute('/', { onOpen: () => 'hello', onClose: () => { closes++; return 'goodbye' } })
+  app.socketRoute('/busy', { onClose: async () => { await until(() => closes === 1) } })
+  const url = await listen(app)
+  const busy = connect(`${url}/busy`)
+  await until(() => verify !== undefined)
+  verify!(true)
+  await busy
+  verify = undefined
+  const late = connect(url)
+  await until(() => verify !== undefined)
+  const closed = app.close()
+  await turns(5)
+  verify!(true)
+  const client = await late
+  t.strictSame(await client.closed, { code: 1012, reason: 'service restart' })
+  t.strictSame(client.unread, ['hello', 'goodbye'])
+  await closed
 })
 
 t.test('an app without connections closes at once, and a close is harmless before listening', async (t) => {

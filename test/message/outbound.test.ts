@@ -1,0 +1,39 @@
+import { runInNewContext } from 'node:vm'
+import t from 'tap'
+import { BinaryMessage, JsonMessage, TextMessage } from '../../src/index.js'
+import { toFrame } from '../../src/message/outbound.js'
+
+t.test('a message is made only of what it can hold', async (t) => {
+  t.throws(() => new TextMessage(5 as never), { code: 'FSR_ERR_NOT_SENDABLE' })
+  t.throws(() => new BinaryMessage('text' as never), { code: 'FSR_ERR_NOT_SENDABLE' })
+  t.throws(() => toFrame(new JsonMessage(undefined)), { code: 'FSR_ERR_NOT_JSON' })
+  const circle: Record<string, unknown> = {}
+  circle.self = circle
+  t.throws(() => toFrame(circle), { code: 'FSR_ERR_NOT_JSON', cause: TypeError })
+})
+
+t.test('an instance of a class without a name is told from a plain object', async (t) => {
+  const made = Object.create(Object.create({}))
+  Object.getPrototypeOf(Object.getPrototypeOf(made)).constructor = undefined
+  t.throws(() => toFrame(made), { code: 'FSR_ERR_NOT_SENDABLE', message: /an unnamed class/ })
+})
+
+t.test('a plain object of another realm is plain', async (t) => {
+  t.equal(toFrame(runInNewContext('({ a: 1 })')).bytes.toString(), '{"a":1}')
+})
+
+t.test('bytes are not copied', async (t) => {
+  const bytes = Buffer.from([1, 2, 3])
+  t.equal(toFrame(bytes).bytes, bytes)
+  t.equal(toFrame(new BinaryMessage(bytes)).bytes, bytes)
+  const view = new Uint16Array([1, 2])
+  t.equal(toFrame(view).bytes.buffer, view.buffer)
+  t.strictSame(toFrame(new SharedArrayBuffer(2)).bytes, Buffer.alloc(2))
+})
+
+t.test('a frame is made when first asked for, and kept', async (t) => {
+  const message = new JsonMessage({ a: 1 })
+  t.equal(toFrame(message), toFrame(message))
+  const text = new TextMessage('x')
+  t.equal(toFrame(text), toFrame(text))
+})

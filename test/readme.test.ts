@@ -1,0 +1,47 @@
+import { spawn } from 'node:child_process'
+import { mkdirSync, readFileSync, writeFileSync } from 'node:fs'
+import { createInterface } from 'node:readline'
+import jwt from '@fastify/jwt'
+import Fastify from 'fastify'
+import t from 'tap'
+import { connect, refusal } from './support/client.js'
+import { SECRET } from './support/server.js'
+
+const readme = readFileSync('README.md', 'utf8')
+const blocks = (language: string) => [...readme.matchAll(new RegExp('^```' + language + '\\n([^]*?)^```$', 'gm'))].map(([, code]) => code!)
+
+t.test('the first example of the README runs, and does what it says', async (t) => {
+  const directory = '.tap/readme'
+  mkdirSync(directory, { recursive: true })
+  const code = blocks('ts')[0]!
+  t.match(code, /port: 3000/)
+  writeFileSync(`${directory}/example.ts`, code.replace('port: 3000', 'port: 0'))
+  const child = spawn(process.execPath, ['--import=tsx', `${directory}/example.ts`], { env: { ...process.env, JWT_SECRET: SECRET }, stdio: ['ignore', 'pipe', 'inherit'] })
+  t.teardown(() => { child.kill() })
+  let address: undefined | string
+  for await (const line of createInterface(child.stdout)) {
+    address = /Server listening at (http:\/\/127[^"]+)/.exec(line)?.[1]
+    if (address !== undefined) break
+  }
+  const url = `${address!.replace('http', 'ws')}/chat/lobby`
+
+  const signer = Fastify()
+  await signer.register(jwt, { secret: SECRET })
+  const token = signer.jwt.sign({ sub: 'alice', roles: ['ROLE_USER'] })
+  t.equal((await refusal(url)).status, 401)
+  const [alice, bob] = [await connect(url, ['bearer', token]), await connect(url, [], { headers: { authorization: `Bearer ${token}` } })]
+  for (const client of [alice, bob]) t.strictSame(await client.json(), { type: 'system', data: 'Welcome to lobby!' })
+  alice.send('hello')
+  t.equal(await bob.next(), 'hello')
+  await fetch(`${address!}/announce`, { method: 'POST', headers: { 'content-type': 'application/json' }, body: '{"news":1}' })
+  t.equal(await alice.next(), '{"news":1}')
+  t.equal(await bob.next(), '{"news":1}')
+  await alice.close()
+  await bob.close()
+})
+
+t.test('before and after are at most 20 lines each', async (t) => {
+  const [before, after] = blocks('js') as [string, string]
+  t.ok(before.trimEnd().split('\n').length <= 20)
+  t.ok(after.trimEnd().split('\n').length <= 20)
+})
