@@ -39,8 +39,8 @@ export interface Room<Member = WsConnection> extends Iterable<Member> {
 export interface ConnectionKeeper {
   close (code: number, reason: string): void
   terminate (): void
-  join (connection: WsConnection, room: string): Promise<void>
-  leave (connection: WsConnection, room: string): Promise<void>
+  join (connection: WsConnection, room: string): void
+  leave (connection: WsConnection, room: string): void
   to (room: string, except: WsConnection): Room
 }
 
@@ -165,16 +165,18 @@ export class WsConnection<Types extends ConnectionTypes = ConnectionTypes> {
   /**
    * Enters a room of its route; leaving happens by itself at the close.
    *
-   * @throws `FSR_ERR_ROOM_INVALID`, `FSR_ERR_ROOMS_TOO_MANY`.
+   * @throws `FSR_ERR_ROOM_INVALID`, `FSR_ERR_ROOMS_TOO_MANY`: at once, not by a rejected promise that nobody may be waiting for.
    */
-  async join (room: string): Promise<void> {
+  join (room: string): Promise<void> {
     if (typeof room !== 'string' || room === '') throw new errors.RoomInvalid(room === '' ? 'empty' : typeof room)
-    await this.#keeper.join(this as WsConnection, room)
+    this.#keeper.join(this as WsConnection, room)
+    return Promise.resolve()
   }
 
   /** Leaves a room; nothing happens if it is not in it. */
-  async leave (room: string): Promise<void> {
-    await this.#keeper.leave(this as WsConnection, room)
+  leave (room: string): Promise<void> {
+    this.#keeper.leave(this as WsConnection, room)
+    return Promise.resolve()
   }
 
   /** Everyone in a room but this connection, which need not be in it. */

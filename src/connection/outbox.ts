@@ -20,6 +20,12 @@ const OPEN = 1
 const TEXT = { binary: false } as const
 const BINARY = { binary: true } as const
 
+/** Who is told about an outbox. */
+export interface OutboxOwner {
+  /** More waits than the limit: the client does not keep up. */
+  tooSlow (): void
+}
+
 /** All that leaves for one client passes here: nothing else in this plugin writes to a socket. */
 export class Outbox {
   /** Messages that were not sent, because the connection had ended or the client was too slow. */
@@ -27,15 +33,16 @@ export class Outbox {
   readonly #socket: WebSocket
   readonly #limit: number
   readonly #mark: number
-  #overflow: undefined | (() => void)
+  readonly #owner: OutboxOwner
+  #hasOverflowed = false
   #waiting: undefined | Array<() => void>
   #onWritten: undefined | (() => void)
 
-  constructor (socket: WebSocket, limit: number, overflow: () => void) {
+  constructor (socket: WebSocket, limit: number, owner: OutboxOwner) {
     this.#socket = socket
     this.#limit = limit
     this.#mark = Math.min(MARK, limit)
-    this.#overflow = overflow
+    this.#owner = owner
   }
 
   /** Bytes that wait in this process for the client to read. */
@@ -53,9 +60,10 @@ export class Outbox {
     if (this.#socket.bufferedAmount <= this.#limit) return this.reply(frame)
     this.dropped++
     // Once: what follows while the connection is being closed is only dropped.
-    const overflow = this.#overflow
-    this.#overflow = undefined
-    overflow?.()
+    if (!this.#hasOverflowed) {
+      this.#hasOverflowed = true
+      this.#owner.tooSlow()
+    }
     return false
   }
 

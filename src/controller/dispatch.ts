@@ -4,7 +4,7 @@ import { closeCodes, type CloseReason } from '../close-codes.js'
 import { WsConnection, type ConnectionKeeper, type Room } from '../connection/connection.js'
 import type { Deadlines } from '../connection/deadlines.js'
 import { Inbox } from '../connection/inbox.js'
-import { Outbox } from '../connection/outbox.js'
+import { Outbox, type OutboxOwner } from '../connection/outbox.js'
 import { closeReasonOf, errors } from '../errors.js'
 import { Message } from '../message/message.js'
 import { toFrame } from '../message/outbound.js'
@@ -38,7 +38,10 @@ type Stage =
   | 'closing' // the server closes; what comes is dropped
   | 'ended' // onClose has been called
 
-type Fail = (error: unknown) => Pending
+// Whose answer it is that is being sent: what fails in onError itself is not given to it again.
+type Source = 'onOpen' | 'onMessage' | 'onClose' | 'onError'
+
+// Something to wait for, which never rejects, or nothing.
 type Pending = undefined | Promise<void>
 
 const kDispatch = Symbol('dispatch')
@@ -48,7 +51,7 @@ type DispatchedSocket = WebSocket & { [kDispatch]: Dispatch }
  * Runs the controller for one connection. Only this file calls user code while connected, and nothing that user code or a
  * client does escapes it: no callback of a socket throws, no promise is left to reject.
  */
-export class Dispatch implements ConnectionKeeper {
+export class Dispatch implements ConnectionKeeper, OutboxOwner {
   readonly connection: WsConnection
   readonly #route: DispatchRoute
   readonly #socket: WebSocket
@@ -64,7 +67,7 @@ export class Dispatch implements ConnectionKeeper {
     this.#route = route
     this.#socket = socket
     this.#inbox = new Inbox(socket)
-    this.#outbox = new Outbox(socket, route.outboxLimit, () => { this.#shut(closeCodes.tooSlow) })
+    this.#outbox = new Outbox(socket, route.outboxLimit, this)
     this.connection = new WsConnection(request, socket.protocol, user, this.#outbox, this)
   }
 
@@ -79,13 +82,13 @@ export class Dispatch implements ConnectionKeeper {
     socket.on('error', onError)
     socket.on('close', onClose)
     const { controller, clients, live } = this.#route
-    live.add(this)
     clients.add(this.connection)
+    live.add(this)
 
     this.#running = 1
     const pending = controller.onOpen === undefined
       ? undefined
-      : this.#call(() => controller.onOpen!(this.connection, clients), true)
+      : this.#call('onOpen', () => controller.onOpen!(this.connection, clients))
     if (pending === undefined) this.#opened()
     else pending.then(() => { this.#opened() })
   }
@@ -109,12 +112,13 @@ export class Dispatch implements ConnectionKeeper {
     if (this.#stage === 'closing' || this.#stage === 'ended') return
     this.#running++
     this.#shut(closeReasonOf(error))
-    const { controller, clients } = this.#route
-    const pending = controller.onError === undefined
-      ? undefined
-      : this.#call(() => controller.onError!(this.connection, error, clients), false, this.#abort)
+    const pending = this.#route.controller.onError === undefined ? undefined : this.#fail('onMessage', error)
     if (pending === undefined) this.#finished()
-    else pending.then(this.#finished)
+    else pending.then(() => { this.#finished() })
+  }
+
+  tooSlow (): void {
+    this.#shut(closeCodes.tooSlow)
   }
 
   /** The socket is closed. */
@@ -127,19 +131,17 @@ export class Dispatch implements ConnectionKeeper {
   }
 
   close (code: number, reason: string): void {
-    if (this.#stage === 'opening' || this.#stage === 'open') {
-      this.#drop(this.#inbox.clear())
-      this.#begin('closing', { code, reason, wasClean: true })
-    }
+    this.#end({ code, reason, wasClean: true })
   }
 
   terminate (): void {
-    this.#drop(this.#inbox.clear())
+    this.#end({ code: 1006, reason: '', wasClean: false })
     this.#socket.terminate()
   }
 
   /** The time to close in an orderly way is over: `onClose` runs whatever else does not end, and the socket is cut. */
   expire (): void {
+    this.#stopStreams()
     if (this.#stage !== 'ended') {
       this.connection.log.warn({ running: this.#running, unhandled: this.#inbox.length }, 'handlers did not end in time, closing without them')
       this.#drop(this.#inbox.clear())
@@ -147,19 +149,18 @@ export class Dispatch implements ConnectionKeeper {
       this.#callOnClose()
     } else if (!this.#hasSettled) {
       this.connection.log.warn('onClose did not end in time')
-      this.#stopStreams()
       this.#hasSettled = true
     }
     this.#socket.terminate()
     this.#settle()
   }
 
-  async join (connection: WsConnection, room: string): Promise<void> {
+  join (connection: WsConnection, room: string): void {
     // A handler that is still running must not bring a connection back that the rooms have forgotten.
     if (this.#stage === 'opening' || this.#stage === 'open') this.#route.rooms.join(connection, room, this.#route.roomsPerConnection)
   }
 
-  async leave (connection: WsConnection, room: string): Promise<void> {
+  leave (connection: WsConnection, room: string): void {
     this.#route.rooms.leave(connection, room)
   }
 
@@ -190,34 +191,34 @@ export class Dispatch implements ConnectionKeeper {
       return
     }
     this.#running++
-    const pending = this.#call(() => controller.onMessage!(this.connection, message, clients))
+    const pending = this.#call('onMessage', () => controller.onMessage!(this.connection, message, clients))
     if (pending === undefined) this.#running--
-    else pending.then(this.#finished)
+    else pending.then(() => { this.#finished() })
   }
 
-  readonly #finished = (): void => {
+  #finished (): void {
     this.#running--
     this.#work()
   }
 
-  // Calls user code and sends what it returns. Answers a promise, which never rejects, if there is something to wait for.
-  #call (callback: () => Returned, besides = false, fail: Fail = this.#failed): Pending {
+  // Calls user code and sends what it returns.
+  #call (source: Source, callback: () => Returned): Pending {
     try {
-      return this.#deliver(callback(), besides, fail)
+      return this.#deliver(source, callback())
     } catch (error) {
-      return fail(error)
+      return this.#fail(source, error)
     }
   }
 
-  #deliver (returned: unknown, besides: boolean, fail: Fail): Pending {
+  #deliver (source: Source, returned: unknown): Pending {
     if (returned === undefined || returned === null) return
     if (isThenable(returned)) {
-      return Promise.resolve(returned).then((value) => this.#deliver(value, besides, fail)).catch(fail)
+      return Promise.resolve(returned).then((value) => this.#deliver(source, value)).catch((error: unknown) => this.#fail(source, error))
     }
     if (isAsyncIterable(returned)) {
-      const pending = this.#stream(returned).catch(fail)
+      const pending = this.#stream(returned).catch((error: unknown) => this.#fail(source, error))
       // The stream of onOpen may never end, and messages are not to wait for it.
-      return besides ? undefined : pending
+      return source === 'onOpen' ? undefined : pending
     }
     return this.#reply(returned)
   }
@@ -233,6 +234,10 @@ export class Dispatch implements ConnectionKeeper {
 
   // Sends the items of a stream as fast as the client reads, until it ends or the connection does.
   #stream (iterable: AsyncIterable<unknown>): Promise<void> {
+    if (this.#stage === 'leaving' || this.#stage === 'closing') {
+      this.connection.log.debug('a returned stream was dropped, as the connection is closed')
+      return Promise.resolve()
+    }
     return new Promise((resolve, reject) => {
       const iterator = iterable[Symbol.asyncIterator]()
       const streams = this.#streams ??= new Set()
@@ -240,7 +245,7 @@ export class Dispatch implements ConnectionKeeper {
       const stop = () => {
         streams.delete(stop)
         resolve()
-        Promise.resolve(iterator.return?.()).catch((error: unknown) => {
+        Promise.resolve().then(() => iterator.return?.()).catch((error: unknown) => {
           this.connection.log.debug({ err: error }, 'a stream failed when it was stopped')
         })
       }
@@ -266,14 +271,12 @@ export class Dispatch implements ConnectionKeeper {
     for (const stop of this.#streams ?? []) stop()
   }
 
-  readonly #failed: Fail = (error) => {
+  #fail (source: Source, error: unknown): Pending {
     const { controller, clients } = this.#route
-    if (controller.onError === undefined) return this.#abort(error)
-    return this.#call(() => controller.onError!(this.connection, asError(error), clients), false, this.#abort)
-  }
-
-  // Nobody deals with the error: the connection ends, the process does not.
-  readonly #abort = (error: unknown): undefined => {
+    if (controller.onError !== undefined && source !== 'onError') {
+      return this.#call('onError', () => controller.onError!(this.connection, asError(error), clients))
+    }
+    // Nobody deals with it: the connection ends, the process does not.
     const reason = closeReasonOf(error)
     const level = reason === closeCodes.handlerFailed ? 'error' : 'info'
     this.connection.log[level]({ err: error }, 'connection closed after an error')
@@ -282,6 +285,13 @@ export class Dispatch implements ConnectionKeeper {
 
   #shut ({ code, reason }: CloseReason): void {
     this.close(code, reason)
+  }
+
+  // The server ends the connection; what has come but is not handled yet never will be.
+  #end (closed: CloseInfo): void {
+    if (this.#stage !== 'opening' && this.#stage !== 'open') return
+    this.#drop(this.#inbox.clear())
+    this.#begin('closing', closed)
   }
 
   #begin (stage: 'leaving' | 'closing', closed: CloseInfo): void {
@@ -304,7 +314,7 @@ export class Dispatch implements ConnectionKeeper {
     this.#stage = 'ended'
     const pending = controller.onClose === undefined
       ? undefined
-      : this.#call(() => controller.onClose!(this.connection, closed, clients))
+      : this.#call('onClose', () => controller.onClose!(this.connection, closed, clients))
     const settled = () => {
       this.#hasSettled = true
       if (isServer) this.#outbox.close(closed.code, closed.reason)

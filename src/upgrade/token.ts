@@ -113,4 +113,3 @@ function codeOf (error: unknown): undefined | string {
   const code = (error as null | { code?: unknown })?.code
   return typeof code === 'string' ? code : undefined
 }
-

@@ -144,6 +144,25 @@ t.test('terminate() cuts the connection, and onClose has 1006', async (t) => {
   t.strictSame(await ended, { code: 1006, reason: '', wasClean: false, count: 1 })
 })
 
+t.test('nothing is handled after terminate(), not even what has come already', async (t) => {
+  const app = await createApp(t)
+  const seen: string[] = []
+  const ended = new Promise<void>((resolve) => {
+    app.socketRoute('/', {
+      onMessage: async (connection, message) => { seen.push(message.text); await null; connection.terminate() },
+      onClose: () => { resolve() }
+    })
+  })
+  const socket = await tcp(await listen(app))
+  socket.write(handshake('/'))
+  await once(socket, 'data')
+  socket.write(Buffer.concat(Array.from({ length: 50 }, (_item, index) => frame(`${index}`))))
+  await ended
+  await app.close()
+  t.strictSame(seen, ['0'])
+  socket.destroy()
+})
+
 t.test('a close code or reason that must not be sent is refused', async (t) => {
   const app = await createApp(t)
   const cases: Array<[number, string]> = [[1005, ''], [1006, ''], [1002, ''], [1015, ''], [999, ''], [2000, ''], [5000, ''], [1.5, ''], [NaN, ''], [1000, 'ü'.repeat(62)], [1000, 5 as never]]

@@ -246,6 +246,24 @@ t.test("the app's own @fastify/jwt is obeyed: trusted, formatUser, key functions
   t.equal((await refusal(url, [], bearer(other))).status, 401)
 })
 
+// P20
+t.test('a token is verified once per upgrade, by the verifier that @fastify/jwt shares', async (t) => {
+  const app = await createApp(t, { jwt: false })
+  const calls: unknown[][] = []
+  app.decorate('jwt', { verify: () => {}, options: { verify: {} } } as never)
+  app.decorateRequest('user', null as never)
+  app.decorateRequest('jwtVerify', async function (this: { headers: { authorization?: string } }, ...options: unknown[]) {
+    // With options it would make a verifier of its own each time.
+    calls.push([this.headers.authorization, ...options])
+    return { roles: ['ROLE_USER'] }
+  } as never)
+  app.socketRoute('/', { onOpen: ({ headers }) => `${headers.authorization ?? 'none'}` }, { isGranted: ['ROLE_USER'], roles: () => ['ROLE_USER'] })
+  const url = await listen(app)
+  t.equal(await (await connect(url, ['bearer', 'a.b.c'])).next(), 'none', 'what was borrowed is given back')
+  t.equal(await (await connectAs('d.e.f', url)).next(), 'Bearer d.e.f')
+  t.strictSame(calls, [['Bearer a.b.c'], ['Bearer d.e.f']])
+})
+
 t.test('a plain GET is asked the same questions, so that a page can tell why it was refused', async (t) => {
   const app = await createApp(t)
   app.socketRoute('/', { onOpen: () => 'in' }, 'ROLE_USER')

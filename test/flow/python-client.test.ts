@@ -50,7 +50,7 @@ t.test('a client in Python is served like any other', { skip: skipsWithoutPython
       pong: true,
       closed: [4000, 'enough']
     },
-    by_protocol: { subprotocol: 'bearer', greeting, last: ['goodbye'], closed: [4001, 'over'] }
+    by_protocol: { subprotocol: 'bearer', greeting, last: 'goodbye', closed: [4001, 'over'] }
   }, 'the client saw this')
 
   t.same(received, ['text: äöü €', [0, 127, 255], 'fragmented', [1, 2, 3], 'x'.repeat(60_000)], 'the server saw this')

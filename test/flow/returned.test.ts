@@ -2,7 +2,7 @@ import t from 'tap'
 import { BinaryMessage, JsonMessage, TextMessage, type Returned } from '../../src/index.js'
 import { connect } from '../support/client.js'
 import { createApp, listen } from '../support/server.js'
-import { turns } from '../support/until.js'
+import { turns, until } from '../support/until.js'
 
 const bytes = Buffer.from([0, 1, 255])
 const kinds: Record<string, { returned: () => Returned, sent: string | Buffer }> = {
@@ -101,7 +101,7 @@ t.test('a stream is stopped when the client closes, also while it waits for some
       let count = 0
       return {
         next: async () => count++ === 0 ? { done: false, value: name } : await new Promise<never>(() => {}),
-        return: async () => { returned.push(name); throw new Error('this is only logged') }
+        return: () => { returned.push(name); throw new Error('this is only logged') }
       }
     }
   })
@@ -115,6 +115,45 @@ t.test('a stream is stopped when the client closes, also while it waits for some
   await client.close()
   await closed
   t.strictSame(returned, ['open', 'message'])
+})
+
+t.test('a stream that a handler returns after the connection has begun to close is not started', async (t) => {
+  const app = await createApp(t)
+  let pulled = 0
+  let release: undefined | (() => void)
+  const ended = new Promise<void>((resolve) => {
+    app.socketRoute('/', {
+      async onMessage (connection, message) {
+        await new Promise<void>((resolve) => { release = resolve })
+        if (message.text === 'close') connection.close()
+        return (async function * () { for (;;) { pulled++; yield 'forever' } })()
+      },
+      onClose: () => { resolve() }
+    })
+  })
+  const url = await listen(app)
+  const leaving = await connect(url)
+  leaving.send('leave')
+  await until(() => release !== undefined)
+  await leaving.close()
+  release!()
+  await ended
+  release = undefined
+  const closing = await connect(url)
+  closing.send('close')
+  await until(() => release !== undefined)
+  release!()
+  t.equal((await closing.closed).code, 1000)
+  t.equal(pulled, 0)
+})
+
+t.test('a stream that onClose returns is sent before the close frame', async (t) => {
+  const app = await createApp(t)
+  app.socketRoute('/', { onMessage: (connection) => { connection.close(4000) }, async * onClose () { yield 'good'; await null; yield 'bye' } })
+  const client = await connect(await listen(app))
+  client.send('close')
+  t.equal((await client.closed).code, 4000)
+  t.strictSame(client.unread, ['good', 'bye'])
 })
 
 t.test('a generator runs its finally block when the client closes', async (t) => {

@@ -66,6 +66,17 @@ t.test('a closing connection is in no room any more, though onClose can still se
   t.strictSame(sizes, [0, 0, 0], 'nor does it come back')
 })
 
+t.test('a join that fails reaches onError also when nobody waits for it', async (t) => {
+  const app = await createApp(t)
+  app.socketRoute('/', {
+    onMessage: (connection, message) => { connection.join(message.text) },
+    onError: (_connection, error) => (error as { code?: string }).code
+  })
+  const client = await connect(await listen(app))
+  client.send('')
+  t.equal(await client.next(), 'FSR_ERR_ROOM_INVALID')
+})
+
 t.test('a room has a name, and a connection is in no more than roomsPerConnection', async (t) => {
   const app = await createApp(t)
   app.socketRoute('/', {

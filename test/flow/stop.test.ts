@@ -134,6 +134,7 @@ t.test('an upgrade that passes its last check as the server begins to stop is cl
   const client = await late
   t.strictSame(await client.closed, { code: 1012, reason: 'service restart' })
   t.strictSame(client.unread, ['hello', 'goodbye'])
+  t.equal(app.socketRoutes.get('/')!.clients.size, 0)
   await closed
 })
 
