@@ -35,11 +35,13 @@ export class ChatController implements SocketController<ChatConnection> {
     connection.to(connection.params.room).send({ from: connection.user.name, text: message.text })
   }
 
-  onClose ({ data, params: { room }, user }: ChatConnection, { code }: CloseInfo): JsonMessage {
+  onClose (connection: ChatConnection, { code }: CloseInfo): JsonMessage {
+    const { data, params: { room }, user } = connection
     const left = (this.#rooms.get(room) ?? 1) - 1
     if (left > 0) this.#rooms.set(room, left)
     else this.#rooms.delete(room)
     this.#log.info({ room, name: user.name, code }, 'left')
+    connection.to(room).send({ left: user.name })
     return new JsonMessage({ goodbye: user.name, written: data.written })
   }
 }

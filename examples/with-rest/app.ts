@@ -34,7 +34,7 @@ export async function createApp (fastify?: FastifyServerOptions): Promise<Fastif
   await app.register(alarm)
 
   // As it was written for @fastify/websocket alone.
-  app.get('/echo', { websocket: true, schema: { hide: true } }, (socket) => {
+  app.get('/echo', { websocket: true }, (socket) => {
     socket.on('message', (data: Buffer, isBinary: boolean) => { socket.send(data, { binary: isBinary }) })
   })
 
