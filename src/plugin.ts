@@ -6,9 +6,9 @@ import type {
 import fastifyPlugin from 'fastify-plugin'
 import type { WsConnection } from './connection/connection.js'
 import { createController, type SocketController, type SocketControllerClass } from './controller/controller.js'
-import { decoratedRoute } from './controller/decorator.js'
 import { Drain } from './operate/drain.js'
 import { printRoutes } from './operate/print.js'
+import { decoratedRoute } from './upgrade/decorator.js'
 import type { Grant } from './upgrade/grant.js'
 import {
   defaults, drainDeadline, type SocketPluginOptions, type SocketRouteOptions, type SocketScopeOptions, type UserOfRequest
@@ -24,9 +24,11 @@ async function socketRoutes (fastify: FastifyInstance, given: SocketPluginOption
   const deadline = drainDeadline(given)
 
   if (!fastify.hasDecorator('websocketServer')) {
+    // How long a client that has closed may keep the TCP connection: @types/ws does not know it.
+    const closeTimeout = { closeTimeout: root.options.closeTimeout } as object
     await fastify.register(fastifyWebsocket, {
       ...given.websocket,
-      options: { maxPayload: root.options.maxPayload, ...given.websocket?.options }
+      options: { maxPayload: root.options.maxPayload, ...closeTimeout, ...given.websocket?.options }
     })
   }
 
@@ -128,12 +130,7 @@ declare module 'fastify' {
     socketRoute<Generic extends SocketRouteGeneric = SocketRouteGeneric, const Path extends string = string, const Schema extends FastifySchema = FastifySchema> (
       path: Path,
       controller: ControllerOf<ConnectionOf<Generic, Path, Schema, UserOfRequest, RawServer, RawRequest, TypeProvider>>,
-      isGranted: Grant<UserOf<Generic>>
-    ): SocketRouteHandle<ConnectionOf<Generic, Path, Schema, UserOfRequest, RawServer, RawRequest, TypeProvider>>
-    socketRoute<Generic extends SocketRouteGeneric = SocketRouteGeneric, const Path extends string = string, const Schema extends FastifySchema = FastifySchema> (
-      path: Path,
-      controller: ControllerOf<ConnectionOf<Generic, Path, Schema, UserOfRequest, RawServer, RawRequest, TypeProvider>>,
-      options: SocketRouteOptions<Schema, UserOf<Generic>> & { readonly isGranted: Grant<UserOf<Generic>> }
+      isGranted: Grant<UserOf<Generic>> | (SocketRouteOptions<Schema, UserOf<Generic>> & { readonly isGranted: Grant<UserOf<Generic>> })
     ): SocketRouteHandle<ConnectionOf<Generic, Path, Schema, UserOfRequest, RawServer, RawRequest, TypeProvider>>
     socketRoute<Generic extends SocketRouteGeneric = SocketRouteGeneric, const Path extends string = string, const Schema extends FastifySchema = FastifySchema> (
       path: Path,

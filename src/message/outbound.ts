@@ -70,7 +70,15 @@ export class BinaryMessage extends OutboundMessage {
 }
 
 /** Anything that can be sent: text for strings, binary for bytes, JSON for plain objects and arrays. */
-export type Sendable = JsonMessage | TextMessage | BinaryMessage | Message | string | Bytes | object
+export type Sendable = JsonMessage | TextMessage | BinaryMessage | Message | string | Bytes | Json
+
+// An object or an array, but no promise and no stream, whose contents count instead: with these, `async () => 1` would compile.
+// The index signature lets object literals have any properties.
+type Json = (object & NotAwaited) | ({ readonly [key: string]: unknown } & NotAwaited)
+interface NotAwaited {
+  readonly then?: never
+  readonly [Symbol.asyncIterator]?: never
+}
 
 /**
  * Encodes whatever can be sent.

@@ -1,4 +1,4 @@
-import type { FastifyPluginOptions, FastifyRequest, FastifySchema, RouteShorthandOptions } from 'fastify'
+import type { FastifyRequest, FastifySchema, RouteShorthandOptions } from 'fastify'
 import type { WebsocketPluginOptions } from '@fastify/websocket'
 import type { OutboxOptions } from '../connection/outbox.js'
 import { errors } from '../errors.js'
@@ -15,7 +15,8 @@ export interface SharedOptions {
    *
    * @default 'roles'
    */
-  readonly roles?: undefined | string | ((user: never) => readonly string[])
+  // A method's parameter is bivariant: a function may ask for a narrower user than is declared.
+  readonly roles?: undefined | string | { rolesOf (user: UserOfRequest): readonly string[] }['rolesOf']
   /**
    * What each role includes, transitively.
    *
@@ -63,11 +64,11 @@ export interface SharedOptions {
 /** The options of `fastify.socketScope`. */
 export interface SocketScopeOptions extends SharedOptions {
   /** Who may connect to the routes of this scope, in addition to what outer scopes and the routes themselves demand. */
-  readonly isGranted?: undefined | Grant
+  readonly isGranted?: undefined | Grant<UserOfRequest>
 }
 
 /** The options of `fastify.register(socketRoutes, options)`. */
-export interface SocketPluginOptions extends SocketScopeOptions, FastifyPluginOptions {
+export interface SocketPluginOptions extends SocketScopeOptions {
   /** What happens at `fastify.close()`. */
   readonly drain?: undefined | {
     /**

@@ -53,5 +53,5 @@ export function enterScope (fastify: FastifyInstance, given: SocketScopeOptions)
 /** Lays options over what holds already. */
 export function overlay ({ options, grants }: InForce, given: SocketScopeOptions, level: 'plugin' | 'scope' | 'route'): InForce {
   const resolved = resolveOptions(options, given, level)
-  return { options: resolved, grants: given.isGranted === undefined ? grants : [...grants, given.isGranted] }
+  return { options: resolved, grants: given.isGranted === undefined ? grants : [...grants, given.isGranted as Grant] }
 }

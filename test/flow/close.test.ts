@@ -1,4 +1,5 @@
 import { once } from 'node:events'
+import { connect as connectTcp } from 'node:net'
 import t from 'tap'
 import type { CloseInfo, WsConnection } from '../../src/index.js'
 import { connect, frame, handshake, readAll, tcp } from '../support/client.js'
@@ -207,6 +208,20 @@ t.test('a client that does not answer the close frame is cut after closeTimeout'
   socket.write(frame('close'))
   const rest = await readAll(socket)
   t.ok(rest.length > 0, 'the close frame has come, and then the end')
+})
+
+t.test('a client that has sent its close frame but keeps the TCP connection is gone after closeTimeout', async (t) => {
+  const app = await createApp(t, { plugin: { closeTimeout: 20 } })
+  const { onClose, ended } = endings()
+  const route = app.socketRoute('/', { onClose })
+  const { port } = new URL(await listen(app))
+  const socket = connectTcp({ port: Number(port), host: '127.0.0.1', allowHalfOpen: true })
+  socket.write(handshake('/'))
+  await once(socket, 'data')
+  socket.write(frame(Buffer.from([0x03, 0xe8]), 0x8))
+  t.strictSame(await ended, { code: 1000, reason: '', wasClean: true, count: 1 })
+  t.equal(route.clients.size, 0)
+  socket.destroy()
 })
 
 t.test('an onClose that does not end delays nobody longer than closeTimeout', async (t) => {

@@ -13,11 +13,11 @@ async function inject (app: FastifyInstance, path: string, headers: Record<strin
 }
 
 // The two streams of injectWS never close by themselves, as TCP would, so that the `close` event of the server's socket waits
-// until ws gives up: after half a minute, or the milliseconds that its `closeTimeout` says (which @types/ws does not know).
-const websocket = { options: { closeTimeout: 20 } as object }
+// until `closeTimeout` is over.
+const plugin = { closeTimeout: 20 }
 
 async function start (t: Test, controller: SocketController, isGranted?: string): Promise<FastifyInstance> {
-  const app = await createApp(t, { plugin: { websocket } })
+  const app = await createApp(t, { plugin })
   app.socketRoute('/chat/:room', controller, { isGranted })
   await app.ready()
   return app

@@ -25,7 +25,7 @@ t.test('messages sent right behind the handshake are handled after onOpen, in or
   t.match(String(head), /^HTTP\/1\.1 101 /)
   t.strictSame(seen, [], 'nothing is handled while onOpen runs')
   open!()
-  socket.on('data', () => { socket.end(frame('\x03\xe8', 0x8)) })
+  socket.on('data', () => { socket.end(frame(Buffer.from([0x03, 0xe8]), 0x8)) })
   await readAll(socket)
   t.strictSame(seen, ['open', ...messages, 'last'])
 })

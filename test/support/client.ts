@@ -132,8 +132,8 @@ export function handshake (path: string, headers: Record<string, undefined | str
 }
 
 /** A client's frame with a mask of zeroes (RFC 6455 section 5.2); up to 125 bytes. */
-export function frame (text: string, opcode = 0x1): Buffer {
-  const payload = Buffer.from(text)
+export function frame (data: string | Buffer, opcode = 0x1): Buffer {
+  const payload = Buffer.from(data)
   return Buffer.concat([Buffer.from([0x80 | opcode, 0x80 | payload.length, 0, 0, 0, 0]), payload])
 }
 

@@ -1,4 +1,5 @@
 // Classes as controllers: the class, an instance of it, and decorated.
+import type { UserType } from '@fastify/jwt'
 import Fastify, { type FastifyInstance } from 'fastify'
 import { SocketRoute, type Clients, type CloseInfo, type Message, type SocketController, type WsConnection } from 'fastify-socket-route'
 import { is } from './expect.js'
@@ -69,6 +70,11 @@ app.socketController(Wrong)
 // @ts-expect-error not a controller
 @SocketRoute({ path: '/wrong' })
 export class Decorated extends Wrong {}
+@SocketRoute({ path: '/predicate', isGranted: (user) => { is<UserType>()(user); return true } })
+export class Guarded extends Plain {}
+// @ts-expect-error a typo, and everyone would come in
+@SocketRoute({ path: '/typo', isGrantd: 'ROLE_USER' })
+export class Unguarded extends Plain {}
 // @ts-expect-error no path
 @SocketRoute({ name: 'wrong' })
 export class WithoutPath extends Plain {}

@@ -65,6 +65,8 @@ app.socketScope({ isGranted: 1 })
 await app.register(socketRoutes)
 await app.register(socketRoutes, {})
 await app.register(socketRoutes, { isGranted: 'ROLE_USER', drain: { deadline: 1000 }, websocket: { options: { perMessageDeflate: true } }, prefix: '/v1' })
+// @ts-expect-error a typo
+await app.register(socketRoutes, { maxPayloads: 1024 })
 // @ts-expect-error not a number
 await app.register(socketRoutes, { maxPayload: '64kB' })
 

@@ -48,6 +48,14 @@ app.socketRoute('/wrong', { onError: () => 1n })
 // @ts-expect-error one of several
 app.socketRoute('/wrong', { onMessage: (_connection, message) => message.isBinary ? 1 : message })
 
+// And what comes later.
+// @ts-expect-error a promise of a number
+app.socketRoute('/wrong', { onMessage: async () => 1 })
+// @ts-expect-error a promise of what send() answers
+app.socketRoute('/wrong', { onMessage: async (connection) => connection.send('hi') })
+// @ts-expect-error a stream of numbers
+app.socketRoute('/wrong', { async * onOpen () { yield 1 } })
+
 // The same in every form of the third argument.
 // @ts-expect-error a number
 app.socketRoute('/wrong', { onOpen: () => 1 }, 'ROLE_USER')
@@ -70,6 +78,8 @@ app.socketRoute('/sent', {
     clients.broadcast([1])
     // @ts-expect-error a number
     connection.send(1)
+    // @ts-expect-error a promise, which only a callback may return
+    connection.send(Promise.resolve('hi'))
     // @ts-expect-error nothing
     connection.send(undefined)
     // @ts-expect-error nothing

@@ -31,6 +31,12 @@ app.socketRoute('/chat', { onOpen ({ user }) { is<User>()(user) } }, { isGranted
 for (const client of app.socketRoute('/chat', { onOpen () {} }, 'ROLE_USER').clients) is<User>()(client.user)
 for (const client of app.socketRoute('/chat', { onOpen () {} }).clients) is<User | null>()(client.user)
 
+// In a scope.
+app.socketScope({ isGranted: (user) => { is<User>()(user); return true } })
+app.socketScope({ isGranted: async (user, request) => { is<User>()(user); return request.ip !== '' } })
+app.socketScope({ roles: (user) => { is<User>()(user); return [] } })
+app.socketScope({ roles: (user: { scopes: string[] }) => user.scopes })
+
 // @ts-expect-error not a grant
 app.socketRoute('/chat', { onOpen () {} }, 1)
 // @ts-expect-error not a list of roles

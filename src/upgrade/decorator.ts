@@ -1,16 +1,21 @@
+import type { FastifySchema } from 'fastify'
+import type { SocketControllerClass } from '../controller/controller.js'
 import { errors } from '../errors.js'
-import type { SocketControllerClass } from './controller.js'
+import type { SocketRouteOptions, UserOfRequest } from './options.js'
 
-/** Where the routes of decorated classes are kept: not on the class, where they would be inherited. */
-const decorated = new WeakMap<object, { readonly path: string }>()
+/** What `@SocketRoute` says on a class: the path, and any option that `socketRoute` takes. */
+export interface DecoratedRoute extends SocketRouteOptions<FastifySchema, UserOfRequest> {
+  readonly path: string
+}
+
+// Not on the class itself, where subclasses would inherit the route.
+const decorated = new WeakMap<object, DecoratedRoute>()
 
 /**
  * Says on a class which socket route it is the controller of; `fastify.socketController(Class)` registers it.
  * A standard decorator (TypeScript 5), which works with `experimentalDecorators` as well.
- *
- * @param route the `path`, and any option that `socketRoute` takes.
  */
-export function SocketRoute<Options extends { readonly path: string }> (route: Options) {
+export function SocketRoute (route: DecoratedRoute) {
   return <Class extends SocketControllerClass<never>>(controller: Class, _context?: ClassDecoratorContext<Class>): void => {
     decorated.set(controller, route)
   }
@@ -21,7 +26,7 @@ export function SocketRoute<Options extends { readonly path: string }> (route: O
  *
  * @throws `FSR_ERR_CONTROLLER_UNDECORATED`.
  */
-export function decoratedRoute (controller: unknown): { readonly path: string } {
+export function decoratedRoute (controller: unknown): DecoratedRoute {
   const route = typeof controller === 'function' ? decorated.get(controller) : undefined
   if (route === undefined) throw new errors.ControllerUndecorated(typeof controller === 'function' ? controller.name || 'this class' : 'this')
   return route
