@@ -1,8 +1,8 @@
-/** One way for a connection to end: what the close frame says, and what a client should make of it. */
+/** One way for a connection to end, and what a client should make of it. */
 export interface CloseReason {
   /** The close code (RFC 6455 section 7.4). */
   readonly code: number
-  /** The text of the close frame: fixed, at most 123 bytes (RFC 6455 section 5.5), never an error's own message. */
+  /** The text for `onClose` and, where this plugin rather than ws sends it, the close frame: fixed, at most 123 bytes (RFC 6455 section 5.5), never an error's own message. */
   readonly reason: string
   /** Whether a client should connect again: `true`, `false`, or `'jitter'` for after a random delay. */
   readonly reconnect: boolean | 'jitter'

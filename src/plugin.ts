@@ -6,6 +6,7 @@ import type {
 import fastifyPlugin from 'fastify-plugin'
 import type { WsConnection } from './connection/connection.js'
 import { createController, type SocketController, type SocketControllerClass } from './controller/controller.js'
+import { errors } from './errors.js'
 import { Drain } from './operate/drain.js'
 import { printRoutes } from './operate/print.js'
 import { decoratedRoute } from './upgrade/decorator.js'
@@ -23,7 +24,13 @@ async function socketRoutes (fastify: FastifyInstance, given: SocketPluginOption
   const root = overlay({ options: defaults, grants: [] }, given, 'plugin')
   const deadline = drainDeadline(given)
 
-  if (!fastify.hasDecorator('websocketServer')) {
+  if (fastify.hasDecorator('websocketServer')) {
+    if (given.websocket !== undefined) throw new errors.OptionInvalid('websocket', 'has no effect, as the app has registered @fastify/websocket itself: give that these options')
+    const { maxPayload } = fastify.websocketServer.options
+    if (maxPayload === undefined || maxPayload > root.options.maxPayload) {
+      fastify.log.warn({ maxPayload }, 'the app has registered @fastify/websocket itself: up to its own maxPayload is read before a message is refused')
+    }
+  } else {
     // How long a client that has closed may keep the TCP connection: @types/ws does not know it.
     const closeTimeout = { closeTimeout: root.options.closeTimeout } as object
     await fastify.register(fastifyWebsocket, {

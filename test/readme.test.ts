@@ -5,6 +5,7 @@ import jwt from '@fastify/jwt'
 import Fastify from 'fastify'
 import t from 'tap'
 import { connect, refusal } from './support/client.js'
+import { asPackage } from './support/example.js'
 import { SECRET } from './support/server.js'
 
 const readme = readFileSync('README.md', 'utf8')
@@ -16,7 +17,7 @@ t.test('the first example of the README runs, and does what it says', async (t) 
   const code = blocks('ts')[0]!
   t.match(code, /port: 3000/)
   writeFileSync(`${directory}/example.ts`, code.replace('port: 3000', 'port: 0'))
-  const child = spawn(process.execPath, ['--import=tsx', `${directory}/example.ts`], { env: { ...process.env, JWT_SECRET: SECRET }, stdio: ['ignore', 'pipe', 'inherit'] })
+  const child = spawn(process.execPath, ['--import=tsx', `${directory}/example.ts`], { env: { ...process.env, ...asPackage, JWT_SECRET: SECRET }, stdio: ['ignore', 'pipe', 'inherit'] })
   t.teardown(() => { child.kill() })
   let address: undefined | string
   for await (const line of createInterface(child.stdout)) {

@@ -180,8 +180,8 @@ export class WsConnection<Types extends ConnectionTypes = ConnectionTypes> {
   }
 
   /** Everyone in a room but this connection, which need not be in it. */
-  to (room: string): Room {
-    return this.#keeper.to(room, this as WsConnection)
+  to (room: string): Room<WsConnection<Types>> {
+    return this.#keeper.to(room, this as WsConnection) as Room<never>
   }
 
   /** Sends what is encoded already. @internal */

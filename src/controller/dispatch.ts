@@ -354,7 +354,7 @@ function onMessage (this: WebSocket, data: unknown, isBinary: boolean): void {
 }
 
 function onError (this: WebSocket, cause: NodeJS.ErrnoException): void {
-  (this as DispatchedSocket)[kDispatch].violated(new (violations[cause.code ?? ''] ?? errors.ProtocolViolated)({ cause }))
+  (this as DispatchedSocket)[kDispatch].violated(new (violations[String(cause.code)] ?? errors.ProtocolViolated)({ cause }))
 }
 
 function onClose (this: WebSocket, code: number, reason: Buffer): void {

@@ -8,7 +8,7 @@ export function printRoutes (routes: Iterable<Route>): string {
     rows.push([
       path,
       name,
-      grants.map((grant) => typeof grant === 'function' ? grant.name || 'a predicate' : asRoleList(grant).join(' or ')).join(', and ') || 'everyone',
+      grants.map(({ grant }) => typeof grant === 'function' ? grant.name || 'a predicate' : asRoleList(grant).join(' or ')).join(', and ') || 'everyone',
       `messages ${options.maxPayload} B, outbox ${options.outboxLimit} B, concurrency ${options.concurrency}`
     ])
   }

@@ -65,20 +65,28 @@ export function createRoleHierarchy (hierarchy: RoleHierarchy): Expanded {
   return expanded
 }
 
+/** A grant with the way to read roles that held where it was given: what is set further in must not change its meaning. */
+export interface GrantInForce {
+  readonly grant: Grant
+  readonly rolesOf: RolesOf
+  readonly hierarchy: Expanded
+}
+
 /** Makes the one question that is asked about every user from the grants of the scopes and the route: all must agree. */
-export function createGuard (grants: readonly Grant[], rolesOf: RolesOf, hierarchy: Expanded) {
+export function createGuard (grants: readonly GrantInForce[]) {
   return async (user: unknown, request: FastifyRequest): Promise<boolean> => {
-    let reached: undefined | Set<string>
-    for (const grant of grants) {
-      if (typeof grant === 'function') {
-        if (!await grant(user, request)) return false
-      } else {
-        reached ??= reach(rolesOf(user), hierarchy)
-        if (!asRoleList(grant).some((role) => reached!.has(role))) return false
-      }
+    for (const { grant, rolesOf, hierarchy } of grants) {
+      const isGranted = typeof grant === 'function'
+        ? await grant(user, request)
+        : hasAny(asRoleList(grant), reach(rolesOf(user), hierarchy))
+      if (isGranted !== true) return false
     }
     return true
   }
+}
+
+function hasAny (roles: readonly string[], reached: ReadonlySet<string>): boolean {
+  return roles.some((role) => reached.has(role))
 }
 
 function reach (roles: readonly string[], hierarchy: Expanded): Set<string> {

@@ -20,7 +20,7 @@ export function checkHandshake (request: FastifyRequest, reply: FastifyReply): v
   // Node parses 'Upgrade' of HTTP/1.0 too, and does not ask upgrade requests for a Host.
   if (raw.httpVersion !== '1.1') throw new errors.HandshakeInvalid('it is not HTTP/1.1')
   if (headers.host === undefined && raw.socket !== undefined) throw new errors.HandshakeInvalid('the Host header is missing')
-  if (headers.upgrade?.toLowerCase() !== 'websocket') throw upgradeRequired(reply)
+  if (!isWebsocketUpgrade(headers)) throw upgradeRequired(reply)
   if (headers['sec-websocket-version'] !== undefined && String(headers['sec-websocket-version']) !== '13') {
     reply.header('sec-websocket-version', '13')
     throw new errors.VersionUnsupported()
@@ -28,6 +28,11 @@ export function checkHandshake (request: FastifyRequest, reply: FastifyReply): v
   if (headers['sec-websocket-version'] === undefined) throw new errors.HandshakeInvalid('the Sec-WebSocket-Version header is missing')
   // 16 bytes in base64.
   if (!/^[+/0-9A-Za-z]{22}==$/.test(headers['sec-websocket-key'] ?? '')) throw new errors.HandshakeInvalid('the Sec-WebSocket-Key header is missing or wrong')
+}
+
+/** Whether a request asks for a WebSocket, and for no other protocol. */
+export function isWebsocketUpgrade (headers: IncomingHttpHeaders): boolean {
+  return headers.upgrade?.toLowerCase() === 'websocket'
 }
 
 /** The answer to whoever does not ask for a WebSocket (RFC 9110 section 15.5.22). */

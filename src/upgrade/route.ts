@@ -146,8 +146,8 @@ export class Route implements SocketRouteHandle {
   }
 
   #createAdmission () {
-    const { grants, options } = this.inForce
-    const isAdmitted = createGuard(grants, options.rolesOf, options.hierarchy)
+    const { grants } = this.inForce
+    const isAdmitted = createGuard(grants)
     return async (request: FastifyRequest, reply: FastifyReply): Promise<void> => {
       if (grants.length === 0) return
       const upgrade = (request as UpgradeRequest)[kUpgrade] ??= { token: undefined }

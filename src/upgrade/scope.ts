@@ -1,12 +1,12 @@
 import type { FastifyInstance } from 'fastify'
 import { errors } from '../errors.js'
-import type { Grant } from './grant.js'
+import type { Grant, GrantInForce } from './grant.js'
 import { resolveOptions, type Options, type SocketScopeOptions } from './options.js'
 
 /** What holds at one place of the app: the innermost of each option, and all grants, outermost first. */
 export interface InForce {
   readonly options: Options
-  readonly grants: readonly Grant[]
+  readonly grants: readonly GrantInForce[]
 }
 
 // What one encapsulated context of Fastify adds to its surroundings.
@@ -53,5 +53,7 @@ export function enterScope (fastify: FastifyInstance, given: SocketScopeOptions)
 /** Lays options over what holds already. */
 export function overlay ({ options, grants }: InForce, given: SocketScopeOptions, level: 'plugin' | 'scope' | 'route'): InForce {
   const resolved = resolveOptions(options, given, level)
-  return { options: resolved, grants: given.isGranted === undefined ? grants : [...grants, given.isGranted as Grant] }
+  if (given.isGranted === undefined) return { options: resolved, grants }
+  const { rolesOf, hierarchy } = resolved
+  return { options: resolved, grants: [...grants, { grant: given.isGranted as Grant, rolesOf, hierarchy }] }
 }

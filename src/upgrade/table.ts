@@ -1,6 +1,7 @@
 import { inspect } from 'node:util'
 import type { FastifyInstance, FastifyReply, FastifyRequest, RouteOptions } from 'fastify'
 import { errors } from '../errors.js'
+import { isWebsocketUpgrade } from './handshake.js'
 import { joinPath, slashVariants } from './path.js'
 import type { Route } from './route.js'
 
@@ -23,7 +24,7 @@ export class RouteTable {
     fastify.addConstraintStrategy({
       name: UPGRADE,
       storage: () => new Map() as never,
-      deriveConstraint: (request) => request.headers.upgrade === undefined ? 'none' : 'websocket',
+      deriveConstraint: (request) => isWebsocketUpgrade(request.headers) ? 'websocket' : 'none',
       validate: () => {},
       mustMatchWhenDerived: false
     })
@@ -76,7 +77,10 @@ export class RouteTable {
 
 async function refuseUpgrade (request: FastifyRequest, reply: FastifyReply): Promise<undefined | FastifyReply> {
   if (!request.ws) return
-  reply.header('connection', 'close').callNotFound()
+  reply.header('connection', 'close')
+  // Node hands over every request with an Upgrade header, though a server may ignore it (RFC 9110 section 7.8).
+  if (!isWebsocketUpgrade(request.headers)) throw new errors.HandshakeInvalid('this server upgrades to WebSocket only')
+  reply.callNotFound()
   return reply
 }
 

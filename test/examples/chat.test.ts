@@ -6,6 +6,7 @@ import { createInterface } from 'node:readline'
 import type { BrowserContext, Locator, Page } from 'playwright-core'
 import t, { type Test } from 'tap'
 import { browserTest, launch } from '../support/browser.js'
+import { asPackage } from '../support/example.js'
 
 const root = resolve(import.meta.dirname, '../..')
 const screenshots = resolve(root, '.tap/screenshots')
@@ -25,7 +26,7 @@ async function start (t: Test, port = '0'): Promise<Server> {
   const [command, ...args] = scripts.start.split(' ') as [string, ...string[]]
   const child: ChildProcess = spawn(resolve(root, 'node_modules/.bin', command), args, {
     cwd: root,
-    env: { ...process.env, PORT: port },
+    env: { ...process.env, ...asPackage, PORT: port },
     stdio: ['ignore', 'pipe', 'inherit']
   })
   const exited = once(child, 'exit') as Promise<[null | number]>

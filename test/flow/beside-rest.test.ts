@@ -1,10 +1,10 @@
 import fastifyWebsocket from '@fastify/websocket'
 import swagger from '@fastify/swagger'
-import Fastify from 'fastify'
+import Fastify, { type FastifyInstance } from 'fastify'
 import t from 'tap'
 import { WebSocket } from 'ws'
 import socketRoutes from '../../src/index.js'
-import { Client, connect, refusal } from '../support/client.js'
+import { Client, connect, handshake, readAll, refusal, tcp } from '../support/client.js'
 import { createApp, listen } from '../support/server.js'
 
 for (const first of ['REST', 'socket'] as const) {
@@ -114,6 +114,40 @@ t.test('an unknown path is 404, also for an upgrade, and so is an upgrade on a R
   custom.setNotFoundHandler(async (_request, reply) => await reply.code(404).send({ message: 'my own 404' }))
   custom.get('/rest', async () => 'rest')
   t.equal((await refusal(`${await listen(custom)}/rest`)).body.message, 'my own 404')
+})
+
+t.test('another upgrade than to WebSocket is refused on a REST route, also where a socket route has the same path', async (t) => {
+  const app = await createApp(t)
+  app.get('/rest', async () => 'rest')
+  app.get('/both', async () => 'rest')
+  app.socketRoute('/both', { onOpen: () => 'in' })
+  const url = await listen(app)
+  for (const path of ['/rest', '/both']) {
+    const socket = await tcp(url)
+    socket.write(handshake(path, { Upgrade: 'h2c' }))
+    t.match(await readAll(socket), /^HTTP\/1\.1 400 [^]*FSR_ERR_HANDSHAKE_INVALID[^]*WebSocket only/)
+  }
+})
+
+t.test('options for @fastify/websocket are refused, and a larger maxPayload is warned of, when the app has registered it', async (t) => {
+  const warnings: string[] = []
+  const make = async (options: object): Promise<FastifyInstance> => {
+    const app = Fastify({ logger: { level: 'warn', stream: { write: (line) => { warnings.push(JSON.parse(line).msg) } } } })
+    t.teardown(() => app.close())
+    await app.register(fastifyWebsocket, { options })
+    return app
+  }
+  const first = await make({ maxPayload: 65_536 })
+  await t.rejects(async () => { await first.register(socketRoutes, { websocket: {} }) }, { code: 'FSR_ERR_OPTION_INVALID' })
+  await (await make({ maxPayload: 65_536 })).register(socketRoutes)
+  t.strictSame(warnings, [])
+  const app = await make({})
+  await app.register(socketRoutes)
+  t.match(warnings, [/its own maxPayload/])
+  app.socketRoute('/', { onMessage: () => 'ok' })
+  const client = await connect(await listen(app))
+  client.send(Buffer.alloc(65_537))
+  t.equal((await client.closed).code, 1009, 'it is not handed to the app')
 })
 
 // P26

@@ -132,6 +132,20 @@ t.test('the grants of scopes and routes must all agree, and no route can loosen 
   }
 })
 
+// P21
+t.test('a grant is read with the roles and the hierarchy that held where it was given', async (t) => {
+  const app = await createApp(t, { plugin: { isGranted: 'ROLE_USER', roleHierarchy: { ROLE_ADMIN: ['ROLE_USER'] } } })
+  app.socketRoute('/loosened', { onOpen: () => 'in' }, { roles: () => ['ROLE_USER'], roleHierarchy: { NOBODY: ['ROLE_USER'] }, isGranted: () => true })
+  await app.register(async (scope) => {
+    scope.socketScope({ roles: 'scope', isGranted: 'chat' })
+    scope.socketRoute('/scope', { onOpen: () => 'in' })
+  })
+  const url = await listen(app)
+  for (const roles of [[], ['NOBODY']]) t.equal((await refusal(`${url}/loosened`, [], bearer(tokenOf(app, roles)))).status, 403)
+  t.equal(await (await connectAs(tokenOf(app, ['ROLE_ADMIN'], { scope: 'chat' }), `${url}/scope`)).next(), 'in')
+  t.equal((await refusal(`${url}/scope`, [], bearer(tokenOf(app, ['ROLE_ADMIN', 'chat'])))).status, 403)
+})
+
 t.test('a token comes in a header, in the sub-protocol list, or in a cookie', async (t) => {
   const app = await createApp(t, { jwt: false })
   await app.register(cookie)

@@ -67,18 +67,23 @@ t.test('fastify.close() waits for nothing that a stuck callback holds', async (t
     plugin: { drain: { deadline: 100 } },
     fastify: { logger: { level: 'warn', stream: { write: (line) => { warnings.push(JSON.parse(line).msg) } } } }
   })
-  const forever = async (): Promise<void> => { await new Promise<never>(() => {}) }
+  let running = 0
+  const forever = async (): Promise<void> => { running++; await new Promise<never>(() => {}) }
   let closes = 0
   app.socketRoute('/open', { onOpen: forever, onClose: () => { closes++ } })
   app.socketRoute('/message', { onMessage: forever, onClose: async () => { await null; closes++ } })
+  app.socketRoute('/both', { onMessage: forever, onClose: async () => { closes++; await forever() } })
   app.socketRoute('/close', { onClose: async () => { closes++; await forever() } })
   const url = await listen(app)
   await connect(`${url}/open`)
   const client = await connect(`${url}/message`)
   await connect(`${url}/close`)
+  const both = await connect(`${url}/both`)
   client.send('hang')
+  both.send('hang')
+  await until(() => running === 3)
   await app.close()
-  t.equal(closes, 3)
+  t.equal(closes, 4)
   t.ok(warnings.includes('connections did not close in time and are cut'))
   t.ok(warnings.includes('onClose did not end in time'))
 })

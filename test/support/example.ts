@@ -4,13 +4,16 @@ import { resolve } from 'node:path'
 import { createInterface } from 'node:readline'
 import type { Test } from 'tap'
 
+/** Makes tsx resolve `fastify-socket-route` as users have it, to what was built, and not by the `paths` of the type check. */
+export const asPackage = { TSX_TSCONFIG_PATH: 'tsconfig.build.json' }
+
 const root = resolve(import.meta.dirname, '../..')
 
 /** Starts an example as its first line says, on a free port, and answers its address; it is stopped when the test ends. */
 export async function startExample (t: Test, name: string, env: Record<string, string> = {}): Promise<string> {
   const child = spawn(resolve(root, 'node_modules/.bin/tsx'), [`examples/${name}/server.ts`], {
     cwd: root,
-    env: { ...process.env, ...env, PORT: '0' },
+    env: { ...process.env, ...asPackage, ...env, PORT: '0' },
     stdio: ['ignore', 'pipe', 'inherit']
   })
   const exited = once(child, 'exit')

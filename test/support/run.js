@@ -23,7 +23,7 @@ if (missing.length > 0 && process.getuid?.() === 0 && existsSync('/usr/bin/apt-g
 const output = join('.tap', 'results.tap')
 const tap = createRequire(import.meta.url).resolve('tap/package.json')
 const { tap: bin } = JSON.parse(readFileSync(tap, 'utf8')).bin
-const { status } = spawnSync(process.execPath, [join(tap, '..', bin), '--output-file', output, ...process.argv.slice(2)], { stdio: 'inherit' })
+const { status } = spawnSync(process.execPath, [join(tap, '..', bin), '--reporter', 'terse', '--output-file', output, ...process.argv.slice(2)], { stdio: 'inherit' })
 
 const summary = /^# \{ total: \d+.*\}$/gm
 const last = existsSync(output) ? [...readFileSync(output, 'utf8').matchAll(summary)].at(-1)?.[0] : undefined
