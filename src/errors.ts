@@ -52,6 +52,7 @@ export const errors = {
   HandshakeInvalid: atUpgrade('FSR_ERR_HANDSHAKE_INVALID', 'The WebSocket handshake is not valid: %s', 400),
   VersionUnsupported: atUpgrade('FSR_ERR_VERSION_UNSUPPORTED', 'Only version 13 of the WebSocket protocol is spoken here', 426),
   ProtocolUnsupported: atUpgrade('FSR_ERR_PROTOCOL_UNSUPPORTED', 'None of the requested sub-protocols is spoken here', 400),
+  OriginRefused: atUpgrade('FSR_ERR_ORIGIN_REFUSED', 'Pages of this origin may not connect', 403),
   TokenMissing: atUpgrade('FSR_ERR_TOKEN_MISSING', 'A token is needed to connect', 401),
   TokenInvalid: atUpgrade('FSR_ERR_TOKEN_INVALID', 'The token is not valid', 401),
   TokenExpired: atUpgrade('FSR_ERR_TOKEN_EXPIRED', 'The token has expired', 401),

@@ -1,6 +1,7 @@
 export { default, type ConnectionOf, type SocketRouteGeneric } from './plugin.js'
 export { SocketRoute, type DecoratedRoute } from './upgrade/decorator.js'
 export type { GrantPredicate, Grant, RoleHierarchy } from './upgrade/grant.js'
+export type { OriginPredicate, Origins } from './upgrade/origin.js'
 export type { SharedOptions, SocketPluginOptions, SocketRouteOptions, SocketScopeOptions, TokenSource } from './upgrade/options.js'
 export type { SocketRouteHandle } from './upgrade/route.js'
 export type { CloseInfo, Reply, Returned, SocketController, SocketControllerClass } from './controller/controller.js'

@@ -3,6 +3,7 @@ import type { WebsocketPluginOptions } from '@fastify/websocket'
 import type { OutboxOptions } from '../connection/outbox.js'
 import { errors } from '../errors.js'
 import { checkGrant, createRoleHierarchy, createRolesOf, type Grant, type RoleHierarchy, type RolesOf } from './grant.js'
+import { createOriginCheck, type OriginCheck, type Origins } from './origin.js'
 
 /** Where a token is looked for. */
 export type TokenSource = 'header' | 'protocol' | 'cookie'
@@ -31,6 +32,13 @@ export interface SharedOptions {
    * @default ['header', 'protocol', 'cookie']
    */
   readonly tokenFrom?: undefined | readonly TokenSource[]
+  /**
+   * Which pages may connect, by the `Origin` that browsers send; whoever sends none is not affected. The whole origin is compared:
+   * scheme, host and port. Behind a proxy that ends TLS, `'same-origin'` needs Fastify's `trustProxy`.
+   *
+   * @default 'same-origin'
+   */
+  readonly origins?: undefined | Origins
   /**
    * The largest message, in bytes; a larger one closes the connection with 1009. A scope or a route can lower what the plugin
    * allows, not raise it.
@@ -123,6 +131,7 @@ export interface Options {
   readonly rolesOf: RolesOf
   readonly hierarchy: ReturnType<typeof createRoleHierarchy>
   readonly tokenFrom: readonly TokenSource[]
+  readonly isOriginAllowed: OriginCheck
   readonly maxPayload: number
   readonly concurrency: number
   readonly outboxLimit: number
@@ -135,6 +144,7 @@ export const defaults: Options = {
   rolesOf: createRolesOf('roles'),
   hierarchy: createRoleHierarchy({}),
   tokenFrom: ['header', 'protocol', 'cookie'],
+  isOriginAllowed: createOriginCheck('same-origin'),
   maxPayload: 65_536,
   concurrency: 1,
   outboxLimit: 1_048_576,
@@ -145,7 +155,7 @@ export const defaults: Options = {
 /** The default of `drain.deadline`, in milliseconds. */
 export const DRAIN_DEADLINE = 5_000
 
-const sharedKeys = ['roles', 'roleHierarchy', 'tokenFrom', 'maxPayload', 'concurrency', 'outbox', 'roomsPerConnection', 'closeTimeout', 'isGranted']
+const sharedKeys = ['roles', 'roleHierarchy', 'tokenFrom', 'origins', 'maxPayload', 'concurrency', 'outbox', 'roomsPerConnection', 'closeTimeout', 'isGranted']
 const keys = {
   // The last ones are what Fastify itself reads at register().
   plugin: [...sharedKeys, 'drain', 'websocket', 'prefix', 'logLevel', 'logSerializers'],
@@ -176,6 +186,7 @@ export function resolveOptions (outer: Options, given: SocketScopeOptions, level
     rolesOf: roles === undefined ? outer.rolesOf : createRolesOf(roles as string | ((user: unknown) => readonly string[])),
     hierarchy: roleHierarchy === undefined ? outer.hierarchy : createRoleHierarchy(roleHierarchy),
     tokenFrom: tokenFrom ?? outer.tokenFrom,
+    isOriginAllowed: given.origins === undefined ? outer.isOriginAllowed : createOriginCheck(given.origins),
     maxPayload,
     concurrency: integer(given.concurrency, 'concurrency') ?? outer.concurrency,
     outboxLimit: integer(outbox?.limit, 'outbox.limit') ?? outer.outboxLimit,

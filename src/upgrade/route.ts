@@ -11,6 +11,7 @@ import { Rooms } from '../room/rooms.js'
 import { createGuard } from './grant.js'
 import { agreeOnProtocol, checkHandshake, upgradeRequired } from './handshake.js'
 import { checkProtocols, type SocketRouteOptions } from './options.js'
+import { originOf } from './origin.js'
 import { fillPath } from './path.js'
 import type { InForce } from './scope.js'
 import { createAuthenticator, jwtOf, userOf, type Authenticator } from './token.js'
@@ -137,10 +138,15 @@ export class Route implements SocketRouteHandle {
   }
 
   readonly #checkRequest = async (request: FastifyRequest, reply: FastifyReply): Promise<void> => {
-    if (!request.ws) return
+    if (!asksForUpgrade(request)) return
     // A refused client is not to go on on this connection: it has sent more than one request's worth.
     reply.header('connection', 'close')
     checkHandshake(request, reply)
+    const { isOriginAllowed } = this.inForce.options
+    if (!await isOriginAllowed(request)) {
+      request.log.info({ origin: request.headers.origin, own: originOf(request) }, 'an origin was refused; behind a proxy that ends TLS, set trustProxy')
+      throw new errors.OriginRefused()
+    }
     const { token } = agreeOnProtocol(request.raw.headers, this.#protocols, this.inForce.options.tokenFrom.includes('protocol'));
     (request as UpgradeRequest)[kUpgrade] = { token }
   }
@@ -159,7 +165,7 @@ export class Route implements SocketRouteHandle {
   }
 
   readonly #checkLive = async (request: FastifyRequest): Promise<void> => {
-    if (request.ws && this.#live.isClosing) throw new errors.Closing()
+    if (asksForUpgrade(request) && this.#live.isClosing) throw new errors.Closing()
   }
 
   #open (socket: WebSocket, request: UpgradeRequest): void {
@@ -168,6 +174,11 @@ export class Route implements SocketRouteHandle {
     const user = request[kUpgrade]?.user ?? userOf(request)
     new Dispatch(this.#dispatched, socket, request, user).open()
   }
+}
+
+// Not `request.ws`, which depends on the order of hooks: what has no check is the danger.
+function asksForUpgrade (request: FastifyRequest): boolean {
+  return request.headers.upgrade !== undefined
 }
 
 function asArray<T> (value: undefined | T | T[]): T[] {

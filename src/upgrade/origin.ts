@@ -1,0 +1,69 @@
+import type { FastifyRequest } from 'fastify'
+import { errors } from '../errors.js'
+
+/** Decides about one origin, such as `https://app.example`; `'null'` is that of a sandboxed frame or a local file. */
+export type OriginPredicate = (origin: string, request: FastifyRequest) => boolean | undefined | Promise<boolean | undefined>
+
+/**
+ * Which pages may connect: `'same-origin'`, origins and patterns of origins, a predicate, or `'*'` for every page of the web,
+ * which with tokens in cookies lets any page act as its visitor.
+ */
+export type Origins = 'same-origin' | '*' | string | RegExp | ReadonlyArray<string | RegExp> | OriginPredicate
+
+/** Whether the page that a request comes from may connect; a request without an `Origin` comes from no page (RFC 6454 section 7). */
+export type OriginCheck = (request: FastifyRequest) => boolean | Promise<boolean>
+
+/**
+ * Makes the check of a route.
+ *
+ * @throws `FSR_ERR_OPTION_INVALID`.
+ */
+export function createOriginCheck (origins: Origins): OriginCheck {
+  if (origins === '*') return () => true
+  if (typeof origins === 'function') {
+    return async (request) => {
+      const { origin } = request.headers
+      return origin === undefined || await origins(origin, request) === true
+    }
+  }
+  const listed = (Array.isArray(origins) ? origins : [origins]) as ReadonlyArray<string | RegExp>
+  const isSameOrigin = listed.includes('same-origin')
+  const patterns = listed.filter((each) => each instanceof RegExp).map(asWhole)
+  const exact = new Set(listed.filter((each) => typeof each === 'string' && each !== 'same-origin').map(asOrigin))
+  if (listed.length === 0 || listed.some((each) => typeof each !== 'string' && !(each instanceof RegExp))) {
+    throw new errors.OptionInvalid('origins', "is not 'same-origin', '*', a list of origins and patterns, or a predicate")
+  }
+
+  return (request) => {
+    const { origin } = request.headers
+    if (origin === undefined || exact.has(origin)) return true
+    if (isSameOrigin && origin === originOf(request)) return true
+    return patterns.some((pattern) => pattern.test(origin))
+  }
+}
+
+/** The origin of this server as the client sees it; Fastify's `trustProxy` decides whether a proxy's word counts. */
+export function originOf (request: FastifyRequest): undefined | string {
+  try {
+    return new URL(`${request.protocol}://${request.host}`).origin
+  } catch {
+    // A Host header that is none: nothing is of the same origin.
+  }
+}
+
+// Written as a browser sends it: without a path, without the default port, in lower case.
+function asOrigin (given: string | RegExp): string {
+  if (given === 'null') return 'null'
+  try {
+    const { origin, href } = new URL(given as string)
+    if (origin !== 'null' && !origin.includes('*') && href === `${origin}/`) return origin
+  } catch {
+    // Said below.
+  }
+  throw new errors.OptionInvalid('origins', `has '${String(given)}', which is not an origin such as https://app.example; for several take a pattern`)
+}
+
+// A pattern without anchors would let https://good.example.evil.example in, and one with the flag g every second time.
+function asWhole (pattern: RegExp): RegExp {
+  return new RegExp(`^(?:${pattern.source})$`, pattern.flags.replace(/[gmy]/g, ''))
+}
