@@ -5,6 +5,7 @@ import type {
 } from 'fastify'
 import fastifyPlugin from 'fastify-plugin'
 import type { WsConnection } from './connection/connection.js'
+import { Clocks } from './controller/clocks.js'
 import { createController, type SocketController, type SocketControllerClass } from './controller/controller.js'
 import { errors } from './errors.js'
 import { Drain } from './operate/drain.js'
@@ -40,6 +41,7 @@ async function socketRoutes (fastify: FastifyInstance, given: SocketPluginOption
   }
 
   const drain = new Drain()
+  const clocks = new Clocks()
   openScopes(fastify, root)
   fastify.decorateRequest(kUpgrade, null)
 
@@ -48,7 +50,7 @@ async function socketRoutes (fastify: FastifyInstance, given: SocketPluginOption
     const [url] = slashVariants(path, scope.prefix) as [string]
     const full = joinPath(scope.prefix, url)
     const inForce = enterScope(scope, given)
-    const route = new Route(drain, scope, full, createController(full, controller, scope), given, inForce)
+    const route = new Route(drain, clocks, scope, full, createController(full, controller, scope), given, inForce)
     table.add(scope, path, given.constraints, route)
     return route
   }

@@ -91,6 +91,11 @@ export class Outbox {
     return new Promise((resolve) => { (this.#waiting ??= []).push(resolve) })
   }
 
+  /** Asks the client for a sign of life, behind all that waits (RFC 6455 section 5.5.2). */
+  ping (): void {
+    if (this.#socket.readyState === OPEN) this.#socket.ping()
+  }
+
   /** Begins the closing handshake (RFC 6455 section 7.1.2), behind all that waits. */
   close (code: number, reason: string): void {
     this.#socket.close(code, reason)

@@ -1,8 +1,10 @@
+import type { Socket } from 'node:net'
 import type { FastifyRequest } from 'fastify'
 import type { WebSocket } from 'ws'
 import { closeCodes, type CloseReason } from '../close-codes.js'
 import { WsConnection, type ConnectionKeeper, type Room } from '../connection/connection.js'
 import type { Deadlines } from '../connection/deadlines.js'
+import type { Beating, Heartbeat } from '../connection/heartbeat.js'
 import { Inbox } from '../connection/inbox.js'
 import { Outbox, type OutboxOwner } from '../connection/outbox.js'
 import { closeReasonOf, errors } from '../errors.js'
@@ -25,6 +27,7 @@ export interface DispatchRoute {
   readonly rooms: Rooms
   readonly live: LiveDispatches
   readonly closing: Deadlines<Dispatch>
+  readonly heartbeat: undefined | Heartbeat
   readonly concurrency: number
   readonly maxPayload: number
   readonly outboxLimit: number
@@ -51,10 +54,12 @@ type DispatchedSocket = WebSocket & { [kDispatch]: Dispatch }
  * Runs the controller for one connection. Only this file calls user code while connected, and nothing that user code or a
  * client does escapes it: no callback of a socket throws, no promise is left to reject.
  */
-export class Dispatch implements ConnectionKeeper, OutboxOwner {
+export class Dispatch implements ConnectionKeeper, OutboxOwner, Beating {
   readonly connection: WsConnection
   readonly #route: DispatchRoute
   readonly #socket: WebSocket
+  // What TCP counts; a connection of injectWS has none.
+  readonly #tcp: undefined | Socket
   readonly #inbox: Inbox
   readonly #outbox: Outbox
   #stage: Stage = 'opening'
@@ -66,6 +71,7 @@ export class Dispatch implements ConnectionKeeper, OutboxOwner {
   constructor (route: DispatchRoute, socket: WebSocket, request: FastifyRequest, user: unknown) {
     this.#route = route
     this.#socket = socket
+    this.#tcp = request.raw.socket as undefined | Socket
     this.#inbox = new Inbox(socket)
     this.#outbox = new Outbox(socket, route.outboxLimit, this)
     this.connection = new WsConnection(request, socket.protocol, user, this.#outbox, this)
@@ -81,9 +87,10 @@ export class Dispatch implements ConnectionKeeper, OutboxOwner {
     socket.on('message', onMessage)
     socket.on('error', onError)
     socket.on('close', onClose)
-    const { controller, clients, live } = this.#route
+    const { controller, clients, live, heartbeat } = this.#route
     clients.add(this.connection)
     live.add(this)
+    heartbeat?.add(this)
 
     this.#running = 1
     const pending = controller.onOpen === undefined
@@ -115,6 +122,21 @@ export class Dispatch implements ConnectionKeeper, OutboxOwner {
     const pending = this.#route.controller.onError === undefined ? undefined : this.#fail('onMessage', error)
     if (pending === undefined) this.#finished()
     else pending.then(() => { this.#finished() })
+  }
+
+  get traffic (): undefined | number {
+    // Nothing can come while nothing is read.
+    if (this.#tcp === undefined || this.#socket.isPaused) return
+    return this.#tcp.bytesRead + this.#tcp.bytesWritten - this.#tcp.writableLength
+  }
+
+  ping (): void {
+    this.#outbox.ping()
+  }
+
+  silent (): void {
+    this.connection.log.info('the client is silent')
+    this.#socket.terminate()
   }
 
   tooSlow (): void {
@@ -297,7 +319,8 @@ export class Dispatch implements ConnectionKeeper, OutboxOwner {
   #begin (stage: 'leaving' | 'closing', closed: CloseInfo): void {
     this.#stage = stage
     this.#closed = closed
-    const { clients, rooms, closing } = this.#route
+    const { clients, rooms, closing, heartbeat } = this.#route
+    heartbeat?.delete(this)
     clients.delete(this.connection)
     rooms.forget(this.connection)
     closing.add(this)

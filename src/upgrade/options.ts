@@ -1,5 +1,6 @@
 import type { FastifyRequest, FastifySchema, RouteShorthandOptions } from 'fastify'
 import type { WebsocketPluginOptions } from '@fastify/websocket'
+import type { HeartbeatOptions } from '../connection/heartbeat.js'
 import type { OutboxOptions } from '../connection/outbox.js'
 import { errors } from '../errors.js'
 import { checkGrant, createRoleHierarchy, createRolesOf, type Grant, type RoleHierarchy, type RolesOf } from './grant.js'
@@ -52,6 +53,12 @@ export interface SharedOptions {
    * @default 1
    */
   readonly concurrency?: undefined | number
+  /**
+   * Pings find clients that are gone without a word, and keep proxies from cutting silent connections; `false` for none.
+   *
+   * @default { interval: 25_000, timeout: 10_000 }
+   */
+  readonly heartbeat?: undefined | false | HeartbeatOptions
   /** What may wait for a slow client. */
   readonly outbox?: undefined | OutboxOptions
   /**
@@ -134,6 +141,7 @@ export interface Options {
   readonly isOriginAllowed: OriginCheck
   readonly maxPayload: number
   readonly concurrency: number
+  readonly heartbeat: false | { readonly interval: number, readonly timeout: number }
   readonly outboxLimit: number
   readonly roomsPerConnection: number
   readonly closeTimeout: number
@@ -147,6 +155,7 @@ export const defaults: Options = {
   isOriginAllowed: createOriginCheck('same-origin'),
   maxPayload: 65_536,
   concurrency: 1,
+  heartbeat: { interval: 25_000, timeout: 10_000 },
   outboxLimit: 1_048_576,
   roomsPerConnection: 1_000,
   closeTimeout: 5_000
@@ -155,7 +164,7 @@ export const defaults: Options = {
 /** The default of `drain.deadline`, in milliseconds. */
 export const DRAIN_DEADLINE = 5_000
 
-const sharedKeys = ['roles', 'roleHierarchy', 'tokenFrom', 'origins', 'maxPayload', 'concurrency', 'outbox', 'roomsPerConnection', 'closeTimeout', 'isGranted']
+const sharedKeys = ['roles', 'roleHierarchy', 'tokenFrom', 'origins', 'maxPayload', 'concurrency', 'heartbeat', 'outbox', 'roomsPerConnection', 'closeTimeout', 'isGranted']
 const keys = {
   // The last ones are what Fastify itself reads at register().
   plugin: [...sharedKeys, 'drain', 'websocket', 'prefix', 'logLevel', 'logSerializers'],
@@ -189,9 +198,20 @@ export function resolveOptions (outer: Options, given: SocketScopeOptions, level
     isOriginAllowed: given.origins === undefined ? outer.isOriginAllowed : createOriginCheck(given.origins),
     maxPayload,
     concurrency: integer(given.concurrency, 'concurrency') ?? outer.concurrency,
+    heartbeat: resolveHeartbeat(outer.heartbeat, given.heartbeat),
     outboxLimit: integer(outbox?.limit, 'outbox.limit') ?? outer.outboxLimit,
     roomsPerConnection: integer(given.roomsPerConnection, 'roomsPerConnection') ?? outer.roomsPerConnection,
     closeTimeout: integer(given.closeTimeout, 'closeTimeout') ?? outer.closeTimeout
+  }
+}
+
+function resolveHeartbeat (outer: Options['heartbeat'], given: SharedOptions['heartbeat']): Options['heartbeat'] {
+  if (given === undefined || given === false) return given ?? outer
+  check(isObject(given) && Object.keys(given).every((key) => key === 'interval' || key === 'timeout'), 'heartbeat', 'is neither false nor { interval, timeout }')
+  const base = outer === false ? defaults.heartbeat as Exclude<Options['heartbeat'], false> : outer
+  return {
+    interval: integer(given.interval, 'heartbeat.interval') ?? base.interval,
+    timeout: integer(given.timeout, 'heartbeat.timeout') ?? base.timeout
   }
 }
 

@@ -1,7 +1,7 @@
 import type { FastifyInstance, FastifyReply, FastifyRequest, FastifySchema, RouteOptions } from 'fastify'
 import type { WebSocket } from 'ws'
 import type { Room, WsConnection } from '../connection/connection.js'
-import { Deadlines } from '../connection/deadlines.js'
+import type { Clocks } from '../controller/clocks.js'
 import type { SocketController } from '../controller/controller.js'
 import { Dispatch, type DispatchRoute, type LiveDispatches } from '../controller/dispatch.js'
 import { errors } from '../errors.js'
@@ -69,7 +69,7 @@ export class Route implements SocketRouteHandle {
   readonly #dispatched: DispatchRoute
   #authenticator: undefined | Authenticator
 
-  constructor (live: LiveConnections, fastify: FastifyInstance, path: string, controller: SocketController, given: SocketRouteOptions, inForce: InForce) {
+  constructor (live: LiveConnections, clocks: Clocks, fastify: FastifyInstance, path: string, controller: SocketController, given: SocketRouteOptions, inForce: InForce) {
     this.path = path
     this.name = given.name ?? path
     this.inForce = inForce
@@ -83,7 +83,8 @@ export class Route implements SocketRouteHandle {
       clients: this.clients,
       rooms: new Rooms(),
       live,
-      closing: new Deadlines(options.closeTimeout, (dispatch) => { dispatch.expire() }),
+      closing: clocks.closing(options.closeTimeout),
+      heartbeat: clocks.heartbeat(options.heartbeat),
       concurrency: options.concurrency,
       maxPayload: options.maxPayload,
       outboxLimit: options.outboxLimit,

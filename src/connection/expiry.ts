@@ -1,0 +1,45 @@
+/**
+ * Calls back when things expire, to the second: one timer for any number of them. It keeps no process alive.
+ */
+export class Expiry<T> {
+  readonly #onExpired: (item: T) => void
+  // By the second of the Unix time in which they expire.
+  readonly #seconds = new Map<number, Set<T>>()
+  #timer: undefined | NodeJS.Timeout
+
+  constructor (onExpired: (item: T) => void) {
+    this.#onExpired = onExpired
+  }
+
+  /** @param at seconds of Unix time, as in the `exp` of a token (RFC 7519 section 4.1.4). */
+  add (item: T, at: number): void {
+    const second = Math.ceil(at)
+    const items = this.#seconds.get(second)
+    if (items === undefined) this.#seconds.set(second, new Set([item]))
+    else items.add(item)
+    // A tick a second rather than a timer to the next: the clock may be set, and a timer ends after 24.8 days.
+    this.#timer ??= setInterval(() => { this.#tick() }, 1000).unref()
+  }
+
+  delete (item: T, at: number): void {
+    const second = Math.ceil(at)
+    const items = this.#seconds.get(second)
+    if (items?.delete(item) === true && items.size === 0) this.#forget(second)
+  }
+
+  #tick (): void {
+    const now = Date.now() / 1000
+    for (const [second, items] of this.#seconds) {
+      if (second > now) continue
+      this.#forget(second)
+      for (const item of items) this.#onExpired(item)
+    }
+  }
+
+  #forget (second: number): void {
+    this.#seconds.delete(second)
+    if (this.#seconds.size > 0) return
+    clearInterval(this.#timer)
+    this.#timer = undefined
+  }
+}

@@ -1,0 +1,28 @@
+import { Deadlines } from '../connection/deadlines.js'
+import { Heartbeat } from '../connection/heartbeat.js'
+import type { Dispatch } from './dispatch.js'
+
+/** The timers of an app: one for each different setting, however many routes and connections share it. */
+export class Clocks {
+  readonly #closing = new Map<number, Deadlines<Dispatch>>()
+  readonly #heartbeats = new Map<string, Heartbeat>()
+
+  /** For connections that have to be closed in time. @param timeout milliseconds. */
+  closing (timeout: number): Deadlines<Dispatch> {
+    return getOrMake(this.#closing, timeout, () => new Deadlines(timeout, (dispatch) => { dispatch.expire() }))
+  }
+
+  heartbeat (options: false | { readonly interval: number, readonly timeout: number }): undefined | Heartbeat {
+    if (options === false) return
+    const { interval, timeout } = options
+    return getOrMake(this.#heartbeats, `${interval} ${timeout}`, () => new Heartbeat(interval, timeout))
+  }
+}
+
+function getOrMake<Key, Value> (map: Map<Key, Value>, key: Key, make: () => Value): Value {
+  const known = map.get(key)
+  if (known !== undefined) return known
+  const made = make()
+  map.set(key, made)
+  return made
+}
