@@ -28,5 +28,9 @@ export const closeCodes = {
   /** The server is stopping, and most likely starting again. */
   restart: { code: 1012, reason: 'service restart', reconnect: 'jitter' },
   /** The client reads more slowly than it is sent to: its outbox is over the limit. */
-  tooSlow: { code: 1013, reason: 'too slow', reconnect: 'jitter' }
+  tooSlow: { code: 1013, reason: 'too slow', reconnect: 'jitter' },
+  /** The token has expired while connected. With a new one the client may come back. */
+  tokenExpired: { code: 4401, reason: 'token expired', reconnect: true },
+  /** The user has lost the right to be here, or all its tokens were revoked. */
+  revoked: { code: 4403, reason: 'access revoked', reconnect: false }
 } as const satisfies Record<string, CloseReason>

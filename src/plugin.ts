@@ -10,12 +10,14 @@ import { createController, type SocketController, type SocketControllerClass } f
 import { errors } from './errors.js'
 import { Drain } from './operate/drain.js'
 import { printRoutes } from './operate/print.js'
+import { revoke } from './operate/revoke.js'
 import { decoratedRoute } from './upgrade/decorator.js'
 import type { Grant } from './upgrade/grant.js'
 import {
   defaults, drainDeadline, type SocketPluginOptions, type SocketRouteOptions, type SocketScopeOptions, type UserOfRequest
 } from './upgrade/options.js'
 import { joinPath, slashVariants, type ParamsOfPath } from './upgrade/path.js'
+import { MemoryRevocations, type Revocation } from './upgrade/revocation.js'
 import { kUpgrade, Route, type SocketRouteHandle } from './upgrade/route.js'
 import { addToScope, enterScope, openScopes, overlay } from './upgrade/scope.js'
 import { RouteTable } from './upgrade/table.js'
@@ -41,7 +43,8 @@ async function socketRoutes (fastify: FastifyInstance, given: SocketPluginOption
   }
 
   const drain = new Drain()
-  const clocks = new Clocks()
+  const revocations = given.revocations ?? new MemoryRevocations()
+  const server = { live: drain, clocks: new Clocks(), revocations }
   openScopes(fastify, root)
   fastify.decorateRequest(kUpgrade, null)
 
@@ -50,7 +53,7 @@ async function socketRoutes (fastify: FastifyInstance, given: SocketPluginOption
     const [url] = slashVariants(path, scope.prefix) as [string]
     const full = joinPath(scope.prefix, url)
     const inForce = enterScope(scope, given)
-    const route = new Route(drain, clocks, scope, full, createController(full, controller, scope), given, inForce)
+    const route = new Route(server, scope, full, createController(full, controller, scope), given, inForce)
     table.add(scope, path, given.constraints, route)
     return route
   }
@@ -66,6 +69,7 @@ async function socketRoutes (fastify: FastifyInstance, given: SocketPluginOption
     addToScope(this, options)
     return this
   })
+  fastify.decorate('socketRevoke', (revocation: Revocation) => revoke(drain, revocations, revocation))
   fastify.decorate('socketRoutes', { getter: () => table.byName as ReadonlyMap<string, SocketRouteHandle> })
   fastify.decorate('printSocketRoutes', () => printRoutes(table.byName.values()))
 
@@ -161,6 +165,14 @@ declare module 'fastify' {
      * @throws `FSR_ERR_SCOPE_TOO_LATE`, `FSR_ERR_OPTION_INVALID`, `FSR_ERR_GRANT_INVALID`, `FSR_ERR_ROLE_CYCLE`.
      */
     socketScope (options: SocketScopeOptions): this
+
+    /**
+     * Revokes the tokens of a user: its connections on this process are closed with 4403, and its tokens are refused.
+     *
+     * @returns how many connections were closed.
+     * @throws `FSR_ERR_OPTION_INVALID`.
+     */
+    socketRevoke (revocation: Revocation): Promise<number>
 
     /** The socket routes of the whole app by name, in the order of registration. */
     readonly socketRoutes: ReadonlyMap<string, SocketRouteHandle>

@@ -42,6 +42,8 @@ export interface ConnectionKeeper {
   join (connection: WsConnection, room: string): void
   leave (connection: WsConnection, room: string): void
   to (room: string, except: WsConnection): Room
+  /** Answers the user of the token. */
+  renew (token: string): Promise<unknown>
 }
 
 const NO_ROOMS: ReadonlySet<string> = new Set()
@@ -54,8 +56,6 @@ const NO_ROOMS: ReadonlySet<string> = new Set()
 export class WsConnection<Types extends ConnectionTypes = ConnectionTypes> {
   /** A UUID; never used again, also not after a restart or by another process. */
   readonly id: string = randomUUID()
-  /** The verified user, as `@fastify/jwt` or a hook of the app set it on the request; `null` if nobody did. */
-  readonly user: TypeOf<Types, 'User', unknown>
   /** The app's own state; it starts as `{}` and is best filled in `onOpen`. */
   data: TypeOf<Types, 'Data', Record<string, unknown>> = {} as TypeOf<Types, 'Data', Record<string, unknown>>
   /** The sub-protocol that was agreed on; `''` if none was. */
@@ -65,6 +65,7 @@ export class WsConnection<Types extends ConnectionTypes = ConnectionTypes> {
   readonly #request: FastifyRequest
   readonly #outbox: Outbox
   readonly #keeper: ConnectionKeeper
+  #user: unknown
   #log: undefined | FastifyBaseLogger
   #ended: undefined | AbortController
   #isEnded = false
@@ -76,9 +77,17 @@ export class WsConnection<Types extends ConnectionTypes = ConnectionTypes> {
     this.protocol = protocol
     // Not later: a closed socket has forgotten its address.
     this.ip = request.ip
-    this.user = user as typeof this.user
+    this.#user = user
     this.#outbox = outbox
     this.#keeper = keeper
+  }
+
+  /**
+   * The verified user, as `@fastify/jwt` or a hook of the app set it on the request; `null` if nobody did. After a renewal it is
+   * that of the new token.
+   */
+  get user (): TypeOf<Types, 'User', unknown> {
+    return this.#user as TypeOf<Types, 'User', unknown>
   }
 
   /** The path parameters; they were validated before the upgrade if the route has a schema for them. */
@@ -182,6 +191,19 @@ export class WsConnection<Types extends ConnectionTypes = ConnectionTypes> {
   /** Everyone in a room but this connection, which need not be in it. */
   to (room: string): Room<WsConnection<Types>> {
     return this.#keeper.to(room, this as WsConnection) as Room<never>
+  }
+
+  /**
+   * Takes a new token for the same subject in the place of the one that will expire. `isGranted` is asked again: who has lost
+   * the right to be here is closed with 4403.
+   *
+   * @throws `FSR_ERR_TOKEN_INVALID`, `FSR_ERR_TOKEN_EXPIRED`, `FSR_ERR_NOT_GRANTED`, as a rejection that harms nobody if it is not
+   * waited for.
+   */
+  renew (token: string): Promise<void> {
+    const renewed = this.#keeper.renew(token).then((user) => { this.#user = user })
+    renewed.catch(() => { this.log.info('a renewal was refused') })
+    return renewed
   }
 
   /** Sends what is encoded already. @internal */

@@ -1,9 +1,12 @@
 import { Deadlines } from '../connection/deadlines.js'
+import { Expiry } from '../connection/expiry.js'
 import { Heartbeat } from '../connection/heartbeat.js'
 import type { Dispatch } from './dispatch.js'
 
 /** The timers of an app: one for each different setting, however many routes and connections share it. */
 export class Clocks {
+  /** Ends connections when their tokens do. */
+  readonly expiry = new Expiry<Dispatch>((dispatch) => { dispatch.tokenExpired() })
   readonly #closing = new Map<number, Deadlines<Dispatch>>()
   readonly #heartbeats = new Map<string, Heartbeat>()
 

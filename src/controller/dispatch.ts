@@ -4,7 +4,9 @@ import type { WebSocket } from 'ws'
 import { closeCodes, type CloseReason } from '../close-codes.js'
 import { WsConnection, type ConnectionKeeper, type Room } from '../connection/connection.js'
 import type { Deadlines } from '../connection/deadlines.js'
+import type { Expiry } from '../connection/expiry.js'
 import type { Beating, Heartbeat } from '../connection/heartbeat.js'
+import type { Identity } from '../connection/identity.js'
 import { Inbox } from '../connection/inbox.js'
 import { Outbox, type OutboxOwner } from '../connection/outbox.js'
 import { closeReasonOf, errors } from '../errors.js'
@@ -28,6 +30,9 @@ export interface DispatchRoute {
   readonly live: LiveDispatches
   readonly closing: Deadlines<Dispatch>
   readonly heartbeat: undefined | Heartbeat
+  readonly expiry: Expiry<Dispatch>
+  /** Verifies a token that comes while connected, and asks whether its user is still granted. */
+  readonly renew: (request: FastifyRequest, token: string, before: Identity) => Promise<Identity>
   readonly concurrency: number
   readonly maxPayload: number
   readonly outboxLimit: number
@@ -62,19 +67,23 @@ export class Dispatch implements ConnectionKeeper, OutboxOwner, Beating {
   readonly #tcp: undefined | Socket
   readonly #inbox: Inbox
   readonly #outbox: Outbox
+  readonly #request: FastifyRequest
+  #identity: Identity
   #stage: Stage = 'opening'
   #running = 0
   #streams: undefined | Set<() => void>
   #closed: undefined | CloseInfo
   #hasSettled = false
 
-  constructor (route: DispatchRoute, socket: WebSocket, request: FastifyRequest, user: unknown) {
+  constructor (route: DispatchRoute, socket: WebSocket, request: FastifyRequest, identity: Identity) {
     this.#route = route
     this.#socket = socket
     this.#tcp = request.raw.socket as undefined | Socket
     this.#inbox = new Inbox(socket)
     this.#outbox = new Outbox(socket, route.outboxLimit, this)
-    this.connection = new WsConnection(request, socket.protocol, user, this.#outbox, this)
+    this.#request = request
+    this.#identity = identity
+    this.connection = new WsConnection(request, socket.protocol, identity.user, this.#outbox, this)
   }
 
   /** Listens to the socket and runs `onOpen`; no message is read before that has settled. */
@@ -91,6 +100,7 @@ export class Dispatch implements ConnectionKeeper, OutboxOwner, Beating {
     clients.add(this.connection)
     live.add(this)
     heartbeat?.add(this)
+    this.#watchExpiry()
 
     this.#running = 1
     const pending = controller.onOpen === undefined
@@ -137,6 +147,32 @@ export class Dispatch implements ConnectionKeeper, OutboxOwner, Beating {
   silent (): void {
     this.connection.log.info('the client is silent')
     this.#socket.terminate()
+  }
+
+  get identity (): Identity {
+    return this.#identity
+  }
+
+  tokenExpired (): void {
+    this.#shut(closeCodes.tokenExpired)
+  }
+
+  revoked (): void {
+    this.#shut(closeCodes.revoked)
+  }
+
+  async renew (token: string): Promise<unknown> {
+    let renewed: Identity
+    try {
+      renewed = await this.#route.renew(this.#request, token, this.#identity)
+    } catch (error) {
+      if (error instanceof errors.NotGranted) this.revoked()
+      throw error
+    }
+    this.#unwatchExpiry()
+    this.#identity = renewed
+    if (this.#stage === 'opening' || this.#stage === 'open') this.#watchExpiry()
+    return renewed.user
   }
 
   tooSlow (): void {
@@ -321,6 +357,7 @@ export class Dispatch implements ConnectionKeeper, OutboxOwner, Beating {
     this.#closed = closed
     const { clients, rooms, closing, heartbeat } = this.#route
     heartbeat?.delete(this)
+    this.#unwatchExpiry()
     clients.delete(this.connection)
     rooms.forget(this.connection)
     closing.add(this)
@@ -328,6 +365,16 @@ export class Dispatch implements ConnectionKeeper, OutboxOwner, Beating {
     this.connection.end()
     // Not at once: this may be deep inside a broadcast, or inside the handler that closes.
     queueMicrotask(() => { this.#work() })
+  }
+
+  #watchExpiry (): void {
+    const { exp } = this.#identity
+    if (exp !== undefined) this.#route.expiry.add(this, exp)
+  }
+
+  #unwatchExpiry (): void {
+    const { exp } = this.#identity
+    if (exp !== undefined) this.#route.expiry.delete(this, exp)
   }
 
   #callOnClose (): void {

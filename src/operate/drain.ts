@@ -13,6 +13,10 @@ export class Drain implements LiveDispatches {
     return this.#isClosing
   }
 
+  [Symbol.iterator] (): IterableIterator<Dispatch> {
+    return this.#live.values()
+  }
+
   add (dispatch: Dispatch): void {
     this.#live.add(dispatch)
     // An upgrade that was under way when the app began to close.

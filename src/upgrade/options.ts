@@ -3,6 +3,7 @@ import type { WebsocketPluginOptions } from '@fastify/websocket'
 import type { HeartbeatOptions } from '../connection/heartbeat.js'
 import type { OutboxOptions } from '../connection/outbox.js'
 import { errors } from '../errors.js'
+import type { RevocationStore } from './revocation.js'
 import { checkGrant, createRoleHierarchy, createRolesOf, type Grant, type RoleHierarchy, type RolesOf } from './grant.js'
 import { createOriginCheck, type OriginCheck, type Origins } from './origin.js'
 
@@ -33,6 +34,12 @@ export interface SharedOptions {
    * @default ['header', 'protocol', 'cookie']
    */
   readonly tokenFrom?: undefined | readonly TokenSource[]
+  /**
+   * Whether a token must say when it expires (`exp`, RFC 7519 section 4.1.4). When one does, its connection is closed with 4401.
+   *
+   * @default false
+   */
+  readonly requireExpiry?: undefined | boolean
   /**
    * Which pages may connect, by the `Origin` that browsers send; whoever sends none is not affected. The whole origin is compared:
    * scheme, host and port. Behind a proxy that ends TLS, `'same-origin'` needs Fastify's `trustProxy`.
@@ -93,6 +100,8 @@ export interface SocketPluginOptions extends SocketScopeOptions {
      */
     readonly deadline?: undefined | number
   }
+  /** Remembers what `socketRevoke` has revoked. @default in this process */
+  readonly revocations?: undefined | RevocationStore
   /** Handed to `@fastify/websocket`, if the app has not registered that itself; `options` are those of `ws`. */
   readonly websocket?: undefined | WebsocketPluginOptions
 }
@@ -138,6 +147,7 @@ export interface Options {
   readonly rolesOf: RolesOf
   readonly hierarchy: ReturnType<typeof createRoleHierarchy>
   readonly tokenFrom: readonly TokenSource[]
+  readonly requireExpiry: boolean
   readonly isOriginAllowed: OriginCheck
   readonly maxPayload: number
   readonly concurrency: number
@@ -152,6 +162,7 @@ export const defaults: Options = {
   rolesOf: createRolesOf('roles'),
   hierarchy: createRoleHierarchy({}),
   tokenFrom: ['header', 'protocol', 'cookie'],
+  requireExpiry: false,
   isOriginAllowed: createOriginCheck('same-origin'),
   maxPayload: 65_536,
   concurrency: 1,
@@ -164,10 +175,10 @@ export const defaults: Options = {
 /** The default of `drain.deadline`, in milliseconds. */
 export const DRAIN_DEADLINE = 5_000
 
-const sharedKeys = ['roles', 'roleHierarchy', 'tokenFrom', 'origins', 'maxPayload', 'concurrency', 'heartbeat', 'outbox', 'roomsPerConnection', 'closeTimeout', 'isGranted']
+const sharedKeys = ['roles', 'roleHierarchy', 'tokenFrom', 'requireExpiry', 'origins', 'maxPayload', 'concurrency', 'heartbeat', 'outbox', 'roomsPerConnection', 'closeTimeout', 'isGranted']
 const keys = {
   // The last ones are what Fastify itself reads at register().
-  plugin: [...sharedKeys, 'drain', 'websocket', 'prefix', 'logLevel', 'logSerializers'],
+  plugin: [...sharedKeys, 'drain', 'revocations', 'websocket', 'prefix', 'logLevel', 'logSerializers'],
   scope: sharedKeys,
   route: [...sharedKeys, 'name', 'schema', 'protocols', 'onRequest', 'preValidation', 'preHandler', 'config', 'constraints', 'logLevel']
 }
@@ -195,6 +206,7 @@ export function resolveOptions (outer: Options, given: SocketScopeOptions, level
     rolesOf: roles === undefined ? outer.rolesOf : createRolesOf(roles as string | ((user: unknown) => readonly string[])),
     hierarchy: roleHierarchy === undefined ? outer.hierarchy : createRoleHierarchy(roleHierarchy),
     tokenFrom: tokenFrom ?? outer.tokenFrom,
+    requireExpiry: boolean(given.requireExpiry, 'requireExpiry') ?? outer.requireExpiry,
     isOriginAllowed: given.origins === undefined ? outer.isOriginAllowed : createOriginCheck(given.origins),
     maxPayload,
     concurrency: integer(given.concurrency, 'concurrency') ?? outer.concurrency,
@@ -237,6 +249,11 @@ function integer (value: unknown, name: string): undefined | number {
   if (value === undefined) return
   check(Number.isInteger(value) && (value as number) > 0 && (value as number) < 2 ** 31, name, 'is not a positive integer below 2^31')
   return value as number
+}
+
+function boolean (value: unknown, name: string): undefined | boolean {
+  check(value === undefined || typeof value === 'boolean', name, 'is neither true nor false')
+  return value
 }
 
 function isObject (value: unknown): value is object {

@@ -1,6 +1,7 @@
 import type { FastifyInstance, FastifyReply, FastifyRequest, FastifySchema, RouteOptions } from 'fastify'
 import type { WebSocket } from 'ws'
 import type { Room, WsConnection } from '../connection/connection.js'
+import type { Identity } from '../connection/identity.js'
 import type { Clocks } from '../controller/clocks.js'
 import type { SocketController } from '../controller/controller.js'
 import { Dispatch, type DispatchRoute, type LiveDispatches } from '../controller/dispatch.js'
@@ -13,6 +14,7 @@ import { agreeOnProtocol, checkHandshake, upgradeRequired } from './handshake.js
 import { checkProtocols, type SocketRouteOptions } from './options.js'
 import { originOf } from './origin.js'
 import { fillPath } from './path.js'
+import { isRevoked, type RevocationStore } from './revocation.js'
 import type { InForce } from './scope.js'
 import { createAuthenticator, jwtOf, userOf, type Authenticator } from './token.js'
 
@@ -46,13 +48,20 @@ export interface SocketRouteHandle<Connection = WsConnection> {
 export const kUpgrade = Symbol('fastify-socket-route.upgrade')
 interface Upgrade {
   readonly token: undefined | string
-  user?: unknown
+  identity?: Identity
 }
 type UpgradeRequest = FastifyRequest & { [kUpgrade]: null | Upgrade }
 
 /** The connections of all routes of an app, and whether there are to be more. */
 export interface LiveConnections extends LiveDispatches {
   readonly isClosing: boolean
+}
+
+/** What all routes of an app share. */
+export interface Server {
+  readonly live: LiveConnections
+  readonly clocks: Clocks
+  readonly revocations: RevocationStore
 }
 
 /** One socket route. */
@@ -62,29 +71,33 @@ export class Route implements SocketRouteHandle {
   readonly clients = new ClientSet()
   /** What holds for this route. @internal */
   readonly inForce: InForce
-  readonly #live: LiveConnections
+  readonly #server: Server
   readonly #fastify: FastifyInstance
   readonly #given: SocketRouteOptions
   readonly #protocols: undefined | readonly string[]
   readonly #dispatched: DispatchRoute
+  readonly #isAdmitted: ReturnType<typeof createGuard>
   #authenticator: undefined | Authenticator
 
-  constructor (live: LiveConnections, clocks: Clocks, fastify: FastifyInstance, path: string, controller: SocketController, given: SocketRouteOptions, inForce: InForce) {
+  constructor (server: Server, fastify: FastifyInstance, path: string, controller: SocketController, given: SocketRouteOptions, inForce: InForce) {
     this.path = path
     this.name = given.name ?? path
     this.inForce = inForce
-    this.#live = live
+    this.#server = server
     this.#fastify = fastify
     this.#given = given
     this.#protocols = checkProtocols(given.protocols)
-    const { options } = inForce
+    const { options, grants } = inForce
+    this.#isAdmitted = createGuard(grants)
     this.#dispatched = {
       controller,
       clients: this.clients,
       rooms: new Rooms(),
-      live,
-      closing: clocks.closing(options.closeTimeout),
-      heartbeat: clocks.heartbeat(options.heartbeat),
+      live: server.live,
+      closing: server.clocks.closing(options.closeTimeout),
+      heartbeat: server.clocks.heartbeat(options.heartbeat),
+      expiry: server.clocks.expiry,
+      renew: this.#renew,
       concurrency: options.concurrency,
       maxPayload: options.maxPayload,
       outboxLimit: options.outboxLimit,
@@ -113,7 +126,7 @@ export class Route implements SocketRouteHandle {
     const { grants, options } = this.inForce
     const jwt = jwtOf(this.#fastify)
     if (grants.length > 0 && jwt === undefined && options.tokenFrom.length > 0) throw new errors.JwtMissing(this.path)
-    this.#authenticator = createAuthenticator(jwt, options.tokenFrom)
+    this.#authenticator = createAuthenticator(jwt, options.tokenFrom, options.requireExpiry)
   }
 
   /** The route as Fastify takes it, for one spelling of the path. */
@@ -152,28 +165,43 @@ export class Route implements SocketRouteHandle {
     (request as UpgradeRequest)[kUpgrade] = { token }
   }
 
+  // The same questions for a token that comes while connected, which must be for the same subject.
+  readonly #renew = async (request: FastifyRequest, token: string, before: Identity): Promise<Identity> => {
+    const identity = await this.#authenticator!.verify(request, token)
+    if (identity.sub !== before.sub || await this.#isRevoked(identity)) throw new errors.TokenInvalid()
+    if (!await this.#isAdmitted(identity.user, request)) throw new errors.NotGranted()
+    return identity
+  }
+
+  async #isRevoked (identity: Identity): Promise<boolean> {
+    return identity.sub !== undefined && isRevoked(identity, await this.#server.revocations.revokedBefore(identity.sub))
+  }
+
   #createAdmission () {
     const { grants } = this.inForce
-    const isAdmitted = createGuard(grants)
     return async (request: FastifyRequest, reply: FastifyReply): Promise<void> => {
       if (grants.length === 0) return
       const upgrade = (request as UpgradeRequest)[kUpgrade] ??= { token: undefined }
-      upgrade.user = await this.#authenticator!.authenticate(request, reply, upgrade.token)
-      if (await isAdmitted(upgrade.user, request)) return
+      upgrade.identity = await this.#authenticator!.authenticate(request, reply, upgrade.token)
+      if (await this.#isRevoked(upgrade.identity)) {
+        reply.header('www-authenticate', 'Bearer error="invalid_token"')
+        throw new errors.TokenInvalid()
+      }
+      if (await this.#isAdmitted(upgrade.identity.user, request)) return
       reply.header('www-authenticate', 'Bearer error="insufficient_scope"')
       throw new errors.NotGranted()
     }
   }
 
   readonly #checkLive = async (request: FastifyRequest): Promise<void> => {
-    if (asksForUpgrade(request) && this.#live.isClosing) throw new errors.Closing()
+    if (asksForUpgrade(request) && this.#server.live.isClosing) throw new errors.Closing()
   }
 
   #open (socket: WebSocket, request: UpgradeRequest): void {
     // The route's own clients are nobody else's: not of a broadcast to all sockets, nor of the way @fastify/websocket closes.
     this.#fastify.websocketServer.clients?.delete(socket)
-    const user = request[kUpgrade]?.user ?? userOf(request)
-    new Dispatch(this.#dispatched, socket, request, user).open()
+    const identity = request[kUpgrade]?.identity ?? { user: userOf(request), sub: undefined, iat: undefined, exp: undefined }
+    new Dispatch(this.#dispatched, socket, request, identity).open()
   }
 }
 

@@ -1,4 +1,5 @@
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
+import type { Identity } from '../connection/identity.js'
 import { errors } from '../errors.js'
 import type { TokenSource } from './options.js'
 
@@ -23,17 +24,24 @@ interface JwtRequest {
 /** Finds out who is asking. */
 export interface Authenticator {
   /**
-   * The user of a request: the one that a hook of the app has put there, or the one of the token, verified once.
+   * The identity of a request: the user that a hook of the app has put there, or the one of the token, verified once.
    *
    * @param offered the token of the sub-protocol header.
    * @throws `FSR_ERR_TOKEN_MISSING`, `FSR_ERR_TOKEN_INVALID`, `FSR_ERR_TOKEN_EXPIRED` (401).
    */
-  authenticate (request: FastifyRequest, reply: FastifyReply, offered: undefined | string): Promise<unknown>
+  authenticate (request: FastifyRequest, reply: FastifyReply, offered: undefined | string): Promise<Identity>
+  /**
+   * The identity of a token that comes later, for a request that was authenticated before.
+   *
+   * @throws `FSR_ERR_TOKEN_INVALID`, `FSR_ERR_TOKEN_EXPIRED`.
+   */
+  verify (request: FastifyRequest, token: string): Promise<Identity>
 }
 
 /** The user that the app's own hooks have put on a request. */
 export function userOf (request: FastifyRequest, name = 'user'): unknown {
-  return (request as unknown as Record<string, unknown>)[name] ?? null
+  // What is false, as some libraries have it for nobody, is nobody.
+  return (request as unknown as Record<string, unknown>)[name] || null
 }
 
 /** The `@fastify/jwt` of a scope, if there is one. */
@@ -43,7 +51,7 @@ export function jwtOf (fastify: FastifyInstance): undefined | Jwt {
 }
 
 /** Makes the authenticator of a route. Without `@fastify/jwt` only a user that is there already counts. */
-export function createAuthenticator (jwt: undefined | Jwt, tokenFrom: readonly TokenSource[]): Authenticator {
+export function createAuthenticator (jwt: undefined | Jwt, tokenFrom: readonly TokenSource[], requireExpiry: boolean): Authenticator {
   const { extractToken, onlyCookie = false } = jwt?.options.verify ?? {}
   const sources = tokenFrom.filter((source) => source !== 'header' || !onlyCookie)
   // The verifier that @fastify/jwt shares is used unless its own look-up is configured in a way that would not see our token.
@@ -59,7 +67,7 @@ export function createAuthenticator (jwt: undefined | Jwt, tokenFrom: readonly T
     return extractToken?.(request as unknown as FastifyRequest)
   }
 
-  const verify = (request: JwtRequest, token: string): Promise<unknown> => {
+  const ask = (request: JwtRequest, token: string): Promise<unknown> => {
     if (!isShared) return request.jwtVerify({ verify: { extractToken: () => token } })
     // It reads the header before it returns; whatever was there is back before anything else looks.
     const { headers } = request
@@ -73,26 +81,54 @@ export function createAuthenticator (jwt: undefined | Jwt, tokenFrom: readonly T
     }
   }
 
+  const verify = async (request: FastifyRequest, token: string): Promise<Identity> => {
+    try {
+      const user = await ask(request as unknown as JwtRequest, token)
+      const identity = { user, ...claimsOf(payloadOf(token)) }
+      if (identity.exp !== undefined || !requireExpiry) return identity
+    } catch (error) {
+      // Any failure is a 401, so that no token can make the server answer 500. One that is not about the token is logged.
+      const code = codeOf(error)
+      if (code === undefined || !/^(FAST_JWT_|FST_JWT_)/.test(code)) request.log.warn({ code, type: (error as null | Error)?.name }, 'a token could not be verified')
+      if (code === 'FST_JWT_AUTHORIZATION_TOKEN_EXPIRED') throw new errors.TokenExpired()
+    }
+    throw new errors.TokenInvalid()
+  }
+
   return {
+    verify,
     async authenticate (request, reply, offered) {
       const known = userOf(request, jwt?.options.decoratorName)
-      if (known !== null) return known
+      if (known !== null) return { user: known, ...claimsOf(known) }
       const token = jwt === undefined ? undefined : find(request as unknown as JwtRequest, offered)
       if (token === undefined || token === '') {
         // RFC 6750 section 3: no error code where no token was sent.
         reply.header('www-authenticate', 'Bearer')
         throw new errors.TokenMissing()
       }
-      try {
-        return await verify(request as unknown as JwtRequest, token)
-      } catch (error) {
-        reply.header('www-authenticate', 'Bearer error="invalid_token"')
-        // Any failure is a 401, so that no token can make the server answer 500. One that is not about the token is logged.
-        const code = codeOf(error)
-        if (code === undefined || !/^(FAST_JWT_|FST_JWT_)/.test(code)) request.log.warn({ code, type: (error as null | Error)?.name }, 'a token could not be verified')
-        throw code === 'FST_JWT_AUTHORIZATION_TOKEN_EXPIRED' ? new errors.TokenExpired() : new errors.TokenInvalid()
-      }
+      reply.header('www-authenticate', 'Bearer error="invalid_token"')
+      const identity = await verify(request, token)
+      reply.removeHeader('www-authenticate')
+      return identity
     }
+  }
+}
+
+// Of a token that is verified already; one of another form than JWT has no claims to read.
+function payloadOf (token: string): unknown {
+  try {
+    return JSON.parse(Buffer.from(token.split('.')[1]!, 'base64url').toString('utf8'))
+  } catch {
+    return undefined
+  }
+}
+
+function claimsOf (payload: unknown): Pick<Identity, 'sub' | 'iat' | 'exp'> {
+  const { sub, iat, exp } = Object(payload) as Record<string, unknown>
+  return {
+    sub: typeof sub === 'string' ? sub : undefined,
+    iat: typeof iat === 'number' ? iat : undefined,
+    exp: typeof exp === 'number' ? exp : undefined
   }
 }
 

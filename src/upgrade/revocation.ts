@@ -1,0 +1,47 @@
+import type { Identity } from '../connection/identity.js'
+
+/** Which tokens count no more although they have not expired. */
+export interface Revocation {
+  /** The subject whose tokens are revoked (`sub`, RFC 7519 section 4.1.2). */
+  readonly sub: string
+  /**
+   * Those issued before this are revoked, in seconds of Unix time (`iat`); one that does not say when it was issued is too.
+   *
+   * @default now
+   */
+  readonly before?: undefined | number
+  /**
+   * When the last of them will have expired, in seconds of Unix time, so that the revocation can be forgotten.
+   *
+   * @default never
+   */
+  readonly until?: undefined | number
+}
+
+/** Remembers revocations. One that several machines share keeps them wherever the machines meet. */
+export interface RevocationStore {
+  revoke (revocation: { readonly sub: string, readonly before: number, readonly until: undefined | number }): void | Promise<void>
+  /** The time before which tokens of a subject are revoked, in seconds of Unix time. */
+  revokedBefore (sub: string): undefined | number | Promise<undefined | number>
+}
+
+/** Remembers revocations in this process. It grows with what the app revokes, and forgets at `until`. */
+export class MemoryRevocations implements RevocationStore {
+  readonly #revocations = new Map<string, { before: number, until: number }>()
+
+  revoke ({ sub, before, until = Infinity }: Parameters<RevocationStore['revoke']>[0]): void {
+    const now = Date.now() / 1000
+    for (const [each, known] of this.#revocations) if (known.until < now) this.#revocations.delete(each)
+    const known = this.#revocations.get(sub)
+    this.#revocations.set(sub, { before: Math.max(before, known?.before ?? 0), until: Math.max(until, known?.until ?? 0) })
+  }
+
+  revokedBefore (sub: string): undefined | number {
+    return this.#revocations.get(sub)?.before
+  }
+}
+
+/** Whether a revocation meets an identity. */
+export function isRevoked ({ iat }: Identity, before: undefined | number): boolean {
+  return before !== undefined && (iat === undefined || iat < before)
+}

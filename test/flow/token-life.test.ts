@@ -1,0 +1,136 @@
+import t from 'tap'
+import type { WsConnection } from '../../src/index.js'
+import { connect, connectAs, refusal } from '../support/client.js'
+import { createApp, listen, tokenOf } from '../support/server.js'
+
+const seconds = () => Math.floor(Date.now() / 1000)
+
+// P22
+t.test('a connection ends with its token: 4401, with a goodbye', async (t) => {
+  const app = await createApp(t)
+  app.socketRoute('/', { onOpen: () => 'in', onClose: (_connection, { code }) => `closed with ${code}` }, 'ROLE_USER')
+  const url = await listen(app)
+  const staying = await connectAs(tokenOf(app), url)
+  const client = await connectAs(tokenOf(app, undefined, { exp: seconds() + 1 }), url)
+  t.strictSame(await client.closed, { code: 4401, reason: 'token expired' })
+  t.strictSame(client.unread, ['in', 'closed with 4401'])
+  t.equal(staying.socket.readyState, 1)
+})
+
+t.test('the user that a hook has put on the request expires as its exp says', async (t) => {
+  const app = await createApp(t)
+  app.addHook('onRequest', async (request) => { await request.jwtVerify().catch(() => {}) })
+  app.socketRoute('/', { onOpen: () => 'in' }, 'ROLE_USER')
+  const client = await connectAs(tokenOf(app, undefined, { exp: seconds() + 1 }), await listen(app))
+  t.equal((await client.closed).code, 4401)
+})
+
+t.test('requireExpiry refuses tokens without exp', async (t) => {
+  const app = await createApp(t, { plugin: { requireExpiry: true } })
+  app.socketRoute('/', { onOpen: () => 'in' }, 'ROLE_USER')
+  app.socketRoute('/lax', { onOpen: () => 'in' }, { isGranted: 'ROLE_USER', requireExpiry: false })
+  const url = await listen(app)
+  t.equal((await refusal(url, ['bearer', tokenOf(app)])).body.code, 'FSR_ERR_TOKEN_INVALID')
+  t.equal(await (await connect(url, ['bearer', tokenOf(app, undefined, { exp: seconds() + 60 })])).next(), 'in')
+  t.equal(await (await connect(`${url}/lax`, ['bearer', tokenOf(app)])).next(), 'in')
+  t.throws(() => app.socketRoute('/x', { onOpen: () => {} }, { requireExpiry: 1 as never }), { code: 'FSR_ERR_OPTION_INVALID' })
+})
+
+// A route that takes a message for a new token.
+const renewing = {
+  onOpen: () => 'in',
+  onMessage: async (connection: WsConnection, message: { text: string }) => {
+    await connection.renew(message.text)
+    return `renewed ${(connection.user as { roles: string[] }).roles.join()}`
+  },
+  onError: (_connection: WsConnection, error: Error) => (error as { code?: string }).code
+}
+
+t.test('renew() takes a new token: the connection outlives the old one and has the new user', async (t) => {
+  const app = await createApp(t)
+  app.socketRoute('/', renewing, 'ROLE_USER')
+  const url = await listen(app)
+  const renewed = await connectAs(tokenOf(app, undefined, { exp: seconds() + 1 }), url)
+  const control = await connectAs(tokenOf(app, undefined, { exp: seconds() + 1 }), url)
+  renewed.send(tokenOf(app, ['ROLE_USER', 'ROLE_NEW'], { exp: seconds() + 60 }))
+  t.strictSame(await renewed.take(2), ['in', 'renewed ROLE_USER,ROLE_NEW'])
+  t.equal((await control.closed).code, 4401)
+  t.equal(renewed.socket.readyState, 1)
+  renewed.send(tokenOf(app, ['ROLE_USER']))
+  t.equal(await renewed.next(), 'renewed ROLE_USER', 'also one that does not expire')
+})
+
+t.test('a renewal that is not valid changes nothing; one that has lost the role closes with 4403', async (t) => {
+  const app = await createApp(t)
+  app.socketRoute('/', renewing, 'ROLE_USER')
+  const url = await listen(app)
+  const client = await connectAs(tokenOf(app), url)
+  await client.next()
+  for (const [token, code] of [
+    ['broken', 'FSR_ERR_TOKEN_INVALID'],
+    [tokenOf(app, ['ROLE_USER'], { sub: 'bob' }), 'FSR_ERR_TOKEN_INVALID'],
+    [tokenOf(app, ['ROLE_USER'], { exp: seconds() - 5 }), 'FSR_ERR_TOKEN_EXPIRED']
+  ] as const) {
+    client.send(token)
+    t.equal(await client.next(), code)
+  }
+  client.send(tokenOf(app, ['OTHER']))
+  t.strictSame(await client.closed, { code: 4403, reason: 'access revoked' })
+  t.strictSame(client.unread, ['FSR_ERR_NOT_GRANTED'])
+})
+
+t.test('a refused renewal that nobody waits for harms nobody', async (t) => {
+  const app = await createApp(t)
+  app.socketRoute('/', { onMessage: (connection, message) => { connection.renew(message.text); return 'asked' } }, 'ROLE_USER')
+  const client = await connectAs(tokenOf(app), await listen(app))
+  client.send('broken')
+  client.send('broken')
+  t.strictSame(await client.take(2), ['asked', 'asked'])
+})
+
+t.test("socketRevoke() ends a user's connections, answers how many, and refuses the old tokens", async (t) => {
+  const app = await createApp(t)
+  app.socketRoute('/', { onOpen: () => 'in', onMessage: renewing.onMessage, onError: renewing.onError }, 'ROLE_USER')
+  app.socketRoute('/other', { onOpen: () => 'in' }, 'ROLE_USER')
+  app.socketRoute('/open', { onOpen: () => 'in' })
+  const url = await listen(app)
+  const old = tokenOf(app, undefined, { iat: seconds() - 60 })
+  const alice = [await connectAs(old, url), await connectAs(old, `${url}/other`)]
+  const bob = await connectAs(tokenOf(app, undefined, { sub: 'bob' }), url)
+  const guest = await connect(`${url}/open`)
+  t.equal(await app.socketRevoke({ sub: 'alice' }), 2)
+  for (const client of alice) t.strictSame(await client.closed, { code: 4403, reason: 'access revoked' })
+  t.equal((await refusal(url, ['bearer', old])).body.code, 'FSR_ERR_TOKEN_INVALID')
+  t.equal((await refusal(url, ['bearer', tokenOf(app, undefined, { iat: seconds() - 1 })])).status, 401)
+  t.equal(await (await connectAs(tokenOf(app, undefined, { iat: seconds() + 5 }), url)).next(), 'in', 'a new token is another matter')
+  t.equal(bob.socket.readyState, 1)
+  t.equal(guest.socket.readyState, 1)
+  t.equal(await app.socketRevoke({ sub: 'nobody', until: seconds() - 10 }), 0)
+  t.equal(await app.socketRevoke({ sub: 'bob', before: seconds() - 1000 }), 0, 'bob came later than that')
+  t.equal((await refusal(url, ['bearer', old])).status, 401, 'what has no end is not forgotten')
+  for (const revocation of [{ sub: '' }, { sub: 5 }, { sub: 'a', before: '5' }, { sub: 'a', until: NaN }]) {
+    await t.rejects(app.socketRevoke(revocation as never), { code: 'FSR_ERR_OPTION_INVALID' })
+  }
+})
+
+t.test('revocations can be kept in a store of the app', async (t) => {
+  const kept = new Map<string, number>()
+  const app = await createApp(t, {
+    plugin: {
+      revocations: {
+        revoke: async ({ sub, before }) => { kept.set(sub, before) },
+        revokedBefore: async (sub) => kept.get(sub)
+      }
+    }
+  })
+  app.socketRoute('/', renewing, 'ROLE_USER')
+  const url = await listen(app)
+  const client = await connectAs(tokenOf(app, undefined, { iat: seconds() - 60 }), url)
+  await client.next()
+  // On another machine, which the store has told.
+  kept.set('alice', seconds() - 30)
+  t.equal((await refusal(url, ['bearer', tokenOf(app, undefined, { iat: seconds() - 60 })])).status, 401)
+  client.send(tokenOf(app, undefined, { iat: seconds() - 60 }))
+  t.equal(await client.next(), 'FSR_ERR_TOKEN_INVALID')
+  t.equal(await app.socketRevoke({ sub: 'alice', before: seconds() }), 1)
+})
