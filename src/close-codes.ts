@@ -21,6 +21,8 @@ export const closeCodes = {
   invalidPayload: { code: 1007, reason: 'invalid payload', reconnect: false },
   /** The client does what this server allows nobody, such as a message in too many fragments. */
   policyViolation: { code: 1008, reason: 'policy violation', reconnect: false },
+  /** The user has come again elsewhere, and may be connected only so often. */
+  replaced: { code: 1008, reason: 'replaced by a newer connection', reconnect: false },
   /** A message is larger than `maxPayload`. */
   tooBig: { code: 1009, reason: 'message too big', reconnect: false },
   /** A handler failed, and no `onError` dealt with it. */
@@ -31,6 +33,8 @@ export const closeCodes = {
   tooSlow: { code: 1013, reason: 'too slow', reconnect: 'jitter' },
   /** The token has expired while connected. With a new one the client may come back. */
   tokenExpired: { code: 4401, reason: 'token expired', reconnect: true },
+  /** The client sends more than it may, for longer than is tolerated. */
+  tooManyMessages: { code: 4429, reason: 'too many messages', reconnect: 'jitter' },
   /** The user has lost the right to be here, or all its tokens were revoked. */
   revoked: { code: 4403, reason: 'access revoked', reconnect: false }
 } as const satisfies Record<string, CloseReason>

@@ -56,7 +56,9 @@ export const errors = {
   TokenMissing: atUpgrade('FSR_ERR_TOKEN_MISSING', 'A token is needed to connect', 401),
   TokenInvalid: atUpgrade('FSR_ERR_TOKEN_INVALID', 'The token is not valid', 401),
   TokenExpired: atUpgrade('FSR_ERR_TOKEN_EXPIRED', 'The token has expired', 401),
+  ConnectionsTooMany: atUpgrade('FSR_ERR_CONNECTIONS_TOO_MANY', 'There are too many connections of this user or from this address', 429),
   NotGranted: atUpgrade('FSR_ERR_NOT_GRANTED', 'The user may not connect to this route', 403),
+  RouteFull: atUpgrade('FSR_ERR_ROUTE_FULL', 'There are as many connections to this route as it takes', 503),
   Closing: atUpgrade('FSR_ERR_CLOSING', 'The server is stopping', 503),
 
   // While connected

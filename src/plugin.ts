@@ -12,6 +12,7 @@ import { Drain } from './operate/drain.js'
 import { printRoutes } from './operate/print.js'
 import { revoke } from './operate/revoke.js'
 import { decoratedRoute } from './upgrade/decorator.js'
+import { ConnectionCounts } from './room/counts.js'
 import type { Grant } from './upgrade/grant.js'
 import {
   defaults, drainDeadline, type SocketPluginOptions, type SocketRouteOptions, type SocketScopeOptions, type UserOfRequest
@@ -44,7 +45,7 @@ async function socketRoutes (fastify: FastifyInstance, given: SocketPluginOption
 
   const drain = new Drain()
   const revocations = given.revocations ?? new MemoryRevocations()
-  const server = { live: drain, clocks: new Clocks(), revocations }
+  const server = { live: drain, clocks: new Clocks(), counts: new ConnectionCounts(), revocations }
   openScopes(fastify, root)
   fastify.decorateRequest(kUpgrade, null)
 

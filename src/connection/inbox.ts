@@ -20,16 +20,20 @@ export class Inbox {
     return this.#messages.length
   }
 
+  /** The message whose turn it is. */
+  get next (): undefined | Message {
+    return this.#messages[0]
+  }
+
   push (message: Message): void {
     this.#messages.push(message)
     this.#bytes += message.bytes.length
     if (this.#messages.length >= MESSAGES || this.#bytes >= BYTES) this.#socket.pause()
   }
 
-  shift (): undefined | Message {
-    const message = this.#messages.shift()
-    if (message !== undefined) this.#bytes -= message.bytes.length
-    return message
+  /** Takes the next message out. */
+  shift (): void {
+    this.#bytes -= this.#messages.shift()!.bytes.length
   }
 
   /** Drops all that waits, and answers how many that were. */

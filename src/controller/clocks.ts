@@ -8,11 +8,17 @@ export class Clocks {
   /** Ends connections when their tokens do. */
   readonly expiry = new Expiry<Dispatch>((dispatch) => { dispatch.tokenExpired() })
   readonly #closing = new Map<number, Deadlines<Dispatch>>()
+  readonly #windows = new Map<number, Deadlines<Dispatch>>()
   readonly #heartbeats = new Map<string, Heartbeat>()
 
   /** For connections that have to be closed in time. @param timeout milliseconds. */
   closing (timeout: number): Deadlines<Dispatch> {
     return getOrMake(this.#closing, timeout, () => new Deadlines(timeout, (dispatch) => { dispatch.expire() }))
+  }
+
+  /** For clients that were too fast. @param per milliseconds. */
+  windows (per: number): Deadlines<Dispatch> {
+    return getOrMake(this.#windows, per, () => new Deadlines(per, (dispatch) => { dispatch.nextWindow() }))
   }
 
   heartbeat (options: false | { readonly interval: number, readonly timeout: number }): undefined | Heartbeat {

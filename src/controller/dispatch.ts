@@ -8,13 +8,16 @@ import type { Expiry } from '../connection/expiry.js'
 import type { Beating, Heartbeat } from '../connection/heartbeat.js'
 import type { Identity } from '../connection/identity.js'
 import { Inbox } from '../connection/inbox.js'
+import { Meter, type Rate } from '../connection/rate.js'
 import { Outbox, type OutboxOwner } from '../connection/outbox.js'
 import { closeReasonOf, errors } from '../errors.js'
 import { Message } from '../message/message.js'
 import { toFrame } from '../message/outbound.js'
 import type { ClientSet } from '../room/clients.js'
+import type { ConnectionCounts, Counted } from '../room/counts.js'
 import type { Rooms } from '../room/rooms.js'
 import type { CloseInfo, Returned, SocketController } from './controller.js'
+import { Streams } from './streams.js'
 
 /** The connections that are not done yet: a connection is, when its `onClose` has settled and its socket is closed. */
 export interface LiveDispatches {
@@ -26,6 +29,7 @@ export interface LiveDispatches {
 export interface DispatchRoute {
   readonly controller: SocketController
   readonly clients: ClientSet
+  readonly counts: ConnectionCounts
   readonly rooms: Rooms
   readonly live: LiveDispatches
   readonly closing: Deadlines<Dispatch>
@@ -34,6 +38,9 @@ export interface DispatchRoute {
   /** Verifies a token that comes while connected, and asks whether its user is still granted. */
   readonly renew: (request: FastifyRequest, token: string, before: Identity) => Promise<Identity>
   readonly concurrency: number
+  readonly rate: undefined | Rate
+  /** Tells when a client that was too fast may go on. */
+  readonly windows: undefined | Deadlines<Dispatch>
   readonly maxPayload: number
   readonly outboxLimit: number
   readonly roomsPerConnection: number
@@ -59,7 +66,7 @@ type DispatchedSocket = WebSocket & { [kDispatch]: Dispatch }
  * Runs the controller for one connection. Only this file calls user code while connected, and nothing that user code or a
  * client does escapes it: no callback of a socket throws, no promise is left to reject.
  */
-export class Dispatch implements ConnectionKeeper, OutboxOwner, Beating {
+export class Dispatch implements ConnectionKeeper, OutboxOwner, Beating, Counted {
   readonly connection: WsConnection
   readonly #route: DispatchRoute
   readonly #socket: WebSocket
@@ -71,7 +78,9 @@ export class Dispatch implements ConnectionKeeper, OutboxOwner, Beating {
   #identity: Identity
   #stage: Stage = 'opening'
   #running = 0
-  #streams: undefined | Set<() => void>
+  #streams: undefined | Streams
+  #meter: undefined | Meter
+  #isSlowed = false
   #closed: undefined | CloseInfo
   #hasSettled = false
 
@@ -96,8 +105,9 @@ export class Dispatch implements ConnectionKeeper, OutboxOwner, Beating {
     socket.on('message', onMessage)
     socket.on('error', onError)
     socket.on('close', onClose)
-    const { controller, clients, live, heartbeat } = this.#route
+    const { controller, clients, live, heartbeat, counts } = this.#route
     clients.add(this.connection)
+    counts.add(this)
     live.add(this)
     heartbeat?.add(this)
     this.#watchExpiry()
@@ -116,7 +126,7 @@ export class Dispatch implements ConnectionKeeper, OutboxOwner, Beating {
       this.#drop(1)
     } else if (bytes.length > this.#route.maxPayload) {
       this.violated(new errors.MessageTooBig())
-    } else if (this.#stage === 'open' && this.#inbox.length === 0 && this.#running < this.#route.concurrency) {
+    } else if (this.#stage === 'open' && this.#inbox.length === 0 && this.#running < this.#route.concurrency && this.#mayTake(bytes.length)) {
       this.#handle(new Message(bytes, isBinary))
     } else {
       this.#inbox.push(new Message(bytes, isBinary))
@@ -147,6 +157,18 @@ export class Dispatch implements ConnectionKeeper, OutboxOwner, Beating {
   silent (): void {
     this.connection.log.info('the client is silent')
     this.#socket.terminate()
+  }
+
+  get ip (): string {
+    return this.connection.ip
+  }
+
+  get sub (): undefined | string {
+    return this.#identity.sub
+  }
+
+  replaced (): void {
+    this.#shut(closeCodes.replaced)
   }
 
   get identity (): Identity {
@@ -199,7 +221,7 @@ export class Dispatch implements ConnectionKeeper, OutboxOwner, Beating {
 
   /** The time to close in an orderly way is over: `onClose` runs whatever else does not end, and the socket is cut. */
   expire (): void {
-    this.#stopStreams()
+    this.#streams?.stop()
     if (this.#stage !== 'ended') {
       this.connection.log.warn({ running: this.#running, unhandled: this.#inbox.length }, 'handlers did not end in time, closing without them')
       this.#drop(this.#inbox.clear())
@@ -234,12 +256,40 @@ export class Dispatch implements ConnectionKeeper, OutboxOwner, Beating {
   // Handles what waits, as far as it may at once, and closes when nothing is left to do.
   #work (): void {
     while (this.#running < this.#route.concurrency && (this.#stage === 'open' || this.#stage === 'leaving')) {
-      const message = this.#inbox.shift()
-      if (message === undefined) break
-      this.#handle(message)
+      const { next } = this.#inbox
+      if (next === undefined || !this.#mayTake(next.bytes.length)) break
+      this.#inbox.shift()
+      this.#handle(next)
     }
-    if (this.#stage === 'open') this.#inbox.resume()
+    if (this.#stage === 'open') this.#readOn()
     else if (this.#running === 0 && this.#inbox.length === 0 && this.#stage !== 'opening' && this.#stage !== 'ended') this.#callOnClose()
+  }
+
+  // Whether the rate of the client lets a message in now; if not, all waits for the next window.
+  #mayTake (bytes: number): boolean {
+    const { rate, windows } = this.#route
+    // What a client sent that is gone cannot be slowed down any more.
+    if (rate === undefined || this.#stage === 'leaving') return true
+    this.#meter ??= new Meter(rate)
+    if (this.#meter.take(bytes)) return true
+    if (this.#meter.isExcessive) {
+      this.#shut(closeCodes.tooManyMessages)
+    } else {
+      this.#isSlowed = true
+      this.#socket.pause()
+      windows!.add(this)
+    }
+    return false
+  }
+
+  /** The next window of the client's rate has begun. */
+  nextWindow (): void {
+    this.#isSlowed = false
+    this.#work()
+  }
+
+  #readOn (): void {
+    if (!this.#isSlowed) this.#inbox.resume()
   }
 
   #handle (message: Message): void {
@@ -296,37 +346,8 @@ export class Dispatch implements ConnectionKeeper, OutboxOwner, Beating {
       this.connection.log.debug('a returned stream was dropped, as the connection is closed')
       return Promise.resolve()
     }
-    return new Promise((resolve, reject) => {
-      const iterator = iterable[Symbol.asyncIterator]()
-      const streams = this.#streams ??= new Set()
-      // A stream that waits for something that never comes must not outlive the connection, so this does not wait for it.
-      const stop = () => {
-        streams.delete(stop)
-        resolve()
-        Promise.resolve().then(() => iterator.return?.()).catch((error: unknown) => {
-          this.connection.log.debug({ err: error }, 'a stream failed when it was stopped')
-        })
-      }
-      const pump = async () => {
-        while (streams.has(stop)) {
-          const step = await iterator.next()
-          if (!streams.has(stop)) return
-          if (step.done === true) break
-          if (step.value !== undefined && step.value !== null) await this.#reply(step.value as object)
-        }
-        streams.delete(stop)
-        resolve()
-      }
-      streams.add(stop)
-      pump().catch((error: Error) => {
-        reject(error)
-        stop()
-      })
-    })
-  }
-
-  #stopStreams (): void {
-    for (const stop of this.#streams ?? []) stop()
+    this.#streams ??= new Streams((error) => { this.connection.log.debug({ err: error }, 'a stream failed when it was stopped') })
+    return this.#streams.pump(iterable, (item) => this.#reply(item as object))
   }
 
   #fail (source: Source, error: unknown): Pending {
@@ -355,13 +376,15 @@ export class Dispatch implements ConnectionKeeper, OutboxOwner, Beating {
   #begin (stage: 'leaving' | 'closing', closed: CloseInfo): void {
     this.#stage = stage
     this.#closed = closed
-    const { clients, rooms, closing, heartbeat } = this.#route
+    const { clients, rooms, closing, heartbeat, counts, windows } = this.#route
+    counts.delete(this)
     heartbeat?.delete(this)
     this.#unwatchExpiry()
     clients.delete(this.connection)
     rooms.forget(this.connection)
     closing.add(this)
-    this.#stopStreams()
+    windows?.delete(this)
+    this.#streams?.stop()
     this.connection.end()
     // Not at once: this may be deep inside a broadcast, or inside the handler that closes.
     queueMicrotask(() => { this.#work() })

@@ -2,7 +2,9 @@ import type { FastifyRequest, FastifySchema, RouteShorthandOptions } from 'fasti
 import type { WebsocketPluginOptions } from '@fastify/websocket'
 import type { HeartbeatOptions } from '../connection/heartbeat.js'
 import type { OutboxOptions } from '../connection/outbox.js'
+import type { Rate, RateOptions } from '../connection/rate.js'
 import { errors } from '../errors.js'
+import type { ConnectionCaps } from './caps.js'
 import type { RevocationStore } from './revocation.js'
 import { checkGrant, createRoleHierarchy, createRolesOf, type Grant, type RoleHierarchy, type RolesOf } from './grant.js'
 import { createOriginCheck, type OriginCheck, type Origins } from './origin.js'
@@ -66,6 +68,10 @@ export interface SharedOptions {
    * @default { interval: 25_000, timeout: 10_000 }
    */
   readonly heartbeat?: undefined | false | HeartbeatOptions
+  /** How many connections there may be at a time. @default any number */
+  readonly connections?: undefined | ConnectionCaps
+  /** How fast one client may send. @default any speed */
+  readonly rate?: undefined | RateOptions
   /** What may wait for a slow client. */
   readonly outbox?: undefined | OutboxOptions
   /**
@@ -152,6 +158,8 @@ export interface Options {
   readonly maxPayload: number
   readonly concurrency: number
   readonly heartbeat: false | { readonly interval: number, readonly timeout: number }
+  readonly connections: ConnectionCaps
+  readonly rate: undefined | Rate
   readonly outboxLimit: number
   readonly roomsPerConnection: number
   readonly closeTimeout: number
@@ -167,6 +175,8 @@ export const defaults: Options = {
   maxPayload: 65_536,
   concurrency: 1,
   heartbeat: { interval: 25_000, timeout: 10_000 },
+  connections: {},
+  rate: undefined,
   outboxLimit: 1_048_576,
   roomsPerConnection: 1_000,
   closeTimeout: 5_000
@@ -175,7 +185,7 @@ export const defaults: Options = {
 /** The default of `drain.deadline`, in milliseconds. */
 export const DRAIN_DEADLINE = 5_000
 
-const sharedKeys = ['roles', 'roleHierarchy', 'tokenFrom', 'requireExpiry', 'origins', 'maxPayload', 'concurrency', 'heartbeat', 'outbox', 'roomsPerConnection', 'closeTimeout', 'isGranted']
+const sharedKeys = ['roles', 'roleHierarchy', 'tokenFrom', 'requireExpiry', 'origins', 'maxPayload', 'concurrency', 'heartbeat', 'connections', 'rate', 'outbox', 'roomsPerConnection', 'closeTimeout', 'isGranted']
 const keys = {
   // The last ones are what Fastify itself reads at register().
   plugin: [...sharedKeys, 'drain', 'revocations', 'websocket', 'prefix', 'logLevel', 'logSerializers'],
@@ -199,7 +209,7 @@ export function resolveOptions (outer: Options, given: SocketScopeOptions, level
   if (isGranted !== undefined) checkGrant(isGranted)
   if (roles !== undefined) check(typeof roles === 'function' || (typeof roles === 'string' && roles !== ''), 'roles', 'is neither the name of a claim nor a function')
   if (tokenFrom !== undefined) check(Array.isArray(tokenFrom) && tokenFrom.every((source) => sources.includes(source)), 'tokenFrom', `is not a list of ${sources.join(', ')}`)
-  if (outbox !== undefined) check(isObject(outbox) && Object.keys(outbox).every((key) => key === 'limit'), 'outbox', 'is not { limit }')
+  if (outbox !== undefined) checkKeys(outbox, 'outbox', ['limit'])
   const maxPayload = integer(given.maxPayload, 'maxPayload') ?? outer.maxPayload
   if (level !== 'plugin') check(maxPayload <= outer.maxPayload, 'maxPayload', `is more than the ${outer.maxPayload} that the plugin or the outer scope allows`)
   return {
@@ -211,6 +221,8 @@ export function resolveOptions (outer: Options, given: SocketScopeOptions, level
     maxPayload,
     concurrency: integer(given.concurrency, 'concurrency') ?? outer.concurrency,
     heartbeat: resolveHeartbeat(outer.heartbeat, given.heartbeat),
+    connections: resolveCaps(outer.connections, given.connections),
+    rate: resolveRate(given.rate) ?? outer.rate,
     outboxLimit: integer(outbox?.limit, 'outbox.limit') ?? outer.outboxLimit,
     roomsPerConnection: integer(given.roomsPerConnection, 'roomsPerConnection') ?? outer.roomsPerConnection,
     closeTimeout: integer(given.closeTimeout, 'closeTimeout') ?? outer.closeTimeout
@@ -219,7 +231,7 @@ export function resolveOptions (outer: Options, given: SocketScopeOptions, level
 
 function resolveHeartbeat (outer: Options['heartbeat'], given: SharedOptions['heartbeat']): Options['heartbeat'] {
   if (given === undefined || given === false) return given ?? outer
-  check(isObject(given) && Object.keys(given).every((key) => key === 'interval' || key === 'timeout'), 'heartbeat', 'is neither false nor { interval, timeout }')
+  checkKeys(given, 'heartbeat', ['interval', 'timeout'])
   const base = outer === false ? defaults.heartbeat as Exclude<Options['heartbeat'], false> : outer
   return {
     interval: integer(given.interval, 'heartbeat.interval') ?? base.interval,
@@ -227,10 +239,36 @@ function resolveHeartbeat (outer: Options['heartbeat'], given: SharedOptions['he
   }
 }
 
+function resolveCaps (outer: ConnectionCaps, given: undefined | ConnectionCaps): ConnectionCaps {
+  if (given === undefined) return outer
+  checkKeys(given, 'connections', ['perRoute', 'perUser', 'perIp'])
+  const { perUser } = given
+  if (typeof perUser === 'object') {
+    checkKeys(perUser, 'connections.perUser', ['max', 'on'])
+    check(perUser.on === undefined || perUser.on === 'refuse' || perUser.on === 'close-oldest', 'connections.perUser.on', "is neither 'refuse' nor 'close-oldest'")
+    check(perUser.max !== undefined, 'connections.perUser.max', 'is missing')
+  }
+  integer(typeof perUser === 'object' ? perUser.max : perUser, 'connections.perUser')
+  integer(given.perRoute, 'connections.perRoute')
+  integer(given.perIp, 'connections.perIp')
+  return { ...outer, ...given }
+}
+
+function resolveRate (given: undefined | RateOptions): undefined | Rate {
+  if (given === undefined) return
+  checkKeys(given, 'rate', ['messages', 'bytes', 'per', 'tolerance'])
+  return {
+    messages: integer(given.messages, 'rate.messages') ?? Infinity,
+    bytes: integer(given.bytes, 'rate.bytes') ?? Infinity,
+    per: integer(given.per, 'rate.per') ?? 1_000,
+    tolerance: integer(given.tolerance, 'rate.tolerance') ?? 10
+  }
+}
+
 /** The milliseconds that `fastify.close()` waits for connections. @throws `FSR_ERR_OPTION_INVALID`. */
 export function drainDeadline ({ drain }: SocketPluginOptions): number {
   if (drain === undefined) return DRAIN_DEADLINE
-  check(isObject(drain) && Object.keys(drain).every((key) => key === 'deadline'), 'drain', 'is not { deadline }')
+  checkKeys(drain, 'drain', ['deadline'])
   return integer(drain.deadline, 'drain.deadline') ?? DRAIN_DEADLINE
 }
 
@@ -249,6 +287,10 @@ function integer (value: unknown, name: string): undefined | number {
   if (value === undefined) return
   check(Number.isInteger(value) && (value as number) > 0 && (value as number) < 2 ** 31, name, 'is not a positive integer below 2^31')
   return value as number
+}
+
+function checkKeys (value: unknown, name: string, keys: readonly string[]): void {
+  check(isObject(value) && Object.keys(value).every((key) => keys.includes(key)), name, `is not { ${keys.join(', ')} }`)
 }
 
 function boolean (value: unknown, name: string): undefined | boolean {

@@ -8,7 +8,9 @@ import { Dispatch, type DispatchRoute, type LiveDispatches } from '../controller
 import { errors } from '../errors.js'
 import type { Sendable } from '../message/outbound.js'
 import { ClientSet, type BroadcastOptions, type Clients } from '../room/clients.js'
+import type { ConnectionCounts } from '../room/counts.js'
 import { Rooms } from '../room/rooms.js'
+import { refuseByCaps } from './caps.js'
 import { createGuard } from './grant.js'
 import { agreeOnProtocol, checkHandshake, upgradeRequired } from './handshake.js'
 import { checkProtocols, type SocketRouteOptions } from './options.js'
@@ -44,6 +46,9 @@ export interface SocketRouteHandle<Connection = WsConnection> {
   to (room: string): Room<Connection>
 }
 
+// When a refused client is told to come again, in seconds (RFC 9110 section 10.2.3). Nobody knows when somebody leaves.
+const RETRY_AFTER = 5
+
 /** What a request brings along from the first check to the upgrade. */
 export const kUpgrade = Symbol('fastify-socket-route.upgrade')
 interface Upgrade {
@@ -61,6 +66,7 @@ export interface LiveConnections extends LiveDispatches {
 export interface Server {
   readonly live: LiveConnections
   readonly clocks: Clocks
+  readonly counts: ConnectionCounts
   readonly revocations: RevocationStore
 }
 
@@ -92,6 +98,7 @@ export class Route implements SocketRouteHandle {
     this.#dispatched = {
       controller,
       clients: this.clients,
+      counts: server.counts,
       rooms: new Rooms(),
       live: server.live,
       closing: server.clocks.closing(options.closeTimeout),
@@ -99,6 +106,8 @@ export class Route implements SocketRouteHandle {
       expiry: server.clocks.expiry,
       renew: this.#renew,
       concurrency: options.concurrency,
+      rate: options.rate,
+      windows: options.rate && server.clocks.windows(options.rate.per),
       maxPayload: options.maxPayload,
       outboxLimit: options.outboxLimit,
       roomsPerConnection: options.roomsPerConnection
@@ -145,7 +154,7 @@ export class Route implements SocketRouteHandle {
       onRequest: [this.#checkRequest, ...asArray(onRequest)],
       // After the app's own, which may have found out who the user is.
       preValidation: [...asArray(preValidation), this.#createAdmission()],
-      preHandler: [...asArray(preHandler), this.#checkLive],
+      preHandler: [...asArray(preHandler), this.#checkCaps],
       handler: async (_request, reply) => { throw upgradeRequired(reply) },
       wsHandler: (socket: WebSocket, request) => { this.#open(socket, request as UpgradeRequest) }
     }
@@ -193,8 +202,17 @@ export class Route implements SocketRouteHandle {
     }
   }
 
-  readonly #checkLive = async (request: FastifyRequest): Promise<void> => {
-    if (asksForUpgrade(request) && this.#server.live.isClosing) throw new errors.Closing()
+  // The last question. Not async, so that nobody else is let in between it and the upgrade.
+  readonly #checkCaps = (request: FastifyRequest, reply: FastifyReply, done: (error?: Error) => void): void => {
+    let refusal: undefined | Error
+    if (asksForUpgrade(request)) {
+      const sub = (request as UpgradeRequest)[kUpgrade]?.identity?.sub
+      refusal = this.#server.live.isClosing
+        ? new errors.Closing()
+        : refuseByCaps(this.inForce.options.connections, this.#server.counts, this.clients.size, request.ip, sub)
+      if (refusal instanceof errors.RouteFull || refusal instanceof errors.ConnectionsTooMany) reply.header('retry-after', RETRY_AFTER)
+    }
+    done(refusal)
   }
 
   #open (socket: WebSocket, request: UpgradeRequest): void {

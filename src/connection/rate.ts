@@ -1,0 +1,61 @@
+/** How fast one client may send. */
+export interface RateOptions {
+  /** Messages in each `per`. @default any number */
+  readonly messages?: undefined | number
+  /** Bytes of messages in each `per`. @default any number */
+  readonly bytes?: undefined | number
+  /** Milliseconds. @default 1_000 */
+  readonly per?: undefined | number
+  /**
+   * For how many `per` in a row a client may send more than it is allowed. So long it is only slowed down, as it is not read from
+   * until the next `per`; then it is closed with 4429.
+   *
+   * @default 10
+   */
+  readonly tolerance?: undefined | number
+}
+
+/** The rate in force. */
+export type Rate = Readonly<Required<{ [Key in keyof RateOptions]: NonNullable<RateOptions[Key]> }>>
+
+/** Counts what one client sends, in windows of `per` that begin with its first message. */
+export class Meter {
+  readonly #rate: Rate
+  #windowEnd = 0
+  #messages = 0
+  #bytes = 0
+  #isOver = false
+  #timesOver = 0
+
+  constructor (rate: Rate) {
+    this.#rate = rate
+  }
+
+  /** Takes one message in, if it may come now; a single message that is larger than `bytes` may come in a window of its own. */
+  take (bytes: number): boolean {
+    const now = performance.now()
+    if (now >= this.#windowEnd) this.#begin(now)
+    const fits = this.#messages < this.#rate.messages && (this.#bytes + bytes <= this.#rate.bytes || this.#bytes === 0)
+    if (fits) {
+      this.#messages++
+      this.#bytes += bytes
+    } else {
+      this.#isOver = true
+    }
+    return fits
+  }
+
+  /** Whether the client has been over its rate for longer than is tolerated. */
+  get isExcessive (): boolean {
+    return this.#timesOver >= this.#rate.tolerance
+  }
+
+  #begin (now: number): void {
+    // A pause of more than a window is a good deed.
+    this.#timesOver = this.#isOver && now < this.#windowEnd + this.#rate.per ? this.#timesOver + 1 : 0
+    this.#windowEnd = now + this.#rate.per
+    this.#messages = 0
+    this.#bytes = 0
+    this.#isOver = false
+  }
+}

@@ -1,0 +1,46 @@
+/** The streams that one connection is being sent. */
+export class Streams {
+  readonly #stops = new Set<() => void>()
+  readonly #onLateFailure: (error: unknown) => void
+
+  /** @param onLateFailure hears of what fails when a stream is stopped, which harms nobody any more. */
+  constructor (onLateFailure: (error: unknown) => void) {
+    this.#onLateFailure = onLateFailure
+  }
+
+  /**
+   * Hands each item on, and pulls the next when that is done. Resolves when the stream has ended or was stopped, and rejects with
+   * what it, or handing on, throws.
+   */
+  pump (iterable: AsyncIterable<unknown>, send: (item: unknown) => undefined | Promise<void>): Promise<void> {
+    return new Promise((resolve, reject) => {
+      const iterator = iterable[Symbol.asyncIterator]()
+      // A stream that waits for something that never comes must not outlive the connection, so this does not wait for it.
+      const stop = () => {
+        this.#stops.delete(stop)
+        resolve()
+        Promise.resolve().then(() => iterator.return?.()).catch(this.#onLateFailure)
+      }
+      const run = async () => {
+        while (this.#stops.has(stop)) {
+          const step = await iterator.next()
+          if (!this.#stops.has(stop)) return
+          if (step.done === true) break
+          if (step.value !== undefined && step.value !== null) await send(step.value)
+        }
+        this.#stops.delete(stop)
+        resolve()
+      }
+      this.#stops.add(stop)
+      run().catch((error: Error) => {
+        reject(error)
+        stop()
+      })
+    })
+  }
+
+  /** Ends all of them. */
+  stop (): void {
+    for (const stop of this.#stops) stop()
+  }
+}

@@ -1,0 +1,33 @@
+import { errors, type SocketError } from '../errors.js'
+import type { ConnectionCounts } from '../room/counts.js'
+
+/** How many connections there may be at a time. Nothing is capped that is not set: only the app knows the right numbers. */
+export interface ConnectionCaps {
+  /** Of one route; more are answered 503 with `Retry-After`. */
+  readonly perRoute?: undefined | number
+  /**
+   * Of one user (`sub` of the token) over all routes; more are answered 429, or, with `on: 'close-oldest'`, let in while the user's
+   * oldest connection is closed with 1008.
+   */
+  readonly perUser?: undefined | number | { readonly max: number, readonly on?: undefined | 'refuse' | 'close-oldest' }
+  /** Of one address over all routes; more are answered 429. Fastify's `trustProxy` decides whose word counts. */
+  readonly perIp?: undefined | number
+}
+
+/**
+ * The reason to refuse who would be one too many, if there is one. It has to be the last question before the upgrade, asked and
+ * acted on in one turn.
+ *
+ * @param ofRoute how many connections the route has.
+ */
+export function refuseByCaps ({ perRoute, perUser, perIp }: ConnectionCaps, counts: ConnectionCounts, ofRoute: number, ip: string, sub: undefined | string): undefined | SocketError {
+  if (perRoute !== undefined && ofRoute >= perRoute) return new errors.RouteFull()
+  if (perIp !== undefined && counts.ofIp(ip) >= perIp) return new errors.ConnectionsTooMany()
+  if (perUser === undefined || sub === undefined) return
+  const { max, on } = typeof perUser === 'number' ? { max: perUser, on: undefined } : perUser
+  const own = counts.ofUser(sub)
+  if (own.size < max) return
+  if (on !== 'close-oldest') return new errors.ConnectionsTooMany()
+  const [oldest] = own
+  oldest!.replaced()
+}

@@ -1,0 +1,85 @@
+import t from 'tap'
+import { connect, connectAs, refusal } from '../support/client.js'
+import { createApp, listen, tokenOf } from '../support/server.js'
+import { until } from '../support/until.js'
+
+const open = { onOpen: () => 'in' }
+
+// P24
+t.test('a route takes as many connections as perRoute says, and one more when one leaves', async (t) => {
+  const app = await createApp(t)
+  const route = app.socketRoute('/', open, { connections: { perRoute: 2 } })
+  app.socketRoute('/other', open)
+  const url = await listen(app)
+  const clients = [await connect(url), await connect(url)]
+  const { status, headers, body } = await refusal(url)
+  t.equal(status, 503)
+  t.equal(headers['retry-after'], '5')
+  t.equal(body.code, 'FSR_ERR_ROUTE_FULL')
+  t.equal(await (await connect(`${url}/other`)).next(), 'in')
+  await clients[0]!.close()
+  await until(() => route.clients.size === 1)
+  t.equal(await (await connect(url)).next(), 'in')
+})
+
+// P24
+t.test('a user may connect as often as perUser says, over all routes', async (t) => {
+  const app = await createApp(t, { plugin: { connections: { perUser: 2 } } })
+  app.socketRoute('/a', open, 'ROLE_USER')
+  app.socketRoute('/b', open, 'ROLE_USER')
+  app.socketRoute('/open', open)
+  const url = await listen(app)
+  const alice = tokenOf(app)
+  const first = await connectAs(alice, `${url}/a`)
+  await connectAs(alice, `${url}/b`)
+  const { status, headers, body } = await refusal(`${url}/a`, ['bearer', alice])
+  t.strictSame([status, headers['retry-after'], body.code], [429, '5', 'FSR_ERR_CONNECTIONS_TOO_MANY'])
+  t.equal(await (await connectAs(tokenOf(app, undefined, { sub: 'bob' }), `${url}/a`)).next(), 'in')
+  t.equal(await (await connect(`${url}/open`)).next(), 'in', 'who is no user is not counted as one')
+  await first.close()
+  await until(() => app.socketRoutes.get('/a')!.clients.size === 1)
+  t.equal(await (await connectAs(alice, `${url}/a`)).next(), 'in')
+})
+
+t.test("with on: 'close-oldest' the newest connection of a user takes the place of the oldest", async (t) => {
+  const app = await createApp(t)
+  const route = app.socketRoute('/', open, { isGranted: 'ROLE_USER', connections: { perUser: { max: 2, on: 'close-oldest' } } })
+  const url = await listen(app)
+  const alice = tokenOf(app)
+  const clients = []
+  for (let count = 0; count < 4; count++) clients.push(await connectAs(alice, url))
+  for (const client of clients.slice(0, 2)) t.strictSame(await client.closed, { code: 1008, reason: 'replaced by a newer connection' })
+  t.equal(route.clients.size, 2)
+  t.equal(clients[3]!.socket.readyState, 1)
+})
+
+// P24
+t.test('an address may connect as often as perIp says, behind a proxy too', async (t) => {
+  const app = await createApp(t, { fastify: { trustProxy: true }, plugin: { connections: { perIp: 1 } } })
+  app.socketRoute('/', open)
+  const url = await listen(app)
+  const from = (ip: string) => ({ headers: { 'x-forwarded-for': ip } })
+  const client = await connect(url, [], from('10.0.0.1'))
+  t.equal((await refusal(url, [], from('10.0.0.1'))).status, 429)
+  t.equal(await (await connect(url, [], from('10.0.0.2'))).next(), 'in')
+  await client.close()
+  await until(() => app.socketRoutes.get('/')!.clients.size === 1)
+  t.equal(await (await connect(url, [], from('10.0.0.1'))).next(), 'in')
+})
+
+t.test('many at once do not get past a cap', async (t) => {
+  const app = await createApp(t, { jwt: true })
+  const route = app.socketRoute('/', open, { isGranted: 'ROLE_USER', connections: { perRoute: 5 } })
+  const url = await listen(app)
+  const token = tokenOf(app)
+  const answers = await Promise.allSettled(Array.from({ length: 40 }, () => connectAs(token, url)))
+  t.equal(answers.filter(({ status }) => status === 'fulfilled').length, 5)
+  t.equal(route.clients.size, 5)
+})
+
+t.test('caps that are none fail at registration', async (t) => {
+  const app = await createApp(t)
+  for (const connections of [5, null, { perroute: 1 }, { perRoute: 0 }, { perIp: '5' }, { perUser: {} }, { perUser: { max: 1, on: 'drop' } }, { perUser: { max: 1.5 } }]) {
+    t.throws(() => app.socketRoute('/', open, { connections: connections as object }), { code: 'FSR_ERR_OPTION_INVALID' }, JSON.stringify(connections))
+  }
+})
