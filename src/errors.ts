@@ -40,6 +40,8 @@ export const errors = {
     "The controller of '%s' %s. A controller is an object, a class instance or a class, with at least one of the functions onOpen, onMessage, onClose, onError"),
   ControllerUndecorated: atRegistration('FSR_ERR_CONTROLLER_UNDECORATED',
     'socketController() takes a class decorated with @SocketRoute({ path }), which %s is not. Decorate it, or call socketRoute(path, controller)'),
+  ControllerDecorated: atRegistration('FSR_ERR_CONTROLLER_DECORATED',
+    '%s is decorated with @SocketRoute, whose path and grants socketRoute() would ignore. Register it with socketController(), or take the decorator off'),
   GrantInvalid: atRegistration('FSR_ERR_GRANT_INVALID',
     'isGranted %s. It is a role, a list of at least one role (any of them lets in), or a predicate (user, request) => boolean'),
   RoleCycle: atRegistration('FSR_ERR_ROLE_CYCLE', 'roleHierarchy has a cycle: %s. Remove one of these steps'),
@@ -73,12 +75,18 @@ export const errors = {
   NotAnError: connected('FSR_ERR_NOT_AN_ERROR', 'A callback threw something that is not an Error; it is the cause of this one', closeCodes.handlerFailed),
   CloseInvalid: connected('FSR_ERR_CLOSE_INVALID',
     'close() takes a code of 1000, 1001, 1003, 1007 to 1014 or 3000 to 4999, and a reason of at most 123 bytes, but %s', closeCodes.handlerFailed),
-  RoomInvalid: connected('FSR_ERR_ROOM_INVALID', 'The name of a room is a string that is not empty, but this is %s', closeCodes.handlerFailed),
+  RoomInvalid: connected('FSR_ERR_ROOM_INVALID', 'The name of a room is a string of 1 to 256 characters, but this is %s', closeCodes.handlerFailed),
   RoomsTooMany: connected('FSR_ERR_ROOMS_TOO_MANY', 'The connection is in %s rooms already, the most that roomsPerConnection allows', closeCodes.handlerFailed)
 } as const
 
+const all = Object.values(errors)
+
 /** How a connection ends because of an error that nobody dealt with: as the error says if it is one of ours, else 1011. */
 export function closeReasonOf (error: unknown): CloseReason {
-  const { code, close } = Object(error) as Partial<SocketError>
-  return close !== undefined && String(code).startsWith('FSR_ERR_') ? close : closeCodes.handlerFailed
+  try {
+    if (all.some((Constructor) => error instanceof Constructor)) return (error as SocketError).close ?? closeCodes.handlerFailed
+  } catch {
+    // What was thrown may be anything, also something that throws when it is looked at.
+  }
+  return closeCodes.handlerFailed
 }

@@ -11,11 +11,12 @@ import { errors } from './errors.js'
 import { Drain } from './operate/drain.js'
 import { printRoutes } from './operate/print.js'
 import { revoke } from './operate/revoke.js'
-import { decoratedRoute } from './upgrade/decorator.js'
+import { decoratedRoute, refuseDecorated } from './upgrade/decorator.js'
 import { ConnectionCounts } from './room/counts.js'
 import type { Grant } from './upgrade/grant.js'
+import { Handshakes } from './upgrade/handshakes.js'
 import {
-  defaults, drainDeadline, type SocketPluginOptions, type SocketRouteOptions, type SocketScopeOptions, type UserOfRequest
+  checkWebsocket, defaults, drainDeadline, handshakeTimeout, type SocketPluginOptions, type SocketRouteOptions, type SocketScopeOptions, type UserOfRequest
 } from './upgrade/options.js'
 import { joinPath, slashVariants, type ParamsOfPath } from './upgrade/path.js'
 import { MemoryRevocations, type Revocation } from './upgrade/revocation.js'
@@ -23,13 +24,14 @@ import { kUpgrade, Route, type SocketRouteHandle } from './upgrade/route.js'
 import { addToScope, enterScope, openScopes, overlay } from './upgrade/scope.js'
 import { RouteTable } from './upgrade/table.js'
 
-async function socketRoutes (fastify: FastifyInstance, given: SocketPluginOptions): Promise<void> {
+async function socketRoutes (fastify: FastifyInstance, pluginOptions: SocketPluginOptions): Promise<void> {
   const table = new RouteTable(fastify)
-  const root = overlay({ options: defaults, grants: [] }, given, 'plugin')
-  const deadline = drainDeadline(given)
+  const root = overlay({ options: defaults, grants: [] }, pluginOptions, 'plugin')
+  const deadline = drainDeadline(pluginOptions)
+  const websocket = checkWebsocket(pluginOptions)
 
   if (fastify.hasDecorator('websocketServer')) {
-    if (given.websocket !== undefined) throw new errors.OptionInvalid('websocket', 'has no effect, as the app has registered @fastify/websocket itself: give that these options')
+    if (websocket !== undefined) throw new errors.OptionInvalid('websocket', 'has no effect, as the app has registered @fastify/websocket itself: give that these options')
     const { maxPayload } = fastify.websocketServer.options
     if (maxPayload === undefined || maxPayload > root.options.maxPayload) {
       fastify.log.warn({ maxPayload }, 'the app has registered @fastify/websocket itself: up to its own maxPayload is read before a message is refused')
@@ -38,19 +40,19 @@ async function socketRoutes (fastify: FastifyInstance, given: SocketPluginOption
     // How long a client that has closed may keep the TCP connection: @types/ws does not know it.
     const closeTimeout = { closeTimeout: root.options.closeTimeout } as object
     await fastify.register(fastifyWebsocket, {
-      ...given.websocket,
-      options: { maxPayload: root.options.maxPayload, ...closeTimeout, ...given.websocket?.options }
+      ...websocket,
+      options: { maxPayload: root.options.maxPayload, ...closeTimeout, ...websocket?.options }
     })
   }
 
   const drain = new Drain()
-  const revocations = given.revocations ?? new MemoryRevocations()
-  const server = { live: drain, clocks: new Clocks(), counts: new ConnectionCounts(), revocations }
+  const handshakes = new Handshakes(fastify.server, handshakeTimeout(pluginOptions))
+  const revocations = pluginOptions.revocations ?? new MemoryRevocations()
+  const server = { live: drain, clocks: new Clocks(), counts: new ConnectionCounts(), handshakes, revocations }
   openScopes(fastify, root)
   fastify.decorateRequest(kUpgrade, null)
 
-  const add = (scope: FastifyInstance, path: string, controller: unknown, third: unknown): Route => {
-    const given = toRouteOptions(third)
+  const add = (scope: FastifyInstance, path: string, controller: unknown, given: SocketRouteOptions): Route => {
     const [url] = slashVariants(path, scope.prefix) as [string]
     const full = joinPath(scope.prefix, url)
     const inForce = enterScope(scope, given)
@@ -59,12 +61,13 @@ async function socketRoutes (fastify: FastifyInstance, given: SocketPluginOption
     return route
   }
 
-  fastify.decorate('socketRoute', function (this: FastifyInstance, path: string, controller: unknown, third?: unknown) {
-    return add(this, path, controller, third)
+  fastify.decorate('socketRoute', function (this: FastifyInstance, path: string, controller: unknown, ...rest: unknown[]) {
+    refuseDecorated(controller)
+    return add(this, path, controller, toOptions(rest))
   } as unknown as FastifyInstance['socketRoute'])
   fastify.decorate('socketController', function (this: FastifyInstance, controller: SocketControllerClass<never>) {
     const { path, ...options } = decoratedRoute(controller)
-    return add(this, path, controller, options)
+    return add(this, path, controller, options as SocketRouteOptions)
   } as unknown as FastifyInstance['socketController'])
   fastify.decorate('socketScope', function (this: FastifyInstance, options: SocketScopeOptions) {
     addToScope(this, options)
@@ -75,14 +78,19 @@ async function socketRoutes (fastify: FastifyInstance, given: SocketPluginOption
   fastify.decorate('printSocketRoutes', () => printRoutes(table.byName.values()))
 
   fastify.addHook('onReady', async () => { for (const route of table.byName.values()) route.ready() })
-  fastify.addHook('preClose', () => drain.run(deadline, fastify.log))
+  fastify.addHook('preClose', async () => {
+    handshakes.endSilent()
+    await drain.run(deadline, fastify.log)
+    handshakes.endUpgrading()
+  })
 }
 
-// The third argument: who may come in, or all options.
-function toRouteOptions (third: unknown): SocketRouteOptions {
-  if (third === undefined) return {}
-  if (typeof third === 'object' && third !== null && !Array.isArray(third)) return third
-  return { isGranted: third as Grant }
+// The third argument: who may come in, or all options. None at all is not the same as one that is undefined.
+function toOptions (rest: readonly unknown[]): SocketRouteOptions {
+  if (rest.length === 0) return {}
+  if (rest.length > 1) throw new errors.OptionInvalid('after the third argument', 'is ignored: give all options in one object')
+  const [third] = rest
+  return typeof third === 'object' && third !== null && !Array.isArray(third) ? third : { isGranted: third as Grant }
 }
 
 /**

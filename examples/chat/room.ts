@@ -47,7 +47,7 @@ export function addRoom (app: FastifyInstance, name: string, isGranted?: Grant) 
       connection.log.warn({ err: error }, 'a message was not handled')
       return new JsonMessage({ type: 'error', text: 'The server did not understand this message' })
     }
-  }, { isGranted })
+  }, isGranted === undefined ? {} : { isGranted })
 }
 
 // By name, so that a user in two tabs counts once.

@@ -35,7 +35,7 @@ export interface Room<Member = WsConnection> extends Iterable<Member> {
   send (message: Sendable): void
 }
 
-/** What a connection asks of whoever runs it. @internal */
+/** What a connection asks of whoever runs it. */
 export interface ConnectionKeeper {
   close (code: number, reason: string): void
   terminate (): void
@@ -45,6 +45,9 @@ export interface ConnectionKeeper {
   /** Answers the user of the token. */
   renew (token: string): Promise<unknown>
 }
+
+// A client that can name rooms must not be able to fill the memory with names.
+const LONGEST_ROOM = 256
 
 const NO_ROOMS: ReadonlySet<string> = new Set()
 
@@ -71,7 +74,7 @@ export class WsConnection<Types extends ConnectionTypes = ConnectionTypes> {
   #isEnded = false
   #rooms: undefined | Set<string>
 
-  /** @internal */
+  /** Made by the plugin. */
   constructor (request: FastifyRequest, protocol: string, user: unknown, outbox: Outbox, keeper: ConnectionKeeper) {
     this.#request = request
     this.protocol = protocol
@@ -105,9 +108,9 @@ export class WsConnection<Types extends ConnectionTypes = ConnectionTypes> {
     return this.#request.headers as TypeOf<Types, 'Headers', FastifyRequest['headers']>
   }
 
-  /** A child of the request's logger that adds `connection: id` to every line. */
+  /** A child of the request's logger that adds `connection` (the id) and `route` (the path) to every line. */
   get log (): FastifyBaseLogger {
-    this.#log ??= this.#request.log.child({ connection: this.id })
+    this.#log ??= this.#request.log.child({ connection: this.id, route: this.#request.routeOptions.url })
     return this.#log
   }
 
@@ -177,7 +180,9 @@ export class WsConnection<Types extends ConnectionTypes = ConnectionTypes> {
    * @throws `FSR_ERR_ROOM_INVALID`, `FSR_ERR_ROOMS_TOO_MANY`: at once, not by a rejected promise that nobody may be waiting for.
    */
   join (room: string): Promise<void> {
-    if (typeof room !== 'string' || room === '') throw new errors.RoomInvalid(room === '' ? 'empty' : typeof room)
+    if (typeof room !== 'string' || room === '' || room.length > LONGEST_ROOM) {
+      throw new errors.RoomInvalid(typeof room === 'string' ? `${room.length} characters long` : `a ${typeof room}`)
+    }
     this.#keeper.join(this as WsConnection, room)
     return Promise.resolve()
   }
@@ -204,6 +209,11 @@ export class WsConnection<Types extends ConnectionTypes = ConnectionTypes> {
     const renewed = this.#keeper.renew(token).then((user) => { this.#user = user })
     renewed.catch(() => { this.log.info('a renewal was refused') })
     return renewed
+  }
+
+  /** What a connection is in JSON: its id, and nothing of its user or its data. */
+  toJSON (): { id: string } {
+    return { id: this.id }
   }
 
   /** Sends what is encoded already. @internal */

@@ -65,6 +65,9 @@ export function createController (path: string, given: unknown, fastify: Fastify
   if (typeof controller === 'function') throw fail('is a function that is not a class')
   if (typeof controller !== 'object' || controller === null) throw fail(controller == null ? `is ${controller}` : `is a ${typeof controller}`)
 
+  // A guard that is put here would be ignored, and everyone let in.
+  if ('isGranted' in controller) throw fail('has isGranted, which belongs into the third argument of socketRoute()')
+
   let found = false
   for (const name of propertyNames(controller)) {
     const value = (controller as Record<string, unknown>)[name]

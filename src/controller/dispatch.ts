@@ -82,6 +82,8 @@ export class Dispatch implements ConnectionKeeper, OutboxOwner, Beating, Counted
   #meter: undefined | Meter
   #isSlowed = false
   #closed: undefined | CloseInfo
+  // Whether onOpen has settled: nothing is handled before, also if the client has left meanwhile.
+  #hasOpened = false
   #hasSettled = false
 
   constructor (route: DispatchRoute, socket: WebSocket, request: FastifyRequest, identity: Identity) {
@@ -249,13 +251,14 @@ export class Dispatch implements ConnectionKeeper, OutboxOwner, Beating, Counted
   }
 
   #opened (): void {
+    this.#hasOpened = true
     if (this.#stage === 'opening') this.#stage = 'open'
     this.#finished()
   }
 
   // Handles what waits, as far as it may at once, and closes when nothing is left to do.
   #work (): void {
-    while (this.#running < this.#route.concurrency && (this.#stage === 'open' || this.#stage === 'leaving')) {
+    while (this.#hasOpened && this.#running < this.#route.concurrency && (this.#stage === 'open' || this.#stage === 'leaving')) {
       const { next } = this.#inbox
       if (next === undefined || !this.#mayTake(next.bytes.length)) break
       this.#inbox.shift()
@@ -309,24 +312,30 @@ export class Dispatch implements ConnectionKeeper, OutboxOwner, Beating, Counted
     this.#work()
   }
 
-  // Calls user code and sends what it returns.
-  #call (source: Source, callback: () => Returned): Pending {
+  // Calls user code and sends what it returns. What onError is about is `handled`, so that it is not lost if onError fails too.
+  #call (source: Source, callback: () => Returned, handled?: unknown): Pending {
     try {
-      return this.#deliver(source, callback())
+      return this.#deliver(source, callback(), handled)
     } catch (error) {
-      return this.#fail(source, error)
+      return this.#fail(source, error, handled)
     }
   }
 
-  #deliver (source: Source, returned: unknown): Pending {
+  #deliver (source: Source, returned: unknown, handled?: unknown): Pending {
     if (returned === undefined || returned === null) return
     if (isThenable(returned)) {
-      return Promise.resolve(returned).then((value) => this.#deliver(source, value)).catch((error: unknown) => this.#fail(source, error))
+      return Promise.resolve(returned).then((value) => this.#deliver(source, value, handled)).catch((error: unknown) => this.#fail(source, error, handled))
     }
     if (isAsyncIterable(returned)) {
-      const pending = this.#stream(returned).catch((error: unknown) => this.#fail(source, error))
-      // The stream of onOpen may never end, and messages are not to wait for it.
-      return source === 'onOpen' ? undefined : pending
+      const pending = this.#stream(source, returned)
+      if (source !== 'onOpen') return pending.catch((error: unknown) => this.#fail(source, error, handled))
+      // It may never end, and messages are not to wait for it; onClose waits for what its failure calls.
+      pending.catch(async (error: unknown) => {
+        this.#running++
+        await this.#fail(source, error, handled)
+        this.#finished()
+      })
+      return
     }
     return this.#reply(returned)
   }
@@ -335,31 +344,43 @@ export class Dispatch implements ConnectionKeeper, OutboxOwner, Beating, Counted
     const frame = toFrame(message)
     const before = this.#outbox.dropped
     if (this.#outbox.reply(frame)) return
-    if (this.#outbox.dropped > before) this.connection.log.debug('a returned message was dropped, as the connection is closed')
+    if (this.#outbox.dropped > before) this.#log('debug', 'a returned message was dropped, as the connection is closed')
     // What onClose returned is only to leave before the close frame.
     return this.#stage === 'ended' ? undefined : this.#outbox.drained()
   }
 
   // Sends the items of a stream as fast as the client reads, until it ends or the connection does.
-  #stream (iterable: AsyncIterable<unknown>): Promise<void> {
-    if (this.#stage === 'leaving' || this.#stage === 'closing') {
-      this.connection.log.debug('a returned stream was dropped, as the connection is closed')
+  #stream (source: Source, iterable: AsyncIterable<unknown>): Promise<void> {
+    this.#streams ??= new Streams((error) => { this.#log('debug', 'a stream failed when it was stopped', { err: error }) })
+    // The goodbye of onClose may be a stream too, as long as it can be sent.
+    const isWanted = source === 'onClose' ? this.#outbox.isOpen : this.#stage === 'opening' || this.#stage === 'open'
+    if (!isWanted) {
+      this.#log('debug', 'a returned stream was dropped, as the connection is closed')
+      this.#streams.drop(iterable)
       return Promise.resolve()
     }
-    this.#streams ??= new Streams((error) => { this.connection.log.debug({ err: error }, 'a stream failed when it was stopped') })
-    return this.#streams.pump(iterable, (item) => this.#reply(item as object))
+    return this.#streams.pump(iterable, (item) => this.#reply(item as object) ?? (source === 'onClose' ? this.#outbox.drained() : undefined))
   }
 
-  #fail (source: Source, error: unknown): Pending {
+  #fail (source: Source, error: unknown, handled?: unknown): Pending {
     const { controller, clients } = this.#route
     if (controller.onError !== undefined && source !== 'onError') {
-      return this.#call('onError', () => controller.onError!(this.connection, asError(error), clients))
+      return this.#call('onError', () => controller.onError!(this.connection, asError(error), clients), error)
     }
     // Nobody deals with it: the connection ends, the process does not.
     const reason = closeReasonOf(error)
     const level = reason === closeCodes.handlerFailed ? 'error' : 'info'
-    this.connection.log[level]({ err: error }, 'connection closed after an error')
+    this.#log(level, 'connection closed after an error', { err: error, callback: source, ...(handled === undefined ? undefined : { handled }) })
     this.#shut(reason)
+  }
+
+  // What user code has thrown may be anything, also something that throws when a logger looks at it.
+  #log (level: 'debug' | 'info' | 'error', message: string, details: object = {}): void {
+    try {
+      this.connection.log[level](details, message)
+    } catch {
+      this.connection.log[level](`${message}; it cannot be shown`)
+    }
   }
 
   #shut ({ code, reason }: CloseReason): void {
@@ -385,9 +406,11 @@ export class Dispatch implements ConnectionKeeper, OutboxOwner, Beating, Counted
     closing.add(this)
     windows?.delete(this)
     this.#streams?.stop()
-    this.connection.end()
     // Not at once: this may be deep inside a broadcast, or inside the handler that closes.
-    queueMicrotask(() => { this.#work() })
+    queueMicrotask(() => {
+      this.connection.end()
+      this.#work()
+    })
   }
 
   #watchExpiry (): void {
@@ -463,5 +486,10 @@ function isAsyncIterable (value: unknown): value is AsyncIterable<unknown> {
 }
 
 function asError (error: unknown): Error {
-  return error instanceof Error ? error : new errors.NotAnError({ cause: error })
+  try {
+    if (error instanceof Error) return error
+  } catch {
+    // A revoked proxy, which is not even that.
+  }
+  return new errors.NotAnError({ cause: error })
 }

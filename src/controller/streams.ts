@@ -1,3 +1,5 @@
+import { Readable } from 'node:stream'
+
 /** The streams that one connection is being sent. */
 export class Streams {
   readonly #stops = new Set<() => void>()
@@ -17,9 +19,9 @@ export class Streams {
       const iterator = iterable[Symbol.asyncIterator]()
       // A stream that waits for something that never comes must not outlive the connection, so this does not wait for it.
       const stop = () => {
-        this.#stops.delete(stop)
+        if (!this.#stops.delete(stop)) return
         resolve()
-        Promise.resolve().then(() => iterator.return?.()).catch(this.#onLateFailure)
+        this.#release(iterable, iterator)
       }
       const run = async () => {
         while (this.#stops.has(stop)) {
@@ -39,8 +41,23 @@ export class Streams {
     })
   }
 
+  /** Lets go of a stream that is not going to be sent. */
+  drop (iterable: AsyncIterable<unknown>): void {
+    try {
+      this.#release(iterable, iterable[Symbol.asyncIterator]())
+    } catch (error) {
+      this.#onLateFailure(error)
+    }
+  }
+
   /** Ends all of them. */
   stop (): void {
     for (const stop of this.#stops) stop()
+  }
+
+  #release (iterable: AsyncIterable<unknown>, iterator: AsyncIterator<unknown>): void {
+    // A stream of Node holds a file or a socket, and its own iterator returns only after what it is waiting for.
+    if (iterable instanceof Readable) iterable.on('error', this.#onLateFailure).destroy()
+    Promise.resolve().then(() => iterator.return?.()).catch(this.#onLateFailure)
   }
 }

@@ -12,7 +12,7 @@ export class Message implements Frame {
   readonly isBinary: boolean
   #text: undefined | string
 
-  /** @internal */
+  /** Made by the plugin. */
   constructor (bytes: Buffer, isBinary: boolean) {
     this.bytes = bytes
     this.isBinary = isBinary

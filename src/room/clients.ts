@@ -1,4 +1,5 @@
 import { WsConnection } from '../connection/connection.js'
+import { errors } from '../errors.js'
 import type { Frame } from '../message/frame.js'
 import { toFrame, type Sendable } from '../message/outbound.js'
 
@@ -46,7 +47,12 @@ export class ClientSet implements Clients {
     return this.#clients.values()
   }
 
-  broadcast (message: Sendable, { except }: BroadcastOptions = {}): void {
+  broadcast (message: Sendable, options: BroadcastOptions = {}): void {
+    const { except, ...others } = options
+    // Whoever is to be left out must not get it because of a slip.
+    if (options instanceof WsConnection || Object.keys(others).length > 0 || typeof except === 'string') {
+      throw new errors.OptionInvalid('of broadcast()', 'is not { except }, with a connection or several')
+    }
     writeToAll(this.#clients.values(), toFrame(message), except)
   }
 

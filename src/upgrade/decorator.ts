@@ -22,6 +22,15 @@ export function SocketRoute (route: DecoratedRoute) {
 }
 
 /**
+ * Refuses a decorated class where what the decorator says would be ignored.
+ *
+ * @throws `FSR_ERR_CONTROLLER_DECORATED`.
+ */
+export function refuseDecorated (controller: unknown): void {
+  if (typeof controller === 'function' && decorated.has(controller)) throw new errors.ControllerDecorated(controller.name || 'This class')
+}
+
+/**
  * What `@SocketRoute` said on a class.
  *
  * @throws `FSR_ERR_CONTROLLER_UNDECORATED`.

@@ -23,7 +23,7 @@ type Expanded = ReadonlyMap<string, ReadonlySet<string>>
 export function checkGrant (value: unknown): asserts value is Grant {
   if (typeof value === 'function') return
   const roles = typeof value === 'string' ? [value] : value
-  if (!Array.isArray(roles)) throw new errors.GrantInvalid(`is ${value === null ? 'null' : `a ${typeof value}`}`)
+  if (!Array.isArray(roles)) throw new errors.GrantInvalid(value == null ? `is ${value}` : `is a ${typeof value}`)
   // An empty list would let nobody in, or, read otherwise, everybody.
   if (roles.length === 0) throw new errors.GrantInvalid('is an empty list')
   if (roles.some((role) => typeof role !== 'string' || role === '')) throw new errors.GrantInvalid('has a role that is not a name')

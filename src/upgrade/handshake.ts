@@ -2,14 +2,6 @@ import type { IncomingHttpHeaders } from 'node:http'
 import type { FastifyReply, FastifyRequest } from 'fastify'
 import { errors } from '../errors.js'
 
-/** What the sub-protocol header of an upgrade request says. */
-export interface Offer {
-  /** The token that follows `bearer`. */
-  readonly token: undefined | string
-  /** The sub-protocol to answer with. */
-  readonly protocol: undefined | string
-}
-
 /**
  * Checks the opening handshake before anything else looks at it (RFC 6455 section 4.2.1), as Node and ws let some faults pass.
  *
@@ -21,6 +13,8 @@ export function checkHandshake (request: FastifyRequest, reply: FastifyReply): v
   if (raw.httpVersion !== '1.1') throw new errors.HandshakeInvalid('it is not HTTP/1.1')
   if (headers.host === undefined && raw.socket !== undefined) throw new errors.HandshakeInvalid('the Host header is missing')
   if (!isWebsocketUpgrade(headers)) throw upgradeRequired(reply)
+  // Node does not read it, so that it would be taken for frames.
+  if ((headers['content-length'] ?? '0') !== '0' || headers['transfer-encoding'] !== undefined) throw new errors.HandshakeInvalid('it has a body')
   if (headers['sec-websocket-version'] !== undefined && String(headers['sec-websocket-version']) !== '13') {
     reply.header('sec-websocket-version', '13')
     throw new errors.VersionUnsupported()
@@ -45,9 +39,10 @@ export function upgradeRequired (reply: FastifyReply): Error {
  * Agrees on a sub-protocol, and takes a token out of the list, where browsers have to put it. Afterwards the request's header
  * holds only what is to be answered: nothing of a token can be echoed.
  *
+ * @returns the token that follows `bearer`.
  * @throws `FSR_ERR_PROTOCOL_UNSUPPORTED` (400).
  */
-export function agreeOnProtocol (headers: IncomingHttpHeaders, spoken: undefined | readonly string[], takesToken: boolean): Offer {
+export function agreeOnProtocol (headers: IncomingHttpHeaders, spoken: undefined | readonly string[], takesToken: boolean): undefined | string {
   const offered = (headers['sec-websocket-protocol'] ?? '').split(',').map((name) => name.trim()).filter((name) => name !== '')
   const bearer = offered.indexOf('bearer')
   const token = bearer === -1 ? undefined : offered.splice(bearer, 2)[1]
@@ -60,5 +55,5 @@ export function agreeOnProtocol (headers: IncomingHttpHeaders, spoken: undefined
   }
   if (protocol === undefined) delete headers['sec-websocket-protocol']
   else headers['sec-websocket-protocol'] = protocol
-  return { token: hasToken ? token : undefined, protocol }
+  return hasToken ? token : undefined
 }

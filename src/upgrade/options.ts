@@ -92,7 +92,7 @@ export interface SharedOptions {
 /** The options of `fastify.socketScope`. */
 export interface SocketScopeOptions extends SharedOptions {
   /** Who may connect to the routes of this scope, in addition to what outer scopes and the routes themselves demand. */
-  readonly isGranted?: undefined | Grant<UserOfRequest>
+  readonly isGranted?: Grant<UserOfRequest>
 }
 
 /** The options of `fastify.register(socketRoutes, options)`. */
@@ -106,6 +106,12 @@ export interface SocketPluginOptions extends SocketScopeOptions {
      */
     readonly deadline?: undefined | number
   }
+  /**
+   * Milliseconds that an upgrade may take, from the request to its answer: for hooks, the token, `isGranted`. Then it is cut.
+   *
+   * @default 10_000
+   */
+  readonly handshakeTimeout?: undefined | number
   /** Remembers what `socketRevoke` has revoked. @default in this process */
   readonly revocations?: undefined | RevocationStore
   /** Handed to `@fastify/websocket`, if the app has not registered that itself; `options` are those of `ws`. */
@@ -122,7 +128,7 @@ type RouteHooks = Pick<RouteShorthandOptions, 'onRequest' | 'preValidation' | 'p
  */
 export interface SocketRouteOptions<Schema extends FastifySchema = FastifySchema, User = unknown> extends SharedOptions {
   /** Who may connect. @default everyone whom the outer scopes let in */
-  readonly isGranted?: undefined | Grant<User>
+  readonly isGranted?: Grant<User>
   /** The name of the route in `fastify.socketRoutes`. @default its path */
   readonly name?: undefined | string
   /** Schemas of `params`, `querystring` and `headers`, validated before the upgrade (400). */
@@ -187,8 +193,7 @@ export const DRAIN_DEADLINE = 5_000
 
 const sharedKeys = ['roles', 'roleHierarchy', 'tokenFrom', 'requireExpiry', 'origins', 'maxPayload', 'concurrency', 'heartbeat', 'connections', 'rate', 'outbox', 'roomsPerConnection', 'closeTimeout', 'isGranted']
 const keys = {
-  // The last ones are what Fastify itself reads at register().
-  plugin: [...sharedKeys, 'drain', 'revocations', 'websocket', 'prefix', 'logLevel', 'logSerializers'],
+  plugin: [...sharedKeys, 'drain', 'handshakeTimeout', 'revocations', 'websocket'],
   scope: sharedKeys,
   route: [...sharedKeys, 'name', 'schema', 'protocols', 'onRequest', 'preValidation', 'preHandler', 'config', 'constraints', 'logLevel']
 }
@@ -206,7 +211,8 @@ export function resolveOptions (outer: Options, given: SocketScopeOptions, level
     check(keys[level].includes(key), `'${key}'`, `is unknown here; there are ${keys[level].join(', ')}`)
   }
   const { roles, roleHierarchy, tokenFrom, outbox, isGranted } = given
-  if (isGranted !== undefined) checkGrant(isGranted)
+  // Also an explicit undefined is none: it is a role constant that does not exist, and would let everyone in.
+  if ('isGranted' in given) checkGrant(isGranted)
   if (roles !== undefined) check(typeof roles === 'function' || (typeof roles === 'string' && roles !== ''), 'roles', 'is neither the name of a claim nor a function')
   if (tokenFrom !== undefined) check(Array.isArray(tokenFrom) && tokenFrom.every((source) => sources.includes(source)), 'tokenFrom', `is not a list of ${sources.join(', ')}`)
   if (outbox !== undefined) checkKeys(outbox, 'outbox', ['limit'])
@@ -265,11 +271,35 @@ function resolveRate (given: undefined | RateOptions): undefined | Rate {
   }
 }
 
+/** The milliseconds that an upgrade may take. @throws `FSR_ERR_OPTION_INVALID`. */
+export function handshakeTimeout (options: SocketPluginOptions): number {
+  return integer(options.handshakeTimeout, 'handshakeTimeout') ?? 10_000
+}
+
 /** The milliseconds that `fastify.close()` waits for connections. @throws `FSR_ERR_OPTION_INVALID`. */
 export function drainDeadline ({ drain }: SocketPluginOptions): number {
   if (drain === undefined) return DRAIN_DEADLINE
   checkKeys(drain, 'drain', ['deadline'])
   return integer(drain.deadline, 'drain.deadline') ?? DRAIN_DEADLINE
+}
+
+/** What is handed to `@fastify/websocket`. @throws `FSR_ERR_OPTION_INVALID`. */
+export function checkWebsocket ({ websocket }: SocketPluginOptions): undefined | WebsocketPluginOptions {
+  if (websocket === undefined) return
+  checkKeys(websocket, 'websocket', ['options', 'errorHandler', 'preClose'])
+  check(websocket.options?.maxPayload === undefined, 'websocket.options.maxPayload', 'has a place of its own: the option maxPayload')
+  return websocket
+}
+
+/** The name of a route. @throws `FSR_ERR_OPTION_INVALID`. */
+export function checkName (name: undefined | string): undefined | string {
+  check(name === undefined || (typeof name === 'string' && name !== ''), 'name', 'is not a name')
+  return name
+}
+
+/** Checks the schemas of a route. @throws `FSR_ERR_OPTION_INVALID`. */
+export function checkSchema (schema: undefined | FastifySchema): void {
+  if (schema !== undefined) checkKeys(schema, 'schema', ['params', 'querystring', 'query', 'headers'])
 }
 
 /** The sub-protocols of a route. @throws `FSR_ERR_OPTION_INVALID`. */

@@ -13,7 +13,8 @@ import { Rooms } from '../room/rooms.js'
 import { refuseByCaps } from './caps.js'
 import { createGuard } from './grant.js'
 import { agreeOnProtocol, checkHandshake, upgradeRequired } from './handshake.js'
-import { checkProtocols, type SocketRouteOptions } from './options.js'
+import type { Handshakes } from './handshakes.js'
+import { checkName, checkProtocols, checkSchema, type SocketRouteOptions } from './options.js'
 import { originOf } from './origin.js'
 import { fillPath } from './path.js'
 import { isRevoked, type RevocationStore } from './revocation.js'
@@ -67,6 +68,7 @@ export interface Server {
   readonly live: LiveConnections
   readonly clocks: Clocks
   readonly counts: ConnectionCounts
+  readonly handshakes: Handshakes
   readonly revocations: RevocationStore
 }
 
@@ -87,12 +89,13 @@ export class Route implements SocketRouteHandle {
 
   constructor (server: Server, fastify: FastifyInstance, path: string, controller: SocketController, given: SocketRouteOptions, inForce: InForce) {
     this.path = path
-    this.name = given.name ?? path
+    this.name = checkName(given.name) ?? path
     this.inForce = inForce
     this.#server = server
     this.#fastify = fastify
     this.#given = given
     this.#protocols = checkProtocols(given.protocols)
+    checkSchema(given.schema)
     const { options, grants } = inForce
     this.#isAdmitted = createGuard(grants)
     this.#dispatched = {
@@ -170,7 +173,7 @@ export class Route implements SocketRouteHandle {
       request.log.info({ origin: request.headers.origin, own: originOf(request) }, 'an origin was refused; behind a proxy that ends TLS, set trustProxy')
       throw new errors.OriginRefused()
     }
-    const { token } = agreeOnProtocol(request.raw.headers, this.#protocols, this.inForce.options.tokenFrom.includes('protocol'));
+    const token = agreeOnProtocol(request.raw.headers, this.#protocols, this.inForce.options.tokenFrom.includes('protocol'));
     (request as UpgradeRequest)[kUpgrade] = { token }
   }
 
@@ -216,6 +219,7 @@ export class Route implements SocketRouteHandle {
   }
 
   #open (socket: WebSocket, request: UpgradeRequest): void {
+    this.#server.handshakes.done(request.raw)
     // The route's own clients are nobody else's: not of a broadcast to all sockets, nor of the way @fastify/websocket closes.
     this.#fastify.websocketServer.clients?.delete(socket)
     const identity = request[kUpgrade]?.identity ?? { user: userOf(request), sub: undefined, iat: undefined, exp: undefined }

@@ -55,5 +55,10 @@ export function overlay ({ options, grants }: InForce, given: SocketScopeOptions
   const resolved = resolveOptions(options, given, level)
   if (given.isGranted === undefined) return { options: resolved, grants }
   const { rolesOf, hierarchy } = resolved
-  return { options: resolved, grants: [...grants, { grant: given.isGranted as Grant, rolesOf, hierarchy }] }
+  return { options: resolved, grants: [...grants, { grant: copyOf(given.isGranted as Grant), rolesOf, hierarchy }] }
+}
+
+// A list that the app changes later must not change who may come in.
+function copyOf (grant: Grant): Grant {
+  return Array.isArray(grant) ? [...grant] : grant
 }

@@ -37,7 +37,6 @@ export class RouteTable {
    * @throws `FSR_ERR_NAME_DUPLICATE`, `FSR_ERR_PATH_DUPLICATE`, `FSR_ERR_PATH_INVALID`.
    */
   add (fastify: FastifyInstance, path: string, constraints: RouteOptions['constraints'], route: Route): void {
-    if (this.byName.has(route.name)) throw new errors.NameDuplicate(route.name)
     const { ignoreTrailingSlash, routerOptions } = fastify.initialConfig
     const isLenient = ignoreTrailingSlash === true || routerOptions?.ignoreTrailingSlash === true
     const variants = slashVariants(path, fastify.prefix)
@@ -46,7 +45,7 @@ export class RouteTable {
       const owner = this.#owners.get(key)
       if (owner === 'socket' || owner === 'websocket') throw new errors.PathDuplicate(route.path)
     }
-    this.byName.set(route.name, route)
+    if (this.byName.has(route.name)) throw new errors.NameDuplicate(route.name)
     for (const { url, key } of urls) {
       const isShared = this.#owners.get(key) === 'rest' || this.#fastify.hasRoute({ method: 'GET', url: joinPath(fastify.prefix, url), constraints: constraints ?? {} })
       this.#owners.set(key, 'socket')
@@ -57,6 +56,7 @@ export class RouteTable {
         this.#isAdding = false
       }
     }
+    this.byName.set(route.name, route)
   }
 
   // Another route of the app.

@@ -14,6 +14,7 @@ interface Jwt {
 }
 
 interface JwtRequest {
+  readonly raw: { readonly headers: Record<string, undefined | string | string[]> }
   readonly headers: Record<string, undefined | string | string[]>
   readonly cookies?: undefined | Readonly<Record<string, undefined | string>>
   unsignCookie (value: string): { valid: boolean, value: null | string }
@@ -64,13 +65,13 @@ export function createAuthenticator (jwt: undefined | Jwt, tokenFrom: readonly T
         : source === 'protocol' ? offered : cookieOf(request, jwt?.cookie)
       if (token !== undefined) return token
     }
-    return extractToken?.(request as unknown as FastifyRequest)
+    return sources.length === 0 ? undefined : extractToken?.(request as unknown as FastifyRequest)
   }
 
   const ask = (request: JwtRequest, token: string): Promise<unknown> => {
     if (!isShared) return request.jwtVerify({ verify: { extractToken: () => token } })
     // It reads the header before it returns; whatever was there is back before anything else looks.
-    const { headers } = request
+    const { headers } = request.raw
     const { authorization } = headers
     headers.authorization = `Bearer ${token}`
     try {
@@ -100,7 +101,13 @@ export function createAuthenticator (jwt: undefined | Jwt, tokenFrom: readonly T
     async authenticate (request, reply, offered) {
       const known = userOf(request, jwt?.options.decoratorName)
       if (known !== null) return { user: known, ...claimsOf(known) }
-      const token = jwt === undefined ? undefined : find(request as unknown as JwtRequest, offered)
+      let token: undefined | string
+      try {
+        if (jwt !== undefined) token = find(request as unknown as JwtRequest, offered)
+      } catch (error) {
+        // A look-up of the app's own, or of @fastify/cookie, fails: not the client's business, and never a 500.
+        request.log.warn({ type: (error as null | Error)?.name }, 'a token could not be looked up')
+      }
       if (token === undefined || token === '') {
         // RFC 6750 section 3: no error code where no token was sent.
         reply.header('www-authenticate', 'Bearer')

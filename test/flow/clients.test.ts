@@ -100,6 +100,27 @@ t.test('a broadcast leaves out one connection, or several', async (t) => {
   t.strictSame(await clients[2]!.take(3), ['to two', 'to one', 'to all'])
 })
 
+t.test('a broadcast whose option is a slip fails rather than reach whom it should not', async (t) => {
+  const app = await createApp(t)
+  app.socketRoute('/', {
+    onMessage: (connection, message, clients) => {
+      const slips: unknown[] = [connection, { expect: connection }, { except: connection.id }]
+      clients.broadcast('no', slips[Number(message.text)] as object)
+    },
+    onError: (_connection, error) => (error as { code?: string }).code
+  })
+  const client = await connect(await listen(app))
+  for (const index of [0, 1, 2]) client.send(`${index}`)
+  t.strictSame(await client.take(3), Array(3).fill('FSR_ERR_OPTION_INVALID'))
+})
+
+t.test('a connection in a message is its id, and nothing of its user', async (t) => {
+  const app = await createApp(t)
+  app.socketRoute('/', { onOpen: (connection) => new JsonMessage({ from: connection }) })
+  const client = await connect(await listen(app))
+  t.match(await client.next(), /^{"from":{"id":"[^"]+"}}$/)
+})
+
 // P3
 t.test('a message is encoded once, however many receive it', async (t) => {
   const app = await createApp(t)

@@ -12,13 +12,23 @@ const failures = {
   'returns a thenable that throws': () => ({ then () { throw new Error('no') } }),
   'streams and throws': async function * () { yield 'one'; throw new Error('no') },
   'streams what cannot be sent': async function * () { yield 5 },
+  'throws what throws when it is looked at': () => { throw Object.defineProperty(new Error('no'), 'code', { enumerable: true, get () { throw new Error('looked at') } }) },
+  'throws a revoked proxy': async () => {
+    const { proxy, revoke } = Proxy.revocable({}, {})
+    revoke()
+    throw proxy
+  },
+  'throws what looks like an error of this plugin': () => { throw Object.assign(new Error('no'), { code: 'FSR_ERR_NOT_SENDABLE', close: { code: 1005 } }) },
   'returns an object with a throwing getter': () => ({ get then () { throw new Error('no') } })
 } as unknown as Record<string, () => string>
+
+// With a log, as that looks at errors too.
+const fastify = { logger: { level: 'trace', stream: { write: () => {} } } }
 
 for (const [what, fail] of Object.entries(failures)) {
   // P31
   t.test(`a handler that ${what} reaches onError, and the connection goes on`, async (t) => {
-    const app = await createApp(t)
+    const app = await createApp(t, { fastify })
     app.socketRoute('/', {
       onMessage: (_connection, message) => message.text === 'fail' ? fail() : message,
       onError: (_connection, error) => `onError: ${error instanceof Error}`
@@ -32,7 +42,7 @@ for (const [what, fail] of Object.entries(failures)) {
 
   // P31
   t.test(`without onError a handler that ${what} closes with 1011, and others are unaffected`, async (t) => {
-    const app = await createApp(t)
+    const app = await createApp(t, { fastify })
     const seen: string[] = []
     app.socketRoute('/', {
       onMessage: (_connection, message) => {
@@ -52,7 +62,7 @@ for (const [what, fail] of Object.entries(failures)) {
 
   // P31
   t.test(`an onError that ${what} closes with 1011`, async (t) => {
-    const app = await createApp(t)
+    const app = await createApp(t, { fastify })
     let closes = 0
     app.socketRoute('/', { onMessage: () => { throw new Error('first') }, onError: () => fail(), onClose: () => { closes++ } })
     const client = await connect(await listen(app))
@@ -64,7 +74,7 @@ for (const [what, fail] of Object.entries(failures)) {
 
   // P31
   t.test(`an onOpen that ${what} closes with 1011, and onClose still runs`, async (t) => {
-    const app = await createApp(t)
+    const app = await createApp(t, { fastify })
     let closes = 0
     app.socketRoute('/', { onOpen: () => fail(), onClose: () => { closes++ } })
     const client = await connect(await listen(app))
@@ -75,7 +85,7 @@ for (const [what, fail] of Object.entries(failures)) {
 
   // P31
   t.test(`an onClose that ${what} harms nobody`, async (t) => {
-    const app = await createApp(t)
+    const app = await createApp(t, { fastify })
     let errors = 0
     app.socketRoute('/', { onMessage: (_connection, message) => message, onClose: () => fail(), onError: () => { errors++ } })
     const url = await listen(app)
@@ -84,9 +94,40 @@ for (const [what, fail] of Object.entries(failures)) {
     other.send('fine')
     t.equal(await other.next(), 'fine')
     await app.close()
-    t.equal(errors, 2)
+    // A stream is not even started for a client that has closed.
+    t.equal(errors, what.startsWith('streams') ? 1 : 2)
   })
 }
+
+t.test('what onError was about is not lost when it fails too', async (t) => {
+  const lines: string[] = []
+  const app = await createApp(t, { fastify: { logger: { level: 'error', stream: { write: (line) => { lines.push(line) } } } } })
+  app.socketRoute('/', { onOpen: async () => { throw new Error('the first') }, onError: async () => { throw new Error('the second') } })
+  await (await connect(await listen(app))).closed
+  const line = JSON.parse(lines[0]!)
+  t.equal(line.err.message, 'the second')
+  t.match(JSON.stringify(line.handled), /the first|{}/)
+  t.equal(line.callback, 'onError')
+  t.equal(line.route, '/')
+})
+
+t.test('onClose waits for the onError of a stream of onOpen', async (t) => {
+  const app = await createApp(t)
+  const seen: string[] = []
+  let fail: undefined | (() => void)
+  const done = new Promise<void>((resolve) => {
+    app.socketRoute('/', {
+      async * onOpen () { yield 'open'; await new Promise<void>((resolve) => { fail = resolve }); throw new Error('no') },
+      async onError (connection) { seen.push('onError'); connection.close(); await new Promise(setImmediate); seen.push('onError ends') },
+      onClose () { seen.push('onClose'); resolve() }
+    })
+  })
+  const client = await connect(await listen(app))
+  await client.next()
+  fail!()
+  await done
+  t.strictSame(seen, ['onError', 'onError ends', 'onClose'])
+})
 
 t.test('an onOpen that fails is dealt with by onError, and messages are handled', async (t) => {
   const app = await createApp(t)

@@ -278,6 +278,41 @@ t.test('a token is verified once per upgrade, by the verifier that @fastify/jwt 
   t.strictSame(calls, [['Bearer a.b.c'], ['Bearer d.e.f']])
 })
 
+t.test('what is false on a request is no user, whatever a predicate says', async (t) => {
+  const app = await createApp(t)
+  app.addHook('onRequest', async (request) => { (request as { user: unknown }).user = ({ f: false, z: 0, e: '' } as Record<string, unknown>)[(request.query as { u: string }).u] })
+  app.socketRoute('/', { onOpen: () => 'in' }, () => true)
+  const url = await listen(app)
+  for (const user of ['f', 'z', 'e', 'undefined']) t.equal((await refusal(`${url}/?u=${user}`)).status, 401, user)
+})
+
+t.test('a look-up of the app that fails is a 401, and none is made with tokenFrom: []', async (t) => {
+  const app = await createApp(t, { jwt: false })
+  await app.register(jwt, { secret: SECRET, verify: { extractToken: (request) => { if ('bad' in (request.query as object)) throw new Error('no'); return (request.query as { t?: string }).t } } })
+  app.socketRoute('/', { onOpen: () => 'in' }, 'ROLE_USER')
+  app.socketRoute('/none', { onOpen: () => 'in' }, { isGranted: 'ROLE_USER', tokenFrom: [] })
+  const url = await listen(app)
+  t.equal((await refusal(`${url}/?bad`)).body.code, 'FSR_ERR_TOKEN_MISSING')
+  t.equal((await refusal(`${url}/none?t=${tokenOf(app)}`)).status, 401)
+})
+
+t.test('a hook that replaces the headers does not keep the token from being verified', async (t) => {
+  const app = await createApp(t, { plugin: { tokenFrom: ['protocol'] } })
+  app.addHook('onRequest', async (request) => { request.headers = { 'x-added': 'yes' } as never })
+  app.socketRoute('/', { onOpen: ({ headers }) => `${String(headers['x-added'])}` }, 'ROLE_USER')
+  const url = await listen(app)
+  t.equal(await (await connect(url, ['bearer', tokenOf(app)])).next(), 'yes')
+  t.equal((await refusal(url, ['bearer', 'garbage'], bearer(tokenOf(app)))).status, 401)
+})
+
+t.test('a list of roles is copied, so that a later change of it lets nobody in', async (t) => {
+  const app = await createApp(t)
+  const roles = ['ROLE_ADMIN']
+  app.socketRoute('/', { onOpen: () => 'in' }, roles)
+  roles.push('ROLE_USER')
+  t.equal((await refusal(await listen(app), [], bearer(tokenOf(app)))).status, 403)
+})
+
 t.test('a plain GET is asked the same questions, so that a page can tell why it was refused', async (t) => {
   const app = await createApp(t)
   app.socketRoute('/', { onOpen: () => 'in' }, 'ROLE_USER')

@@ -13,6 +13,8 @@ const refused: Record<string, { headers?: Record<string, undefined | string>, st
   'version 8': { headers: { 'Sec-WebSocket-Version': '8' }, status: 426, contains: /sec-websocket-version: 13/i },
   'version 14': { headers: { 'Sec-WebSocket-Version': '14' }, status: 426, contains: /FSR_ERR_VERSION_UNSUPPORTED/ },
   'an upgrade to HTTP/2': { headers: { Upgrade: 'h2c' }, status: 426, contains: /upgrade: websocket/i },
+  'a body': { headers: { 'Content-Length': '7' }, status: 400, contains: /FSR_ERR_HANDSHAKE_INVALID/ },
+  'a chunked body': { headers: { 'Transfer-Encoding': 'chunked' }, status: 400, contains: /FSR_ERR_HANDSHAKE_INVALID/ },
   'the method POST': { start: 'POST / HTTP/1.1', status: 404 }
 }
 for (const [what, { headers, start, status, contains }] of Object.entries(refused)) {
@@ -29,6 +31,34 @@ for (const [what, { headers, start, status, contains }] of Object.entries(refuse
     t.equal(opened, 0)
   })
 }
+
+for (const [what, request] of Object.entries({
+  'to a URL that cannot be decoded': handshake('/%zz'),
+  'behind another request': `GET /rest HTTP/1.1\r\nHost: localhost\r\n\r\n${handshake('/slow')}`,
+  'whose hooks do not answer': handshake('/slow')
+})) {
+  t.test(`an upgrade ${what} leaves no socket behind`, async (t) => {
+    const app = await createApp(t, { plugin: { handshakeTimeout: 50 } })
+    app.get('/rest', async () => 'rest')
+    app.socketRoute('/slow', { onOpen: () => {} }, { preValidation: async () => { await new Promise<never>(() => {}) } })
+    const url = await listen(app)
+    const socket = await tcp(url)
+    socket.resume().on('error', () => {})
+    socket.write(request)
+    await once(socket, 'close')
+    const count = await new Promise<number>((resolve, reject) => { app.server.getConnections((error, count) => { if (error === null) resolve(count); else reject(error) }) })
+    t.equal(count, 0)
+  })
+}
+
+t.test('an upgrade that has happened is not ended by handshakeTimeout', async (t) => {
+  const app = await createApp(t, { plugin: { handshakeTimeout: 20, heartbeat: { interval: 30 } } })
+  app.socketRoute('/', { onMessage: () => 'alive' })
+  const client = await connect(await listen(app))
+  for (let count = 0; count < 3; count++) await once(client.socket, 'ping')
+  client.send('x')
+  t.equal(await client.next(), 'alive')
+})
 
 t.test('frames behind a refused handshake do not keep its answer from arriving', async (t) => {
   const app = await createApp(t)

@@ -18,7 +18,7 @@ const plugin = { closeTimeout: 20 }
 
 async function start (t: Test, controller: SocketController, isGranted?: string): Promise<FastifyInstance> {
   const app = await createApp(t, { plugin })
-  app.socketRoute('/chat/:room', controller, { isGranted })
+  app.socketRoute('/chat/:room', controller, isGranted === undefined ? {} : { isGranted })
   await app.ready()
   return app
 }

@@ -2,6 +2,7 @@ import { once } from 'node:events'
 import t from 'tap'
 import { connect, frame, handshake, tcp } from '../support/client.js'
 import { createApp, listen } from '../support/server.js'
+import { turns } from '../support/until.js'
 import { until } from '../support/until.js'
 
 // P34
@@ -98,6 +99,49 @@ t.test('send() says whether the client keeps up, and drained() waits until it do
   client.socket.resume()
   t.ok(await done <= 65_536)
   t.equal((await client.take(answers.length + 1)).at(-1), 'one more')
+})
+
+t.test('drained() resolves whatever the size of the message that brought the outbox to its mark', async (t) => {
+  const app = await createApp(t)
+  const sizes = [65_520, 65_526, 65_527, 65_530, 65_535, 65_536, 65_537]
+  const done = new Promise<void>((resolve) => {
+    app.socketRoute('/', {
+      onMessage: async (connection) => {
+        for (let round = 0; round < 100; round++) {
+          for (const size of sizes) {
+            connection.send(Buffer.alloc(size))
+            await connection.drained()
+          }
+        }
+        resolve()
+      }
+    })
+  })
+  const client = await connect(await listen(app))
+  client.socket.pause()
+  client.send('go')
+  await turns(200)
+  client.socket.resume()
+  await done
+  t.equal((await client.take(700)).length, 700)
+})
+
+t.test('small messages count for what they cost: a client that reads none is closed long before they fill the memory', async (t) => {
+  const app = await createApp(t, { plugin: { closeTimeout: 100 } })
+  const route = app.socketRoute('/', { onOpen: () => 'open' })
+  const deaf = await tcp(await listen(app))
+  deaf.write(handshake('/'))
+  await once(deaf, 'data')
+  deaf.pause()
+  let sent = 0
+  // The kernel's buffers take a few millions of them.
+  for (; route.clients.size === 1 && sent < 5_000_000; sent++) {
+    route.broadcast('x')
+    if (sent % 1000 === 0) await turns(1)
+  }
+  const connection = route.clients.size
+  t.equal(connection, 0, `closed after ${sent}`)
+  deaf.destroy()
 })
 
 t.test('who waits for drained() is released when the connection ends', async (t) => {

@@ -30,6 +30,32 @@ t.test('messages sent right behind the handshake are handled after onOpen, in or
   t.strictSame(seen, ['open', ...messages, 'last'])
 })
 
+// Invariant 6
+t.test('what a client sent that left during onOpen is handled after it, also with concurrency', async (t) => {
+  const app = await createApp(t)
+  const seen: string[] = []
+  let open: undefined | (() => void)
+  const done = new Promise<void>((resolve) => {
+    app.socketRoute('/', {
+      onOpen: async () => { await new Promise<void>((resolve) => { open = resolve }); seen.push('open') },
+      onMessage: (_connection, message) => { seen.push(message.text) },
+      onClose: () => { seen.push('close'); resolve() }
+    }, { concurrency: 4, heartbeat: { interval: 20 } })
+  })
+  const socket = await tcp(await listen(app))
+  socket.write(handshake('/'))
+  await once(socket, 'data')
+  socket.write(Buffer.concat(['a', 'b', 'c', 'd'].map((text) => frame(text))))
+  await turns(5)
+  socket.resetAndDestroy()
+  // The next ping tells the server.
+  await turns(50)
+  open!()
+  await done
+  t.strictSame(seen.slice(0, 1), ['open'])
+  t.equal(seen.at(-1), 'close')
+})
+
 t.test('messages in the same packet as the handshake are handled', async (t) => {
   const app = await createApp(t)
   const seen: string[] = []

@@ -115,7 +115,23 @@ t.test('callbacks may be inherited, absent, or beside other properties', async (
   t.equal(app.socketRoutes.size, 3)
 })
 
+t.test('a guard that would be ignored fails at registration', async (t) => {
+  @SocketRoute({ path: '/admin', isGranted: 'ROLE_ADMIN' })
+  class Admin { onOpen () {} }
+  const app = await createApp(t)
+  t.throws(() => app.socketRoute('/admin', Admin), { code: 'FSR_ERR_CONTROLLER_DECORATED', message: /Admin.*socketController/ })
+  t.throws(() => app.socketRoute('/a', { isGranted: 'ROLE_ADMIN', onOpen: () => {} } as typeof ok), { code: 'FSR_ERR_CONTROLLER_INVALID', message: /third argument/ })
+  t.throws(() => (app.socketRoute as (...all: unknown[]) => void)('/a', ok, { name: 'a' }, 'ROLE_ADMIN'), { code: 'FSR_ERR_OPTION_INVALID' })
+  t.throws(() => app.socketRoute('/a', ok, undefined as never), { code: 'FSR_ERR_GRANT_INVALID', message: /is undefined/ })
+  t.throws(() => app.socketRoute('/a', ok, { isGranted: undefined as never }), { code: 'FSR_ERR_GRANT_INVALID' })
+  t.equal(app.socketRoutes.size, 0)
+})
+
 const options: Record<string, [unknown, string]> = {
+  'a name that is none': [{ name: 5 }, 'FSR_ERR_OPTION_INVALID'],
+  'an empty name': [{ name: '' }, 'FSR_ERR_OPTION_INVALID'],
+  'an unknown schema': [{ schema: { parms: {} } }, 'FSR_ERR_OPTION_INVALID'],
+  'a schema that is none': [{ schema: 5 }, 'FSR_ERR_OPTION_INVALID'],
   'an unknown option': [{ maxPayLoad: 5 }, 'FSR_ERR_OPTION_INVALID'],
   'maxPayload 0': [{ maxPayload: 0 }, 'FSR_ERR_OPTION_INVALID'],
   'maxPayload above that of the plugin': [{ maxPayload: 65_537 }, 'FSR_ERR_OPTION_INVALID'],
@@ -149,7 +165,7 @@ for (const [what, [third, code]] of Object.entries(options)) {
   })
 }
 
-for (const given of [{ drain: 5 }, { drain: { deadline: -1 } }, { drain: { wait: 1 } }, { maxPayload: 2 ** 31 }, { protocols: ['a'] }, { limit: 1 }]) {
+for (const given of [{ drain: 5 }, { drain: { deadline: -1 } }, { drain: { wait: 1 } }, { maxPayload: 2 ** 31 }, { protocols: ['a'] }, { limit: 1 }, { prefix: '/ws' }, { websocket: { maxPayload: 5 } }, { websocket: { options: { maxPayload: 5 } } }, { websocket: 5 }, { handshakeTimeout: 0 }]) {
   t.test(`the plugin option ${JSON.stringify(given)} fails`, async (t) => {
     const app = Fastify()
     await t.rejects(async () => { await app.register(socketRoutes, given as SocketPluginOptions) }, { code: 'FSR_ERR_OPTION_INVALID' })

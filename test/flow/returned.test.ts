@@ -1,3 +1,5 @@
+import { createReadStream } from 'node:fs'
+import { Readable } from 'node:stream'
 import t from 'tap'
 import { BinaryMessage, JsonMessage, TextMessage, type Returned } from '../../src/index.js'
 import { connect } from '../support/client.js'
@@ -154,6 +156,83 @@ t.test('a stream that onClose returns is sent before the close frame', async (t)
   client.send('close')
   t.equal((await client.closed).code, 4000)
   t.strictSame(client.unread, ['good', 'bye'])
+})
+
+t.test('a file stream whose client has left is let go, whether it was started or not, and whether there is such a file or not', async (t) => {
+  const app = await createApp(t)
+  const streams: Readable[] = []
+  let release: undefined | (() => void)
+  let closes = 0
+  app.socketRoute('/late', {
+    async onMessage (_connection, message) {
+      await new Promise<void>((resolve) => { release = resolve })
+      streams.push(createReadStream(message.text))
+      return streams.at(-1)
+    },
+    onClose: () => { closes++ }
+  })
+  app.socketRoute('/silent', { onOpen: () => { streams.push(new Readable({ read () {} })); return streams.at(-1) }, onClose: () => { closes++ } })
+  const url = await listen(app)
+  for (const path of ['package.json', 'no/such/file']) {
+    const client = await connect(`${url}/late`)
+    client.send(path)
+    await until(() => release !== undefined)
+    await client.close()
+    release!()
+    release = undefined
+  }
+  await (await connect(`${url}/silent`)).close()
+  await until(() => closes === 3 && streams.length === 3 && streams.every(({ destroyed }) => destroyed))
+  t.pass('all are destroyed, and the process lives')
+})
+
+t.test('a stream that a handler returns long after its connection has ended is not started', async (t) => {
+  const app = await createApp(t, { plugin: { closeTimeout: 10 } })
+  let pulled = 0
+  let release: undefined | (() => void)
+  const ended = new Promise<void>((resolve) => {
+    app.socketRoute('/', {
+      async onMessage () {
+        await new Promise<void>((resolve) => { release = resolve })
+        return (async function * () { for (;;) { pulled++; yield 'forever' } })()
+      },
+      onClose () {
+        resolve()
+        return (async function * () { for (;;) { pulled++; yield 'forever' } })()
+      }
+    })
+  })
+  const client = await connect(await listen(app))
+  client.send('wait')
+  await until(() => release !== undefined)
+  client.socket.terminate()
+  await ended
+  release!()
+  await turns(10)
+  t.equal(pulled, 0, 'nor is one from onClose for a client that is gone')
+})
+
+t.test('a stream from onClose is pulled only as fast as the client reads', async (t) => {
+  const app = await createApp(t, { plugin: { closeTimeout: 300 } })
+  let pulled = 0
+  const ended = new Promise<void>((resolve) => {
+    app.socketRoute('/', {
+      onMessage: (connection) => { connection.close(4000) },
+      async * onClose () {
+        try {
+          for (; pulled < 2000; pulled++) yield Buffer.alloc(100_000)
+        } finally {
+          resolve()
+        }
+      }
+    })
+  })
+  const client = await connect(await listen(app))
+  client.send('close')
+  client.socket.pause()
+  await ended
+  t.ok(pulled < 500, `${pulled} of 2000 were pulled`)
+  client.socket.terminate()
 })
 
 t.test('a generator runs its finally block when the client closes', async (t) => {

@@ -1,6 +1,6 @@
 import { once } from 'node:events'
 import t from 'tap'
-import { connect, handshake, tcp } from '../support/client.js'
+import { connect, handshake, readAll, tcp } from '../support/client.js'
 import { createApp, listen } from '../support/server.js'
 import { turns, until } from '../support/until.js'
 
@@ -100,17 +100,14 @@ t.test('an upgrade while the server stops is answered 503', async (t) => {
   })
   const url = await listen(app)
   await connect(`${url}/busy`)
-  // One that is half way when the app begins to stop, and one that is connected but has not asked yet.
+  // One that is half way when the app begins to stop.
   const early = await tcp(url)
-  const late = await tcp(url)
   early.write(handshake('/slow'))
   await until(() => admit !== undefined)
   const closed = app.close()
   await until(() => release !== undefined)
   admit!()
   t.match(String((await once(early, 'data'))[0]), /^HTTP\/1\.1 503 [^]*FSR_ERR_CLOSING/)
-  late.write(handshake('/busy'))
-  t.match(String((await once(late, 'data'))[0]), /^HTTP\/1\.1 503 /)
   release!()
   await closed
   t.equal(opened, 0)
@@ -141,6 +138,31 @@ t.test('an upgrade that passes its last check as the server begins to stop is cl
   t.strictSame(client.unread, ['hello', 'goodbye'])
   t.equal(app.socketRoutes.get('/')!.clients.size, 0)
   await closed
+})
+
+t.test('fastify.close() ends silent TCP connections, half requests, and upgrades that hooks do not answer', async (t) => {
+  const app = await createApp(t, { plugin: { drain: { deadline: 500 } } })
+  let asked = 0
+  app.socketRoute('/', { onOpen: () => 'open' }, { preHandler: async () => { asked++; await new Promise<never>(() => {}) } })
+  app.get('/slow', async () => { asked++; await until(() => isClosing); return 'done' })
+  let isClosing = false
+  const url = await listen(app)
+  const silent = await tcp(url)
+  const half = await tcp(url)
+  half.write('GET / HTTP/1.1\r\nHost: localhost\r\nUpgrade: webs')
+  const pending = await tcp(url)
+  pending.write(handshake('/'))
+  const rest = await tcp(url)
+  rest.write('GET /slow HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n')
+  await until(() => asked === 2)
+  const ends = [silent, half, pending].map((socket) => new Promise<void>((resolve) => { socket.on('close', () => { resolve() }).on('error', () => {}).resume() }))
+  const answer = readAll(rest)
+  const closed = app.close()
+  await turns(5)
+  isClosing = true
+  t.match(await answer, /done$/, 'REST that is under way is answered')
+  await closed
+  await Promise.all(ends)
 })
 
 t.test('an app without connections closes at once, and a close is harmless before listening', async (t) => {
