@@ -24,17 +24,17 @@ t.test('the first example of the README runs, and does what it says', async (t) 
     address = /Server listening at (http:\/\/127[^"]+)/.exec(line)?.[1]
     if (address !== undefined) break
   }
-  const url = `${address!.replace('http', 'ws')}/chat/lobby`
+  const url = `${address!.replace('http', 'ws')}/chat`
 
   const signer = Fastify()
   await signer.register(jwt, { secret: SECRET })
   const token = signer.jwt.sign({ sub: 'alice', roles: ['ROLE_USER'] })
   t.equal((await refusal(url)).status, 401)
   const [alice, bob] = [await connect(url, ['bearer', token]), await connect(url, [], { headers: { authorization: `Bearer ${token}` } })]
-  for (const client of [alice, bob]) t.strictSame(await client.json(), { type: 'system', data: 'Welcome to lobby!' })
+  for (const client of [alice, bob]) t.strictSame(await client.json(), { type: 'system', data: 'Hello world!' })
   alice.send('hello')
   t.equal(await bob.next(), 'hello')
-  await fetch(`${address!}/announce`, { method: 'POST', headers: { 'content-type': 'application/json' }, body: '{"news":1}' })
+  await fetch(`${address!}/announce`, { method: 'POST', headers: { 'content-type': 'application/json', authorization: `Bearer ${token}` }, body: '{"news":1}' })
   t.equal(await alice.next(), '{"news":1}')
   t.equal(await bob.next(), '{"news":1}')
   await alice.close()

@@ -1,5 +1,7 @@
 import type { WebSocket } from 'ws'
+import { closeCodes } from '../close-codes.js'
 import type { Frame } from '../message/frame.js'
+import type { Closable } from './closable.js'
 
 /** How much may wait for a client that reads more slowly than it is sent to. */
 export interface OutboxOptions {
@@ -25,12 +27,6 @@ const OPEN = 1
 const TEXT = { binary: false } as const
 const BINARY = { binary: true } as const
 
-/** Who is told about an outbox. */
-export interface OutboxOwner {
-  /** More waits than the limit: the client does not keep up. */
-  tooSlow (): void
-}
-
 /** All that leaves for one client passes here: nothing else in this plugin writes to a socket. */
 export class Outbox {
   /** Messages that were not sent, because the connection had ended or the client was too slow. */
@@ -38,12 +34,12 @@ export class Outbox {
   readonly #socket: WebSocket
   readonly #limit: number
   readonly #mark: number
-  readonly #owner: OutboxOwner
+  readonly #owner: Closable
   #waitingFrames = 0
   #waiting: undefined | Array<() => void>
   #onWritten: undefined | (() => void)
 
-  constructor (socket: WebSocket, limit: number, owner: OutboxOwner) {
+  constructor (socket: WebSocket, limit: number, owner: Closable) {
     this.#socket = socket
     this.#limit = limit
     this.#mark = Math.min(MARK, limit)
@@ -69,7 +65,7 @@ export class Outbox {
   send (frame: Frame): boolean {
     if (this.#load <= this.#limit) return this.reply(frame)
     this.dropped++
-    this.#owner.tooSlow()
+    this.#owner.shut(closeCodes.tooSlow)
     return false
   }
 

@@ -1,3 +1,5 @@
+import { closeCodes } from '../close-codes.js'
+import type { Closable } from '../connection/closable.js'
 import { Deadlines } from '../connection/deadlines.js'
 import { Expiry } from '../connection/expiry.js'
 import { Heartbeat } from '../connection/heartbeat.js'
@@ -6,7 +8,7 @@ import type { Dispatch } from './dispatch.js'
 /** The timers of an app: one for each different setting, however many routes and connections share it. */
 export class Clocks {
   /** Ends connections when their tokens do. */
-  readonly expiry = new Expiry<Dispatch>((dispatch) => { dispatch.tokenExpired() })
+  readonly expiry = new Expiry<Closable>((item) => { item.shut(closeCodes.tokenExpired) })
   readonly #closing = new Map<number, Deadlines<Dispatch>>()
   readonly #windows = new Map<number, Deadlines<Dispatch>>()
   readonly #heartbeats = new Map<string, Heartbeat>()

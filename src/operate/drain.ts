@@ -20,7 +20,7 @@ export class Drain implements LiveDispatches {
   add (dispatch: Dispatch): void {
     this.#live.add(dispatch)
     // An upgrade that was under way when the app began to close.
-    if (this.#isClosing) close(dispatch)
+    if (this.#isClosing) dispatch.shut(closeCodes.restart)
   }
 
   delete (dispatch: Dispatch): void {
@@ -37,7 +37,7 @@ export class Drain implements LiveDispatches {
    */
   async run (deadline: number, log: FastifyBaseLogger): Promise<void> {
     this.#isClosing = true
-    for (const dispatch of this.#live) close(dispatch)
+    for (const dispatch of this.#live) dispatch.shut(closeCodes.restart)
     if (await this.#isEmptyWithin(deadline * 4 / 5)) return
     log.warn({ connections: this.#live.size }, 'connections did not close in time and are cut')
     for (const dispatch of this.#live) dispatch.expire()
@@ -55,8 +55,4 @@ export class Drain implements LiveDispatches {
       }
     })
   }
-}
-
-function close (dispatch: Dispatch): void {
-  dispatch.close(closeCodes.restart.code, closeCodes.restart.reason)
 }

@@ -1,3 +1,4 @@
+import { closeCodes } from '../close-codes.js'
 import type { Dispatch } from '../controller/dispatch.js'
 import { errors } from '../errors.js'
 import { isRevoked, type Revocation, type RevocationStore } from '../upgrade/revocation.js'
@@ -19,7 +20,7 @@ export async function revoke (live: Iterable<Dispatch>, store: RevocationStore, 
   let closed = 0
   for (const dispatch of live) {
     if (dispatch.identity.sub !== sub || !isRevoked(dispatch.identity, revocation.before)) continue
-    dispatch.revoked()
+    dispatch.shut(closeCodes.revoked)
     closed++
   }
   return closed

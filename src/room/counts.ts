@@ -1,9 +1,9 @@
-/** What is counted. */
-export interface Counted {
+import type { Closable } from '../connection/closable.js'
+
+/** What is counted, and closed where there would be too many. */
+export interface Counted extends Closable {
   readonly ip: string
   readonly sub: undefined | string
-  /** Another connection of the user takes its place. */
-  replaced (): void
 }
 
 /** Counts the connections of an app by user and by address. */

@@ -1,3 +1,4 @@
+import { closeCodes } from '../close-codes.js'
 import { errors, type SocketError } from '../errors.js'
 import type { ConnectionCounts } from '../room/counts.js'
 
@@ -29,5 +30,5 @@ export function refuseByCaps ({ perRoute, perUser, perIp }: ConnectionCaps, coun
   if (own.size < max) return
   if (on !== 'close-oldest') return new errors.ConnectionsTooMany()
   const [oldest] = own
-  oldest!.replaced()
+  oldest!.shut(closeCodes.replaced)
 }

@@ -212,6 +212,20 @@ t.test('a stream that a handler returns long after its connection has ended is n
   t.equal(pulled, 0, 'nor is one from onClose for a client that is gone')
 })
 
+t.test('an endless stream from an onClose that was forced to run ends with the socket', async (t) => {
+  const app = await createApp(t, { plugin: { closeTimeout: 20 } })
+  const ended = new Promise<void>((resolve) => {
+    app.socketRoute('/', {
+      onMessage: async (connection) => { connection.close(4000); await new Promise<never>(() => {}) },
+      async * onClose () { try { for (;;) yield 'forever' } finally { resolve() } }
+    })
+  })
+  const client = await connect(await listen(app))
+  client.send('close')
+  await ended
+  t.equal((await client.closed).code, 1006)
+})
+
 t.test('a stream from onClose is pulled only as fast as the client reads', async (t) => {
   const app = await createApp(t, { plugin: { closeTimeout: 300 } })
   let pulled = 0

@@ -1,0 +1,152 @@
+import { closeCodes } from '../close-codes.js'
+import type { Closable } from '../connection/closable.js'
+import type { WsConnection } from '../connection/connection.js'
+import type { Outbox } from '../connection/outbox.js'
+import { closeReasonOf, errors } from '../errors.js'
+import type { Message } from '../message/message.js'
+import { toFrame } from '../message/outbound.js'
+import type { ClientSet } from '../room/clients.js'
+import type { CloseInfo, Returned, SocketController } from './controller.js'
+import { Streams } from './streams.js'
+
+// Whose answer it is that is being sent: what fails in onError itself is not given to it again.
+type Source = 'onOpen' | 'onMessage' | 'onClose' | 'onError'
+
+/** Something to wait for, which never rejects, or nothing. */
+export type Pending = undefined | Promise<void>
+
+/** What callbacks need to know of the connection they are called for, and do to it. */
+export interface CallbacksOwner extends Closable {
+  /** Whether the connection has not begun to close. */
+  readonly isStaying: boolean
+  /** Something runs that `onClose` has to wait for. */
+  hold (work: () => Pending): void
+}
+
+/**
+ * Calls the callbacks of a controller for one connection, and sends what they return. Only this file calls user code while
+ * connected, and nothing that user code does escapes it: no call throws, no promise is left to reject.
+ */
+export class Callbacks {
+  readonly #owner: CallbacksOwner
+  readonly #controller: SocketController
+  readonly #clients: ClientSet
+  readonly #connection: WsConnection
+  readonly #outbox: Outbox
+  #streams: undefined | Streams
+
+  constructor (owner: CallbacksOwner, controller: SocketController, clients: ClientSet, connection: WsConnection, outbox: Outbox) {
+    this.#owner = owner
+    this.#controller = controller
+    this.#clients = clients
+    this.#connection = connection
+    this.#outbox = outbox
+  }
+
+  onOpen (): Pending {
+    const { onOpen } = this.#controller
+    if (onOpen !== undefined) return this.#call('onOpen', () => onOpen.call(this.#controller, this.#connection, this.#clients))
+  }
+
+  /** Answers `false` if the controller has no use for messages. */
+  onMessage (message: Message): false | Pending {
+    const { onMessage } = this.#controller
+    return onMessage !== undefined && this.#call('onMessage', () => onMessage.call(this.#controller, this.#connection, message, this.#clients))
+  }
+
+  onClose (closed: CloseInfo): Pending {
+    const { onClose } = this.#controller
+    if (onClose !== undefined) return this.#call('onClose', () => onClose.call(this.#controller, this.#connection, closed, this.#clients))
+  }
+
+  onError (error: unknown): Pending {
+    const { onError } = this.#controller
+    if (onError !== undefined) return this.#call('onError', () => onError.call(this.#controller, this.#connection, asError(error), this.#clients), error)
+  }
+
+  /** Ends the streams that are being sent. */
+  stopStreams (): void {
+    this.#streams?.stop()
+  }
+
+  // What onError is about is `handled`, so that it is not lost if onError fails too.
+  #call (source: Source, callback: () => Returned, handled?: unknown): Pending {
+    try {
+      return this.#deliver(source, callback(), handled)
+    } catch (error) {
+      return this.#fail(source, error, handled)
+    }
+  }
+
+  #deliver (source: Source, returned: unknown, handled: unknown): Pending {
+    if (returned === undefined || returned === null) return
+    if (isThenable(returned)) {
+      return Promise.resolve(returned).then((value) => this.#deliver(source, value, handled)).catch((error: unknown) => this.#fail(source, error, handled))
+    }
+    if (!isAsyncIterable(returned)) return this.#reply(source, returned)
+    const pending = this.#stream(source, returned)
+    if (source !== 'onOpen') return pending.catch((error: unknown) => this.#fail(source, error, handled))
+    // It may never end, and messages are not to wait for it; onClose waits for what its failure calls.
+    pending.catch((error: unknown) => { this.#owner.hold(() => this.#fail(source, error, handled)) })
+  }
+
+  #reply (source: Source, message: object): Pending {
+    const frame = toFrame(message)
+    const before = this.#outbox.dropped
+    if (this.#outbox.reply(frame)) return
+    if (this.#outbox.dropped > before) {
+      this.#log('debug', 'a returned message was dropped, as the connection is closed')
+      // Nobody holds a stream back any more, and one that never waits would never let go.
+      this.stopStreams()
+    }
+    // What onClose returned is only to leave before the close frame.
+    return source === 'onClose' ? undefined : this.#outbox.drained()
+  }
+
+  // Sends the items of a stream as fast as the client reads, until it ends or the connection does.
+  #stream (source: Source, iterable: AsyncIterable<unknown>): Promise<void> {
+    this.#streams ??= new Streams((error) => { this.#log('debug', 'a stream failed when it was stopped', { err: error }) })
+    // The goodbye of onClose may be a stream too, as long as it can be sent.
+    if (source === 'onClose' ? !this.#outbox.isOpen : !this.#owner.isStaying) {
+      this.#log('debug', 'a returned stream was dropped, as the connection is closed')
+      this.#streams.drop(iterable)
+      return Promise.resolve()
+    }
+    return this.#streams.pump(iterable, (item) => this.#reply('onMessage', item as object))
+  }
+
+  #fail (source: Source, error: unknown, handled: unknown): Pending {
+    if (source !== 'onError' && this.#controller.onError !== undefined) return this.onError(error)
+    // Nobody deals with it: the connection ends, the process does not.
+    const reason = closeReasonOf(error)
+    const level = reason === closeCodes.handlerFailed ? 'error' : 'info'
+    this.#log(level, 'connection closed after an error', { err: error, callback: source, ...(handled === undefined ? undefined : { handled }) })
+    this.#owner.shut(reason)
+  }
+
+  // What user code has thrown may be anything, also something that throws when a logger looks at it.
+  #log (level: 'debug' | 'info' | 'error', message: string, details: object = {}): void {
+    try {
+      this.#connection.log[level](details, message)
+    } catch {
+      this.#connection.log[level](`${message}; it cannot be shown`)
+    }
+  }
+}
+
+function isThenable (value: unknown): value is PromiseLike<unknown> {
+  return typeof value === 'object' && value !== null && 'then' in value && typeof value.then === 'function'
+}
+
+function isAsyncIterable (value: unknown): value is AsyncIterable<unknown> {
+  return typeof value === 'object' && value !== null && Symbol.asyncIterator in value
+}
+
+function asError (error: unknown): Error {
+  try {
+    if (error instanceof Error) return error
+  } catch {
+    // A revoked proxy, which is not even that.
+  }
+  return new errors.NotAnError({ cause: error })
+}

@@ -1,0 +1,74 @@
+import { execFileSync } from 'node:child_process'
+import { mkdirSync, mkdtempSync, readdirSync, realpathSync, rmSync, symlinkSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join, resolve } from 'node:path'
+import t from 'tap'
+
+// Another project, with the package as npm packs it and what the package and its peers need.
+function install (): string {
+  const project = mkdtempSync(join(realpathSync(tmpdir()), 'fastify-socket-route-'))
+  const target = join(project, 'node_modules/fastify-socket-route')
+  mkdirSync(target, { recursive: true })
+  execFileSync('npm', ['pack', '--ignore-scripts', '--pack-destination', project], { stdio: 'ignore' })
+  const [tarball] = readdirSync(project).filter((name) => name.endsWith('.tgz'))
+  execFileSync('tar', ['-xzf', join(project, tarball!), '-C', target, '--strip-components', '1'])
+  for (const name of ['fastify', '@fastify', '@types', 'ws', 'fastify-plugin', 'pino', 'find-my-way', 'light-my-request', 'typebox', 'fast-jwt', 'undici-types']) {
+    symlinkSync(resolve('node_modules', name), join(project, 'node_modules', name))
+  }
+  return project
+}
+
+t.test('the package as it is published', async (t) => {
+  const project = install()
+  t.teardown(() => { rmSync(project, { recursive: true, force: true }) })
+
+  await t.test('compiles for its users, also where libraries are checked', async (t) => {
+    writeFileSync(join(project, 'app.mts'), `
+      import Fastify from 'fastify'
+      import socketRoutes, { JsonMessage, SocketRoute, WsConnection, type SocketController } from 'fastify-socket-route'
+      const app = Fastify()
+      await app.register(socketRoutes, { maxPayload: 1000 })
+      app.socketRoute('/chat/:room', {
+        onOpen: (connection) => new JsonMessage({ room: connection.params.room }),
+        onMessage (connection, message, clients) { clients.broadcast(message, { except: connection }) }
+      }, ['ROLE_USER']).to('a').send('x')
+      @SocketRoute({ path: '/class' })
+      class Chat implements SocketController { onOpen (connection: WsConnection) { return connection.id } }
+      app.socketController(Chat)
+    `)
+    for (const exact of [true, false]) {
+      writeFileSync(join(project, 'tsconfig.json'), JSON.stringify({
+        compilerOptions: { module: 'nodenext', target: 'es2022', strict: true, skipLibCheck: false, exactOptionalPropertyTypes: exact, noEmit: true, types: ['node'] },
+        files: ['app.mts']
+      }))
+      t.doesNotThrow(() => {
+        try {
+          execFileSync(process.execPath, [resolve('node_modules/typescript/lib/tsc.js'), '-p', project], { stdio: 'pipe' })
+        } catch (error) {
+          throw new Error(String((error as { stdout?: Buffer }).stdout))
+        }
+      }, `exactOptionalPropertyTypes: ${exact}`)
+    }
+  })
+
+  await t.test('is loaded by import and by require(), as one module', async (t) => {
+    writeFileSync(join(project, 'app.cjs'), `
+      const Fastify = require('fastify')
+      const { default: socketRoutes, JsonMessage } = require('fastify-socket-route')
+      import('fastify-socket-route').then(async (imported) => {
+        const app = Fastify()
+        await app.register(socketRoutes)
+        app.socketRoute('/', { onOpen: () => new JsonMessage({}) })
+        await app.ready()
+        console.log(imported.JsonMessage === JsonMessage)
+        await app.close()
+      })
+    `)
+    t.equal(execFileSync(process.execPath, ['app.cjs'], { cwd: project, stdio: ['ignore', 'pipe', 'ignore'] }).toString().trim(), 'true')
+  })
+
+  await t.test('holds what was built, and no sources or tests', async (t) => {
+    const files = readdirSync(join(project, 'node_modules/fastify-socket-route')).sort()
+    t.strictSame(files, ['CHANGELOG.md', 'LICENSE', 'README.md', 'dist', 'package.json'])
+  })
+})
