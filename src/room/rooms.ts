@@ -7,6 +7,11 @@ import { writeToAll } from './clients.js'
 export class Rooms {
   readonly #members = new Map<string, Set<WsConnection>>()
 
+  /** How many rooms have a member. */
+  get size (): number {
+    return this.#members.size
+  }
+
   /** @throws `FSR_ERR_ROOMS_TOO_MANY`: a client that can name rooms must not be able to fill the memory with them. */
   join (connection: WsConnection, name: string, limit: number): void {
     const own = connection.roomSet

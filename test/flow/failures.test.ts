@@ -143,6 +143,14 @@ t.test('onError gets an Error also when something else was thrown', async (t) =>
   t.strictSame(await (await connect(await listen(app))).json(), { code: 'FSR_ERR_NOT_AN_ERROR', cause: null })
 })
 
+t.test('an error of this plugin that says nothing of closing closes with 1011', async (t) => {
+  const app = await createApp(t)
+  app.socketRoute('/', { onMessage: (_connection, message, clients) => { clients.broadcast(message, { expect: 1 } as object) } })
+  const client = await connect(await listen(app))
+  client.send('x')
+  t.equal((await client.closed).code, 1011)
+})
+
 t.test('bad JSON closes with 1007 unless onError deals with it', async (t) => {
   const app = await createApp(t)
   app.socketRoute('/', { onMessage: (_connection, message) => message.json() as object })

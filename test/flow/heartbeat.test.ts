@@ -83,6 +83,7 @@ t.test('heartbeat: false sends no pings, and a route can have its own', async (t
   const app = await createApp(t, { plugin: { heartbeat: false } })
   app.socketRoute('/none', { onOpen: () => 'open' })
   app.socketRoute('/own', { onOpen: () => 'open' }, { heartbeat: { interval: 30 } })
+  app.socketRoute('/timeout', { onOpen: () => 'open' }, { heartbeat: { timeout: 1_000 } })
   for (const given of [5, null, { interval: 0 }, { every: 5 }]) {
     t.throws(() => app.socketRoute('/x', { onOpen: () => {} }, { heartbeat: given as object }), { code: 'FSR_ERR_OPTION_INVALID' })
   }

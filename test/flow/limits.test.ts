@@ -2,8 +2,7 @@ import { once } from 'node:events'
 import t from 'tap'
 import { connect, frame, handshake, tcp } from '../support/client.js'
 import { createApp, listen } from '../support/server.js'
-import { turns } from '../support/until.js'
-import { until } from '../support/until.js'
+import { turns, until } from '../support/until.js'
 
 // P34
 t.test('a message over maxPayload closes with 1009, and onError hears of it', async (t) => {
@@ -20,6 +19,43 @@ t.test('a message over maxPayload closes with 1009, and onError hears of it', as
   t.equal((await client.closed).code, 1009)
   await app.close()
   t.strictSame(seen, [65_536, 'FSR_ERR_MESSAGE_TOO_BIG', 1009])
+})
+
+t.test('a rule that is broken while the server closes changes nothing any more', async (t) => {
+  const lines: string[] = []
+  const app = await createApp(t, { fastify: { logger: { level: 'info', stream: { write: (line) => { lines.push(line) } } } } })
+  let release: undefined | (() => void)
+  let errors = 0
+  app.socketRoute('/', {
+    onMessage: (connection) => { connection.close(4000) },
+    onError: () => { errors++ },
+    onClose: async () => { await new Promise<void>((resolve) => { release = resolve }) }
+  })
+  const client = await connect(await listen(app))
+  client.send('close')
+  await until(() => release !== undefined)
+  client.send(Buffer.alloc(65_537))
+  await until(() => lines.some((line) => line.includes('the client broke a rule')))
+  release!()
+  await client.closed
+  t.equal(errors, 0)
+})
+
+t.test('onClose waits for an async onError about a rule that the client broke', async (t) => {
+  const app = await createApp(t)
+  const seen: string[] = []
+  const done = new Promise<void>((resolve) => {
+    app.socketRoute('/', {
+      onError: async () => { await turns(5); seen.push('onError'); return 'sorry' },
+      onClose: () => { seen.push('onClose'); resolve() }
+    }, { maxPayload: 10 })
+  })
+  const client = await connect(await listen(app))
+  client.send('x'.repeat(11))
+  await done
+  t.strictSame(seen, ['onError', 'onClose'])
+  t.equal((await client.closed).code, 1009)
+  t.strictSame(client.unread, ['sorry'])
 })
 
 t.test('a route can have a lower maxPayload', async (t) => {

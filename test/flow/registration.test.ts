@@ -120,6 +120,9 @@ t.test('a guard that would be ignored fails at registration', async (t) => {
   class Admin { onOpen () {} }
   const app = await createApp(t)
   t.throws(() => app.socketRoute('/admin', Admin), { code: 'FSR_ERR_CONTROLLER_DECORATED', message: /Admin.*socketController/ })
+  const anonymous = [class { onOpen () {} }][0]!
+  SocketRoute({ path: '/anonymous' })(anonymous)
+  t.throws(() => app.socketRoute('/x', anonymous), { code: 'FSR_ERR_CONTROLLER_DECORATED', message: /This class/ })
   t.throws(() => app.socketRoute('/a', { isGranted: 'ROLE_ADMIN', onOpen: () => {} } as typeof ok), { code: 'FSR_ERR_CONTROLLER_INVALID', message: /third argument/ })
   t.throws(() => (app.socketRoute as (...all: unknown[]) => void)('/a', ok, { name: 'a' }, 'ROLE_ADMIN'), { code: 'FSR_ERR_OPTION_INVALID' })
   t.throws(() => app.socketRoute('/a', ok, undefined as never), { code: 'FSR_ERR_GRANT_INVALID', message: /is undefined/ })

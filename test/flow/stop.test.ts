@@ -165,6 +165,34 @@ t.test('fastify.close() ends silent TCP connections, half requests, and upgrades
   await Promise.all(ends)
 })
 
+t.test('a stuck handler and a stuck onClose are given up at the deadline, whatever closeTimeout says', async (t) => {
+  const app = await createApp(t, { plugin: { closeTimeout: 1_000_000, drain: { deadline: 100 } } })
+  const forever = async (): Promise<void> => { await new Promise<never>(() => {}) }
+  let running = 0
+  let closes = 0
+  app.socketRoute('/', { onMessage: async () => { running++; await forever() }, onClose: async () => { closes++; await forever() } })
+  const client = await connect(await listen(app))
+  client.send('hang')
+  await until(() => running === 1)
+  await app.close()
+  t.equal(closes, 1)
+  t.equal((await client.closed).code, 1006)
+})
+
+t.test('a TCP connection that is made while the server stops is ended', async (t) => {
+  const app = await createApp(t)
+  let release: undefined | (() => void)
+  app.socketRoute('/', { onClose: async () => { await new Promise<void>((resolve) => { release = resolve }) } })
+  const url = await listen(app)
+  await connect(url)
+  const closed = app.close()
+  await until(() => release !== undefined)
+  const late = await tcp(url)
+  await new Promise<void>((resolve) => { late.on('close', () => { resolve() }).on('error', () => {}).resume() })
+  release!()
+  await closed
+})
+
 t.test('an app without connections closes at once, and a close is harmless before listening', async (t) => {
   const app = await createApp(t)
   app.socketRoute('/', { onOpen: () => 'hi' })

@@ -113,6 +113,20 @@ t.test("socketRevoke() ends a user's connections, answers how many, and refuses 
   }
 })
 
+t.test('a revocation in this process is never taken back by another, and is forgotten at its end', async (t) => {
+  const { MemoryRevocations } = await import('../../src/upgrade/revocation.js')
+  const store = new MemoryRevocations()
+  const now = seconds()
+  store.revoke({ sub: 'alice', before: now, until: undefined })
+  store.revoke({ sub: 'alice', before: now - 100, until: now - 50 })
+  store.revoke({ sub: 'bob', before: now, until: now - 1 })
+  t.equal(store.revokedBefore('bob'), now)
+  store.revoke({ sub: 'carol', before: now, until: now + 100 })
+  t.equal(store.revokedBefore('alice'), now)
+  t.equal(store.revokedBefore('bob'), undefined)
+  t.equal(store.revokedBefore('carol'), now)
+})
+
 t.test('revocations can be kept in a store of the app', async (t) => {
   const kept = new Map<string, number>()
   const app = await createApp(t, {

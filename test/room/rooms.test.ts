@@ -1,0 +1,24 @@
+import t from 'tap'
+import type { WsConnection } from '../../src/index.js'
+import { Rooms } from '../../src/room/rooms.js'
+
+const member = () => {
+  const roomSet = new Set<string>()
+  return { roomSet, rooms: roomSet } as unknown as WsConnection
+}
+
+// Invariant 4
+t.test('a room is forgotten with its last member, however that leaves', async (t) => {
+  const rooms = new Rooms()
+  const [alice, bob] = [member(), member()]
+  for (let count = 0; count < 100; count++) {
+    rooms.join(alice, `room ${count}`, 1000)
+    rooms.join(bob, `room ${count}`, 1000)
+  }
+  t.equal(rooms.size, 100)
+  for (let count = 0; count < 50; count++) rooms.leave(alice, `room ${count}`)
+  rooms.forget(bob)
+  t.equal(rooms.size, 50)
+  rooms.forget(alice)
+  t.equal(rooms.size, 0)
+})
