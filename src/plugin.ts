@@ -4,6 +4,7 @@ import type {
   RawRequestDefaultExpression, RawServerBase, RouteGenericInterface
 } from 'fastify'
 import fastifyPlugin from 'fastify-plugin'
+import { Budget } from './connection/budget.js'
 import type { WsConnection } from './connection/connection.js'
 import { Clocks } from './controller/clocks.js'
 import { createController, type SocketController, type SocketControllerClass } from './controller/controller.js'
@@ -16,7 +17,7 @@ import { ConnectionCounts } from './room/counts.js'
 import type { Grant } from './upgrade/grant.js'
 import { Handshakes } from './upgrade/handshakes.js'
 import {
-  checkWebsocket, defaults, drainDeadline, handshakeTimeout, type SocketPluginOptions, type SocketRouteOptions, type SocketScopeOptions, type UserOfRequest
+  checkWebsocket, defaults, drainDeadline, handshakeTimeout, outboxBudget, type SocketPluginOptions, type SocketRouteOptions, type SocketScopeOptions, type UserOfRequest
 } from './upgrade/options.js'
 import { joinPath, slashVariants, type ParamsOfPath } from './upgrade/path.js'
 import { MemoryRevocations, type Revocation } from './upgrade/revocation.js'
@@ -48,7 +49,7 @@ async function socketRoutes (fastify: FastifyInstance, pluginOptions: SocketPlug
   const drain = new Drain()
   const handshakes = new Handshakes(fastify.server, handshakeTimeout(pluginOptions))
   const revocations = pluginOptions.revocations ?? new MemoryRevocations()
-  const server = { live: drain, clocks: new Clocks(), counts: new ConnectionCounts(), handshakes, revocations }
+  const server = { live: drain, clocks: new Clocks(), counts: new ConnectionCounts(), budget: new Budget(outboxBudget(pluginOptions)), handshakes, revocations }
   openScopes(fastify, root)
   fastify.decorateRequest(kUpgrade, null)
 

@@ -146,7 +146,7 @@ export class WsConnection<Types extends ConnectionTypes = ConnectionTypes> {
    * @throws `FSR_ERR_NOT_SENDABLE`, `FSR_ERR_NOT_JSON`.
    */
   send (message: Sendable): boolean {
-    return this.#outbox.send(toFrame(message))
+    return this.#outbox.send(toFrame(message), message)
   }
 
   /** Resolves when the client has caught up, or the connection has ended. */
@@ -217,8 +217,8 @@ export class WsConnection<Types extends ConnectionTypes = ConnectionTypes> {
   }
 
   /** Sends what is encoded already. @internal */
-  write (frame: Frame): boolean {
-    return this.#outbox.send(frame)
+  write (frame: Frame, message: Sendable): boolean {
+    return this.#outbox.send(frame, message)
   }
 
   /** The rooms, for whoever keeps their members. @internal */

@@ -1,17 +1,33 @@
 import type { WebSocket } from 'ws'
 import { closeCodes } from '../close-codes.js'
 import type { Frame } from '../message/frame.js'
+import type { Sendable } from '../message/outbound.js'
+import { Backlog, type Overflow } from './backlog.js'
+import type { Budget } from './budget.js'
 import type { Closable } from './closable.js'
 
 /** How much may wait for a client that reads more slowly than it is sent to. */
 export interface OutboxOptions {
   /**
-   * Bytes that may wait in this process. A message that finds more than this waiting is dropped, and the client is
-   * closed with 1013. What a callback returns is always sent: the next message is handled only after it has drained.
+   * Bytes that may wait in this process; a message that waits counts 512 bytes besides its payload. What a callback returns is
+   * always sent: the next message is handled only after it has drained.
    *
    * @default 1_048_576
    */
   readonly limit?: undefined | number
+  /**
+   * What happens to a message that finds more than `limit` waiting. What is dropped is counted in `connection.dropped`.
+   *
+   * @default 'close'
+   */
+  readonly overflow?: undefined | Overflow
+}
+
+/** What the outboxes of a route have in common. */
+export interface OutboxSettings {
+  readonly limit: number
+  readonly overflow: Overflow
+  readonly budget: Budget
 }
 
 // Above this many waiting bytes a sender that can wait should: the first that `send` answers with false.
@@ -24,6 +40,7 @@ const FRAME_COST = 512
 const LONGEST_HEADER = 10
 
 const OPEN = 1
+const CLOSED = 3
 const TEXT = { binary: false } as const
 const BINARY = { binary: true } as const
 
@@ -32,68 +49,77 @@ export class Outbox {
   /** Messages that were not sent, because the connection had ended or the client was too slow. */
   dropped = 0
   readonly #socket: WebSocket
-  readonly #limit: number
+  readonly #settings: OutboxSettings
   readonly #mark: number
   readonly #owner: Closable
-  #waitingFrames = 0
+  // How many frames ws and Node hold for a client that lags.
+  #heldFrames = 0
+  // What waits here, where the policy is to drop: only as much as the mark is given to ws, which nothing can be taken back from.
+  #backlog: undefined | Backlog
+  #accounted = 0
   #waiting: undefined | Array<() => void>
   #onWritten: undefined | (() => void)
 
-  constructor (socket: WebSocket, limit: number, owner: Closable) {
+  constructor (socket: WebSocket, settings: OutboxSettings, owner: Closable) {
     this.#socket = socket
-    this.#limit = limit
-    this.#mark = Math.min(MARK, limit)
+    this.#settings = settings
+    this.#mark = Math.min(MARK, settings.limit)
     this.#owner = owner
   }
 
   /** Bytes that wait in this process for the client to read. */
   get bufferedAmount (): number {
-    return this.#socket.bufferedAmount
+    return this.#socket.bufferedAmount + (this.#backlog?.cost ?? 0)
   }
 
   /** Whether more waits than a sender that can wait should add to. */
   get isOverMark (): boolean {
-    return this.#load > this.#mark
-  }
-
-  // What waiting costs this process: a small frame costs more to keep than its bytes.
-  get #load (): number {
-    return this.#socket.bufferedAmount + this.#waitingFrames * FRAME_COST
-  }
-
-  /** Sends, or drops what finds the outbox over its limit. Answers whether it was sent and the client keeps up. */
-  send (frame: Frame): boolean {
-    if (this.#load <= this.#limit) return this.reply(frame)
-    this.dropped++
-    this.#owner.shut(closeCodes.tooSlow)
-    return false
-  }
-
-  /** Sends without regard to the limit; the caller waits for `drained()` before the next. */
-  reply (frame: Frame): boolean {
-    const socket = this.#socket
-    if (socket.readyState !== OPEN) {
-      this.dropped++
-      return false
-    }
-    const options = frame.isBinary ? BINARY : TEXT
-    if (socket.bufferedAmount === 0 && frame.bytes.length + LONGEST_HEADER <= this.#mark) {
-      socket.send(frame.bytes, options)
-      return true
-    }
-    // Only a client that lags, or may, costs a callback.
-    this.#onWritten ??= () => {
-      this.#waitingFrames--
-      if (!this.isOverMark) this.end()
-    }
-    this.#waitingFrames++
-    socket.send(frame.bytes, options, this.#onWritten)
-    return !this.isOverMark
+    return this.#held + (this.#backlog?.cost ?? 0) > this.#mark
   }
 
   /** Whether anything can still be sent. */
   get isOpen (): boolean {
     return this.#socket.readyState === OPEN
+  }
+
+  // What ws and Node hold costs this process: a small frame costs more to keep than its bytes.
+  get #held (): number {
+    return this.#socket.bufferedAmount + this.#heldFrames * FRAME_COST
+  }
+
+  /**
+   * Sends, or does what the policy says with what finds the outbox over its limit. Answers whether it was sent and the client
+   * keeps up.
+   *
+   * @param message what the frame was made of.
+   */
+  send (frame: Frame, message: Sendable): boolean {
+    const { overflow, budget } = this.#settings
+    // While all clients together hold too much, none may lag far.
+    const limit = budget.isExceeded ? this.#mark : this.#settings.limit
+    if (overflow === 'close') {
+      if (this.#held <= limit) return this.reply(frame)
+      this.dropped++
+      this.#owner.shut(closeCodes.tooSlow)
+      return false
+    }
+    if (!this.#mustWait) return this.reply(frame)
+    this.#backlog ??= new Backlog(overflow)
+    this.dropped += this.#backlog.add(frame, frame.bytes.length + FRAME_COST, limit, message)
+    this.#account()
+    return false
+  }
+
+  /** Sends without regard to the limit; the caller waits for `drained()` before the next. */
+  reply (frame: Frame): boolean {
+    if (!this.isOpen) {
+      this.dropped++
+      return false
+    }
+    if (this.#backlog === undefined || this.#backlog.size === 0) return this.#write(frame)
+    this.#backlog.addReply(frame, frame.bytes.length + FRAME_COST)
+    this.#account()
+    return false
   }
 
   /** Resolves when the client has caught up, or the connection has ended. */
@@ -102,18 +128,66 @@ export class Outbox {
     return new Promise((resolve) => { (this.#waiting ??= []).push(resolve) })
   }
 
-  /** Asks the client for a sign of life, behind all that waits (RFC 6455 section 5.5.2). */
+  /** Asks the client for a sign of life, behind all that ws holds (RFC 6455 section 5.5.2). */
   ping (): void {
-    if (this.#socket.readyState === OPEN) this.#socket.ping()
+    if (this.isOpen) this.#socket.ping()
   }
 
   /** Begins the closing handshake (RFC 6455 section 7.1.2), behind all that waits. */
   close (code: number, reason: string): void {
+    if (this.isOpen) for (let frame = this.#backlog?.shift(); frame !== undefined; frame = this.#backlog?.shift()) this.#write(frame)
     this.#socket.close(code, reason)
   }
 
-  /** Ends the wait of those who wait for `drained()`. */
+  /** The connection has ended: nothing waits any more, and nobody for it. */
   end (): void {
+    this.dropped += this.#backlog?.size ?? 0
+    this.#backlog = undefined
+    this.#settings.budget.adjust(-this.#accounted)
+    this.#accounted = 0
+    this.#release()
+  }
+
+  // Whether a message that may be dropped has to wait where it can be.
+  get #mustWait (): boolean {
+    return this.isOpen && ((this.#backlog?.size ?? 0) > 0 || this.#held > this.#mark)
+  }
+
+  #write (frame: Frame): boolean {
+    const socket = this.#socket
+    const options = frame.isBinary ? BINARY : TEXT
+    if (socket.bufferedAmount === 0 && frame.bytes.length + LONGEST_HEADER <= this.#mark) {
+      socket.send(frame.bytes, options)
+      return true
+    }
+    // Only a client that lags, or may, costs a callback.
+    this.#onWritten ??= () => { this.#written() }
+    this.#heldFrames++
+    socket.send(frame.bytes, options, this.#onWritten)
+    this.#account()
+    return !this.isOverMark
+  }
+
+  #written (): void {
+    this.#heldFrames--
+    for (let frame = this.#next(); frame !== undefined; frame = this.#next()) this.#write(frame)
+    this.#account()
+    if (!this.isOverMark) this.#release()
+  }
+
+  // What may be given to ws now.
+  #next (): undefined | Frame {
+    return this.isOpen && this.#held <= this.#mark ? this.#backlog?.shift() : undefined
+  }
+
+  // Keeps the budget of the process up to date, for clients that lag.
+  #account (): void {
+    const load = this.#socket.readyState === CLOSED ? 0 : this.#held + (this.#backlog?.cost ?? 0)
+    this.#settings.budget.adjust(load - this.#accounted)
+    this.#accounted = load
+  }
+
+  #release (): void {
     const waiting = this.#waiting
     this.#waiting = undefined
     if (waiting !== undefined) for (const resolve of waiting) resolve()

@@ -12,7 +12,7 @@ import { Inbox } from '../connection/inbox.js'
 import { Meter, type Rate } from '../connection/rate.js'
 import { Session, type Renewal } from '../connection/session.js'
 import { violationOf } from '../connection/violation.js'
-import { Outbox } from '../connection/outbox.js'
+import { Outbox, type OutboxSettings } from '../connection/outbox.js'
 import { closeReasonOf, errors } from '../errors.js'
 import { Message } from '../message/message.js'
 import type { ClientSet } from '../room/clients.js'
@@ -43,7 +43,7 @@ export interface DispatchRoute {
   /** Tells when a client that was too fast may go on. */
   readonly windows: undefined | Deadlines<Dispatch>
   readonly maxPayload: number
-  readonly outboxLimit: number
+  readonly outbox: OutboxSettings
   readonly roomsPerConnection: number
 }
 
@@ -84,7 +84,7 @@ export class Dispatch implements ConnectionKeeper, Beating, Counted, CallbacksOw
     this.#socket = socket
     this.#tcp = request.raw.socket as undefined | Socket
     this.#inbox = new Inbox(socket)
-    this.#outbox = new Outbox(socket, route.outboxLimit, this)
+    this.#outbox = new Outbox(socket, route.outbox, this)
     this.#session = new Session(this, request, route.expiry, identity)
     this.connection = new WsConnection(request, socket.protocol, identity.user, this.#outbox, this)
     this.#callbacks = new Callbacks(this, route.controller, route.clients, this.connection, this.#outbox)

@@ -1,6 +1,5 @@
 import { WsConnection } from '../connection/connection.js'
 import { errors } from '../errors.js'
-import type { Frame } from '../message/frame.js'
 import { toFrame, type Sendable } from '../message/outbound.js'
 
 /** Who does not get a message. */
@@ -53,7 +52,7 @@ export class ClientSet implements Clients {
     if (options instanceof WsConnection || Object.keys(others).length > 0 || typeof except === 'string') {
       throw new errors.OptionInvalid('of broadcast()', 'is not { except }, with a connection or several')
     }
-    writeToAll(this.#clients.values(), toFrame(message), except)
+    sendToAll(this.#clients.values(), message, except)
   }
 
   add (connection: WsConnection): void {
@@ -65,10 +64,11 @@ export class ClientSet implements Clients {
   }
 }
 
-/** Writes one frame to many connections, less those left out. */
-export function writeToAll (connections: Iterable<WsConnection>, frame: Frame, except: BroadcastOptions['except']): void {
+/** Encodes a message once, and sends it to many connections, less those left out. */
+export function sendToAll (connections: Iterable<WsConnection>, message: Sendable, except: BroadcastOptions['except']): void {
+  const frame = toFrame(message)
   const left = except === undefined || except instanceof WsConnection ? undefined : new Set(except)
   for (const connection of connections) {
-    if (connection !== except && left?.has(connection) !== true) connection.write(frame)
+    if (connection !== except && left?.has(connection) !== true) connection.write(frame, message)
   }
 }

@@ -1,7 +1,7 @@
 import type { Room, WsConnection } from '../connection/connection.js'
 import { errors } from '../errors.js'
-import { toFrame, type Sendable } from '../message/outbound.js'
-import { writeToAll } from './clients.js'
+import type { Sendable } from '../message/outbound.js'
+import { sendToAll } from './clients.js'
 
 /** The rooms of one route. A room exists as long as it has a member. */
 export class Rooms {
@@ -70,7 +70,7 @@ class LiveRoom implements Room {
   }
 
   send (message: Sendable): void {
-    writeToAll(this.#members, toFrame(message), this.#except)
+    sendToAll(this.#members, message, this.#except)
   }
 }
 

@@ -1,5 +1,6 @@
 import type { FastifyRequest, FastifySchema, RouteShorthandOptions } from 'fastify'
 import type { WebsocketPluginOptions } from '@fastify/websocket'
+import type { Overflow } from '../connection/backlog.js'
 import type { HeartbeatOptions } from '../connection/heartbeat.js'
 import type { OutboxOptions } from '../connection/outbox.js'
 import type { Rate, RateOptions } from '../connection/rate.js'
@@ -112,6 +113,13 @@ export interface SocketPluginOptions extends SocketScopeOptions {
    * @default 10_000
    */
   readonly handshakeTimeout?: undefined | number
+  /**
+   * Bytes that may wait for all slow clients of the process together. While it is more, a client that has more than 64 KiB waiting
+   * is treated as one whose outbox is full.
+   *
+   * @default 268_435_456
+   */
+  readonly outboxBudget?: undefined | number
   /** Remembers what `socketRevoke` has revoked. @default in this process */
   readonly revocations?: undefined | RevocationStore
   /** Handed to `@fastify/websocket`, if the app has not registered that itself; `options` are those of `ws`. */
@@ -167,6 +175,7 @@ export interface Options {
   readonly connections: ConnectionCaps
   readonly rate: undefined | Rate
   readonly outboxLimit: number
+  readonly overflow: Overflow
   readonly roomsPerConnection: number
   readonly closeTimeout: number
 }
@@ -184,6 +193,7 @@ export const defaults: Options = {
   connections: {},
   rate: undefined,
   outboxLimit: 1_048_576,
+  overflow: 'close',
   roomsPerConnection: 1_000,
   closeTimeout: 5_000
 }
@@ -193,7 +203,7 @@ export const DRAIN_DEADLINE = 5_000
 
 const sharedKeys = ['roles', 'roleHierarchy', 'tokenFrom', 'requireExpiry', 'origins', 'maxPayload', 'concurrency', 'heartbeat', 'connections', 'rate', 'outbox', 'roomsPerConnection', 'closeTimeout', 'isGranted']
 const keys = {
-  plugin: [...sharedKeys, 'drain', 'handshakeTimeout', 'revocations', 'websocket'],
+  plugin: [...sharedKeys, 'drain', 'handshakeTimeout', 'outboxBudget', 'revocations', 'websocket'],
   scope: sharedKeys,
   route: [...sharedKeys, 'name', 'schema', 'protocols', 'onRequest', 'preValidation', 'preHandler', 'config', 'constraints', 'logLevel']
 }
@@ -215,7 +225,7 @@ export function resolveOptions (outer: Options, given: SocketScopeOptions, level
   if ('isGranted' in given) checkGrant(isGranted)
   if (roles !== undefined) check(typeof roles === 'function' || (typeof roles === 'string' && roles !== ''), 'roles', 'is neither the name of a claim nor a function')
   if (tokenFrom !== undefined) check(Array.isArray(tokenFrom) && tokenFrom.every((source) => sources.includes(source)), 'tokenFrom', `is not a list of ${sources.join(', ')}`)
-  if (outbox !== undefined) checkKeys(outbox, 'outbox', ['limit'])
+  if (outbox !== undefined) checkKeys(outbox, 'outbox', ['limit', 'overflow'])
   const maxPayload = integer(given.maxPayload, 'maxPayload') ?? outer.maxPayload
   if (level !== 'plugin') check(maxPayload <= outer.maxPayload, 'maxPayload', `is more than the ${outer.maxPayload} that the plugin or the outer scope allows`)
   return {
@@ -230,6 +240,7 @@ export function resolveOptions (outer: Options, given: SocketScopeOptions, level
     connections: resolveCaps(outer.connections, given.connections),
     rate: resolveRate(given.rate) ?? outer.rate,
     outboxLimit: integer(outbox?.limit, 'outbox.limit') ?? outer.outboxLimit,
+    overflow: overflowOf(outbox?.overflow) ?? outer.overflow,
     roomsPerConnection: integer(given.roomsPerConnection, 'roomsPerConnection') ?? outer.roomsPerConnection,
     closeTimeout: integer(given.closeTimeout, 'closeTimeout') ?? outer.closeTimeout
   }
@@ -243,6 +254,13 @@ function resolveHeartbeat (outer: Options['heartbeat'], given: SharedOptions['he
     interval: integer(given.interval, 'heartbeat.interval') ?? base.interval,
     timeout: integer(given.timeout, 'heartbeat.timeout') ?? base.timeout
   }
+}
+
+function overflowOf (given: OutboxOptions['overflow']): undefined | Overflow {
+  if (typeof given === 'object') checkKeys(given, 'outbox.overflow', ['latestBy'])
+  const isKnown = given === undefined || (typeof given === 'string' ? ['close', 'drop-oldest', 'drop-newest'].includes(given) : typeof given?.latestBy === 'function')
+  check(isKnown, 'outbox.overflow', "is not 'close', 'drop-oldest', 'drop-newest' or { latestBy }")
+  return given
 }
 
 function resolveCaps (outer: ConnectionCaps, given: undefined | ConnectionCaps): ConnectionCaps {
@@ -269,6 +287,11 @@ function resolveRate (given: undefined | RateOptions): undefined | Rate {
     per: integer(given.per, 'rate.per') ?? 1_000,
     tolerance: integer(given.tolerance, 'rate.tolerance') ?? 10
   }
+}
+
+/** The bytes that may wait for all clients. @throws `FSR_ERR_OPTION_INVALID`. */
+export function outboxBudget (options: SocketPluginOptions): number {
+  return integer(options.outboxBudget, 'outboxBudget') ?? 268_435_456
 }
 
 /** The milliseconds that an upgrade may take. @throws `FSR_ERR_OPTION_INVALID`. */

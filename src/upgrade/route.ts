@@ -1,6 +1,7 @@
 import type { FastifyInstance, FastifyReply, FastifyRequest, FastifySchema, RouteOptions } from 'fastify'
 import type { WebSocket } from 'ws'
 import type { Room, WsConnection } from '../connection/connection.js'
+import type { Budget } from '../connection/budget.js'
 import type { Identity } from '../connection/identity.js'
 import type { Clocks } from '../controller/clocks.js'
 import type { SocketController } from '../controller/controller.js'
@@ -68,6 +69,7 @@ export interface Server {
   readonly live: LiveConnections
   readonly clocks: Clocks
   readonly counts: ConnectionCounts
+  readonly budget: Budget
   readonly handshakes: Handshakes
   readonly revocations: RevocationStore
 }
@@ -112,7 +114,7 @@ export class Route implements SocketRouteHandle {
       rate: options.rate,
       windows: options.rate && server.clocks.windows(options.rate.per),
       maxPayload: options.maxPayload,
-      outboxLimit: options.outboxLimit,
+      outbox: { limit: options.outboxLimit, overflow: options.overflow, budget: server.budget },
       roomsPerConnection: options.roomsPerConnection
     }
   }

@@ -26,3 +26,17 @@ t.test('a stream is returned once, also if it fails while it is being stopped', 
   await new Promise(setImmediate)
   t.equal(returned, 1)
 })
+
+t.test('an item that comes after the stream was stopped is not sent', async (t) => {
+  const sent: unknown[] = []
+  let give: undefined | ((step: IteratorResult<unknown>) => void)
+  const streams = new Streams(() => {})
+  const done = streams.pump({
+    [Symbol.asyncIterator]: () => ({ next: async () => await new Promise<IteratorResult<unknown>>((resolve) => { give = resolve }) })
+  }, (item) => { sent.push(item); return undefined })
+  streams.stop()
+  await done
+  give!({ done: false, value: 'too late' })
+  await new Promise(setImmediate)
+  t.strictSame(sent, [])
+})
