@@ -17,7 +17,7 @@ import { ConnectionCounts } from './room/counts.js'
 import type { Grant } from './upgrade/grant.js'
 import { Handshakes } from './upgrade/handshakes.js'
 import {
-  checkWebsocket, defaults, drainDeadline, handshakeTimeout, outboxBudget, type SocketPluginOptions, type SocketRouteOptions, type SocketScopeOptions, type UserOfRequest
+  checkWebsocket, defaults, drainSettings, handshakeTimeout, outboxBudget, type SocketPluginOptions, type SocketRouteOptions, type SocketScopeOptions, type UserOfRequest
 } from './upgrade/options.js'
 import { joinPath, slashVariants, type ParamsOfPath } from './upgrade/path.js'
 import { MemoryRevocations, type Revocation } from './upgrade/revocation.js'
@@ -28,7 +28,7 @@ import { RouteTable } from './upgrade/table.js'
 async function socketRoutes (fastify: FastifyInstance, pluginOptions: SocketPluginOptions): Promise<void> {
   const table = new RouteTable(fastify)
   const root = overlay({ options: defaults, grants: [] }, pluginOptions, 'plugin')
-  const deadline = drainDeadline(pluginOptions)
+  const settings = drainSettings(pluginOptions)
   const websocket = checkWebsocket(pluginOptions)
 
   if (fastify.hasDecorator('websocketServer')) {
@@ -81,7 +81,7 @@ async function socketRoutes (fastify: FastifyInstance, pluginOptions: SocketPlug
   fastify.addHook('onReady', async () => { for (const route of table.byName.values()) route.ready() })
   fastify.addHook('preClose', async () => {
     handshakes.endSilent()
-    await drain.run(deadline, fastify.log)
+    await drain.run(settings, fastify.log)
     handshakes.endUpgrading()
   })
 }

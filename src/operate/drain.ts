@@ -1,6 +1,14 @@
+import { setTimeout as wait } from 'node:timers/promises'
 import type { FastifyBaseLogger } from 'fastify'
 import { closeCodes } from '../close-codes.js'
 import type { Dispatch, LiveDispatches } from '../controller/dispatch.js'
+
+/** How the connections of an app are closed; times in milliseconds. */
+export interface DrainSettings {
+  readonly deadline: number
+  readonly batch: number
+  readonly interval: number
+}
 
 /** Every connection of the app that is not done yet, to be closed with the app. */
 export class Drain implements LiveDispatches {
@@ -32,13 +40,22 @@ export class Drain implements LiveDispatches {
    * Closes all connections in an orderly way: their handlers end, `onClose` says goodbye, a close frame is sent and answered.
    * Resolves when every `onClose` has settled and every socket is closed, or at the deadline.
    *
-   * @param deadline milliseconds. What is not closed after four fifths of it is cut, so that there is time left for an `onClose`
-   * that a handler has kept from running until then.
+   * What is not closed after four fifths of the deadline is cut, so that there is time left for an `onClose` that a handler has kept
+   * from running until then.
    */
-  async run (deadline: number, log: FastifyBaseLogger): Promise<void> {
+  async run ({ deadline, batch, interval }: DrainSettings, log: FastifyBaseLogger): Promise<void> {
     this.#isClosing = true
-    for (const dispatch of this.#live) dispatch.shut(closeCodes.restart)
-    if (await this.#isEmptyWithin(deadline * 4 / 5)) return
+    const cut = performance.now() + deadline * 4 / 5
+    const pauses = Math.max(1, Math.ceil(this.#live.size / batch) - 1)
+    // The last batch is to have half of the time left.
+    const pause = Math.min(interval, deadline * 2 / 5 / pauses)
+    let count = 0
+    for (const dispatch of [...this.#live]) {
+      if (count > 0 && count % batch === 0) await wait(pause)
+      dispatch.shut(closeCodes.restart)
+      count++
+    }
+    if (await this.#isEmptyWithin(cut - performance.now())) return
     log.warn({ connections: this.#live.size }, 'connections did not close in time and are cut')
     for (const dispatch of this.#live) dispatch.expire()
     if (await this.#isEmptyWithin(deadline / 5)) return

@@ -106,6 +106,18 @@ export interface SocketPluginOptions extends SocketScopeOptions {
      * @default 5_000
      */
     readonly deadline?: undefined | number
+    /**
+     * How many connections are closed at a time, so that a fleet of clients does not come back in one moment.
+     *
+     * @default 1_000
+     */
+    readonly batch?: undefined | number
+    /**
+     * Milliseconds between two batches; less if there are so many that the deadline would come first.
+     *
+     * @default 100
+     */
+    readonly interval?: undefined | number
   }
   /**
    * Milliseconds that an upgrade may take, from the request to its answer: for hooks, the token, `isGranted`. Then it is cut.
@@ -197,9 +209,6 @@ export const defaults: Options = {
   roomsPerConnection: 1_000,
   closeTimeout: 5_000
 }
-
-/** The default of `drain.deadline`, in milliseconds. */
-export const DRAIN_DEADLINE = 5_000
 
 const sharedKeys = ['roles', 'roleHierarchy', 'tokenFrom', 'requireExpiry', 'origins', 'maxPayload', 'concurrency', 'heartbeat', 'connections', 'rate', 'outbox', 'roomsPerConnection', 'closeTimeout', 'isGranted']
 const keys = {
@@ -299,11 +308,14 @@ export function handshakeTimeout (options: SocketPluginOptions): number {
   return integer(options.handshakeTimeout, 'handshakeTimeout') ?? 10_000
 }
 
-/** The milliseconds that `fastify.close()` waits for connections. @throws `FSR_ERR_OPTION_INVALID`. */
-export function drainDeadline ({ drain }: SocketPluginOptions): number {
-  if (drain === undefined) return DRAIN_DEADLINE
-  checkKeys(drain, 'drain', ['deadline'])
-  return integer(drain.deadline, 'drain.deadline') ?? DRAIN_DEADLINE
+/** How `fastify.close()` closes connections; times in milliseconds. @throws `FSR_ERR_OPTION_INVALID`. */
+export function drainSettings ({ drain = {} }: SocketPluginOptions): { deadline: number, batch: number, interval: number } {
+  checkKeys(drain, 'drain', ['deadline', 'batch', 'interval'])
+  return {
+    deadline: integer(drain.deadline, 'drain.deadline') ?? 5_000,
+    batch: integer(drain.batch, 'drain.batch') ?? 1_000,
+    interval: integer(drain.interval, 'drain.interval') ?? 100
+  }
 }
 
 /** What is handed to `@fastify/websocket`. @throws `FSR_ERR_OPTION_INVALID`. */

@@ -165,6 +165,30 @@ t.test('fastify.close() ends silent TCP connections, half requests, and upgrades
   await Promise.all(ends)
 })
 
+t.test('fastify.close() closes connections in batches, with time between them', async (t) => {
+  const app = await createApp(t, { plugin: { drain: { batch: 2, interval: 50 } } })
+  app.socketRoute('/', { onOpen: () => 'open' })
+  const url = await listen(app)
+  const clients = []
+  for (let count = 0; count < 6; count++) clients.push(await connect(url))
+  const start = performance.now()
+  const times = Promise.all(clients.map(async ({ closed }) => { await closed; return performance.now() - start }))
+  await app.close()
+  const [, second, third, , fifth] = await times
+  t.ok(third! - second! >= 40, `${third! - second!}`)
+  t.ok(fifth! - second! >= 85, `${fifth! - second!}`)
+})
+
+t.test('batches are closer where there are too many of them for the deadline', async (t) => {
+  const app = await createApp(t, { plugin: { drain: { batch: 1, interval: 100_000, deadline: 1_000 } } })
+  app.socketRoute('/', { onClose: () => 'goodbye' })
+  const url = await listen(app)
+  const clients = []
+  for (let count = 0; count < 5; count++) clients.push(await connect(url))
+  await app.close()
+  for (const client of clients) t.equal((await client.closed).code, 1012)
+})
+
 t.test('a stuck handler and a stuck onClose are given up at the deadline, whatever closeTimeout says', async (t) => {
   const app = await createApp(t, { plugin: { closeTimeout: 1_000_000, drain: { deadline: 100 } } })
   const forever = async (): Promise<void> => { await new Promise<never>(() => {}) }
