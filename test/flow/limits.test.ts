@@ -162,6 +162,15 @@ t.test('drained() resolves whatever the size of the message that brought the out
   t.equal((await client.take(700)).length, 700)
 })
 
+t.test('a burst of small messages in one turn reaches a client that reads', async (t) => {
+  const app = await createApp(t)
+  app.socketRoute('/', { onOpen: (connection) => { for (let count = 0; count < 5_000; count++) connection.send(`${count}`) } })
+  const client = await connect(await listen(app))
+  const received = await client.take(5_000)
+  t.equal(received.at(-1), '4999')
+  t.equal(client.socket.readyState, 1)
+})
+
 t.test('small messages count for what they cost: a client that reads none is closed long before they fill the memory', async (t) => {
   const app = await createApp(t, { plugin: { closeTimeout: 100 } })
   const route = app.socketRoute('/', { onOpen: () => 'open' })

@@ -1,0 +1,43 @@
+import t from 'tap'
+import type { WebSocket } from 'ws'
+import { Budget } from '../../src/connection/budget.js'
+import { Outbox } from '../../src/connection/outbox.js'
+import { toFrame } from '../../src/message/outbound.js'
+
+// A socket that keeps everything until it is told to let go, as a client that does not read makes it.
+class StuckSocket {
+  readyState = 1
+  bufferedAmount = 0
+  readonly #held: Array<{ length: number, done: undefined | (() => void) }> = []
+
+  send (bytes: Buffer, _options: object, done?: () => void): void {
+    this.#held.push({ length: bytes.length, done })
+    this.bufferedAmount += bytes.length
+  }
+
+  letGo (): void {
+    for (const { length, done } of this.#held.splice(0)) {
+      this.bufferedAmount -= length
+      done?.()
+    }
+  }
+}
+
+for (const overflow of ['close', 'drop-oldest'] as const) {
+  t.test(`the budget gets back all that it gave, with ${overflow}`, async (t) => {
+    const budget = new Budget(1_000_000)
+    const sockets = [new StuckSocket(), new StuckSocket()]
+    const outboxes = sockets.map((socket) => new Outbox(socket as unknown as WebSocket, { limit: 500_000, overflow, budget }, { shut () {} }))
+    for (let count = 0; count < 100; count++) {
+      for (const outbox of outboxes) outbox.send(toFrame(Buffer.alloc(3_000)), Buffer.alloc(0))
+    }
+    t.ok(budget.used >= 600_000, String(budget.used))
+    for (let count = 0; count < 10; count++) sockets[0]!.letGo()
+    t.ok(budget.used >= 300_000 && budget.used < 500_000, String(budget.used))
+    // The other client is gone without having read anything.
+    sockets[1]!.readyState = 3
+    outboxes[1]!.end()
+    sockets[1]!.letGo()
+    t.equal(budget.used, 0)
+  })
+}
