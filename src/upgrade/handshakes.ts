@@ -20,11 +20,8 @@ export class Handshakes {
   /** @param timeout milliseconds from an upgrade request to its answer. */
   constructor (server: EventEmitter, timeout: number) {
     this.#deadlines = new Deadlines(timeout, (socket) => { socket.destroy() })
-    server.prependListener('setSecureContext' in server ? 'secureConnection' : 'connection', (socket: Duplex) => {
-      if (this.#isEnding) socket.destroy()
-      else this.#track(this.#silent, socket)
-    })
-    server.prependListener('request', (request: IncomingMessage) => { this.#silent.delete(request.socket) })
+    // An HTTP/2 server looks after its sessions itself, and does not show the socket of a request.
+    if (!('updateSettings' in server)) this.#watchSilent(server)
     server.prependListener('upgrade', (request: UpgradeRequest, socket: Duplex) => {
       request[kHandshakes] = socket
       this.#silent.delete(socket)
@@ -56,6 +53,14 @@ export class Handshakes {
   /** Ends the upgrades that are not answered yet. */
   endUpgrading (): void {
     for (const socket of this.#upgrading) socket.destroy()
+  }
+
+  #watchSilent (server: EventEmitter): void {
+    server.prependListener('setSecureContext' in server ? 'secureConnection' : 'connection', (socket: Duplex) => {
+      if (this.#isEnding) socket.destroy()
+      else this.#track(this.#silent, socket)
+    })
+    server.prependListener('request', (request: IncomingMessage) => { this.#silent.delete(request.socket) })
   }
 
   #track (set: Set<Duplex>, socket: Tracked): void {

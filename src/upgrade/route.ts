@@ -215,7 +215,7 @@ export class Route implements SocketRouteHandle {
       refusal = this.#server.live.isClosing
         ? new errors.Closing()
         : refuseByCaps(this.inForce.options.connections, this.#server.counts, this.clients.size, request.ip, sub)
-      if (refusal instanceof errors.RouteFull || refusal instanceof errors.ConnectionsTooMany) reply.header('retry-after', RETRY_AFTER)
+      if (refusal !== undefined) reply.header('retry-after', RETRY_AFTER)
     }
     done(refusal)
   }
@@ -231,7 +231,7 @@ export class Route implements SocketRouteHandle {
 
 // Not `request.ws`, which depends on the order of hooks: what has no check is the danger.
 function asksForUpgrade (request: FastifyRequest): boolean {
-  return request.headers.upgrade !== undefined
+  return request.raw.headers.upgrade !== undefined
 }
 
 function asArray<T> (value: undefined | T | T[]): T[] {

@@ -107,7 +107,7 @@ t.test('an upgrade while the server stops is answered 503', async (t) => {
   const closed = app.close()
   await until(() => release !== undefined)
   admit!()
-  t.match(String((await once(early, 'data'))[0]), /^HTTP\/1\.1 503 [^]*FSR_ERR_CLOSING/)
+  t.match(String((await once(early, 'data'))[0]), /^HTTP\/1\.1 503 [^]*retry-after: 5[^]*FSR_ERR_CLOSING/)
   release!()
   await closed
   t.equal(opened, 0)
