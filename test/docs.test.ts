@@ -95,11 +95,12 @@ t.test('docs/api.md has every option, with its default', async (t) => {
   const options = [...interfaces.matchAll(/(?:\/\*\*((?:(?!\*\/)[^])*)\*\/\s*)?readonly (\w+)\?:/g)]
   t.ok(options.length > 20)
   for (const [, comment = '', name] of options) {
-    const row = new RegExp(`^\\| \`(?:\\w+\\.)?${name}\` \\|[^\\n]*$`, 'm').exec(api)?.[0]
-    t.ok(row, name!)
+    // Several, where options of different objects have one name.
+    const rows = [...api.matchAll(new RegExp(`^\\| \`(?:\\w+\\.)?${name}\` \\|[^\\n]*$`, 'gm'))].map(String)
+    t.ok(rows.length > 0, name!)
     // Those that are said in words are not compared.
     const given = /@default ([['{\d].*?)\s*(?:\*|$)/.exec(comment)?.[1]
-    if (given !== undefined) t.match(row, `\`${given}\``, `${name} has the default ${given}`)
+    if (given !== undefined) t.ok(rows.some((row) => row.includes(`\`${given}\``)), `${name} has the default ${given}`)
   }
 })
 
