@@ -5,7 +5,8 @@ import Fastify from 'fastify'
 import socketRoutes from 'fastify-socket-route'
 
 const SIZE = 65_536
-const block = Buffer.alloc(SIZE, 'x')
+// Anew for each message, as one that is shared by all would cost nothing to keep.
+const block = (): Buffer => Buffer.alloc(SIZE, 'x')
 const pause = async (): Promise<void> => { await new Promise((resolve) => { setTimeout(resolve, 50) }) }
 
 const app = Fastify()
@@ -15,14 +16,17 @@ if (process.argv[2] === 'bare') {
   app.get('/broadcast', { websocket: true }, (socket) => {
     members.add(socket)
     socket.on('close', () => { members.delete(socket) })
-    socket.on('message', () => { for (const member of members) member.send(block) })
+    socket.on('message', () => {
+      const message = block()
+      for (const member of members) member.send(message)
+    })
   })
-  app.get('/replies', { websocket: true }, (socket) => { socket.on('message', () => { socket.send(block) }) })
+  app.get('/replies', { websocket: true }, (socket) => { socket.on('message', () => { socket.send(block()) }) })
   app.get('/flood', { websocket: true }, (socket) => { socket.on('message', async () => { await pause() }) })
 } else {
   await app.register(socketRoutes)
-  app.socketRoute('/broadcast', { onMessage: (_connection, _message, clients) => { clients.broadcast(block) } })
-  app.socketRoute('/replies', { onMessage: () => block })
+  app.socketRoute('/broadcast', { onMessage: (_connection, _message, clients) => { clients.broadcast(block()) } })
+  app.socketRoute('/replies', { onMessage: () => block() })
   app.socketRoute('/flood', { onMessage: async () => { await pause() } })
 }
 const address = await app.listen({ port: 0, host: '127.0.0.1' })
