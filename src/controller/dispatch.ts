@@ -122,8 +122,11 @@ export class Dispatch implements ConnectionKeeper, Beating, Counted, CallbacksOw
       this.violated(new errors.MessageTooBig())
     } else if (this.#stage === 'open' && this.#inbox.length === 0 && this.#running < this.#route.concurrency && this.#mayTake(bytes.length)) {
       this.#handle(new Message(bytes, isBinary))
-    } else {
+    } else if (this.isStaying) {
       this.#inbox.push(new Message(bytes, isBinary))
+    } else {
+      // Its rate has just ended the connection: what waits now would only keep onClose from running.
+      this.#drop(1)
     }
   }
 

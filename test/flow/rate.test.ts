@@ -34,6 +34,22 @@ t.test('who goes on too fast for longer than is tolerated is closed with 4429', 
   t.ok(client.unread.length >= 6 && client.unread.length <= 10, String(client.unread.length))
 })
 
+t.test('the close with 4429 comes at once, also if the message that is too many finds nothing waiting', async (t) => {
+  const app = await createApp(t)
+  let closed: undefined | number
+  app.socketRoute('/', {
+    onMessage: (_connection, message) => message,
+    onClose: (_connection, { code }) => { closed = code }
+  }, { rate: { messages: 1, per: 300, tolerance: 1 }, closeTimeout: 1_000_000 })
+  const client = await connect(await listen(app))
+  client.send('a')
+  client.send('b')
+  t.strictSame(await client.take(2), ['a', 'b'])
+  client.send('c')
+  t.strictSame(await client.closed, { code: 4429, reason: 'too many messages' })
+  t.equal(closed, 4429)
+})
+
 t.test('who slows down in time is forgiven', async (t) => {
   const app = await createApp(t)
   app.socketRoute('/', { onMessage: (_connection, message) => message }, { rate: { messages: 2, per: 20, tolerance: 3 } })
