@@ -25,8 +25,14 @@ const tap = createRequire(import.meta.url).resolve('tap/package.json')
 const { tap: bin } = JSON.parse(readFileSync(tap, 'utf8')).bin
 const { status } = spawnSync(process.execPath, [join(tap, '..', bin), '--reporter', 'terse', '--output-file', output, ...process.argv.slice(2)], { stdio: 'inherit' })
 
-const summary = /^# \{ total: \d+.*\}$/gm
-const last = existsSync(output) ? [...readFileSync(output, 'utf8').matchAll(summary)].at(-1)?.[0] : undefined
+const results = existsSync(output) ? readFileSync(output, 'utf8') : ''
+// The reporter draws failures on a terminal only; a log shall name them too.
+if (status !== 0 && !process.stdout.isTTY) {
+  const failed = /^# Subtest: .*$|^ *not ok .*\n(?: +---\n[^]*?\n +\.\.\.\n)?/gm
+  const lines = [...results.matchAll(failed)].map(([line]) => line)
+  process.stdout.write(lines.filter((line, at) => !line.startsWith('#') || lines[at + 1]?.startsWith('#') === false).join('\n') + '\n')
+}
+const last = [...results.matchAll(/^# \{ total: \d+.*\}$/gm)].at(-1)?.[0]
 const count = (name) => Number(new RegExp(`${name}: (\\d+)`).exec(last ?? '')?.[1] ?? 0)
 if (last === undefined) process.stdout.write('No test has run\n')
 else if (status !== 0 && count('fail') === 0) process.stdout.write('Every test passed, but the coverage is below 100 %\n')
