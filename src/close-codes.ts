@@ -33,6 +33,14 @@ export const closeCodes = {
   tooSlow: { code: 1013, reason: 'too slow', reconnect: 'jitter' },
   /** The token has expired while connected. With a new one the client may come back. */
   tokenExpired: { code: 4401, reason: 'token expired', reconnect: true },
+  /** The token that was to come as the first message has not come in time. */
+  tokenMissing: { code: 4401, reason: 'token missing', reconnect: false },
+  /** The token that came as the first message is not valid. */
+  tokenInvalid: { code: 4401, reason: 'token not valid', reconnect: false },
+  /** The user of the token that came as the first message may not connect to this route. */
+  notGranted: { code: 4403, reason: 'not granted', reconnect: false },
+  /** The user of the token that came as the first message has as many connections as it may. */
+  tooManyConnections: { code: 4429, reason: 'too many connections', reconnect: 'jitter' },
   /** The client sends more than it may, for longer than is tolerated. */
   tooManyMessages: { code: 4429, reason: 'too many messages', reconnect: 'jitter' },
   /** The user has lost the right to be here, or all its tokens were revoked. */

@@ -3,8 +3,10 @@ import { closeCodes, type CloseReason } from './close-codes.js'
 
 /** An error of this plugin: `code` tells which. The table in `docs/errors.md` gives cause and cure of each. */
 export interface SocketError extends FastifyError {
-  /** How a connection ends when this error reaches no `onError`. Errors from before the upgrade have none. */
+  /** How a connection ends when this error reaches no `onError`. Most errors from before the upgrade have none. */
   readonly close?: undefined | CloseReason
+  /** What is answered besides the status, in errors from before the upgrade. */
+  readonly headers?: undefined | Readonly<Record<string, string>>
 }
 
 type SocketErrorConstructor = new (...args: unknown[]) => SocketError
@@ -13,10 +15,15 @@ type SocketErrorConstructor = new (...args: unknown[]) => SocketError
 const atRegistration = (code: string, message: string) =>
   createError(code, message, 500) as unknown as SocketErrorConstructor
 
-// Before the upgrade: answered over HTTP, with a status.
-const atUpgrade = (code: string, message: string, statusCode: number) =>
+// Before the upgrade: answered over HTTP, with a status, and perhaps a challenge (RFC 9110 section 11.6.1). What is found out only
+// when the token comes as the first message closes the connection instead.
+function atUpgrade (code: string, message: string, statusCode: number, challenge?: string, close?: CloseReason): SocketErrorConstructor {
   // Without a stack: it would tell nothing, fill the log, and cost most where many are refused.
-  createError(code, message, statusCode, Error, false) as unknown as SocketErrorConstructor
+  const Constructor = createError(code, message, statusCode, Error, false)
+  const headers = challenge && { 'www-authenticate': challenge }
+  Object.defineProperties(Constructor.prototype, { close: { value: close }, headers: { value: headers } })
+  return Constructor as unknown as SocketErrorConstructor
+}
 
 // While connected: handed to onError, or ends the connection with a close code.
 function connected (code: string, message: string, close: CloseReason): SocketErrorConstructor {
@@ -55,11 +62,13 @@ export const errors = {
   VersionUnsupported: atUpgrade('FSR_ERR_VERSION_UNSUPPORTED', 'Only version 13 of the WebSocket protocol is spoken here', 426),
   ProtocolUnsupported: atUpgrade('FSR_ERR_PROTOCOL_UNSUPPORTED', 'None of the requested sub-protocols is spoken here', 400),
   OriginRefused: atUpgrade('FSR_ERR_ORIGIN_REFUSED', 'Pages of this origin may not connect', 403),
-  TokenMissing: atUpgrade('FSR_ERR_TOKEN_MISSING', 'A token is needed to connect', 401),
-  TokenInvalid: atUpgrade('FSR_ERR_TOKEN_INVALID', 'The token is not valid', 401),
-  TokenExpired: atUpgrade('FSR_ERR_TOKEN_EXPIRED', 'The token has expired', 401),
-  ConnectionsTooMany: atUpgrade('FSR_ERR_CONNECTIONS_TOO_MANY', 'There are too many connections of this user or from this address', 429),
-  NotGranted: atUpgrade('FSR_ERR_NOT_GRANTED', 'The user may not connect to this route', 403),
+  // RFC 6750 section 3: no error code where no token was sent.
+  TokenMissing: atUpgrade('FSR_ERR_TOKEN_MISSING', 'A token is needed to connect', 401, 'Bearer', closeCodes.tokenMissing),
+  TokenInvalid: atUpgrade('FSR_ERR_TOKEN_INVALID', 'The token is not valid', 401, 'Bearer error="invalid_token"', closeCodes.tokenInvalid),
+  TokenExpired: atUpgrade('FSR_ERR_TOKEN_EXPIRED', 'The token has expired', 401, 'Bearer error="invalid_token"', closeCodes.tokenExpired),
+  TicketInvalid: atUpgrade('FSR_ERR_TICKET_INVALID', 'The ticket was used before, has expired, or is for another route or page', 401, 'Bearer error="invalid_token"'),
+  ConnectionsTooMany: atUpgrade('FSR_ERR_CONNECTIONS_TOO_MANY', 'There are too many connections of this user or from this address', 429, undefined, closeCodes.tooManyConnections),
+  NotGranted: atUpgrade('FSR_ERR_NOT_GRANTED', 'The user may not connect to this route', 403, 'Bearer error="insufficient_scope"', closeCodes.notGranted),
   RouteFull: atUpgrade('FSR_ERR_ROUTE_FULL', 'There are as many connections to this route as it takes', 503),
   Closing: atUpgrade('FSR_ERR_CLOSING', 'The server is stopping', 503),
 

@@ -4,8 +4,11 @@ import type {
   RawRequestDefaultExpression, RawServerBase, RouteGenericInterface
 } from 'fastify'
 import fastifyPlugin from 'fastify-plugin'
+import { closeCodes } from './close-codes.js'
 import { Budget } from './connection/budget.js'
+import type { Closable } from './connection/closable.js'
 import type { WsConnection } from './connection/connection.js'
+import { Deadlines } from './connection/deadlines.js'
 import { Clocks } from './controller/clocks.js'
 import { createController, type SocketController, type SocketControllerClass } from './controller/controller.js'
 import { errors } from './errors.js'
@@ -17,13 +20,15 @@ import { decoratedRoute, refuseDecorated } from './upgrade/decorator.js'
 import type { Grant } from './upgrade/grant.js'
 import { Handshakes } from './upgrade/handshakes.js'
 import {
-  checkWebsocket, defaults, drainSettings, handshakeTimeout, outboxBudget, type SocketPluginOptions, type SocketRouteOptions, type SocketScopeOptions, type UserOfRequest
+  checkWebsocket, defaults, drainSettings, handshakeTimeout, outboxBudget, ticketSettings, type SocketPluginOptions, type SocketRouteOptions, type SocketScopeOptions, type UserOfRequest
 } from './upgrade/options.js'
 import { joinPath, slashVariants, type ParamsOfPath } from './upgrade/path.js'
-import { MemoryRevocations, type Revocation } from './upgrade/revocation.js'
+import { QueryCredentials } from './upgrade/query.js'
+import { MemoryRevocations, Revocations, type Revocation } from './upgrade/revocation.js'
 import { kUpgrade, Route, type SocketRouteHandle } from './upgrade/route.js'
 import { addToScope, enterScope, openScopes, overlay } from './upgrade/scope.js'
 import { RouteTable } from './upgrade/table.js'
+import { Tickets } from './upgrade/ticket.js'
 
 async function socketRoutes (fastify: FastifyInstance, pluginOptions: SocketPluginOptions): Promise<void> {
   const table = new RouteTable(fastify)
@@ -47,9 +52,22 @@ async function socketRoutes (fastify: FastifyInstance, pluginOptions: SocketPlug
   }
 
   const drain = new Drain()
-  const handshakes = new Handshakes(fastify.server, handshakeTimeout(pluginOptions))
-  const revocations = pluginOptions.revocations ?? new MemoryRevocations()
-  const server = { live: drain, clocks: new Clocks(), counts: new ConnectionCounts(), budget: new Budget(outboxBudget(pluginOptions)), handshakes, revocations }
+  const timeout = handshakeTimeout(pluginOptions)
+  const handshakes = new Handshakes(fastify.server, timeout)
+  const { store, ttl } = ticketSettings(pluginOptions)
+  // An upgrade, and a token as the first message after it, may take a timeout each.
+  const revocations = new Revocations(pluginOptions.revocations ?? new MemoryRevocations(), 2 * timeout)
+  const server = {
+    live: drain,
+    clocks: new Clocks(),
+    counts: new ConnectionCounts(),
+    budget: new Budget(outboxBudget(pluginOptions)),
+    handshakes,
+    credentials: new QueryCredentials(fastify.server),
+    tickets: new Tickets(store, ttl),
+    revocations,
+    tokens: new Deadlines<Closable>(timeout, (connection) => { connection.shut(closeCodes.tokenMissing) })
+  }
   openScopes(fastify, root)
   fastify.decorateRequest(kUpgrade, null)
 
@@ -75,6 +93,11 @@ async function socketRoutes (fastify: FastifyInstance, pluginOptions: SocketPlug
     return this
   })
   fastify.decorate('socketRevoke', (revocation: Revocation) => revoke(drain, revocations, revocation))
+  fastify.decorate('socketTicket', async (request: Pick<FastifyRequest, 'headers'>, { route: name }: { readonly route: string }) => {
+    const route = table.byName.get(name)
+    if (route === undefined) throw new errors.OptionInvalid('route', 'is not the name of a socket route')
+    return await route.ticket(request as FastifyRequest)
+  })
   fastify.decorate('socketRoutes', { getter: () => table.byName as ReadonlyMap<string, SocketRouteHandle> })
   fastify.decorate('printSocketRoutes', () => printRoutes(table.byName.values()))
 
@@ -183,6 +206,16 @@ declare module 'fastify' {
      * @throws `FSR_ERR_OPTION_INVALID`.
      */
     socketRevoke (revocation: Revocation): Promise<number>
+
+    /**
+     * Issues a ticket for whoever has sent a request to REST: the user that a hook has put there, or the one of the token in its header
+     * or cookie. With it the user can connect once, to this route, from the same page, within `tickets.ttl`.
+     *
+     * @param request of whatever generics.
+     * @param options the name of the route.
+     * @throws `FSR_ERR_TOKEN_MISSING`, `FSR_ERR_TOKEN_INVALID`, `FSR_ERR_TOKEN_EXPIRED` (401), `FSR_ERR_OPTION_INVALID`.
+     */
+    socketTicket (request: Pick<FastifyRequest, 'headers'>, options: { readonly route: string }): Promise<string>
 
     /** The socket routes of the whole app by name, in the order of registration. */
     readonly socketRoutes: ReadonlyMap<string, SocketRouteHandle>

@@ -1,5 +1,5 @@
 import { execFileSync } from 'node:child_process'
-import { mkdirSync, mkdtempSync, readdirSync, realpathSync, rmSync, symlinkSync, writeFileSync } from 'node:fs'
+import { mkdirSync, mkdtempSync, readFileSync, readdirSync, realpathSync, rmSync, symlinkSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join, resolve } from 'node:path'
 import t from 'tap'
@@ -12,7 +12,9 @@ function install (): string {
   execFileSync('npm', ['pack', '--ignore-scripts', '--pack-destination', project], { stdio: 'ignore' })
   const [tarball] = readdirSync(project).filter((name) => name.endsWith('.tgz'))
   execFileSync('tar', ['-xzf', join(project, tarball!), '-C', target, '--strip-components', '1'])
-  for (const name of ['fastify', '@fastify', '@types', 'ws', 'fastify-plugin', 'pino', 'find-my-way', 'light-my-request', 'typebox', 'fast-jwt', 'undici-types']) {
+  const { dependencies } = JSON.parse(readFileSync('package.json', 'utf8')) as { dependencies: object }
+  const own = Object.keys(dependencies).filter((name) => !name.startsWith('@'))
+  for (const name of [...own, 'fastify', '@fastify', '@types', 'pino', 'find-my-way', 'light-my-request', 'typebox', 'fast-jwt', 'undici-types']) {
     symlinkSync(resolve('node_modules', name), join(project, 'node_modules', name))
   }
   return project

@@ -1,7 +1,22 @@
 import type { CloseReason } from '../close-codes.js'
+import type { Identity } from './identity.js'
 
 /** What can be closed for one of the reasons of this plugin. */
 export interface Closable {
   /** Closes in an orderly way; nothing happens if that has begun already. */
   shut (reason: CloseReason): void
+}
+
+/** A connection that is not done yet: the app closes it when it is closed itself, or when its user is revoked. */
+export interface Live extends Closable {
+  /** Who it is, if that is known yet. */
+  readonly identity: undefined | Identity
+  /** The time to close in an orderly way is over. */
+  expire (): void
+}
+
+/** All connections that are not done yet. */
+export interface LiveSet {
+  add (connection: Live): void
+  delete (connection: Live): void
 }

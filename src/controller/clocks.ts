@@ -1,5 +1,5 @@
 import { closeCodes } from '../close-codes.js'
-import type { Closable } from '../connection/closable.js'
+import type { Closable, Live } from '../connection/closable.js'
 import { Deadlines } from '../connection/deadlines.js'
 import { Expiry } from '../connection/expiry.js'
 import { Heartbeat } from '../connection/heartbeat.js'
@@ -9,13 +9,13 @@ import type { Dispatch } from './dispatch.js'
 export class Clocks {
   /** Ends connections when their tokens do. */
   readonly expiry = new Expiry<Closable>((item) => { item.shut(closeCodes.tokenExpired) })
-  readonly #closing = new Map<number, Deadlines<Dispatch>>()
+  readonly #closing = new Map<number, Deadlines<Live>>()
   readonly #windows = new Map<number, Deadlines<Dispatch>>()
   readonly #heartbeats = new Map<string, Heartbeat>()
 
   /** For connections that have to be closed in time. @param timeout milliseconds. */
-  closing (timeout: number): Deadlines<Dispatch> {
-    return getOrMake(this.#closing, timeout, () => new Deadlines(timeout, (dispatch) => { dispatch.expire() }))
+  closing (timeout: number): Deadlines<Live> {
+    return getOrMake(this.#closing, timeout, () => new Deadlines(timeout, (connection) => { connection.expire() }))
   }
 
   /** For clients that were too fast. @param per milliseconds. */

@@ -2,7 +2,7 @@ import type { Socket } from 'node:net'
 import type { FastifyRequest } from 'fastify'
 import type { WebSocket } from 'ws'
 import { closeCodes, type CloseReason } from '../close-codes.js'
-import type { Closable } from '../connection/closable.js'
+import type { Closable, Live, LiveSet } from '../connection/closable.js'
 import { WsConnection, type ConnectionKeeper, type Room } from '../connection/connection.js'
 import type { Deadlines } from '../connection/deadlines.js'
 import type { Expiry } from '../connection/expiry.js'
@@ -21,20 +21,14 @@ import type { Rooms } from '../room/rooms.js'
 import { Callbacks, type CallbacksOwner, type Pending } from './callbacks.js'
 import type { CloseInfo, SocketController } from './controller.js'
 
-/** The connections that are not done yet: a connection is, when its `onClose` has settled and its socket is closed. */
-export interface LiveDispatches {
-  add (dispatch: Dispatch): void
-  delete (dispatch: Dispatch): void
-}
-
 /** What the connections of one route have in common. */
 export interface DispatchRoute {
   readonly controller: SocketController
   readonly clients: ClientSet
   readonly counts: ConnectionCounts
   readonly rooms: Rooms
-  readonly live: LiveDispatches
-  readonly closing: Deadlines<Dispatch>
+  readonly live: LiveSet
+  readonly closing: Deadlines<Live>
   readonly heartbeat: undefined | Heartbeat
   readonly expiry: Expiry<Closable>
   readonly renew: Renewal
@@ -60,7 +54,7 @@ type DispatchedSocket = WebSocket & { [kDispatch]: Dispatch }
 /**
  * Runs one connection: decides when which callback of the controller is called, from the upgrade to the close.
  */
-export class Dispatch implements ConnectionKeeper, Beating, Counted, CallbacksOwner {
+export class Dispatch implements ConnectionKeeper, Beating, Counted, Live, CallbacksOwner {
   readonly connection: WsConnection
   readonly #route: DispatchRoute
   readonly #socket: WebSocket
@@ -339,7 +333,7 @@ export class Dispatch implements ConnectionKeeper, Beating, Counted, CallbacksOw
     else pending.then(settled)
   }
 
-  // Done, when onClose has settled and the socket is closed.
+  // The connection is done, when onClose has settled and the socket is closed.
   #settle (): void {
     if (!this.#hasSettled || this.#socket.readyState !== CLOSED) return
     this.#route.closing.delete(this)

@@ -1,7 +1,7 @@
 import { setTimeout as wait } from 'node:timers/promises'
 import type { FastifyBaseLogger } from 'fastify'
 import { closeCodes } from '../close-codes.js'
-import type { Dispatch, LiveDispatches } from '../controller/dispatch.js'
+import type { Live, LiveSet } from '../connection/closable.js'
 
 /** How the connections of an app are closed; times in milliseconds. */
 export interface DrainSettings {
@@ -11,8 +11,8 @@ export interface DrainSettings {
 }
 
 /** Every connection of the app that is not done yet, to be closed with the app. */
-export class Drain implements LiveDispatches {
-  readonly #live = new Set<Dispatch>()
+export class Drain implements LiveSet {
+  readonly #live = new Set<Live>()
   #isClosing = false
   #onEmpty: undefined | (() => void)
 
@@ -21,18 +21,18 @@ export class Drain implements LiveDispatches {
     return this.#isClosing
   }
 
-  [Symbol.iterator] (): IterableIterator<Dispatch> {
+  [Symbol.iterator] (): IterableIterator<Live> {
     return this.#live.values()
   }
 
-  add (dispatch: Dispatch): void {
-    this.#live.add(dispatch)
+  add (connection: Live): void {
+    this.#live.add(connection)
     // An upgrade that was under way when the app began to close.
-    if (this.#isClosing) dispatch.shut(closeCodes.restart)
+    if (this.#isClosing) connection.shut(closeCodes.restart)
   }
 
-  delete (dispatch: Dispatch): void {
-    this.#live.delete(dispatch)
+  delete (connection: Live): void {
+    this.#live.delete(connection)
     if (this.#live.size === 0) this.#onEmpty?.()
   }
 
@@ -50,14 +50,14 @@ export class Drain implements LiveDispatches {
     // The last batch is to have half of the time left.
     const pause = Math.min(interval, deadline * 2 / 5 / pauses)
     let count = 0
-    for (const dispatch of [...this.#live]) {
+    for (const connection of [...this.#live]) {
       if (count > 0 && count % batch === 0) await wait(pause)
-      dispatch.shut(closeCodes.restart)
+      connection.shut(closeCodes.restart)
       count++
     }
     if (await this.#isEmptyWithin(cut - performance.now())) return
     log.warn({ connections: this.#live.size }, 'connections did not close in time and are cut')
-    for (const dispatch of this.#live) dispatch.expire()
+    for (const connection of this.#live) connection.expire()
     if (await this.#isEmptyWithin(deadline / 5)) return
     log.warn({ connections: this.#live.size }, 'onClose did not end in time')
   }

@@ -24,6 +24,11 @@ export interface ConnectionCaps {
 export function refuseByCaps ({ perRoute, perUser, perIp }: ConnectionCaps, counts: ConnectionCounts, ofRoute: number, ip: string, sub: undefined | string): undefined | SocketError {
   if (perRoute !== undefined && ofRoute >= perRoute) return new errors.RouteFull()
   if (perIp !== undefined && counts.ofIp(ip) >= perIp) return new errors.ConnectionsTooMany()
+  return refuseUser(perUser, counts, sub)
+}
+
+/** The same of the user only, where that is known later than the rest. */
+export function refuseUser (perUser: ConnectionCaps['perUser'], counts: ConnectionCounts, sub: undefined | string): undefined | SocketError {
   if (perUser === undefined || sub === undefined) return
   const { max, on } = typeof perUser === 'number' ? { max: perUser, on: undefined } : perUser
   const own = counts.ofUser(sub)

@@ -9,9 +9,10 @@ import type { ConnectionCaps } from './caps.js'
 import type { RevocationStore } from './revocation.js'
 import { checkGrant, createRoleHierarchy, createRolesOf, type Grant, type RoleHierarchy, type RolesOf } from './grant.js'
 import { createOriginCheck, type OriginCheck, type Origins } from './origin.js'
+import type { TicketStore } from './ticket.js'
 
 /** Where a token is looked for. */
-export type TokenSource = 'header' | 'protocol' | 'cookie'
+export type TokenSource = 'header' | 'protocol' | 'cookie' | 'query' | 'ticket' | 'message'
 
 /** The options that the plugin, a scope and a route have in common. The innermost that is set counts. */
 export interface SharedOptions {
@@ -32,7 +33,9 @@ export interface SharedOptions {
   /**
    * Where the token of a guarded route is looked for, the first that has one: `header` is `Authorization: Bearer` (RFC 6750
    * section 2.1), `protocol` the sub-protocol list `bearer, <token>` (for browsers), `cookie` the one that `@fastify/jwt` is
-   * configured for. With `[]` only a user that a hook of the app has put on the request counts.
+   * configured for, `query` the parameter `access_token` (RFC 6750 section 2.3), `ticket` the parameter `ticket` with what
+   * `fastify.socketTicket` has issued, `message` the first message, a text, of a connection that brought none before. With `[]` only
+   * a user that a hook of the app has put on the request counts.
    *
    * @default ['header', 'protocol', 'cookie']
    */
@@ -120,11 +123,23 @@ export interface SocketPluginOptions extends SocketScopeOptions {
     readonly interval?: undefined | number
   }
   /**
-   * Milliseconds that an upgrade may take, from the request to its answer: for hooks, the token, `isGranted`. Then it is cut.
+   * Milliseconds that an upgrade may take, from the request to its answer: for hooks, the token, `isGranted`. Then it is cut. A token
+   * that is to come as the first message has as many again; then the connection is closed with 4401.
    *
    * @default 10_000
    */
   readonly handshakeTimeout?: undefined | number
+  /** The tickets of `fastify.socketTicket`. */
+  readonly tickets?: undefined | {
+    /**
+     * Milliseconds from the issue of a ticket to the upgrade.
+     *
+     * @default 30_000
+     */
+    readonly ttl?: undefined | number
+    /** Keeps the tickets. @default in this process, at most 100_000 */
+    readonly store?: undefined | TicketStore
+  }
   /**
    * Bytes that may wait for all slow clients of the process together. While it is more, a client that has more than 64 KiB waiting
    * is treated as one whose outbox is full.
@@ -212,12 +227,12 @@ export const defaults: Options = {
 
 const sharedKeys = ['roles', 'roleHierarchy', 'tokenFrom', 'requireExpiry', 'origins', 'maxPayload', 'concurrency', 'heartbeat', 'connections', 'rate', 'outbox', 'roomsPerConnection', 'closeTimeout', 'isGranted']
 const keys = {
-  plugin: [...sharedKeys, 'drain', 'handshakeTimeout', 'outboxBudget', 'revocations', 'websocket'],
+  plugin: [...sharedKeys, 'drain', 'handshakeTimeout', 'outboxBudget', 'revocations', 'tickets', 'websocket'],
   scope: sharedKeys,
   route: [...sharedKeys, 'name', 'schema', 'protocols', 'onRequest', 'preValidation', 'preHandler', 'config', 'constraints', 'logLevel']
 }
 
-const sources: readonly string[] = ['header', 'protocol', 'cookie'] satisfies TokenSource[]
+const sources: readonly string[] = ['header', 'protocol', 'cookie', 'query', 'ticket', 'message'] satisfies TokenSource[]
 
 /**
  * Lays options over those of the surroundings.
@@ -306,6 +321,14 @@ export function outboxBudget (options: SocketPluginOptions): number {
 /** The milliseconds that an upgrade may take. @throws `FSR_ERR_OPTION_INVALID`. */
 export function handshakeTimeout (options: SocketPluginOptions): number {
   return integer(options.handshakeTimeout, 'handshakeTimeout') ?? 10_000
+}
+
+/** How long tickets are good for, in milliseconds, and who keeps them. @throws `FSR_ERR_OPTION_INVALID`. */
+export function ticketSettings ({ tickets = {} }: SocketPluginOptions): { ttl: number, store: undefined | TicketStore } {
+  checkKeys(tickets, 'tickets', ['ttl', 'store'])
+  const { store } = tickets
+  if (store !== undefined) check(isObject(store) && ['put', 'take'].every((name) => typeof (store as unknown as Record<string, unknown>)[name] === 'function'), 'tickets.store', 'is not { put, take }')
+  return { ttl: integer(tickets.ttl, 'tickets.ttl') ?? 30_000, store }
 }
 
 /** How `fastify.close()` closes connections; times in milliseconds. @throws `FSR_ERR_OPTION_INVALID`. */

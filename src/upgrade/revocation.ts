@@ -45,3 +45,31 @@ export class MemoryRevocations implements RevocationStore {
 export function isRevoked ({ iat }: Identity, before: undefined | number): boolean {
   return before !== undefined && (iat === undefined || iat < before)
 }
+
+/** What is revoked: in the store, and, for those whose upgrade is under way, just now in this process. */
+export class Revocations {
+  readonly #store: RevocationStore
+  // Between the answer of the store and the upgrade others may run, and revoke.
+  readonly #recent = new MemoryRevocations()
+  readonly #upgrade: number
+
+  /** @param upgrade milliseconds that an upgrade may take. */
+  constructor (store: RevocationStore, upgrade: number) {
+    this.#store = store
+    this.#upgrade = upgrade
+  }
+
+  async revoke (revocation: Parameters<RevocationStore['revoke']>[0]): Promise<void> {
+    await this.#store.revoke(revocation)
+    this.#recent.revoke({ ...revocation, until: Date.now() / 1000 + this.#upgrade / 1000 })
+  }
+
+  async isRevoked (identity: Identity): Promise<boolean> {
+    return identity.sub !== undefined && isRevoked(identity, await this.#store.revokedBefore(identity.sub))
+  }
+
+  /** Whether it was revoked here since the store was asked. */
+  isRevokedNow (identity: Identity): boolean {
+    return identity.sub !== undefined && isRevoked(identity, this.#recent.revokedBefore(identity.sub))
+  }
+}

@@ -2,25 +2,30 @@ import type { FastifyInstance, FastifyReply, FastifyRequest, FastifySchema, Rout
 import type { WebSocket } from 'ws'
 import type { Room, WsConnection } from '../connection/connection.js'
 import type { Budget } from '../connection/budget.js'
+import type { Closable, LiveSet } from '../connection/closable.js'
+import type { Deadlines } from '../connection/deadlines.js'
 import type { Identity } from '../connection/identity.js'
 import type { Clocks } from '../controller/clocks.js'
 import type { SocketController } from '../controller/controller.js'
-import { Dispatch, type DispatchRoute, type LiveDispatches } from '../controller/dispatch.js'
-import { errors } from '../errors.js'
+import { Dispatch, type DispatchRoute } from '../controller/dispatch.js'
+import { errors, type SocketError } from '../errors.js'
 import type { Sendable } from '../message/outbound.js'
 import { ClientSet, type BroadcastOptions, type Clients } from '../room/clients.js'
 import type { ConnectionCounts } from '../room/counts.js'
 import { Rooms } from '../room/rooms.js'
-import { refuseByCaps } from './caps.js'
-import { createGuard } from './grant.js'
+import { Admission } from './admission.js'
+import { refuseByCaps, refuseUser } from './caps.js'
+import { FirstMessage, type FirstMessageRoute } from './first-message.js'
 import { agreeOnProtocol, checkHandshake, upgradeRequired } from './handshake.js'
 import type { Handshakes } from './handshakes.js'
-import { checkName, checkProtocols, checkSchema, type SocketRouteOptions } from './options.js'
+import { checkName, checkProtocols, checkSchema, type SocketRouteOptions, type TokenSource } from './options.js'
 import { originOf } from './origin.js'
 import { fillPath } from './path.js'
-import { isRevoked, type RevocationStore } from './revocation.js'
+import type { QueryCredentials } from './query.js'
+import type { Revocations } from './revocation.js'
 import type { InForce } from './scope.js'
-import { createAuthenticator, jwtOf, userOf, type Authenticator } from './token.js'
+import type { Tickets } from './ticket.js'
+import { createAuthenticator, isOfJwt, jwtOf, userOf, type Authenticator } from './token.js'
 
 /**
  * What `socketRoute` returns, and `fastify.socketRoutes` has by name: the way from anywhere in the app to the clients of a route.
@@ -55,12 +60,12 @@ const RETRY_AFTER = 5
 export const kUpgrade = Symbol('fastify-socket-route.upgrade')
 interface Upgrade {
   readonly token: undefined | string
-  identity?: Identity
+  identity?: undefined | Identity
 }
 type UpgradeRequest = FastifyRequest & { [kUpgrade]: null | Upgrade }
 
 /** The connections of all routes of an app, and whether there are to be more. */
-export interface LiveConnections extends LiveDispatches {
+export interface LiveConnections extends LiveSet {
   readonly isClosing: boolean
 }
 
@@ -71,7 +76,11 @@ export interface Server {
   readonly counts: ConnectionCounts
   readonly budget: Budget
   readonly handshakes: Handshakes
-  readonly revocations: RevocationStore
+  readonly credentials: QueryCredentials
+  readonly tickets: Tickets
+  readonly revocations: Revocations
+  /** For tokens that are to come as the first message. */
+  readonly tokens: Deadlines<Closable>
 }
 
 /** One socket route. */
@@ -86,8 +95,10 @@ export class Route implements SocketRouteHandle {
   readonly #given: SocketRouteOptions
   readonly #protocols: undefined | readonly string[]
   readonly #dispatched: DispatchRoute
-  readonly #isAdmitted: ReturnType<typeof createGuard>
-  #authenticator: undefined | Authenticator
+  readonly #firstMessages: FirstMessageRoute
+  // Both are there when all plugins are loaded.
+  #admission: undefined | Admission
+  #ofRest: undefined | Authenticator
 
   constructor (server: Server, fastify: FastifyInstance, path: string, controller: SocketController, given: SocketRouteOptions, inForce: InForce) {
     this.path = path
@@ -98,24 +109,39 @@ export class Route implements SocketRouteHandle {
     this.#given = given
     this.#protocols = checkProtocols(given.protocols)
     checkSchema(given.schema)
-    const { options, grants } = inForce
-    this.#isAdmitted = createGuard(grants)
+    const { options } = inForce
+    const closing = server.clocks.closing(options.closeTimeout)
+    const outbox = { limit: options.outboxLimit, overflow: options.overflow, budget: server.budget }
+    for (const source of ['query', 'ticket'] as const) if (this.#reads(source)) server.credentials.expect(source)
     this.#dispatched = {
       controller,
       clients: this.clients,
       counts: server.counts,
       rooms: new Rooms(),
       live: server.live,
-      closing: server.clocks.closing(options.closeTimeout),
+      closing,
       heartbeat: server.clocks.heartbeat(options.heartbeat),
       expiry: server.clocks.expiry,
-      renew: this.#renew,
+      renew: (request, token, before) => this.#admission!.admitLater(request, token, before),
       concurrency: options.concurrency,
       rate: options.rate,
       windows: options.rate && server.clocks.windows(options.rate.per),
       maxPayload: options.maxPayload,
-      outbox: { limit: options.outboxLimit, overflow: options.overflow, budget: server.budget },
+      outbox,
       roomsPerConnection: options.roomsPerConnection
+    }
+    this.#firstMessages = {
+      waiting: new Set(),
+      live: server.live,
+      counts: server.counts,
+      tokens: server.tokens,
+      closing,
+      outbox,
+      admit: (request, token) => this.#admission!.admitLater(request, token),
+      refusal: (identity) => this.#server.revocations.isRevokedNow(identity)
+        ? new errors.TokenInvalid()
+        : refuseUser(options.connections.perUser, server.counts, identity.sub),
+      open: this.#open
     }
   }
 
@@ -137,10 +163,25 @@ export class Route implements SocketRouteHandle {
    * @throws `FSR_ERR_JWT_MISSING`.
    */
   ready (): void {
-    const { grants, options } = this.inForce
+    const { grants, options: { tokenFrom, requireExpiry } } = this.inForce
     const jwt = jwtOf(this.#fastify)
-    if (grants.length > 0 && jwt === undefined && options.tokenFrom.length > 0) throw new errors.JwtMissing(this.path)
-    this.#authenticator = createAuthenticator(jwt, options.tokenFrom, options.requireExpiry)
+    if (grants.length > 0 && jwt === undefined && tokenFrom.some(isOfJwt)) throw new errors.JwtMissing(this.path)
+    const { tickets, revocations } = this.#server
+    const redeem = (request: FastifyRequest, ticket: string) => tickets.redeem(this.name, request, ticket)
+    this.#admission = new Admission(createAuthenticator(jwt, tokenFrom, requireExpiry, redeem), revocations, grants)
+    this.#ofRest = createAuthenticator(jwt, ['header', 'cookie'], requireExpiry, redeem)
+  }
+
+  /**
+   * A ticket for whoever has sent a request to REST.
+   *
+   * @throws `FSR_ERR_OPTION_INVALID`, `FSR_ERR_TOKEN_MISSING`, `FSR_ERR_TOKEN_INVALID`, `FSR_ERR_TOKEN_EXPIRED`.
+   */
+  async ticket (request: FastifyRequest): Promise<string> {
+    if (!this.#reads('ticket')) throw new errors.OptionInvalid('route', "is not that of a guarded route with 'ticket' in tokenFrom")
+    // Nothing comes later here: there is an identity, or an error.
+    const identity = await this.#ofRest!.authenticate(request, undefined)
+    return await this.#server.tickets.issue(this.name, request, identity!)
   }
 
   /** The route as Fastify takes it, for one spelling of the path. */
@@ -158,10 +199,10 @@ export class Route implements SocketRouteHandle {
       ...(constraints === undefined ? undefined : { constraints }),
       onRequest: [this.#checkRequest, ...asArray(onRequest)],
       // After the app's own, which may have found out who the user is.
-      preValidation: [...asArray(preValidation), this.#createAdmission()],
+      preValidation: [...asArray(preValidation), this.#admit],
       preHandler: [...asArray(preHandler), this.#checkCaps],
       handler: async (_request, reply) => { throw upgradeRequired(reply) },
-      wsHandler: (socket: WebSocket, request) => { this.#open(socket, request as UpgradeRequest) }
+      wsHandler: (socket: WebSocket, request) => { this.#upgraded(socket, request as UpgradeRequest) }
     }
   }
 
@@ -179,53 +220,51 @@ export class Route implements SocketRouteHandle {
     (request as UpgradeRequest)[kUpgrade] = { token }
   }
 
-  // The same questions for a token that comes while connected, which must be for the same subject.
-  readonly #renew = async (request: FastifyRequest, token: string, before: Identity): Promise<Identity> => {
-    const identity = await this.#authenticator!.verify(request, token)
-    if (identity.sub !== before.sub || await this.#isRevoked(identity)) throw new errors.TokenInvalid()
-    if (!await this.#isAdmitted(identity.user, request)) throw new errors.NotGranted()
-    return identity
-  }
-
-  async #isRevoked (identity: Identity): Promise<boolean> {
-    return identity.sub !== undefined && isRevoked(identity, await this.#server.revocations.revokedBefore(identity.sub))
-  }
-
-  #createAdmission () {
-    const { grants } = this.inForce
-    return async (request: FastifyRequest, reply: FastifyReply): Promise<void> => {
-      if (grants.length === 0) return
-      const upgrade = (request as UpgradeRequest)[kUpgrade] ??= { token: undefined }
-      upgrade.identity = await this.#authenticator!.authenticate(request, reply, upgrade.token)
-      if (await this.#isRevoked(upgrade.identity)) {
-        reply.header('www-authenticate', 'Bearer error="invalid_token"')
-        throw new errors.TokenInvalid()
-      }
-      if (await this.#isAdmitted(upgrade.identity.user, request)) return
-      reply.header('www-authenticate', 'Bearer error="insufficient_scope"')
-      throw new errors.NotGranted()
+  readonly #admit = async (request: FastifyRequest, reply: FastifyReply): Promise<void> => {
+    if (this.inForce.grants.length === 0) return
+    const upgrade = (request as UpgradeRequest)[kUpgrade] ??= { token: undefined }
+    try {
+      upgrade.identity = await this.#admission!.admit(request, upgrade.token)
+    } catch (error) {
+      reply.headers((error as Partial<SocketError>).headers ?? {})
+      throw error
     }
   }
 
-  // The last question. Not async, so that nobody else is let in between it and the upgrade.
+  // The last question. Not async, so that nobody else is let in, or revoked, between it and the upgrade.
   readonly #checkCaps = (request: FastifyRequest, reply: FastifyReply, done: (error?: Error) => void): void => {
-    let refusal: undefined | Error
-    if (asksForUpgrade(request)) {
-      const sub = (request as UpgradeRequest)[kUpgrade]?.identity?.sub
-      refusal = this.#server.live.isClosing
-        ? new errors.Closing()
-        : refuseByCaps(this.inForce.options.connections, this.#server.counts, this.clients.size, request.ip, sub)
-      if (refusal !== undefined) reply.header('retry-after', RETRY_AFTER)
-    }
+    const refusal = asksForUpgrade(request) ? this.#refusal(request) : undefined
+    if (refusal !== undefined) reply.headers(refusal.headers ?? { 'retry-after': RETRY_AFTER })
     done(refusal)
   }
 
-  #open (socket: WebSocket, request: UpgradeRequest): void {
+  #refusal (request: FastifyRequest): undefined | SocketError {
+    const { live, counts, revocations } = this.#server
+    const identity = (request as UpgradeRequest)[kUpgrade]?.identity
+    if (live.isClosing) return new errors.Closing()
+    if (identity !== undefined && revocations.isRevokedNow(identity)) return new errors.TokenInvalid()
+    return refuseByCaps(this.inForce.options.connections, counts, this.clients.size + this.#firstMessages.waiting.size, request.ip, identity?.sub)
+  }
+
+  #upgraded (socket: WebSocket, request: UpgradeRequest): void {
     this.#server.handshakes.done(request.raw)
     // The route's own clients are nobody else's: not of a broadcast to all sockets, nor of the way @fastify/websocket closes.
     this.#fastify.websocketServer.clients?.delete(socket)
-    const identity = request[kUpgrade]?.identity ?? { user: userOf(request), sub: undefined, iat: undefined, exp: undefined }
-    new Dispatch(this.#dispatched, socket, request, identity).open()
+    const identity = request[kUpgrade]?.identity
+    if (identity !== undefined) this.#open(socket, request, identity)
+    else if (this.inForce.grants.length > 0) new FirstMessage(this.#firstMessages, socket, request).open()
+    else this.#open(socket, request, { user: userOf(request), sub: undefined, iat: undefined, exp: undefined })
+  }
+
+  readonly #open = (socket: WebSocket, request: FastifyRequest, identity: Identity): Dispatch => {
+    const dispatch = new Dispatch(this.#dispatched, socket, request, identity)
+    dispatch.open()
+    return dispatch
+  }
+
+  // Whether the guard looks there for who is asking.
+  #reads (source: TokenSource): boolean {
+    return this.inForce.grants.length > 0 && this.inForce.options.tokenFrom.includes(source)
   }
 }
 

@@ -1,7 +1,9 @@
-import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
+import type { IncomingMessage } from 'node:http'
+import type { FastifyInstance, FastifyRequest } from 'fastify'
 import type { Identity } from '../connection/identity.js'
 import { errors } from '../errors.js'
 import type { TokenSource } from './options.js'
+import { credentialOf } from './query.js'
 
 /** What this plugin uses of `@fastify/jwt`, which is needed only for guarded routes and so not imported. */
 interface Jwt {
@@ -14,9 +16,10 @@ interface Jwt {
 }
 
 interface JwtRequest {
-  readonly raw: { readonly headers: Record<string, undefined | string | string[]> }
+  readonly raw: IncomingMessage
   readonly headers: Record<string, undefined | string | string[]>
   readonly cookies?: undefined | Readonly<Record<string, undefined | string>>
+  readonly log: FastifyRequest['log']
   unsignCookie (value: string): { valid: boolean, value: null | string }
   jwtVerify (options?: object): Promise<unknown>
   [name: string]: unknown
@@ -25,19 +28,23 @@ interface JwtRequest {
 /** Finds out who is asking. */
 export interface Authenticator {
   /**
-   * The identity of a request: the user that a hook of the app has put there, or the one of the token, verified once.
+   * The identity of a request: the user that a hook of the app has put there, or the one of the token or ticket, verified once. None
+   * if the token is to come as the first message.
    *
    * @param offered the token of the sub-protocol header.
-   * @throws `FSR_ERR_TOKEN_MISSING`, `FSR_ERR_TOKEN_INVALID`, `FSR_ERR_TOKEN_EXPIRED` (401).
+   * @throws `FSR_ERR_TOKEN_MISSING`, `FSR_ERR_TOKEN_INVALID`, `FSR_ERR_TOKEN_EXPIRED`, `FSR_ERR_TICKET_INVALID` (401).
    */
-  authenticate (request: FastifyRequest, reply: FastifyReply, offered: undefined | string): Promise<Identity>
+  authenticate (request: FastifyRequest, offered: undefined | string): Promise<undefined | Identity>
   /**
-   * The identity of a token that comes later, for a request that was authenticated before.
+   * The identity of a token that comes later, or from elsewhere.
    *
    * @throws `FSR_ERR_TOKEN_INVALID`, `FSR_ERR_TOKEN_EXPIRED`.
    */
   verify (request: FastifyRequest, token: string): Promise<Identity>
 }
+
+/** Whoever it is that brings a ticket. */
+export type Redeem = (request: FastifyRequest, ticket: string) => Promise<Identity>
 
 /** The user that the app's own hooks have put on a request. */
 export function userOf (request: FastifyRequest, name = 'user'): unknown {
@@ -51,21 +58,37 @@ export function jwtOf (fastify: FastifyInstance): undefined | Jwt {
   return typeof jwt?.verify === 'function' ? jwt : undefined
 }
 
-/** Makes the authenticator of a route. Without `@fastify/jwt` only a user that is there already counts. */
-export function createAuthenticator (jwt: undefined | Jwt, tokenFrom: readonly TokenSource[], requireExpiry: boolean): Authenticator {
+/** Makes the authenticator of a route. Without `@fastify/jwt` only a ticket or a user that is there already counts. */
+export function createAuthenticator (jwt: undefined | Jwt, tokenFrom: readonly TokenSource[], requireExpiry: boolean, redeem: Redeem): Authenticator {
   const { extractToken, onlyCookie = false } = jwt?.options.verify ?? {}
-  const sources = tokenFrom.filter((source) => source !== 'header' || !onlyCookie)
+  const sources = tokenFrom.filter((source) => jwt !== undefined ? source !== 'header' || !onlyCookie : source === 'ticket')
   // The verifier that @fastify/jwt shares is used unless its own look-up is configured in a way that would not see our token.
   const isShared = extractToken === undefined && !onlyCookie
 
-  const find = (request: JwtRequest, offered: undefined | string): undefined | string => {
-    for (const source of sources) {
-      const token = source === 'header'
-        ? bearerOf(request.headers.authorization)
-        : source === 'protocol' ? offered : cookieOf(request, jwt?.cookie)
-      if (token !== undefined) return token
+  const lookUp = (source: TokenSource, request: JwtRequest, offered: undefined | string): undefined | string => {
+    switch (source) {
+      case 'header': return bearerOf(request.headers.authorization)
+      case 'protocol': return offered
+      case 'cookie': return cookieOf(request, jwt?.cookie)
+      case 'query':
+      case 'ticket': return credentialOf(request.raw, source)
+      case 'message': return undefined
     }
-    return sources.length === 0 ? undefined : extractToken?.(request as unknown as FastifyRequest)
+  }
+
+  // The first that has one.
+  const find = (request: JwtRequest, offered: undefined | string): undefined | { source: TokenSource, token: string } => {
+    try {
+      for (const source of sources) {
+        const token = lookUp(source, request, offered)
+        if (token !== undefined) return { source, token }
+      }
+      const token = sources.some(isOfJwt) ? extractToken?.(request as unknown as FastifyRequest) : undefined
+      if (token !== undefined) return { source: 'header', token }
+    } catch (error) {
+      // A look-up of the app's own, or of @fastify/cookie, fails: not the client's business, and never a 500.
+      request.log.warn({ type: (error as null | Error)?.name }, 'a token could not be looked up')
+    }
   }
 
   const ask = (request: JwtRequest, token: string): Promise<unknown> => {
@@ -85,8 +108,9 @@ export function createAuthenticator (jwt: undefined | Jwt, tokenFrom: readonly T
   const verify = async (request: FastifyRequest, token: string): Promise<Identity> => {
     try {
       const user = await ask(request as unknown as JwtRequest, token)
-      const identity = { user, ...claimsOf(payloadOf(token)) }
-      if (identity.exp !== undefined || !requireExpiry) return identity
+      const payload = payloadOf(token)
+      const identity = { user, ...claimsOf(payload) }
+      if (hasRightTypes(payload) && (identity.exp !== undefined || !requireExpiry)) return identity
     } catch (error) {
       // Any failure is a 401, so that no token can make the server answer 500. One that is not about the token is logged.
       const code = codeOf(error)
@@ -98,27 +122,22 @@ export function createAuthenticator (jwt: undefined | Jwt, tokenFrom: readonly T
 
   return {
     verify,
-    async authenticate (request, reply, offered) {
+    async authenticate (request, offered) {
       const known = userOf(request, jwt?.options.decoratorName)
       if (known !== null) return { user: known, ...claimsOf(known) }
-      let token: undefined | string
-      try {
-        if (jwt !== undefined) token = find(request as unknown as JwtRequest, offered)
-      } catch (error) {
-        // A look-up of the app's own, or of @fastify/cookie, fails: not the client's business, and never a 500.
-        request.log.warn({ type: (error as null | Error)?.name }, 'a token could not be looked up')
-      }
+      const { source, token } = find(request as unknown as JwtRequest, offered) ?? {}
       if (token === undefined || token === '') {
-        // RFC 6750 section 3: no error code where no token was sent.
-        reply.header('www-authenticate', 'Bearer')
+        if (sources.includes('message')) return
         throw new errors.TokenMissing()
       }
-      reply.header('www-authenticate', 'Bearer error="invalid_token"')
-      const identity = await verify(request, token)
-      reply.removeHeader('www-authenticate')
-      return identity
+      return await (source === 'ticket' ? redeem : verify)(request, token)
     }
   }
+}
+
+/** Whether a source has tokens for `@fastify/jwt`. */
+export function isOfJwt (source: TokenSource): boolean {
+  return source !== 'ticket'
 }
 
 // Of a token that is verified already; one of another form than JWT has no claims to read.
@@ -133,10 +152,17 @@ function payloadOf (token: string): unknown {
 function claimsOf (payload: unknown): Pick<Identity, 'sub' | 'iat' | 'exp'> {
   const { sub, iat, exp } = Object(payload) as Record<string, unknown>
   return {
-    sub: typeof sub === 'string' ? sub : undefined,
+    // Many apps have numbers for their users, although it is to be a string.
+    sub: typeof sub === 'string' || typeof sub === 'number' ? String(sub) : undefined,
     iat: typeof iat === 'number' ? iat : undefined,
     exp: typeof exp === 'number' ? exp : undefined
   }
+}
+
+// A token whose user cannot be told, or whose age, could never be revoked. The verifier looks at other claims only.
+function hasRightTypes (payload: unknown): boolean {
+  const { sub, iat } = Object(payload) as Record<string, unknown>
+  return ['undefined', 'string', 'number'].includes(typeof sub) && ['undefined', 'number'].includes(typeof iat)
 }
 
 function bearerOf (authorization: undefined | string | string[]): undefined | string {

@@ -150,3 +150,28 @@ t.test('revocations can be kept in a store of the app', async (t) => {
   t.equal(await client.next(), 'FSR_ERR_TOKEN_INVALID')
   t.equal(await app.socketRevoke({ sub: 'alice', before: seconds() }), 1)
 })
+
+t.test('a token that is revoked between the check and the upgrade does not get in', async (t) => {
+  const app = await createApp(t)
+  let isAsked: undefined | (() => void)
+  let answer: undefined | ((isGranted: boolean) => void)
+  const asked = new Promise<void>((resolve) => { isAsked = resolve })
+  app.socketRoute('/', { onOpen: () => 'in' }, async () => { isAsked!(); return await new Promise<boolean>((resolve) => { answer = resolve }) })
+  const url = await listen(app)
+  const refused = refusal(url, ['bearer', tokenOf(app, undefined, { iat: seconds() - 5 })])
+  await asked
+  t.equal(await app.socketRevoke({ sub: 'alice' }), 0)
+  answer!(true)
+  t.match(await refused, { status: 401, body: { code: 'FSR_ERR_TOKEN_INVALID' }, headers: { 'www-authenticate': 'Bearer error="invalid_token"' } })
+})
+
+t.test('users with a number for a subject can be revoked too', async (t) => {
+  const app = await createApp(t)
+  app.socketRoute('/', { onOpen: () => 'in' }, 'ROLE_USER')
+  const url = await listen(app)
+  const token = tokenOf(app, undefined, { sub: 5, iat: seconds() - 5 })
+  const client = await connect(url, ['bearer', token])
+  t.equal(await app.socketRevoke({ sub: '5' }), 1)
+  t.equal((await client.closed).code, 4403)
+  t.equal((await refusal(url, ['bearer', token])).status, 401)
+})

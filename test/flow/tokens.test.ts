@@ -1,7 +1,13 @@
 import { createHmac, generateKeyPairSync, sign as signWith } from 'node:crypto'
-import t from 'tap'
-import { handshake, readAll, refusal, tcp } from '../support/client.js'
+import t, { type Test } from 'tap'
+import { once } from 'node:events'
+import { connect as connectTcp } from 'node:net'
+import cookie from '@fastify/cookie'
+import jwt from '@fastify/jwt'
+import type { TokenSource } from '../../src/index.js'
+import { connect, handshake, readAll, refusal, tcp } from '../support/client.js'
 import { createApp, listen, SECRET } from '../support/server.js'
+import { until } from '../support/until.js'
 
 // P22: every kind of broken token is a 401, never a 500, and nothing of it is in a log, an answer or the echoed sub-protocol.
 
@@ -62,7 +68,36 @@ const broken: Record<string, string> = {
   'standard base64': good.replaceAll('-', '+').replaceAll('_', '/') + '+/',
   'an encrypted token': 'eyJhbGciOiJSU0EtT0FFUCIsImVuYyI6IkEyNTZHQ00ifQ.a.b.c.d',
   'the word undefined': 'undefined',
-  'JSON instead of a token': '{}'
+  'JSON instead of a token': '{}',
+  'alg HS256 in lower case': make({ alg: 'hs256' }, payload),
+  'alg HS384 named, HS512 used': make({ alg: 'HS384' }, payload, SECRET, 'sha512'),
+  'alg ES256 named, HMAC used': make({ alg: 'ES256' }, payload),
+  'alg PS256 named, HMAC used': make({ alg: 'PS256' }, payload),
+  'alg nOnE without a signature': `${encode({ alg: 'nOnE' })}.${body}.`,
+  'alg twice, the last one none': `${encode('{"alg":"HS256","alg":"none"}')}.${body}.`,
+  'a key of its own in the header': make({ ...header, jwk: { kty: 'oct', k: encode('own') } }, payload, 'own'),
+  'a key to be fetched': make({ ...header, jku: 'https://evil.example/keys' }, payload, 'own'),
+  'a kid that is a path': make({ ...header, kid: '../../../../dev/null' }, payload, ''),
+  'a kid that is SQL': make({ ...header, kid: "x' UNION SELECT 'own" }, payload, 'own'),
+  'an empty crit': make({ ...header, crit: [] }, { ...payload, exp: 1 }),
+  'exp as a boolean': make(header, { ...payload, exp: true }),
+  'exp as a list': make(header, { ...payload, exp: [now + 1000] }),
+  'exp of zero': make(header, { ...payload, exp: 0 }),
+  'exp below zero': make(header, { ...payload, exp: -1 }),
+  'exp and nbf that never meet': make(header, { ...payload, exp: now - 1, nbf: now + 1000 }),
+  'nbf as an object': make(header, { ...payload, nbf: {} }),
+  'iat as a string': make(header, { ...payload, iat: 'now' }),
+  'iat as a list': make(header, { ...payload, iat: [now] }),
+  'sub as an object': make(header, { ...payload, sub: { $ne: null } }),
+  'sub as null': make(header, { ...payload, sub: null }),
+  'a payload that is a list': make(header, [payload], 'own'),
+  'a payload that is true': make(header, 'true'),
+  'the parts in another order': `${body}.${head}.${signature}`,
+  'a signature of zeroes': `${head}.${body}.${Buffer.alloc(32).toString('base64url')}`,
+  'an empty header': `.${body}.${signature}`,
+  'only a header': `${head}..`,
+  'a space within': `${head}. ${body}.${signature}`,
+  'a signature that is huge': `${good}${'A'.repeat(6000)}`
 }
 
 t.test('the token that the broken ones are made from is right', async (t) => {
@@ -70,25 +105,81 @@ t.test('the token that the broken ones are made from is right', async (t) => {
   t.match(app.jwt.verify(good), payload)
 })
 
-for (const [what, token] of Object.entries(broken)) {
-  t.test(`${what}: 401, from header and sub-protocol`, async (t) => {
-    const lines: string[] = []
-    const app = await createApp(t, { fastify: { logger: { level: 'trace', stream: { write: (line) => { lines.push(line) } } } } })
-    let opened = 0
-    app.socketRoute('/', { onOpen: () => { opened++ } }, 'ROLE_USER')
-    const url = await listen(app)
-    const answers = [await refusal(url, [], { headers: { authorization: `Bearer ${token}` } })]
-    if (/^[\w.+-]+$/.test(token)) answers.push(await refusal(url, ['bearer', token]))
-    for (const { status, headers, body } of answers) {
-      t.equal(status, 401)
-      t.match(body.code, /^FSR_ERR_TOKEN_(INVALID|EXPIRED)$/)
-      t.equal(headers['www-authenticate'], 'Bearer error="invalid_token"')
-      if (token.length > 10) t.notMatch(JSON.stringify([headers, body]), token)
+t.test('there are enough of them', async (t) => { t.ok(Object.keys(broken).length >= 60, String(Object.keys(broken).length)) })
+
+// What comes as the status line and the headers over HTTP, with characters that no client would let pass.
+async function answerTo (url: string, path: string, headers: Record<string, string>): Promise<string> {
+  const socket = await tcp(url)
+  socket.write(handshake(path, headers), 'latin1')
+  return await readAll(socket)
+}
+
+const ways: Record<string, (url: string, token: string) => Promise<string>> = {
+  header: (url, token) => answerTo(url, '/header', { Authorization: `Bearer ${token}` }),
+  protocol: (url, token) => answerTo(url, '/protocol', { 'Sec-WebSocket-Protocol': `bearer, ${token}` }),
+  cookie: (url, token) => answerTo(url, '/cookie', { Cookie: `token=${encodeURIComponent(token)}` }),
+  query: (url, token) => answerTo(url, `/query?access_token=${encodeURIComponent(token)}`, {}),
+  ticket: (url, token) => answerTo(url, `/ticket?ticket=${encodeURIComponent(token)}`, {})
+}
+
+async function createTokenApp (t: Test) {
+  const lines: string[] = []
+  const app = await createApp(t, { jwt: false, fastify: { logger: { level: 'trace', stream: { write: (line) => { lines.push(line) } } } } })
+  await app.register(cookie)
+  await app.register(jwt, { secret: SECRET, cookie: { cookieName: 'token', signed: false } })
+  const opened: string[] = []
+  for (const way of [...Object.keys(ways), 'message'] as TokenSource[]) {
+    app.socketRoute(`/${way}`, { onOpen: () => { opened.push(way) } }, { isGranted: 'ROLE_USER', tokenFrom: [way] })
+  }
+  const url = await listen(app)
+  const isLogged = (token: string) => token.length > 10 && lines.some((line) => line.includes(token) || line.includes(encodeURIComponent(token)))
+  return { url, opened, isLogged }
+}
+
+for (const [way, ask] of Object.entries(ways)) {
+  t.test(`every broken token that comes as ${way} is answered with 401, and nothing of it is told or logged`, async (t) => {
+    const { url, opened, isLogged } = await createTokenApp(t)
+    for (const [what, token] of Object.entries(broken)) {
+      const answer = await ask(url, token)
+      t.match(answer, /^HTTP\/1\.1 401 /, what)
+      t.match(answer, /^www-authenticate: Bearer error="invalid_token"\r$/m, what)
+      t.match(answer, way === 'ticket' ? /FSR_ERR_TICKET_INVALID/ : /FSR_ERR_TOKEN_(INVALID|EXPIRED)/, what)
+      if (token.length > 10) t.notOk(answer.includes(token), what)
+      t.notOk(isLogged(token), what)
     }
-    t.equal(opened, 0)
-    if (token.length > 10) t.notOk(lines.some((line) => line.includes(token)), 'the token is in no log line')
+    t.strictSame(opened, [])
+    // What shows that it is the token that is refused.
+    if (way !== 'ticket') {
+      const { port } = new URL(url)
+      const socket = connectTcp(Number(port), '127.0.0.1')
+      socket.write(handshake({ header: '/header', protocol: '/protocol', cookie: '/cookie' }[way] ?? `/query?access_token=${good}`, { Authorization: `Bearer ${good}`, 'Sec-WebSocket-Protocol': `bearer, ${good}`, Cookie: `token=${good}` }))
+      const [chunk] = await once(socket, 'data') as [Buffer]
+      t.match(String(chunk), /^HTTP\/1\.1 101 /)
+      t.strictSame(opened, [way])
+      socket.destroy()
+    }
+    t.notOk(isLogged(good))
   })
 }
+
+t.test('every broken token that comes as the first message closes with 4401, and nothing of it is told or logged', async (t) => {
+  const { url, opened, isLogged } = await createTokenApp(t)
+  for (const [what, token] of Object.entries(broken)) {
+    const client = await connect(`${url}/message`)
+    client.send(token)
+    const { code, reason } = await client.closed
+    t.equal(code, 4401, what)
+    t.match(reason, /^token (not valid|expired)$/, what)
+    t.strictSame(client.unread, [], what)
+    t.notOk(isLogged(token), what)
+  }
+  t.strictSame(opened, [])
+  const client = await connect(`${url}/message`)
+  client.send(good)
+  await until(() => opened.length === 1)
+  t.equal(client.socket.readyState, 1)
+  t.notOk(isLogged(good))
+})
 
 t.test('an expired token is told from one that was never valid', async (t) => {
   const app = await createApp(t)
@@ -118,7 +209,6 @@ for (const [what, authorization] of Object.entries(authorizations)) {
 t.test('a token that cannot be verified for another reason is a 401 too, and the log tells the reason without the token', async (t) => {
   const lines: string[] = []
   const app = await createApp(t, { jwt: false, fastify: { logger: { level: 'warn', stream: { write: (line) => { lines.push(line) } } } } })
-  const { default: jwt } = await import('@fastify/jwt')
   await app.register(jwt, { secret: async (_request: unknown, token: unknown): Promise<string> => { throw (token as { sub?: string }).sub === 'alice' ? new TypeError(`no key for ${good}`) : null } })
   app.socketRoute('/', { onOpen: () => 'in' }, 'ROLE_USER')
   const url = await listen(app)

@@ -2,6 +2,7 @@ import { once } from 'node:events'
 import type { IncomingHttpHeaders } from 'node:http'
 import { connect as connectTcp, type Socket } from 'node:net'
 import { WebSocket, type ClientOptions } from 'ws'
+import { mustNotBeLogged } from './witness.js'
 
 /** A message as a client got it: text as a string, binary as a Buffer. */
 export type Received = string | Buffer
@@ -61,6 +62,7 @@ export class Client {
   }
 
   send (data: string | Uint8Array): void {
+    if (typeof data === 'string') mustNotBeLogged(data)
     this.socket.send(data)
   }
 

@@ -3,6 +3,7 @@ import { once } from 'node:events'
 import { resolve } from 'node:path'
 import { createInterface } from 'node:readline'
 import type { Test } from 'tap'
+import { witness } from './witness.js'
 
 /** Makes tsx resolve `fastify-socket-route` as users have it, to what was built, and not by the `paths` of the type check. */
 export const asPackage = { TSX_TSCONFIG_PATH: 'tsconfig.build.json' }
@@ -26,6 +27,7 @@ export async function startExample (t: Test, name: string, env: Record<string, s
     // Read to the end, so that the server never waits for its output to be taken.
     createInterface(child.stdout).on('line', (line) => {
       lines.push(line)
+      witness(`${line}\n`)
       const address = /Server listening at http:\/\/127\.0\.0\.1:(\d+)/.exec(line)
       if (address !== null) resolve(`http://127.0.0.1:${address[1]}`)
     })

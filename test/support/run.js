@@ -1,10 +1,11 @@
 // Runs every test: looks for what they need beyond npm, installs it where that may be done, and closes with one readable line.
 // What is missing makes its tests be skipped with a reason, or fail where the environment sets CI.
 import { spawnSync } from 'node:child_process'
-import { existsSync, readFileSync } from 'node:fs'
+import { existsSync, readFileSync, rmSync } from 'node:fs'
 import { createRequire } from 'node:module'
 import { join } from 'node:path'
 import process from 'node:process'
+import { leaksOf } from './leaks.js'
 
 const needed = [
   { name: 'chromium', isThere: () => existsSync('/usr/bin/chromium') },
@@ -18,6 +19,9 @@ if (missing.length > 0 && process.getuid?.() === 0 && existsSync('/usr/bin/apt-g
   spawnSync('apt-get', ['update', '-q'], { stdio: 'ignore', env })
   spawnSync('apt-get', ['install', '-y', '-q', '--no-install-recommends', ...missing], { stdio: ['ignore', 'ignore', 'inherit'], env })
 }
+
+const witnesses = join('.tap', 'witness')
+rmSync(witnesses, { recursive: true, force: true })
 
 // tap writes its summary at the end of the TAP it puts there.
 const output = join('.tap', 'results.tap')
@@ -36,5 +40,10 @@ const last = [...results.matchAll(/^# \{ total: \d+.*\}$/gm)].at(-1)?.[0]
 const count = (name) => Number(new RegExp(`${name}: (\\d+)`).exec(last ?? '')?.[1] ?? 0)
 if (last === undefined) process.stdout.write('No test has run\n')
 else if (status !== 0 && count('fail') === 0) process.stdout.write('Every test passed, but the coverage is below 100 %\n')
-process.stdout.write(`${count('pass')} passed, ${count('fail')} failed${count('skip') > 0 ? `, ${count('skip')} skipped` : ''}\n`)
-process.exitCode = status ?? 1
+
+// The last test: what all the others have logged holds no token, no ticket and no payload.
+const leaks = leaksOf(witnesses)
+for (const leak of leaks) process.stdout.write(`A log has what must be in none: ${leak}\n`)
+const [passed, failed] = leaks.length === 0 ? [1, 0] : [0, 1]
+process.stdout.write(`${count('pass') + passed} passed, ${count('fail') + failed} failed${count('skip') > 0 ? `, ${count('skip')} skipped` : ''}\n`)
+process.exitCode = (status ?? 1) || failed

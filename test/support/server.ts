@@ -2,6 +2,7 @@ import type { Test } from 'tap'
 import Fastify, { type FastifyInstance, type FastifyServerOptions } from 'fastify'
 import jwt from '@fastify/jwt'
 import socketRoutes, { type SocketPluginOptions } from '../../src/index.js'
+import { mustNotBeLogged, witnessed } from './witness.js'
 
 /** The key of every token in the tests. */
 export const SECRET = 'a secret of the tests, thirty-two bytes or more'
@@ -16,7 +17,9 @@ export interface AppOptions {
 
 /** An app with the plugin; it is closed when the test ends. */
 export async function createApp (t: Test, options: AppOptions = {}): Promise<FastifyInstance> {
-  const app = Fastify(options.fastify)
+  const { fastify = {} } = options
+  if (fastify.loggerInstance === undefined) fastify.logger = witnessed(fastify.logger)
+  const app = Fastify(fastify)
   t.teardown(() => app.close())
   if (options.jwt !== false) await app.register(jwt, { secret: SECRET })
   await app.register(socketRoutes, options.plugin ?? {})
@@ -31,5 +34,7 @@ export async function listen (app: FastifyInstance): Promise<string> {
 
 /** A token of a user with these roles. */
 export function tokenOf (app: FastifyInstance, roles: unknown = ['ROLE_USER'], claims: object = {}): string {
-  return app.jwt.sign({ sub: 'alice', roles, ...claims })
+  const token = app.jwt.sign({ sub: 'alice', roles, ...claims })
+  mustNotBeLogged(token)
+  return token
 }

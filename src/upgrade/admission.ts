@@ -1,0 +1,48 @@
+import type { FastifyRequest } from 'fastify'
+import type { Identity } from '../connection/identity.js'
+import { errors } from '../errors.js'
+import { createGuard, type GrantInForce } from './grant.js'
+import type { Revocations } from './revocation.js'
+import type { Authenticator } from './token.js'
+
+/** Decides who may come in to one guarded route: who is it, was that revoked, and does every `isGranted` agree. */
+export class Admission {
+  readonly #authenticator: Authenticator
+  readonly #revocations: Revocations
+  readonly #isGranted: ReturnType<typeof createGuard>
+
+  constructor (authenticator: Authenticator, revocations: Revocations, grants: readonly GrantInForce[]) {
+    this.#authenticator = authenticator
+    this.#revocations = revocations
+    this.#isGranted = createGuard(grants)
+  }
+
+  /**
+   * Whoever asks for an upgrade, or nobody yet if the token is to come as the first message.
+   *
+   * @param offered the token of the sub-protocol header.
+   * @throws a coded error, 401 or 403.
+   */
+  async admit (request: FastifyRequest, offered: undefined | string): Promise<undefined | Identity> {
+    const identity = await this.#authenticator.authenticate(request, offered)
+    return identity && await this.#check(request, identity)
+  }
+
+  /**
+   * Whoever brings a token while connected.
+   *
+   * @param before who it has to be.
+   * @throws as `admit`.
+   */
+  async admitLater (request: FastifyRequest, token: string, before?: Identity): Promise<Identity> {
+    const identity = await this.#authenticator.verify(request, token)
+    if (before !== undefined && identity.sub !== before.sub) throw new errors.TokenInvalid()
+    return await this.#check(request, identity)
+  }
+
+  async #check (request: FastifyRequest, identity: Identity): Promise<Identity> {
+    if (await this.#revocations.isRevoked(identity)) throw new errors.TokenInvalid()
+    if (!await this.#isGranted(identity.user, request)) throw new errors.NotGranted()
+    return identity
+  }
+}

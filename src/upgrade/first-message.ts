@@ -1,0 +1,146 @@
+import type { FastifyRequest } from 'fastify'
+import type { WebSocket } from 'ws'
+import { closeCodes, type CloseReason } from '../close-codes.js'
+import type { Closable, Live, LiveSet } from '../connection/closable.js'
+import type { Deadlines } from '../connection/deadlines.js'
+import type { Identity } from '../connection/identity.js'
+import { Outbox, type OutboxSettings } from '../connection/outbox.js'
+import { closeReasonOf, errors } from '../errors.js'
+import type { ConnectionCounts, Counted } from '../room/counts.js'
+
+/** What takes over when it is known who is connected. */
+interface Receiver {
+  receive (bytes: Buffer, isBinary: boolean): void
+}
+
+/** What the connections of one route have in common until their token has come. */
+export interface FirstMessageRoute {
+  readonly waiting: Set<FirstMessage>
+  readonly live: LiveSet
+  readonly counts: ConnectionCounts
+  readonly tokens: Deadlines<Closable>
+  readonly closing: Deadlines<Live>
+  readonly outbox: OutboxSettings
+  /** @throws a coded error if the user may not come in. */
+  admit (request: FastifyRequest, token: string): Promise<Identity>
+  /** The reason not to let a user in at this very moment, if there is one. */
+  refusal (identity: Identity): undefined | Error
+  open (socket: WebSocket, request: FastifyRequest, identity: Identity): Receiver
+}
+
+const kWaiting = Symbol('fastify-socket-route.first-message')
+type WaitingSocket = WebSocket & { [kWaiting]: FirstMessage }
+
+/**
+ * A connection whose token is to come as its first message. Until it has, nobody knows of the connection but the caps and the drain:
+ * it is no client of the route, and no callback runs.
+ */
+export class FirstMessage implements Counted, Live {
+  readonly identity = undefined
+  readonly sub = undefined
+  readonly ip: string
+  readonly #route: FirstMessageRoute
+  readonly #socket: WebSocket
+  readonly #request: FastifyRequest
+  readonly #outbox: Outbox
+  // What one read of the socket brought after the token.
+  #early: undefined | Array<[bytes: Buffer, isBinary: boolean]>
+  #isWaiting = true
+
+  constructor (route: FirstMessageRoute, socket: WebSocket, request: FastifyRequest) {
+    this.ip = request.ip
+    this.#route = route
+    this.#socket = socket
+    this.#request = request
+    this.#outbox = new Outbox(socket, route.outbox, this)
+  }
+
+  open (): void {
+    const socket = this.#socket as WaitingSocket
+    socket[kWaiting] = this
+    // Those of @fastify/websocket would cut the connection before the close frame has left.
+    socket.removeAllListeners('error')
+    socket.on('message', onMessage)
+    socket.on('error', onError)
+    socket.on('close', onClose)
+    const { waiting, counts, tokens, live } = this.#route
+    waiting.add(this)
+    counts.add(this)
+    tokens.add(this)
+    // Last, as it ends the connection at once if the app is closing.
+    live.add(this)
+  }
+
+  receive (bytes: Buffer, isBinary: boolean): void {
+    if (!this.#isWaiting) return
+    if (this.#early !== undefined) {
+      this.#early.push([bytes, isBinary])
+      return
+    }
+    this.#early = []
+    this.#socket.pause()
+    if (isBinary) this.#refuse(new errors.TokenInvalid())
+    else this.#route.admit(this.#request, bytes.toString('utf8')).then((identity) => { this.#admit(identity) }).catch((error: unknown) => { this.#refuse(error) })
+  }
+
+  shut ({ code, reason }: CloseReason): void {
+    if (!this.#isWaiting) return
+    this.#forget()
+    this.#route.closing.add(this)
+    this.#outbox.close(code, reason)
+    // The client's answer to the close frame is to be read.
+    this.#socket.resume()
+  }
+
+  expire (): void {
+    this.#socket.terminate()
+  }
+
+  /** The socket is closed. */
+  gone (): void {
+    this.#forget()
+    this.#route.closing.delete(this)
+    this.#route.live.delete(this)
+  }
+
+  #admit (identity: Identity): void {
+    if (!this.#isWaiting) return
+    const refusal = this.#route.refusal(identity)
+    if (refusal !== undefined) throw refusal
+    this.#forget()
+    const { live, open } = this.#route
+    const socket = this.#socket.off('message', onMessage).off('error', onError).off('close', onClose)
+    const receiver = open(socket, this.#request, identity)
+    live.delete(this)
+    for (const [bytes, isBinary] of this.#early!) receiver.receive(bytes, isBinary)
+  }
+
+  #refuse (error: unknown): void {
+    if (!this.#isWaiting) return
+    const reason = closeReasonOf(error)
+    this.#request.log[reason === closeCodes.handlerFailed ? 'error' : 'info']({ err: error }, 'the token of a first message was refused')
+    this.shut(reason)
+  }
+
+  #forget (): void {
+    if (!this.#isWaiting) return
+    this.#isWaiting = false
+    const { waiting, counts, tokens } = this.#route
+    waiting.delete(this)
+    counts.delete(this)
+    tokens.delete(this)
+  }
+}
+
+function onMessage (this: WebSocket, data: unknown, isBinary: boolean): void {
+  // ws gives a Buffer, as binaryType is left at 'nodebuffer'.
+  (this as WaitingSocket)[kWaiting].receive(data as Buffer, isBinary)
+}
+
+function onError (): void {
+  // ws closes a connection that breaks the protocol by itself.
+}
+
+function onClose (this: WebSocket): void {
+  (this as WaitingSocket)[kWaiting].gone()
+}

@@ -1,0 +1,99 @@
+import { createHash, randomBytes } from 'node:crypto'
+import type { FastifyRequest } from 'fastify'
+import { FifoMap } from 'toad-cache'
+import type { Identity } from '../connection/identity.js'
+import { errors } from '../errors.js'
+import { originOf } from './origin.js'
+
+/** Keeps tickets until they are used. One that several machines share keeps them wherever the machines meet. */
+export interface TicketStore {
+  /** @param ttl milliseconds after which it may be forgotten. */
+  put (id: string, value: string, ttl: number): void | Promise<void>
+  /** Takes a value out: of several that ask at the same time, one gets it and all others get nothing (Redis: `GETDEL`). */
+  take (id: string): undefined | null | string | Promise<undefined | null | string>
+}
+
+// Whoever is signed in can ask for tickets: above this the oldest are forgotten.
+const MOST = 100_000
+
+/** Keeps tickets in this process. */
+export class MemoryTickets implements TicketStore {
+  readonly #values: FifoMap<string>
+
+  /** @param ttl milliseconds. */
+  constructor (ttl: number) {
+    this.#values = new FifoMap(MOST, ttl)
+  }
+
+  put (id: string, value: string): void {
+    this.#values.set(id, value)
+  }
+
+  take (id: string): undefined | string {
+    const value = this.#values.get(id)
+    this.#values.delete(id)
+    return value
+  }
+}
+
+// What a ticket stands for.
+interface Issued extends Identity {
+  readonly route: string
+  readonly origin?: undefined | string
+  /** When it ends, in milliseconds of Unix time: a store may keep it longer. */
+  readonly end: number
+}
+
+/** Issues tickets and takes them back: each lets one user connect once, soon, to one route, from one page. */
+export class Tickets {
+  readonly #store: TicketStore
+  readonly #ttl: number
+
+  /** @param ttl milliseconds that a ticket is good for. */
+  constructor (store: undefined | TicketStore, ttl: number) {
+    this.#store = store ?? new MemoryTickets(ttl)
+    this.#ttl = ttl
+  }
+
+  /** @throws `FSR_ERR_OPTION_INVALID` if the user cannot be kept as JSON. */
+  async issue (route: string, request: FastifyRequest, identity: Identity): Promise<string> {
+    const ticket = randomBytes(32).toString('base64url')
+    const issued: Issued = { ...identity, route, origin: request.headers.origin, end: Date.now() + this.#ttl }
+    await this.#store.put(idOf(ticket), toJson(issued), this.#ttl)
+    return ticket
+  }
+
+  /**
+   * Whoever it is that brings a ticket.
+   *
+   * @throws `FSR_ERR_TICKET_INVALID`, `FSR_ERR_TOKEN_EXPIRED` (401).
+   */
+  async redeem (route: string, request: FastifyRequest, ticket: string): Promise<Identity> {
+    // First of all, so that it counts as used whatever is wrong with it.
+    const value = await this.#store.take(idOf(ticket))
+    if (value === undefined || value === null) throw new errors.TicketInvalid()
+    const { route: issuedFor, origin, end, user, sub, iat, exp } = JSON.parse(value) as Issued
+    if (issuedFor !== route || end <= Date.now() || !isSamePage(origin, request)) throw new errors.TicketInvalid()
+    if (exp !== undefined && exp * 1000 <= Date.now()) throw new errors.TokenExpired()
+    return { user, sub, iat, exp }
+  }
+}
+
+// Who reads the store shall not be able to use what is in it.
+function idOf (ticket: string): string {
+  return createHash('sha256').update(ticket).digest('base64url')
+}
+
+// A browser names no origin where a page reads from its own server: then it has to be this server's page that connects.
+function isSamePage (origin: undefined | string, request: FastifyRequest): boolean {
+  const { origin: now } = request.headers
+  return origin === undefined ? now === undefined || now === originOf(request) : now === origin
+}
+
+function toJson (issued: Issued): string {
+  try {
+    return JSON.stringify(issued)
+  } catch {
+    throw new errors.OptionInvalid('request.user', 'cannot be kept as JSON, which a ticket needs')
+  }
+}

@@ -1,0 +1,89 @@
+import fastifyWebsocket from '@fastify/websocket'
+import t, { type Test } from 'tap'
+import type { WsConnection } from '../../src/index.js'
+import { connect, handshake, readAll, refusal, tcp } from '../support/client.js'
+import { createApp, listen, tokenOf } from '../support/server.js'
+
+// A token in the address, where a client can put it nowhere else. Addresses are logged: it is taken out before anybody sees it.
+
+async function createQueryApp (t: Test, tokenFrom: Array<'query' | 'header'> = ['query']) {
+  const lines: string[] = []
+  const hooked: string[] = []
+  const app = await createApp(t, { fastify: { logger: { level: 'trace', stream: { write: (line) => { lines.push(line) } } } } })
+  app.addHook('onRequest', async (request) => { hooked.push(request.url, request.originalUrl, JSON.stringify(request.query)) })
+  const seen: WsConnection[] = []
+  app.socketRoute('/chat', { onOpen: (connection) => { seen.push(connection); return 'in' } }, { isGranted: 'ROLE_USER', tokenFrom })
+  app.get('/rest', async (request) => request.query)
+  return { app, url: await listen(app), seen, lines, hooked }
+}
+
+t.test('a token in the query lets its user in, and nobody sees it', async (t) => {
+  const { app, url, seen, lines, hooked } = await createQueryApp(t)
+  const token = tokenOf(app)
+  const queries = [`?access_token=${token}`, `?a=1&access_token=${token}&b=%20x&c`, `?%61ccess_token=${token}&d=%`, `?&&access_token=${token}`]
+  for (const query of queries) t.equal(await (await connect(`${url}/chat${query}`)).next(), 'in', query)
+  t.strictSame(seen.map(({ query }) => ({ ...query })), [{}, { a: '1', b: ' x', c: '' }, { d: '%' }, {}])
+  t.equal(await (await app.injectWS(`/chat?access_token=${token}`)).readyState, 1)
+  t.notOk([...lines, ...hooked].some((text) => text.includes(token)))
+  t.ok(lines.some((line) => line.includes('"/chat?a=1&b=%20x&c"')))
+  for (const client of app.websocketServer.clients) client.terminate()
+})
+
+t.test('nor where the connection is refused, the path is wrong, or a proxy has taken Upgrade away', async (t) => {
+  const { app, url, lines, hooked } = await createQueryApp(t)
+  const token = tokenOf(app, ['OTHER'])
+  t.equal((await refusal(`${url}/chat?access_token=${token}`)).status, 403)
+  t.equal((await refusal(`${url}/nowhere?access_token=${token}`)).status, 404)
+  for (const headers of [{ Upgrade: undefined, Connection: 'close' }, { Connection: undefined }]) {
+    const socket = await tcp(url)
+    socket.write(handshake(`/chat?access_token=${token}`, { ...headers }))
+    t.match(await readAll(socket), /^HTTP\/1\.1 4\d\d /)
+  }
+  t.equal(hooked.length, 12)
+  t.notOk([...lines, ...hooked].some((text) => text.includes(token)))
+})
+
+t.test('of two tokens none counts, and an empty one is none', async (t) => {
+  const { app, url } = await createQueryApp(t)
+  const token = tokenOf(app)
+  t.equal((await refusal(`${url}/chat?access_token=${token}&access_token=${token}`)).body.code, 'FSR_ERR_TOKEN_INVALID')
+  t.equal((await refusal(`${url}/chat?access_token=`)).body.code, 'FSR_ERR_TOKEN_MISSING')
+  t.equal((await refusal(`${url}/chat?access_token`)).body.code, 'FSR_ERR_TOKEN_MISSING')
+  t.equal((await refusal(`${url}/chat?Access_Token=${token}`)).body.code, 'FSR_ERR_TOKEN_MISSING')
+  t.equal((await refusal(`${url}/chat?x=access_token=${token}`)).body.code, 'FSR_ERR_TOKEN_MISSING')
+})
+
+t.test('without the option a token in the query is not read', async (t) => {
+  const { app, url } = await createQueryApp(t, ['header'])
+  t.equal((await refusal(`${url}/chat?access_token=${tokenOf(app)}`)).body.code, 'FSR_ERR_TOKEN_MISSING')
+})
+
+t.test('REST has its own access_token', async (t) => {
+  const { url } = await createQueryApp(t)
+  const answer = await fetch(`${url.replace('ws', 'http')}/rest?access_token=mine&ticket=5`)
+  t.strictSame(await answer.json(), { access_token: 'mine', ticket: '5' })
+})
+
+t.test('a parameter that no route reads for a credential is left alone', async (t) => {
+  const app = await createApp(t)
+  app.socketRoute('/guarded', { onOpen: () => 'in' }, { isGranted: 'ROLE_USER', tokenFrom: ['query'] })
+  app.socketRoute('/open', { onOpen: (connection) => ({ ...connection.query }) }, { tokenFrom: ['ticket'] })
+  const url = await listen(app)
+  t.strictSame(await (await connect(`${url}/open?ticket=5`)).json(), { ticket: '5' }, 'an open route reads none')
+})
+
+t.test('the app may have registered @fastify/websocket before', async (t) => {
+  const { default: Fastify } = await import('fastify')
+  const { default: jwt } = await import('@fastify/jwt')
+  const { default: socketRoutes } = await import('../../src/index.js')
+  const lines: string[] = []
+  const app = Fastify({ logger: { stream: { write: (line: string) => { lines.push(line) } } } })
+  t.teardown(() => app.close())
+  await app.register(jwt, { secret: 'x'.repeat(32) })
+  await app.register(fastifyWebsocket, { options: { maxPayload: 65_536 } })
+  await app.register(socketRoutes)
+  app.socketRoute('/', { onOpen: () => 'in' }, { isGranted: 'ROLE_USER', tokenFrom: ['query'] })
+  const token = tokenOf(app)
+  t.equal(await (await connect(`${await listen(app)}/?access_token=${token}`)).next(), 'in')
+  t.notOk(lines.some((line) => line.includes(token)))
+})

@@ -1,0 +1,181 @@
+import type { FastifyInstance } from 'fastify'
+import t, { type Test } from 'tap'
+import type { SocketPluginOptions, TicketStore, WsConnection } from '../../src/index.js'
+import { MemoryTickets } from '../../src/upgrade/ticket.js'
+import { connect, refusal } from '../support/client.js'
+import { createApp, listen, tokenOf } from '../support/server.js'
+import { until } from '../support/until.js'
+import { mustNotBeLogged } from '../support/witness.js'
+
+// P22: a browser asks REST for a ticket, with its token or cookie, and connects with it in the address.
+
+const PAGE = 'https://app.example'
+
+async function createTicketApp (t: Test, plugin: SocketPluginOptions = {}) {
+  const lines: string[] = []
+  const app = await createApp(t, { plugin, fastify: { logger: { level: 'trace', stream: { write: (line) => { lines.push(line) } } } } })
+  const seen: WsConnection[] = []
+  const options = { isGranted: 'ROLE_USER', tokenFrom: ['ticket', 'header'], origins: ['same-origin', PAGE, 'https://other.example'] } as const
+  app.socketRoute('/chat/:room', { onOpen: (connection) => { seen.push(connection); return 'in' } }, { ...options, name: 'chat' })
+  app.socketRoute('/other', { onOpen: () => 'in' }, { ...options, name: 'other' })
+  app.post('/ticket', async (request) => ({ ticket: await app.socketTicket(request, { route: 'chat' }) }))
+  const url = await listen(app)
+  return { app, url, seen, lines }
+}
+
+async function ticketFor (app: FastifyInstance, token: string, headers: Record<string, string> = {}): Promise<string> {
+  const answer = await app.inject({ method: 'POST', url: '/ticket', headers: { authorization: `Bearer ${token}`, ...headers } })
+  const { ticket } = answer.json<{ ticket: string }>()
+  mustNotBeLogged(ticket)
+  return ticket
+}
+
+t.test('a ticket lets its user in, once, and is seen by nobody', async (t) => {
+  const { app, url, seen, lines } = await createTicketApp(t)
+  const ticket = await ticketFor(app, tokenOf(app))
+  t.match(ticket, /^[\w-]{43}$/)
+  const path = `${url}/chat/lobby?page=2&ticket=${ticket}&sort=up`
+  const client = await connect(path)
+  t.equal(await client.next(), 'in')
+  const [connection] = seen
+  t.match(connection!.user, { sub: 'alice', roles: ['ROLE_USER'] })
+  t.strictSame({ ...connection!.query }, { page: '2', sort: 'up' }, 'the other parameters are as they were')
+  t.match(await refusal(path), { status: 401, body: { code: 'FSR_ERR_TICKET_INVALID' }, headers: { 'www-authenticate': 'Bearer error="invalid_token"' } })
+  t.notOk(lines.some((line) => line.includes(ticket)))
+  t.ok(lines.some((line) => line.includes('/chat/lobby?page=2&sort=up')))
+})
+
+t.test('of those who come with the same ticket at the same time one gets in', async (t) => {
+  const { app, url, seen } = await createTicketApp(t)
+  const ticket = await ticketFor(app, tokenOf(app))
+  const answers = await Promise.allSettled(Array.from({ length: 20 }, () => connect(`${url}/chat/x?ticket=${ticket}`)))
+  t.equal(answers.filter(({ status }) => status === 'fulfilled').length, 1)
+  t.equal(seen.length, 1)
+})
+
+t.test('a ticket is for one route; shown at another it counts as used', async (t) => {
+  const { app, url } = await createTicketApp(t)
+  const ticket = await ticketFor(app, tokenOf(app))
+  t.equal((await refusal(`${url}/other?ticket=${ticket}`)).body.code, 'FSR_ERR_TICKET_INVALID')
+  t.equal((await refusal(`${url}/chat/x?ticket=${ticket}`)).status, 401)
+})
+
+t.test('a ticket is for the page that has asked for it', async (t) => {
+  const { app, url } = await createTicketApp(t)
+  const own = url.replace('ws', 'http')
+  const cases: Array<[asked: undefined | string, connects: undefined | string, status: 101 | 401]> = [
+    [PAGE, PAGE, 101],
+    [PAGE, 'https://other.example', 401],
+    [PAGE, undefined, 401],
+    // A browser names no origin when a page reads from its own server.
+    [undefined, own, 101],
+    [undefined, undefined, 101],
+    [undefined, PAGE, 401]
+  ]
+  for (const [asked, connects, status] of cases) {
+    const ticket = await ticketFor(app, tokenOf(app), asked === undefined ? {} : { origin: asked })
+    const options = connects === undefined ? {} : { origin: connects }
+    const path = `${url}/chat/x?ticket=${ticket}`
+    const name = `asked for by ${asked}, used by ${connects}`
+    if (status === 101) t.equal(await (await connect(path, [], options)).next(), 'in', name)
+    else t.equal((await refusal(path, [], options)).body.code, 'FSR_ERR_TICKET_INVALID', name)
+  }
+})
+
+t.test('a ticket is good for a short time', async (t) => {
+  const { app, url } = await createTicketApp(t, { tickets: { ttl: 5 } })
+  const ticket = await ticketFor(app, tokenOf(app))
+  const end = Date.now() + 6
+  await until(() => Date.now() > end)
+  t.equal((await refusal(`${url}/chat/x?ticket=${ticket}`)).body.code, 'FSR_ERR_TICKET_INVALID')
+})
+
+t.test('the end of the token is the end of a connection with a ticket, and of the ticket', async (t) => {
+  const { app, url } = await createTicketApp(t)
+  const exp = Math.floor(Date.now() / 1000) + 2
+  const tickets = [await ticketFor(app, tokenOf(app, undefined, { exp })), await ticketFor(app, tokenOf(app, undefined, { exp }))]
+  const client = await connect(`${url}/chat/x?ticket=${tickets[0]}`)
+  t.equal((await client.closed).code, 4401)
+  await until(() => Date.now() >= exp * 1000)
+  t.equal((await refusal(`${url}/chat/x?ticket=${tickets[1]}`)).body.code, 'FSR_ERR_TOKEN_EXPIRED')
+})
+
+t.test('a ticket asks isGranted and the revocations like the token it was made from', async (t) => {
+  const { app, url } = await createTicketApp(t)
+  t.equal((await refusal(`${url}/chat/x?ticket=${await ticketFor(app, tokenOf(app, ['OTHER']))}`)).status, 403)
+  const ticket = await ticketFor(app, tokenOf(app, undefined, { iat: Math.floor(Date.now() / 1000) - 5 }))
+  await app.socketRevoke({ sub: 'alice' })
+  t.equal((await refusal(`${url}/chat/x?ticket=${ticket}`)).body.code, 'FSR_ERR_TOKEN_INVALID')
+})
+
+t.test('REST answers 401 to whoever asks for a ticket without a token that is good', async (t) => {
+  const { app } = await createTicketApp(t)
+  for (const [authorization, code] of [[undefined, 'FSR_ERR_TOKEN_MISSING'], ['Bearer broken', 'FSR_ERR_TOKEN_INVALID'], [`Bearer ${tokenOf(app, undefined, { exp: 5 })}`, 'FSR_ERR_TOKEN_EXPIRED']] as const) {
+    const answer = await app.inject({ method: 'POST', url: '/ticket', headers: authorization === undefined ? {} : { authorization } })
+    t.match(answer.json(), { statusCode: 401, code })
+    t.match(answer.headers['www-authenticate'], /^Bearer/)
+  }
+  t.equal((await app.inject({ method: 'POST', url: '/ticket?access_token=x&ticket=y' })).json().code, 'FSR_ERR_TOKEN_MISSING', 'only header and cookie count there')
+})
+
+t.test('an app without tokens of its own can issue tickets for the users of its sessions', async (t) => {
+  const app = await createApp(t, { jwt: false })
+  app.decorateRequest('user', null as never)
+  app.addHook('onRequest', async (request) => { if (request.method === 'POST') Object.assign(request, { user: { id: 7, roles: ['ROLE_USER'] } }) })
+  app.socketRoute('/', { onOpen: (connection) => connection.user as object }, { isGranted: 'ROLE_USER', tokenFrom: ['ticket'] })
+  app.post('/ticket', async (request) => ({ ticket: await app.socketTicket(request, { route: '/' }) }))
+  const url = await listen(app)
+  t.strictSame(await (await connect(`${url}/?ticket=${await ticketFor(app, 'none')}`)).json(), { id: 7, roles: ['ROLE_USER'] })
+  t.equal((await refusal(url)).body.code, 'FSR_ERR_TOKEN_MISSING')
+})
+
+t.test('a store of the app keeps tickets, and never sees one that could be used', async (t) => {
+  const kept = new Map<string, string>()
+  const ttls: number[] = []
+  let isBroken = false
+  const store: TicketStore = {
+    put: async (id, value, ttl) => { kept.set(id, value); ttls.push(ttl) },
+    take: async (id) => {
+      if (isBroken) throw new Error('out of order')
+      const value = kept.get(id) ?? null
+      kept.delete(id)
+      return value
+    }
+  }
+  const { app, url } = await createTicketApp(t, { tickets: { store, ttl: 60_000 } })
+  const ticket = await ticketFor(app, tokenOf(app))
+  t.strictSame(ttls, [60_000])
+  t.notOk([...kept].flat().some((text) => text.includes(ticket)))
+  const [[id, value]] = [...kept] as [[string, string]]
+  t.equal(await (await connect(`${url}/chat/x?ticket=${ticket}`)).next(), 'in')
+  t.equal(kept.size, 0)
+  t.equal((await refusal(`${url}/chat/x?ticket=${ticket}`)).status, 401)
+  t.equal((await refusal(`${url}/chat/x?ticket=${id}`)).status, 401)
+  // One that forgets nothing.
+  kept.set(id, JSON.stringify({ ...JSON.parse(value), end: Date.now() - 1 }))
+  t.equal((await refusal(`${url}/chat/x?ticket=${ticket}`)).status, 401)
+  isBroken = true
+  t.equal((await refusal(`${url}/chat/x?ticket=${ticket}`)).status, 500, 'nobody is let in')
+})
+
+t.test('tickets in this process are bounded, and taken once', async (t) => {
+  const store = new MemoryTickets(60_000)
+  for (let count = 0; count <= 100_000; count++) store.put(`${count}`, 'x')
+  t.equal(store.take('0'), undefined)
+  t.equal(store.take('1'), 'x')
+  t.equal(store.take('1'), undefined)
+  t.equal(store.take('100000'), 'x')
+})
+
+t.test('what cannot work is told: a route that takes none, a user that is not JSON, options that are none', async (t) => {
+  const app = await createApp(t)
+  app.socketRoute('/guarded', { onOpen: () => 'in' }, 'ROLE_USER')
+  app.socketRoute('/open', { onOpen: () => 'in' }, { tokenFrom: ['ticket'] })
+  app.socketRoute('/right', { onOpen: () => 'in' }, { tokenFrom: ['ticket'], isGranted: 'ROLE_USER' })
+  app.post('/:name', async (request) => await app.socketTicket(request, { route: `/${(request.params as { name: string }).name}` }))
+  for (const name of ['nowhere', 'guarded', 'open']) t.match((await app.inject({ method: 'POST', url: `/${name}` })).json(), { code: 'FSR_ERR_OPTION_INVALID', statusCode: 500 }, name)
+  await t.rejects(app.socketTicket({ headers: {}, user: { id: 1n } } as never, { route: '/right' }), { code: 'FSR_ERR_OPTION_INVALID' })
+  for (const tickets of [{ ttl: 0 }, { ttl: '1' }, { store: 5 }, { store: {} }, { store: { put: () => {} } }, { other: 1 }, 5, null]) {
+    await t.rejects(createApp(t, { plugin: { tickets: tickets as never } }), { code: 'FSR_ERR_OPTION_INVALID' }, JSON.stringify(tickets))
+  }
+})
