@@ -18,7 +18,7 @@ import { revoke } from './operate/revoke.js'
 import { ConnectionCounts } from './room/counts.js'
 import { decoratedRoute, refuseDecorated } from './upgrade/decorator.js'
 import type { Grant } from './upgrade/grant.js'
-import { Handshakes } from './upgrade/handshakes.js'
+import { furtherServers, Handshakes } from './upgrade/handshakes.js'
 import {
   checkWebsocket, defaults, drainSettings, handshakeTimeout, outboxBudget, ticketSettings, type SocketPluginOptions, type SocketRouteOptions, type SocketScopeOptions, type UserOfRequest
 } from './upgrade/options.js'
@@ -33,7 +33,7 @@ import { Tickets } from './upgrade/ticket.js'
 async function socketRoutes (fastify: FastifyInstance, pluginOptions: SocketPluginOptions): Promise<void> {
   const table = new RouteTable(fastify)
   const root = overlay({ options: defaults, grants: [] }, pluginOptions, 'plugin')
-  const settings = drainSettings(pluginOptions)
+  const settings = drainSettings(pluginOptions, fastify.initialConfig.pluginTimeout)
   const websocket = checkWebsocket(pluginOptions)
 
   if (fastify.hasDecorator('websocketServer')) {
@@ -53,7 +53,8 @@ async function socketRoutes (fastify: FastifyInstance, pluginOptions: SocketPlug
 
   const drain = new Drain()
   const timeout = handshakeTimeout(pluginOptions)
-  const handshakes = new Handshakes(fastify.server, timeout)
+  const handshakes = new Handshakes(fastify.server, timeout, drain)
+  const credentials = new QueryCredentials(fastify.server)
   const { store, ttl } = ticketSettings(pluginOptions)
   // An upgrade, and a token as the first message after it, may take a timeout each.
   const revocations = new Revocations(pluginOptions.revocations ?? new MemoryRevocations(), 2 * timeout)
@@ -63,7 +64,7 @@ async function socketRoutes (fastify: FastifyInstance, pluginOptions: SocketPlug
     counts: new ConnectionCounts(),
     budget: new Budget(outboxBudget(pluginOptions)),
     handshakes,
-    credentials: new QueryCredentials(fastify.server),
+    credentials,
     tickets: new Tickets(store, ttl),
     revocations,
     tokens: new Deadlines<Closable>(timeout, (connection) => { connection.shut(closeCodes.tokenMissing) })
@@ -101,11 +102,21 @@ async function socketRoutes (fastify: FastifyInstance, pluginOptions: SocketPlug
   fastify.decorate('socketRoutes', { getter: () => table.byName as ReadonlyMap<string, SocketRouteHandle> })
   fastify.decorate('printSocketRoutes', () => printRoutes(table.byName.values()))
 
-  fastify.addHook('onReady', async () => { for (const route of table.byName.values()) route.ready() })
+  fastify.addHook('onReady', async () => {
+    for (const route of table.byName.values()) route.ready()
+    // Those of onClose run from the last to the first, and Fastify runs preClose in one of them. Added here, this runs before that:
+    // nobody is let in while a preClose of the app, which may be before the one below, takes its time.
+    fastify.addHook('onClose', async () => { drain.begin() })
+  })
+  fastify.addHook('onListen', async () => {
+    for (const each of furtherServers(fastify)) {
+      handshakes.watch(each)
+      credentials.watch(each)
+    }
+  })
   fastify.addHook('preClose', async () => {
-    handshakes.endSilent()
     await drain.run(settings, fastify.log)
-    handshakes.endUpgrading()
+    handshakes.end()
   })
 }
 

@@ -21,6 +21,16 @@ export class Drain implements LiveSet {
     return this.#isClosing
   }
 
+  /** How many are not done yet. */
+  get size (): number {
+    return this.#live.size
+  }
+
+  /** Lets nobody in any more. */
+  begin (): void {
+    this.#isClosing = true
+  }
+
   [Symbol.iterator] (): IterableIterator<Live> {
     return this.#live.values()
   }
@@ -44,7 +54,7 @@ export class Drain implements LiveSet {
    * from running until then.
    */
   async run ({ deadline, batch, interval }: DrainSettings, log: FastifyBaseLogger): Promise<void> {
-    this.#isClosing = true
+    this.begin()
     const cut = performance.now() + deadline * 4 / 5
     const pauses = Math.max(1, Math.ceil(this.#live.size / batch) - 1)
     // The last batch is to have half of the time left.

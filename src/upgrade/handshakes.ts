@@ -1,15 +1,17 @@
 import type { EventEmitter } from 'node:events'
-import type { IncomingMessage } from 'node:http'
+import type { IncomingMessage, ServerResponse } from 'node:http'
 import type { Duplex } from 'node:stream'
 import { Deadlines } from '../connection/deadlines.js'
+import { refuseAsClosing } from './refusal.js'
 
 const kHandshakes = Symbol('fastify-socket-route.handshakes')
-type Tracked = Duplex & { [kHandshakes]?: undefined | Handshakes }
+const kRequests = Symbol('fastify-socket-route.requests')
+type Tracked = Duplex & { [kHandshakes]?: undefined | Handshakes, [kRequests]?: number }
 type UpgradeRequest = IncomingMessage & { [kHandshakes]?: Duplex }
 
 /**
- * The TCP connections of a server on which nothing has been agreed on yet: silent ones, half a request, and upgrades that hooks
- * have not answered. Node looks after none of them when the server stops, and after no upgrade at all.
+ * The TCP connections of a server on which nothing is agreed on: silent ones, half a request, and upgrades that hooks have not
+ * answered. Node looks after none of them when the server stops, and after no upgrade at all.
  */
 export class Handshakes {
   readonly #silent = new Set<Duplex>()
@@ -17,16 +19,21 @@ export class Handshakes {
   readonly #deadlines: Deadlines<Duplex>
   #isEnding = false
 
-  /** @param timeout milliseconds from an upgrade request to its answer. */
-  constructor (server: EventEmitter, timeout: number) {
+  /**
+   * @param timeout milliseconds from an upgrade request to its answer.
+   * @param live tells whether the app is closing.
+   */
+  constructor (server: EventEmitter, timeout: number, live: { readonly isClosing: boolean }) {
     this.#deadlines = new Deadlines(timeout, (socket) => { socket.destroy() })
-    // An HTTP/2 server looks after its sessions itself, and does not show the socket of a request.
-    if (!('updateSettings' in server)) this.#watchSilent(server)
+    this.watch(server)
+    const others = server.listeners('upgrade')
     server.prependListener('upgrade', (request: UpgradeRequest, socket: Duplex) => {
       request[kHandshakes] = socket
       this.#silent.delete(socket)
       this.#track(this.#upgrading, socket)
       this.#deadlines.add(socket)
+      // @fastify/websocket has stopped listening: the request would not be answered at all.
+      if (live.isClosing && !server.listeners('upgrade').some((each) => others.includes(each))) refuseAsClosing(request, socket)
     })
   }
 
@@ -44,23 +51,33 @@ export class Handshakes {
     this.#deadlines.delete(socket)
   }
 
-  /** Ends the silent ones, and those to come: whoever has not asked for anything by now is too late. */
-  endSilent (): void {
-    this.#isEnding = true
-    for (const socket of this.#silent) socket.destroy()
+  /** All requests of a connection are answered: it is silent again. */
+  answered (socket: Duplex): void {
+    if (this.#isEnding) socket.destroy()
+    else this.#silent.add(socket)
   }
 
-  /** Ends the upgrades that are not answered yet. */
-  endUpgrading (): void {
+  /** Ends all of them, and silent ones to come: whoever has not asked for anything by now is too late. */
+  end (): void {
+    this.#isEnding = true
+    for (const socket of this.#silent) socket.destroy()
     for (const socket of this.#upgrading) socket.destroy()
   }
 
-  #watchSilent (server: EventEmitter): void {
+  /** Looks after the silent connections of a server; its upgrades have to be emitted by the first one. */
+  watch (server: EventEmitter): void {
+    // An HTTP/2 server looks after its sessions itself, and does not show the socket of a request.
+    if ('updateSettings' in server) return
     server.prependListener('setSecureContext' in server ? 'secureConnection' : 'connection', (socket: Duplex) => {
       if (this.#isEnding) socket.destroy()
       else this.#track(this.#silent, socket)
     })
-    server.prependListener('request', (request: IncomingMessage) => { this.#silent.delete(request.socket) })
+    server.prependListener('request', (request: IncomingMessage, response: ServerResponse) => {
+      const socket: Tracked = request.socket
+      this.#silent.delete(socket)
+      socket[kRequests] = (socket[kRequests] ?? 0) + 1
+      response.once('close', onAnswered)
+    })
   }
 
   #track (set: Set<Duplex>, socket: Tracked): void {
@@ -71,7 +88,26 @@ export class Handshakes {
   }
 }
 
+/**
+ * The servers that Fastify has for further addresses, such as `::1` where it listens on `localhost`. It passes their upgrades to the
+ * first one, and shows the others to nobody but by this symbol.
+ */
+export function furtherServers (fastify: object): readonly EventEmitter[] {
+  for (let owner = fastify; owner !== null; owner = Object.getPrototypeOf(owner)) {
+    const key = Object.getOwnPropertySymbols(owner).find(({ description }) => description === 'fastify.serverBindings')
+    if (key !== undefined) return Reflect.get(owner, key) as EventEmitter[]
+  }
+  return []
+}
+
 // One listener for all of them.
 function forget (this: Tracked): void {
   this[kHandshakes]?.forget(this)
+}
+
+// Half of the next request may follow, which Node would wait for without end when the server stops.
+function onAnswered (this: ServerResponse): void {
+  const socket: Tracked = this.req.socket
+  socket[kRequests]!--
+  if (socket[kRequests] === 0) socket[kHandshakes]?.answered(socket)
 }

@@ -331,11 +331,18 @@ export function ticketSettings ({ tickets = {} }: SocketPluginOptions): { ttl: n
   return { ttl: integer(tickets.ttl, 'tickets.ttl') ?? 30_000, store }
 }
 
-/** How `fastify.close()` closes connections; times in milliseconds. @throws `FSR_ERR_OPTION_INVALID`. */
-export function drainSettings ({ drain = {} }: SocketPluginOptions): { deadline: number, batch: number, interval: number } {
+/**
+ * How `fastify.close()` closes connections; times in milliseconds.
+ *
+ * @param pluginTimeout of Fastify, which ends the process when a `preClose` hook takes longer; 0 for none.
+ * @throws `FSR_ERR_OPTION_INVALID`.
+ */
+export function drainSettings ({ drain = {} }: SocketPluginOptions, pluginTimeout = 0): { deadline: number, batch: number, interval: number } {
   checkKeys(drain, 'drain', ['deadline', 'batch', 'interval'])
+  const deadline = integer(drain.deadline, 'drain.deadline') ?? 5_000
+  check(pluginTimeout === 0 || deadline < pluginTimeout, 'drain.deadline', `is not less than pluginTimeout of Fastify (${pluginTimeout}), which would end the process: raise that as well, Fastify({ pluginTimeout })`)
   return {
-    deadline: integer(drain.deadline, 'drain.deadline') ?? 5_000,
+    deadline,
     batch: integer(drain.batch, 'drain.batch') ?? 1_000,
     interval: integer(drain.interval, 'drain.interval') ?? 100
   }

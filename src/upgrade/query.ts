@@ -12,24 +12,26 @@ type Request = IncomingMessage & { [kCredentials]?: ReadonlyMap<string, string> 
  * any hook.
  */
 export class QueryCredentials {
-  readonly #server: EventEmitter
   readonly #names = new Set<string>()
 
   constructor (server: EventEmitter) {
-    this.#server = server
+    this.watch(server)
+    server.prependListener('upgrade', (request: Request) => { this.#takeFrom(request) })
   }
 
-  /** From now on credentials of this kind are looked for, whichever route the request is for. */
+  /** Looks at the requests of a server; its upgrades have to be emitted by the first one. */
+  watch (server: EventEmitter): void {
+    server.prependListener('request', (request: Request) => { this.#takeFrom(request) })
+  }
+
+  /** From now on credentials of this kind are looked for, whichever route a request is for. */
   expect (source: keyof typeof parameters): void {
-    if (this.#names.size === 0) {
-      for (const event of ['request', 'upgrade']) this.#server.prependListener(event, (request: Request) => { this.#takeFrom(request) })
-    }
     this.#names.add(parameters[source])
   }
 
   #takeFrom (request: Request): void {
     // A proxy that does not know WebSocket takes `Upgrade` away and leaves the key. No other request has one.
-    if (request.headers['sec-websocket-key'] === undefined) return
+    if (this.#names.size === 0 || request.headers['sec-websocket-key'] === undefined) return
     const [path, query] = split(request.url!, '?')
     if (query === undefined) return
     const credentials = new Map<string, string>()

@@ -22,6 +22,7 @@ import { checkName, checkProtocols, checkSchema, type SocketRouteOptions, type T
 import { originOf } from './origin.js'
 import { fillPath } from './path.js'
 import type { QueryCredentials } from './query.js'
+import { RETRY_AFTER } from './refusal.js'
 import type { Revocations } from './revocation.js'
 import type { InForce } from './scope.js'
 import type { Tickets } from './ticket.js'
@@ -52,9 +53,6 @@ export interface SocketRouteHandle<Connection = WsConnection> {
   /** A room of the route; it need not have members. */
   to (room: string): Room<Connection>
 }
-
-// When a refused client is told to come again, in seconds (RFC 9110 section 10.2.3). Nobody knows when somebody leaves.
-const RETRY_AFTER = 5
 
 /** What a request brings along from the first check to the upgrade. */
 export const kUpgrade = Symbol('fastify-socket-route.upgrade')

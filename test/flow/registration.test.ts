@@ -175,6 +175,17 @@ for (const given of [{ drain: 5 }, { drain: { deadline: -1 } }, { drain: { wait:
   })
 }
 
+t.test('a drain.deadline that pluginTimeout of Fastify does not leave time for fails, as it would end the process', async (t) => {
+  const app = Fastify({ pluginTimeout: 5_000 })
+  await t.rejects(async () => { await app.register(socketRoutes) }, { code: 'FSR_ERR_OPTION_INVALID', message: /pluginTimeout of Fastify \(5000\)/ })
+  await t.rejects(async () => { await Fastify().register(socketRoutes, { drain: { deadline: 10_000 } }) }, { code: 'FSR_ERR_OPTION_INVALID' })
+  for (const pluginTimeout of [0, 60_001]) {
+    const patient = Fastify({ pluginTimeout })
+    t.teardown(() => patient.close())
+    await patient.register(socketRoutes, { drain: { deadline: 60_000 } })
+  }
+})
+
 t.test('an empty drain option is the default', async (t) => {
   const app = Fastify()
   t.teardown(() => app.close())

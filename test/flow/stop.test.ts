@@ -1,6 +1,8 @@
+import dns from 'node:dns'
 import { once } from 'node:events'
+import { connect as connectTcp, type AddressInfo } from 'node:net'
 import t from 'tap'
-import { connect, handshake, readAll, tcp } from '../support/client.js'
+import { connect, handshake, readAll, refusal, tcp } from '../support/client.js'
 import { createApp, listen } from '../support/server.js'
 import { turns, until } from '../support/until.js'
 
@@ -211,9 +213,117 @@ t.test('a TCP connection that is made while the server stops is ended', async (t
   const closed = app.close()
   await until(() => release !== undefined)
   const late = await tcp(url)
-  await new Promise<void>((resolve) => { late.on('close', () => { resolve() }).on('error', () => {}).resume() })
+  const ended = new Promise<void>((resolve) => { late.on('close', () => { resolve() }).on('error', () => {}).resume() })
   release!()
   await closed
+  await ended
+})
+
+t.test('a TCP connection that is made when the drain is over is ended at once', async (t) => {
+  const app = await createApp(t)
+  // After the drain, and before Fastify stops listening.
+  app.addHook('preClose', async () => {
+    const late = await tcp(url)
+    await new Promise<void>((resolve) => { late.on('close', () => { resolve() }).on('error', () => {}).resume() })
+  })
+  const url = await listen(app)
+  await app.close()
+})
+
+t.test('a request is answered on a TCP connection that is made while the server stops', async (t) => {
+  const app = await createApp(t)
+  let release: undefined | (() => void)
+  app.socketRoute('/', { onClose: async () => { await new Promise<void>((resolve) => { release = resolve }) } })
+  const url = await listen(app)
+  await connect(url)
+  const closed = app.close()
+  await until(() => release !== undefined)
+  const late = await tcp(url)
+  late.write('GET / HTTP/1.1\r\nHost: localhost\r\n\r\n')
+  t.match(await readAll(late), /^HTTP\/1\.1 503 /)
+  release!()
+  await closed
+})
+
+for (const return503OnClosing of [true, false]) {
+  t.test(`an upgrade that comes while the server stops is answered 503, with return503OnClosing: ${return503OnClosing}`, async (t) => {
+    const app = await createApp(t, { fastify: { return503OnClosing } })
+    let release: undefined | (() => void)
+    app.socketRoute('/', { onClose: async () => { await new Promise<void>((resolve) => { release = resolve }) } })
+    const url = await listen(app)
+    await connect(url)
+    const closed = app.close()
+    await until(() => release !== undefined)
+    const { status, headers, body } = await refusal(url)
+    t.equal(status, 503)
+    t.equal(headers['retry-after'], '5')
+    t.strictSame(body, { statusCode: 503, code: 'FSR_ERR_CLOSING', error: 'Service Unavailable', message: 'The server is stopping' })
+    await t.rejects(app.injectWS('/'), /503/)
+    const broken = await tcp(url)
+    broken.write(handshake('/'))
+    broken.resetAndDestroy()
+    release!()
+    await closed
+  })
+}
+
+t.test('fastify.close() ends half a request that follows an answered one', async (t) => {
+  const app = await createApp(t)
+  app.get('/', async () => 'done')
+  const url = await listen(app)
+  const socket = await tcp(url)
+  socket.on('error', () => {})
+  // Two at once, which are answered one after the other.
+  socket.write('GET / HTTP/1.1\r\nHost: localhost\r\n\r\n'.repeat(2))
+  let text = ''
+  socket.on('data', (chunk) => { text += String(chunk) })
+  await until(() => text.split('done').length === 3)
+  socket.write('GET / HTTP/1.1\r\nHo')
+  const ended = new Promise<void>((resolve) => { socket.on('close', () => { resolve() }) })
+  await turns(5)
+  await app.close()
+  await ended
+})
+
+t.test('fastify.close() ends silent TCP connections also to the second address of localhost', async (t) => {
+  const app = await createApp(t)
+  // As where localhost is 127.0.0.1 and ::1, which not every machine has.
+  const lookup = dns.lookup as (...args: unknown[]) => unknown
+  t.teardown(() => { Object.assign(dns, { lookup }) })
+  Object.assign(dns, {
+    lookup (host: string, options: { all?: boolean }, answer: (error: null, addresses: object[]) => void) {
+      if (host !== 'localhost' || options.all !== true) return lookup(host, options, answer)
+      answer(null, ['127.0.0.1', '127.0.0.2'].map((address) => ({ address, family: 4 })))
+    }
+  })
+  await app.listen({ port: 0, host: 'localhost' })
+  const { port } = app.server.address() as AddressInfo
+  const silent = connectTcp(port, '127.0.0.2')
+  await once(silent, 'connect')
+  // The server has seen it when it has answered a later one.
+  const other = connectTcp(port, '127.0.0.2')
+  other.end('GET / HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n')
+  t.match(await readAll(other), /404/)
+  const ended = new Promise<void>((resolve) => { silent.on('close', () => { resolve() }).on('error', () => {}).resume() })
+  await app.close()
+  await ended
+})
+
+t.test('a connection on which a request is still answered when the drain is over ends after the answer', async (t) => {
+  const app = await createApp(t)
+  let isAsked = false
+  let finish: undefined | (() => void)
+  app.get('/fast', async () => 'first')
+  app.get('/', async () => { isAsked = true; await new Promise<void>((resolve) => { finish = resolve }); return 'done' })
+  // After the drain, and before Fastify goes on.
+  app.addHook('preClose', async () => { finish!() })
+  const url = await listen(app)
+  const socket = await tcp(url)
+  socket.write('GET /fast HTTP/1.1\r\nHost: localhost\r\n\r\nGET / HTTP/1.1\r\nHost: localhost\r\n\r\n')
+  await until(() => isAsked)
+  const answer = readAll(socket)
+  await app.close()
+  t.match(await answer, /first[^]*done$/)
 })
 
 t.test('an app without connections closes at once, and a close is harmless before listening', async (t) => {
