@@ -13,6 +13,7 @@ import { Clocks } from './controller/clocks.js'
 import { createController, type SocketController, type SocketControllerClass } from './controller/controller.js'
 import { errors } from './errors.js'
 import { Drain } from './operate/drain.js'
+import { createHealth, type HealthReply, type SocketHealth } from './operate/health.js'
 import { printRoutes } from './operate/print.js'
 import { revoke } from './operate/revoke.js'
 import { ConnectionCounts } from './room/counts.js'
@@ -101,6 +102,7 @@ async function socketRoutes (fastify: FastifyInstance, pluginOptions: SocketPlug
   })
   fastify.decorate('socketRoutes', { getter: () => table.byName as ReadonlyMap<string, SocketRouteHandle> })
   fastify.decorate('printSocketRoutes', () => printRoutes(table.byName.values()))
+  fastify.decorate('socketHealth', createHealth(drain))
 
   fastify.addHook('onReady', async () => {
     for (const route of table.byName.values()) route.ready()
@@ -230,6 +232,13 @@ declare module 'fastify' {
 
     /** The socket routes of the whole app by name, in the order of registration. */
     readonly socketRoutes: ReadonlyMap<string, SocketRouteHandle>
+
+    /**
+     * A handler for a health route, mounted wherever the app wants it: `app.get('/health', app.socketHealth)`. It answers 200 with
+     * `{ status: 'ready', connections }`, and from the moment the app begins to close 503 with `Retry-After` and `status: 'closing'`.
+     * Unless `return503OnClosing` of Fastify is `false`, Fastify answers that 503 itself, without these.
+     */
+    readonly socketHealth: (request: unknown, reply: HealthReply) => Promise<SocketHealth>
 
     /** A table of the socket routes: path, name, who may come in, limits. */
     printSocketRoutes (): string
