@@ -1,3 +1,4 @@
+import closeWithGrace from 'close-with-grace'
 import { createChat } from './app.js'
 
 const port = Number(process.env['PORT'] ?? 3000)
@@ -10,12 +11,12 @@ const app = await createChat({
   fastify: { logger: { transport: { target: 'pino-pretty', options: { translateTime: 'HH:MM:ss', ignore: 'pid,hostname,reqId,connection', singleLine: true } } } }
 })
 
-for (const signal of ['SIGINT', 'SIGTERM'] as const) {
-  process.once(signal, () => {
-    app.log.info(`${signal}: closing`)
-    app.close()
-  })
-}
+// Closing takes up to 5 seconds, so the process gets a little more before it is ended anyway.
+closeWithGrace({ delay: 8_000, logger: app.log }, async ({ signal, err }) => {
+  if (err === undefined) app.log.info(`${signal ?? 'end'}: closing`)
+  else app.log.error(err)
+  await app.close()
+})
 
 try {
   const address = await app.listen({ port, host })
@@ -26,6 +27,6 @@ try {
 } catch (error) {
   if ((error as NodeJS.ErrnoException).code !== 'EADDRINUSE') throw error
   console.error(`Port ${port} is taken. Give another: PORT=${port + 1} npm start`)
-  process.exitCode = 1
   await app.close()
+  process.exit(1)
 }

@@ -1,8 +1,11 @@
+import { spawn } from 'node:child_process'
+import { once } from 'node:events'
 import type { AddressInfo } from 'node:net'
 import t, { type Test } from 'tap'
 import type { FastifyInstance } from 'fastify'
 import { createChat } from '../../examples/chat/app.js'
 import { connect, refusal, type Client } from '../support/client.js'
+import { asPackage, startExample } from '../support/example.js'
 
 interface Chat {
   readonly app: FastifyInstance
@@ -138,6 +141,31 @@ t.test('when the server stops it says goodbye, and that clients may come back', 
   t.match(await next(client, 'system'), { text: /Goodbye/ })
   t.equal((await client.closed).code, 1012)
   await closing
+})
+
+for (const signal of ['SIGTERM', 'SIGINT'] as const) {
+  t.test(`on ${signal} everyone gets a goodbye, and the process ends with 0`, async (t) => {
+    const { url, stop } = await startExample(t, 'chat', { HOST: '127.0.0.1' })
+    const clients = await Promise.all([1, 2, 3].map(() => connect(`${url.replace('http', 'ws')}/chat/public`)))
+    for (const client of clients) await next(client, 'welcome')
+    const exitCode = stop(signal)
+    for (const client of clients) {
+      t.match(await next(client, 'system'), { text: /Goodbye/ })
+      t.strictSame(await client.closed, { code: 1012, reason: 'service restart' })
+    }
+    t.equal(await exitCode, 0)
+  })
+}
+
+t.test('a port that is taken is said, with the exit code 1', async (t) => {
+  const { app } = await createServer(t)
+  const { port } = app.server.address() as AddressInfo
+  const child = spawn(process.execPath, ['--import=tsx', 'examples/chat/server.ts'], { env: { ...process.env, ...asPackage, HOST: '127.0.0.1', PORT: String(port) }, stdio: ['ignore', 'ignore', 'pipe'] })
+  let said = ''
+  child.stderr.on('data', (chunk) => { said += String(chunk) })
+  const [code] = await once(child, 'close')
+  t.match(said, `Port ${port} is taken`)
+  t.equal(code, 1)
 })
 
 t.test('the page is served, with a policy that lets it run only what comes from here', async (t) => {

@@ -79,7 +79,7 @@ t.test('goodbye is said when the server stops', async (t) => {
 
 t.test('it runs', async (t) => {
   const { tokenFor } = await start(t)
-  const url = (await startExample(t, 'decorators', { JWT_SECRET: SECRET })).replace('http', 'ws')
+  const url = (await startExample(t, 'decorators', { JWT_SECRET: SECRET })).url.replace('http', 'ws')
   const alice = await connectAs(tokenFor('alice'), `${url}/chat/lobby`)
   t.same(await alice.json(), { welcome: 'alice', room: 'lobby' })
   await alice.close()

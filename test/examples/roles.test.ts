@@ -83,7 +83,7 @@ t.test('who has no name there gets no token', async (t) => {
 })
 
 t.test('it runs', async (t) => {
-  const url = await startExample(t, 'roles')
+  const { url } = await startExample(t, 'roles')
   const response = await fetch(`${url}/login`, { method: 'POST', headers: { 'content-type': 'application/json' }, body: '{"name":"carol"}' })
   const { token } = await response.json() as { token: string }
   const client = await connectAs(token, `${url.replace('http', 'ws')}/newsroom/scoops`)

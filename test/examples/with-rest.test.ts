@@ -79,10 +79,12 @@ t.test('the OpenAPI document lists the REST routes, and no socket', async (t) =>
 })
 
 t.test('it runs', async (t) => {
-  const url = (await startExample(t, 'with-rest')).replace('http', 'ws')
+  const example = await startExample(t, 'with-rest')
+  const url = example.url.replace('http', 'ws')
   const client = await connect(`${url}/news`)
   t.same(await client.json(), [])
   t.same(await post(`${url}/news`, { text: 'hi' }), { status: 201, body: { reached: 1 } })
   t.same(await client.json(), { text: 'hi' })
-  await client.close()
+  t.equal(await example.stop(), 0, 'and stops on SIGTERM')
+  t.strictSame(await client.closed, { code: 1012, reason: 'service restart' })
 })

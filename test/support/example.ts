@@ -10,19 +10,27 @@ export const asPackage = { TSX_TSCONFIG_PATH: 'tsconfig.build.json' }
 
 const root = resolve(import.meta.dirname, '../..')
 
-/** Starts an example as its first line says, on a free port, and answers its address; it is stopped when the test ends. */
-export async function startExample (t: Test, name: string, env: Record<string, string> = {}): Promise<string> {
+/** An example that runs in a process of its own. */
+export interface Example {
+  readonly url: string
+  /** Stops it as a supervisor does, or as Ctrl+C with SIGINT, and answers its exit code; `null` if the signal killed it. */
+  stop (signal?: 'SIGTERM' | 'SIGINT'): Promise<null | number>
+}
+
+/** Starts an example as its first line says, on a free port; it is stopped when the test ends. */
+export async function startExample (t: Test, name: string, env: Record<string, string> = {}): Promise<Example> {
   const child = spawn(resolve(root, 'node_modules/.bin/tsx'), [`examples/${name}/server.ts`], {
     cwd: root,
     env: { ...process.env, ...asPackage, ...env, PORT: '0' },
     stdio: ['ignore', 'pipe', 'inherit']
   })
-  const exited = once(child, 'exit')
-  t.teardown(async () => {
-    child.kill()
-    await exited
-  })
-  return await new Promise((resolve, reject) => {
+  const exited = once(child, 'exit') as Promise<[null | number]>
+  const stop = async (signal: NodeJS.Signals = 'SIGTERM'): Promise<null | number> => {
+    child.kill(signal)
+    return (await exited)[0]
+  }
+  t.teardown(async () => { await stop() })
+  const url = await new Promise<string>((resolve, reject) => {
     const lines: string[] = []
     // Read to the end, so that the server never waits for its output to be taken.
     createInterface(child.stdout).on('line', (line) => {
@@ -33,4 +41,5 @@ export async function startExample (t: Test, name: string, env: Record<string, s
     })
     exited.then(([code]) => { reject(new Error(`The example ended with ${String(code)}: ${lines.join('\n')}`)) }, reject)
   })
+  return { url, stop }
 }
