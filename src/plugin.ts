@@ -21,7 +21,7 @@ import { decoratedRoute, refuseDecorated } from './upgrade/decorator.js'
 import type { Grant } from './upgrade/grant.js'
 import { furtherServers, Handshakes } from './upgrade/handshakes.js'
 import {
-  checkWebsocket, defaults, drainSettings, handshakeTimeout, outboxBudget, ticketSettings, type SocketPluginOptions, type SocketRouteOptions, type SocketScopeOptions, type UserOfRequest
+  defaults, drainSettings, handshakeTimeout, outboxBudget, ticketSettings, websocketOptions, type SocketPluginOptions, type SocketRouteOptions, type SocketScopeOptions, type UserOfRequest
 } from './upgrade/options.js'
 import { joinPath, slashVariants, type ParamsOfPath } from './upgrade/path.js'
 import { QueryCredentials } from './upgrade/query.js'
@@ -35,21 +35,16 @@ async function socketRoutes (fastify: FastifyInstance, pluginOptions: SocketPlug
   const table = new RouteTable(fastify)
   const root = overlay({ options: defaults, grants: [] }, pluginOptions, 'plugin')
   const settings = drainSettings(pluginOptions, fastify.initialConfig.pluginTimeout)
-  const websocket = checkWebsocket(pluginOptions)
+  const isRegistered = fastify.hasDecorator('websocketServer')
+  const websocket = websocketOptions(pluginOptions, root.options, isRegistered)
 
-  if (fastify.hasDecorator('websocketServer')) {
-    if (websocket !== undefined) throw new errors.OptionInvalid('websocket', 'has no effect, as the app has registered @fastify/websocket itself: give that these options')
+  if (isRegistered) {
     const { maxPayload } = fastify.websocketServer.options
     if (maxPayload === undefined || maxPayload > root.options.maxPayload) {
       fastify.log.warn({ maxPayload }, 'the app has registered @fastify/websocket itself: up to its own maxPayload is read before a message is refused')
     }
   } else {
-    // How long a client that has closed may keep the TCP connection: @types/ws does not know it.
-    const closeTimeout = { closeTimeout: root.options.closeTimeout } as object
-    await fastify.register(fastifyWebsocket, {
-      ...websocket,
-      options: { maxPayload: root.options.maxPayload, ...closeTimeout, ...websocket?.options }
-    })
+    await fastify.register(fastifyWebsocket, websocket)
   }
 
   const drain = new Drain()

@@ -141,6 +141,12 @@ export interface SocketPluginOptions extends SocketScopeOptions {
     readonly store?: undefined | TicketStore
   }
   /**
+   * The most fragments that one message may come in (RFC 6455 section 5.4); more close the connection with 1008.
+   *
+   * @default 16_384
+   */
+  readonly maxFragments?: undefined | number
+  /**
    * Bytes that may wait for all slow clients of the process together. While it is more, a client that has more than 64 KiB waiting
    * is treated as one whose outbox is full.
    *
@@ -227,7 +233,7 @@ export const defaults: Options = {
 
 const sharedKeys = ['roles', 'roleHierarchy', 'tokenFrom', 'requireExpiry', 'origins', 'maxPayload', 'concurrency', 'heartbeat', 'connections', 'rate', 'outbox', 'roomsPerConnection', 'closeTimeout', 'isGranted']
 const keys = {
-  plugin: [...sharedKeys, 'drain', 'handshakeTimeout', 'outboxBudget', 'revocations', 'tickets', 'websocket'],
+  plugin: [...sharedKeys, 'drain', 'handshakeTimeout', 'maxFragments', 'outboxBudget', 'revocations', 'tickets', 'websocket'],
   scope: sharedKeys,
   route: [...sharedKeys, 'name', 'schema', 'protocols', 'onRequest', 'preValidation', 'preHandler', 'config', 'constraints', 'logLevel']
 }
@@ -348,12 +354,25 @@ export function drainSettings ({ drain = {} }: SocketPluginOptions, pluginTimeou
   }
 }
 
-/** What is handed to `@fastify/websocket`. @throws `FSR_ERR_OPTION_INVALID`. */
-export function checkWebsocket ({ websocket }: SocketPluginOptions): undefined | WebsocketPluginOptions {
-  if (websocket === undefined) return
+/**
+ * What `@fastify/websocket` is registered with.
+ *
+ * @param isRegistered whether the app has done that itself, so that nothing given here would have an effect.
+ * @throws `FSR_ERR_OPTION_INVALID`.
+ */
+export function websocketOptions (options: SocketPluginOptions, { maxPayload, closeTimeout }: Options, isRegistered: boolean): WebsocketPluginOptions {
+  for (const name of ['websocket', 'maxFragments'] as const) {
+    check(!isRegistered || options[name] === undefined, name, 'has no effect, as the app has registered @fastify/websocket itself: give that its options')
+  }
+  const { websocket = {} } = options
   checkKeys(websocket, 'websocket', ['options', 'errorHandler', 'preClose'])
-  check(websocket.options?.maxPayload === undefined, 'websocket.options.maxPayload', 'has a place of its own: the option maxPayload')
-  return websocket
+  for (const name of ['maxPayload', 'maxFragments'] as const) {
+    check(websocket.options?.[name] === undefined, `websocket.options.${name}`, `has a place of its own: the option ${name}`)
+  }
+  const maxFragments = integer(options.maxFragments, 'maxFragments') ?? 16_384
+  // How long a client that has closed may keep the TCP connection: @types/ws does not know it.
+  const unknown = { closeTimeout } as object
+  return { ...websocket, options: { maxPayload, maxFragments, ...unknown, ...websocket.options } }
 }
 
 /** The name of a route. @throws `FSR_ERR_OPTION_INVALID`. */

@@ -138,7 +138,9 @@ t.test('options for @fastify/websocket are refused, and a larger maxPayload is w
     return app
   }
   const first = await make({ maxPayload: 65_536 })
-  await t.rejects(async () => { await first.register(socketRoutes, { websocket: {} }) }, { code: 'FSR_ERR_OPTION_INVALID' })
+  for (const given of [{ websocket: {} }, { maxFragments: 10 }]) {
+    await t.rejects(async () => { await first.register(socketRoutes, given) }, { code: 'FSR_ERR_OPTION_INVALID', message: /has no effect/ })
+  }
   await (await make({ maxPayload: 65_536 })).register(socketRoutes)
   t.strictSame(warnings, [])
   const app = await make({})

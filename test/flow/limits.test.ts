@@ -207,6 +207,18 @@ t.test('who waits for drained() is released when the connection ends', async (t)
   t.pass()
 })
 
+t.test('a message may come in maxFragments fragments, and in no more', async (t) => {
+  const app = await createApp(t, { plugin: { maxFragments: 3, closeTimeout: 100 } })
+  const seen: unknown[] = []
+  app.socketRoute('/', { onMessage: (_connection, message) => { seen.push(message.text) }, onError: (_connection, error) => { seen.push((error as { code?: string }).code) } })
+  const client = await connect(await listen(app))
+  for (const fragments of ['abc', 'abcd']) {
+    for (const [index, fragment] of [...fragments].entries()) client.socket.send(fragment, { fin: index === fragments.length - 1 })
+  }
+  t.equal((await client.closed).code, 1008)
+  t.strictSame(seen, ['abc', 'FSR_ERR_FRAGMENTS_TOO_MANY'])
+})
+
 const breaches: Record<string, { bytes: Buffer, code: number, error: string }> = {
   'a frame that is not masked': { bytes: Buffer.from([0x81, 0x01, 0x61]), code: 1002, error: 'FSR_ERR_PROTOCOL_VIOLATED' },
   'an unknown opcode': { bytes: frame('', 0x3), code: 1002, error: 'FSR_ERR_PROTOCOL_VIOLATED' },
