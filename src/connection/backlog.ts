@@ -75,7 +75,10 @@ export class Backlog {
     // An object of its own is like no other key.
     if (typeof this.#policy === 'string') return {}
     try {
-      return this.#policy.latestBy(message) ?? {}
+      const key = this.#policy.latestBy(message)
+      // Of an async function: it is like no other key, and if it rejects that must not end the process.
+      if (key instanceof Promise) key.catch(() => {})
+      return key ?? {}
     } catch {
       // A broadcast must not fail for all because one client is slow: the message waits like one without a key.
       return {}

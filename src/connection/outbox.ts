@@ -1,7 +1,7 @@
 import type { WebSocket } from 'ws'
-import { closeCodes } from '../close-codes.js'
+import { closeCodes, type CloseReason } from '../close-codes.js'
 import type { Frame } from '../message/frame.js'
-import type { Sendable } from '../message/outbound.js'
+import { toFrame, type Sendable } from '../message/outbound.js'
 import { Backlog, type Overflow } from './backlog.js'
 import type { Budget } from './budget.js'
 import type { Closable } from './closable.js'
@@ -21,13 +21,28 @@ export interface OutboxOptions {
    * @default 'close'
    */
   readonly overflow?: undefined | Overflow
+  /**
+   * Makes the message that tells a client how many were dropped since the last such message. It is called when the client has
+   * caught up, so that nothing waits for it any more; never with `'close'`. If it throws, or returns what cannot be sent, that is
+   * logged and nothing is sent.
+   *
+   * @default none: the client is not told
+   */
+  readonly notice?: undefined | ((dropped: number) => Sendable)
 }
 
 /** What the outboxes of a route have in common. */
 export interface OutboxSettings {
   readonly limit: number
   readonly overflow: Overflow
+  readonly notice?: OutboxOptions['notice']
   readonly budget: Budget
+}
+
+/** Whose outbox it is. */
+export interface OutboxOwner extends Closable {
+  /** The app's `notice` threw, or returned what cannot be sent. */
+  noticeFailed (error: unknown): void
 }
 
 // Above this many waiting bytes a sender that can wait should: the first that `send` answers with false.
@@ -51,16 +66,18 @@ export class Outbox {
   readonly #socket: WebSocket
   readonly #settings: OutboxSettings
   readonly #mark: number
-  readonly #owner: Closable
+  readonly #owner: OutboxOwner
   // How many frames ws and Node hold for a client that lags.
   #heldFrames = 0
   // What waits here, where the policy is to drop: only as much as the mark is given to ws, which nothing can be taken back from.
   #backlog: undefined | Backlog
+  // How many messages the client has missed, and has not been told of.
+  #missed = 0
   #accounted = 0
   #waiting: undefined | Array<() => void>
   #onWritten: undefined | (() => void)
 
-  constructor (socket: WebSocket, settings: OutboxSettings, owner: Closable) {
+  constructor (socket: WebSocket, settings: OutboxSettings, owner: OutboxOwner) {
     this.#socket = socket
     this.#settings = settings
     this.#mark = Math.min(MARK, settings.limit)
@@ -105,7 +122,9 @@ export class Outbox {
     }
     if (!this.#mustWait) return this.reply(frame)
     this.#backlog ??= new Backlog(overflow)
-    this.dropped += this.#backlog.add(frame, frame.bytes.length + FRAME_COST, limit, message)
+    const dropped = this.#backlog.add(frame, frame.bytes.length + FRAME_COST, limit, message)
+    this.dropped += dropped
+    this.#missed += dropped
     this.#account()
     return false
   }
@@ -171,8 +190,24 @@ export class Outbox {
   #written (): void {
     this.#heldFrames--
     for (let frame = this.#next(); frame !== undefined; frame = this.#next()) this.#write(frame)
+    if (this.#missed > 0 && this.#backlog?.size === 0 && this.isOpen) this.#notify()
     this.#account()
     if (!this.isOverMark) this.#release()
+  }
+
+  #notify (): void {
+    const { notice } = this.#settings
+    const dropped = this.#missed
+    this.#missed = 0
+    if (notice === undefined) return
+    try {
+      const message = notice(dropped)
+      // It cannot be sent, and if it rejects that must not end the process.
+      if (message instanceof Promise) message.catch(() => {})
+      this.reply(toFrame(message))
+    } catch (error) {
+      this.#owner.noticeFailed(error)
+    }
   }
 
   // What may be given to ws now.
@@ -192,4 +227,9 @@ export class Outbox {
     this.#waiting = undefined
     if (waiting !== undefined) for (const resolve of waiting) resolve()
   }
+}
+
+/** Begins the closing handshake of a connection that is sent nothing else (RFC 6455 section 7.1.2). */
+export function closeUnused (socket: WebSocket, { code, reason }: CloseReason): void {
+  socket.close(code, reason)
 }

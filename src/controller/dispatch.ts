@@ -12,7 +12,7 @@ import { Inbox } from '../connection/inbox.js'
 import { Meter, type Rate } from '../connection/rate.js'
 import { Session, type Renewal } from '../connection/session.js'
 import { violationOf } from '../connection/violation.js'
-import { Outbox, type OutboxSettings } from '../connection/outbox.js'
+import { Outbox, type OutboxOwner, type OutboxSettings } from '../connection/outbox.js'
 import { closeReasonOf, errors } from '../errors.js'
 import { Message } from '../message/message.js'
 import type { ClientSet } from '../room/clients.js'
@@ -54,7 +54,7 @@ type DispatchedSocket = WebSocket & { [kDispatch]: Dispatch }
 /**
  * Runs one connection: decides when which callback of the controller is called, from the upgrade to the close.
  */
-export class Dispatch implements ConnectionKeeper, Beating, Counted, Live, CallbacksOwner {
+export class Dispatch implements ConnectionKeeper, Beating, Counted, Live, CallbacksOwner, OutboxOwner {
   readonly connection: WsConnection
   readonly #route: DispatchRoute
   readonly #socket: WebSocket
@@ -158,6 +158,10 @@ export class Dispatch implements ConnectionKeeper, Beating, Counted, Live, Callb
   silent (): void {
     this.connection.log.info('the client is silent')
     this.#socket.terminate()
+  }
+
+  noticeFailed (error: unknown): void {
+    this.connection.log.warn({ err: error }, 'outbox.notice failed: the client was not told of the messages it has missed')
   }
 
   get ip (): string {

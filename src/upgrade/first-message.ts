@@ -4,7 +4,7 @@ import { closeCodes, type CloseReason } from '../close-codes.js'
 import type { Closable, Live, LiveSet } from '../connection/closable.js'
 import type { Deadlines } from '../connection/deadlines.js'
 import type { Identity } from '../connection/identity.js'
-import { Outbox, type OutboxSettings } from '../connection/outbox.js'
+import { closeUnused } from '../connection/outbox.js'
 import { closeReasonOf, errors } from '../errors.js'
 import type { ConnectionCounts, Counted } from '../room/counts.js'
 
@@ -20,7 +20,6 @@ export interface FirstMessageRoute {
   readonly counts: ConnectionCounts
   readonly tokens: Deadlines<Closable>
   readonly closing: Deadlines<Live>
-  readonly outbox: OutboxSettings
   /** @throws a coded error if the user may not come in. */
   admit (request: FastifyRequest, token: string): Promise<Identity>
   /** The reason not to let a user in at this very moment, if there is one. */
@@ -42,7 +41,6 @@ export class FirstMessage implements Counted, Live {
   readonly #route: FirstMessageRoute
   readonly #socket: WebSocket
   readonly #request: FastifyRequest
-  readonly #outbox: Outbox
   // What one read of the socket brought after the token.
   #early: undefined | Array<[bytes: Buffer, isBinary: boolean]>
   #isWaiting = true
@@ -52,7 +50,6 @@ export class FirstMessage implements Counted, Live {
     this.#route = route
     this.#socket = socket
     this.#request = request
-    this.#outbox = new Outbox(socket, route.outbox, this)
   }
 
   open (): void {
@@ -83,11 +80,11 @@ export class FirstMessage implements Counted, Live {
     else this.#route.admit(this.#request, bytes.toString('utf8')).then((identity) => { this.#admit(identity) }).catch((error: unknown) => { this.#refuse(error) })
   }
 
-  shut ({ code, reason }: CloseReason): void {
+  shut (reason: CloseReason): void {
     if (!this.#isWaiting) return
     this.#forget()
     this.#route.closing.add(this)
-    this.#outbox.close(code, reason)
+    closeUnused(this.#socket, reason)
     // The client's answer to the close frame is to be read.
     this.#socket.resume()
   }

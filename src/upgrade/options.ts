@@ -209,6 +209,7 @@ export interface Options {
   readonly rate: undefined | Rate
   readonly outboxLimit: number
   readonly overflow: Overflow
+  readonly notice: OutboxOptions['notice']
   readonly roomsPerConnection: number
   readonly closeTimeout: number
 }
@@ -227,6 +228,7 @@ export const defaults: Options = {
   rate: undefined,
   outboxLimit: 1_048_576,
   overflow: 'close',
+  notice: undefined,
   roomsPerConnection: 1_000,
   closeTimeout: 5_000
 }
@@ -255,7 +257,8 @@ export function resolveOptions (outer: Options, given: SocketScopeOptions, level
   if ('isGranted' in given) checkGrant(isGranted)
   if (roles !== undefined) check(typeof roles === 'function' || (typeof roles === 'string' && roles !== ''), 'roles', 'is neither the name of a claim nor a function')
   if (tokenFrom !== undefined) check(Array.isArray(tokenFrom) && tokenFrom.every((source) => sources.includes(source)), 'tokenFrom', `is not a list of ${sources.join(', ')}`)
-  if (outbox !== undefined) checkKeys(outbox, 'outbox', ['limit', 'overflow'])
+  if (outbox !== undefined) checkKeys(outbox, 'outbox', ['limit', 'overflow', 'notice'])
+  check(outbox?.notice === undefined || typeof outbox.notice === 'function', 'outbox.notice', 'is not a function')
   const maxPayload = integer(given.maxPayload, 'maxPayload') ?? outer.maxPayload
   if (level !== 'plugin') check(maxPayload <= outer.maxPayload, 'maxPayload', `is more than the ${outer.maxPayload} that the plugin or the outer scope allows`)
   return {
@@ -271,6 +274,7 @@ export function resolveOptions (outer: Options, given: SocketScopeOptions, level
     rate: resolveRate(given.rate) ?? outer.rate,
     outboxLimit: integer(outbox?.limit, 'outbox.limit') ?? outer.outboxLimit,
     overflow: overflowOf(outbox?.overflow) ?? outer.overflow,
+    notice: outbox?.notice ?? outer.notice,
     roomsPerConnection: integer(given.roomsPerConnection, 'roomsPerConnection') ?? outer.roomsPerConnection,
     closeTimeout: integer(given.closeTimeout, 'closeTimeout') ?? outer.closeTimeout
   }

@@ -109,7 +109,6 @@ export class Route implements SocketRouteHandle {
     checkSchema(given.schema)
     const { options } = inForce
     const closing = server.clocks.closing(options.closeTimeout)
-    const outbox = { limit: options.outboxLimit, overflow: options.overflow, budget: server.budget }
     for (const source of ['query', 'ticket'] as const) if (this.#reads(source)) server.credentials.expect(source)
     this.#dispatched = {
       controller,
@@ -125,7 +124,7 @@ export class Route implements SocketRouteHandle {
       rate: options.rate,
       windows: options.rate && server.clocks.windows(options.rate.per),
       maxPayload: options.maxPayload,
-      outbox,
+      outbox: { limit: options.outboxLimit, overflow: options.overflow, notice: options.notice, budget: server.budget },
       roomsPerConnection: options.roomsPerConnection
     }
     this.#firstMessages = {
@@ -134,7 +133,6 @@ export class Route implements SocketRouteHandle {
       counts: server.counts,
       tokens: server.tokens,
       closing,
-      outbox,
       admit: (request, token) => this.#admission!.admitLater(request, token),
       refusal: (identity) => this.#server.revocations.isRevokedNow(identity)
         ? new errors.TokenInvalid()

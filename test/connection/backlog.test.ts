@@ -36,6 +36,11 @@ t.test('latestBy keeps the newest of each key, in the place of the first, and of
   t.strictSame(fill({ latestBy: () => { throw new Error('no') } }, numbered).dropped, 2)
 })
 
+t.test('a latestBy that is async has no keys, and does no harm if it fails', async (t) => {
+  t.strictSame(fill({ latestBy: async () => { throw new Error('no') } }, numbered).dropped, 2)
+  await new Promise(setImmediate)
+})
+
 t.test('answers of callbacks are never dropped, and keep their place', async (t) => {
   const messages = [{ n: 1 }, { reply: 1 }, { n: 2 }, { reply: 2 }, { n: 3 }, { n: 4 }]
   t.strictSame(fill('drop-oldest', messages).left, [{ reply: 1 }, { reply: 2 }, { n: 4 }])

@@ -27,7 +27,7 @@ for (const overflow of ['close', 'drop-oldest'] as const) {
   t.test(`the budget gets back all that it gave, with ${overflow}`, async (t) => {
     const budget = new Budget(1_000_000)
     const sockets = [new StuckSocket(), new StuckSocket()]
-    const outboxes = sockets.map((socket) => new Outbox(socket as unknown as WebSocket, { limit: 500_000, overflow, budget }, { shut () {} }))
+    const outboxes = sockets.map((socket) => new Outbox(socket as unknown as WebSocket, { limit: 500_000, overflow, budget }, { shut () {}, noticeFailed () {} }))
     for (let count = 0; count < 100; count++) {
       for (const outbox of outboxes) outbox.send(toFrame(Buffer.alloc(3_000)), Buffer.alloc(0))
     }

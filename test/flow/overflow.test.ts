@@ -129,3 +129,83 @@ t.test('a policy that is none fails at registration', async (t) => {
     t.throws(() => app.socketRoute('/', { onOpen: () => {} }, { outbox: { overflow: overflow as 'close' } }), { code: 'FSR_ERR_OPTION_INVALID' }, JSON.stringify(overflow))
   }
 })
+
+// Sends so much to a client that does not read that some is dropped, lets it read again, and answers what it got.
+async function overwhelm (feed: Feed, count = 1_000): Promise<unknown[]> {
+  feed.client.socket.pause()
+  while (feed.connection.send(Buffer.alloc(50_000)));
+  for (let n = 0; n < count; n++) feed.route.broadcast({ n, key: 'k', padding: 'x'.repeat(400) })
+  return await rest(feed)
+}
+
+for (const overflow of ['drop-oldest', 'drop-newest', { latestBy: (message: unknown) => (message as { key?: string }).key }] as const) {
+  t.test(`a client that has caught up is told once how much was dropped, with ${typeof overflow === 'string' ? overflow : 'latestBy'}`, async (t) => {
+    const feed = await start(t, { outbox: { overflow, limit: 100_000, notice: (dropped) => ({ missed: dropped }) } })
+    let told = 0
+    for (let round = 0; round < 2; round++) {
+      const received = await overwhelm(feed)
+      t.ok(feed.connection.dropped > told)
+      t.strictSame(received.filter((message) => 'missed' in (message as object)), [{ missed: feed.connection.dropped - told }])
+      t.strictSame(received.at(-1), { missed: feed.connection.dropped - told }, 'behind all that waited')
+      told = feed.connection.dropped
+    }
+    t.notOk((await overwhelm(feed, 1)).some((message) => 'missed' in (message as object)), 'not where nothing was dropped')
+  })
+}
+
+t.test('the notice of a scope holds for its routes, a route may have its own', async (t) => {
+  const app = await createApp(t, { plugin: { outbox: { overflow: 'drop-oldest', limit: 1_000, notice: () => 'of the plugin' } } })
+  const connections: WsConnection[] = []
+  const controller = { onOpen: (connection: WsConnection) => { connections.push(connection) } }
+  app.socketRoute('/outer', controller)
+  app.socketRoute('/inner', controller, { outbox: { notice: () => 'of the route' } })
+  const url = await listen(app)
+  for (const [path, notice] of [['/outer', 'of the plugin'], ['/inner', 'of the route']] as const) {
+    const client = await connect(`${url}${path}`)
+    await until(() => app.socketRoutes.get(path)!.clients.size === 1)
+    client.socket.pause()
+    const connection = connections.pop()!
+    while (connection.dropped === 0) connection.send(Buffer.alloc(50_000))
+    client.socket.resume()
+    let message = await client.next()
+    while (typeof message !== 'string') message = await client.next()
+    t.equal(message, notice)
+  }
+})
+
+t.test('a notice that fails, or that cannot be sent, is logged and harms nobody', async (t) => {
+  const lines: Array<{ msg: string, level: number, err?: { code?: string, message: string } }> = []
+  const app = await createApp(t, { fastify: { logger: { level: 'warn', stream: { write: (line) => { lines.push(JSON.parse(line)) } } } } })
+  const notices = [() => { throw new Error('thrown') }, async () => { throw new Error('rejected') }, () => 5, () => {}] as unknown as Array<() => object>
+  for (const [index, notice] of notices.entries()) {
+    app.socketRoute(`/${index}`, { onMessage: (_connection, message) => message }, { outbox: { overflow: 'drop-newest', limit: 1_000, notice } })
+  }
+  const url = await listen(app)
+  for (const [index] of notices.entries()) {
+    const client = await connect(`${url}/${index}`)
+    const route = app.socketRoutes.get(`/${index}`)!
+    await until(() => route.clients.size === 1)
+    const [connection] = route.clients
+    client.socket.pause()
+    while (connection!.dropped === 0) connection!.send(Buffer.alloc(50_000))
+    client.socket.resume()
+    await until(() => lines.length > index)
+    client.send('still here')
+    let message = await client.next()
+    while (typeof message !== 'string') message = await client.next()
+    t.equal(message, 'still here')
+  }
+  t.ok(lines.every(({ msg }) => msg.startsWith('outbox.notice failed')))
+  t.strictSame(lines.map(({ err }) => err?.code ?? err?.message), ['thrown', ...Array(3).fill('FSR_ERR_NOT_SENDABLE')])
+})
+
+t.test('nothing is told to a client that is closed for its slowness, and a notice that is no function is refused', async (t) => {
+  let calls = 0
+  const feed = await start(t, { closeTimeout: 50, outbox: { limit: 100_000, notice: () => { calls++; return 'missed' } } })
+  while (feed.route.clients.size > 0) feed.route.broadcast(Buffer.alloc(50_000))
+  feed.client.socket.resume()
+  await feed.client.closed
+  t.ok(feed.connection.dropped > 0)
+  t.equal(calls, 0)
+  t.throws(() => feed.app.socketRoute('/other', { onOpen: () => {} }, { outbox: { notice: 'missed' as never } }), { code: 'FSR_ERR_OPTION_INVALID' })
+})

@@ -20,7 +20,7 @@ app.socketRoute('/all', { onOpen () {} }, {
   tokenFrom: ['header', 'protocol', 'cookie'],
   maxPayload: 1024,
   concurrency: 2,
-  outbox: { limit: 1024 },
+  outbox: { limit: 1024, overflow: 'drop-oldest', notice: (dropped) => ({ missed: dropped }) },
   roomsPerConnection: 10,
   closeTimeout: 1000
 })
@@ -34,6 +34,8 @@ app.socketRoute('/a', { onOpen () {} }, { isGranted: () => true, nmae: 'a' })
 app.socketRoute('/a', { onOpen () {} }, { isGrantd: 'ROLE_USER', name: 'a' })
 // @ts-expect-error a typo further down
 app.socketRoute('/a', { onOpen () {} }, { outbox: { limt: 1 } })
+// @ts-expect-error a promise cannot be sent
+app.socketRoute('/a', { onOpen () {} }, { outbox: { notice: async () => 'missed' } })
 // @ts-expect-error not a source
 app.socketRoute('/a', { onOpen () {} }, { tokenFrom: ['body'] })
 // @ts-expect-error not a number
