@@ -41,3 +41,21 @@ for (const overflow of ['close', 'drop-oldest'] as const) {
     t.equal(budget.used, 0)
   })
 }
+
+t.test('the notice counts all that was dropped until nothing waits any more', async (t) => {
+  const socket = new StuckSocket()
+  const notices: number[] = []
+  const settings = { limit: 200_000, overflow: 'drop-oldest', notice: (dropped: number) => { notices.push(dropped); return 'missed' }, budget: new Budget(1_000_000) } as const
+  const outbox = new Outbox(socket as unknown as WebSocket, settings, { shut () {}, noticeFailed () {} })
+  const send = (count: number) => { for (let sent = 0; sent < count; sent++) outbox.send(toFrame(Buffer.alloc(10_000)), Buffer.alloc(0)) }
+  send(40)
+  const before = outbox.dropped
+  t.ok(before > 0)
+  // Some of what waits is given to the socket, not all.
+  socket.letGo()
+  t.strictSame(notices, [])
+  send(40)
+  t.ok(outbox.dropped > before)
+  for (let count = 0; count < 10; count++) socket.letGo()
+  t.strictSame(notices, [outbox.dropped])
+})
