@@ -79,6 +79,8 @@ export const errors = {
   MessageNotJson: connected('FSR_ERR_MESSAGE_NOT_JSON', 'The message is not JSON', closeCodes.invalidPayload),
   MessageTooBig: connected('FSR_ERR_MESSAGE_TOO_BIG', 'The message is larger than maxPayload', closeCodes.tooBig),
   MessageNotUtf8: connected('FSR_ERR_MESSAGE_NOT_UTF8', 'A text message is not valid UTF-8', closeCodes.invalidPayload),
+  MessageNotInflated: connected('FSR_ERR_MESSAGE_NOT_INFLATED', 'A compressed message cannot be inflated', closeCodes.invalidPayload),
+  InboxFull: connected('FSR_ERR_INBOX_FULL', 'Compressed messages inflate to more than may wait for a busy handler', closeCodes.policyViolation),
   FragmentsTooMany: connected('FSR_ERR_FRAGMENTS_TOO_MANY', 'A message came in too many fragments', closeCodes.policyViolation),
   ProtocolViolated: connected('FSR_ERR_PROTOCOL_VIOLATED', 'The client broke the WebSocket protocol', closeCodes.protocolError),
   NotAnError: connected('FSR_ERR_NOT_AN_ERROR', 'A callback threw something that is not an Error; it is the cause of this one', closeCodes.handlerFailed),

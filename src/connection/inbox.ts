@@ -6,18 +6,30 @@ import type { Message } from '../message/message.js'
 const MESSAGES = 16
 const BYTES = 65_536
 
+// ws inflates all that one read of the socket brought, also while the socket is paused: 64 KiB can become 64 MiB. What is not
+// compressed never comes to this.
+const INFLATED = 2_097_152
+
 /** The messages of one connection that wait for a handler. It pauses the socket when they are too many. */
 export class Inbox {
   readonly #socket: WebSocket
   readonly #messages: Message[] = []
+  readonly #most: number
   #bytes = 0
 
-  constructor (socket: WebSocket) {
+  /** @param maxPayload bytes of the largest message. */
+  constructor (socket: WebSocket, maxPayload: number) {
     this.#socket = socket
+    this.#most = INFLATED + maxPayload
   }
 
   get length (): number {
     return this.#messages.length
+  }
+
+  /** Whether so much waits that only compressed messages can have come to it. */
+  get isFull (): boolean {
+    return this.#bytes > this.#most
   }
 
   /** The message whose turn it is. */

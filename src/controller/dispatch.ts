@@ -77,7 +77,7 @@ export class Dispatch implements ConnectionKeeper, Beating, Counted, Live, Callb
     this.#route = route
     this.#socket = socket
     this.#tcp = request.raw.socket as undefined | Socket
-    this.#inbox = new Inbox(socket)
+    this.#inbox = new Inbox(socket, route.maxPayload)
     this.#outbox = new Outbox(socket, route.outbox, this)
     this.#session = new Session(this, request, route.expiry, identity)
     this.connection = new WsConnection(request, socket.protocol, identity.user, this.#outbox, this)
@@ -116,6 +116,8 @@ export class Dispatch implements ConnectionKeeper, Beating, Counted, Live, Callb
       this.violated(new errors.MessageTooBig())
     } else if (this.#stage === 'open' && this.#inbox.length === 0 && this.#running < this.#route.concurrency && this.#mayTake(bytes.length)) {
       this.#handle(new Message(bytes, isBinary))
+    } else if (this.#inbox.isFull) {
+      this.violated(new errors.InboxFull())
     } else if (this.isStaying) {
       this.#inbox.push(new Message(bytes, isBinary))
     } else {

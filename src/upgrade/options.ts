@@ -1,5 +1,6 @@
 import type { FastifyRequest, FastifySchema, RouteShorthandOptions } from 'fastify'
 import type { WebsocketPluginOptions } from '@fastify/websocket'
+import type { PerMessageDeflateOptions } from 'ws'
 import type { Overflow } from '../connection/backlog.js'
 import type { HeartbeatOptions } from '../connection/heartbeat.js'
 import type { OutboxOptions } from '../connection/outbox.js'
@@ -147,6 +148,21 @@ export interface SocketPluginOptions extends SocketScopeOptions {
    */
   readonly maxFragments?: undefined | number
   /**
+   * Whether messages are compressed for clients that offer it (RFC 7692). No message needs what was before it to be inflated, so
+   * little is kept for each client; `maxPayload` holds for what is inflated. Four messages of the process are worked on at a time,
+   * unless something else has used compression of `ws` before: its limit is that of whoever is first.
+   *
+   * @default false
+   */
+  readonly compression?: undefined | boolean | {
+    /**
+     * Bytes below which a message is sent as it is.
+     *
+     * @default 1_024
+     */
+    readonly threshold?: undefined | number
+  }
+  /**
    * Bytes that may wait for all slow clients of the process together. While it is more, a client that has more than 64 KiB waiting
    * is treated as one whose outbox is full.
    *
@@ -235,7 +251,7 @@ export const defaults: Options = {
 
 const sharedKeys = ['roles', 'roleHierarchy', 'tokenFrom', 'requireExpiry', 'origins', 'maxPayload', 'concurrency', 'heartbeat', 'connections', 'rate', 'outbox', 'roomsPerConnection', 'closeTimeout', 'isGranted']
 const keys = {
-  plugin: [...sharedKeys, 'drain', 'handshakeTimeout', 'maxFragments', 'outboxBudget', 'revocations', 'tickets', 'websocket'],
+  plugin: [...sharedKeys, 'drain', 'handshakeTimeout', 'maxFragments', 'compression', 'outboxBudget', 'revocations', 'tickets', 'websocket'],
   scope: sharedKeys,
   route: [...sharedKeys, 'name', 'schema', 'protocols', 'onRequest', 'preValidation', 'preHandler', 'config', 'constraints', 'logLevel']
 }
@@ -365,18 +381,36 @@ export function drainSettings ({ drain = {} }: SocketPluginOptions, pluginTimeou
  * @throws `FSR_ERR_OPTION_INVALID`.
  */
 export function websocketOptions (options: SocketPluginOptions, { maxPayload, closeTimeout }: Options, isRegistered: boolean): WebsocketPluginOptions {
-  for (const name of ['websocket', 'maxFragments'] as const) {
+  for (const name of ['websocket', 'maxFragments', 'compression'] as const) {
     check(!isRegistered || options[name] === undefined, name, 'has no effect, as the app has registered @fastify/websocket itself: give that its options')
   }
   const { websocket = {} } = options
   checkKeys(websocket, 'websocket', ['options', 'errorHandler', 'preClose'])
-  for (const name of ['maxPayload', 'maxFragments'] as const) {
-    check(websocket.options?.[name] === undefined, `websocket.options.${name}`, `has a place of its own: the option ${name}`)
+  for (const [name, own] of [['maxPayload', 'maxPayload'], ['maxFragments', 'maxFragments'], ['perMessageDeflate', 'compression']] as const) {
+    check(websocket.options?.[name] === undefined, `websocket.options.${name}`, `has a place of its own: the option ${own}`)
   }
   const maxFragments = integer(options.maxFragments, 'maxFragments') ?? 16_384
   // How long a client that has closed may keep the TCP connection: @types/ws does not know it.
   const unknown = { closeTimeout } as object
-  return { ...websocket, options: { maxPayload, maxFragments, ...unknown, ...websocket.options } }
+  const perMessageDeflate = deflateOptions(options.compression)
+  return { ...websocket, options: { maxPayload, maxFragments, perMessageDeflate, ...unknown, ...websocket.options } }
+}
+
+function deflateOptions (compression: SocketPluginOptions['compression'] = false): false | PerMessageDeflateOptions {
+  if (compression === false) return false
+  const given = compression === true ? {} : compression
+  checkKeys(given, 'compression', ['threshold'])
+  return {
+    threshold: integer(given.threshold, 'compression.threshold') ?? 1_024,
+    serverNoContextTakeover: true,
+    clientNoContextTakeover: true,
+    // ws keeps its zlib stream for each client that was ever sent to: less than half of what the defaults of zlib take, and JSON
+    // gets as small. Browsers do not all let their own window be chosen.
+    serverMaxWindowBits: 12,
+    zlibDeflateOptions: { memLevel: 5 },
+    // As many as Node has threads for it; more would only keep file access and name resolution from them.
+    concurrencyLimit: 4
+  }
 }
 
 /** The name of a route. @throws `FSR_ERR_OPTION_INVALID`. */

@@ -138,7 +138,7 @@ t.test('options for @fastify/websocket are refused, and a larger maxPayload is w
     return app
   }
   const first = await make({ maxPayload: 65_536 })
-  for (const given of [{ websocket: {} }, { maxFragments: 10 }]) {
+  for (const given of [{ websocket: {} }, { maxFragments: 10 }, { compression: true }]) {
     await t.rejects(async () => { await first.register(socketRoutes, given) }, { code: 'FSR_ERR_OPTION_INVALID', message: /has no effect/ })
   }
   await (await make({ maxPayload: 65_536 })).register(socketRoutes)

@@ -66,7 +66,7 @@ app.socketScope({ isGranted: 1 })
 
 await app.register(socketRoutes)
 await app.register(socketRoutes, {})
-await app.register(socketRoutes, { isGranted: 'ROLE_USER', drain: { deadline: 1000 }, websocket: { options: { perMessageDeflate: true } }, prefix: '/v1' })
+await app.register(socketRoutes, { isGranted: 'ROLE_USER', drain: { deadline: 1000 }, compression: { threshold: 100 }, maxFragments: 100, websocket: { options: { skipUTF8Validation: true } }, prefix: '/v1' })
 // @ts-expect-error a typo
 await app.register(socketRoutes, { maxPayloads: 1024 })
 // @ts-expect-error not a number
