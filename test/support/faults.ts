@@ -83,7 +83,7 @@ export interface FaultOptions {
   readonly logsErrors?: boolean
 }
 
-/** Starts the server of one fault; it is closed when the test ends. */
+/** Starts the server of one fault, one at a time; it is closed when the test ends. */
 export async function faultServer (t: Test, { fastify, plugin, controller = echo, route: options, setUp, logsErrors = false }: FaultOptions = {}): Promise<FaultServer> {
   // The sockets of the test before may not be closed yet.
   const beforeAll = await settled(async () => left(), ({ resources }) => !resources.some((name) => name.startsWith('TCP')))
@@ -143,6 +143,7 @@ export async function faultServer (t: Test, { fastify, plugin, controller = echo
       const now = await settled(async () => left(), (now) => isSame(now, beforeAll))
       t.strictSame(now, bounded(now, beforeAll), 'nothing is left of the app')
       t.equal(opened - codes.length, 0, 'every onOpen has its onClose')
+      if (plugin?.drain === undefined) t.notOk(lines.some(({ msg }) => msg.includes('did not close in time')), 'the drain had nothing to wait for')
     }
   }
   return server
