@@ -134,6 +134,7 @@ const frames: Record<string, { bytes: Buffer, code: number }> = {
   'a length over 2^53': { bytes: rawFrame({ opcode: 0x2, length: 2n ** 53n }), code: 1009 },
   'a length with the highest bit set': { bytes: rawFrame({ opcode: 0x2, length: 2n ** 63n }), code: 1009 },
   'the longest length': { bytes: rawFrame({ opcode: 0x2, length: 2n ** 64n - 1n }), code: 1009 },
+  'a length over maxPayload, of which nothing comes': { bytes: rawFrame({ opcode: 0x2, length: 65_537 }), code: 1009 },
   'a length of 4 GiB, of which nothing comes': { bytes: rawFrame({ opcode: 0x2, length: 2n ** 32n }), code: 1009 },
   'a message that is one byte too large': { bytes: rawFrame({ opcode: 0x2, payload: Buffer.alloc(65_537) }), code: 1009 },
   'fragments that are too large together': { bytes: Buffer.concat([rawFrame({ opcode: 0x2, payload: Buffer.alloc(65_536), isFinal: false }), rawFrame({ opcode: 0x0, payload: 'x' })]), code: 1009 },

@@ -1,3 +1,4 @@
+import { Readable } from 'node:stream'
 import t from 'tap'
 import type { SocketPluginOptions, WsConnection } from '../../src/index.js'
 import { connect, frame, handshake } from '../support/client.js'
@@ -218,6 +219,29 @@ t.test('a reset while a stream is sent ends the stream', async (t) => {
   client.socket.resetAndDestroy()
   await server.unharmed()
   await until(() => ended === 1)
+  await server.gone()
+})
+
+t.test('a reset while a stream has nothing to give ends the stream', async (t) => {
+  const streams: Readable[] = []
+  const server = await faultServer(t, { controller: { onOpen: () => { const stream = new Readable({ read () {} }); streams.push(stream); return stream } } })
+  const client = await rawOpen(server.url)
+  await until(() => streams.length === 1)
+  client.socket.resetAndDestroy()
+  await server.unharmed()
+  await until(() => streams[0]!.destroyed)
+  await server.gone()
+})
+
+t.test('a reset while a handler hangs for ever: onClose runs after closeTimeout all the same', async (t) => {
+  let handled = 0
+  const server = await faultServer(t, { plugin: { ...plugin, closeTimeout: 200 }, controller: { onMessage: async () => { handled++; await new Promise<never>(() => {}) } } })
+  const client = await rawOpen(server.url)
+  client.socket.write(frame('hang'))
+  await until(() => handled === 1)
+  client.socket.resetAndDestroy()
+  await server.unharmed()
+  t.strictSame(server.codes, [1006])
   await server.gone()
 })
 
