@@ -277,7 +277,7 @@ t.test('resets during the drain, at every stage of a connection, do not hold it 
   const wait = async () => { waiting++; await pass() }
   const server = await faultServer(t, {
     // Far longer than the test: what is not let go would be seen.
-    plugin: { closeTimeout: 1_000_000, drain: { deadline: 1_000_000, batch: 2, interval: 10 }, heartbeat: { interval: 50, timeout: 1_000_000 } },
+    plugin: { closeTimeout: 1_000_000, drain: { deadline: 9_000, batch: 2, interval: 10 }, heartbeat: { interval: 50, timeout: 1_000_000 } },
     controller: {
       onOpen: (connection) => connection.query.stage === 'open' ? wait() : undefined,
       onMessage: wait,

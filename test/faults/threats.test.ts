@@ -275,7 +275,7 @@ t.test('connections over a cap: 503 or 429 before the upgrade', async (t) => {
 t.test('zip bombs, when compression is on: closed with 1009 at maxPayload, many at a time', async (t) => {
   let handled = 0
   const controller: SocketController = { onMessage: () => { handled++ } }
-  const server = await faultServer(t, { plugin: { websocket: { options: { perMessageDeflate: true } } }, controller })
+  const server = await faultServer(t, { plugin: { compression: true }, controller })
   // 128 MB in 130 KB, more than maxPayload before and after; 32 MB in 32 KB.
   const bombs = [128, 32].map((size) => deflateRawSync(Buffer.alloc(size * 1024 * 1024), { level: 9 }).subarray(0, -1))
   await Promise.all(Array.from({ length: 40 }, async (_item, index) => {
