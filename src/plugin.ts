@@ -20,11 +20,10 @@ import { ConnectionCounts } from './room/counts.js'
 import { decoratedRoute, refuseDecorated } from './upgrade/decorator.js'
 import type { Grant } from './upgrade/grant.js'
 import { furtherServers, Handshakes } from './upgrade/handshakes.js'
-import {
-  defaults, drainSettings, handshakeTimeout, outboxBudget, ticketSettings, websocketOptions, type SocketPluginOptions, type SocketRouteOptions, type SocketScopeOptions, type UserOfRequest
-} from './upgrade/options.js'
+import type { SocketPluginOptions, SocketRouteOptions, SocketScopeOptions, UserOfRequest } from './upgrade/options.js'
 import { joinPath, slashVariants, type ParamsOfPath } from './upgrade/path.js'
 import { QueryCredentials } from './upgrade/query.js'
+import { defaults, resolvePlugin } from './upgrade/resolve.js'
 import { MemoryRevocations, Revocations, type Revocation } from './upgrade/revocation.js'
 import { kUpgrade, Route, type SocketRouteHandle } from './upgrade/route.js'
 import { addToScope, enterScope, openScopes, overlay } from './upgrade/scope.js'
@@ -34,9 +33,8 @@ import { Tickets } from './upgrade/ticket.js'
 async function socketRoutes (fastify: FastifyInstance, pluginOptions: SocketPluginOptions): Promise<void> {
   const table = new RouteTable(fastify)
   const root = overlay({ options: defaults, grants: [] }, pluginOptions, 'plugin')
-  const settings = drainSettings(pluginOptions, fastify.initialConfig.pluginTimeout)
   const isRegistered = fastify.hasDecorator('websocketServer')
-  const websocket = websocketOptions(pluginOptions, root.options, isRegistered)
+  const settings = resolvePlugin(pluginOptions, root.options, { isRegistered, pluginTimeout: fastify.initialConfig.pluginTimeout })
 
   if (isRegistered) {
     const { maxPayload } = fastify.websocketServer.options
@@ -44,26 +42,25 @@ async function socketRoutes (fastify: FastifyInstance, pluginOptions: SocketPlug
       fastify.log.warn({ maxPayload }, 'the app has registered @fastify/websocket itself: up to its own maxPayload is read before a message is refused')
     }
   } else {
-    await fastify.register(fastifyWebsocket, websocket)
+    await fastify.register(fastifyWebsocket, settings.websocket)
   }
 
   const drain = new Drain()
-  const timeout = handshakeTimeout(pluginOptions)
-  const handshakes = new Handshakes(fastify.server, timeout, drain)
+  const { handshakeTimeout, tickets } = settings
+  const handshakes = new Handshakes(fastify.server, handshakeTimeout, drain)
   const credentials = new QueryCredentials(fastify.server)
-  const { store, ttl } = ticketSettings(pluginOptions)
   // An upgrade, and a token as the first message after it, may take a timeout each.
-  const revocations = new Revocations(pluginOptions.revocations ?? new MemoryRevocations(), 2 * timeout)
+  const revocations = new Revocations(pluginOptions.revocations ?? new MemoryRevocations(), 2 * handshakeTimeout)
   const server = {
     live: drain,
     clocks: new Clocks(),
     counts: new ConnectionCounts(),
-    budget: new Budget(outboxBudget(pluginOptions)),
+    budget: new Budget(settings.outboxBudget),
     handshakes,
     credentials,
-    tickets: new Tickets(store, ttl),
+    tickets: new Tickets(tickets.store, tickets.ttl),
     revocations,
-    tokens: new Deadlines<Closable>(timeout, (connection) => { connection.shut(closeCodes.tokenMissing) })
+    tokens: new Deadlines<Closable>(handshakeTimeout, (connection) => { connection.shut(closeCodes.tokenMissing) })
   }
   openScopes(fastify, root)
   fastify.decorateRequest(kUpgrade, null)
@@ -112,7 +109,7 @@ async function socketRoutes (fastify: FastifyInstance, pluginOptions: SocketPlug
     }
   })
   fastify.addHook('preClose', async () => {
-    await drain.run(settings, fastify.log)
+    await drain.run(settings.drain, fastify.log)
     handshakes.end()
   })
 }

@@ -4,8 +4,10 @@ import { closeCodes, type CloseReason } from '../close-codes.js'
 import type { Closable, Live, LiveSet } from '../connection/closable.js'
 import type { Deadlines } from '../connection/deadlines.js'
 import type { Identity } from '../connection/identity.js'
+import { Inbox } from '../connection/inbox.js'
 import { closeUnused } from '../connection/outbox.js'
 import { closeReasonOf, errors } from '../errors.js'
+import { Message } from '../message/message.js'
 import type { ConnectionCounts, Counted } from '../room/counts.js'
 
 /** What takes over when it is known who is connected. */
@@ -20,6 +22,7 @@ export interface FirstMessageRoute {
   readonly counts: ConnectionCounts
   readonly tokens: Deadlines<Closable>
   readonly closing: Deadlines<Live>
+  readonly maxPayload: number
   /** @throws a coded error if the user may not come in. */
   admit (request: FastifyRequest, token: string): Promise<Identity>
   /** The reason not to let a user in at this very moment, if there is one. */
@@ -42,7 +45,7 @@ export class FirstMessage implements Counted, Live {
   readonly #socket: WebSocket
   readonly #request: FastifyRequest
   // What one read of the socket brought after the token.
-  #early: undefined | Array<[bytes: Buffer, isBinary: boolean]>
+  #early: undefined | Inbox
   #isWaiting = true
 
   constructor (route: FirstMessageRoute, socket: WebSocket, request: FastifyRequest) {
@@ -71,13 +74,16 @@ export class FirstMessage implements Counted, Live {
   receive (bytes: Buffer, isBinary: boolean): void {
     if (!this.#isWaiting) return
     if (this.#early !== undefined) {
-      this.#early.push([bytes, isBinary])
+      if (this.#early.isFull) this.#refuse(new errors.InboxFull())
+      else this.#early.push(new Message(bytes, isBinary))
       return
     }
-    this.#early = []
+    const { maxPayload, admit } = this.#route
+    this.#early = new Inbox(this.#socket, maxPayload)
     this.#socket.pause()
-    if (isBinary) this.#refuse(new errors.TokenInvalid())
-    else this.#route.admit(this.#request, bytes.toString('utf8')).then((identity) => { this.#admit(identity) }).catch((error: unknown) => { this.#refuse(error) })
+    if (bytes.length > maxPayload) this.#refuse(new errors.MessageTooBig())
+    else if (isBinary) this.#refuse(new errors.TokenInvalid())
+    else admit(this.#request, bytes.toString('utf8')).then((identity) => { this.#admit(identity) }).catch((error: unknown) => { this.#refuse(error) })
   }
 
   shut (reason: CloseReason): void {
@@ -109,7 +115,11 @@ export class FirstMessage implements Counted, Live {
     const socket = this.#socket.off('message', onMessage).off('error', onError).off('close', onClose)
     const receiver = open(socket, this.#request, identity)
     live.delete(this)
-    for (const [bytes, isBinary] of this.#early!) receiver.receive(bytes, isBinary)
+    const early = this.#early!
+    for (let { next } = early; next !== undefined; { next } = early) {
+      early.shift()
+      receiver.receive(next.bytes, next.isBinary)
+    }
   }
 
   #refuse (error: unknown): void {

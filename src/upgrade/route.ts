@@ -18,11 +18,12 @@ import { refuseByCaps, refuseUser } from './caps.js'
 import { FirstMessage, type FirstMessageRoute } from './first-message.js'
 import { agreeOnProtocol, checkHandshake, upgradeRequired } from './handshake.js'
 import type { Handshakes } from './handshakes.js'
-import { checkName, checkProtocols, checkSchema, type SocketRouteOptions, type TokenSource } from './options.js'
+import type { SocketRouteOptions, TokenSource } from './options.js'
 import { originOf } from './origin.js'
 import { fillPath } from './path.js'
 import type { QueryCredentials } from './query.js'
 import { RETRY_AFTER } from './refusal.js'
+import { checkName, checkProtocols, checkSchema } from './resolve.js'
 import type { Revocations } from './revocation.js'
 import type { InForce } from './scope.js'
 import type { Tickets } from './ticket.js'
@@ -133,6 +134,7 @@ export class Route implements SocketRouteHandle {
       counts: server.counts,
       tokens: server.tokens,
       closing,
+      maxPayload: options.maxPayload,
       admit: (request, token) => this.#admission!.admitLater(request, token),
       refusal: (identity) => this.#server.revocations.isRevokedNow(identity)
         ? new errors.TokenInvalid()

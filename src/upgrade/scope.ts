@@ -1,7 +1,8 @@
 import type { FastifyInstance } from 'fastify'
 import { errors } from '../errors.js'
 import type { Grant, GrantInForce } from './grant.js'
-import { resolveOptions, type Options, type SocketScopeOptions } from './options.js'
+import type { SocketScopeOptions } from './options.js'
+import { resolveOptions, type Options } from './resolve.js'
 
 /** What holds at one place of the app: the innermost of each option, and all grants, outermost first. */
 export interface InForce {

@@ -3,7 +3,7 @@ import { readFileSync } from 'node:fs'
 import { deflateRawSync } from 'node:zlib'
 import t from 'tap'
 import type { SocketController, WsConnection } from '../../src/index.js'
-import { defaults } from '../../src/upgrade/options.js'
+import { defaults } from '../../src/upgrade/resolve.js'
 import { connect, connectAs, frame, handshake, refusal } from '../support/client.js'
 import { closeCodeOf, faultServer, raw, rawFrame, rawOpen } from '../support/faults.js'
 import { SECRET, tokenOf } from '../support/server.js'
@@ -240,7 +240,7 @@ t.test('roles: "xadminx", a string where a list belongs: 403', async (t) => {
 })
 
 t.test('a token without exp is a 401 with requireExpiry; a token in the query is not read', async (t) => {
-  const server = await faultServer(t, { route: { isGranted: 'ROLE_USER', requireExpiry: true } })
+  const server = await faultServer(t, { fastify: { disableRequestLogging: true }, route: { isGranted: 'ROLE_USER', requireExpiry: true } })
   t.equal((await refusal(server.url, ['bearer', tokenOf(server.app)])).status, 401)
   const token = tokenOf(server.app, undefined, { exp: Math.floor(Date.now() / 1000) + 1_000 })
   for (const name of ['token', 'access_token', 'jwt', 'authorization']) t.equal((await refusal(`${server.url}/?${name}=${token}`)).status, 401, name)

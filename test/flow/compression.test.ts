@@ -4,7 +4,7 @@ import { constants, deflateRawSync } from 'node:zlib'
 import t from 'tap'
 import { WebSocket } from 'ws'
 import { Client, connect, handshake, tcp } from '../support/client.js'
-import { createApp, listen } from '../support/server.js'
+import { createApp, listen, tokenOf } from '../support/server.js'
 import { turns, until } from '../support/until.js'
 
 const OFFER = { 'Sec-WebSocket-Extensions': 'permessage-deflate; client_max_window_bits' }
@@ -185,3 +185,19 @@ for (const compression of [false, true]) {
     t.strictSame(seen, sizes)
   })
 }
+
+t.test('what one read brings after a token as the first message is bounded too', async (t) => {
+  const app = await createApp(t, { plugin: { compression: true } })
+  let opened = 0
+  app.socketRoute('/', { onOpen: () => { opened++ } }, { tokenFrom: ['message'], isGranted: async () => await new Promise<boolean>(() => {}) })
+  const socket = await tcp(await listen(app))
+  socket.write(handshake('/', OFFER))
+  await once(socket, 'data')
+  const token = deflated(Buffer.from(tokenOf(app)))
+  token[0] = 0xc1
+  socket.write(Buffer.concat([token, ...Array<Buffer>(200).fill(deflated(Buffer.alloc(65_536)))]))
+  const [close] = await once(socket, 'data') as [Buffer]
+  t.equal(close.readUInt16BE(2), 1008)
+  t.equal(opened, 0)
+  socket.destroy()
+})

@@ -229,6 +229,13 @@ t.test('a first message larger than maxPayload closes with 1009', async (t) => {
   t.equal((await client.closed).code, 1009)
 })
 
+t.test('so does one that is larger than the maxPayload of the route', async (t) => {
+  const { url } = await createMessageApp(t, { maxPayload: 100 })
+  const client = await connect(url)
+  client.send('x'.repeat(101))
+  t.strictSame(await client.closed, { code: 1009, reason: 'message too big' })
+})
+
 t.test('fastify.close() ends those who wait as well: 1012, or by force', async (t) => {
   const { app, url, calls } = await createMessageApp(t, {}, { drain: { deadline: 100 } })
   const client = await connect(url)

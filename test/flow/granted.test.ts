@@ -147,7 +147,7 @@ t.test('a grant is read with the roles and the hierarchy that held where it was 
 })
 
 t.test('a token comes in a header, in the sub-protocol list, or in a cookie', async (t) => {
-  const app = await createApp(t, { jwt: false })
+  const app = await createApp(t, { jwt: false, fastify: { disableRequestLogging: true } })
   await app.register(cookie)
   await app.register(jwt, { secret: SECRET, cookie: { cookieName: 'session', signed: false } })
   app.socketRoute('/', { onOpen: ({ protocol }) => `in ${protocol}` }, 'ROLE_USER')
@@ -161,7 +161,7 @@ t.test('a token comes in a header, in the sub-protocol list, or in a cookie', as
   t.equal(await (await connect(url, [], { headers: { cookie: `a=b; session=${token}` } })).next(), 'in ')
   t.equal((await refusal(url, ['bearer'])).status, 401)
   t.equal((await refusal(url, [], { headers: { authorization: `Basic ${token}` } })).body.code, 'FSR_ERR_TOKEN_MISSING')
-  t.equal((await refusal(`${url}/?token=${token}`)).status, 401, 'a token in the query is nothing')
+  t.equal((await refusal(`${url}/?access_token=${token}`)).status, 401, 'a token in the query is nothing')
 })
 
 t.test('a signed cookie is a token only if its signature is right', async (t) => {
@@ -242,7 +242,7 @@ t.test("the app's own @fastify/jwt is obeyed: trusted, formatUser, key functions
   revoked.add('alice')
   t.equal((await refusal(url, [], bearer(token))).status, 401)
 
-  const extracting = await createApp(t, { jwt: false })
+  const extracting = await createApp(t, { jwt: false, fastify: { disableRequestLogging: true } })
   await extracting.register(jwt, { secret: SECRET, verify: { extractToken: (request) => (request.query as { t?: string }).t } })
   extracting.socketRoute('/', { onOpen: () => 'in' }, 'ROLE_USER')
   url = await listen(extracting)
@@ -287,7 +287,7 @@ t.test('what is false on a request is no user, whatever a predicate says', async
 })
 
 t.test('a look-up of the app that fails is a 401, and none is made with tokenFrom: []', async (t) => {
-  const app = await createApp(t, { jwt: false })
+  const app = await createApp(t, { jwt: false, fastify: { disableRequestLogging: true } })
   await app.register(jwt, { secret: SECRET, verify: { extractToken: (request) => { if ('bad' in (request.query as object)) throw new Error('no'); return (request.query as { t?: string }).t } } })
   app.socketRoute('/', { onOpen: () => 'in' }, 'ROLE_USER')
   app.socketRoute('/none', { onOpen: () => 'in' }, { isGranted: 'ROLE_USER', tokenFrom: [] })

@@ -219,6 +219,20 @@ t.test('a message may come in maxFragments fragments, and in no more', async (t)
   t.strictSame(seen, ['abc', 'FSR_ERR_FRAGMENTS_TOO_MANY'])
 })
 
+t.test('by default a message may come in 128 fragments, and in more where it may be larger', async (t) => {
+  for (const [maxPayload, most] of [[undefined, 128], [131_072, 256]] as const) {
+    const app = await createApp(t, { plugin: { maxPayload, closeTimeout: 100 } })
+    const lengths: number[] = []
+    app.socketRoute('/', { onMessage: (_connection, message) => { lengths.push(message.text.length) } })
+    const client = await connect(await listen(app))
+    for (const count of [most, most + 1]) {
+      for (let index = 0; index < count; index++) client.socket.send('x', { fin: index === count - 1 })
+    }
+    t.equal((await client.closed).code, 1008)
+    t.strictSame(lengths, [most])
+  }
+})
+
 const breaches: Record<string, { bytes: Buffer, code: number, error: string }> = {
   'a frame that is not masked': { bytes: Buffer.from([0x81, 0x01, 0x61]), code: 1002, error: 'FSR_ERR_PROTOCOL_VIOLATED' },
   'an unknown opcode': { bytes: frame('', 0x3), code: 1002, error: 'FSR_ERR_PROTOCOL_VIOLATED' },

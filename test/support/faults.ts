@@ -9,6 +9,7 @@ import socketRoutes, { type SocketController, type SocketPluginOptions, type Soc
 import { connect, handshake } from './client.js'
 import { listen, SECRET } from './server.js'
 import { turns } from './until.js'
+import { witnessed } from './witness.js'
 
 // Timers of Node's own, such as that of the Date header, are not made by these; those of ws and of this plugin are.
 const timers = new Set<NodeJS.Timeout & { _destroyed?: boolean, _repeat?: null | number }>()
@@ -28,6 +29,7 @@ const SHARED_TIMERS = 4
 /** How long it may take until nothing is left, in milliseconds: much longer than it ever should. */
 const SETTLES = 15_000
 
+const LOG_WARN = 40
 const LOG_ERROR = 50
 
 /** What a fault must leave as it was. */
@@ -89,7 +91,11 @@ export async function faultServer (t: Test, { fastify, plugin, controller = echo
   const beforeAll = await settled(async () => left(), ({ resources }) => !resources.some((name) => name.startsWith('TCP')))
   const timersBefore = new Set(timers)
   const lines: FaultServer['lines'] = []
-  const app = Fastify({ logger: { level: 'warn', stream: { write: (line) => { lines.push(JSON.parse(line)) } } }, ...fastify })
+  const write = (line: string) => {
+    const entry = JSON.parse(line) as FaultServer['lines'][number]
+    if (entry.level >= LOG_WARN) lines.push(entry)
+  }
+  const app = Fastify({ logger: witnessed({ stream: { write } }), ...fastify })
   t.teardown(() => app.close())
   await app.register(jwt, { secret: SECRET })
   await app.register(socketRoutes, { closeTimeout: 2_000, ...plugin })
