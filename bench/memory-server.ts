@@ -22,6 +22,7 @@ if (target === 'bare') {
       for (const member of members) member.send(message)
     })
   })
+  app.get('/echo', { websocket: true }, (socket) => { socket.on('message', (data) => { socket.send(data as Buffer) }) })
   app.get('/replies', { websocket: true }, (socket) => { socket.on('message', () => { socket.send(block()) }) })
   app.get('/slow', { websocket: true }, (socket) => {
     socket.on('error', () => {})
@@ -33,6 +34,7 @@ if (target === 'bare') {
 } else {
   await app.register(socketRoutes, compression === undefined ? {} : { compression: true })
   app.socketRoute('/broadcast', { onMessage: (_connection, _message, clients) => { clients.broadcast(block()) } })
+  app.socketRoute('/echo', { onMessage: (_connection, message) => message })
   app.socketRoute('/replies', { onMessage: () => block() })
   app.socketRoute('/slow', { onMessage: async () => await wait(50, 'done') })
 }

@@ -1,6 +1,6 @@
 // Memory that clients can make a server hold: `npm run bench:memory`, or with a part of a job's name behind `--` for that alone. Each
-// job runs against a bare @fastify/websocket server and one with this plugin and its defaults, each in a fresh process that has served
-// a client of the route before, in turn; medians of five runs. Where there is taskset, the server has a core of its own. It fails if
+// job runs against a bare @fastify/websocket server and one with this plugin and its defaults, each in a process that has served
+// ordinary clients before, in turn; medians of five runs. Where there is taskset, the server has a core of its own. It fails if
 // the plugin misses a target.
 import { fork, spawnSync } from 'node:child_process'
 import { once } from 'node:events'
@@ -33,9 +33,9 @@ async function open (url: string, perMessageDeflate = false): Promise<WebSocket>
 
 // One client that waits for each answer and leaves. What follows is then not the cost of first use: modules, compiled code, and the
 // heap that any traffic takes until the next garbage collection (two copies of each message, of which none is held).
-async function warmUp (url: string): Promise<void> {
+async function warmUp (url: string, messages: number): Promise<void> {
   const socket = await open(url, true)
-  for (let count = 0; count < 10; count++) {
+  for (let count = 0; count < messages; count++) {
     socket.send(Buffer.alloc(SIZE))
     await once(socket, 'message')
   }
@@ -164,7 +164,8 @@ async function run (target: string, { path, compression, attack }: Job): Promise
   const child = fork(new URL('memory-server.ts', import.meta.url), [target, ...(compression === true ? ['compression'] : [])], { execArgv: ['--expose-gc', '--import=tsx'] })
   pin(child.pid!, 1)
   const [{ url }] = await once(child, 'message') as [{ url: string }]
-  await warmUp(url + path)
+  await warmUp(url + path, 10)
+  await warmUp(`${url}/echo`, 500)
   child.send('begin')
   await once(child, 'message')
   const outcome = await attack(url + path)
