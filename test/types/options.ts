@@ -77,3 +77,19 @@ export const optional: SocketRouteOptions & SocketPluginOptions = { name: undefi
 app.socketRoute('/a', { onOpen () {} }, { name: undefined })
 // @ts-expect-error but not for a guard, which would be lost
 app.socketRoute('/a', { onOpen () {} }, { isGranted: undefined })
+
+// A ticket, for a request of whatever generics and type provider.
+app.post<{ Body: { room: string }, Params: { id: string }, Headers: { 'x-a': string } }>('/ticket/:id', async (request) => expectTicket(await app.socketTicket(request, { route: 'chat' })))
+app.socketRoute('/a', { onOpen () {} }, { isGranted: 'ROLE_USER', tokenFrom: ['ticket', 'query', 'message'] })
+app.get('/health', { logLevel: 'silent' }, app.socketHealth)
+// @ts-expect-error no such place
+app.socketRoute('/a', { onOpen () {} }, { tokenFrom: ['url'] })
+// @ts-expect-error without a route
+export const ticket = async () => await app.socketTicket({ headers: {} }, {})
+await app.register(socketRoutes, { tickets: { ttl: 1000, store: { put () {}, take: async () => null } } })
+// @ts-expect-error a store that cannot take
+await app.register(socketRoutes, { tickets: { store: { put () {} } } })
+
+function expectTicket (ticket: string): string {
+  return ticket
+}
