@@ -50,7 +50,7 @@ async function socketRoutes (fastify: FastifyInstance, pluginOptions: SocketPlug
   const handshakes = new Handshakes(fastify.server, handshakeTimeout, drain)
   const credentials = new QueryCredentials(fastify.server)
   // An upgrade, and a token as the first message after it, may take a timeout each.
-  const revocations = new Revocations(pluginOptions.revocations ?? new MemoryRevocations(), 2 * handshakeTimeout)
+  const revocations = new Revocations(settings.revocations ?? new MemoryRevocations(), 2 * handshakeTimeout)
   const server = {
     live: drain,
     clocks: new Clocks(),
@@ -87,9 +87,10 @@ async function socketRoutes (fastify: FastifyInstance, pluginOptions: SocketPlug
     return this
   })
   fastify.decorate('socketRevoke', (revocation: Revocation) => revoke(drain, revocations, revocation))
-  fastify.decorate('socketTicket', async (request: Pick<FastifyRequest, 'headers'>, { route: name }: { readonly route: string }) => {
+  fastify.decorate('socketTicket', async (request: Pick<FastifyRequest, 'headers'>, options: { readonly route: string }) => {
+    const name = String(Object(options).route)
     const route = table.byName.get(name)
-    if (route === undefined) throw new errors.OptionInvalid('route', 'is not the name of a socket route')
+    if (route === undefined) throw new errors.OptionInvalid('route', `is '${name}', which is not the name of a socket route; there are ${[...table.byName.keys()].join(', ')}`)
     return await route.ticket(request as FastifyRequest)
   })
   fastify.decorate('socketRoutes', { getter: () => table.byName as ReadonlyMap<string, SocketRouteHandle> })

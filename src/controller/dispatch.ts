@@ -293,7 +293,9 @@ export class Dispatch implements ConnectionKeeper, Beating, Counted, Live, Callb
     this.#work()
   }
 
-  shut ({ code, reason }: CloseReason): void {
+  shut (closed: CloseReason): void {
+    const { code, reason } = closed
+    if (this.isStaying) this.connection.log[closed === closeCodes.restart ? 'debug' : 'info']({ code, reason }, 'the connection is closed')
     this.close(code, reason)
   }
 

@@ -86,7 +86,13 @@ export class FirstMessage implements Counted, Live {
     else admit(this.#request, bytes.toString('utf8')).then((identity) => { this.#admit(identity) }).catch((error: unknown) => { this.#refuse(error) })
   }
 
-  shut (reason: CloseReason): void {
+  shut (closed: CloseReason): void {
+    const { code, reason } = closed
+    if (this.#isWaiting) this.#request.log[closed === closeCodes.restart ? 'debug' : 'info']({ code, reason }, 'the connection is closed')
+    this.#close(closed)
+  }
+
+  #close (reason: CloseReason): void {
     if (!this.#isWaiting) return
     this.#forget()
     this.#route.closing.add(this)
@@ -126,7 +132,7 @@ export class FirstMessage implements Counted, Live {
     if (!this.#isWaiting) return
     const reason = closeReasonOf(error)
     this.#request.log[reason === closeCodes.handlerFailed ? 'error' : 'info']({ err: error }, 'the token of a first message was refused')
-    this.shut(reason)
+    this.#close(reason)
   }
 
   #forget (): void {

@@ -60,7 +60,7 @@ function asOrigin (given: string | RegExp): string {
   } catch {
     // Said below.
   }
-  throw new errors.OptionInvalid('origins', `has '${String(given)}', which is not an origin such as https://app.example; for several take a pattern`)
+  throw new errors.OptionInvalid('origins', `has '${String(given)}', which is not an origin such as https://app.example, nor 'same-origin'; for several take a pattern, and '*' only alone`)
 }
 
 // A pattern without anchors would let https://good.example.evil.example in, and one with the flag g every second time.

@@ -9,6 +9,7 @@ import type { ConnectionCaps } from './caps.js'
 import { checkGrant, createRoleHierarchy, createRolesOf, type RolesOf } from './grant.js'
 import type { SharedOptions, SocketPluginOptions, SocketRouteOptions, SocketScopeOptions, TokenSource } from './options.js'
 import { createOriginCheck, type OriginCheck } from './origin.js'
+import type { RevocationStore } from './revocation.js'
 import type { TicketStore } from './ticket.js'
 
 /** All options in force, with their defaults. */
@@ -66,13 +67,13 @@ const sources: readonly string[] = ['header', 'protocol', 'cookie', 'query', 'ti
 export function resolveOptions (outer: Options, given: SocketScopeOptions, level: keyof typeof keys): Options {
   check(isObject(given), 'object', 'is not an object')
   for (const key of Object.keys(given)) {
-    check(keys[level].includes(key), `'${key}'`, `is unknown here; there are ${keys[level].join(', ')}`)
+    check(keys[level].includes(key), `'${key}'`, keys.plugin.includes(key) ? 'is one of the whole plugin: give it to register()' : `is unknown here; there are ${keys[level].join(', ')}`)
   }
   const { roles, roleHierarchy, tokenFrom, outbox, isGranted } = given
   // Also an explicit undefined is none: it is a role constant that does not exist, and would let everyone in.
   if ('isGranted' in given) checkGrant(isGranted)
-  if (roles !== undefined) check(typeof roles === 'function' || (typeof roles === 'string' && roles !== ''), 'roles', 'is neither the name of a claim nor a function')
-  if (tokenFrom !== undefined) check(Array.isArray(tokenFrom) && tokenFrom.every((source) => sources.includes(source)), 'tokenFrom', `is not a list of ${sources.join(', ')}`)
+  if (roles !== undefined) check(typeof roles === 'function' || (typeof roles === 'string' && roles !== ''), 'roles', 'is neither the name of the claim that has the roles, nor a function that tells them; who may come in is said by isGranted')
+  if (tokenFrom !== undefined) check(Array.isArray(tokenFrom) && tokenFrom.every((source) => sources.includes(source)), 'tokenFrom', `is not a list of ${sources.join(', ')}: it is ${JSON.stringify(tokenFrom)}`)
   if (outbox !== undefined) checkKeys(outbox, 'outbox', ['limit', 'overflow', 'notice'])
   check(outbox?.notice === undefined || typeof outbox.notice === 'function', 'outbox.notice', 'is not a function')
   const maxPayload = integer(given.maxPayload, 'maxPayload') ?? outer.maxPayload
@@ -146,6 +147,7 @@ export interface PluginSettings {
   /** Bytes. */
   readonly outboxBudget: number
   readonly tickets: { readonly ttl: number, readonly store: undefined | TicketStore }
+  readonly revocations: undefined | RevocationStore
   readonly drain: { readonly deadline: number, readonly batch: number, readonly interval: number }
   /** What `@fastify/websocket` is registered with. */
   readonly websocket: WebsocketPluginOptions
@@ -169,6 +171,7 @@ export function resolvePlugin (given: SocketPluginOptions, shared: Options, { is
     handshakeTimeout: integer(given.handshakeTimeout, 'handshakeTimeout') ?? 10_000,
     outboxBudget: integer(given.outboxBudget, 'outboxBudget') ?? 268_435_456,
     tickets: resolveTickets(given.tickets),
+    revocations: resolveRevocations(given.revocations),
     drain: resolveDrain(given.drain, pluginTimeout),
     websocket: resolveWebsocket(given, shared, isRegistered)
   }
@@ -179,6 +182,11 @@ function resolveTickets (given: SocketPluginOptions['tickets'] = {}): PluginSett
   const { store } = given
   check(store === undefined || hasMethods(store, ['put', 'take']), 'tickets.store', 'is not { put, take }')
   return { ttl: integer(given.ttl, 'tickets.ttl') ?? 30_000, store }
+}
+
+function resolveRevocations (given: SocketPluginOptions['revocations']): undefined | RevocationStore {
+  check(given === undefined || hasMethods(given, ['revoke', 'revokedBefore']), 'revocations', 'is not { revoke, revokedBefore }')
+  return given
 }
 
 function resolveDrain (given: SocketPluginOptions['drain'] = {}, pluginTimeout: number): PluginSettings['drain'] {
@@ -255,7 +263,9 @@ function integer (value: unknown, name: string): undefined | number {
 }
 
 function checkKeys (value: unknown, name: string, keys: readonly string[]): void {
-  check(isObject(value) && Object.keys(value).every((key) => keys.includes(key)), name, `is not { ${keys.join(', ')} }`)
+  check(isObject(value), name, `is not { ${keys.join(', ')} }`)
+  const unknown = Object.keys(value).find((key) => !keys.includes(key))
+  check(unknown === undefined, name, `has '${unknown}', which is unknown; it is { ${keys.join(', ')} }`)
 }
 
 function boolean (value: unknown, name: string): undefined | boolean {

@@ -211,7 +211,7 @@ export class Route implements SocketRouteHandle {
     checkHandshake(request, reply)
     const { isOriginAllowed } = this.inForce.options
     if (!await isOriginAllowed(request)) {
-      request.log.info({ origin: request.headers.origin, own: originOf(request) }, 'an origin was refused; behind a proxy that ends TLS, set trustProxy')
+      request.log.info({ origin: request.headers.origin, own: originOf(request) }, 'the page of another origin was refused: name it in origins; or, if it is a page of this server behind a proxy that ends TLS, set trustProxy')
       throw new errors.OriginRefused()
     }
     const token = agreeOnProtocol(request.raw.headers, this.#protocols, this.inForce.options.tokenFrom.includes('protocol'));

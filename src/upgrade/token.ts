@@ -114,7 +114,8 @@ export function createAuthenticator (jwt: undefined | Jwt, tokenFrom: readonly T
     } catch (error) {
       // Any failure is a 401, so that no token can make the server answer 500. One that is not about the token is logged.
       const code = codeOf(error)
-      if (code === undefined || !/^(FAST_JWT_|FST_JWT_)/.test(code)) request.log.warn({ code, type: (error as null | Error)?.name }, 'a token could not be verified')
+      const isOfToken = code !== undefined && /^(FAST_JWT_|FST_JWT_)/.test(code)
+      request.log[isOfToken ? 'debug' : 'warn']({ code, type: (error as null | Error)?.name }, 'a token could not be verified')
       if (code === 'FST_JWT_AUTHORIZATION_TOKEN_EXPIRED') throw new errors.TokenExpired()
     }
     throw new errors.TokenInvalid()
