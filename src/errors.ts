@@ -70,6 +70,7 @@ export const errors = {
   ConnectionsTooMany: atUpgrade('FSR_ERR_CONNECTIONS_TOO_MANY', 'There are too many connections of this user or from this address', 429, undefined, closeCodes.tooManyConnections),
   NotGranted: atUpgrade('FSR_ERR_NOT_GRANTED', 'The user may not connect to this route', 403, 'Bearer error="insufficient_scope"', closeCodes.notGranted),
   RouteFull: atUpgrade('FSR_ERR_ROUTE_FULL', 'There are as many connections to this route as it takes', 503),
+  StoreFailed: atUpgrade('FSR_ERR_STORE_FAILED', 'What is needed to let anybody in cannot be reached', 503),
   Closing: atUpgrade('FSR_ERR_CLOSING', 'The server is stopping', 503),
 
   // While connected

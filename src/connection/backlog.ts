@@ -39,21 +39,17 @@ export class Backlog {
     const key = this.#keyOf(message)
     const before = this.#entries.get(key)
     if (before !== undefined) {
+      // In the place of the one before, which may have been smaller.
       this.#entries.set(key, { frame, cost, isReply: false })
       this.cost += cost - before.cost
-      return 1
+      return 1 + this.#makeRoom(limit, key)
     }
-    let dropped = 0
     if (this.#policy === 'drop-newest') {
       if (this.cost + cost > limit && this.size > 0) return 1
-    } else {
-      for (const [each, entry] of this.#entries) {
-        if (this.cost + cost <= limit) break
-        if (entry.isReply) continue
-        this.#delete(each, entry)
-        dropped++
-      }
+      this.#put(key, { frame, cost, isReply: false })
+      return 0
     }
+    const dropped = this.#makeRoom(limit - cost)
     this.#put(key, { frame, cost, isReply: false })
     return dropped
   }
@@ -83,6 +79,18 @@ export class Backlog {
       // A broadcast must not fail for all because one client is slow: the message waits like one without a key.
       return {}
     }
+  }
+
+  // Drops the oldest until the others cost no more than this; the one to be kept may be as large as it is.
+  #makeRoom (limit: number, kept?: unknown): number {
+    let dropped = 0
+    for (const [key, entry] of this.#entries) {
+      if (this.cost <= limit) break
+      if (entry.isReply || key === kept) continue
+      this.#delete(key, entry)
+      dropped++
+    }
+    return dropped
   }
 
   #put (key: unknown, entry: Entry): void {

@@ -23,6 +23,11 @@ export class Inbox {
     this.#most = INFLATED + maxPayload
   }
 
+  /** The bytes of all messages that wait. */
+  get bytes (): number {
+    return this.#bytes
+  }
+
   get length (): number {
     return this.#messages.length
   }

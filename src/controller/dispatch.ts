@@ -23,6 +23,7 @@ import type { CloseInfo, SocketController } from './controller.js'
 
 /** What the connections of one route have in common. */
 export interface DispatchRoute {
+  readonly name: string
   readonly controller: SocketController
   readonly clients: ClientSet
   readonly counts: ConnectionCounts
@@ -166,6 +167,10 @@ export class Dispatch implements ConnectionKeeper, Beating, Counted, Live, Callb
     this.connection.log.warn({ err: error }, 'outbox.notice failed: the client was not told of the messages it has missed')
   }
 
+  get route (): string {
+    return this.#route.name
+  }
+
   get ip (): string {
     return this.connection.ip
   }
@@ -191,9 +196,8 @@ export class Dispatch implements ConnectionKeeper, Beating, Counted, Live, Callb
   /** The socket is closed. */
   gone (code: number, reason: string): void {
     this.#outbox.end()
-    if (this.isStaying) {
-      this.#begin('leaving', { code, reason, wasClean: code !== 1006 })
-    }
+    if (this.isStaying) this.#begin('leaving', { code, reason, wasClean: code !== 1006 })
+    this.#route.counts.delete(this)
     this.#settle()
   }
 
@@ -310,7 +314,7 @@ export class Dispatch implements ConnectionKeeper, Beating, Counted, Live, Callb
     this.#stage = stage
     this.#closed = closed
     const { clients, rooms, closing, heartbeat, counts, windows } = this.#route
-    counts.delete(this)
+    counts.leave(this)
     heartbeat?.delete(this)
     this.#session.unwatch()
     clients.delete(this.connection)

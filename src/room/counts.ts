@@ -3,32 +3,44 @@ import type { Closable } from '../connection/closable.js'
 /** What is counted, and closed where there would be too many. */
 export interface Counted extends Closable {
   readonly ip: string
+  /** The name of its route. */
+  readonly route: string
   readonly sub: undefined | string
 }
 
-/** Counts the connections of an app by user and by address. */
+/** Counts the connections of an app by route, by address and by user. */
 export class ConnectionCounts {
+  readonly #perRoute = new Map<string, number>()
   readonly #perIp = new Map<string, number>()
   // In the order in which they came.
   readonly #perUser = new Map<string, Set<Counted>>()
 
   add (connection: Counted): void {
-    const { ip, sub } = connection
-    this.#perIp.set(ip, this.ofIp(ip) + 1)
+    const { route, ip, sub } = connection
+    adjust(this.#perRoute, route, 1)
+    adjust(this.#perIp, ip, 1)
     if (sub === undefined) return
     const own = this.#perUser.get(sub)
     if (own === undefined) this.#perUser.set(sub, new Set([connection]))
     else own.add(connection)
   }
 
-  delete (connection: Counted): void {
-    const { ip, sub } = connection
-    const left = this.ofIp(ip) - 1
-    if (left > 0) this.#perIp.set(ip, left)
-    else this.#perIp.delete(ip)
+  /** It begins to close: its user may have another. */
+  leave (connection: Counted): void {
+    const { sub } = connection
     if (sub === undefined) return
     const own = this.#perUser.get(sub)
     if (own?.delete(connection) === true && own.size === 0) this.#perUser.delete(sub)
+  }
+
+  /** Its socket is closed, after it has left: until then it takes room, also of whoever does not answer the close. */
+  delete ({ route, ip }: Counted): void {
+    adjust(this.#perRoute, route, -1)
+    adjust(this.#perIp, ip, -1)
+  }
+
+  ofRoute (name: string): number {
+    return this.#perRoute.get(name) ?? 0
   }
 
   ofIp (ip: string): number {
@@ -41,3 +53,9 @@ export class ConnectionCounts {
 }
 
 const NONE: ReadonlySet<Counted> = new Set()
+
+function adjust (counts: Map<string, number>, key: string, by: number): void {
+  const count = (counts.get(key) ?? 0) + by
+  if (count > 0) counts.set(key, count)
+  else counts.delete(key)
+}

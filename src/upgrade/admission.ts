@@ -43,6 +43,7 @@ export class Admission {
   async #check (request: FastifyRequest, identity: Identity): Promise<Identity> {
     if (await this.#revocations.isRevoked(identity)) throw new errors.TokenInvalid()
     if (!await this.#isGranted(identity.user, request)) throw new errors.NotGranted()
+    if (this.#revocations.isRevokedNow(identity)) throw new errors.TokenInvalid()
     return identity
   }
 }

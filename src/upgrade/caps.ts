@@ -19,10 +19,10 @@ export interface ConnectionCaps {
  * The reason to refuse who would be one too many, if there is one. It has to be the last question before the upgrade, asked and
  * acted on in one turn.
  *
- * @param ofRoute how many connections the route has.
+ * @param route the name of the route.
  */
-export function refuseByCaps ({ perRoute, perUser, perIp }: ConnectionCaps, counts: ConnectionCounts, ofRoute: number, ip: string, sub: undefined | string): undefined | SocketError {
-  if (perRoute !== undefined && ofRoute >= perRoute) return new errors.RouteFull()
+export function refuseByCaps ({ perRoute, perUser, perIp }: ConnectionCaps, counts: ConnectionCounts, route: string, ip: string, sub: undefined | string): undefined | SocketError {
+  if (perRoute !== undefined && counts.ofRoute(route) >= perRoute) return new errors.RouteFull()
   if (perIp !== undefined && counts.ofIp(ip) >= perIp) return new errors.ConnectionsTooMany()
   return refuseUser(perUser, counts, sub)
 }

@@ -17,7 +17,7 @@ interface Receiver {
 
 /** What the connections of one route have in common until their token has come. */
 export interface FirstMessageRoute {
-  readonly waiting: Set<FirstMessage>
+  readonly name: string
   readonly live: LiveSet
   readonly counts: ConnectionCounts
   readonly tokens: Deadlines<Closable>
@@ -30,6 +30,12 @@ export interface FirstMessageRoute {
   open (socket: WebSocket, request: FastifyRequest, identity: Identity): Receiver
 }
 
+// What may wait for the check of a token, before anybody knows who is asking. What is not compressed never comes to so many bytes.
+const EARLY = 256
+const EARLY_BYTES = 131_072
+
+const OPEN = 1
+
 const kWaiting = Symbol('fastify-socket-route.first-message')
 type WaitingSocket = WebSocket & { [kWaiting]: FirstMessage }
 
@@ -41,6 +47,7 @@ export class FirstMessage implements Counted, Live {
   readonly identity = undefined
   readonly sub = undefined
   readonly ip: string
+  readonly route: string
   readonly #route: FirstMessageRoute
   readonly #socket: WebSocket
   readonly #request: FastifyRequest
@@ -50,6 +57,7 @@ export class FirstMessage implements Counted, Live {
 
   constructor (route: FirstMessageRoute, socket: WebSocket, request: FastifyRequest) {
     this.ip = request.ip
+    this.route = route.name
     this.#route = route
     this.#socket = socket
     this.#request = request
@@ -63,8 +71,7 @@ export class FirstMessage implements Counted, Live {
     socket.on('message', onMessage)
     socket.on('error', onError)
     socket.on('close', onClose)
-    const { waiting, counts, tokens, live } = this.#route
-    waiting.add(this)
+    const { counts, tokens, live } = this.#route
     counts.add(this)
     tokens.add(this)
     // Last, as it ends the connection at once if the app is closing.
@@ -74,8 +81,8 @@ export class FirstMessage implements Counted, Live {
   receive (bytes: Buffer, isBinary: boolean): void {
     if (!this.#isWaiting) return
     if (this.#early !== undefined) {
-      if (this.#early.isFull) this.#refuse(new errors.InboxFull())
-      else this.#early.push(new Message(bytes, isBinary))
+      this.#early.push(new Message(bytes, isBinary))
+      if (this.#early.length > EARLY || this.#early.bytes > EARLY_BYTES) this.#refuse(new errors.InboxFull())
       return
     }
     const { maxPayload, admit } = this.#route
@@ -108,16 +115,25 @@ export class FirstMessage implements Counted, Live {
   /** The socket is closed. */
   gone (): void {
     this.#forget()
-    this.#route.closing.delete(this)
-    this.#route.live.delete(this)
+    const { closing, counts, live } = this.#route
+    closing.delete(this)
+    counts.delete(this)
+    live.delete(this)
   }
 
   #admit (identity: Identity): void {
     if (!this.#isWaiting) return
+    // It has left, or has broken the protocol: what it has sent before is for nobody.
+    if (this.#socket.readyState !== OPEN) {
+      this.#close(closeCodes.normal)
+      return
+    }
     const refusal = this.#route.refusal(identity)
     if (refusal !== undefined) throw refusal
     this.#forget()
-    const { live, open } = this.#route
+    const { counts, live, open } = this.#route
+    // The one that takes over is counted instead.
+    counts.delete(this)
     const socket = this.#socket.off('message', onMessage).off('error', onError).off('close', onClose)
     const receiver = open(socket, this.#request, identity)
     live.delete(this)
@@ -138,10 +154,7 @@ export class FirstMessage implements Counted, Live {
   #forget (): void {
     if (!this.#isWaiting) return
     this.#isWaiting = false
-    const { waiting, counts, tokens } = this.#route
-    waiting.delete(this)
-    counts.delete(this)
-    tokens.delete(this)
+    this.#route.tokens.delete(this)
   }
 }
 

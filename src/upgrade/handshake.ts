@@ -12,7 +12,9 @@ export function checkHandshake (request: FastifyRequest, reply: FastifyReply): v
   // Node parses 'Upgrade' of HTTP/1.0 too, and does not ask upgrade requests for a Host.
   if (raw.httpVersion !== '1.1') throw new errors.HandshakeInvalid('it is not HTTP/1.1')
   if (headers.host === undefined && raw.socket !== undefined) throw new errors.HandshakeInvalid('the Host header is missing')
-  if (!isWebsocketUpgrade(headers)) throw upgradeRequired(reply)
+  // Without this Node takes it for a plain request.
+  const isUpgrade = /(?:^|[,\s])upgrade(?:$|[,\s])/i.test(headers.connection ?? '')
+  if (!isUpgrade || !isWebsocketUpgrade(headers)) throw upgradeRequired(reply)
   // Node does not read it, so that it would be taken for frames.
   if ((headers['content-length'] ?? '0') !== '0' || headers['transfer-encoding'] !== undefined) throw new errors.HandshakeInvalid('it has a body')
   if (headers['sec-websocket-version'] !== undefined && String(headers['sec-websocket-version']) !== '13') {

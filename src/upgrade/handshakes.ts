@@ -1,12 +1,14 @@
 import type { EventEmitter } from 'node:events'
 import type { IncomingMessage, ServerResponse } from 'node:http'
+import type { Socket } from 'node:net'
 import type { Duplex } from 'node:stream'
 import { Deadlines } from '../connection/deadlines.js'
 import { refuseAsClosing } from './refusal.js'
 
 const kHandshakes = Symbol('fastify-socket-route.handshakes')
 const kRequests = Symbol('fastify-socket-route.requests')
-type Tracked = Duplex & { [kHandshakes]?: undefined | Handshakes, [kRequests]?: number }
+interface Requests { unanswered: number, last: IncomingMessage }
+type Tracked = Duplex & { [kHandshakes]?: undefined | Handshakes, [kRequests]?: Requests }
 type UpgradeRequest = IncomingMessage & { [kHandshakes]?: Duplex }
 
 /**
@@ -15,6 +17,10 @@ type UpgradeRequest = IncomingMessage & { [kHandshakes]?: Duplex }
  */
 export class Handshakes {
   readonly #silent = new Set<Duplex>()
+  // Those that have asked for something which is not answered yet.
+  readonly #asking = new Set<Tracked>()
+  // TCP connections before TLS is agreed on, by address and port of the client: a TLS socket does not show what it is made of.
+  readonly #raw = new Map<string, Duplex>()
   readonly #upgrading = new Set<Duplex>()
   readonly #deadlines: Deadlines<Duplex>
   #isEnding = false
@@ -27,7 +33,12 @@ export class Handshakes {
     this.#deadlines = new Deadlines(timeout, (socket) => { socket.destroy() })
     this.watch(server)
     const others = server.listeners('upgrade')
-    server.prependListener('upgrade', (request: UpgradeRequest, socket: Duplex) => {
+    server.prependListener('upgrade', (request: UpgradeRequest, socket: Tracked) => {
+      // Behind a request that is not answered (RFC 9112 section 9.3.2): its answer still has the connection.
+      if ((socket[kRequests]?.unanswered ?? 0) > 0) {
+        socket.destroy()
+        return
+      }
       request[kHandshakes] = socket
       this.#silent.delete(socket)
       this.#track(this.#upgrading, socket)
@@ -47,37 +58,53 @@ export class Handshakes {
     socket[kHandshakes] = undefined
     socket.removeListener('close', forget)
     this.#silent.delete(socket)
+    this.#asking.delete(socket)
     this.#upgrading.delete(socket)
     this.#deadlines.delete(socket)
   }
 
   /** All requests of a connection are answered: it is silent again. */
   answered (socket: Duplex): void {
+    this.#asking.delete(socket)
     if (this.#isEnding) socket.destroy()
     else this.#silent.add(socket)
   }
 
-  /** Ends all of them, and silent ones to come: whoever has not asked for anything by now is too late. */
+  /** Ends all of them, and silent ones to come: whoever has not asked for anything as a whole by now is too late. */
   end (): void {
     this.#isEnding = true
-    for (const socket of this.#silent) socket.destroy()
+    for (const socket of [...this.#silent, ...this.#raw.values()]) socket.destroy()
+    for (const socket of this.#asking) if (!socket[kRequests]!.last.complete) socket.destroy()
     for (const socket of this.#upgrading) socket.destroy()
   }
 
   /** Looks after the silent connections of a server; its upgrades have to be emitted by the first one. */
   watch (server: EventEmitter): void {
+    const isTls = 'setSecureContext' in server
+    if (isTls) this.#watchRaw(server)
     // An HTTP/2 server looks after its sessions itself, and does not show the socket of a request.
     if ('updateSettings' in server) return
-    server.prependListener('setSecureContext' in server ? 'secureConnection' : 'connection', (socket: Duplex) => {
+    server.prependListener(isTls ? 'secureConnection' : 'connection', (socket: Duplex) => {
       if (this.#isEnding) socket.destroy()
       else this.#track(this.#silent, socket)
     })
     server.prependListener('request', (request: IncomingMessage, response: ServerResponse) => {
       const socket: Tracked = request.socket
       this.#silent.delete(socket)
-      socket[kRequests] = (socket[kRequests] ?? 0) + 1
+      this.#asking.add(socket)
+      socket[kRequests] = { unanswered: (socket[kRequests]?.unanswered ?? 0) + 1, last: request }
       response.once('close', onAnswered)
     })
+  }
+
+  #watchRaw (server: EventEmitter): void {
+    server.prependListener('connection', (socket: Socket) => {
+      const address = addressOf(socket)
+      if (this.#isEnding) socket.destroy()
+      this.#raw.set(address, socket)
+      socket.once('close', () => { if (this.#raw.get(address) === socket) this.#raw.delete(address) })
+    })
+    server.prependListener('secureConnection', (socket: Socket) => { this.#raw.delete(addressOf(socket)) })
   }
 
   #track (set: Set<Duplex>, socket: Tracked): void {
@@ -100,6 +127,10 @@ export function furtherServers (fastify: object): readonly EventEmitter[] {
   return []
 }
 
+function addressOf ({ remoteAddress, remotePort }: Socket): string {
+  return `${remoteAddress} ${remotePort}`
+}
+
 // One listener for all of them.
 function forget (this: Tracked): void {
   this[kHandshakes]?.forget(this)
@@ -108,6 +139,7 @@ function forget (this: Tracked): void {
 // Half of the next request may follow, which Node would wait for without end when the server stops.
 function onAnswered (this: ServerResponse): void {
   const socket: Tracked = this.req.socket
-  socket[kRequests]!--
-  if (socket[kRequests] === 0) socket[kHandshakes]?.answered(socket)
+  const requests = socket[kRequests]!
+  requests.unanswered--
+  if (requests.unanswered === 0) socket[kHandshakes]?.answered(socket)
 }

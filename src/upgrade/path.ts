@@ -3,6 +3,9 @@ import { errors } from '../errors.js'
 // ':name', with an expression or not, optional or not; '*' at the end. As find-my-way reads them.
 const PARAMETER = /:(\w+)(\((?:[^()]|\([^()]*\))*\))?(\?)?|\*/g
 
+// The same in one group, for splitting.
+const PARAMETER_SPLIT = /(:\w+(?:\((?:[^()]|\([^()]*\))*\))?\??|\*)/g
+
 /** Joins a scope's prefix and a path as Fastify does. */
 export function joinPath (prefix: string, path: string): string {
   return prefix.endsWith('/') && path.startsWith('/') ? prefix + path.slice(1) : prefix + path
@@ -43,6 +46,16 @@ export function fillPath (path: string, params: Readonly<Record<string, string |
     return name === undefined ? String(value).split('/').map(encodeURIComponent).join('/') : encodeURIComponent(value)
   })
   return filled.length > 1 ? filled.replace(/\/$/, '') : filled
+}
+
+/** A pattern for the paths of a route, as they come in a request. It may match more than the route does, never less. */
+export function patternOf (path: string): RegExp {
+  const source = path.replace(/\/+$/, '').split(PARAMETER_SPLIT)
+    .map((part, index) => index % 2 === 0 ? part.replace(/[.*+?^${}()|[\]\\]/g, '\\$&') : part === '*' ? '.*' : '[^/]*')
+    .join('')
+  // An optional parameter goes with its slash.
+  const whole = /:\w+(?:\(.*\))?\?\/*$/.test(path) ? source.replace(/\/\[\^\/\]\*$/, '(?:/[^/]*)?') : source
+  return new RegExp(`^${whole}/?$`, 'i')
 }
 
 /** The parameters that a path names, as their type: `'/chat/:room/:page?'` gives `{ room: string, page?: undefined | string }`. */

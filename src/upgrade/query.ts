@@ -4,6 +4,12 @@ import type { IncomingMessage } from 'node:http'
 // Where an address can have a credential: a token (RFC 6750 section 2.3), or a ticket.
 const parameters = { query: 'access_token', ticket: 'ticket' } as const
 
+// Each character may be percent-encoded.
+const LONGEST_NAME = 3 * parameters.query.length
+
+// What is not right once is not right several times: this is no token.
+const SEVERAL = 'several'
+
 const kCredentials = Symbol('fastify-socket-route.credentials')
 type Request = IncomingMessage & { [kCredentials]?: ReadonlyMap<string, string> }
 
@@ -13,6 +19,7 @@ type Request = IncomingMessage & { [kCredentials]?: ReadonlyMap<string, string> 
  */
 export class QueryCredentials {
   readonly #names = new Set<string>()
+  readonly #patterns: RegExp[] = []
 
   constructor (server: EventEmitter) {
     this.watch(server)
@@ -29,17 +36,24 @@ export class QueryCredentials {
     this.#names.add(parameters[source])
   }
 
+  /** Looks also at plain requests for these paths. */
+  expectAt (pattern: RegExp): void {
+    this.#patterns.push(pattern)
+  }
+
   #takeFrom (request: Request): void {
-    // A proxy that does not know WebSocket takes `Upgrade` away and leaves the key. No other request has one.
-    if (this.#names.size === 0 || request.headers['sec-websocket-key'] === undefined) return
+    if (this.#names.size === 0) return
     const [path, query] = split(request.url!, '?')
     if (query === undefined) return
+    // A proxy that does not know WebSocket takes `Upgrade` away and leaves the key. No request to REST has either.
+    const { upgrade, 'sec-websocket-key': key } = request.headers
+    if ((upgrade ?? key) === undefined && !this.#patterns.some((pattern) => pattern.test(ascii(path)))) return
     const credentials = new Map<string, string>()
     const others = query.split('&').filter((pair) => {
-      const [name, value = ''] = split(pair, '=').map(decode) as [string, string?]
-      if (!this.#names.has(name)) return true
-      // Of two none is right: together they are no token.
-      credentials.set(name, credentials.has(name) ? `${credentials.get(name)}&${value}` : value)
+      const [name, value = ''] = split(pair, '=')
+      const known = nameOf(name)
+      if (!this.#names.has(known)) return true
+      credentials.set(known, credentials.has(known) ? SEVERAL : decode(value))
       return false
     })
     if (credentials.size === 0) return
@@ -58,10 +72,20 @@ function split (text: string, separator: string): [string, string?] {
   return at === -1 ? [text] : [text.slice(0, at), text.slice(at + 1)]
 }
 
-function decode (text: undefined | string): undefined | string {
+// Never throws: a query can hold thousands of names, each of which would cost a stack.
+function nameOf (encoded: string): string {
+  if (encoded.length > LONGEST_NAME) return ''
+  return ascii(encoded)
+}
+
+function ascii (encoded: string): string {
+  return encoded.replace(/%([0-9a-f]{2})/gi, (_match, digits: string) => String.fromCharCode(Number.parseInt(digits, 16)))
+}
+
+function decode (value: string): string {
   try {
-    return text && decodeURIComponent(text.replaceAll('+', ' '))
+    return decodeURIComponent(value)
   } catch {
-    return text
+    return value
   }
 }

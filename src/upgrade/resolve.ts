@@ -206,6 +206,8 @@ function resolveWebsocket (given: SocketPluginOptions, { maxPayload, closeTimeou
   }
   const { websocket = {} } = given
   checkKeys(websocket, 'websocket', ['options', 'errorHandler', 'preClose'])
+  // Upgrades of another server would pass by all that looks at them before they are routed.
+  check(websocket.options?.server === undefined, 'websocket.options.server', 'is none but that of Fastify')
   for (const [name, own] of [['maxPayload', 'maxPayload'], ['maxFragments', 'maxFragments'], ['perMessageDeflate', 'compression']] as const) {
     check(websocket.options?.[name] === undefined, `websocket.options.${name}`, `has a place of its own: the option ${own}`)
   }

@@ -1,4 +1,5 @@
 import type { Identity } from '../connection/identity.js'
+import { asked } from './store.js'
 
 /** Which tokens count no more although they have not expired. */
 export interface Revocation {
@@ -65,7 +66,7 @@ export class Revocations {
   }
 
   async isRevoked (identity: Identity): Promise<boolean> {
-    return identity.sub !== undefined && isRevoked(identity, await this.#store.revokedBefore(identity.sub))
+    return identity.sub !== undefined && isRevoked(identity, await asked(() => this.#store.revokedBefore(identity.sub!)))
   }
 
   /** Whether it was revoked here since the store was asked. */

@@ -20,7 +20,7 @@ import { agreeOnProtocol, checkHandshake, upgradeRequired } from './handshake.js
 import type { Handshakes } from './handshakes.js'
 import type { SocketRouteOptions, TokenSource } from './options.js'
 import { originOf } from './origin.js'
-import { fillPath } from './path.js'
+import { fillPath, patternOf } from './path.js'
 import type { QueryCredentials } from './query.js'
 import { RETRY_AFTER } from './refusal.js'
 import { checkName, checkProtocols, checkSchema } from './resolve.js'
@@ -87,6 +87,8 @@ export class Route implements SocketRouteHandle {
   readonly name: string
   readonly path: string
   readonly clients = new ClientSet()
+  /** Whether REST has the path too. @internal */
+  isShared = false
   /** What holds for this route. @internal */
   readonly inForce: InForce
   readonly #server: Server
@@ -109,15 +111,15 @@ export class Route implements SocketRouteHandle {
     this.#protocols = checkProtocols(given.protocols)
     checkSchema(given.schema)
     const { options } = inForce
-    const closing = server.clocks.closing(options.closeTimeout)
     for (const source of ['query', 'ticket'] as const) if (this.#reads(source)) server.credentials.expect(source)
     this.#dispatched = {
+      name: this.name,
       controller,
       clients: this.clients,
       counts: server.counts,
       rooms: new Rooms(),
       live: server.live,
-      closing,
+      closing: server.clocks.closing(options.closeTimeout),
       heartbeat: server.clocks.heartbeat(options.heartbeat),
       expiry: server.clocks.expiry,
       renew: (request, token, before) => this.#admission!.admitLater(request, token, before),
@@ -129,11 +131,12 @@ export class Route implements SocketRouteHandle {
       roomsPerConnection: options.roomsPerConnection
     }
     this.#firstMessages = {
-      waiting: new Set(),
+      name: this.name,
       live: server.live,
       counts: server.counts,
       tokens: server.tokens,
-      closing,
+      // Whoever was never let in is not given long: what such a client sends meanwhile is read, and inflated.
+      closing: server.clocks.closing(Math.min(options.closeTimeout, 1_000)),
       maxPayload: options.maxPayload,
       admit: (request, token) => this.#admission!.admitLater(request, token),
       refusal: (identity) => this.#server.revocations.isRevokedNow(identity)
@@ -164,7 +167,8 @@ export class Route implements SocketRouteHandle {
     const { grants, options: { tokenFrom, requireExpiry } } = this.inForce
     const jwt = jwtOf(this.#fastify)
     if (grants.length > 0 && jwt === undefined && tokenFrom.some(isOfJwt)) throw new errors.JwtMissing(this.path)
-    const { tickets, revocations } = this.#server
+    const { tickets, revocations, credentials } = this.#server
+    if (!this.isShared && (this.#reads('query') || this.#reads('ticket'))) credentials.expectAt(patternOf(this.path))
     const redeem = (request: FastifyRequest, ticket: string) => tickets.redeem(this.name, request, ticket)
     this.#admission = new Admission(createAuthenticator(jwt, tokenFrom, requireExpiry, redeem), revocations, grants)
     this.#ofRest = createAuthenticator(jwt, ['header', 'cookie'], requireExpiry, redeem)
@@ -241,7 +245,7 @@ export class Route implements SocketRouteHandle {
     const identity = (request as UpgradeRequest)[kUpgrade]?.identity
     if (live.isClosing) return new errors.Closing()
     if (identity !== undefined && revocations.isRevokedNow(identity)) return new errors.TokenInvalid()
-    return refuseByCaps(this.inForce.options.connections, counts, this.clients.size + this.#firstMessages.waiting.size, request.ip, identity?.sub)
+    return refuseByCaps(this.inForce.options.connections, counts, this.name, request.ip, identity?.sub)
   }
 
   #upgraded (socket: WebSocket, request: UpgradeRequest): void {

@@ -14,7 +14,7 @@ export class RouteTable {
   readonly byName = new Map<string, Route>()
   readonly #fastify: FastifyInstance
   // Who has a path: a socket route of ours, one of @fastify/websocket, or REST.
-  readonly #owners = new Map<string, 'socket' | 'websocket' | 'rest'>()
+  readonly #owners = new Map<string, Route | 'websocket' | 'rest'>()
   #isAdding = false
 
   /** @throws `FSR_ERR_ALREADY_REGISTERED` if the app has a table already, in whatever scope: upgrades of a server are handled once. */
@@ -43,12 +43,13 @@ export class RouteTable {
     const urls = (isLenient ? variants.slice(0, 1) : variants).map((url) => ({ url, key: keyOf(joinPath(fastify.prefix, url), constraints) }))
     for (const { key } of urls) {
       const owner = this.#owners.get(key)
-      if (owner === 'socket' || owner === 'websocket') throw new errors.PathDuplicate(route.path)
+      if (owner !== undefined && owner !== 'rest') throw new errors.PathDuplicate(route.path)
     }
     if (this.byName.has(route.name)) throw new errors.NameDuplicate(route.name)
     for (const { url, key } of urls) {
       const isShared = this.#owners.get(key) === 'rest' || this.#fastify.hasRoute({ method: 'GET', url: joinPath(fastify.prefix, url), constraints: constraints ?? {} })
-      this.#owners.set(key, 'socket')
+      this.#owners.set(key, route)
+      if (isShared) route.isShared = true
       this.#isAdding = true
       try {
         fastify.route(route.toRouteOptions(url, isShared ? { ...constraints, [UPGRADE]: 'websocket' } : constraints))
@@ -65,10 +66,13 @@ export class RouteTable {
     const isGet = [options.method].flat().includes('GET')
     if (isGet) {
       const key = keyOf(options.url, options.constraints)
-      const isTaken = this.#owners.get(key) === 'socket'
+      const owner = this.#owners.get(key)
+      const isTaken = typeof owner === 'object'
       if (isTaken && isWebsocket) throw new errors.PathDuplicate(options.url)
-      if (isTaken) options.constraints = { ...options.constraints, [UPGRADE]: 'none' }
-      else this.#owners.set(key, isWebsocket ? 'websocket' : 'rest')
+      if (isTaken) {
+        owner.isShared = true
+        options.constraints = { ...options.constraints, [UPGRADE]: 'none' }
+      } else this.#owners.set(key, isWebsocket ? 'websocket' : 'rest')
     }
     // @fastify/websocket would upgrade it, only to close.
     if (!isWebsocket) options.onRequest = [refuseUpgrade, ...[options.onRequest ?? []].flat()]

@@ -1,9 +1,9 @@
 import { createHash, randomBytes } from 'node:crypto'
 import type { FastifyRequest } from 'fastify'
-import { FifoMap } from 'toad-cache'
 import type { Identity } from '../connection/identity.js'
 import { errors } from '../errors.js'
 import { originOf } from './origin.js'
+import { asked } from './store.js'
 
 /** Keeps tickets until they are used. One that several machines share keeps them wherever the machines meet. */
 export interface TicketStore {
@@ -13,25 +13,31 @@ export interface TicketStore {
   take (id: string): undefined | null | string | Promise<undefined | null | string>
 }
 
-// Whoever is signed in can ask for tickets: above this the oldest are forgotten.
-const MOST = 100_000
+// Whoever is signed in can ask for tickets: above this the oldest are forgotten. In bytes, each with what a Map takes for it.
+const MOST = 67_108_864
+const ENTRY = 256
 
 /** Keeps tickets in this process. */
 export class MemoryTickets implements TicketStore {
-  readonly #values: FifoMap<string>
+  // In the order of their ends, as all have the same time.
+  readonly #kept = new Map<string, { readonly value: string, readonly end: number }>()
+  #bytes = 0
 
-  /** @param ttl milliseconds. */
-  constructor (ttl: number) {
-    this.#values = new FifoMap(MOST, ttl)
-  }
-
-  put (id: string, value: string): void {
-    this.#values.set(id, value)
+  put (id: string, value: string, ttl: number): void {
+    const now = Date.now()
+    this.#bytes += ENTRY + value.length
+    this.#kept.set(id, { value, end: now + ttl })
+    for (const [each, { end }] of this.#kept) {
+      if (end > now && this.#bytes <= MOST) break
+      this.take(each)
+    }
   }
 
   take (id: string): undefined | string {
-    const value = this.#values.get(id)
-    this.#values.delete(id)
+    const value = this.#kept.get(id)?.value
+    if (value === undefined) return
+    this.#kept.delete(id)
+    this.#bytes -= ENTRY + value.length
     return value
   }
 }
@@ -51,7 +57,7 @@ export class Tickets {
 
   /** @param ttl milliseconds that a ticket is good for. */
   constructor (store: undefined | TicketStore, ttl: number) {
-    this.#store = store ?? new MemoryTickets(ttl)
+    this.#store = store ?? new MemoryTickets()
     this.#ttl = ttl
   }
 
@@ -59,7 +65,8 @@ export class Tickets {
   async issue (route: string, request: FastifyRequest, identity: Identity): Promise<string> {
     const ticket = randomBytes(32).toString('base64url')
     const issued: Issued = { ...identity, route, origin: request.headers.origin, end: Date.now() + this.#ttl }
-    await this.#store.put(idOf(ticket), toJson(issued), this.#ttl)
+    const value = toJson(issued)
+    await asked(() => this.#store.put(idOf(ticket), value, this.#ttl))
     return ticket
   }
 
@@ -70,9 +77,9 @@ export class Tickets {
    */
   async redeem (route: string, request: FastifyRequest, ticket: string): Promise<Identity> {
     // First of all, so that it counts as used whatever is wrong with it.
-    const value = await this.#store.take(idOf(ticket))
+    const value = await asked(() => this.#store.take(idOf(ticket)))
     if (value === undefined || value === null) throw new errors.TicketInvalid()
-    const { route: issuedFor, origin, end, user, sub, iat, exp } = JSON.parse(value) as Issued
+    const { route: issuedFor, origin, end, user, sub, iat, exp } = await asked(() => JSON.parse(value) as Issued)
     if (issuedFor !== route || end <= Date.now() || !isSamePage(origin, request)) throw new errors.TicketInvalid()
     if (exp !== undefined && exp * 1000 <= Date.now()) throw new errors.TokenExpired()
     return { user, sub, iat, exp }

@@ -92,13 +92,16 @@ export function createAuthenticator (jwt: undefined | Jwt, tokenFrom: readonly T
   }
 
   const ask = (request: JwtRequest, token: string): Promise<unknown> => {
-    if (!isShared) return request.jwtVerify({ verify: { extractToken: () => token } })
+    const verifyThis = () => request.jwtVerify({ verify: { extractToken: () => token } })
+    if (!isShared) return verifyThis()
     // It reads the header before it returns; whatever was there is back before anything else looks.
     const { headers } = request.raw
     const { authorization } = headers
-    headers.authorization = `Bearer ${token}`
+    const own = `Bearer ${token}`
+    headers.authorization = own
     try {
-      return request.jwtVerify()
+      // A hook that has given the request other headers has hidden those.
+      return request.headers.authorization === own ? request.jwtVerify() : verifyThis()
     } finally {
       if (authorization === undefined) delete headers.authorization
       else headers.authorization = authorization

@@ -142,7 +142,7 @@ t.test('a store of the app keeps tickets, and never sees one that could be used'
       return value
     }
   }
-  const { app, url } = await createTicketApp(t, { tickets: { store, ttl: 60_000 } })
+  const { app, url, lines } = await createTicketApp(t, { tickets: { store, ttl: 60_000 } })
   const ticket = await ticketFor(app, tokenOf(app))
   t.strictSame(ttls, [60_000])
   t.notOk([...kept].flat().some((text) => text.includes(ticket)))
@@ -155,16 +155,34 @@ t.test('a store of the app keeps tickets, and never sees one that could be used'
   kept.set(id, JSON.stringify({ ...JSON.parse(value), end: Date.now() - 1 }))
   t.equal((await refusal(`${url}/chat/x?ticket=${ticket}`)).status, 401)
   isBroken = true
-  t.equal((await refusal(`${url}/chat/x?ticket=${ticket}`)).status, 500, 'nobody is let in')
+  const { status, body } = await refusal(`${url}/chat/x?ticket=${ticket}`)
+  t.match({ status, code: body.code }, { status: 503, code: 'FSR_ERR_STORE_FAILED' }, 'nobody is let in')
+  t.notMatch(body.message, 'out of order', 'and nobody is told why')
+  t.ok(lines.some((line) => line.includes('out of order')), 'but the log')
+  isBroken = false
+  kept.set(id, 'not JSON')
+  t.equal((await refusal(`${url}/chat/x?ticket=${ticket}`)).status, 503)
 })
 
-t.test('tickets in this process are bounded, and taken once', async (t) => {
-  const store = new MemoryTickets(60_000)
-  for (let count = 0; count <= 100_000; count++) store.put(`${count}`, 'x')
+t.test('tickets in this process are bounded in bytes, forgotten at their end, and taken once', async (t) => {
+  const store = new MemoryTickets()
+  const mega = 'x'.repeat(1_000_000)
+  for (let count = 0; count < 100; count++) store.put(`${count}`, mega, 60_000)
   t.equal(store.take('0'), undefined)
-  t.equal(store.take('1'), 'x')
-  t.equal(store.take('1'), undefined)
-  t.equal(store.take('100000'), 'x')
+  t.equal(store.take('32'), undefined)
+  t.equal(store.take('33'), undefined)
+  t.equal(store.take('34'), mega)
+  t.equal(store.take('34'), undefined)
+  t.equal(store.take('99'), mega)
+  t.equal(store.take('99'), undefined)
+
+  const brief = new MemoryTickets()
+  brief.put('a', 'x', 1)
+  const end = Date.now() + 2
+  await until(() => Date.now() > end)
+  brief.put('b', 'y', 60_000)
+  t.equal(brief.take('a'), undefined)
+  t.equal(brief.take('b'), 'y')
 })
 
 t.test('what cannot work is told: a route that takes none, a user that is not JSON, options that are none', async (t) => {
