@@ -3,8 +3,8 @@ import type { Identity } from './identity.js'
 
 /** What can be closed for one of the reasons of this plugin. */
 export interface Closable {
-  /** Closes in an orderly way; nothing happens if that has begun already. */
-  shut (reason: CloseReason): void
+  /** Closes in an orderly way; answers `false`, and does nothing, if that has begun already. */
+  shut (reason: CloseReason): boolean
 }
 
 /** A connection that is not done yet: the app closes it when it is closed itself, or when its user is revoked. */

@@ -16,14 +16,29 @@ export interface HeartbeatOptions {
   readonly timeout?: undefined | number
 }
 
+/** What has gone over a connection so far, in bytes. */
+export interface Traffic {
+  readonly received: number
+  /** What the kernel has taken. */
+  readonly sent: number
+  /** Whether more waits to be taken, so that what is taken shows that the client reads. */
+  readonly isWaiting: boolean
+  /** Whether the client is not read from, because it does not read its own replies. */
+  readonly isPaused: boolean
+}
+
 /** What a heartbeat looks after. */
 export interface Beating {
-  /** A number that grows with whatever goes over the connection, or `undefined` while that cannot be known. */
-  readonly traffic: undefined | number
+  /** `undefined` while nothing can be told from it. */
+  readonly traffic: undefined | Traffic
   ping (): void
   /** Nothing has come since the ping. */
   silent (): void
 }
+
+// How many pings in a row may stay without an answer where something else may explain that: the client reads what was sent before, or
+// it is not read from. Two minutes with the default interval.
+const EXCUSES = 4
 
 // The pings of an interval are spread over this many moments, so that a server with many clients has no bursts.
 const SLICES = 25
@@ -33,7 +48,9 @@ export class Heartbeat {
   readonly #slices: ReadonlyArray<Set<Beating>> = Array.from({ length: SLICES }, () => new Set())
   readonly #sliceOf = new Map<Beating, Set<Beating>>()
   // The traffic at the ping, of those that have to show life.
-  readonly #pinged = new Map<Beating, undefined | number>()
+  readonly #pinged = new Map<Beating, undefined | Traffic>()
+  // How often in a row that was excused.
+  readonly #excuses = new Map<Beating, number>()
   readonly #deadlines: Deadlines<Beating>
   readonly #pause: number
   #turn = 0
@@ -56,6 +73,7 @@ export class Heartbeat {
     this.#sliceOf.get(item)?.delete(item)
     this.#sliceOf.delete(item)
     this.#pinged.delete(item)
+    this.#excuses.delete(item)
     this.#deadlines.delete(item)
     if (this.#sliceOf.size === 0) {
       clearInterval(this.#timer)
@@ -67,6 +85,12 @@ export class Heartbeat {
     const slice = this.#slices[this.#turn]!
     this.#turn = (this.#turn + 1) % SLICES
     for (const item of slice) {
+      // Where the timeout is longer than the interval, the last ping may still have time.
+      if (this.#pinged.has(item)) {
+        if (!this.#isAlive(item)) continue
+        this.#deadlines.delete(item)
+        this.#excuses.delete(item)
+      }
       item.ping()
       // After the ping, which is traffic itself.
       this.#pinged.set(item, item.traffic)
@@ -76,7 +100,22 @@ export class Heartbeat {
 
   #check (item: Beating): void {
     const before = this.#pinged.get(item)
+    const isAlive = this.#isAlive(item)
     this.#pinged.delete(item)
-    if (before !== undefined && item.traffic === before) item.silent()
+    if (isAlive) {
+      this.#excuses.delete(item)
+      return
+    }
+    const excuses = (this.#excuses.get(item) ?? 0) + 1
+    const isExcused = item.traffic!.isPaused || item.traffic!.sent > before!.sent
+    if (!isExcused || excuses > EXCUSES) item.silent()
+    else this.#excuses.set(item, excuses)
+  }
+
+  // Whether the client has shown life since the last ping, or could not have.
+  #isAlive (item: Beating): boolean {
+    const before = this.#pinged.get(item)
+    const { traffic } = item
+    return before === undefined || traffic === undefined || traffic.received > before.received || (traffic.isWaiting && traffic.sent > before.sent)
   }
 }

@@ -8,7 +8,7 @@ export interface RateOptions {
   readonly per?: undefined | number
   /**
    * For how many `per` in a row a client may send more than it is allowed. So long it is only slowed down, as it is not read from
-   * until the next `per`; then it is closed with 4429.
+   * for one `per`; then it is closed with 4429.
    *
    * @default 10
    */

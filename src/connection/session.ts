@@ -13,6 +13,8 @@ export class Session {
   readonly #expiry: Expiry<Closable>
   #identity: Identity
   #isWatched = false
+  #renewals = 0
+  #renewed = 0
 
   constructor (owner: Closable, request: FastifyRequest, expiry: Expiry<Closable>, identity: Identity) {
     this.#owner = owner
@@ -41,7 +43,11 @@ export class Session {
 
   /** Puts the identity of a new token in the place of the old one. */
   async renew (token: string, verify: Renewal): Promise<Identity> {
+    const renewal = ++this.#renewals
     const renewed = await verify(this.#request, token, this.#identity)
+    // One that was asked for later may have been faster.
+    if (renewal < this.#renewed) return this.#identity
+    this.#renewed = renewal
     const { exp } = this.#identity
     if (exp !== undefined) this.#expiry.delete(this.#owner, exp)
     this.#identity = renewed

@@ -6,7 +6,7 @@ import type { Closable, Live, LiveSet } from '../connection/closable.js'
 import { WsConnection, type ConnectionKeeper, type Room } from '../connection/connection.js'
 import type { Deadlines } from '../connection/deadlines.js'
 import type { Expiry } from '../connection/expiry.js'
-import type { Beating, Heartbeat } from '../connection/heartbeat.js'
+import type { Beating, Heartbeat, Traffic } from '../connection/heartbeat.js'
 import type { Identity } from '../connection/identity.js'
 import { Inbox } from '../connection/inbox.js'
 import { Meter, type Rate } from '../connection/rate.js'
@@ -148,10 +148,12 @@ export class Dispatch implements ConnectionKeeper, Beating, Counted, Live, Callb
     else pending.then(() => { this.#finished() })
   }
 
-  get traffic (): undefined | number {
-    // Nothing can come while nothing is read.
-    if (this.#tcp === undefined || this.#socket.isPaused) return
-    return this.#tcp.bytesRead + this.#tcp.bytesWritten - this.#tcp.writableLength
+  get traffic (): undefined | Traffic {
+    const { isPaused } = this.#socket
+    // Nothing can come while nothing is read, because handlers are busy.
+    if (this.#tcp === undefined || (isPaused && !this.#outbox.isOverMark)) return
+    const { bytesRead, bytesWritten, writableLength } = this.#tcp
+    return { received: bytesRead, sent: bytesWritten - writableLength, isWaiting: writableLength > 0, isPaused }
   }
 
   ping (): void {
@@ -297,10 +299,12 @@ export class Dispatch implements ConnectionKeeper, Beating, Counted, Live, Callb
     this.#work()
   }
 
-  shut (closed: CloseReason): void {
+  shut (closed: CloseReason): boolean {
+    if (!this.isStaying) return false
     const { code, reason } = closed
-    if (this.isStaying) this.connection.log[closed === closeCodes.restart ? 'debug' : 'info']({ code, reason }, 'the connection is closed')
+    this.connection.log[closed === closeCodes.restart ? 'debug' : 'info']({ code, reason }, 'the connection is closed')
     this.close(code, reason)
+    return true
   }
 
   // The server ends the connection; what has come but is not handled yet never will be.

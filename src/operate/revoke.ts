@@ -10,7 +10,7 @@ const MILLISECONDS = 1e11
  * Revokes tokens: whoever is connected with one is closed with 4403, and whoever comes with one is refused.
  *
  * @returns how many connections of this process were closed.
- * @throws `FSR_ERR_OPTION_INVALID`.
+ * @throws `FSR_ERR_OPTION_INVALID`, and what a store of the app throws, after the connections were closed.
  */
 export async function revoke (live: Iterable<Live>, revocations: Revocations, given: Revocation): Promise<number> {
   const { sub, before, until } = given
@@ -24,13 +24,13 @@ export async function revoke (live: Iterable<Live>, revocations: Revocations, gi
   }
   // The default revokes also what was issued in this very second.
   const revocation = { sub, before: before ?? Math.floor(Date.now() / 1000) + 1, until }
-  await revocations.revoke(revocation)
+  // First here, where it cannot fail; upgrades under way see it at once.
+  revocations.revokeHere(revocation)
   let closed = 0
   for (const connection of live) {
     const { identity } = connection
-    if (identity?.sub !== sub || !isRevoked(identity, revocation.before)) continue
-    connection.shut(closeCodes.revoked)
-    closed++
+    if (identity?.sub === sub && isRevoked(identity, revocation.before) && connection.shut(closeCodes.revoked)) closed++
   }
+  await revocations.keep(revocation)
   return closed
 }

@@ -34,6 +34,6 @@ export function refuseUser (perUser: ConnectionCaps['perUser'], counts: Connecti
   const own = counts.ofUser(sub)
   if (own.size < max) return
   if (on !== 'close-oldest') return new errors.ConnectionsTooMany()
-  const [oldest] = own
-  oldest!.shut(closeCodes.replaced)
+  // More than one where another route allows more.
+  for (const each of [...own].slice(0, own.size - max + 1)) each.shut(closeCodes.replaced)
 }

@@ -93,14 +93,15 @@ export class FirstMessage implements Counted, Live {
     else admit(this.#request, bytes.toString('utf8')).then((identity) => { this.#admit(identity) }).catch((error: unknown) => { this.#refuse(error) })
   }
 
-  shut (closed: CloseReason): void {
+  shut (closed: CloseReason): boolean {
+    if (!this.#isWaiting) return false
     const { code, reason } = closed
-    if (this.#isWaiting) this.#request.log[closed === closeCodes.restart ? 'debug' : 'info']({ code, reason }, 'the connection is closed')
+    this.#request.log[closed === closeCodes.restart ? 'debug' : 'info']({ code, reason }, 'the connection is closed')
     this.#close(closed)
+    return true
   }
 
   #close (reason: CloseReason): void {
-    if (!this.#isWaiting) return
     this.#forget()
     this.#route.closing.add(this)
     closeUnused(this.#socket, reason)

@@ -88,7 +88,7 @@ export function resolveOptions (outer: Options, given: SocketScopeOptions, level
     concurrency: integer(given.concurrency, 'concurrency') ?? outer.concurrency,
     heartbeat: resolveHeartbeat(outer.heartbeat, given.heartbeat),
     connections: resolveCaps(outer.connections, given.connections),
-    rate: resolveRate(given.rate) ?? outer.rate,
+    rate: resolveRate(outer.rate, given.rate),
     outboxLimit: integer(outbox?.limit, 'outbox.limit') ?? outer.outboxLimit,
     overflow: overflowOf(outbox?.overflow) ?? outer.overflow,
     notice: outbox?.notice ?? outer.notice,
@@ -126,17 +126,17 @@ function resolveCaps (outer: ConnectionCaps, given: undefined | ConnectionCaps):
   integer(typeof perUser === 'object' ? perUser.max : perUser, 'connections.perUser')
   integer(given.perRoute, 'connections.perRoute')
   integer(given.perIp, 'connections.perIp')
-  return { ...outer, ...given }
+  return { perRoute: given.perRoute ?? outer.perRoute, perUser: perUser ?? outer.perUser, perIp: given.perIp ?? outer.perIp }
 }
 
-function resolveRate (given: undefined | RateOptions): undefined | Rate {
-  if (given === undefined) return
+function resolveRate (outer: undefined | Rate, given: undefined | RateOptions): undefined | Rate {
+  if (given === undefined) return outer
   checkKeys(given, 'rate', ['messages', 'bytes', 'per', 'tolerance'])
   return {
-    messages: integer(given.messages, 'rate.messages') ?? Infinity,
-    bytes: integer(given.bytes, 'rate.bytes') ?? Infinity,
-    per: integer(given.per, 'rate.per') ?? 1_000,
-    tolerance: integer(given.tolerance, 'rate.tolerance') ?? 10
+    messages: integer(given.messages, 'rate.messages') ?? outer?.messages ?? Infinity,
+    bytes: integer(given.bytes, 'rate.bytes') ?? outer?.bytes ?? Infinity,
+    per: integer(given.per, 'rate.per') ?? outer?.per ?? 1_000,
+    tolerance: integer(given.tolerance, 'rate.tolerance') ?? outer?.tolerance ?? 10
   }
 }
 

@@ -60,9 +60,14 @@ export class Revocations {
     this.#upgrade = upgrade
   }
 
-  async revoke (revocation: Parameters<RevocationStore['revoke']>[0]): Promise<void> {
-    await this.#store.revoke(revocation)
+  /** Revokes for upgrades that are under way. */
+  revokeHere (revocation: Parameters<RevocationStore['revoke']>[0]): void {
     this.#recent.revoke({ ...revocation, until: Date.now() / 1000 + this.#upgrade / 1000 })
+  }
+
+  /** Revokes for all that come. */
+  async keep (revocation: Parameters<RevocationStore['revoke']>[0]): Promise<void> {
+    await this.#store.revoke(revocation)
   }
 
   async isRevoked (identity: Identity): Promise<boolean> {

@@ -46,3 +46,13 @@ t.test('answers of callbacks are never dropped, and keep their place', async (t)
   t.strictSame(fill('drop-oldest', messages).left, [{ reply: 1 }, { reply: 2 }, { n: 4 }])
   t.strictSame(fill('drop-newest', messages).left, [{ n: 1 }, { reply: 1 }, { n: 2 }, { reply: 2 }])
 })
+
+t.test('a message that replaces a smaller one does not take the backlog over its limit', async (t) => {
+  const backlog = new Backlog({ latestBy: (message) => (message as { key: number }).key })
+  for (let key = 0; key < 10; key++) backlog.add(toFrame('x'), 10, 100, { key })
+  backlog.addReply(toFrame('reply'), 10)
+  t.equal(backlog.add(toFrame('y'), 60, 100, { key: 5 }), 1 + 6)
+  t.equal(backlog.cost, 100)
+  t.equal(backlog.add(toFrame('z'), 500, 100, { key: 5 }), 1 + 3, 'one alone may be as large as it is')
+  t.equal(backlog.size, 2)
+})

@@ -1,5 +1,5 @@
 import t from 'tap'
-import { connect, connectAs, refusal } from '../support/client.js'
+import { connect, connectAs, connectWhenFree, handshake, readAll, refusal, tcp } from '../support/client.js'
 import { createApp, listen, tokenOf } from '../support/server.js'
 import { until } from '../support/until.js'
 
@@ -18,8 +18,8 @@ t.test('a route takes as many connections as perRoute says, and one more when on
   t.equal(body.code, 'FSR_ERR_ROUTE_FULL')
   t.equal(await (await connect(`${url}/other`)).next(), 'in')
   await clients[0]!.close()
-  await until(() => route.clients.size === 1)
-  t.equal(await (await connect(url)).next(), 'in')
+  t.equal(await (await connectWhenFree(url)).next(), 'in')
+  t.equal(route.clients.size, 2)
 })
 
 // P24
@@ -75,6 +75,53 @@ t.test('many at once do not get past a cap', async (t) => {
   const answers = await Promise.allSettled(Array.from({ length: 40 }, () => connectAs(token, url)))
   t.equal(answers.filter(({ status }) => status === 'fulfilled').length, 5)
   t.equal(route.clients.size, 5)
+})
+
+t.test('caps of a route that are undefined leave those of the plugin as they are', async (t) => {
+  const app = await createApp(t, { plugin: { connections: { perRoute: 1 } } })
+  app.socketRoute('/', open, { connections: { perRoute: undefined, perIp: undefined, perUser: undefined } })
+  const url = await listen(app)
+  await connect(url)
+  t.equal((await refusal(url)).status, 503)
+})
+
+t.test("'close-oldest' closes as many as have to leave, where another route has let more in", async (t) => {
+  const app = await createApp(t)
+  app.socketRoute('/many', open, { isGranted: 'ROLE_USER', connections: { perUser: 5 } })
+  app.socketRoute('/one', open, { isGranted: 'ROLE_USER', connections: { perUser: { max: 1, on: 'close-oldest' } } })
+  const url = await listen(app)
+  const many = []
+  for (let count = 0; count < 4; count++) many.push(await connectAs(tokenOf(app), `${url}/many`))
+  const one = await connectAs(tokenOf(app), `${url}/one`)
+  for (const client of many) t.equal((await client.closed).code, 1008)
+  t.equal(await one.next(), 'in')
+})
+
+t.test('whoever does not answer the close is counted until its socket is closed, but for its user no more', async (t) => {
+  const app = await createApp(t, { plugin: { closeTimeout: 1_000_000 } })
+  app.socketRoute('/', { onOpen: (connection) => { connection.close() } }, { connections: { perRoute: 1, perIp: 1, perUser: 1 }, isGranted: 'ROLE_USER' })
+  app.socketRoute('/other', open, { connections: { perUser: 1 }, isGranted: 'ROLE_USER' })
+  const url = await listen(app)
+  const socket = await tcp(url)
+  socket.write(handshake('/', { Authorization: `Bearer ${tokenOf(app)}` }))
+  let received = ''
+  socket.on('data', (chunk) => { received += String(chunk) })
+  await until(() => received.includes('\r\n\r\n'))
+  t.equal((await refusal(url, ['bearer', tokenOf(app)])).body.code, 'FSR_ERR_ROUTE_FULL')
+  t.equal(await (await connectAs(tokenOf(app), `${url}/other`)).next(), 'in')
+  socket.destroy()
+})
+
+t.test('a request that cannot become a WebSocket takes nobody\'s place', async (t) => {
+  const app = await createApp(t)
+  app.socketRoute('/', open, { isGranted: 'ROLE_USER', connections: { perUser: { max: 1, on: 'close-oldest' } } })
+  const url = await listen(app)
+  const client = await connectAs(tokenOf(app), url)
+  const socket = await tcp(url)
+  socket.write(handshake('/', { Authorization: `Bearer ${tokenOf(app)}`, Connection: 'close' }))
+  t.match(await readAll(socket), /^HTTP\/1\.1 426 /)
+  t.equal(client.socket.readyState, 1)
+  t.equal(app.socketRoutes.get('/')!.clients.size, 1)
 })
 
 t.test('caps that are none fail at registration', async (t) => {

@@ -1,7 +1,7 @@
 import t, { type Test } from 'tap'
 import type { FastifyInstance } from 'fastify'
 import type { SocketPluginOptions, SocketRouteOptions, WsConnection } from '../../src/index.js'
-import { connect, connectAs, frame, handshake, refusal, tcp, type Client } from '../support/client.js'
+import { connect, connectAs, connectWhenFree, frame, handshake, refusal, tcp, type Client } from '../support/client.js'
 import { createApp, listen, tokenOf } from '../support/server.js'
 import { turns, until } from '../support/until.js'
 
@@ -24,6 +24,7 @@ async function createMessageApp (t: Test, options: Partial<SocketRouteOptions> =
     onClose: (_connection, { code }) => { calls.push(`close ${code}`) },
     onError: (_connection, error) => { calls.push(error.message) }
   }, { isGranted: 'ROLE_USER', tokenFrom: ['header', 'message'], ...options } as SocketRouteOptions)
+  app.get('/health', app.socketHealth)
   return { app, url: await listen(app), calls, lines }
 }
 
@@ -148,17 +149,21 @@ t.test('those who wait with their token count for the caps of the address and of
   await second.next()
   t.equal((await refusal(url)).status, 503, 'it is counted once, not less')
   await first.close()
-  const third = await enter(url, tokenOf(app))
+  const third = await connectWhenFree(url)
+  third.send(tokenOf(app))
+  await third.next()
   await third.close()
   await second.close()
-  for (let count = 0; count < 2; count++) await connect(url)
+  for (let count = 0; count < 2; count++) await connectWhenFree(url)
   t.equal((await refusal(url)).status, 503, 'and not more')
 
   const perIp = await createMessageApp(t, { connections: { perIp: 1 } })
   const only = await connect(perIp.url)
   t.equal((await refusal(perIp.url)).body.code, 'FSR_ERR_CONNECTIONS_TOO_MANY')
   await only.close()
-  await enter(perIp.url, tokenOf(perIp.app))
+  const entered = await connectWhenFree(perIp.url)
+  entered.send(tokenOf(perIp.app))
+  await entered.next()
   t.equal((await refusal(perIp.url)).status, 429)
 })
 
@@ -183,7 +188,7 @@ t.test('an answer that comes when the time is over changes nothing', async (t) =
   })
   const { app, url, calls, lines } = await createMessageApp(t, { isGranted, connections: { perRoute: 1 } }, { handshakeTimeout: 30 })
   for (const error of [undefined, new Error('too late')]) {
-    const client = await connect(url)
+    const client = await connectWhenFree(url)
     client.send(tokenOf(app))
     t.strictSame(await client.closed, { code: 4401, reason: 'token missing' })
     await until(() => answers.length === 1)
@@ -207,8 +212,10 @@ t.test('a client that leaves while its token is checked is opened and closed lik
 })
 
 t.test('a client that leaves before it has sent its token is forgotten, and so is one that breaks the protocol', async (t) => {
-  const { url, calls } = await createMessageApp(t, { connections: { perRoute: 1 } })
-  for (let count = 0; count < 3; count++) await (await connect(url)).close()
+  const { app, url, calls } = await createMessageApp(t, { connections: { perRoute: 1 } })
+  for (let count = 0; count < 3; count++) await (await connectWhenFree(url)).close()
+  await (await connectWhenFree(url)).close()
+  await until(() => app.websocketServer.clients.size === 0)
   const socket = await tcp(url)
   socket.write(handshake('/'))
   await new Promise((resolve) => { socket.once('data', resolve) })
@@ -217,7 +224,7 @@ t.test('a client that leaves before it has sent its token is forgotten, and so i
   let received = Buffer.alloc(0)
   for await (const chunk of socket) received = Buffer.concat([received, chunk as Buffer])
   t.equal(received.readUInt16BE(2), 1002)
-  const client = await connect(url)
+  const client = await connectWhenFree(url)
   t.equal(client.socket.readyState, 1)
   t.strictSame(calls, [])
 })
@@ -255,11 +262,60 @@ t.test('one that does not answer the close is cut after closeTimeout', async (t)
   const ended = new Promise((resolve) => { socket.once('close', resolve) })
   socket.write(handshake('/'))
   await new Promise((resolve) => { socket.once('data', resolve) })
+  const start = performance.now()
   socket.write(frame('broken'))
   socket.write(frame('and more'))
   socket.on('data', () => {})
   await ended
-  t.pass('it was')
+  t.ok(performance.now() - start < 4_000, 'long before ws itself would, after 5 seconds')
+})
+
+t.test('one that breaks the protocol or leaves right behind its token is not opened', async (t) => {
+  let answer: undefined | ((isGranted: boolean) => void)
+  const { app, url, calls } = await createMessageApp(t, { isGranted: async () => await new Promise<boolean>((resolve) => { answer = resolve }) })
+  const token = Buffer.from(tokenOf(app))
+  const head = Buffer.from([0x81, 0x80 | 126, 0, 0, 0, 0, 0, 0])
+  head.writeUInt16BE(token.length, 2)
+  for (const [what, last] of Object.entries({ 'an unknown opcode': frame('', 0x3), 'a close frame': frame(Buffer.from([0x03, 0xe8]), 0x8) })) {
+    const socket = await tcp(url)
+    socket.write(handshake('/'))
+    await new Promise((resolve) => { socket.once('data', resolve) })
+    socket.write(Buffer.concat([head, token, frame('a'), last]))
+    await until(() => answer !== undefined)
+    const ended = new Promise((resolve) => { socket.resume().once('close', resolve) })
+    answer!(true)
+    answer = undefined
+    await ended
+    t.strictSame(calls, [], what)
+  }
+  while ((await app.inject({ url: '/health' })).json<{ connections: number }>().connections > 0) await turns(1)
+})
+
+t.test('resets at every stage of a first message leave nothing', async (t) => {
+  let answer: undefined | ((isGranted: boolean) => void)
+  const { app, url } = await createMessageApp(t, { isGranted: async () => await new Promise<boolean>((resolve) => { answer = resolve }), connections: { perRoute: 3 } })
+  const left = async () => (await app.inject({ url: '/health' })).json<{ connections: number }>().connections
+  for (let round = 0; round < 5; round++) {
+    const early = await connectWhenFree(url)
+    early.socket.terminate()
+    const during = await connectWhenFree(url)
+    during.send(tokenOf(app))
+    await until(() => answer !== undefined)
+    during.socket.terminate()
+    answer!(true)
+    answer = undefined
+    const refused = await connectWhenFree(url)
+    refused.send('broken')
+    refused.socket.terminate()
+  }
+  const entered = await connectWhenFree(url)
+  entered.send(tokenOf(app))
+  await until(() => answer !== undefined)
+  answer!(true)
+  await entered.next()
+  await entered.close()
+  while (await left() > 0) await turns(1)
+  t.equal(app.socketRoutes.get('/')!.clients.size, 0)
 })
 
 t.test('it works with injectWS', async (t) => {

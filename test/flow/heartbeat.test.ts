@@ -1,8 +1,10 @@
 import { once } from 'node:events'
+import type { Socket } from 'node:net'
 import t from 'tap'
+import { Heartbeat } from '../../src/connection/heartbeat.js'
 import { connect, frame, handshake, tcp } from '../support/client.js'
 import { createApp, listen } from '../support/server.js'
-import { turns } from '../support/until.js'
+import { turns, until } from '../support/until.js'
 
 const heartbeat = { interval: 50, timeout: 50 }
 
@@ -64,19 +66,67 @@ t.test('a client that takes a long time to read what is sent is alive', async (t
   const count = 40
   let closes = 0
   app.socketRoute('/', { async * onOpen () { for (let index = 0; index < count; index++) yield Buffer.alloc(500_000) }, onClose: () => { closes++ } })
-  const socket = await tcp(await listen(app))
-  socket.write(handshake('/'))
-  // It reads a piece at a time, and never answers a ping.
+  const client = await connect(await listen(app))
+  // A piece at a time.
   let read = 0
-  while (read < count * 500_000) {
-    const [chunk] = await once(socket, 'data') as [Buffer]
-    read += chunk.length
-    socket.pause()
-    await turns(5)
-    socket.resume()
-  }
+  await new Promise<void>((resolve) => {
+    client.socket.on('message', async () => {
+      if (++read === count) resolve()
+      client.socket.pause()
+      await turns(20)
+      client.socket.resume()
+    })
+  })
   t.equal(closes, 0)
+})
+
+// One that never says anything.
+async function mute (url: string): Promise<{ socket: Socket, closed: Promise<unknown> }> {
+  const socket = await tcp(url)
+  const closed = new Promise((resolve) => { socket.once('close', resolve) })
+  socket.on('error', () => {}).write(handshake('/'))
+  await once(socket, 'data')
+  return { socket, closed }
+}
+
+t.test('a client that is gone is found although others send to it', async (t) => {
+  const app = await createApp(t, { plugin: { heartbeat } })
+  const route = app.socketRoute('/', { onOpen: () => 'open' })
+  const { socket, closed } = await mute(await listen(app))
+  socket.resume()
+  const timer = setInterval(() => { route.broadcast('x') }, 10)
+  await closed
+  clearInterval(timer)
+  await until(() => route.clients.size === 0)
+  t.pass('it is cut')
+})
+
+t.test('a client that does not read its own replies, for ever, is found too', async (t) => {
+  const app = await createApp(t, { plugin: { heartbeat } })
+  const route = app.socketRoute('/', { onMessage: () => Buffer.alloc(500_000) })
+  const { socket } = await mute(await listen(app))
+  socket.pause()
+  socket.write(Buffer.concat(Array<Buffer>(100).fill(frame('more'))))
+  await until(() => route.clients.size === 0)
+  t.pass('it is cut')
   socket.destroy()
+})
+
+t.test('a timeout longer than the interval cuts nobody who answers in time', async (t) => {
+  const beat = new Heartbeat(25, 200)
+  let received = 0
+  let silent = 0
+  let pings = 0
+  const item = {
+    get traffic () { return { received, sent: 0, isWaiting: false, isPaused: false } },
+    // The answer takes longer than the interval.
+    ping () { pings++; setTimeout(() => { received++ }, 60) },
+    silent () { silent++ }
+  }
+  beat.add(item)
+  await until(() => pings >= 3 || silent > 0)
+  beat.delete(item)
+  t.equal(silent, 0)
 })
 
 t.test('heartbeat: false sends no pings, and a route can have its own', async (t) => {
@@ -98,13 +148,12 @@ t.test('heartbeat: false sends no pings, and a route can have its own', async (t
 
 // Invariant 7
 t.test('any number of connections has one timer, which ends with them', async (t) => {
-  const { Heartbeat } = await import('../../src/connection/heartbeat.js')
   const timers: unknown[] = []
   const { setInterval: original } = globalThis
   globalThis.setInterval = ((...args: Parameters<typeof original>) => { const timer = original(...args); timers.push(timer); return timer }) as typeof original
   t.teardown(() => { globalThis.setInterval = original })
   const beat = new Heartbeat(100, 100)
-  const items = Array.from({ length: 1000 }, () => ({ traffic: 0, ping () {}, silent () {} }))
+  const items = Array.from({ length: 1000 }, () => ({ traffic: undefined, ping () {}, silent () {} }))
   for (const item of items) beat.add(item)
   t.equal(timers.length, 1)
   for (const item of items) beat.delete(item)

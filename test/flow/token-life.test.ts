@@ -175,3 +175,53 @@ t.test('users with a number for a subject can be revoked too', async (t) => {
   t.equal((await client.closed).code, 4403)
   t.equal((await refusal(url, ['bearer', token])).status, 401)
 })
+
+t.test('socketRevoke() counts those that it closes, and closes them also where the store fails', async (t) => {
+  let isBroken = false
+  const app = await createApp(t, { plugin: { revocations: { revoke: () => { if (isBroken) throw new Error('out of order') }, revokedBefore: () => undefined } } })
+  let release: undefined | (() => void)
+  app.socketRoute('/', { onOpen: () => 'in', onClose: async () => { await new Promise<void>((resolve) => { release = resolve }) } }, 'ROLE_USER')
+  const url = await listen(app)
+  const token = tokenOf(app, undefined, { iat: seconds() - 5 })
+  const first = await connectAs(token, url)
+  t.equal(await app.socketRevoke({ sub: 'alice' }), 1)
+  t.equal(await app.socketRevoke({ sub: 'alice' }), 0, 'it is closing already')
+  release!()
+  t.equal((await first.closed).code, 4403)
+  isBroken = true
+  const second = await connectAs(tokenOf(app, undefined, { sub: 'bob', iat: seconds() - 5 }), url)
+  await t.rejects(app.socketRevoke({ sub: 'bob' }), { message: 'out of order' })
+  release!()
+  t.equal((await second.closed).code, 4403)
+})
+
+t.test('of two renewals the one that was asked for last holds, whichever is faster', async (t) => {
+  const app = await createApp(t)
+  const answers: Array<() => void> = []
+  let isOpen = false
+  app.socketRoute('/', {
+    onOpen: () => { isOpen = true; return 'in' },
+    onMessage: async (connection, message) => {
+      const renewals = (message.json<string[]>()).map(async (token) => { await connection.renew(token) })
+      await Promise.resolve()
+      while (answers.length < 2) await new Promise(setImmediate)
+      for (const answer of answers.reverse()) { answer(); await new Promise(setImmediate) }
+      await Promise.all(renewals)
+      return (connection.user as { name: string }).name
+    }
+  }, async () => { if (isOpen) await new Promise<void>((resolve) => { answers.push(resolve) }); return true })
+  const client = await connectAs(tokenOf(app), await listen(app))
+  client.send(JSON.stringify([tokenOf(app, [], { name: 'first' }), tokenOf(app, [], { name: 'second' })]))
+  t.strictSame(await client.take(2), ['in', 'second'])
+})
+
+t.test('the token that is verified is the one whose claims count, also where a hook has given the request other headers', async (t) => {
+  const app = await createApp(t, { plugin: { tokenFrom: ['protocol', 'header'], requireExpiry: true } })
+  app.addHook('onRequest', async (request) => { request.headers = { ...request.headers, 'x-tenant': 'a' } })
+  app.socketRoute('/', { onOpen: () => 'in' }, 'ROLE_USER')
+  const url = await listen(app)
+  const good = tokenOf(app, undefined, { exp: seconds() + 60 })
+  const forged = `x.${Buffer.from(JSON.stringify({ sub: 'bob', exp: seconds() + 1_000_000 })).toString('base64url')}.x`
+  t.equal((await refusal(url, ['bearer', forged], { headers: { authorization: `Bearer ${good}` } })).body.code, 'FSR_ERR_TOKEN_INVALID')
+  t.equal(await (await connect(url, ['bearer', good])).next(), 'in')
+})

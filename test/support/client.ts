@@ -81,6 +81,17 @@ export async function connect (url: string, protocols: string[] = [], options: C
   return client
 }
 
+/** Connects as soon as there is room: a cap counts a connection until its socket is closed at the server as well. */
+export async function connectWhenFree (...[url, protocols, options]: Parameters<typeof connect>): Promise<Client> {
+  for (;;) {
+    try {
+      return await connect(url, protocols, options)
+    } catch (error) {
+      if (!/ (429|503)$/.test((error as Error).message)) throw error
+    }
+  }
+}
+
 /** Connects with a token in the Authorization header. */
 export async function connectAs (token: string, url: string, protocols?: string[]): Promise<Client> {
   return await connect(url, protocols, { headers: { authorization: `Bearer ${token}` } })
