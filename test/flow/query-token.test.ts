@@ -15,6 +15,7 @@ async function createQueryApp (t: Test, tokenFrom: Array<'query' | 'header'> = [
   app.addHook('onRequest', async (request) => { hooked.push(request.url, request.originalUrl, JSON.stringify(request.query)) })
   const seen: WsConnection[] = []
   app.socketRoute('/chat', { onOpen: (connection) => { seen.push(connection); return 'in' } }, { isGranted: 'ROLE_USER', tokenFrom })
+  for (const path of ['/rooms/:room', '/files/*']) app.socketRoute(path, { onOpen: () => 'in' }, { isGranted: 'ROLE_USER', tokenFrom })
   app.get('/rest', async (request) => request.query)
   return { app, url: await listen(app), seen, lines, hooked }
 }
@@ -36,12 +37,12 @@ t.test('nor where the connection is refused, the path is wrong, or a proxy has t
   const token = tokenOf(app, ['OTHER'])
   t.equal((await refusal(`${url}/chat?access_token=${token}`)).status, 403)
   t.equal((await refusal(`${url}/nowhere?access_token=${token}`)).status, 404)
-  for (const headers of [{ Upgrade: undefined, Connection: 'close' }, { Connection: undefined }]) {
+  for (const headers of [{ Upgrade: undefined, Connection: 'close' }, { Connection: undefined }, { 'Sec-WebSocket-Key': undefined }]) {
     const socket = await tcp(url)
     socket.write(handshake(`/chat?access_token=${token}`, { ...headers }))
     t.match(await readAll(socket), /^HTTP\/1\.1 4\d\d /)
   }
-  t.equal(hooked.length, 12)
+  t.equal(hooked.length, 15)
   t.notOk([...lines, ...hooked].some((text) => text.includes(token)))
 })
 
@@ -58,6 +59,40 @@ t.test('of two tokens none counts, and an empty one is none', async (t) => {
 t.test('without the option a token in the query is not read', async (t) => {
   const { app, url } = await createQueryApp(t, ['header'])
   t.equal((await refusal(`${url}/chat?access_token=${tokenOf(app)}`)).body.code, 'FSR_ERR_TOKEN_MISSING')
+})
+
+t.test('a plain GET of the route is asked the same, and its token is not logged either', async (t) => {
+  const { app, url, lines, hooked } = await createQueryApp(t)
+  const [good, other] = [tokenOf(app), tokenOf(app, ['OTHER'])]
+  const base = url.replace('ws', 'http')
+  for (const path of ['/chat', '/chat/', '/ch%61t', '/rooms/5', '/files/a/b']) {
+    t.equal((await fetch(`${base}${path}?access_token=${good}`)).status, 426, path)
+    t.equal((await fetch(`${base}${path}?access_token=${other}`)).status, 403, path)
+  }
+  t.notOk([...lines, ...hooked].some((text) => text.includes(good) || text.includes(other)))
+})
+
+t.test('where REST has the path as well, its GET keeps its own access_token', async (t) => {
+  for (const isRestFirst of [true, false]) {
+    const app = await createApp(t)
+    const rest = () => { app.get('/chat', async (request) => request.query) }
+    if (isRestFirst) rest()
+    app.socketRoute('/chat', { onOpen: () => 'in' }, { isGranted: 'ROLE_USER', tokenFrom: ['query'] })
+    if (!isRestFirst) rest()
+    const url = await listen(app)
+    t.strictSame(await (await fetch(`${url.replace('ws', 'http')}/chat?access_token=mine`)).json(), { access_token: 'mine' })
+    t.equal(await (await connect(`${url}/chat?access_token=${tokenOf(app)}`)).next(), 'in')
+  }
+})
+
+t.test('a query of thousands of names that cannot be decoded costs next to nothing', async (t) => {
+  const { app, url } = await createQueryApp(t)
+  const query = '%=%&'.repeat(3_000)
+  const start = process.cpuUsage()
+  for (let count = 0; count < 20; count++) t.equal((await refusal(`${url}/chat?${query}access_token=x`)).status, 401)
+  // Each took 90 ms when every name and value was decoded.
+  t.ok(process.cpuUsage(start).user / 1_000 < 1_200, `${process.cpuUsage(start).user / 1_000} ms`)
+  t.equal(await (await connect(`${url}/chat?${query}access_token=${tokenOf(app)}`)).next(), 'in')
 })
 
 t.test('REST has its own access_token', async (t) => {

@@ -168,7 +168,7 @@ for (const [what, [third, code]] of Object.entries(options)) {
   })
 }
 
-for (const given of [{ drain: 5 }, { drain: { deadline: -1 } }, { drain: { wait: 1 } }, { maxPayload: 2 ** 31 }, { protocols: ['a'] }, { limit: 1 }, { prefix: '/ws' }, { websocket: { maxPayload: 5 } }, { websocket: { options: { maxPayload: 5 } } }, { websocket: 5 }, { websocket: { options: { maxFragments: 5 } } }, { websocket: { options: { perMessageDeflate: true } } }, { compression: 5 }, { compression: { level: 9 } }, { compression: { threshold: -1 } }, { maxFragments: 0 }, { maxFragments: '9' }, { handshakeTimeout: 0 }, { revocations: {} }, { revocations: { revoke () {} } }]) {
+for (const given of [{ drain: 5 }, { drain: { deadline: -1 } }, { drain: { wait: 1 } }, { maxPayload: 2 ** 31 }, { protocols: ['a'] }, { limit: 1 }, { prefix: '/ws' }, { websocket: { maxPayload: 5 } }, { websocket: { options: { maxPayload: 5 } } }, { websocket: 5 }, { websocket: { options: { maxFragments: 5 } } }, { websocket: { options: { server: {} } } }, { websocket: { options: { perMessageDeflate: true } } }, { compression: 5 }, { compression: { level: 9 } }, { compression: { threshold: -1 } }, { maxFragments: 0 }, { maxFragments: '9' }, { handshakeTimeout: 0 }, { revocations: {} }, { revocations: { revoke () {} } }]) {
   t.test(`the plugin option ${JSON.stringify(given)} fails`, async (t) => {
     const app = Fastify()
     await t.rejects(async () => { await app.register(socketRoutes, given as SocketPluginOptions) }, { code: 'FSR_ERR_OPTION_INVALID' })

@@ -2,6 +2,7 @@ import dns from 'node:dns'
 import { once } from 'node:events'
 import { connect as connectTcp, type AddressInfo } from 'node:net'
 import t from 'tap'
+import { Drain } from '../../src/operate/drain.js'
 import { connect, handshake, readAll, refusal, tcp } from '../support/client.js'
 import { createApp, listen } from '../support/server.js'
 import { turns, until } from '../support/until.js'
@@ -332,4 +333,56 @@ t.test('an app without connections closes at once, and a close is harmless befor
   await app.ready()
   await app.close()
   t.pass()
+})
+
+t.test('an upgrade behind a request that is not answered is ended, also while the server stops, and the process lives', async (t) => {
+  let release: undefined | (() => void)
+  const app = await createApp(t)
+  app.socketRoute('/', { onOpen: () => 'in', onClose: async () => { await new Promise<void>((resolve) => { release = resolve }) } })
+  app.get('/slow', async () => await new Promise(() => {}))
+  const url = await listen(app)
+  const pipelined = async () => {
+    const socket = await tcp(url)
+    const closed = once(socket.resume(), 'close')
+    socket.write(`GET /slow HTTP/1.1\r\nHost: localhost\r\n\r\n${handshake('/')}`)
+    await closed
+  }
+  await pipelined()
+  const idle = (await tcp(url)).resume()
+  const client = await connect(url)
+  const closed = app.close()
+  await until(() => release !== undefined)
+  idle.write(`GET /slow HTTP/1.1\r\nHost: localhost\r\n\r\n${handshake('/')}`)
+  await once(idle, 'close')
+  release!()
+  await closed
+  t.equal((await client.closed).code, 1012)
+})
+
+t.test('fastify.close() ends requests of which half the body has come', async (t) => {
+  const app = await createApp(t)
+  app.post('/', async () => 'done')
+  const url = await listen(app)
+  const sockets = []
+  for (const path of ['/', '/nowhere']) {
+    const socket = await tcp(url)
+    socket.on('error', () => {})
+    const asked = once(app.server, 'request')
+    socket.write(`POST ${path} HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\nContent-Length: 100\r\n\r\n{"a": `)
+    await asked
+    sockets.push(once(socket.resume(), 'close'))
+  }
+  await app.close()
+  await Promise.all(sockets)
+  t.pass('none of them holds it up')
+})
+
+t.test('many small batches do not take longer than the deadline allows', async (t) => {
+  const drain = new Drain()
+  const live = Array.from({ length: 3_000 }, () => ({ identity: undefined, shut () { drain.delete(this); return true }, expire () {} }))
+  for (const each of live) drain.add(each)
+  const start = performance.now()
+  await drain.run({ deadline: 100, batch: 1, interval: 100 }, (await createApp(t)).log)
+  t.ok(performance.now() - start < 1_500, `${performance.now() - start} ms`)
+  t.equal(drain.size, 0)
 })

@@ -1,9 +1,10 @@
+import { once } from 'node:events'
 import { connect as connectHttp2 } from 'node:http2'
 import jwt from '@fastify/jwt'
 import Fastify, { type FastifyInstance } from 'fastify'
 import t from 'tap'
 import socketRoutes from '../../src/index.js'
-import { connect, refusal } from '../support/client.js'
+import { connect, refusal, tcp } from '../support/client.js'
 import { SECRET } from '../support/server.js'
 import { tls } from '../support/tls.js'
 import { turns, until } from '../support/until.js'
@@ -57,3 +58,25 @@ t.test('an app that speaks HTTP/2 as well has socket routes over HTTP/1.1, and i
   await closed
   t.strictSame(client.unread, ['goodbye'])
 })
+
+for (const [name, options] of Object.entries({ TLS: { https: tls }, 'HTTP/2 over TLS': { http2: true, https: { ...tls, allowHTTP1: true } } })) {
+  t.test(`connections that say nothing, or do not come to agree on TLS, do not hold the stop of a server with ${name} up`, async (t) => {
+    const app = Fastify(options as object) as unknown as FastifyInstance
+    t.teardown(() => app.close())
+    await app.register(socketRoutes)
+    app.socketRoute('/', { onMessage: (_connection, message) => message, onClose: () => 'goodbye' })
+    const url = await app.listen({ port: 0, host: '127.0.0.1' })
+    const client = await connect(url.replace('https', 'wss'), [], { ca: tls.cert })
+    const silent = await tcp(url)
+    const half = await tcp(url)
+    // The beginning of a ClientHello.
+    half.write(Buffer.from([0x16, 0x03, 0x01, 0x02, 0x00, 0x01]))
+    const gone = await tcp(url)
+    gone.destroy()
+    const ended = Promise.all([silent, half].map((socket) => once(socket.on('error', () => {}).resume(), 'close')))
+    await app.close()
+    await ended
+    t.equal((await client.closed).code, 1012)
+    t.strictSame(client.unread, ['goodbye'])
+  })
+}

@@ -1,5 +1,5 @@
 import t from 'tap'
-import { fillPath, joinPath, slashVariants } from '../../src/upgrade/path.js'
+import { fillPath, joinPath, slashVariants, patternOf } from '../../src/upgrade/path.js'
 
 t.test('paths are joined as Fastify does', async (t) => {
   t.equal(joinPath('', '/a'), '/a')
@@ -31,5 +31,22 @@ t.test('parameters are filled in and encoded', async (t) => {
   t.equal(fillPath('/files/*', { '*': 'x y/z' }), '/files/x%20y/z')
   for (const [path, params] of [['/a/:b', {}], ['/a/:b', { b: '' }], ['/a/*', {}]] as const) {
     t.throws(() => fillPath(path, params), { code: 'FSR_ERR_URL_PARAM_MISSING' })
+  }
+})
+
+t.test('the pattern of a path matches what the route does', async (t) => {
+  const cases: Array<[path: string, matched: string[], others: string[]]> = [
+    ['/', ['/'], ['/a']],
+    ['/chat', ['/chat', '/chat/', '/CHAT'], ['/chats', '/chat/a']],
+    ['/chat/:room', ['/chat/a', '/chat/a/'], ['/chat', '/chat/a/b']],
+    ['/chat/:room/:page?', ['/chat/a', '/chat/a/', '/chat/a/2'], ['/chat', '/chat/a/2/3']],
+    ['/:a-:b', ['/x-y'], ['/x']],
+    ['/:id(^\\d+$)/x', ['/5/x'], ['/5']],
+    ['/files/*', ['/files/', '/files/a/b'], ['/file']],
+    ['/a.b+c', ['/a.b+c'], ['/aXb+c']]
+  ]
+  for (const [path, matched, others] of cases) {
+    for (const each of matched) t.ok(patternOf(path).test(each), `${path} ${each}`)
+    for (const each of others) t.notOk(patternOf(path).test(each), `${path} not ${each}`)
   }
 })
