@@ -35,7 +35,7 @@ export const closeCodes = {
   tokenExpired: { code: 4401, reason: 'token expired', reconnect: true },
   /** The token that was to come as the first message has not come in time. */
   tokenMissing: { code: 4401, reason: 'token missing', reconnect: false },
-  /** The token that came as the first message is not valid. */
+  /** The token that came as the first message, or for a renewal whose rejection nobody has dealt with, is not valid. */
   tokenInvalid: { code: 4401, reason: 'token not valid', reconnect: false },
   /** The user of the token that came as the first message may not connect to this route. */
   notGranted: { code: 4403, reason: 'not granted', reconnect: false },

@@ -135,7 +135,7 @@ export interface SocketPluginOptions extends SocketScopeOptions {
      * @default 30_000
      */
     readonly ttl?: undefined | number
-    /** Keeps the tickets. @default in this process, at most 100_000 */
+    /** Keeps the tickets. @default in this process, at most 64 MiB of them */
     readonly store?: undefined | TicketStore
   }
   /**
