@@ -33,8 +33,9 @@ export function isWebsocketUpgrade (headers: IncomingHttpHeaders): boolean {
 
 /** The answer to whoever does not ask for a WebSocket (RFC 9110 section 15.5.22). */
 export function upgradeRequired (reply: FastifyReply): Error {
-  // Node takes any value without `close` for a promise to keep the connection, also where the client has asked for its end.
-  reply.header('upgrade', 'websocket').header('connection', reply.raw.shouldKeepAlive === false ? 'upgrade, close' : 'upgrade')
+  // Node takes any value without `close` for a promise to keep the connection, also where it is to end.
+  const isLast = reply.raw.shouldKeepAlive === false || reply.getHeader('connection') === 'close'
+  reply.header('upgrade', 'websocket').header('connection', isLast ? 'upgrade, close' : 'upgrade')
   return new errors.UpgradeRequired()
 }
 
