@@ -1,7 +1,7 @@
 // A server with default options that closes on SIGTERM, in a process of its own. It does not call process.exit(), so that it ends
 // only if nothing is left that keeps it.
 import Fastify from 'fastify'
-import socketRoutes from '../../src/index.js'
+import socketRoutes from 'fastify-socket-route'
 
 const app = Fastify()
 await app.register(socketRoutes)
