@@ -7,8 +7,9 @@ import { refuseAsClosing } from './refusal.js'
 
 const kHandshakes = Symbol('fastify-socket-route.handshakes')
 const kRequests = Symbol('fastify-socket-route.requests')
+const kAddress = Symbol('fastify-socket-route.address')
 interface Requests { unanswered: number, last: IncomingMessage }
-type Tracked = Duplex & { [kHandshakes]?: undefined | Handshakes, [kRequests]?: Requests }
+type Tracked = Duplex & { [kHandshakes]?: undefined | Handshakes, [kRequests]?: Requests, [kAddress]?: string }
 type UpgradeRequest = IncomingMessage & { [kHandshakes]?: Duplex }
 
 /**
@@ -20,7 +21,7 @@ export class Handshakes {
   // Those that have asked for something which is not answered yet.
   readonly #asking = new Set<Tracked>()
   // TCP connections before TLS is agreed on, by address and port of the client: a TLS socket does not show what it is made of.
-  readonly #raw = new Map<string, Duplex>()
+  readonly #raw = new Map<undefined | string, Tracked>()
   readonly #upgrading = new Set<Duplex>()
   readonly #deadlines: Deadlines<Duplex>
   #isEnding = false
@@ -57,6 +58,7 @@ export class Handshakes {
   forget (socket: Tracked): void {
     socket[kHandshakes] = undefined
     socket.removeListener('close', forget)
+    this.#raw.delete(socket[kAddress])
     this.#silent.delete(socket)
     this.#asking.delete(socket)
     this.#upgrading.delete(socket)
@@ -73,7 +75,7 @@ export class Handshakes {
   /** Ends all of them, and silent ones to come: whoever has not asked for anything as a whole by now is too late. */
   end (): void {
     this.#isEnding = true
-    for (const socket of [...this.#silent, ...this.#raw.values()]) socket.destroy()
+    for (const socket of this.#silent) socket.destroy()
     for (const socket of this.#asking) if (!socket[kRequests]!.last.complete) socket.destroy()
     for (const socket of this.#upgrading) socket.destroy()
   }
@@ -84,10 +86,7 @@ export class Handshakes {
     if (isTls) this.#watchRaw(server)
     // An HTTP/2 server looks after its sessions itself, and does not show the socket of a request.
     if ('updateSettings' in server) return
-    server.prependListener(isTls ? 'secureConnection' : 'connection', (socket: Duplex) => {
-      if (this.#isEnding) socket.destroy()
-      else this.#track(this.#silent, socket)
-    })
+    server.prependListener(isTls ? 'secureConnection' : 'connection', (socket: Duplex) => { this.#greet(socket) })
     server.prependListener('request', (request: IncomingMessage, response: ServerResponse) => {
       const socket: Tracked = request.socket
       this.#silent.delete(socket)
@@ -98,13 +97,20 @@ export class Handshakes {
   }
 
   #watchRaw (server: EventEmitter): void {
-    server.prependListener('connection', (socket: Socket) => {
-      const address = addressOf(socket)
-      if (this.#isEnding) socket.destroy()
-      this.#raw.set(address, socket)
-      socket.once('close', () => { if (this.#raw.get(address) === socket) this.#raw.delete(address) })
+    server.prependListener('connection', (socket: Tracked & Socket) => {
+      socket[kAddress] = addressOf(socket)
+      this.#raw.set(socket[kAddress], socket)
+      this.#greet(socket)
     })
-    server.prependListener('secureConnection', (socket: Socket) => { this.#raw.delete(addressOf(socket)) })
+    server.prependListener('secureConnection', (socket: Socket) => {
+      const raw = this.#raw.get(addressOf(socket))
+      raw?.[kHandshakes]?.forget(raw)
+    })
+  }
+
+  #greet (socket: Duplex): void {
+    if (this.#isEnding) socket.destroy()
+    else this.#track(this.#silent, socket)
   }
 
   #track (set: Set<Duplex>, socket: Tracked): void {

@@ -270,6 +270,20 @@ t.test('one that does not answer the close is cut after closeTimeout', async (t)
   t.ok(performance.now() - start < 4_000, 'long before ws itself would, after 5 seconds')
 })
 
+t.test('one that is being closed is not closed again by fastify.close()', async (t) => {
+  const { app, url, lines } = await createMessageApp(t, { closeTimeout: 500 })
+  const socket = await tcp(url)
+  const ended = new Promise((resolve) => { socket.once('close', resolve) })
+  socket.write(handshake('/'))
+  await new Promise((resolve) => { socket.once('data', resolve) })
+  socket.write(frame('broken'))
+  socket.resume()
+  await until(() => lines.some((line) => line.includes('was refused')))
+  await app.close()
+  await ended
+  t.notOk(lines.some((line) => line.includes('the connection is closed')))
+})
+
 t.test('one that breaks the protocol or leaves right behind its token is not opened', async (t) => {
   let answer: undefined | ((isGranted: boolean) => void)
   const { app, url, calls } = await createMessageApp(t, { isGranted: async () => await new Promise<boolean>((resolve) => { answer = resolve }) })

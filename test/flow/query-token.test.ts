@@ -50,6 +50,8 @@ t.test('of two tokens none counts, and an empty one is none', async (t) => {
   const { app, url } = await createQueryApp(t)
   const token = tokenOf(app)
   t.equal((await refusal(`${url}/chat?access_token=${token}&access_token=${token}`)).body.code, 'FSR_ERR_TOKEN_INVALID')
+  t.equal((await refusal(`${url}/chat?access_token=%`)).body.code, 'FSR_ERR_TOKEN_INVALID')
+  t.equal((await refusal(`${url}/chat?${'x'.repeat(100)}=y`)).body.code, 'FSR_ERR_TOKEN_MISSING')
   t.equal((await refusal(`${url}/chat?access_token=`)).body.code, 'FSR_ERR_TOKEN_MISSING')
   t.equal((await refusal(`${url}/chat?access_token`)).body.code, 'FSR_ERR_TOKEN_MISSING')
   t.equal((await refusal(`${url}/chat?Access_Token=x`)).body.code, 'FSR_ERR_TOKEN_MISSING')

@@ -168,6 +168,12 @@ for (const [what, [third, code]] of Object.entries(options)) {
   })
 }
 
+t.test('an option of the whole plugin is told so where it is given to a route', async (t) => {
+  const app = await createApp(t)
+  t.throws(() => app.socketRoute('/', { onOpen () {} }, { handshakeTimeout: 5 } as object), { code: 'FSR_ERR_OPTION_INVALID', message: /give it to register/ })
+  t.throws(() => app.socketRoute('/', { onOpen () {} }, { heartBeat: 5 } as object), { code: 'FSR_ERR_OPTION_INVALID', message: /is unknown here/ })
+})
+
 for (const given of [{ drain: 5 }, { drain: { deadline: -1 } }, { drain: { wait: 1 } }, { maxPayload: 2 ** 31 }, { protocols: ['a'] }, { limit: 1 }, { prefix: '/ws' }, { websocket: { maxPayload: 5 } }, { websocket: { options: { maxPayload: 5 } } }, { websocket: 5 }, { websocket: { options: { maxFragments: 5 } } }, { websocket: { options: { server: {} } } }, { websocket: { options: { perMessageDeflate: true } } }, { compression: 5 }, { compression: { level: 9 } }, { compression: { threshold: -1 } }, { maxFragments: 0 }, { maxFragments: '9' }, { handshakeTimeout: 0 }, { revocations: {} }, { revocations: { revoke () {} } }]) {
   t.test(`the plugin option ${JSON.stringify(given)} fails`, async (t) => {
     const app = Fastify()
