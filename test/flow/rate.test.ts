@@ -67,6 +67,7 @@ t.test('who slows down in time is forgiven', async (t) => {
 t.test('a route takes what it does not say of its rate from the plugin', async (t) => {
   const app = await createApp(t, { plugin: { rate: { messages: 2, tolerance: 3 } } })
   app.socketRoute('/', { onMessage: (_connection, message) => message }, { rate: { per: 20 } })
+  app.socketRoute('/other', { onMessage: (_connection, message) => message }, { rate: { messages: 3 } })
   const client = await connect(await listen(app))
   for (let count = 0; count < 100; count++) client.send('x')
   t.equal((await client.closed).code, 4429)

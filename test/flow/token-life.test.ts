@@ -225,3 +225,29 @@ t.test('the token that is verified is the one whose claims count, also where a h
   t.equal((await refusal(url, ['bearer', forged], { headers: { authorization: `Bearer ${good}` } })).body.code, 'FSR_ERR_TOKEN_INVALID')
   t.equal(await (await connect(url, ['bearer', good])).next(), 'in')
 })
+
+t.test('a token that is revoked while the last hooks run does not get in', async (t) => {
+  const app = await createApp(t)
+  app.socketRoute('/', { onOpen: () => 'in' }, { isGranted: 'ROLE_USER', preHandler: async () => { await app.socketRevoke({ sub: 'alice' }) } })
+  t.equal((await refusal(await listen(app), ['bearer', tokenOf(app, undefined, { iat: seconds() - 5 })])).body.code, 'FSR_ERR_TOKEN_INVALID')
+})
+
+t.test('at whichever moment a user is revoked, nobody stays', async (t) => {
+  const app = await createApp(t)
+  // After some microtasks, of which one is between the last check and the opening.
+  const isGranted = async (user: unknown): Promise<boolean> => {
+    const { sub, after } = user as { sub: string, after: number }
+    let moment = Promise.resolve()
+    for (let count = 0; count < after; count++) moment = moment.then(() => {})
+    moment.then(() => { app.socketRevoke({ sub }) })
+    return true
+  }
+  app.socketRoute('/', { onOpen: () => 'in' }, { isGranted, tokenFrom: ['message'] })
+  const url = await listen(app)
+  for (let after = 0; after < 16; after++) {
+    const client = await connect(url)
+    client.send(tokenOf(app, undefined, { sub: `user ${after}`, after, iat: seconds() - 5 }))
+    const { code } = await client.closed
+    t.ok(code === 4401 || code === 4403, `${after}: ${code}`)
+  }
+})
