@@ -3,9 +3,6 @@ import { errors } from '../errors.js'
 // ':name', with an expression or not, optional or not; '*' at the end. As find-my-way reads them.
 const PARAMETER = /:(\w+)(\((?:[^()]|\([^()]*\))*\))?(\?)?|\*/g
 
-// The same in one group, for splitting.
-const PARAMETER_SPLIT = /(:\w+(?:\((?:[^()]|\([^()]*\))*\))?\??|\*)/g
-
 /** Joins a scope's prefix and a path as Fastify does. */
 export function joinPath (prefix: string, path: string): string {
   return prefix.endsWith('/') && path.startsWith('/') ? prefix + path.slice(1) : prefix + path
@@ -48,14 +45,17 @@ export function fillPath (path: string, params: Readonly<Record<string, string |
   return filled.length > 1 ? filled.replace(/\/$/, '') : filled
 }
 
-/** A pattern for the paths of a route, as they come in a request. It may match more than the route does, never less. */
+/**
+ * A pattern for the paths of a route, as they come in a request. It may match more than the route does, never less: a segment with
+ * parameters is any, so that no path makes the pattern try again and again.
+ */
 export function patternOf (path: string): RegExp {
-  const source = path.replace(/\/+$/, '').split(PARAMETER_SPLIT)
-    .map((part, index) => index % 2 === 0 ? part.replace(/[.*+?^${}()|[\]\\]/g, '\\$&') : part === '*' ? '.*' : '[^/]*')
-    .join('')
   // An optional parameter goes with its slash.
-  const whole = /:\w+(?:\(.*\))?\?\/*$/.test(path) ? source.replace(/\/\[\^\/\]\*$/, '(?:/[^/]*)?') : source
-  return new RegExp(`^${whole}/?$`, 'i')
+  const isOptional = /:\w+(?:\(.*\))?\?\/*$/.test(path)
+  const segments = path.replace(PARAMETER, (parameter) => parameter === '*' ? parameter : ':').replace(/\/+$/, '').split('/')
+    .map((segment) => segment.includes(':') ? '[^/]*' : segment.replace(/[.+?^${}()|[\]\\]/g, '\\$&').replace('*', '.*'))
+  const last = isOptional ? `(?:/${segments.pop()})?` : ''
+  return new RegExp(`^${segments.join('/')}${last}/?$`, 'i')
 }
 
 /** The parameters that a path names, as their type: `'/chat/:room/:page?'` gives `{ room: string, page?: undefined | string }`. */
