@@ -2,7 +2,6 @@ import { randomUUID } from 'node:crypto'
 import type { FastifyBaseLogger, FastifyRequest } from 'fastify'
 import { closeCodes } from '../close-codes.js'
 import { errors } from '../errors.js'
-import type { Frame } from '../message/frame.js'
 import { toFrame, type Sendable } from '../message/outbound.js'
 import type { Outbox } from './outbox.js'
 
@@ -46,10 +45,15 @@ export interface ConnectionKeeper {
   renew (token: string): Promise<unknown>
 }
 
+/** One room that a connection is in, as whoever keeps the members knows it. */
+export interface Membership {
+  readonly name: string
+}
+
 // A client that can name rooms must not be able to fill the memory with names.
 const LONGEST_ROOM = 256
 
-const NO_ROOMS: ReadonlySet<string> = new Set()
+const NONE: readonly Membership[] = []
 
 /**
  * One client of a socket route, from the upgrade to the close. It is the same object in every callback.
@@ -65,6 +69,8 @@ export class WsConnection<Types extends ConnectionTypes = ConnectionTypes> {
   readonly protocol: string
   /** The address of the client; Fastify's `trustProxy` decides whose word counts. */
   readonly ip: string
+  /** What was sent to many before this moment has reached it, as far as it was meant for it. @internal */
+  served = 0
   readonly #request: FastifyRequest
   readonly #outbox: Outbox
   readonly #keeper: ConnectionKeeper
@@ -72,7 +78,9 @@ export class WsConnection<Types extends ConnectionTypes = ConnectionTypes> {
   #log: undefined | FastifyBaseLogger
   #ended: undefined | AbortController
   #isEnded = false
-  #rooms: undefined | Set<string>
+  // Of most there are few, and nobody asks: an array takes a third of a Set.
+  #memberships: readonly Membership[] = NONE
+  #rooms: undefined | ReadonlySet<string>
 
   /** Made by the plugin. */
   constructor (request: FastifyRequest, protocol: string, user: unknown, outbox: Outbox, keeper: ConnectionKeeper) {
@@ -135,7 +143,8 @@ export class WsConnection<Types extends ConnectionTypes = ConnectionTypes> {
 
   /** The rooms it is in. During `onClose` these are still the last ones, though nothing reaches it any more. */
   get rooms (): ReadonlySet<string> {
-    return this.#rooms ?? NO_ROOMS
+    this.#rooms ??= new Set(this.#memberships.map(({ name }) => name))
+    return this.#rooms
   }
 
   /**
@@ -216,15 +225,19 @@ export class WsConnection<Types extends ConnectionTypes = ConnectionTypes> {
     return { id: this.id }
   }
 
-  /** Sends what is encoded already. @internal */
-  write (frame: Frame, message: Sendable): boolean {
-    return this.#outbox.send(frame, message)
+  /** All that leaves for it. @internal */
+  get outbox (): Outbox {
+    return this.#outbox
   }
 
   /** The rooms, for whoever keeps their members. @internal */
-  get roomSet (): Set<string> {
-    this.#rooms ??= new Set()
-    return this.#rooms
+  get memberships (): readonly Membership[] {
+    return this.#memberships
+  }
+
+  set memberships (memberships: readonly Membership[]) {
+    this.#memberships = memberships
+    this.#rooms = undefined
   }
 
   /** Tells those who listen to `signal`. @internal */

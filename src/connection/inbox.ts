@@ -44,13 +44,13 @@ export class Inbox {
 
   push (message: Message): void {
     this.#messages.push(message)
-    this.#bytes += message.bytes.length
+    this.#bytes += message.size
     if (this.#messages.length >= MESSAGES || this.#bytes >= BYTES) this.#socket.pause()
   }
 
   /** Takes the next message out. */
   shift (): void {
-    this.#bytes -= this.#messages.shift()!.bytes.length
+    this.#bytes -= this.#messages.shift()!.size
   }
 
   /** Drops all that waits, and answers how many that were. */

@@ -1,10 +1,13 @@
 import type { WebSocket } from 'ws'
 import { closeCodes, type CloseReason } from '../close-codes.js'
-import type { Frame } from '../message/frame.js'
+import type { Bundle } from '../message/bundle.js'
+import { encodeFrames, wireSize, type Compression, type Frame } from '../message/frame.js'
 import { toFrame, type Sendable } from '../message/outbound.js'
 import { Backlog, type Overflow } from './backlog.js'
 import type { Budget } from './budget.js'
 import type { Closable } from './closable.js'
+import { FastSocket } from './fast-socket.js'
+import { flushLater, type Flushable } from './tick.js'
 
 /** How much may wait for a client that reads more slowly than it is sent to. */
 export interface OutboxOptions {
@@ -37,10 +40,14 @@ export interface OutboxSettings {
   readonly overflow: Overflow
   readonly notice?: OutboxOptions['notice']
   readonly budget: Budget
+  /** How messages are compressed for clients that it was agreed on with. */
+  readonly compression: undefined | Compression
 }
 
 /** Whose outbox it is. */
 export interface OutboxOwner extends Closable {
+  /** Whatever was sent before to many, this client among them, and has not left yet, is to leave now. */
+  settle (): void
   /** The app's `notice` threw, or returned what cannot be sent. */
   noticeFailed (error: unknown): void
 }
@@ -48,11 +55,8 @@ export interface OutboxOwner extends Closable {
 // Above this many waiting bytes a sender that can wait should: the first that `send` answers with false.
 const MARK = 65_536
 
-// Bytes that Node and ws spend on a frame that waits, besides its payload: measured with one-byte messages on Node 20.
-const FRAME_COST = 512
-
-// Of a frame from a server (RFC 6455 section 5.2).
-const LONGEST_HEADER = 10
+// Bytes that Node and ws spend on a write that waits, besides what is written: measured with one-byte messages on Node 20.
+const WRITE_COST = 512
 
 const OPEN = 1
 const CLOSED = 3
@@ -60,15 +64,21 @@ const TEXT = { binary: false } as const
 const BINARY = { binary: true } as const
 
 /** All that leaves for one client passes here: nothing else in this plugin writes to a socket. */
-export class Outbox {
+export class Outbox implements Flushable {
   /** Messages that were not sent, because the connection had ended or the client was too slow. */
   dropped = 0
   readonly #socket: WebSocket
+  // The same, if frames can be written to it as they are.
+  readonly #fast: undefined | FastSocket
+  readonly #compression: undefined | Compression
   readonly #settings: OutboxSettings
   readonly #mark: number
   readonly #owner: OutboxOwner
-  // How many frames ws and Node hold for a client that lags.
-  #heldFrames = 0
+  // What leaves in one write at the end of the tick.
+  #gathered: undefined | Frame[]
+  #gatheredSize = 0
+  // How many writes wait in Node, or ws, for a client that lags.
+  #heldWrites = 0
   // What waits here, where the policy is to drop: only as much as the mark is given to ws, which nothing can be taken back from.
   #backlog: undefined | Backlog
   // How many messages the client has missed, and has not been told of.
@@ -79,6 +89,8 @@ export class Outbox {
 
   constructor (socket: WebSocket, settings: OutboxSettings, owner: OutboxOwner) {
     this.#socket = socket
+    this.#fast = socket instanceof FastSocket ? socket : undefined
+    this.#compression = settings.compression !== undefined && socket.extensions !== '' ? settings.compression : undefined
     this.#settings = settings
     this.#mark = Math.min(MARK, settings.limit)
     this.#owner = owner
@@ -86,7 +98,7 @@ export class Outbox {
 
   /** Bytes that wait in this process for the client to read. */
   get bufferedAmount (): number {
-    return this.#socket.bufferedAmount + (this.#backlog?.cost ?? 0)
+    return this.#given + this.#gatheredSize + (this.#backlog?.cost ?? 0)
   }
 
   /** Whether more waits than a sender that can wait should add to. */
@@ -99,9 +111,14 @@ export class Outbox {
     return this.#socket.readyState === OPEN
   }
 
-  // What ws and Node hold costs this process: a small frame costs more to keep than its bytes.
+  // What has been written, and not been taken by the kernel.
+  get #given (): number {
+    return this.#fast === undefined ? this.#socket.bufferedAmount : this.#fast.waiting
+  }
+
+  // What that costs this process: a small write costs more to keep than its bytes.
   get #held (): number {
-    return this.#socket.bufferedAmount + this.#heldFrames * FRAME_COST
+    return this.#given + this.#gatheredSize + this.#heldWrites * WRITE_COST
   }
 
   /**
@@ -111,34 +128,27 @@ export class Outbox {
    * @param message what the frame was made of.
    */
   send (frame: Frame, message: Sendable): boolean {
-    const { overflow, budget } = this.#settings
-    // While all clients together hold too much, none may lag far.
-    const limit = budget.isExceeded ? this.#mark : this.#settings.limit
-    if (overflow === 'close') {
-      if (this.#held <= limit) return this.reply(frame)
-      this.dropped++
-      this.#owner.shut(closeCodes.tooSlow)
-      return false
+    this.#owner.settle()
+    return this.#send(frame, message)
+  }
+
+  /** Sends what many are sent, less what this client is not. @param from the first frame. */
+  sendBundle (bundle: Bundle, from: number, without: readonly number[]): void {
+    const fast = this.#fast
+    if (fast?.isSenderIdle === true && this.isOpen && this.#mayTake(bundle.size)) {
+      this.flush()
+      this.#writeNow(fast, bundle.encode(from, without, this.#compression))
+      return
     }
-    if (!this.#mustWait) return this.reply(frame)
-    this.#backlog ??= new Backlog(overflow)
-    const dropped = this.#backlog.add(frame, frame.bytes.length + FRAME_COST, limit, message)
-    this.dropped += dropped
-    this.#missed += dropped
-    this.#account()
-    return false
+    for (let index = from; index < bundle.length; index++) {
+      if (!without.includes(index)) this.#send(bundle.frames[index]!, bundle.messages[index]!)
+    }
   }
 
   /** Sends without regard to the limit; the caller waits for `drained()` before the next. */
   reply (frame: Frame): boolean {
-    if (!this.isOpen) {
-      this.dropped++
-      return false
-    }
-    if (this.#backlog === undefined || this.#backlog.size === 0) return this.#write(frame)
-    this.#backlog.addReply(frame, frame.bytes.length + FRAME_COST)
-    this.#account()
-    return false
+    this.#owner.settle()
+    return this.#reply(frame)
   }
 
   /** Resolves when the client has caught up, or the connection has ended. */
@@ -147,19 +157,34 @@ export class Outbox {
     return new Promise((resolve) => { (this.#waiting ??= []).push(resolve) })
   }
 
-  /** Asks the client for a sign of life, behind all that ws holds (RFC 6455 section 5.5.2). */
+  /** Asks the client for a sign of life, behind all that was sent (RFC 6455 section 5.5.2). */
   ping (): void {
+    this.#owner.settle()
+    this.flush()
     if (this.isOpen) this.#socket.ping()
   }
 
   /** Begins the closing handshake (RFC 6455 section 7.1.2), behind all that waits. */
   close (code: number, reason: string): void {
+    this.#owner.settle()
     if (this.isOpen) for (let frame = this.#backlog?.shift(); frame !== undefined; frame = this.#backlog?.shift()) this.#write(frame)
+    this.flush()
     this.#socket.close(code, reason)
+  }
+
+  /** Writes what was gathered. */
+  flush (): void {
+    const frames = this.#gathered
+    if (frames === undefined) return
+    this.#gathered = undefined
+    this.#gatheredSize = 0
+    if (this.isOpen) this.#writeNow(this.#fast!, encodeFrames(frames))
+    else this.dropped += frames.length
   }
 
   /** The connection has ended: nothing waits any more, and nobody for it. */
   end (): void {
+    this.flush()
     this.dropped += this.#backlog?.size ?? 0
     this.#backlog = undefined
     this.#settings.budget.adjust(-this.#accounted)
@@ -167,28 +192,102 @@ export class Outbox {
     this.#release()
   }
 
+  // Whether frames for many may be written at once, because the policy would let each of them through.
+  #mayTake (size: number): boolean {
+    if ((this.#backlog?.size ?? 0) > 0) return false
+    const held = this.#held
+    return held === 0 || held + size <= (this.#settings.overflow === 'close' ? this.#limit : this.#mark)
+  }
+
+  // While all clients together hold too much, none may lag far.
+  get #limit (): number {
+    return this.#settings.budget.isExceeded ? this.#mark : this.#settings.limit
+  }
+
+  #send (frame: Frame, message: Sendable): boolean {
+    const { overflow } = this.#settings
+    if (overflow === 'close') {
+      if (this.#held <= this.#limit) return this.#reply(frame)
+      this.dropped++
+      this.#owner.shut(closeCodes.tooSlow)
+      return false
+    }
+    if (!this.#mustWait) return this.#reply(frame)
+    this.#backlog ??= new Backlog(overflow)
+    const dropped = this.#backlog.add(frame, frame.size + WRITE_COST, this.#limit, message)
+    this.dropped += dropped
+    this.#missed += dropped
+    this.#account()
+    return false
+  }
+
+  #reply (frame: Frame): boolean {
+    if (!this.isOpen) {
+      this.dropped++
+      return false
+    }
+    if (this.#backlog === undefined || this.#backlog.size === 0) return this.#write(frame)
+    this.#backlog.addReply(frame, frame.size + WRITE_COST)
+    this.#account()
+    return false
+  }
+
   // Whether a message that may be dropped has to wait where it can be.
   get #mustWait (): boolean {
     return this.isOpen && ((this.#backlog?.size ?? 0) > 0 || this.#held > this.#mark)
   }
 
+  // Gathers a frame, or gives it to ws where that has to compress it, or is compressing what was before it.
   #write (frame: Frame): boolean {
+    const fast = this.#fast
+    if (fast === undefined || (this.#compression !== undefined && (frame.size >= this.#compression.threshold || !fast.isSenderIdle))) {
+      this.flush()
+      return this.#handOn(frame)
+    }
+    this.#gatheredSize += wireSize(frame)
+    if (this.#gathered === undefined) {
+      this.#gathered = [frame]
+      flushLater(this)
+    } else {
+      this.#gathered.push(frame)
+    }
+    if (this.#gatheredSize >= this.#mark || this.#heldWrites > 0) this.flush()
+    return !this.isOverMark
+  }
+
+  #writeNow (fast: FastSocket, parts: readonly Buffer[]): void {
+    const isAhead = fast.waiting === 0
+    let size = 0
+    for (const part of parts) size += part.length
+    if (isAhead && size <= this.#mark) {
+      fast.writeFrames(parts)
+      return
+    }
+    fast.writeFrames(parts, this.#expectWritten())
+    this.#account()
+  }
+
+  #handOn (frame: Frame): boolean {
     const socket = this.#socket
     const options = frame.isBinary ? BINARY : TEXT
-    if (socket.bufferedAmount === 0 && frame.bytes.length + LONGEST_HEADER <= this.#mark) {
+    if (socket.bufferedAmount === 0 && wireSize(frame) <= this.#mark) {
       socket.send(frame.bytes, options)
       return true
     }
-    // Only a client that lags, or may, costs a callback.
-    this.#onWritten ??= () => { this.#written() }
-    this.#heldFrames++
-    socket.send(frame.bytes, options, this.#onWritten)
+    socket.send(frame.bytes, options, this.#expectWritten())
     this.#account()
     return !this.isOverMark
   }
 
+  // Only a client that lags, or may, costs a callback.
+  #expectWritten (): () => void {
+    this.#heldWrites++
+    this.#onWritten ??= () => { this.#written() }
+    return this.#onWritten
+  }
+
   #written (): void {
-    this.#heldFrames--
+    this.#heldWrites--
     for (let frame = this.#next(); frame !== undefined; frame = this.#next()) this.#write(frame)
     if (this.#missed > 0 && this.#backlog?.size === 0 && this.isOpen) this.#notify()
     this.#account()
@@ -204,7 +303,7 @@ export class Outbox {
       const message = notice(dropped)
       // It cannot be sent, and if it rejects that must not end the process.
       if (message instanceof Promise) message.catch(() => {})
-      this.reply(toFrame(message))
+      this.#reply(toFrame(message))
     } catch (error) {
       this.#owner.noticeFailed(error)
     }

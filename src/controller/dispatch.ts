@@ -9,12 +9,13 @@ import type { Expiry } from '../connection/expiry.js'
 import type { Beating, Heartbeat, Traffic } from '../connection/heartbeat.js'
 import type { Identity } from '../connection/identity.js'
 import { Inbox } from '../connection/inbox.js'
+import { listen, type SocketOwner } from '../connection/listening.js'
 import { Meter, type Rate } from '../connection/rate.js'
 import { Session, type Renewal } from '../connection/session.js'
 import { violationOf } from '../connection/violation.js'
 import { Outbox, type OutboxOwner, type OutboxSettings } from '../connection/outbox.js'
 import { closeReasonOf, errors } from '../errors.js'
-import { Message } from '../message/message.js'
+import type { Message } from '../message/message.js'
 import type { ClientSet } from '../room/clients.js'
 import type { ConnectionCounts, Counted } from '../room/counts.js'
 import type { Rooms } from '../room/rooms.js'
@@ -49,13 +50,10 @@ type Stage =
   | 'closing' // the server closes; what comes is dropped
   | 'ended' // onClose has been called
 
-const kDispatch = Symbol('dispatch')
-type DispatchedSocket = WebSocket & { [kDispatch]: Dispatch }
-
 /**
  * Runs one connection: decides when which callback of the controller is called, from the upgrade to the close.
  */
-export class Dispatch implements ConnectionKeeper, Beating, Counted, Live, CallbacksOwner, OutboxOwner {
+export class Dispatch implements ConnectionKeeper, Beating, Counted, Live, CallbacksOwner, OutboxOwner, SocketOwner {
   readonly connection: WsConnection
   readonly #route: DispatchRoute
   readonly #socket: WebSocket
@@ -87,14 +85,8 @@ export class Dispatch implements ConnectionKeeper, Beating, Counted, Live, Callb
 
   /** Listens to the socket and runs `onOpen`; no message is read before that has settled. */
   open (): void {
-    const socket = this.#socket as DispatchedSocket
-    socket[kDispatch] = this
-    socket.pause()
-    // Those of @fastify/websocket would cut the connection before the close frame has left.
-    socket.removeAllListeners('error')
-    socket.on('message', onMessage)
-    socket.on('error', onError)
-    socket.on('close', onClose)
+    this.#socket.pause()
+    listen(this.#socket, this)
     const { clients, live, heartbeat, counts } = this.#route
     clients.add(this.connection)
     counts.add(this)
@@ -110,21 +102,35 @@ export class Dispatch implements ConnectionKeeper, Beating, Counted, Live, Callb
   }
 
   /** A message has come. */
-  receive (bytes: Buffer, isBinary: boolean): void {
+  receive (message: Message): void {
+    const { size } = message
     if (this.#stage === 'closing' || this.#stage === 'ended') {
       this.#drop(1)
-    } else if (bytes.length > this.#route.maxPayload) {
+    } else if (size > this.#route.maxPayload) {
       this.violated(new errors.MessageTooBig())
-    } else if (this.#stage === 'open' && this.#inbox.length === 0 && this.#running < this.#route.concurrency && this.#mayTake(bytes.length)) {
-      this.#handle(new Message(bytes, isBinary))
+    } else if (this.#stage === 'open' && this.#inbox.length === 0 && this.#running < this.#route.concurrency && this.#mayTake(size)) {
+      this.#handle(message)
     } else if (this.#inbox.isFull) {
       this.violated(new errors.InboxFull())
     } else if (this.isStaying) {
-      this.#inbox.push(new Message(bytes, isBinary))
+      this.#inbox.push(message)
     } else {
       // Its rate has just ended the connection: what waits now would only keep onClose from running.
       this.#drop(1)
     }
+  }
+
+  failed (cause: NodeJS.ErrnoException): void {
+    this.violated(violationOf(cause))
+  }
+
+  flush (): void {
+    this.settle()
+    this.#outbox.flush()
+  }
+
+  settle (): void {
+    this.#route.clients.fanout.settle(this.connection)
   }
 
   /** The client broke the protocol or a limit: the app hears of it, and the connection is closed. */
@@ -251,7 +257,7 @@ export class Dispatch implements ConnectionKeeper, Beating, Counted, Live, Callb
   #work (): void {
     while (this.#hasOpened && this.#running < this.#route.concurrency && (this.#stage === 'open' || this.#stage === 'leaving')) {
       const { next } = this.#inbox
-      if (next === undefined || !this.#mayTake(next.bytes.length)) break
+      if (next === undefined || !this.#mayTake(next.size)) break
       this.#inbox.shift()
       this.#handle(next)
     }
@@ -362,16 +368,3 @@ export class Dispatch implements ConnectionKeeper, Beating, Counted, Live, Callb
 }
 
 const CLOSED = 3
-
-function onMessage (this: WebSocket, data: unknown, isBinary: boolean): void {
-  // ws gives a Buffer, as binaryType is left at 'nodebuffer'.
-  (this as DispatchedSocket)[kDispatch].receive(data as Buffer, isBinary)
-}
-
-function onError (this: WebSocket, cause: NodeJS.ErrnoException): void {
-  (this as DispatchedSocket)[kDispatch].violated(violationOf(cause))
-}
-
-function onClose (this: WebSocket, code: number, reason: Buffer): void {
-  (this as DispatchedSocket)[kDispatch].gone(code, reason.toString('utf8'))
-}

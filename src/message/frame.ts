@@ -1,7 +1,147 @@
+import { constants, deflateRawSync } from 'node:zlib'
+
+// Above this, copying by the runtime is faster than byte by byte.
+const SHORT = 24
+
+// From here on a payload is not copied to stand behind its header in one buffer, but handed on beside it.
+const LARGE = 8_192
+
+// Bits of the first byte of a frame (RFC 6455 section 5.2): the last, and so only, one of its message; compressed (RFC 7692 section 6).
+const FIN = 0x80
+const RSV1 = 0x40
+const TEXT = 1
+const BINARY = 2
+
+/** How messages are compressed that are sent to many. */
+export interface Compression {
+  /** Bytes below which a message is sent as it is. */
+  readonly threshold: number
+  /** Options of zlib. */
+  readonly memLevel?: undefined | number
+  readonly windowBits?: undefined | number
+}
+
 /** What a message becomes on the wire: encoded once, then handed to however many sockets receive it. */
-export interface Frame {
-  /** The payload, unmasked. It is shared between receivers: do not change it. */
-  readonly bytes: Buffer
+export class Frame {
   /** `true` for a binary message, `false` for UTF-8 text (RFC 6455 section 5.6). */
   readonly isBinary: boolean
+  readonly #source: Buffer
+  readonly #start: number
+  readonly #end: number
+  #bytes: undefined | Buffer
+  #deflated: undefined | Frame
+
+  /**
+   * @param source has the payload, unmasked, among other things. It is shared between receivers: nothing may change it.
+   * @param start where in it the payload begins.
+   * @param end where it ends.
+   */
+  constructor (source: Buffer, isBinary: boolean, start = 0, end = source.length) {
+    this.#source = source
+    this.isBinary = isBinary
+    this.#start = start
+    this.#end = end
+  }
+
+  /** The payload, unmasked and complete. */
+  get bytes (): Buffer {
+    // A view costs more than all else of a short message, and most are never looked at.
+    this.#bytes ??= this.#source.subarray(this.#start, this.#end)
+    return this.#bytes
+  }
+
+  /** Bytes of the payload. @internal */
+  get size (): number {
+    return this.#end - this.#start
+  }
+
+  /** The first byte on the wire. @internal */
+  get first (): number {
+    return this.isBinary ? FIN | BINARY : FIN | TEXT
+  }
+
+  /** The payload as UTF-8 text, decoded anew. @internal */
+  decode (): string {
+    return this.#source.toString('utf8', this.#start, this.#end)
+  }
+
+  /** Writes the payload, and answers where it ends. @internal */
+  copyTo (target: Buffer, at: number): number {
+    const source = this.#source
+    const size = this.#end - this.#start
+    if (size > SHORT) source.copy(target, at, this.#start, this.#end)
+    else for (let index = 0; index < size; index++) target[at + index] = source[this.#start + index]!
+    return at + size
+  }
+
+  /** The same message compressed, if it is not too short for that; once for all receivers. @internal */
+  deflated (compression: Compression): Frame {
+    if (this.size < compression.threshold) return this
+    this.#deflated ??= new DeflatedFrame(deflate(this.bytes, compression), this.isBinary)
+    return this.#deflated
+  }
+}
+
+class DeflatedFrame extends Frame {
+  override get first (): number {
+    return super.first | RSV1
+  }
+}
+
+// Without the empty block that a receiver adds again (RFC 7692 section 7.2.1).
+function deflate (bytes: Buffer, { memLevel, windowBits }: Compression): Buffer {
+  return deflateRawSync(bytes, { finishFlush: constants.Z_SYNC_FLUSH, ...(memLevel && { memLevel }), ...(windowBits && { windowBits }) }).subarray(0, -4)
+}
+
+/** Bytes of a frame on the wire. */
+export function wireSize ({ size }: Frame): number {
+  return size + (size < 126 ? 2 : size < 65_536 ? 4 : 10)
+}
+
+/** Frames as buffers to be written one after the other: few, and none that has to be copied if it is large. */
+export function encodeFrames (frames: readonly Frame[]): Buffer[] {
+  const parts: Buffer[] = []
+  let begin = 0
+  let size = 0
+  for (const [index, frame] of frames.entries()) {
+    const isLarge = frame.size >= LARGE
+    size += wireSize(frame) - (isLarge ? frame.size : 0)
+    if (!isLarge && index < frames.length - 1) continue
+    parts.push(encodeRun(frames, begin, index + 1, size))
+    if (isLarge) parts.push(frame.bytes)
+    begin = index + 1
+    size = 0
+  }
+  return parts
+}
+
+// The last of them may be large: then it is only its header.
+function encodeRun (frames: readonly Frame[], begin: number, end: number, size: number): Buffer {
+  const bytes = Buffer.allocUnsafe(size)
+  let at = 0
+  for (let index = begin; index < end; index++) {
+    const frame = frames[index]!
+    at = writeHeader(bytes, at, frame)
+    if (at < size) at = frame.copyTo(bytes, at)
+  }
+  return bytes
+}
+
+// RFC 6455 section 5.2; what a server sends has no mask.
+function writeHeader (target: Buffer, at: number, { first, size }: Frame): number {
+  target[at] = first
+  if (size < 126) {
+    target[at + 1] = size
+    return at + 2
+  }
+  if (size < 65_536) {
+    target[at + 1] = 126
+    target[at + 2] = size >>> 8
+    target[at + 3] = size & 0xff
+    return at + 4
+  }
+  target[at + 1] = 127
+  target.writeUInt32BE(Math.floor(size / 2 ** 32), at + 2)
+  target.writeUInt32BE(size % 2 ** 32, at + 6)
+  return at + 10
 }

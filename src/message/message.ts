@@ -1,26 +1,16 @@
 import { errors } from '../errors.js'
-import type { Frame } from './frame.js'
+import { Frame } from './frame.js'
 
 /**
  * A message that came from a client. Send or broadcast it as it is to relay it: text stays text, binary stays
  * binary, and nothing is encoded again.
  */
-export class Message implements Frame {
-  /** The payload, unmasked and complete, as it came. */
-  readonly bytes: Buffer
-  /** Whether it came as a binary message; otherwise it is valid UTF-8 text. */
-  readonly isBinary: boolean
+export class Message extends Frame {
   #text: undefined | string
-
-  /** Made by the plugin. */
-  constructor (bytes: Buffer, isBinary: boolean) {
-    this.bytes = bytes
-    this.isBinary = isBinary
-  }
 
   /** The payload as UTF-8 text; decoded when first asked for. */
   get text (): string {
-    this.#text ??= this.bytes.toString('utf8')
+    this.#text ??= this.decode()
     return this.#text
   }
 

@@ -1,5 +1,5 @@
 import { errors } from '../errors.js'
-import type { Frame } from './frame.js'
+import { Frame } from './frame.js'
 import { Message } from './message.js'
 
 /** A message made by the app: text or bytes, encoded when first sent and then kept, however many receive it. */
@@ -106,17 +106,12 @@ function encodeJson (data: unknown): Frame {
 }
 
 function encodeText (text: string): Frame {
-  return { bytes: Buffer.from(text, 'utf8'), isBinary: false }
+  return new Frame(Buffer.from(text, 'utf8'), false)
 }
 
 function encodeBytes (bytes: Bytes): Frame {
-  if (Buffer.isBuffer(bytes)) return { bytes, isBinary: true }
-  return {
-    bytes: ArrayBuffer.isView(bytes)
-      ? Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength)
-      : Buffer.from(bytes),
-    isBinary: true
-  }
+  if (Buffer.isBuffer(bytes)) return new Frame(bytes, true)
+  return new Frame(ArrayBuffer.isView(bytes) ? Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength) : Buffer.from(bytes), true)
 }
 
 function isBytes (value: unknown): value is Bytes {

@@ -1,6 +1,8 @@
 import { WsConnection } from '../connection/connection.js'
 import { errors } from '../errors.js'
 import { toFrame, type Sendable } from '../message/outbound.js'
+import { Audience } from './audience.js'
+import { Fanout } from './fanout.js'
 
 /** Who does not get a message. */
 export interface BroadcastOptions {
@@ -28,7 +30,16 @@ export interface Clients<Client = WsConnection> extends Iterable<Client> {
 
 /** The set behind `Clients`, which only the route changes. */
 export class ClientSet implements Clients {
+  /** The way to all clients, and to the rooms that they are in. */
+  readonly fanout: Fanout
   readonly #clients = new Map<string, WsConnection>()
+  readonly #audience: Audience
+
+  /** @param isGathering see `Fanout`. */
+  constructor (isGathering: boolean) {
+    this.#audience = new Audience('', this)
+    this.fanout = new Fanout(this.#audience, isGathering)
+  }
 
   get size (): number {
     return this.#clients.size
@@ -52,23 +63,16 @@ export class ClientSet implements Clients {
     if (options instanceof WsConnection || Object.keys(others).length > 0 || typeof except === 'string') {
       throw new errors.OptionInvalid('of broadcast()', 'is not { except }, with a connection or several')
     }
-    sendToAll(this.#clients.values(), message, except)
+    this.fanout.send(this.#audience, toFrame(message), message, except === undefined || except instanceof WsConnection ? except : new Set(except))
   }
 
   add (connection: WsConnection): void {
+    this.fanout.settle(connection)
     this.#clients.set(connection.id, connection)
   }
 
   delete (connection: WsConnection): void {
+    this.fanout.settle(connection)
     this.#clients.delete(connection.id)
-  }
-}
-
-/** Encodes a message once, and sends it to many connections, less those left out. */
-export function sendToAll (connections: Iterable<WsConnection>, message: Sendable, except: BroadcastOptions['except']): void {
-  const frame = toFrame(message)
-  const left = except === undefined || except instanceof WsConnection ? undefined : new Set(except)
-  for (const connection of connections) {
-    if (connection !== except && left?.has(connection) !== true) connection.write(frame, message)
   }
 }

@@ -1,77 +1,86 @@
 import type { Room, WsConnection } from '../connection/connection.js'
 import { errors } from '../errors.js'
-import type { Sendable } from '../message/outbound.js'
-import { sendToAll } from './clients.js'
+import { toFrame, type Sendable } from '../message/outbound.js'
+import { Audience } from './audience.js'
+import type { Fanout } from './fanout.js'
 
 /** The rooms of one route. A room exists as long as it has a member. */
 export class Rooms {
-  readonly #members = new Map<string, Set<WsConnection>>()
+  readonly #fanout: Fanout
+  readonly #rooms = new Map<string, Audience<Set<WsConnection>>>()
+
+  constructor (fanout: Fanout) {
+    this.#fanout = fanout
+  }
 
   /** How many rooms have a member. */
   get size (): number {
-    return this.#members.size
+    return this.#rooms.size
   }
 
   /** @throws `FSR_ERR_ROOMS_TOO_MANY`: a client that can name rooms must not be able to fill the memory with them. */
   join (connection: WsConnection, name: string, limit: number): void {
-    const own = connection.roomSet
-    if (own.has(name)) return
-    if (own.size >= limit) throw new errors.RoomsTooMany(own.size)
-    own.add(name)
-    const members = this.#members.get(name)
-    if (members === undefined) this.#members.set(name, new Set([connection]))
-    else members.add(connection)
+    let room = this.#rooms.get(name)
+    if (room?.members.has(connection) === true) return
+    const count = connection.memberships.length
+    if (count >= limit) throw new errors.RoomsTooMany(count)
+    if (room === undefined) this.#rooms.set(name, room = new Audience(name, new Set()))
+    this.#fanout.settle(connection)
+    room.members.add(connection)
+    connection.memberships = [...connection.memberships, room]
   }
 
   leave (connection: WsConnection, name: string): void {
-    if (connection.rooms.has(name)) connection.roomSet.delete(name)
     this.#remove(connection, name)
+    connection.memberships = connection.memberships.filter((room) => room.name !== name)
   }
 
   /** Takes a connection out of every room; what `connection.rooms` says stays, for `onClose`. */
   forget (connection: WsConnection): void {
-    for (const name of connection.rooms) this.#remove(connection, name)
+    for (const { name } of connection.memberships) this.#remove(connection, name)
   }
 
   /** A room, also if nobody is in it. */
   room (name: string, except?: WsConnection): Room {
-    return new LiveRoom(this.#members, name, except)
+    return new LiveRoom(this.#rooms, this.#fanout, name, except)
   }
 
   #remove (connection: WsConnection, name: string): void {
-    const members = this.#members.get(name)
-    if (members?.delete(connection) === true && members.size === 0) this.#members.delete(name)
+    const members = this.#rooms.get(name)?.members
+    if (members?.has(connection) !== true) return
+    this.#fanout.settle(connection)
+    members.delete(connection)
+    if (members.size === 0) this.#rooms.delete(name)
   }
 }
 
 // Looks its members up when used, so that it may be kept.
 class LiveRoom implements Room {
   readonly name: string
-  readonly #rooms: ReadonlyMap<string, ReadonlySet<WsConnection>>
+  readonly #rooms: ReadonlyMap<string, Audience>
+  readonly #fanout: Fanout
   readonly #except: undefined | WsConnection
 
-  constructor (rooms: ReadonlyMap<string, ReadonlySet<WsConnection>>, name: string, except: undefined | WsConnection) {
+  constructor (rooms: ReadonlyMap<string, Audience>, fanout: Fanout, name: string, except: undefined | WsConnection) {
     this.#rooms = rooms
+    this.#fanout = fanout
     this.name = name
     this.#except = except
   }
 
-  get #members (): ReadonlySet<WsConnection> {
-    return this.#rooms.get(this.name) ?? NOBODY
-  }
-
   get size (): number {
-    const members = this.#members
+    const members = this.#rooms.get(this.name)?.members
+    if (members === undefined) return 0
     return this.#except !== undefined && members.has(this.#except) ? members.size - 1 : members.size
   }
 
   * [Symbol.iterator] (): IterableIterator<WsConnection> {
-    for (const member of this.#members) if (member !== this.#except) yield member
+    for (const member of this.#rooms.get(this.name)?.members ?? []) if (member !== this.#except) yield member
   }
 
   send (message: Sendable): void {
-    sendToAll(this.#members, message, this.#except)
+    const frame = toFrame(message)
+    const room = this.#rooms.get(this.name)
+    if (room !== undefined) this.#fanout.send(room, frame, message, this.#except)
   }
 }
-
-const NOBODY: ReadonlySet<WsConnection> = new Set()

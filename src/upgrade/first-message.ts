@@ -5,14 +5,15 @@ import type { Closable, Live, LiveSet } from '../connection/closable.js'
 import type { Deadlines } from '../connection/deadlines.js'
 import type { Identity } from '../connection/identity.js'
 import { Inbox } from '../connection/inbox.js'
+import { listen, type SocketOwner } from '../connection/listening.js'
 import { closeUnused } from '../connection/outbox.js'
 import { closeReasonOf, errors } from '../errors.js'
-import { Message } from '../message/message.js'
+import type { Message } from '../message/message.js'
 import type { ConnectionCounts, Counted } from '../room/counts.js'
 
 /** What takes over when it is known who is connected. */
 interface Receiver {
-  receive (bytes: Buffer, isBinary: boolean): void
+  receive (message: Message): void
 }
 
 /** What the connections of one route have in common until their token has come. */
@@ -36,14 +37,11 @@ const EARLY_BYTES = 131_072
 
 const OPEN = 1
 
-const kWaiting = Symbol('fastify-socket-route.first-message')
-type WaitingSocket = WebSocket & { [kWaiting]: FirstMessage }
-
 /**
  * A connection whose token is to come as its first message. Until it has, nobody knows of the connection but the caps and the drain:
  * it is no client of the route, and no callback runs.
  */
-export class FirstMessage implements Counted, Live {
+export class FirstMessage implements Counted, Live, SocketOwner {
   readonly identity = undefined
   readonly sub = undefined
   readonly ip: string
@@ -64,13 +62,7 @@ export class FirstMessage implements Counted, Live {
   }
 
   open (): void {
-    const socket = this.#socket as WaitingSocket
-    socket[kWaiting] = this
-    // Those of @fastify/websocket would cut the connection before the close frame has left.
-    socket.removeAllListeners('error')
-    socket.on('message', onMessage)
-    socket.on('error', onError)
-    socket.on('close', onClose)
+    listen(this.#socket, this)
     const { counts, tokens, live } = this.#route
     counts.add(this)
     tokens.add(this)
@@ -78,19 +70,20 @@ export class FirstMessage implements Counted, Live {
     live.add(this)
   }
 
-  receive (bytes: Buffer, isBinary: boolean): void {
+  receive (message: Message): void {
     if (!this.#isWaiting) return
     if (this.#early !== undefined) {
-      this.#early.push(new Message(bytes, isBinary))
+      this.#early.push(message)
       if (this.#early.length > EARLY || this.#early.bytes > EARLY_BYTES) this.#refuse(new errors.InboxFull())
       return
     }
     const { maxPayload, admit } = this.#route
     this.#early = new Inbox(this.#socket, maxPayload)
-    this.#socket.pause()
-    if (bytes.length > maxPayload) this.#refuse(new errors.MessageTooBig())
-    else if (isBinary) this.#refuse(new errors.TokenInvalid())
-    else admit(this.#request, bytes.toString('utf8')).then((identity) => { this.#admit(identity) }).catch((error: unknown) => { this.#refuse(error) })
+    // After what was read together with the token: whoever breaks the protocol there, or leaves, is not to be opened.
+    queueMicrotask(() => { if (this.#isWaiting) this.#socket.pause() })
+    if (message.size > maxPayload) this.#refuse(new errors.MessageTooBig())
+    else if (message.isBinary) this.#refuse(new errors.TokenInvalid())
+    else admit(this.#request, message.text).then((identity) => { this.#admit(identity) }).catch((error: unknown) => { this.#refuse(error) })
   }
 
   shut (closed: CloseReason): boolean {
@@ -111,6 +104,14 @@ export class FirstMessage implements Counted, Live {
 
   expire (): void {
     this.#socket.terminate()
+  }
+
+  failed (): void {
+    // ws closes a connection that breaks the protocol by itself.
+  }
+
+  flush (): void {
+    // Nothing is sent before the token has come.
   }
 
   /** The socket is closed. */
@@ -135,13 +136,12 @@ export class FirstMessage implements Counted, Live {
     const { counts, live, open } = this.#route
     // The one that takes over is counted instead.
     counts.delete(this)
-    const socket = this.#socket.off('message', onMessage).off('error', onError).off('close', onClose)
-    const receiver = open(socket, this.#request, identity)
+    const receiver = open(this.#socket, this.#request, identity)
     live.delete(this)
     const early = this.#early!
     for (let { next } = early; next !== undefined; { next } = early) {
       early.shift()
-      receiver.receive(next.bytes, next.isBinary)
+      receiver.receive(next)
     }
   }
 
@@ -157,17 +157,4 @@ export class FirstMessage implements Counted, Live {
     this.#isWaiting = false
     this.#route.tokens.delete(this)
   }
-}
-
-function onMessage (this: WebSocket, data: unknown, isBinary: boolean): void {
-  // ws gives a Buffer, as binaryType is left at 'nodebuffer'.
-  (this as WaitingSocket)[kWaiting].receive(data as Buffer, isBinary)
-}
-
-function onError (): void {
-  // ws closes a connection that breaks the protocol by itself.
-}
-
-function onClose (this: WebSocket): void {
-  (this as WaitingSocket)[kWaiting].gone()
 }

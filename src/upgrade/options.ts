@@ -167,6 +167,14 @@ export interface SocketPluginOptions extends SocketScopeOptions {
    * @default 268_435_456
    */
   readonly outboxBudget?: undefined | number
+  /**
+   * Whether sockets read and write whole frames themselves, and gather what they are sent, rather than leave each to `ws`. It is many
+   * times faster where messages come in numbers. It needs more of `ws` than that promises: where that looks different from what is
+   * expected, the plugin logs a warning and goes on without.
+   *
+   * @default true
+   */
+  readonly fastPath?: undefined | boolean
   /** Remembers what `socketRevoke` has revoked. @default in this process */
   readonly revocations?: undefined | RevocationStore
   /** Handed to `@fastify/websocket`, if the app has not registered that itself; `options` are those of `ws`. */

@@ -5,6 +5,7 @@ import type { Overflow } from '../connection/backlog.js'
 import type { OutboxOptions } from '../connection/outbox.js'
 import type { Rate, RateOptions } from '../connection/rate.js'
 import { errors } from '../errors.js'
+import type { Compression } from '../message/frame.js'
 import type { ConnectionCaps } from './caps.js'
 import { checkGrant, createRoleHierarchy, createRolesOf, type RolesOf } from './grant.js'
 import type { SharedOptions, SocketPluginOptions, SocketRouteOptions, SocketScopeOptions, TokenSource } from './options.js'
@@ -52,7 +53,7 @@ export const defaults: Options = {
 
 const sharedKeys = ['roles', 'roleHierarchy', 'tokenFrom', 'requireExpiry', 'origins', 'maxPayload', 'concurrency', 'heartbeat', 'connections', 'rate', 'outbox', 'roomsPerConnection', 'closeTimeout', 'isGranted']
 const keys = {
-  plugin: [...sharedKeys, 'drain', 'handshakeTimeout', 'maxFragments', 'compression', 'outboxBudget', 'revocations', 'tickets', 'websocket'],
+  plugin: [...sharedKeys, 'drain', 'handshakeTimeout', 'maxFragments', 'compression', 'fastPath', 'outboxBudget', 'revocations', 'tickets', 'websocket'],
   scope: sharedKeys,
   route: [...sharedKeys, 'name', 'schema', 'protocols', 'onRequest', 'preValidation', 'preHandler', 'config', 'constraints', 'logLevel']
 }
@@ -146,6 +147,9 @@ export interface PluginSettings {
   readonly handshakeTimeout: number
   /** Bytes. */
   readonly outboxBudget: number
+  readonly fastPath: boolean
+  /** How messages are compressed that are sent to many, if the app has said so. */
+  readonly compression: undefined | Compression
   readonly tickets: { readonly ttl: number, readonly store: undefined | TicketStore }
   readonly revocations: undefined | RevocationStore
   readonly drain: { readonly deadline: number, readonly batch: number, readonly interval: number }
@@ -167,13 +171,17 @@ interface Surroundings {
  * @throws `FSR_ERR_OPTION_INVALID`.
  */
 export function resolvePlugin (given: SocketPluginOptions, shared: Options, { isRegistered, pluginTimeout = 0 }: Surroundings): PluginSettings {
+  const perMessageDeflate = deflateOptions(given.compression)
   return {
     handshakeTimeout: integer(given.handshakeTimeout, 'handshakeTimeout') ?? 10_000,
     outboxBudget: integer(given.outboxBudget, 'outboxBudget') ?? 268_435_456,
+    fastPath: boolean(given.fastPath, 'fastPath') ?? true,
     tickets: resolveTickets(given.tickets),
     revocations: resolveRevocations(given.revocations),
     drain: resolveDrain(given.drain, pluginTimeout),
-    websocket: resolveWebsocket(given, shared, isRegistered)
+    // As ws does with what is sent to one.
+    compression: perMessageDeflate && { threshold: perMessageDeflate.threshold, windowBits: perMessageDeflate.serverMaxWindowBits, ...perMessageDeflate.zlibDeflateOptions },
+    websocket: resolveWebsocket(given, shared, isRegistered, perMessageDeflate)
   }
 }
 
@@ -200,7 +208,7 @@ function resolveDrain (given: SocketPluginOptions['drain'] = {}, pluginTimeout: 
   }
 }
 
-function resolveWebsocket (given: SocketPluginOptions, { maxPayload, closeTimeout }: Options, isRegistered: boolean): WebsocketPluginOptions {
+function resolveWebsocket (given: SocketPluginOptions, { maxPayload, closeTimeout }: Options, isRegistered: boolean, perMessageDeflate: undefined | Deflate): WebsocketPluginOptions {
   for (const name of ['websocket', 'maxFragments', 'compression'] as const) {
     check(!isRegistered || given[name] === undefined, name, 'has no effect, as the app has registered @fastify/websocket itself: give that its options')
   }
@@ -215,12 +223,13 @@ function resolveWebsocket (given: SocketPluginOptions, { maxPayload, closeTimeou
   const maxFragments = integer(given.maxFragments, 'maxFragments') ?? Math.max(128, Math.ceil(maxPayload / 512))
   // How long a client that has closed may keep the TCP connection: @types/ws does not know it.
   const unknown = { closeTimeout } as object
-  const perMessageDeflate = deflateOptions(given.compression)
-  return { ...websocket, options: { maxPayload, maxFragments, perMessageDeflate, ...unknown, ...websocket.options } }
+  return { ...websocket, options: { maxPayload, maxFragments, perMessageDeflate: perMessageDeflate ?? false, ...unknown, ...websocket.options } }
 }
 
-function deflateOptions (compression: SocketPluginOptions['compression'] = false): false | PerMessageDeflateOptions {
-  if (compression === false) return false
+type Deflate = ReturnType<typeof deflateOptions>
+
+function deflateOptions (compression: SocketPluginOptions['compression'] = false) {
+  if (compression === false) return
   const given = compression === true ? {} : compression
   checkKeys(given, 'compression', ['threshold'])
   return {
@@ -233,7 +242,7 @@ function deflateOptions (compression: SocketPluginOptions['compression'] = false
     zlibDeflateOptions: { memLevel: 5 },
     // As many as Node has threads for it; more would only keep file access and name resolution from them.
     concurrencyLimit: 4
-  }
+  } satisfies PerMessageDeflateOptions
 }
 
 /** The name of a route. @throws `FSR_ERR_OPTION_INVALID`. */

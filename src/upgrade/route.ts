@@ -9,6 +9,7 @@ import type { Clocks } from '../controller/clocks.js'
 import type { SocketController } from '../controller/controller.js'
 import { Dispatch, type DispatchRoute } from '../controller/dispatch.js'
 import { errors, type SocketError } from '../errors.js'
+import type { Compression } from '../message/frame.js'
 import type { Sendable } from '../message/outbound.js'
 import { ClientSet, type BroadcastOptions, type Clients } from '../room/clients.js'
 import type { ConnectionCounts } from '../room/counts.js'
@@ -78,6 +79,9 @@ export interface Server {
   readonly credentials: QueryCredentials
   readonly tickets: Tickets
   readonly revocations: Revocations
+  /** Whether what is sent within a turn of the event loop is gathered. */
+  readonly isGathering: boolean
+  readonly compression: undefined | Compression
   /** For tokens that are to come as the first message. */
   readonly tokens: Deadlines<Closable>
 }
@@ -86,7 +90,7 @@ export interface Server {
 export class Route implements SocketRouteHandle {
   readonly name: string
   readonly path: string
-  readonly clients = new ClientSet()
+  readonly clients: ClientSet
   /** Whether REST has the path too. @internal */
   isShared = false
   /** What holds for this route. @internal */
@@ -105,6 +109,7 @@ export class Route implements SocketRouteHandle {
     this.path = path
     this.name = checkName(given.name) ?? path
     this.inForce = inForce
+    this.clients = new ClientSet(server.isGathering)
     this.#server = server
     this.#fastify = fastify
     this.#given = given
@@ -117,7 +122,7 @@ export class Route implements SocketRouteHandle {
       controller,
       clients: this.clients,
       counts: server.counts,
-      rooms: new Rooms(),
+      rooms: new Rooms(this.clients.fanout),
       live: server.live,
       closing: server.clocks.closing(options.closeTimeout),
       heartbeat: server.clocks.heartbeat(options.heartbeat),
@@ -127,7 +132,7 @@ export class Route implements SocketRouteHandle {
       rate: options.rate,
       windows: options.rate && server.clocks.windows(options.rate.per),
       maxPayload: options.maxPayload,
-      outbox: { limit: options.outboxLimit, overflow: options.overflow, notice: options.notice, budget: server.budget },
+      outbox: { limit: options.outboxLimit, overflow: options.overflow, notice: options.notice, budget: server.budget, compression: server.compression },
       roomsPerConnection: options.roomsPerConnection
     }
     this.#firstMessages = {

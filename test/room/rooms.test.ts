@@ -1,15 +1,13 @@
 import t from 'tap'
 import type { WsConnection } from '../../src/index.js'
+import { ClientSet } from '../../src/room/clients.js'
 import { Rooms } from '../../src/room/rooms.js'
 
-const member = () => {
-  const roomSet = new Set<string>()
-  return { roomSet, rooms: roomSet } as unknown as WsConnection
-}
+const member = () => ({ memberships: [] }) as unknown as WsConnection
 
 // Invariant 4
 t.test('a room is forgotten with its last member, however that leaves', async (t) => {
-  const rooms = new Rooms()
+  const rooms = new Rooms(new ClientSet(true).fanout)
   const [alice, bob] = [member(), member()]
   for (let count = 0; count < 100; count++) {
     rooms.join(alice, `room ${count}`, 1000)

@@ -7,6 +7,9 @@ import { mustNotBeLogged, witnessed } from './witness.js'
 /** The key of every token in the tests. */
 export const SECRET = 'a secret of the tests, thirty-two bytes or more'
 
+// All tests are run a second time with it.
+const fastPath = process.env['FAST_PATH'] === 'false' ? { fastPath: false } : {}
+
 /** How an app of a test is made. */
 export interface AppOptions {
   readonly fastify?: FastifyServerOptions
@@ -22,7 +25,7 @@ export async function createApp (t: Test, options: AppOptions = {}): Promise<Fas
   const app = Fastify(fastify)
   t.teardown(() => app.close())
   if (options.jwt !== false) await app.register(jwt, { secret: SECRET })
-  await app.register(socketRoutes, options.plugin ?? {})
+  await app.register(socketRoutes, { ...fastPath, ...options.plugin })
   return app
 }
 

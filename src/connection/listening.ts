@@ -1,0 +1,44 @@
+import type { WebSocket } from 'ws'
+import { Message } from '../message/message.js'
+
+/** Who takes what comes from a socket. */
+export interface SocketOwner {
+  receive (message: Message): void
+  /** What `ws` says of a client that breaks the protocol, or of a connection that fails. */
+  failed (cause: NodeJS.ErrnoException): void
+  /** The socket is closed. */
+  gone (code: number, reason: string): void
+  /** Something else is about to be written: what was gathered goes first. */
+  flush (): void
+}
+
+/** What an owner listens to; one listener for all sockets. */
+export const kOwner = Symbol('fastify-socket-route.owner')
+type OwnedSocket = WebSocket & { [kOwner]: undefined | SocketOwner }
+
+/** Gives a socket to an owner, in the place of the one before. */
+export function listen (socket: WebSocket, owner: SocketOwner): void {
+  const owned = socket as OwnedSocket
+  const hasListeners = owned[kOwner] !== undefined
+  owned[kOwner] = owner
+  if (hasListeners) return
+  // That of @fastify/websocket would cut the connection before the close frame has left; that of the server of ws is a closure for a
+  // set of clients that it is not in.
+  socket.removeAllListeners()
+  socket.on('message', onMessage)
+  socket.on('error', onError)
+  socket.on('close', onClose)
+}
+
+function onMessage (this: WebSocket, data: unknown, isBinary: boolean): void {
+  // ws gives a Buffer, as binaryType is left at 'nodebuffer'.
+  (this as OwnedSocket)[kOwner]!.receive(new Message(data as Buffer, isBinary))
+}
+
+function onError (this: WebSocket, cause: NodeJS.ErrnoException): void {
+  (this as OwnedSocket)[kOwner]!.failed(cause)
+}
+
+function onClose (this: WebSocket, code: number, reason: Buffer): void {
+  (this as OwnedSocket)[kOwner]!.gone(code, reason.toString('utf8'))
+}

@@ -1,0 +1,96 @@
+import type { Membership, WsConnection } from '../connection/connection.js'
+import { Bundle } from '../message/bundle.js'
+import type { Frame } from '../message/frame.js'
+import type { Sendable } from '../message/outbound.js'
+
+/** Who is left out of a message to many. */
+export type Except = undefined | WsConnection | ReadonlySet<unknown>
+
+/** Who belongs to an audience. */
+export interface Members extends Iterable<WsConnection> {
+  readonly size: number
+  has (connection: WsConnection): boolean
+}
+
+/** Those who are sent to as one: the clients of a route, or the members of a room. */
+export class Audience<Those extends Members = Members> implements Membership {
+  readonly name: string
+  readonly members: Those
+  /** What was sent to them and has not reached all of them yet, the oldest first. */
+  readonly batches: Batch[] = []
+  /** The last of these, if more can be added to it. */
+  gathering: undefined | Batch
+
+  constructor (name: string, members: Those) {
+    this.name = name
+    this.members = members
+  }
+}
+
+/** Messages that were sent to one audience one after the other. */
+export class Batch {
+  readonly audience: Audience
+  readonly #bundle = new Bundle()
+  // When each was sent, counted over all audiences.
+  readonly #times: number[] = []
+  // Which messages a member is not sent.
+  #without: undefined | Map<unknown, number[]>
+
+  constructor (audience: Audience) {
+    this.audience = audience
+  }
+
+  /** Bytes on the wire, for one member. */
+  get size (): number {
+    return this.#bundle.size
+  }
+
+  /** When the first was sent. */
+  get begin (): number {
+    return this.#times[0]!
+  }
+
+  /** When the last was sent. */
+  get end (): number {
+    return this.#times.at(-1)!
+  }
+
+  add (frame: Frame, message: Sendable, except: Except, time: number): void {
+    if (except !== undefined) this.#leaveOut(except, this.#bundle.length)
+    this.#bundle.add(frame, message)
+    this.#times.push(time)
+  }
+
+  /** Sends a member what was sent from some time on. */
+  deliver (connection: WsConnection, since: number): void {
+    connection.outbox.sendBundle(this.#bundle, this.#indexOf(since), this.#without?.get(connection) ?? NONE)
+  }
+
+  /** What a member is to get of what was sent from some time on. */
+  * messagesFor (connection: WsConnection, since: number): Iterable<{ time: number, frame: Frame, message: Sendable }> {
+    const without = this.#without?.get(connection) ?? NONE
+    const { frames, messages, length } = this.#bundle
+    for (let index = this.#indexOf(since); index < length; index++) {
+      if (!without.includes(index)) yield { time: this.#times[index]!, frame: frames[index]!, message: messages[index]! }
+    }
+  }
+
+  #leaveOut (except: Exclude<Except, undefined>, index: number): void {
+    this.#without ??= new Map()
+    for (const connection of except instanceof Set ? except : [except]) {
+      const indexes = this.#without.get(connection)
+      if (indexes === undefined) this.#without.set(connection, [index])
+      else indexes.push(index)
+    }
+  }
+
+  // From the end, as who was served within this turn lacks only the last.
+  #indexOf (since: number): number {
+    if (since <= this.begin) return 0
+    let index = this.#times.length
+    while (this.#times[index - 1]! >= since) index--
+    return index
+  }
+}
+
+const NONE: readonly number[] = []

@@ -1,0 +1,135 @@
+import type { WsConnection } from '../connection/connection.js'
+import type { Frame } from '../message/frame.js'
+import type { Sendable } from '../message/outbound.js'
+import { Batch, type Audience, type Except } from './audience.js'
+
+// Bytes for one receiver that may be gathered: what is more leaves at once.
+const GATHERED = 65_536
+
+// So many receivers are written to before others get their turn.
+const SLICE = 256
+
+/**
+ * Sends to many. What is sent within a turn of the event loop is gathered, and at its end each receiver gets all of it with one
+ * write; the receivers of a large audience are served in slices. Each gets all that it is sent, by whichever way, in the order of
+ * sending.
+ */
+export class Fanout {
+  readonly #everyone: Audience
+  readonly #isGathering: boolean
+  // What was sent in this turn, for whomever.
+  #gathered: Batch[] = []
+  // Who is still to be served of what was gathered before.
+  #receivers: undefined | Iterator<WsConnection>
+  // How many messages were sent: what each connection has got is told by a number of these.
+  #time = 0
+  #isScheduled = false
+
+  /**
+   * @param everyone all clients of the route.
+   * @param isGathering whether to gather: otherwise everything leaves at once.
+   */
+  constructor (everyone: Audience, isGathering: boolean) {
+    this.#everyone = everyone
+    this.#isGathering = isGathering
+  }
+
+  send (audience: Audience, frame: Frame, message: Sendable, except: Except): void {
+    if (!this.#isGathering) {
+      sendAtOnce(audience, frame, message, except)
+      return
+    }
+    if (audience.members.size === 0) return
+    if (audience.gathering === undefined) this.#gather(audience)
+    const batch = audience.gathering!
+    batch.add(frame, message, except, this.#time++)
+    if (batch.size >= GATHERED) this.#serve(Infinity)
+    else this.#schedule()
+  }
+
+  /**
+   * Sends one connection all that was sent to it among many and has not left yet. It has to be done before anything else leaves for
+   * it, and before it enters or leaves an audience.
+   */
+  settle (connection: WsConnection): void {
+    if (this.#gathered.length === 0 && this.#receivers === undefined) return
+    const since = connection.served
+    connection.served = this.#time
+    const batches = this.#batchesFor(connection, since)
+    if (batches.length === 1) batches[0]!.deliver(connection, since)
+    else if (batches.length > 1) deliverInOrder(batches, connection, since)
+  }
+
+  #gather (audience: Audience): void {
+    audience.gathering = new Batch(audience)
+    audience.batches.push(audience.gathering)
+    this.#gathered.push(audience.gathering)
+  }
+
+  #batchesFor (connection: WsConnection, since: number): Batch[] {
+    const batches: Batch[] = []
+    const collect = ({ batches: sent, members }: Audience) => {
+      if (sent.length > 0 && members.has(connection)) for (const batch of sent) if (batch.end >= since) batches.push(batch)
+    }
+    collect(this.#everyone)
+    // Nothing else is put there.
+    for (const room of connection.memberships as readonly Audience[]) collect(room)
+    return batches
+  }
+
+  #schedule (): void {
+    if (this.#isScheduled) return
+    this.#isScheduled = true
+    setImmediate(() => {
+      this.#isScheduled = false
+      this.#serve(SLICE)
+      if (this.#receivers !== undefined || this.#gathered.length > 0) this.#schedule()
+    })
+  }
+
+  #serve (most: number): void {
+    for (let left = most; left > 0; left--) {
+      this.#receivers ??= receiversOf(this.#takeGathered())
+      const { done, value } = this.#receivers.next()
+      if (done !== true) {
+        this.settle(value)
+      } else {
+        this.#receivers = undefined
+        if (this.#gathered.length === 0) return
+      }
+    }
+  }
+
+  #takeGathered (): Batch[] {
+    const batches = this.#gathered
+    this.#gathered = []
+    for (const { audience } of batches) audience.gathering = undefined
+    return batches
+  }
+}
+
+// One after the other, also while members come and go: who has come since has been sent nothing of it.
+function * receiversOf (batches: readonly Batch[]): Generator<WsConnection, undefined> {
+  for (const { audience, end } of batches) {
+    for (const connection of audience.members) if (connection.served <= end) yield connection
+    audience.batches.shift()
+  }
+}
+
+// What was sent to several audiences in turn is sent one by one, so that it arrives in that order.
+function deliverInOrder (batches: Batch[], connection: WsConnection, since: number): void {
+  batches.sort((one, other) => one.begin - other.begin)
+  if (batches.every(({ end }, index) => end < (batches[index + 1]?.begin ?? Infinity))) {
+    for (const batch of batches) batch.deliver(connection, since)
+    return
+  }
+  const messages = batches.flatMap((batch) => [...batch.messagesFor(connection, since)]).sort((one, other) => one.time - other.time)
+  for (const { frame, message } of messages) connection.outbox.send(frame, message)
+}
+
+function sendAtOnce ({ members }: Audience, frame: Frame, message: Sendable, except: Except): void {
+  const left = except instanceof Set ? except : undefined
+  for (const connection of members) {
+    if (connection !== except && left?.has(connection) !== true) connection.outbox.send(frame, message)
+  }
+}
