@@ -1,0 +1,47 @@
+import { readFileSync } from 'node:fs'
+import { createRequire } from 'node:module'
+import { cpus, release, totalmem, type } from 'node:os'
+import { isPinned } from './child.js'
+import { targets, type Target } from './targets.js'
+
+/** Where it ran. */
+export function machine (): Record<string, string | number | boolean> {
+  const all = cpus()
+  return {
+    processor: all[0]?.model ?? 'unknown',
+    cores: all.length,
+    memory: `${Math.round(totalmem() / 2 ** 30)} GiB`,
+    system: `${type()} ${release()}`,
+    node: process.versions.node,
+    pinned: isPinned
+  }
+}
+
+const read = (file: URL | string): { version: string } => JSON.parse(readFileSync(file, 'utf8')) as { version: string }
+
+/** The installed version of a package: that of the root, or that of `bench/`. */
+export function versionOf (name: string, from: 'root' | 'bench'): string {
+  const base = new URL(from === 'root' ? '../package.json' : 'package.json', import.meta.url)
+  const [directory] = createRequire(base).resolve.paths(name)!
+  return read(`${directory}/${name}/package.json`).version
+}
+
+/** What was compared. */
+export function versions (): Record<string, string> {
+  const peers = (Object.values(targets) as Target[]).flatMap((target) => target.package === undefined ? [] : [[target.package.name, versionOf(target.package.name, target.package.from)] as const])
+  return {
+    'fastify-socket-route': read(new URL('../package.json', import.meta.url)).version,
+    fastify: versionOf('fastify', 'root'),
+    '@fastify/jwt': versionOf('@fastify/jwt', 'root'),
+    ...Object.fromEntries(peers)
+  }
+}
+
+/** How many files a process can have open. */
+export function openFiles (): number {
+  // Without it Node looks up the names of all peers.
+  Object.assign(process.report ?? {}, { excludeNetwork: true })
+  const { userLimits } = process.report!.getReport() as unknown as { userLimits?: { open_files?: { hard: number | string } } }
+  const hard = Number(userLimits?.open_files?.hard)
+  return Number.isNaN(hard) ? Infinity : hard
+}

@@ -1,0 +1,93 @@
+import { tls } from '../test/support/tls.js'
+import { Child } from './child.js'
+import type { Job, Work } from './jobs.js'
+import type { Order, Outcome, Report } from './load/order.js'
+import type { Run } from './results.js'
+import { targets, type Target, type TargetName } from './targets.js'
+
+const SERVER_CORE = 0
+const LOAD_CORE = 1
+const SECRET = 'a secret for the benchmark, of at least 32 bytes'
+
+/** How long, and how large. */
+export interface Scale {
+  readonly seconds: number
+  readonly warmUp: number
+  readonly settle: number
+  /** Milliseconds between two garbage collections before memory is looked at. */
+  readonly pause: number
+  /** The most connections that a job opens. */
+  readonly connections: number
+}
+
+interface Mark { readonly cpu: number, readonly time: number, readonly loopDelay?: number }
+interface Held { readonly heap: number, readonly rss: number }
+
+/** The work with no more connections than that. */
+export function fit (work: Work, most: number): Work {
+  switch (work.kind) {
+    case 'room': return { ...work, receivers: Math.min(work.receivers, most), inFlight: Math.min(work.inFlight, most) }
+    case 'bystanders': return { ...work, room: fit(work.room, most) as typeof work.room }
+    case 'echo': case 'idle': return { ...work, connections: Math.min(work.connections, most) }
+    case 'handshakes': return work
+  }
+}
+
+/** What a server has to know. Two jobs with the same can have the same server. */
+export function configOf ({ work, isSecure }: Job, target: TargetName, { pause }: Scale): object {
+  const { config }: Target = targets[target]
+  const isRelay = work.kind === 'room'
+  return {
+    secret: SECRET,
+    pause,
+    compression: isRelay && work.isCompressed === true,
+    loopDelay: work.kind === 'bystanders',
+    ...(isSecure === true && { tls }),
+    ...(target === 'tcp' && (isRelay || work.kind === 'echo') && { raw: { size: work.size, isRelay } }),
+    ...config
+  }
+}
+
+/** Starts a target. */
+export async function startServer (target: TargetName, config: object): Promise<{ server: Child, port: number }> {
+  const server = new Child(`targets/${targets[target].module}`, SERVER_CORE, ['--expose-gc'], [JSON.stringify(config)])
+  const { port } = await server.next<{ port: number }>()
+  return { server, port }
+}
+
+/** Starts a generator. */
+export function startLoad (): Child {
+  return new Child('load/load.ts', LOAD_CORE, ['--import=tsx'])
+}
+
+/** Does one job once, and takes the server's figures when the generator says so. */
+export async function measure (job: Job, target: TargetName, { server, port }: { server: Child, port: number }, load: Child, scale: Scale): Promise<Run> {
+  const { dialect = 'plain', isChecked = true }: Target = targets[target]
+  const { seconds, warmUp, settle } = scale
+  const order: Order = {
+    work: fit(job.work, scale.connections), port, isSecure: job.isSecure === true, secret: SECRET, dialect, isChecked, seconds, warmUp, settle
+  }
+  const marks: Mark[] = []
+  const held: Held[] = []
+  let report = await load.ask<Report>(order)
+  while ('phase' in report) {
+    if (report.phase === 'begin' || report.phase === 'end') marks.push(await server.ask<Mark>('mark'))
+    else held.push(await server.ask<Held>('memory'))
+    report = await load.ask<Report>('go on')
+  }
+  return runOf(order.work, report.outcome, marks, held)
+}
+
+function runOf (work: Work, { value, load, more }: Outcome, [begin, end]: Mark[], [before, after]: Held[]): Run {
+  if (before !== undefined && after !== undefined && work.kind === 'idle') {
+    const perConnection = (name: keyof Held): number => (after[name] - before[name]) / work.connections
+    return { value: perConnection('heap'), more: { rss: perConnection('rss') } }
+  }
+  if (begin === undefined || end === undefined || load === undefined) throw new Error('The generator has not said when to measure')
+  return {
+    value,
+    server: (end.cpu - begin.cpu) / (end.time - begin.time),
+    load,
+    ...(more !== undefined && { more: { ...more, ...(end.loopDelay !== undefined && { 'loop delay': end.loopDelay }) } })
+  }
+}

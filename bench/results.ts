@@ -1,0 +1,109 @@
+import type { Job } from './jobs.js'
+import { BASELINE, targets, type TargetName } from './targets.js'
+
+/** What one run of one job at one target has found. */
+export interface Run {
+  readonly value: number
+  /** The parts of their cores that server and generator took while it was timed. */
+  readonly server?: number
+  readonly load?: number
+  readonly more?: Readonly<Record<string, number>>
+}
+
+/** All runs of one job at one target. */
+export interface Series {
+  readonly median: number
+  readonly least: number
+  readonly most: number
+  readonly server?: number
+  readonly load?: number
+  readonly more?: Readonly<Record<string, number>>
+  /** Of medians: to the baseline's. */
+  readonly ratio?: number
+  /** The same for what is done in a second of the server's processor, if one of the two servers was not busy. */
+  readonly ratioPerCpu?: number
+  readonly runs: readonly Run[]
+}
+
+/** A job with what it has found. */
+export interface Finding extends Pick<Job, 'group' | 'name' | 'unit' | 'better' | 'must' | 'aim'> {
+  /** What is other than the job says. */
+  readonly note?: string
+  readonly targets: Readonly<Partial<Record<TargetName, Series>>>
+}
+
+/** The whole file. */
+export interface Results {
+  readonly date: string
+  readonly machine: Readonly<Record<string, string | number | boolean>>
+  readonly versions: Readonly<Record<string, string>>
+  readonly parameters: { readonly runs: number, readonly seconds: number, readonly warmUp: number }
+  readonly findings: readonly Finding[]
+}
+
+/** A server below this had time to spare: then it was not what limited the figure. */
+export const BUSY = 0.9
+
+function middle (values: readonly number[]): number {
+  const sorted = [...values].sort((a, b) => a - b)
+  const half = sorted.length >> 1
+  return sorted.length % 2 === 1 ? sorted[half]! : (sorted[half - 1]! + sorted[half]!) / 2
+}
+
+function series (runs: readonly Run[]): Series {
+  const values = runs.map(({ value }) => value)
+  const median = (of: (run: Run) => undefined | number): undefined | number => of(runs[0]!) === undefined ? undefined : middle(runs.map((run) => of(run)!))
+  const server = median(({ server }) => server)
+  const load = median(({ load }) => load)
+  const { more } = runs[0]!
+  return {
+    median: middle(values),
+    least: Math.min(...values),
+    most: Math.max(...values),
+    ...(server !== undefined && { server }),
+    ...(load !== undefined && { load }),
+    ...(more !== undefined && { more: Object.fromEntries(Object.keys(more).map((name) => [name, median((run) => run.more![name])!])) }),
+    runs
+  }
+}
+
+const isIdle = ({ server }: Series): boolean => server !== undefined && server < BUSY
+
+/** What the runs of a job at all its targets come to. */
+export function find ({ group, name, unit, better, must, aim }: Job, runs: ReadonlyMap<TargetName, readonly Run[]>, note?: string): Finding {
+  const found = new Map([...runs].map(([target, runs]) => [target, series(runs)] as const))
+  const base = found.get(BASELINE)
+  const compared = [...found].map(([target, own]): [TargetName, Series] => {
+    if (base === undefined) return [target, own]
+    const ratio = own.median / base.median
+    if (better === 'lower' || !(isIdle(own) || isIdle(base))) return [target, { ...own, ratio }]
+    return [target, { ...own, ratio, ratioPerCpu: ratio / (own.server! / base.server!) }]
+  })
+  return {
+    group,
+    name,
+    unit,
+    better,
+    ...(must !== undefined && { must }),
+    ...(aim !== undefined && { aim }),
+    ...(note !== undefined && { note }),
+    targets: Object.fromEntries(compared)
+  }
+}
+
+/** Whether the plugin is where it has to be. */
+export function verdict ({ better, must, aim, targets }: Finding): undefined | 'aim reached' | 'must reached' | 'MISSED' {
+  const ratio = targets.plugin?.ratio
+  if (ratio === undefined || must === undefined || aim === undefined) return
+  const reached = (limit: number): boolean => better === 'higher' ? ratio >= limit : ratio <= limit
+  return reached(aim) ? 'aim reached' : reached(must) ? 'must reached' : 'MISSED'
+}
+
+/** By how much a delivery's cost, in time of the server's processor, has grown from the fewest to the most receivers. */
+export function growthOf (findings: readonly Finding[]): undefined | Array<{ title: string, factor: number }> {
+  const growth = findings.filter(({ group }) => group === 'growth')
+  const [fewest, most] = [growth[0], growth.at(-1)]
+  if (fewest === undefined || most === undefined || fewest === most) return
+  const cost = ({ targets }: Finding, target: TargetName): number => (targets[target]?.server ?? NaN) / (targets[target]?.median ?? NaN)
+  return (Object.keys(most.targets) as TargetName[]).map((target) => ({ title: targets[target].title, factor: cost(most, target) / cost(fewest, target) }))
+}

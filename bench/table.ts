@@ -1,0 +1,65 @@
+import { BUSY, growthOf, verdict, type Finding, type Results, type Series } from './results.js'
+import { targets, type TargetName } from './targets.js'
+
+const round = (value: number): string => value.toLocaleString('en', { maximumFractionDigits: value < 100 ? 1 : 0 })
+const percent = (part: undefined | number): string => part === undefined ? '' : `${Math.round(part * 100)} %`
+/** A ratio, as precise as it is worth. */
+export const times = (ratio: number): string => ratio.toFixed(ratio < 10 ? 2 : 1)
+
+function cells (finding: Finding, name: TargetName, { median, least, most, server, load, ratio, ratioPerCpu, more }: Series): string[] {
+  const goal = name === 'plugin' && finding.must !== undefined && finding.aim !== undefined
+    ? `must ${times(finding.must)}, aim ${times(finding.aim)}: ${verdict(finding) ?? 'no ratio'}`
+    : ''
+  return [
+    targets[name].title,
+    round(median),
+    `${round(least)} to ${round(most)}`,
+    ratio === undefined ? '' : times(ratio),
+    ratioPerCpu === undefined ? '' : times(ratioPerCpu),
+    percent(server) + (server !== undefined && server < BUSY ? ' *' : ''),
+    percent(load),
+    [goal, ...Object.entries(more ?? {}).map(([key, value]) => `${key} ${round(value)}`)].filter((part) => part !== '').join('; ')
+  ]
+}
+
+const rows = (finding: Finding): string[][] => (Object.entries(finding.targets) as Array<[TargetName, Series]>).map(([name, series]) => cells(finding, name, series))
+
+const HEAD = ['', 'median', 'least to most', 'ratio', 'per CPU', 'server', 'generator', '']
+const LEFT = [0, 7]
+
+/** A job's table for a terminal. */
+export function print (finding: Finding): string {
+  const lines = [HEAD, ...rows(finding)]
+  const widths = HEAD.map((_, column) => Math.max(...lines.map((line) => line[column]!.length), column === 0 ? 37 : column === 2 ? 20 : 9))
+  const title = `${finding.name} (${finding.unit}${finding.better === 'lower' ? ', less is better' : ''}${finding.note === undefined ? '' : `; ${finding.note}`})`
+  return [title, ...lines.map((line) => '  ' + line.map((cell, column) => LEFT.includes(column) ? cell.padEnd(widths[column]!) : cell.padStart(widths[column]!)).join('  ').trimEnd())].join('\n')
+}
+
+/** What has grown how much, as a sentence. */
+export function printGrowth (findings: readonly Finding[]): undefined | string {
+  const growth = growthOf(findings)
+  if (growth === undefined) return
+  return `Cost of a delivery with the most receivers, over that with the fewest: ${growth.map(({ title, factor }) => `${title} ${times(factor)}`).join(', ')}. The plugin's must be less than that of ws.`
+}
+
+/** All jobs as Markdown. */
+export function markdown ({ date, machine, versions, parameters, findings }: Results): string {
+  const groups = [...new Set(findings.map(({ group }) => group))]
+  const table = (finding: Finding): string => {
+    const body = rows(finding).map(([title, median, spread, ratio, perCpu, server, load, rest]) => `| ${title} | ${median} | ${spread} | ${ratio} | ${perCpu} | ${server} | ${load} | ${rest} |`)
+    return [
+      `**${finding.name}**, ${finding.unit}${finding.better === 'lower' ? ', less is better' : ''}${finding.note === undefined ? '' : `; ${finding.note}`}`,
+      '',
+      '| | median | least to most | ratio | per CPU | server | generator | |',
+      '|---|--:|--:|--:|--:|--:|--:|---|',
+      ...body
+    ].join('\n')
+  }
+  const growth = printGrowth(findings)
+  return [
+    `${date.slice(0, 10)}, ${Object.entries(machine).map(([name, value]) => `${name} ${value}`).join(', ')}; medians of ${parameters.runs} runs of ${parameters.seconds} s after ${parameters.warmUp} s.`,
+    Object.entries(versions).map(([name, version]) => `${name} ${version}`).join(', ') + '.',
+    ...groups.flatMap((group) => [`### ${group}`, ...findings.filter((finding) => finding.group === group).map(table)]),
+    ...(growth === undefined ? [] : [growth])
+  ].join('\n\n')
+}
