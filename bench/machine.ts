@@ -37,6 +37,18 @@ export function versions (): Record<string, string> {
   }
 }
 
+/** The seconds that a core has been busy, where the system tells. */
+export function coreTimes (core: number): { busy?: number } {
+  try {
+    const line = readFileSync('/proc/stat', 'utf8').split('\n').find((line) => line.startsWith(`cpu${core} `))
+    // Hundredths of seconds: user, nice, system, idle, iowait, irq, softirq, steal.
+    const [user, nice, system, , , irq, softirq, steal] = line!.split(' ').slice(1).map(Number) as [number, number, number, number, number, number, number, number]
+    return { busy: (user + nice + system + irq + softirq + steal) / 100 }
+  } catch {
+    return {}
+  }
+}
+
 /** How many files a process can have open. */
 export function openFiles (): number {
   // Without it Node looks up the names of all peers.

@@ -1,7 +1,8 @@
 import { tls } from '../test/support/tls.js'
-import { Child } from './child.js'
+import { Child, isPinned } from './child.js'
 import type { Job, Work } from './jobs.js'
 import type { Order, Outcome, Report } from './load/order.js'
+import { coreTimes } from './machine.js'
 import type { Run } from './results.js'
 import { targets, type Target, type TargetName } from './targets.js'
 
@@ -20,7 +21,7 @@ export interface Scale {
   readonly connections: number
 }
 
-interface Mark { readonly cpu: number, readonly time: number, readonly loopDelay?: number }
+interface Mark { readonly cpu: number, readonly time: number, readonly busy?: number, readonly loopDelay?: number }
 interface Held { readonly heap: number, readonly rss: number }
 
 /** The work with no more connections than that. */
@@ -48,11 +49,14 @@ export function configOf ({ work, isSecure }: Job, target: TargetName, { pause }
   }
 }
 
+/** A target that listens. */
+export interface Server { readonly child: Child, readonly port: number }
+
 /** Starts a target. */
-export async function startServer (target: TargetName, config: object): Promise<{ server: Child, port: number }> {
-  const server = new Child(`targets/${targets[target].module}`, SERVER_CORE, ['--expose-gc'], [JSON.stringify(config)])
-  const { port } = await server.next<{ port: number }>()
-  return { server, port }
+export async function startServer (target: TargetName, config: object): Promise<Server> {
+  const child = new Child(`targets/${targets[target].module}`, SERVER_CORE, ['--expose-gc'], [JSON.stringify(config)])
+  const { port } = await child.next<{ port: number }>()
+  return { child, port }
 }
 
 /** Starts a generator. */
@@ -61,7 +65,7 @@ export function startLoad (): Child {
 }
 
 /** Does one job once, and takes the server's figures when the generator says so. */
-export async function measure (job: Job, target: TargetName, { server, port }: { server: Child, port: number }, load: Child, scale: Scale): Promise<Run> {
+export async function measure (job: Job, target: TargetName, { child, port }: Server, load: Child, scale: Scale): Promise<Run> {
   const { dialect = 'plain', isChecked = true }: Target = targets[target]
   const { seconds, warmUp, settle } = scale
   const order: Order = {
@@ -71,8 +75,8 @@ export async function measure (job: Job, target: TargetName, { server, port }: {
   const held: Held[] = []
   let report = await load.ask<Report>(order)
   while ('phase' in report) {
-    if (report.phase === 'begin' || report.phase === 'end') marks.push(await server.ask<Mark>('mark'))
-    else held.push(await server.ask<Held>('memory'))
+    if (report.phase === 'begin' || report.phase === 'end') marks.push({ ...await child.ask<Mark>('mark'), ...coreTimes(SERVER_CORE) })
+    else held.push(await child.ask<Held>('memory'))
     report = await load.ask<Report>('go on')
   }
   return runOf(order.work, report.outcome, marks, held)
@@ -87,6 +91,7 @@ function runOf (work: Work, { value, load, more }: Outcome, [begin, end]: Mark[]
   return {
     value,
     server: (end.cpu - begin.cpu) / (end.time - begin.time),
+    ...(isPinned && begin.busy !== undefined && end.busy !== undefined && { others: Math.max(0, end.busy - begin.busy - end.cpu + begin.cpu) / (end.time - begin.time) }),
     load,
     ...(more !== undefined && { more: { ...more, ...(end.loopDelay !== undefined && { 'loop delay': end.loopDelay }) } })
   }

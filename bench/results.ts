@@ -7,6 +7,8 @@ export interface Run {
   /** The parts of their cores that server and generator took while it was timed. */
   readonly server?: number
   readonly load?: number
+  /** The part of the server's core that other processes took meanwhile. */
+  readonly others?: number
   readonly more?: Readonly<Record<string, number>>
 }
 
@@ -17,6 +19,7 @@ export interface Series {
   readonly most: number
   readonly server?: number
   readonly load?: number
+  readonly others?: number
   readonly more?: Readonly<Record<string, number>>
   /** Of medians: to the baseline's. */
   readonly ratio?: number
@@ -41,6 +44,9 @@ export interface Results {
   readonly findings: readonly Finding[]
 }
 
+/** More than this of the server's core in other hands makes a figure worth little. */
+export const DISTURBED = 0.05
+
 /** A server below this had time to spare: then it was not what limited the figure. */
 export const BUSY = 0.9
 
@@ -55,6 +61,7 @@ function series (runs: readonly Run[]): Series {
   const median = (of: (run: Run) => undefined | number): undefined | number => of(runs[0]!) === undefined ? undefined : middle(runs.map((run) => of(run)!))
   const server = median(({ server }) => server)
   const load = median(({ load }) => load)
+  const others = median(({ others }) => others)
   const { more } = runs[0]!
   return {
     median: middle(values),
@@ -62,6 +69,7 @@ function series (runs: readonly Run[]): Series {
     most: Math.max(...values),
     ...(server !== undefined && { server }),
     ...(load !== undefined && { load }),
+    ...(others !== undefined && { others }),
     ...(more !== undefined && { more: Object.fromEntries(Object.keys(more).map((name) => [name, median((run) => run.more![name])!])) }),
     runs
   }

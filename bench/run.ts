@@ -73,7 +73,7 @@ async function series (job: Job, names: readonly TargetName[], scale: Scale): Pr
         console.log(`${job.name}: ${targets[name].title} FAILED: ${(error as Error).message}`)
         process.exitCode = 1
       } finally {
-        await Promise.all([load.stop(), started.server.stop()])
+        await Promise.all([load.stop(), started.child.stop()])
       }
     }
   }

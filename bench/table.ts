@@ -1,4 +1,4 @@
-import { BUSY, growthOf, verdict, type Finding, type Results, type Series } from './results.js'
+import { BUSY, DISTURBED, growthOf, verdict, type Finding, type Results, type Series } from './results.js'
 import { targets, type TargetName } from './targets.js'
 
 const round = (value: number): string => value.toLocaleString('en', { maximumFractionDigits: value < 100 ? 1 : 0 })
@@ -6,7 +6,7 @@ const percent = (part: undefined | number): string => part === undefined ? '' : 
 /** A ratio, as precise as it is worth. */
 export const times = (ratio: number): string => ratio.toFixed(ratio < 10 ? 2 : 1)
 
-function cells (finding: Finding, name: TargetName, { median, least, most, server, load, ratio, ratioPerCpu, more }: Series): string[] {
+function cells (finding: Finding, name: TargetName, { median, least, most, server, load, others = 0, ratio, ratioPerCpu, more }: Series): string[] {
   const goal = name === 'plugin' && finding.must !== undefined && finding.aim !== undefined
     ? `must ${times(finding.must)}, aim ${times(finding.aim)}: ${verdict(finding) ?? 'no ratio'}`
     : ''
@@ -18,7 +18,7 @@ function cells (finding: Finding, name: TargetName, { median, least, most, serve
     ratioPerCpu === undefined ? '' : times(ratioPerCpu),
     percent(server) + (server !== undefined && server < BUSY ? ' *' : ''),
     percent(load),
-    [goal, ...Object.entries(more ?? {}).map(([key, value]) => `${key} ${round(value)}`)].filter((part) => part !== '').join('; ')
+    [goal, others > DISTURBED ? `others took ${percent(others)} of its core` : '', ...Object.entries(more ?? {}).map(([key, value]) => `${key} ${round(value)}`)].filter((part) => part !== '').join('; ')
   ]
 }
 
