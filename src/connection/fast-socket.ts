@@ -1,10 +1,12 @@
 import { isUtf8 } from 'node:buffer'
+import { nextTick } from 'node:process'
 import { Duplex } from 'node:stream'
 import { WebSocket } from 'ws'
 import { unmask } from '../message/mask.js'
 import { Message } from '../message/message.js'
 import { kOwner, type SocketOwner } from './listening.js'
 import { Rest } from './rest.js'
+import { hold, release } from './tick.js'
 
 // What this file uses of ws 8 besides its public API: `isSupported` looks for all of it. Nothing else here knows of these.
 interface Receiver {
@@ -140,18 +142,27 @@ export class FastSocket extends Base {
   }
 
   override resume (): void {
+    // Not at once, as whoever resumes is in the middle of something; but before anything else comes from the socket.
+    if (this.#rest?.isReady === true) nextTick(() => { this.#readOn(false) })
     if (this[kReceiver] !== null) {
       super.resume()
     } else if (this._readyState === OPEN) {
       this._paused = false
       this._socket!.resume()
     }
-    // Not at once, as whoever resumes is in the middle of something.
-    if (this.#rest?.isReady === true) queueMicrotask(() => { this.#readOn(false) })
   }
 
   /** Bytes have come. @internal */
   read (chunk: Buffer): void {
+    hold()
+    try {
+      this.#read(chunk)
+    } finally {
+      release()
+    }
+  }
+
+  #read (chunk: Buffer): void {
     let start = 0
     while (this.#rest !== undefined && start < chunk.length) {
       start += this.#rest.take(chunk, start)
@@ -339,6 +350,7 @@ export function isSupported (Socket: typeof FastSocket = FastSocket): boolean {
   } catch {
     return false
   } finally {
+    duplex.removeAllListeners()
     duplex.destroy()
   }
 }

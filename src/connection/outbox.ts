@@ -77,6 +77,8 @@ export class Outbox implements Flushable {
   // What leaves in one write at the end of the tick.
   #gathered: undefined | Frame[]
   #gatheredSize = 0
+  // What was held when that began: within a tick nothing is written but by this.
+  #heldBefore = 0
   // How many writes wait in Node, or ws, for a client that lags.
   #heldWrites = 0
   // What waits here, where the policy is to drop: only as much as the mark is given to ws, which nothing can be taken back from.
@@ -118,7 +120,7 @@ export class Outbox implements Flushable {
 
   // What that costs this process: a small write costs more to keep than its bytes.
   get #held (): number {
-    return this.#given + this.#gatheredSize + this.#heldWrites * WRITE_COST
+    return this.#gathered === undefined ? this.#given + this.#heldWrites * WRITE_COST : this.#heldBefore + this.#gatheredSize
   }
 
   /**
@@ -137,7 +139,8 @@ export class Outbox implements Flushable {
     const fast = this.#fast
     if (fast?.isSenderIdle === true && this.isOpen && this.#mayTake(bundle.size)) {
       this.flush()
-      this.#writeNow(fast, bundle.encode(from, without, this.#compression))
+      const parts = bundle.encode(from, without, this.#compression)
+      if (parts.length > 0) this.#writeNow(fast, parts)
       return
     }
     for (let index = from; index < bundle.length; index++) {
@@ -244,13 +247,14 @@ export class Outbox implements Flushable {
       this.flush()
       return this.#handOn(frame)
     }
-    this.#gatheredSize += wireSize(frame)
     if (this.#gathered === undefined) {
+      this.#heldBefore = this.#held
       this.#gathered = [frame]
       flushLater(this)
     } else {
       this.#gathered.push(frame)
     }
+    this.#gatheredSize += wireSize(frame)
     if (this.#gatheredSize >= this.#mark || this.#heldWrites > 0) this.flush()
     return !this.isOverMark
   }

@@ -6,10 +6,23 @@ export interface Flushable {
 }
 
 let waiting: Flushable[] = []
+// How many callers have said that they will flush when they are done.
+let holds = 0
 
 /** Flushes when all that is running now has run, also what runs in microtasks. */
 export function flushLater (item: Flushable): void {
-  if (waiting.push(item) === 1) nextTick(flushAll)
+  if (waiting.push(item) === 1 && holds === 0) nextTick(flushAll)
+}
+
+/** Until `release` nothing is flushed: whoever calls them saves a tick. */
+export function hold (): void {
+  holds++
+}
+
+/** Flushes what has come since `hold`. */
+export function release (): void {
+  holds--
+  if (holds === 0 && waiting.length > 0) flushAll()
 }
 
 function flushAll (): void {

@@ -49,13 +49,12 @@ class Encoded {
 
   parts (from: number, without: readonly number[]): readonly Buffer[] {
     if (from === 0 && without.length === 0) return this.#parts
-    const isWanted = (index: number) => index >= from && !without.includes(index)
-    if (this.#parts.length > 1) return encodeFrames(this.#frames.filter((_, index) => isWanted(index)))
-    return [this.#pick(from, without)]
+    if (this.#parts.length > 1) return encodeFrames(this.#frames.filter((_, index) => index >= from && !without.includes(index)))
+    return this.#pick(from, without)
   }
 
   // Copies what is between those that are not wanted.
-  #pick (from: number, without: readonly number[]): Buffer {
+  #pick (from: number, without: readonly number[]): Buffer[] {
     const [all] = this.#parts as [Buffer]
     const offsets = this.#offsets ??= offsetsOf(this.#frames)
     const picked = Buffer.allocUnsafe(all.length)
@@ -67,7 +66,7 @@ class Encoded {
       next = index + 1
     }
     end += all.copy(picked, end, offsets[next])
-    return picked.subarray(0, end)
+    return end === 0 ? [] : [picked.subarray(0, end)]
   }
 }
 

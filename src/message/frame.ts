@@ -46,7 +46,7 @@ export class Frame {
   /** The payload, unmasked and complete. */
   get bytes (): Buffer {
     // A view costs more than all else of a short message, and most are never looked at.
-    this.#bytes ??= this.#source.subarray(this.#start, this.#end)
+    this.#bytes ??= this.size === this.#source.length ? this.#source : this.#source.subarray(this.#start, this.#end)
     return this.#bytes
   }
 
@@ -103,11 +103,12 @@ export function encodeFrames (frames: readonly Frame[]): Buffer[] {
   const parts: Buffer[] = []
   let begin = 0
   let size = 0
-  for (const [index, frame] of frames.entries()) {
+  for (let index = 0; index < frames.length; index++) {
+    const frame = frames[index]!
+    size += wireSize(frame)
     const isLarge = frame.size >= LARGE
-    size += wireSize(frame) - (isLarge ? frame.size : 0)
     if (!isLarge && index < frames.length - 1) continue
-    parts.push(encodeRun(frames, begin, index + 1, size))
+    parts.push(encodeRun(frames, begin, index + 1, isLarge ? size - frame.size : size))
     if (isLarge) parts.push(frame.bytes)
     begin = index + 1
     size = 0

@@ -1,0 +1,158 @@
+// A fast socket against one of ws: whatever a client sends, however it is cut into reads, and whenever the socket is paused, what is
+// seen, and what is answered, is the same.
+import assert from 'node:assert/strict'
+import { randomBytes } from 'node:crypto'
+import { Duplex } from 'node:stream'
+import fc from 'fast-check'
+import t from 'tap'
+import { WebSocket } from 'ws'
+import { FastSocket, isSupported } from '../../src/connection/fast-socket.js'
+
+const settings = { maxPayload: 70_000, maxFragments: 4, allowSynchronousEvents: true, closeTimeout: 1000, autoPong: true }
+type Server = FastSocket | WebSocket
+const Plain = WebSocket as unknown as typeof FastSocket
+
+class Wire extends Duplex {
+  readonly written: Buffer[] = []
+  override _read (): void {}
+  override _write (chunk: Buffer, _encoding: BufferEncoding, callback: () => void): void {
+    this.written.push(chunk)
+    callback()
+  }
+}
+
+// A frame of a client.
+function frame (first: number, payload: Buffer, isMasked = true): Buffer {
+  const { length } = payload
+  const size = length < 126 ? Buffer.from([length]) : length < 65_536 ? Buffer.from([126, length >> 8, length & 255]) : Buffer.from([127, 0, 0, 0, 0, 0, length >> 16, (length >> 8) & 255, length & 255])
+  if (!isMasked) return Buffer.concat([Buffer.from([first]), size, payload])
+  size[0]! |= 0x80
+  const mask = randomBytes(4)
+  return Buffer.concat([Buffer.from([first]), size, mask, payload.map((byte, index) => byte ^ mask[index & 3]!)])
+}
+
+const payloads = fc.oneof(
+  fc.string({ maxLength: 40, unit: 'grapheme' }).map((text) => Buffer.from(text)),
+  fc.constantFrom(0, 1, 125, 126, 127, 128, 300, 4_000, 65_535, 65_536, 70_000).map((length) => Buffer.alloc(length, 'é')).map((bytes) => bytes.subarray(0, bytes.length & ~1))
+)
+const short = fc.string({ maxLength: 20 }).map((text) => Buffer.from(text))
+const frames = fc.oneof(
+  { weight: 8, arbitrary: payloads.map((payload) => [frame(0x81, payload)]) },
+  { weight: 4, arbitrary: payloads.map((payload) => [frame(0x82, payload)]) },
+  { weight: 2, arbitrary: short.map((payload) => [frame(0x89, payload)]) },
+  { weight: 2, arbitrary: short.map((payload) => [frame(0x8a, payload)]) },
+  { weight: 2, arbitrary: fc.tuple(payloads, short, payloads).map(([head, ping, tail]) => [frame(0x01, head), frame(0x89, ping), frame(0x80, tail)]) }
+)
+// What ends a connection, rightly or not.
+const ends = fc.constantFrom(
+  Buffer.alloc(0),
+  frame(0x88, Buffer.from([0x03, 0xe8, 0x62, 0x79, 0x65])),
+  frame(0x88, Buffer.alloc(0)),
+  frame(0x88, Buffer.from([0x03])),
+  frame(0x81, Buffer.from([0xc3, 0x28])),
+  frame(0x81, Buffer.concat([Buffer.alloc(200, 'a'), Buffer.from([0xff])])),
+  frame(0x82, Buffer.alloc(70_001)),
+  frame(0x82, Buffer.alloc(5), false),
+  frame(0xc2, Buffer.alloc(5)),
+  frame(0xa2, Buffer.alloc(5)),
+  frame(0x83, Buffer.alloc(5)),
+  frame(0x80, Buffer.alloc(5)),
+  frame(0x8a, Buffer.alloc(126)),
+  Buffer.concat([1, 0, 0, 0, 0].map((first) => frame(first, Buffer.alloc(1))))
+)
+
+interface Script {
+  readonly bytes: Buffer
+  /** Where the bytes are cut. */
+  readonly cuts: readonly number[]
+  /** After which messages the socket is paused, until what has been read is through. */
+  readonly pauses: ReadonlySet<number>
+  readonly end: 'none' | 'half-closed' | 'cut'
+}
+
+async function play (Socket: typeof FastSocket, { bytes: sent, cuts, pauses, end }: Script): Promise<unknown> {
+  // Masks are taken off in place.
+  const bytes = Buffer.from(sent)
+  const wire = new Wire()
+  const server = new Socket(null, undefined, settings) as Server
+  const events: unknown[] = []
+  let messages = 0
+  server.on('message', (data, isBinary) => {
+    events.push(['message', String(data), isBinary])
+    if (!pauses.has(messages++)) return
+    server.pause()
+    setImmediate(() => { server.resume() })
+  })
+  server.on('ping', (data) => { events.push(['ping', String(data)]) })
+  server.on('pong', (data) => { events.push(['pong', String(data)]) })
+  server.on('error', (error) => { events.push(['error', (error as NodeJS.ErrnoException).code]) })
+  const closed = new Promise((resolve) => { server.on('close', (code, reason) => { resolve(events.push(['close', code, String(reason)])) }) });
+  (server as unknown as { setSocket (socket: Duplex, head: Buffer, options: object): void }).setSocket(wire, Buffer.alloc(0), settings)
+  for (const [index, cut] of cuts.entries()) {
+    wire.push(bytes.subarray(cut, cuts[index + 1]))
+    if (index % 3 === 0) await new Promise(setImmediate)
+  }
+  if (end === 'cut') wire.destroy()
+  if (end === 'half-closed') wire.push(null)
+  for (let turn = 0; turn < 2 * pauses.size + 4; turn++) await new Promise(setImmediate)
+  // Whoever has not closed is waited for no longer.
+  server.terminate()
+  await closed
+  // Who has left may have done so before or after an answer.
+  return { events, written: end !== 'none' || Buffer.concat(wire.written).toString('hex') }
+}
+
+const scripts = fc.tuple(
+  fc.array(frames, { maxLength: 12 }), ends, fc.array(frames, { maxLength: 2 }), fc.array(fc.nat(), { maxLength: 12 }), fc.uniqueArray(fc.nat(10), { maxLength: 3 }), fc.constantFrom('none' as const, 'half-closed' as const, 'cut' as const)
+).map(([before, last, after, places, pauses, end]): Script => {
+  const bytes = Buffer.concat([...before.flat(), last, ...after.flat()])
+  return { bytes, cuts: [0, ...places.map((place) => place % (bytes.length + 1)), bytes.length].sort((one, other) => one - other), pauses: new Set(pauses), end }
+})
+
+t.test('a fast socket sees and answers what one of ws does', async (t) => {
+  await fc.assert(fc.asyncProperty(scripts, async (script) => {
+    assert.deepStrictEqual(await play(FastSocket, script), await play(Plain, script))
+  }), { numRuns: 300 })
+  t.pass('whatever the client sends')
+})
+
+t.test('it is of use only where ws is made as expected', async (t) => {
+  t.equal(isSupported(), true)
+  const broken: Record<string, (Socket: typeof FastSocket) => void> = {
+    'setSocket does something else': (Socket) => { Socket.prototype.setSocket = () => {} },
+    'there is no receiver': (Socket) => { Object.defineProperty(Socket.prototype, '_receiver', { get: () => null, set () {} }) },
+    'there is no sender': (Socket) => { Object.defineProperty(Socket.prototype, '_sender', { get: () => null, set () {} }) },
+    'the receiver keeps its state elsewhere': (Socket) => { Object.defineProperty(Socket.prototype, '_receiver', { get: () => ({ write: () => true, _writableState: { length: 0 } }), set () {} }) },
+    'a close frame is noted elsewhere': (Socket) => { Object.defineProperty(Socket.prototype, '_closeFrameReceived', { get: () => false, set () {} }) },
+    'it is never open': (Socket) => { Object.defineProperty(Socket.prototype, '_readyState', { get: () => 0, set () {} }) }
+  }
+  for (const [name, damage] of Object.entries(broken)) {
+    class Broken extends FastSocket {}
+    damage(Broken)
+    t.equal(isSupported(Broken), false, name)
+  }
+})
+
+t.test('whoever waits for a socket to open is not told a second time', async (t) => {
+  const wire = new Wire()
+  const socket = new FastSocket(null, undefined, settings)
+  let opened = 0
+  socket.on('open', () => { opened++ })
+  socket.setSocket(wire, Buffer.alloc(0))
+  t.equal(opened, 1)
+  // For this ws needs its own parts.
+  socket.send('a')
+  t.equal(opened, 1)
+  t.equal(socket.listenerCount('open'), 1)
+  t.equal(Buffer.concat(wire.written).toString('hex'), '810161')
+})
+
+t.test('a ping with a payload is left to ws', async (t) => {
+  const wire = new Wire()
+  const socket = new FastSocket(null, undefined, settings)
+  socket.setSocket(wire, Buffer.alloc(0))
+  socket.ping()
+  t.equal(socket.isComplete, false)
+  socket.ping(...['now'] as unknown as [])
+  t.equal(Buffer.concat(wire.written).toString('hex'), '8900' + '89036e6f77')
+})

@@ -1,0 +1,174 @@
+// What is only so with the fast path, and how an app goes without it.
+import { once } from 'node:events'
+import zlib from 'node:zlib'
+import { syncBuiltinESMExports } from 'node:module'
+import websocket from '@fastify/websocket'
+import Fastify from 'fastify'
+import t from 'tap'
+import { WebSocket } from 'ws'
+import socketRoutes, { type WsConnection } from '../../src/index.js'
+import { FastSocket } from '../../src/connection/fast-socket.js'
+import { connect, frame, handshake, tcp } from '../support/client.js'
+import { createApp, listen } from '../support/server.js'
+import { turns, until } from '../support/until.js'
+
+const plugin = { fastPath: true }
+
+t.test('sockets are fast ones, unless the app says otherwise or has sockets of its own', async (t) => {
+  class Own extends WebSocket {}
+  const classOf = async (options: object, register?: object) => {
+    const app = Fastify()
+    t.teardown(() => app.close())
+    if (register !== undefined) await app.register(websocket, register)
+    await app.register(socketRoutes, options)
+    return app.websocketServer.options.WebSocket
+  }
+  t.equal(await classOf({}), FastSocket)
+  t.equal(await classOf({ fastPath: true, websocket: { options: { skipUTF8Validation: true } } }), FastSocket)
+  t.not(await classOf({ fastPath: false }), FastSocket)
+  t.not(await classOf({ websocket: { options: { allowSynchronousEvents: false } } }), FastSocket)
+  t.equal(await classOf({ websocket: { options: { WebSocket: Own } } }), Own)
+  t.not(await classOf({}, {}), FastSocket, 'the app has registered @fastify/websocket itself')
+})
+
+t.test('where ws is made in another way, the app is told and goes on without', async (t) => {
+  const prototype = WebSocket.prototype as unknown as { setSocket: unknown }
+  const { setSocket } = prototype
+  prototype.setSocket = () => {}
+  t.teardown(() => { prototype.setSocket = setSocket })
+  const logged: string[] = []
+  const app = await createApp(t, { plugin, fastify: { logger: { level: 'warn', stream: { write: (line: string) => { logged.push(line) } } } } })
+  prototype.setSocket = setSocket
+  t.match(logged.join(''), /ws is made in another way/)
+  t.not(app.websocketServer.options.WebSocket, FastSocket)
+  app.socketRoute('/', { onMessage: (_connection, message, clients) => { clients.broadcast(message) } })
+  const client = await connect(await listen(app))
+  client.send('hello')
+  t.equal(await client.next(), 'hello')
+})
+
+t.test('what is answered to messages that came together leaves together', async (t) => {
+  const app = await createApp(t, { plugin })
+  app.socketRoute('/', { onMessage: (_connection, message) => message })
+  const socket = await tcp(await listen(app))
+  socket.write(handshake('/'))
+  await once(socket, 'data')
+  socket.write(Buffer.concat(Array.from({ length: 50 }, (_, index) => frame(`message ${index}`))))
+  const [answer] = await once(socket, 'data')
+  t.equal(String(answer).match(/message/g)?.length, 50, 'in one piece')
+  socket.destroy()
+})
+
+t.test('answers of async handlers to messages that came together leave together', async (t) => {
+  const app = await createApp(t, { plugin })
+  app.socketRoute('/', { onMessage: async (_connection, message) => { await null; return message } })
+  const socket = await tcp(await listen(app))
+  socket.write(handshake('/'))
+  await once(socket, 'data')
+  socket.write(Buffer.concat(Array.from({ length: 15 }, (_, index) => frame(`message ${index}`))))
+  const [answer] = await once(socket, 'data')
+  t.equal(String(answer).match(/message/g)?.length, 15, 'in one piece')
+  socket.destroy()
+})
+
+t.test('what is sent to a room within a turn leaves together, without what the receiver has sent', async (t) => {
+  const app = await createApp(t, { plugin })
+  const opened: WsConnection[] = []
+  const route = app.socketRoute('/', { onOpen: async (connection) => { opened.push(connection as WsConnection); await connection.join('room') } })
+  const url = await listen(app)
+  const sockets = await Promise.all([tcp(url), tcp(url)])
+  for (const [index, socket] of sockets.entries()) {
+    socket.write(handshake('/'))
+    await once(socket, 'data')
+    await until(() => opened.length > index)
+  }
+  for (let index = 0; index < 10; index++) {
+    opened[0]!.to('room').send('from the first')
+    opened[1]!.to('room').send('from the second')
+    route.broadcast('from the server')
+  }
+  const [first, second] = await Promise.all(sockets.map(async (socket) => String((await once(socket, 'data'))[0])))
+  t.notMatch(first, /from the first/)
+  t.notMatch(second, /from the second/)
+  for (const text of [first!, second!]) t.equal(text.match(/from the/g)?.length, 20, 'in one piece')
+  for (const socket of sockets) socket.destroy()
+})
+
+t.test('a message that is sent to many is compressed once', async (t) => {
+  const { deflateRawSync } = zlib
+  let count = 0
+  zlib.deflateRawSync = ((...parameters: Parameters<typeof deflateRawSync>) => { count++; return deflateRawSync(...parameters) }) as typeof deflateRawSync
+  syncBuiltinESMExports()
+  t.teardown(() => { zlib.deflateRawSync = deflateRawSync; syncBuiltinESMExports() })
+  const app = await createApp(t, { plugin: { ...plugin, compression: true } })
+  const route = app.socketRoute('/', { onOpen () {} })
+  const url = await listen(app)
+  const clients = await Promise.all(Array.from({ length: 10 }, (_, index) => connect(url, [], { perMessageDeflate: index !== 0 })))
+  await until(() => route.clients.size === 10)
+  route.broadcast('x'.repeat(5_000))
+  route.broadcast('short')
+  for (const client of clients) t.strictSame(await client.take(2), ['x'.repeat(5_000), 'short'])
+  t.equal(count, 1)
+  for (const client of clients) client.socket.terminate()
+})
+
+t.test('a large audience is served in slices, and others are served between them', async (t) => {
+  const app = await createApp(t, { plugin })
+  const route = app.socketRoute('/', { onOpen () {} })
+  const url = await listen(app)
+  const clients = await Promise.all(Array.from({ length: 600 }, () => connect(url)))
+  await until(() => route.clients.size === 600)
+  const connections = [...route.clients]
+  route.broadcast('for all')
+  const served = () => connections.filter((connection) => (connection as unknown as { served: number }).served > 0).length
+  t.equal(served(), 0, 'nothing leaves at once')
+  await turns(1)
+  const counts = [served()]
+  // Whoever has not been served yet gets it before what is sent to it alone.
+  connections.at(-1)!.send('for one')
+  await turns(1)
+  counts.push(served())
+  await until(() => served() === 600)
+  t.ok(counts[0]! < 600 && counts[0]! > 0 && counts[1]! < 600 && counts[1]! > counts[0]!, counts.join())
+  for (const client of clients) t.equal(await client.next(), 'for all')
+  const [last] = clients.filter(({ unread }) => unread.length > 0)
+  t.strictSame(last?.unread ?? [await Promise.race(clients.map((client) => client.next()))], ['for one'])
+  for (const client of clients) client.socket.terminate()
+})
+
+t.test('so much that is sent to all at once leaves before the turn ends', async (t) => {
+  const app = await createApp(t, { plugin })
+  const route = app.socketRoute('/', { onOpen () {} })
+  const client = await connect(await listen(app))
+  await until(() => route.clients.size === 1)
+  const [connection] = route.clients
+  for (let index = 0; index < 20; index++) route.broadcast(Buffer.alloc(10_000))
+  t.ok((connection as unknown as { served: number }).served >= 14)
+  t.equal((await client.take(20)).length, 20)
+  client.socket.terminate()
+})
+
+t.test('messages that wait for a handler are not even looked at', async (t) => {
+  const app = await createApp(t, { plugin })
+  let handled = 0
+  let go: undefined | (() => void)
+  app.socketRoute('/', {
+    onMessage: async () => {
+      if (handled++ === 0) await new Promise<void>((resolve) => { go = resolve })
+    }
+  })
+  const socket = await tcp(await listen(app))
+  socket.write(handshake('/'))
+  await once(socket, 'data')
+  // One read of the socket brings thousands; invalid UTF-8 among them is found when its turn comes.
+  socket.write(Buffer.concat([...Array.from({ length: 9_000 }, () => frame('x')), frame(Buffer.from([0xff]), 0x1)]))
+  await until(() => go !== undefined)
+  await turns(20)
+  t.equal(handled, 1)
+  go!()
+  const [close] = await once(socket, 'data')
+  // The last few waited for their turn when it was found.
+  t.ok(handled > 8_950 && handled <= 9_000, String(handled))
+  t.equal((close as Buffer).readUInt16BE(2), 1007)
+  socket.destroy()
+})

@@ -1,0 +1,82 @@
+import { inflateRawSync, constants } from 'node:zlib'
+import t from 'tap'
+import { Bundle } from '../../src/message/bundle.js'
+import { encodeFrames, Frame, wireSize } from '../../src/message/frame.js'
+
+interface Decoded { readonly first: number, readonly payload: string }
+
+function decode (parts: readonly Buffer[]): Decoded[] {
+  const bytes = Buffer.concat(parts)
+  const frames: Decoded[] = []
+  for (let at = 0; at < bytes.length;) {
+    const short = bytes[at + 1]!
+    const [start, size] = short < 126 ? [at + 2, short] : short === 126 ? [at + 4, bytes.readUInt16BE(at + 2)] : [at + 10, Number(bytes.readBigUInt64BE(at + 2))]
+    frames.push({ first: bytes[at]!, payload: bytes.toString('latin1', start, start + size) })
+    at = start + size
+  }
+  return frames
+}
+
+const text = (size: number, letter = 'x') => new Frame(Buffer.alloc(size, letter), false)
+
+t.test('each length of a payload has its header', async (t) => {
+  for (const size of [0, 1, 24, 25, 125, 126, 8_191, 8_192, 65_535, 65_536, 100_000]) {
+    const frame = text(size)
+    const parts = encodeFrames([frame])
+    t.strictSame(decode(parts), [{ first: 0x81, payload: 'x'.repeat(size) }], String(size))
+    t.equal(parts.reduce((sum, { length }) => sum + length, 0), wireSize(frame))
+  }
+  t.equal(decode(encodeFrames([new Frame(Buffer.from('a'), true)]))[0]!.first, 0x82)
+})
+
+t.test('short frames are in one buffer, and large ones are not copied', async (t) => {
+  const large = text(10_000)
+  const parts = encodeFrames([text(5, 'a'), text(6, 'b'), large, text(7, 'c')])
+  t.equal(parts.length, 3)
+  t.equal(parts[1], large.bytes)
+  t.strictSame(decode(parts).map(({ payload }) => payload.length), [5, 6, 10_000, 7])
+  t.strictSame(decode(encodeFrames([large, large])).map(({ payload }) => payload.length), [10_000, 10_000])
+})
+
+t.test('a frame may be a part of what was read', async (t) => {
+  const frame = new Frame(Buffer.from('..hello..'), false, 2, 7)
+  t.equal(frame.decode(), 'hello')
+  t.equal(String(frame.bytes), 'hello')
+  t.strictSame(decode(encodeFrames([frame])), [{ first: 0x81, payload: 'hello' }])
+})
+
+t.test('a bundle without some of its frames is what encoding the others would be', async (t) => {
+  for (const size of [3, 9_000]) {
+    const bundle = new Bundle()
+    const frames = [...'abcdef'].map((letter) => text(letter === 'c' ? size : 3, letter))
+    for (const frame of frames) bundle.add(frame, frame.decode())
+    for (let from = 0; from <= 6; from++) {
+      for (const without of [[], [0], [5], [1, 2], [2, 4], [0, 1, 2, 3, 4, 5]]) {
+        const expected = frames.filter((_, index) => index >= from && !without.includes(index))
+        const parts = bundle.encode(from, without, undefined)
+        t.strictSame(decode(parts), decode(encodeFrames(expected)), `${size}: from ${from} without ${without.join()}`)
+        if (expected.length === 0) t.equal(parts.length, 0, 'nothing to be written')
+      }
+    }
+    t.equal(bundle.encode(0, [], undefined), bundle.encode(0, [], undefined), 'encoded once')
+    const before = bundle.encode(0, [], undefined)
+    bundle.add(text(1, 'g'), 'g')
+    t.not(bundle.encode(0, [], undefined), before, 'and again when something was added')
+  }
+})
+
+t.test('a compressed frame is what was compressed, made once, and only from a threshold on', async (t) => {
+  const compression = { threshold: 100, windowBits: 12, memLevel: 5 }
+  const [short, long] = [text(99), new Frame(Buffer.alloc(5_000, 'ab'), true)]
+  t.equal(short.deflated(compression), short)
+  t.equal(long.deflated(compression), long.deflated(compression))
+  const bundle = new Bundle()
+  for (const frame of [short, long]) bundle.add(frame, '')
+  const [first, second] = decode(bundle.encode(0, [], compression))
+  t.equal(first!.payload.length, 99)
+  t.equal(second!.first, 0xc2)
+  const inflated = inflateRawSync(Buffer.concat([Buffer.from(second!.payload, 'latin1'), Buffer.from([0, 0, 0xff, 0xff])]), { finishFlush: constants.Z_SYNC_FLUSH, windowBits: 12 })
+  t.equal(String(inflated), 'ab'.repeat(2_500))
+  t.equal(long.deflated({ threshold: 1 }), long.deflated(compression))
+  t.ok(new Frame(Buffer.alloc(500), true).deflated({ threshold: 1 }).size < 100, 'with the options of zlib')
+})
