@@ -162,8 +162,6 @@ export class Outbox implements Flushable {
 
   /** Asks the client for a sign of life, behind all that was sent (RFC 6455 section 5.5.2). */
   ping (): void {
-    this.#owner.settle()
-    this.flush()
     if (this.isOpen) this.#socket.ping()
   }
 
@@ -171,11 +169,10 @@ export class Outbox implements Flushable {
   close (code: number, reason: string): void {
     this.#owner.settle()
     if (this.isOpen) for (let frame = this.#backlog?.shift(); frame !== undefined; frame = this.#backlog?.shift()) this.#write(frame)
-    this.flush()
     this.#socket.close(code, reason)
   }
 
-  /** Writes what was gathered. */
+  /** Writes what was gathered. A fast socket asks for it before a frame of its own. */
   flush (): void {
     const frames = this.#gathered
     if (frames === undefined) return

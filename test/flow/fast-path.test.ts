@@ -71,6 +71,43 @@ t.test('answers of async handlers to messages that came together leave together'
   socket.destroy()
 })
 
+for (const [name, opcode] of [['close', 0x8], ['ping', 0x9]] as const) {
+  t.test(`what was sent before a ${name} of the client was read leaves before its answer`, async (t) => {
+    const app = await createApp(t, { plugin })
+    app.socketRoute('/', {
+      onMessage: (connection, message, clients) => {
+        clients.broadcast('to all')
+        return message
+      }
+    })
+    const socket = await tcp(await listen(app))
+    socket.write(handshake('/'))
+    await once(socket, 'data')
+    socket.write(Buffer.concat([frame('mine'), frame(Buffer.alloc(0), opcode)]))
+    const [answer] = await once(socket, 'data')
+    t.match((answer as Buffer).toString('latin1'), `\x81\x06to all\x81\x04mine${opcode === 0x8 ? '\x88' : '\x8a'}\x00`)
+    socket.destroy()
+  })
+}
+
+t.test('who leaves a room gets what was sent to it before', async (t) => {
+  const app = await createApp(t, { plugin })
+  app.socketRoute('/', {
+    onOpen: async (connection) => { await connection.join('room') },
+    onMessage: async (connection) => {
+      app.socketRoutes.get('/')!.to('room').send('before')
+      await connection.leave('room')
+      app.socketRoutes.get('/')!.to('room').send('after')
+      await connection.join('room')
+      app.socketRoutes.get('/')!.to('room').send('again')
+    }
+  })
+  const client = await connect(await listen(app))
+  client.send('go')
+  t.strictSame(await client.take(2), ['before', 'again'])
+  client.socket.terminate()
+})
+
 t.test('what is sent to a room within a turn leaves together, without what the receiver has sent', async (t) => {
   const app = await createApp(t, { plugin })
   const opened: WsConnection[] = []
