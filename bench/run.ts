@@ -1,18 +1,19 @@
 // The speed and the memory of this plugin beside others: `npm run bench`, or with parts of names behind `--` for some jobs alone. See
 // README.md.
-import { writeFileSync } from 'node:fs'
 import { isPinned } from './child.js'
 import { jobs, type Job } from './jobs.js'
 import { machine, openFiles, versionOf, versions } from './machine.js'
 import { configOf, measure, startLoad, startServer, type Scale } from './measure.js'
 import { isThere, prepare } from './prepare.js'
 import { find, verdict, type Finding, type Run } from './results.js'
+import { save } from './save.js'
 import { print, printGrowth } from './table.js'
 import { targets, type TargetName } from './targets.js'
 
 const RUNS = Number(process.env['RUNS'] ?? 5)
 const SECONDS = Number(process.env['SECONDS'] ?? 3)
-const OUT = process.env['OUT'] ?? 'bench/results.json'
+// What has left targets out is not to take the place of what has not, unless somebody says so.
+const OUT = process.env['OUT'] ?? (process.env['TARGETS'] === undefined ? 'bench/results.json' : undefined)
 const scale: Scale = { seconds: SECONDS, warmUp: Math.max(0.5, SECONDS / 3), settle: 300, pause: 100, connections: Infinity }
 
 prepare()
@@ -45,9 +46,9 @@ const growth = printGrowth(findings)
 if (growth !== undefined) console.log(growth)
 const missed = findings.filter((finding) => verdict(finding) === 'MISSED')
 console.log(missed.length === 0 ? 'No target is missed.' : `Missed: ${missed.map(({ name }) => name).join('; ')}.`)
-if (findings.length > 0) {
+if (findings.length > 0 && OUT !== undefined) {
   const results = { date: new Date().toISOString(), machine: machine(), versions: versions(), parameters: { runs: RUNS, seconds: SECONDS, warmUp: scale.warmUp }, findings }
-  writeFileSync(OUT, JSON.stringify(results, null, 2) + '\n')
+  save(OUT, results, jobs.map(({ name }) => name))
 }
 
 /** How many connections of a job the limit of open files allows: all, a few less, or none if that would be another job. */

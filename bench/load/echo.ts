@@ -72,6 +72,9 @@ export async function echo (order: Order, work: EchoWork): Promise<Outcome> {
   const outcome = await time(order, () => answered)
   isOver = true
   if (underWay > 0) await deadline('answers', new Promise<void>((resolve) => { done = resolve }))
+  for (const client of clients) client.count(undefined)
+  // Once more, now that the server has been under load.
+  if (order.isChecked) await check(clients.slice(0, SAMPLE), inFlight, ask)
   for (const client of clients) client.cut()
   return outcome
 }

@@ -81,11 +81,13 @@ export async function openRoom (order: Order, { path, receivers, inFlight, sende
   const clients = await openCrowd(order, path, receivers + 1, { isCompressed })
   const wrap = (message: string): string => dialects[order.dialect].wrap(path, message)
   const messages = Array.from({ length: isCompressed ? MESSAGES : 1 }, (_, number) => wrap(isCompressed ? json(size, number) : text(size, number)))
-  const shapes = order.isChecked
-    ? await learn(clients, messages, isCompressed)
-    : messages.map((message) => ({ first: 0x81, size: serverFrameSize(message.length) }))
   const turns = senders === 'one' ? 1 : clients.length
-  if (order.isChecked && turns > 1) await check(clients, clients.slice(0, Math.min(inFlight, 10)), wrap, size)
+  const checkAll = async (): Promise<Shape[]> => {
+    if (!order.isChecked) return messages.map((message) => ({ first: 0x81, size: serverFrameSize(message.length) }))
+    if (turns > 1) await check(clients, clients.slice(0, Math.min(inFlight, 10)), wrap, size)
+    return await learn(clients, messages, isCompressed)
+  }
+  const shapes = await checkAll()
 
   const frames = messages.map((message) => clientFrame(Buffer.from(message)))
   // Changed for each round, for all.
@@ -119,6 +121,9 @@ export async function openRoom (order: Order, { path, receivers, inFlight, sende
     async end () {
       isOver = true
       await deadline('copies', new Promise<void>((resolve) => { done = resolve }))
+      for (const client of clients) client.count(undefined)
+      // Once more, now that the server has been under load.
+      await checkAll()
       for (const client of clients) client.cut()
     }
   }
