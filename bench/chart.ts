@@ -35,6 +35,8 @@ const ROWS: ReadonlyArray<{ job: string, title?: string }> = [
 const WIDTH = 860
 const LEFT = 300
 const RIGHT = 60
+// For the values of bars that end far left.
+const INSET = 24
 const TOP = 92
 const BAR = 11
 const GAP = 14
@@ -61,7 +63,7 @@ export function chart ({ date, machine, versions, findings }: Results): string {
   const gains = rows.flatMap(({ gains }) => gains).filter((gain) => gain !== undefined)
   const ticks = TICKS.filter((_tick, index) => (TICKS[index + 1] ?? Infinity) > Math.min(0.5, ...gains) && (TICKS[index - 1] ?? 0) < Math.max(2, ...gains))
   const [first, last] = [Math.log(ticks[0]!), Math.log(ticks.at(-1)!)]
-  const x = (value: number): number => LEFT + (Math.log(value) - first) / (last - first) * (WIDTH - LEFT - RIGHT)
+  const x = (value: number): number => LEFT + INSET + (Math.log(value) - first) / (last - first) * (WIDTH - LEFT - INSET - RIGHT)
   const height = BARS.length * BAR + GAP
   const bottom = TOP + rows.length * height
 
@@ -92,7 +94,7 @@ export function chart ({ date, machine, versions, findings }: Results): string {
   return [
     `<svg xmlns="http://www.w3.org/2000/svg" width="${WIDTH}" height="${bottom + 36}" viewBox="0 0 ${WIDTH} ${bottom + 36}" font-family="system-ui, 'Segoe UI', Helvetica, Arial, sans-serif" role="img" aria-label="Ratios to ws, job by job">`,
     `<rect x="0.5" y="0.5" width="${WIDTH - 1}" height="${bottom + 35}" rx="8" fill="#fff" stroke="${GRID}"/>`,
-    label(24, 28, 'How many times as fast as ws', { size: 16, weight: 600 }),
+    label(24, 28, 'Ratio to ws, job by job', { size: 16, weight: 600 }),
     ...keys,
     ...grid,
     ...bars,

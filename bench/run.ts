@@ -5,7 +5,7 @@ import { jobs, type Job } from './jobs.js'
 import { machine, openFiles, versionOf, versions } from './machine.js'
 import { configOf, measure, startLoad, startServer, type Scale } from './measure.js'
 import { isThere, prepare } from './prepare.js'
-import { find, verdict, type Finding, type Run } from './results.js'
+import { DISTURBED, find, verdict, type Finding, type Run } from './results.js'
 import { save } from './save.js'
 import { print, printGrowth } from './table.js'
 import { targets, type TargetName } from './targets.js'
@@ -45,6 +45,9 @@ for (const job of chosen) {
 const growth = printGrowth(findings)
 if (growth !== undefined) console.log(growth)
 const missed = findings.filter((finding) => verdict(finding) === 'MISSED')
+const all = findings.flatMap(({ targets }) => Object.values(targets))
+const disturbed = all.filter(({ others = 0 }) => others > DISTURBED)
+if (disturbed.length > 0) console.log(`Others took their part of the server's core in ${disturbed.length} of ${all.length} figures: measure again on a quieter machine.`)
 console.log(missed.length === 0 ? 'No target is missed.' : `Missed: ${missed.map(({ name }) => name).join('; ')}.`)
 if (findings.length > 0 && OUT !== undefined) {
   const results = { date: new Date().toISOString(), machine: machine(), versions: versions(), parameters: { runs: RUNS, seconds: SECONDS, warmUp: scale.warmUp }, findings }

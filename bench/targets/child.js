@@ -38,5 +38,6 @@ export function listens (port) {
     else memory().then((answer) => { process.send(answer) })
   })
   process.on('disconnect', () => { process.exit() })
-  process.send({ port })
+  // The runner may have been stopped meanwhile.
+  process.send({ port }, () => {})
 }
