@@ -29,6 +29,7 @@ console.log(Object.entries({ ...machine(), ...versions() }).map(([name, value]) 
 console.log(`Medians of ${RUNS} runs of ${SECONDS} s. ${isPinned ? 'Server and generator have a core each.' : 'Server and generator are not pinned to cores.'}`)
 console.log('* The server had time to spare: compare what it does in a second of its processor.\n')
 
+const about = { date: new Date().toISOString(), machine: machine(), versions: versions(), parameters: { runs: RUNS, seconds: SECONDS, warmUp: scale.warmUp } }
 const findings: Finding[] = []
 for (const job of chosen) {
   const names = job.targets.filter((target) => taking.has(target))
@@ -39,8 +40,11 @@ for (const job of chosen) {
     continue
   }
   const finding = find(job, await series(job, names, { ...scale, connections: room.most }), room.note)
-  if (Object.keys(finding.targets).length > 0) findings.push(finding)
+  if (Object.keys(finding.targets).length === 0) continue
+  findings.push(finding)
   console.log(print(finding) + '\n')
+  // At once: the next may take long, or be stopped.
+  if (OUT !== undefined) save(OUT, { ...about, findings: [finding] }, jobs.map(({ name }) => name))
 }
 const growth = printGrowth(findings)
 if (growth !== undefined) console.log(growth)
@@ -49,10 +53,6 @@ const all = findings.flatMap(({ targets }) => Object.values(targets))
 const disturbed = all.filter(({ others = 0 }) => others > DISTURBED)
 if (disturbed.length > 0) console.log(`Others took their part of the server's core in ${disturbed.length} of ${all.length} figures: measure again on a quieter machine.`)
 console.log(missed.length === 0 ? 'No target is missed.' : `Missed: ${missed.map(({ name }) => name).join('; ')}.`)
-if (findings.length > 0 && OUT !== undefined) {
-  const results = { date: new Date().toISOString(), machine: machine(), versions: versions(), parameters: { runs: RUNS, seconds: SECONDS, warmUp: scale.warmUp }, findings }
-  save(OUT, results, jobs.map(({ name }) => name))
-}
 
 /** How many connections of a job the limit of open files allows: all, a few less, or none if that would be another job. */
 function fits ({ work }: Job): { most: number, note?: string } {
