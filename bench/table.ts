@@ -56,7 +56,11 @@ export function markdown ({ date, machine, versions, parameters, findings }: Res
     ].join('\n')
   }
   const growth = printGrowth(findings)
+  const all = findings.flatMap(({ targets }) => Object.values(targets))
+  const disturbed = all.filter(({ others = 0 }) => others > DISTURBED).length
   return [
+    ...(parameters.runs < 3 || parameters.seconds < 1 ? ['**This was a quick run, to see that everything works. Its figures are rough.**'] : []),
+    ...(disturbed > 0 ? [`**In ${disturbed} of ${all.length} figures other processes took part of the server's core.** Of these only \`per CPU\` says something.`] : []),
     `${date.slice(0, 10)}, ${Object.entries(machine).map(([name, value]) => `${name} ${value}`).join(', ')}; medians of ${parameters.runs} runs of ${parameters.seconds} s after ${parameters.warmUp} s.`,
     Object.entries(versions).map(([name, version]) => `${name} ${version}`).join(', ') + '.',
     ...groups.flatMap((group) => [`### ${group}`, ...findings.filter((finding) => finding.group === group).map(table)]),
