@@ -88,6 +88,7 @@ function runOf (work: Work, { value, load, more }: Outcome, [begin, end]: Mark[]
     return { value: perConnection('heap'), more: { rss: perConnection('rss') } }
   }
   if (begin === undefined || end === undefined || load === undefined) throw new Error('The generator has not said when to measure')
+  if (!Number.isFinite(value)) throw new Error('Nothing was measured')
   return {
     value,
     server: (end.cpu - begin.cpu) / (end.time - begin.time),

@@ -18,11 +18,14 @@ try { setPriority(-19) } catch {}
 const [order] = await once(process, 'message') as [Order]
 const clients = await openCrowd(order, '/echo', CLIENTS)
 let taken: number[] = []
+// When each client has sent what is not answered yet.
+const waiting: number[][] = []
 
 for (const [index, client] of clients.entries()) {
   const message = text(SIZE, index)
   const frame = clientFrame(Buffer.from(message))
   const sent: number[] = []
+  waiting.push(sent)
   client.onFrame = ({ payload }) => {
     if (payload.toString() !== message) throw new Error('A bystander got a wrong answer')
   }
@@ -46,6 +49,9 @@ for (const [index, client] of clients.entries()) {
 }
 
 process.on('message', () => {
+  // Who still waits has waited at least so long.
+  const now = performance.now()
+  for (const [oldest] of waiting) if (oldest !== undefined) taken.push(now - oldest)
   taken.sort((a, b) => a - b)
   const at = (part: number): number => taken[Math.min(taken.length - 1, Math.floor(taken.length * part))] ?? NaN
   const latencies: Latencies = { count: taken.length, p50: at(0.5), p99: at(0.99), worst: at(1) }
