@@ -1,3 +1,4 @@
+import { spawnSync } from 'node:child_process'
 import { readFileSync } from 'node:fs'
 import { createRequire } from 'node:module'
 import { cpus, release, totalmem, type } from 'node:os'
@@ -11,7 +12,7 @@ export function machine (): Record<string, string | number | boolean> {
     processor: all[0]?.model ?? 'unknown',
     cores: all.length,
     memory: `${Math.round(totalmem() / 2 ** 30)} GiB`,
-    system: `${type()} ${release()}`,
+    system: `${type()} ${release().split('.', 2).join('.')}`,
     node: process.versions.node,
     pinned: isPinned
   }
@@ -26,11 +27,21 @@ export function versionOf (name: string, from: 'root' | 'bench'): string {
   return read(`${directory}/${name}/package.json`).version
 }
 
+// The last commit that has changed the sources, and whether they were changed since. Not everybody has a repository.
+function commit (): string {
+  const git = (...args: string[]): undefined | string => {
+    const { status, stdout } = spawnSync('git', [...args, '--', 'src'], { cwd: new URL('..', import.meta.url), encoding: 'utf8' })
+    return status === 0 ? stdout.trim() : undefined
+  }
+  const hash = git('log', '-1', '--format=%h')
+  return hash === undefined || hash === '' ? '' : ` (${hash}${git('status', '--porcelain') === '' ? '' : ', changed'})`
+}
+
 /** What was compared. */
 export function versions (): Record<string, string> {
   const peers = (Object.values(targets) as Target[]).flatMap((target) => target.package === undefined ? [] : [[target.package.name, versionOf(target.package.name, target.package.from)] as const])
   return {
-    'fastify-socket-route': read(new URL('../package.json', import.meta.url)).version,
+    'fastify-socket-route': read(new URL('../package.json', import.meta.url)).version + commit(),
     fastify: versionOf('fastify', 'root'),
     '@fastify/jwt': versionOf('@fastify/jwt', 'root'),
     ...Object.fromEntries(peers)

@@ -1,5 +1,6 @@
 // The speed and the memory of this plugin beside others: `npm run bench`, or with parts of names behind `--` for some jobs alone. See
 // README.md.
+import { rmSync } from 'node:fs'
 import { isPinned } from './child.js'
 import { jobs, type Job } from './jobs.js'
 import { machine, openFiles, versionOf, versions } from './machine.js'
@@ -31,6 +32,8 @@ console.log('* The server had time to spare: compare what it does in a second of
 
 const about = { date: new Date().toISOString(), machine: machine(), versions: versions(), parameters: { runs: RUNS, seconds: SECONDS, warmUp: scale.warmUp } }
 const findings: Finding[] = []
+// A run of everything begins anew.
+if (filters.length === 0 && OUT !== undefined) rmSync(OUT, { force: true })
 for (const job of chosen) {
   const names = job.targets.filter((target) => taking.has(target))
   const room = fits(job)
