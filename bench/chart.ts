@@ -1,4 +1,4 @@
-import type { Finding, Results } from './results.js'
+import { isRough, type Finding, type Results } from './results.js'
 import { times } from './table.js'
 import type { TargetName } from './targets.js'
 
@@ -55,7 +55,7 @@ function gain (finding: Finding, target: TargetName): undefined | number {
 }
 
 /** A chart of the main ratios as SVG. */
-export function chart ({ date, machine, versions, findings }: Results): string {
+export function chart ({ date, machine, versions, parameters, findings }: Results): string {
   const rows = ROWS.flatMap(({ job, title = job }) => {
     const finding = findings.find(({ name }) => name === job)
     return finding?.targets.plugin?.ratio === undefined ? [] : [{ title, gains: BARS.map(({ target }) => gain(finding, target)) }]
@@ -90,7 +90,7 @@ export function chart ({ date, machine, versions, findings }: Results): string {
     ]
   })
   const keys = BARS.map(({ title, color }, index) => `<rect x="${24 + index * 180}" y="44" width="11" height="11" fill="${color}"/>` + label(40 + index * 180, 54, title))
-  const about = `${date.slice(0, 10)}, ${machine['processor']}, Node ${machine['node']}, one core for the server; ws ${versions['ws']}. Logarithmic; more is better.`
+  const about = `${date.slice(0, 10)}, ${machine['processor']}, Node ${machine['node']}, one core for the server; ws ${versions['ws']}. Logarithmic; more is better.${isRough(parameters) ? ' A quick run: figures are rough.' : ''}`
   return [
     `<svg xmlns="http://www.w3.org/2000/svg" width="${WIDTH}" height="${bottom + 36}" viewBox="0 0 ${WIDTH} ${bottom + 36}" font-family="system-ui, 'Segoe UI', Helvetica, Arial, sans-serif" role="img" aria-label="Ratios to ws, job by job">`,
     `<rect x="0.5" y="0.5" width="${WIDTH - 1}" height="${bottom + 35}" rx="8" fill="#fff" stroke="${GRID}"/>`,

@@ -99,6 +99,11 @@ export function find ({ group, name, unit, better, must, aim }: Job, runs: Reado
   }
 }
 
+/** Whether there were too few runs, or too short ones, to go by. */
+export function isRough ({ runs, seconds }: Results['parameters']): boolean {
+  return runs < 3 || seconds < 1
+}
+
 /** Whether the plugin is where it has to be. */
 export function verdict ({ better, must, aim, targets }: Finding): undefined | 'aim reached' | 'must reached' | 'MISSED' {
   const ratio = targets.plugin?.ratio

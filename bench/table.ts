@@ -1,4 +1,4 @@
-import { BUSY, DISTURBED, growthOf, verdict, type Finding, type Results, type Series } from './results.js'
+import { BUSY, DISTURBED, growthOf, isRough, verdict, type Finding, type Results, type Series } from './results.js'
 import { targets, type TargetName } from './targets.js'
 
 const round = (value: number): string => value.toLocaleString('en', { maximumFractionDigits: value < 100 ? 1 : 0 })
@@ -59,7 +59,7 @@ export function markdown ({ date, machine, versions, parameters, findings }: Res
   const all = findings.flatMap(({ targets }) => Object.values(targets))
   const disturbed = all.filter(({ others = 0 }) => others > DISTURBED).length
   return [
-    ...(parameters.runs < 3 || parameters.seconds < 1 ? ['**This was a quick run, to see that everything works. Its figures are rough.**'] : []),
+    ...(isRough(parameters) ? ['**This was a quick run, to see that everything works. Its figures are rough.**'] : []),
     ...(disturbed > 0 ? [`**In ${disturbed} of ${all.length} figures other processes took part of the server's core.** Of these only \`per CPU\` says something.`] : []),
     `${date.slice(0, 10)}, ${Object.entries(machine).map(([name, value]) => `${name} ${value}`).join(', ')}; medians of ${parameters.runs} runs of ${parameters.seconds} s after ${parameters.warmUp} s.`,
     Object.entries(versions).map(([name, version]) => `${name} ${version}`).join(', ') + '.',
