@@ -1,5 +1,5 @@
-// Memory that clients can make a server hold: `npm run bench:memory`, or with a part of a job's name behind `--` for that alone. Each
-// job runs against a bare @fastify/websocket server and one with this plugin and its defaults, each in a process that has served
+// Memory that clients can make a server hold: `npm run bench:memory`, or with a part of a job's name behind `--` for that alone. First
+// what an idle connection takes, with the headers of a browser. Each other job runs against a bare @fastify/websocket server and one with this plugin and its defaults, each in a process that has served
 // ordinary clients before, in turn; medians of five runs. Where there is taskset, the server has a core of its own. It fails if
 // the plugin misses a target.
 import { fork, spawnSync } from 'node:child_process'
@@ -8,6 +8,7 @@ import { connect } from 'node:net'
 import { availableParallelism, cpus } from 'node:os'
 import { constants, deflateRawSync } from 'node:zlib'
 import { WebSocket } from 'ws'
+import { idleTargets, measureIdle } from './idle.js'
 
 const SIZE = 65_536
 const RUNS = Number(process.env['RUNS'] ?? 5)
@@ -180,6 +181,22 @@ const isPinned = pin(process.pid, 0)
 console.log(`Node ${process.version}, ${cpus().length} × ${cpus()[0]?.model ?? 'unknown'}, ${isPinned ? 'a core each for server and load' : 'not pinned to cores'}`)
 console.log(`Growth of resident memory, median (least to most) of ${RUNS} runs`)
 const only = process.argv[2] ?? ''
+const idle = 'idle connections, bytes for each: of the heap and its buffers, of resident memory'
+if (idle.includes(only)) {
+  console.log(`\n${idle}`)
+  const figures: Record<string, Array<{ heap: number, rss: number }>> = {}
+  for (let count = 0; count < RUNS; count++) {
+    for (const [name, target] of Object.entries(idleTargets)) (figures[name] ??= []).push(await measureIdle(target))
+  }
+  for (const [name, all] of Object.entries(figures)) {
+    const [heap, rss] = (['heap', 'rss'] as const).map((which) => {
+      const values = all.map((each) => each[which]).sort((a, b) => a - b)
+      return `${values[Math.floor(values.length / 2)]!.toFixed(0)} (${values[0]!.toFixed(0)} to ${values.at(-1)!.toFixed(0)})`
+    })
+    console.log(`  ${name.padEnd(36)}${heap!.padEnd(24)}${rss!}`)
+  }
+}
+
 for (const [name, job] of Object.entries(jobs).filter(([name]) => name.includes(only))) {
   const results: Record<string, Result[]> = { bare: [], plugin: [] }
   for (let count = 0; count < RUNS; count++) {

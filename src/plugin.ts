@@ -69,7 +69,8 @@ async function socketRoutes (fastify: FastifyInstance, pluginOptions: SocketPlug
     revocations,
     isGathering,
     compression: isGathering ? compression : undefined,
-    tokens: new Deadlines<Closable>(handshakeTimeout, (connection) => { connection.shut(closeCodes.tokenMissing) })
+    tokens: new Deadlines<Closable>(handshakeTimeout, (connection) => { connection.shut(closeCodes.tokenMissing) }),
+    fastPath: settings.fastPath
   }
   openScopes(fastify, root)
   fastify.decorateRequest(kUpgrade, null)

@@ -3,6 +3,7 @@ import type { FastifyBaseLogger, FastifyRequest } from 'fastify'
 import { closeCodes } from '../close-codes.js'
 import { errors } from '../errors.js'
 import { toFrame, type Sendable } from '../message/outbound.js'
+import { flatText } from './flat-text.js'
 import type { Outbox } from './outbox.js'
 
 /** What an app can say about the connections of a route, as with Fastify's own generics. */
@@ -41,8 +42,8 @@ export interface ConnectionKeeper {
   join (connection: WsConnection, room: string): void
   leave (connection: WsConnection, room: string): void
   to (room: string, except: WsConnection): Room
-  /** Answers the user of the token. */
-  renew (token: string): Promise<unknown>
+  /** Answers the user of the token. @param request what the connection came with. */
+  renew (token: string, request: FastifyRequest): Promise<unknown>
 }
 
 /** One room that a connection is in, as whoever keeps the members knows it. */
@@ -62,9 +63,7 @@ const NONE: readonly Membership[] = []
  */
 export class WsConnection<Types extends ConnectionTypes = ConnectionTypes> {
   /** A UUID; never used again, also not after a restart or by another process. */
-  readonly id: string = randomUUID()
-  /** The app's own state; it starts as `{}` and is best filled in `onOpen`. */
-  data: TypeOf<Types, 'Data', Record<string, unknown>> = {} as TypeOf<Types, 'Data', Record<string, unknown>>
+  readonly id: string = flatText(randomUUID())
   /** The sub-protocol that was agreed on; `''` if none was. */
   readonly protocol: string
   /** The address of the client; Fastify's `trustProxy` decides whose word counts. */
@@ -74,6 +73,7 @@ export class WsConnection<Types extends ConnectionTypes = ConnectionTypes> {
   readonly #request: FastifyRequest
   readonly #outbox: Outbox
   readonly #keeper: ConnectionKeeper
+  #data: undefined | TypeOf<Types, 'Data', Record<string, unknown>>
   #user: unknown
   #log: undefined | FastifyBaseLogger
   #ended: undefined | AbortController
@@ -91,6 +91,16 @@ export class WsConnection<Types extends ConnectionTypes = ConnectionTypes> {
     this.#user = user
     this.#outbox = outbox
     this.#keeper = keeper
+  }
+
+  /** The app's own state; it starts as `{}` and is best filled in `onOpen`. */
+  get data (): TypeOf<Types, 'Data', Record<string, unknown>> {
+    if (this.#data === undefined) this.#data = {} as TypeOf<Types, 'Data', Record<string, unknown>>
+    return this.#data
+  }
+
+  set data (data: TypeOf<Types, 'Data', Record<string, unknown>>) {
+    this.#data = data
   }
 
   /**
@@ -215,7 +225,7 @@ export class WsConnection<Types extends ConnectionTypes = ConnectionTypes> {
    * waited for.
    */
   renew (token: string): Promise<void> {
-    const renewed = this.#keeper.renew(token).then((user) => { this.#user = user })
+    const renewed = this.#keeper.renew(token, this.#request).then((user) => { this.#user = user })
     renewed.catch(() => { this.log.info('a renewal was refused') })
     return renewed
   }

@@ -11,8 +11,9 @@ export class Expiry<T> {
     this.#onExpired = onExpired
   }
 
-  /** @param at seconds of Unix time, as in the `exp` of a token (RFC 7519 section 4.1.4). */
-  add (item: T, at: number): void {
+  /** @param at seconds of Unix time, as in the `exp` of a token (RFC 7519 section 4.1.4); nothing for what never expires. */
+  add (item: T, at: undefined | number): void {
+    if (at === undefined) return
     const second = Math.ceil(at)
     const items = this.#seconds.get(second)
     if (items === undefined) this.#seconds.set(second, new Set([item]))
@@ -21,7 +22,8 @@ export class Expiry<T> {
     this.#timer ??= setInterval(() => { this.#tick() }, 1000).unref()
   }
 
-  delete (item: T, at: number): void {
+  delete (item: T, at: undefined | number): void {
+    if (at === undefined) return
     const second = Math.ceil(at)
     const items = this.#seconds.get(second)
     if (items?.delete(item) === true && items.size === 0) this.#forget(second)

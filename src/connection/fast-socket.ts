@@ -1,4 +1,5 @@
 import { isUtf8 } from 'node:buffer'
+import { ServerResponse } from 'node:http'
 import { nextTick } from 'node:process'
 import { Duplex } from 'node:stream'
 import { WebSocket } from 'ws'
@@ -8,7 +9,8 @@ import { kOwner, type SocketOwner } from './listening.js'
 import { Rest } from './rest.js'
 import { hold, release } from './tick.js'
 
-// What this file uses of ws 8 besides its public API: `isSupported` looks for all of it. Nothing else here knows of these.
+// All that this plugin relies on inside ws and Node is in this file. Of ws 8 it is this, besides its public API: `isSupported` looks for
+// all of it.
 interface Receiver {
   readonly _state: number
   readonly _bufferedBytes: number
@@ -361,4 +363,15 @@ function shapeOf (receiver: Receiver): unknown[] {
 
 function isEqual (values: readonly unknown[], expected: readonly unknown[]): boolean {
   return values.every((value, index) => value === expected[index])
+}
+
+const canDetach = typeof (ServerResponse.prototype as Partial<ServerResponse>).detachSocket === 'function'
+
+/**
+ * Takes the response that `@fastify/websocket` makes for each upgrade off the socket, where it would stay, with the request, as long as
+ * the connection. Nothing of it fires after an upgrade but `close`: whoever listens to that still gets it.
+ */
+export function releaseResponse (response: ServerResponse): void {
+  const { socket } = response
+  if (canDetach && socket !== null && response.listenerCount('close') === 0) response.detachSocket(socket)
 }

@@ -46,13 +46,13 @@ const SLICES = 25
 /** Pings any number of connections on one timer, and finds those that are silent (RFC 6455 section 5.5.2). */
 export class Heartbeat {
   readonly #slices: ReadonlyArray<Set<Beating>> = Array.from({ length: SLICES }, () => new Set())
-  readonly #sliceOf = new Map<Beating, Set<Beating>>()
   // The traffic at the ping, of those that have to show life.
   readonly #pinged = new Map<Beating, undefined | Traffic>()
   // How often in a row that was excused.
   readonly #excuses = new Map<Beating, number>()
   readonly #deadlines: Deadlines<Beating>
   readonly #pause: number
+  #size = 0
   #turn = 0
   #timer: undefined | NodeJS.Timeout
 
@@ -63,19 +63,18 @@ export class Heartbeat {
 
   add (item: Beating): void {
     // The slice that has just been: its first ping is an interval away.
-    const slice = this.#slices[(this.#turn + SLICES - 1) % SLICES]!
-    slice.add(item)
-    this.#sliceOf.set(item, slice)
+    this.#slices[(this.#turn + SLICES - 1) % SLICES]!.add(item)
+    this.#size++
     this.#timer ??= setInterval(() => { this.#beat() }, this.#pause).unref()
   }
 
   delete (item: Beating): void {
-    this.#sliceOf.get(item)?.delete(item)
-    this.#sliceOf.delete(item)
+    // Which one it is in is not worth keeping for each connection.
+    if (this.#slices.some((slice) => slice.delete(item))) this.#size--
     this.#pinged.delete(item)
     this.#excuses.delete(item)
     this.#deadlines.delete(item)
-    if (this.#sliceOf.size === 0) {
+    if (this.#size === 0) {
       clearInterval(this.#timer)
       this.#timer = undefined
     }

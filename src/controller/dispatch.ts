@@ -11,7 +11,7 @@ import type { Identity } from '../connection/identity.js'
 import { Inbox } from '../connection/inbox.js'
 import { listen, type SocketOwner } from '../connection/listening.js'
 import { Meter, type Rate } from '../connection/rate.js'
-import { Session, type Renewal } from '../connection/session.js'
+import { Renewals, type Renewal } from '../connection/renewals.js'
 import { violationOf } from '../connection/violation.js'
 import { Outbox, type OutboxOwner, type OutboxSettings } from '../connection/outbox.js'
 import { closeReasonOf, errors } from '../errors.js'
@@ -61,8 +61,9 @@ export class Dispatch implements ConnectionKeeper, Beating, Counted, Live, Callb
   readonly #tcp: undefined | Socket
   readonly #inbox: Inbox
   readonly #outbox: Outbox
-  readonly #session: Session
   readonly #callbacks: Callbacks
+  #identity: Identity
+  #renewals: undefined | Renewals
   #stage: Stage = 'opening'
   #running = 0
   #meter: undefined | Meter
@@ -78,27 +79,31 @@ export class Dispatch implements ConnectionKeeper, Beating, Counted, Live, Callb
     this.#tcp = request.raw.socket as undefined | Socket
     this.#inbox = new Inbox(socket, route.maxPayload)
     this.#outbox = new Outbox(socket, route.outbox, this)
-    this.#session = new Session(this, request, route.expiry, identity)
+    this.#identity = identity
     this.connection = new WsConnection(request, socket.protocol, identity.user, this.#outbox, this)
     this.#callbacks = new Callbacks(this, route.controller, route.clients, this.connection, this.#outbox)
   }
 
   /** Listens to the socket and runs `onOpen`; no message is read before that has settled. */
   open (): void {
-    this.#socket.pause()
     listen(this.#socket, this)
-    const { clients, live, heartbeat, counts } = this.#route
+    const { clients, live, heartbeat, counts, expiry } = this.#route
     clients.add(this.connection)
     counts.add(this)
     heartbeat?.add(this)
-    this.#session.watch()
+    expiry.add(this, this.#identity.exp)
     // Last, as it ends the connection at once if the app is closing.
     live.add(this)
 
     this.#running = 1
     const pending = this.#callbacks.onOpen()
-    if (pending === undefined) this.#opened()
-    else pending.then(() => { this.#opened() })
+    if (pending === undefined) {
+      this.#opened()
+    } else {
+      // Nothing can have been read before, as that takes a turn.
+      this.#socket.pause()
+      pending.then(() => { this.#opened() })
+    }
   }
 
   /** A message has come. */
@@ -184,21 +189,31 @@ export class Dispatch implements ConnectionKeeper, Beating, Counted, Live, Callb
   }
 
   get sub (): undefined | string {
-    return this.#session.identity.sub
+    return this.#identity.sub
   }
 
   get identity (): Identity {
-    return this.#session.identity
+    return this.#identity
   }
 
-  async renew (token: string): Promise<unknown> {
+  async renew (token: string, request: FastifyRequest): Promise<unknown> {
+    this.#renewals ??= new Renewals()
     try {
-      const { user } = await this.#session.renew(token, this.#route.renew)
-      return user
+      const renewed = await this.#renewals.take(() => this.#route.renew(request, token, this.#identity))
+      if (renewed !== undefined) this.#become(renewed)
+      return this.#identity.user
     } catch (error) {
       if (error instanceof errors.NotGranted) this.shut(closeCodes.revoked)
       throw error
     }
+  }
+
+  // From now on the end of this token is the end of the connection, if that does not end by itself.
+  #become (identity: Identity): void {
+    const { expiry } = this.#route
+    expiry.delete(this, this.#identity.exp)
+    this.#identity = identity
+    if (this.isStaying) expiry.add(this, identity.exp)
   }
 
   /** The socket is closed. */
@@ -323,10 +338,10 @@ export class Dispatch implements ConnectionKeeper, Beating, Counted, Live, Callb
   #begin (stage: 'leaving' | 'closing', closed: CloseInfo): void {
     this.#stage = stage
     this.#closed = closed
-    const { clients, rooms, closing, heartbeat, counts, windows } = this.#route
+    const { clients, rooms, closing, heartbeat, counts, expiry, windows } = this.#route
     counts.leave(this)
     heartbeat?.delete(this)
-    this.#session.unwatch()
+    expiry.delete(this, this.#identity.exp)
     clients.delete(this.connection)
     rooms.forget(this.connection)
     closing.add(this)

@@ -8,18 +8,26 @@ export interface Counted extends Closable {
   readonly sub: undefined | string
 }
 
-/** Counts the connections of an app by route, by address and by user. */
+/** Counts the connections of an app by route, and by address and by user if any route caps these. */
 export class ConnectionCounts {
   readonly #perRoute = new Map<string, number>()
   readonly #perIp = new Map<string, number>()
   // In the order in which they came.
   readonly #perUser = new Map<string, Set<Counted>>()
+  #isIpCapped = false
+  #isUserCapped = false
+
+  /** A route has these caps: what none has is not counted, as that would be kept for each connection. */
+  expect ({ perIp, perUser }: { readonly perIp?: unknown, readonly perUser?: unknown }): void {
+    this.#isIpCapped ||= perIp !== undefined
+    this.#isUserCapped ||= perUser !== undefined
+  }
 
   add (connection: Counted): void {
     const { route, ip, sub } = connection
     adjust(this.#perRoute, route, 1)
-    adjust(this.#perIp, ip, 1)
-    if (sub === undefined) return
+    if (this.#isIpCapped) adjust(this.#perIp, ip, 1)
+    if (sub === undefined || !this.#isUserCapped) return
     const own = this.#perUser.get(sub)
     if (own === undefined) this.#perUser.set(sub, new Set([connection]))
     else own.add(connection)

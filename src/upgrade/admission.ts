@@ -1,7 +1,7 @@
 import type { FastifyRequest } from 'fastify'
 import type { Identity } from '../connection/identity.js'
 import { errors } from '../errors.js'
-import { createGuard, type GrantInForce } from './grant.js'
+import { createGuard, type GrantInForce, type Guard } from './grant.js'
 import type { Revocations } from './revocation.js'
 import type { Authenticator } from './token.js'
 
@@ -9,7 +9,7 @@ import type { Authenticator } from './token.js'
 export class Admission {
   readonly #authenticator: Authenticator
   readonly #revocations: Revocations
-  readonly #isGranted: ReturnType<typeof createGuard>
+  readonly #isGranted: Guard
 
   constructor (authenticator: Authenticator, revocations: Revocations, grants: readonly GrantInForce[]) {
     this.#authenticator = authenticator
@@ -25,7 +25,7 @@ export class Admission {
    */
   async admit (request: FastifyRequest, offered: undefined | string): Promise<undefined | Identity> {
     const identity = await this.#authenticator.authenticate(request, offered)
-    return identity && await this.#check(request, identity)
+    return identity && this.#check(request, identity)
   }
 
   /**
@@ -37,12 +37,15 @@ export class Admission {
   async admitLater (request: FastifyRequest, token: string, before?: Identity): Promise<Identity> {
     const identity = await this.#authenticator.verify(request, token)
     if (before !== undefined && identity.sub !== before.sub) throw new errors.TokenInvalid()
-    return await this.#check(request, identity)
+    return this.#check(request, identity)
   }
 
+  // What need not be waited for is not: each wait is a turn of its own for every upgrade.
   async #check (request: FastifyRequest, identity: Identity): Promise<Identity> {
-    if (await this.#revocations.isRevoked(identity)) throw new errors.TokenInvalid()
-    if (!await this.#isGranted(identity.user, request)) throw new errors.NotGranted()
+    const isRevoked = this.#revocations.isRevoked(identity)
+    if (isRevoked instanceof Promise ? await isRevoked : isRevoked) throw new errors.TokenInvalid()
+    const isGranted = this.#isGranted(identity.user, request)
+    if (!(isGranted instanceof Promise ? await isGranted : isGranted)) throw new errors.NotGranted()
     if (this.#revocations.isRevokedNow(identity)) throw new errors.TokenInvalid()
     return identity
   }

@@ -72,29 +72,23 @@ export interface GrantInForce {
   readonly hierarchy: Expanded
 }
 
-/** Makes the one question that is asked about every user from the grants of the scopes and the route: all must agree. */
-export function createGuard (grants: readonly GrantInForce[]) {
-  return async (user: unknown, request: FastifyRequest): Promise<boolean> => {
-    for (const { grant, rolesOf, hierarchy } of grants) {
-      const isGranted = typeof grant === 'function'
-        ? await grant(user, request)
-        : hasAny(asRoleList(grant), reach(rolesOf(user), hierarchy))
-      if (isGranted !== true) return false
-    }
+/** The one question that is asked about every user. */
+export type Guard = (user: unknown, request: FastifyRequest) => boolean | Promise<boolean>
+
+/** Makes it from the grants of the scopes and the route: all must agree, outermost first. Roles alone are compared at once. */
+export function createGuard (grants: readonly GrantInForce[]): Guard {
+  const predicates = grants.map((inForce) => typeof inForce.grant === 'function' ? inForce.grant : createRoleCheck(asRoleList(inForce.grant), inForce))
+  if (grants.every(({ grant }) => typeof grant !== 'function')) return (user, request) => predicates.every((isGranted) => isGranted(user, request) === true)
+  return async (user, request) => {
+    for (const isGranted of predicates) if (await isGranted(user, request) !== true) return false
     return true
   }
 }
 
-function hasAny (roles: readonly string[], reached: ReadonlySet<string>): boolean {
-  return roles.some((role) => reached.has(role))
-}
-
-function reach (roles: readonly string[], hierarchy: Expanded): Set<string> {
-  const reached = new Set<string>()
-  for (const role of roles) {
-    for (const included of hierarchy.get(role) ?? [role]) reached.add(included)
-  }
-  return reached
+function createRoleCheck (roles: readonly string[], { rolesOf, hierarchy }: GrantInForce): (user: unknown) => boolean {
+  const sufficient = new Set(roles)
+  for (const [role, included] of hierarchy) if (roles.some((each) => included.has(each))) sufficient.add(role)
+  return (user) => rolesOf(user).some((role) => sufficient.has(role))
 }
 
 /** The roles of a grant, for those who look at routes; none for a predicate. */

@@ -47,7 +47,9 @@ export function upgradeRequired (reply: FastifyReply): Error {
  * @throws `FSR_ERR_PROTOCOL_UNSUPPORTED` (400).
  */
 export function agreeOnProtocol (headers: IncomingHttpHeaders, spoken: undefined | readonly string[], takesToken: boolean): undefined | string {
-  const offered = (headers['sec-websocket-protocol'] ?? '').split(',').map((name) => name.trim()).filter((name) => name !== '')
+  const header = headers['sec-websocket-protocol']
+  if (header === undefined) return
+  const offered = header.split(',').map((name) => name.trim()).filter((name) => name !== '')
   const bearer = offered.indexOf('bearer')
   const token = bearer === -1 ? undefined : offered.splice(bearer, 2)[1]
   const hasToken = token !== undefined && takesToken

@@ -117,7 +117,7 @@ export class Handshakes {
     set.add(socket)
     if (socket[kHandshakes] !== undefined) return
     socket[kHandshakes] = this
-    socket.once('close', forget)
+    socket.on('close', forget)
   }
 }
 

@@ -70,8 +70,11 @@ export class Revocations {
     await this.#store.revoke(revocation)
   }
 
-  async isRevoked (identity: Identity): Promise<boolean> {
-    return identity.sub !== undefined && isRevoked(identity, await asked(() => this.#store.revokedBefore(identity.sub!)))
+  isRevoked (identity: Identity): boolean | Promise<boolean> {
+    const { sub } = identity
+    if (sub === undefined) return false
+    const before = asked(() => this.#store.revokedBefore(sub))
+    return before instanceof Promise ? before.then((before) => isRevoked(identity, before)) : isRevoked(identity, before)
   }
 
   /** Whether it was revoked here since the store was asked. */

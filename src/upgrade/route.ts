@@ -1,10 +1,13 @@
+import type { ServerResponse } from 'node:http'
 import type { FastifyInstance, FastifyReply, FastifyRequest, FastifySchema, RouteOptions } from 'fastify'
 import type { WebSocket } from 'ws'
 import type { Room, WsConnection } from '../connection/connection.js'
 import type { Budget } from '../connection/budget.js'
 import type { Closable, LiveSet } from '../connection/closable.js'
 import type { Deadlines } from '../connection/deadlines.js'
+import { releaseResponse } from '../connection/fast-socket.js'
 import type { Identity } from '../connection/identity.js'
+import { keepLess } from '../connection/kept-message.js'
 import type { Clocks } from '../controller/clocks.js'
 import type { SocketController } from '../controller/controller.js'
 import { Dispatch, type DispatchRoute } from '../controller/dispatch.js'
@@ -60,7 +63,8 @@ export interface SocketRouteHandle<Connection = WsConnection> {
 export const kUpgrade = Symbol('fastify-socket-route.upgrade')
 interface Upgrade {
   readonly token: undefined | string
-  identity?: undefined | Identity
+  readonly response: ServerResponse
+  identity: undefined | Identity
 }
 type UpgradeRequest = FastifyRequest & { [kUpgrade]: null | Upgrade }
 
@@ -84,6 +88,8 @@ export interface Server {
   readonly compression: undefined | Compression
   /** For tokens that are to come as the first message. */
   readonly tokens: Deadlines<Closable>
+  /** Whether internals of Node may be relied on, to be fast and small. */
+  readonly fastPath: boolean
 }
 
 /** One socket route. */
@@ -101,6 +107,7 @@ export class Route implements SocketRouteHandle {
   readonly #protocols: undefined | readonly string[]
   readonly #dispatched: DispatchRoute
   readonly #firstMessages: FirstMessageRoute
+  readonly #isGuarded: boolean
   // Both are there when all plugins are loaded.
   #admission: undefined | Admission
   #ofRest: undefined | Authenticator
@@ -114,9 +121,11 @@ export class Route implements SocketRouteHandle {
     this.#fastify = fastify
     this.#given = given
     this.#protocols = checkProtocols(given.protocols)
+    this.#isGuarded = inForce.grants.length > 0
     checkSchema(given.schema)
     const { options } = inForce
     for (const source of ['query', 'ticket'] as const) if (this.#reads(source)) server.credentials.expect(source)
+    server.counts.expect(options.connections)
     this.#dispatched = {
       name: this.name,
       controller,
@@ -171,7 +180,7 @@ export class Route implements SocketRouteHandle {
   ready (): void {
     const { grants, options: { tokenFrom, requireExpiry } } = this.inForce
     const jwt = jwtOf(this.#fastify)
-    if (grants.length > 0 && jwt === undefined && tokenFrom.some(isOfJwt)) throw new errors.JwtMissing(this.path)
+    if (this.#isGuarded && jwt === undefined && tokenFrom.some(isOfJwt)) throw new errors.JwtMissing(this.path)
     const { tickets, revocations, credentials } = this.#server
     if (!this.isShared && (this.#reads('query') || this.#reads('ticket'))) credentials.expectAt(patternOf(this.path))
     const redeem = (request: FastifyRequest, ticket: string) => tickets.redeem(this.name, request, ticket)
@@ -205,31 +214,43 @@ export class Route implements SocketRouteHandle {
       ...(logLevel === undefined ? undefined : { logLevel }),
       ...(constraints === undefined ? undefined : { constraints }),
       onRequest: [this.#checkRequest, ...asArray(onRequest)],
-      // After the app's own, which may have found out who the user is.
-      preValidation: [...asArray(preValidation), this.#admit],
+      preValidation: this.#isGuarded ? [...asArray(preValidation), this.#admit] : asArray(preValidation),
       preHandler: [...asArray(preHandler), this.#checkCaps],
       handler: async (_request, reply) => { throw upgradeRequired(reply) },
       wsHandler: (socket: WebSocket, request) => { this.#upgraded(socket, request as UpgradeRequest) }
     }
   }
 
-  readonly #checkRequest = async (request: FastifyRequest, reply: FastifyReply): Promise<void> => {
-    if (!asksForUpgrade(request)) return
+  // Not async, as nothing here waits but a predicate of the app: each promise would take a turn of its own.
+  readonly #checkRequest = (request: FastifyRequest, reply: FastifyReply, done: (error?: Error) => void): void => {
+    if (!asksForUpgrade(request)) {
+      done()
+      return
+    }
     // A refused client is not to go on on this connection: it has sent more than one request's worth.
     reply.header('connection', 'close')
     checkHandshake(request, reply)
-    const { isOriginAllowed } = this.inForce.options
-    if (!await isOriginAllowed(request)) {
+    const isAllowed = this.inForce.options.isOriginAllowed(request)
+    if (typeof isAllowed === 'boolean') {
+      this.#begin(request, reply, isAllowed)
+      done()
+    } else {
+      isAllowed.then((isAllowed) => { this.#begin(request, reply, isAllowed) }).then(() => { done() }, done)
+    }
+  }
+
+  #begin (request: FastifyRequest, reply: FastifyReply, isOriginAllowed: boolean): void {
+    if (!isOriginAllowed) {
       request.log.info({ origin: request.headers.origin, own: originOf(request) }, 'the page of another origin was refused: name it in origins; or, if it is a page of this server behind a proxy that ends TLS, set trustProxy')
       throw new errors.OriginRefused()
     }
     const token = agreeOnProtocol(request.raw.headers, this.#protocols, this.inForce.options.tokenFrom.includes('protocol'));
-    (request as UpgradeRequest)[kUpgrade] = { token }
+    (request as UpgradeRequest)[kUpgrade] = { token, response: reply.raw, identity: undefined }
   }
 
+  // After the app's own hooks, which may have found out who the user is.
   readonly #admit = async (request: FastifyRequest, reply: FastifyReply): Promise<void> => {
-    if (this.inForce.grants.length === 0) return
-    const upgrade = (request as UpgradeRequest)[kUpgrade] ??= { token: undefined }
+    const upgrade = (request as UpgradeRequest)[kUpgrade] ??= { token: undefined, response: reply.raw, identity: undefined }
     try {
       upgrade.identity = await this.#admission!.admit(request, upgrade.token)
     } catch (error) {
@@ -257,9 +278,15 @@ export class Route implements SocketRouteHandle {
     this.#server.handshakes.done(request.raw)
     // The route's own clients are nobody else's: not of a broadcast to all sockets, nor of the way @fastify/websocket closes.
     this.#fastify.websocketServer.clients?.delete(socket)
-    const identity = request[kUpgrade]?.identity
+    const { identity, response } = request[kUpgrade]!
+    // The token is in there as well.
+    request[kUpgrade] = null
+    if (this.#server.fastPath) {
+      releaseResponse(response)
+      keepLess(request)
+    }
     if (identity !== undefined) this.#open(socket, request, identity)
-    else if (this.inForce.grants.length > 0) new FirstMessage(this.#firstMessages, socket, request).open()
+    else if (this.#isGuarded) new FirstMessage(this.#firstMessages, socket, request).open()
     else this.#open(socket, request, { user: userOf(request), sub: undefined, iat: undefined, exp: undefined })
   }
 
@@ -271,7 +298,7 @@ export class Route implements SocketRouteHandle {
 
   // Whether the guard looks there for who is asking.
   #reads (source: TokenSource): boolean {
-    return this.inForce.grants.length > 0 && this.inForce.options.tokenFrom.includes(source)
+    return this.#isGuarded && this.inForce.options.tokenFrom.includes(source)
   }
 }
 

@@ -34,7 +34,7 @@ export interface Authenticator {
    * @param offered the token of the sub-protocol header.
    * @throws `FSR_ERR_TOKEN_MISSING`, `FSR_ERR_TOKEN_INVALID`, `FSR_ERR_TOKEN_EXPIRED`, `FSR_ERR_TICKET_INVALID` (401).
    */
-  authenticate (request: FastifyRequest, offered: undefined | string): Promise<undefined | Identity>
+  authenticate (request: FastifyRequest, offered: undefined | string): undefined | Identity | Promise<Identity>
   /**
    * The identity of a token that comes later, or from elsewhere.
    *
@@ -112,7 +112,7 @@ export function createAuthenticator (jwt: undefined | Jwt, tokenFrom: readonly T
     try {
       const user = await ask(request as unknown as JwtRequest, token)
       const payload = payloadOf(token)
-      const identity = { user, ...claimsOf(payload) }
+      const identity = identityOf(user, payload)
       if (hasRightTypes(payload) && (identity.exp !== undefined || !requireExpiry)) return identity
     } catch (error) {
       // Any failure is a 401, so that no token can make the server answer 500. One that is not about the token is logged.
@@ -126,15 +126,15 @@ export function createAuthenticator (jwt: undefined | Jwt, tokenFrom: readonly T
 
   return {
     verify,
-    async authenticate (request, offered) {
+    authenticate (request, offered) {
       const known = userOf(request, jwt?.options.decoratorName)
-      if (known !== null) return { user: known, ...claimsOf(known) }
+      if (known !== null) return identityOf(known, known)
       const { source, token } = find(request as unknown as JwtRequest, offered) ?? {}
       if (token === undefined || token === '') {
         if (sources.includes('message')) return
         throw new errors.TokenMissing()
       }
-      return await (source === 'ticket' ? redeem : verify)(request, token)
+      return (source === 'ticket' ? redeem : verify)(request, token)
     }
   }
 }
@@ -147,15 +147,17 @@ export function isOfJwt (source: TokenSource): boolean {
 // Of a token that is verified already; one of another form than JWT has no claims to read.
 function payloadOf (token: string): unknown {
   try {
-    return JSON.parse(Buffer.from(token.split('.')[1]!, 'base64url').toString('utf8'))
+    const begin = token.indexOf('.') + 1
+    return JSON.parse(Buffer.from(token.slice(begin, token.indexOf('.', begin)), 'base64url').toString('utf8'))
   } catch {
     return undefined
   }
 }
 
-function claimsOf (payload: unknown): Pick<Identity, 'sub' | 'iat' | 'exp'> {
+function identityOf (user: unknown, payload: unknown): Identity {
   const { sub, iat, exp } = Object(payload) as Record<string, unknown>
   return {
+    user,
     // Many apps have numbers for their users, although it is to be a string.
     sub: typeof sub === 'string' || typeof sub === 'number' ? String(sub) : undefined,
     iat: typeof iat === 'number' ? iat : undefined,
@@ -170,7 +172,9 @@ function hasRightTypes (payload: unknown): boolean {
 }
 
 function bearerOf (authorization: undefined | string | string[]): undefined | string {
-  return typeof authorization === 'string' ? /^Bearer +(.*)$/is.exec(authorization)?.[1] : undefined
+  if (typeof authorization !== 'string') return
+  const scheme = /^Bearer +/i.exec(authorization)
+  return scheme === null ? undefined : authorization.slice(scheme[0].length)
 }
 
 function cookieOf (request: JwtRequest, cookie: Jwt['cookie']): undefined | string {

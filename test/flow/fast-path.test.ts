@@ -75,7 +75,7 @@ for (const [name, opcode] of [['close', 0x8], ['ping', 0x9]] as const) {
   t.test(`what was sent before a ${name} of the client was read leaves before its answer`, async (t) => {
     const app = await createApp(t, { plugin })
     app.socketRoute('/', {
-      onMessage: (connection, message, clients) => {
+      onMessage: (_connection, message, clients) => {
         clients.broadcast('to all')
         return message
       }

@@ -1,0 +1,168 @@
+import { IncomingMessage } from 'node:http'
+import { setFlagsFromString } from 'node:v8'
+import { runInNewContext } from 'node:vm'
+import type { FastifyRequest } from 'fastify'
+import t from 'tap'
+import type { WsConnection } from '../../src/index.js'
+import { connect, connectAs } from '../support/client.js'
+import { createApp, listen, tokenOf } from '../support/server.js'
+import { until } from '../support/until.js'
+
+setFlagsFromString('--expose-gc')
+const collect = runInNewContext('gc') as () => void
+
+declare module 'fastify' {
+  interface FastifyRequest { tenant: string }
+}
+
+t.test('what a connection was asked for with is told in every callback, however late', async (t) => {
+  const app = await createApp(t)
+  const told: unknown[] = []
+  const tell = ({ params, query, headers, ip, protocol, user }: WsConnection) => {
+    const { 'sec-websocket-key': key, ...others } = headers
+    told.push({ params, query, headers: others, key: typeof key, ip, protocol, user })
+  }
+  const { promise, resolve } = withResolvers()
+  app.socketRoute('/:room', { onMessage: (connection) => { tell(connection) }, onClose: (connection) => { tell(connection); resolve() } }, { protocols: ['chat'] })
+  const url = await listen(app)
+  const headers = { cookie: 'a=1; b="two"', 'x-tenant': 'Zoë', 'user-agent': 'a browser', 'accept-language': 'de' }
+  const client = await connect(`${url}/lobby?x=1&y=2&y=3`, ['chat'], { headers: { ...headers, 'x-tenant': Buffer.from('Zoë', 'utf8').toString('latin1') } })
+  client.send('x')
+  await until(() => told.length === 1)
+  await client.close()
+  await promise
+  const expected = {
+    params: { room: 'lobby' },
+    query: { x: '1', y: ['2', '3'] },
+    headers: {
+      'sec-websocket-version': '13',
+      connection: 'Upgrade',
+      upgrade: 'websocket',
+      ...headers,
+      'x-tenant': Buffer.from('Zoë', 'utf8').toString('latin1'),
+      'sec-websocket-protocol': 'chat',
+      'sec-websocket-extensions': 'permessage-deflate; client_max_window_bits',
+      host: url.slice('ws://'.length)
+    },
+    key: 'string',
+    ip: '127.0.0.1',
+    protocol: 'chat',
+    user: null
+  }
+  t.strictSame(told.map((each) => JSON.parse(JSON.stringify(each))), [expected, expected])
+})
+
+t.test('headers keep their order, and are always the same object', async (t) => {
+  const app = await createApp(t)
+  const { promise, resolve } = withResolvers<WsConnection>()
+  let names: string[] = []
+  app.socketRoute('/', { onOpen: resolve }, { preHandler: async (request) => { names = Object.keys(request.headers) } })
+  await connect(await listen(app), [], { headers: { 'x-b': '1', accept: '*/*', 'x-a': '2', 7: 'seven' } })
+  const { headers } = await promise
+  t.strictSame(Object.keys(headers), names)
+  t.equal(headers['7'], 'seven')
+})
+
+t.test('a predicate that is asked at a renewal sees the request that it was asked about at the upgrade', async (t) => {
+  const app = await createApp(t)
+  app.decorateRequest('tenant', '')
+  app.addHook('onRequest', async (request) => { request.tenant = String(request.headers['x-tenant']) })
+  const seen: Array<[FastifyRequest, unknown]> = []
+  app.socketRoute('/:room', { onMessage: async (connection, message) => { await connection.renew(message.text); return 'renewed' } }, (_user, request) => {
+    const { params, query, headers, tenant, url, originalUrl, method, ip, host, hostname, protocol, is404, raw: { rawHeaders, httpVersion, socket, complete } } = request
+    seen.push([request, JSON.parse(JSON.stringify({ params, query, headers, tenant, url, originalUrl, method, ip, host, hostname, protocol, is404, httpVersion, port: socket.remotePort, complete, count: rawHeaders.length }))])
+    return request.raw instanceof IncomingMessage && request.raw.socket === request.socket
+  })
+  const token = tokenOf(app)
+  const client = await connect(`${await listen(app)}/lobby?x=1`, [], { headers: { authorization: `Bearer ${token}`, 'x-tenant': 'a' } })
+  client.send(tokenOf(app, ['ROLE_USER'], { jti: '2' }))
+  t.equal(await client.next(), 'renewed')
+  const [[first, before], [second, after]] = seen as [(typeof seen)[0], (typeof seen)[0]]
+  t.equal(second, first)
+  t.strictSame(after, { ...before as object, complete: true })
+  t.match(after, { tenant: 'a', params: { room: 'lobby' }, query: { x: '1' }, headers: { authorization: `Bearer ${token}` }, method: 'GET' })
+})
+
+t.test('headers that a schema has made numbers of stay numbers', async (t) => {
+  const app = await createApp(t)
+  const { promise, resolve } = withResolvers<WsConnection>()
+  app.socketRoute('/', { onOpen: resolve }, { schema: { headers: { type: 'object', properties: { 'x-count': { type: 'number' } } } } })
+  await connect(await listen(app), [], { headers: { 'x-count': '3' } })
+  const { headers } = await promise
+  t.equal(headers['x-count'], 3)
+})
+
+t.test('as many kinds of browsers as there may be, and headers as long as they may be, are told apart', async (t) => {
+  const app = await createApp(t)
+  app.socketRoute('/', { onMessage: ({ headers }) => `${headers['user-agent']?.length} ${headers['user-agent']?.slice(-8)} ${headers.cookie}` })
+  const url = await listen(app)
+  for (let count = 0; count < 1_050; count += 50) {
+    await Promise.all(Array.from({ length: 50 }, async (_, index) => {
+      const name = String(count + index).padStart(8)
+      const client = await connect(url, [], { headers: { 'user-agent': `a browser ${name}`, cookie: `n=${name}` } })
+      client.send('x')
+      t.equal(await client.next(), `18 ${name} n=${name}`)
+      client.socket.terminate()
+    }))
+  }
+  const client = await connect(url, [], { headers: { 'user-agent': 'a'.repeat(4_000) } })
+  client.send('x')
+  t.equal(await client.next(), '4000 aaaaaaaa undefined')
+})
+
+for (const [what, hook] of Object.entries({
+  'somebody listens to': (request: FastifyRequest) => { request.raw.on('close', () => {}) },
+  'has a property of the app': (request: FastifyRequest) => { Object.assign(request.raw, { visitor: 'alice' }) }
+})) {
+  t.test(`a raw request that ${what} stays what it was`, async (t) => {
+    const app = await createApp(t)
+    let before: unknown
+    let after: unknown
+    app.addHook('onRequest', async (request) => {
+      hook(request)
+      before = request.raw
+    })
+    app.socketRoute('/', { onMessage: async (connection, message) => { await connection.renew(message.text); return 'renewed' } }, (_user, request) => {
+      after = request.raw
+      return true
+    })
+    const token = tokenOf(app)
+    const client = await connectAs(token, await listen(app))
+    client.send(token)
+    t.equal(await client.next(), 'renewed')
+    t.equal(after, before)
+  })
+}
+
+t.test('while connected nothing keeps the raw request and its response', async (t) => {
+  const app = await createApp(t)
+  const kept: Array<WeakRef<object>> = []
+  app.addHook('onRequest', async (request, reply) => { kept.push(new WeakRef(request.raw), new WeakRef(reply.raw), new WeakRef(reply)) })
+  app.socketRoute('/', { onMessage: (_connection, message) => message }, 'ROLE_USER')
+  const client = await connectAs(tokenOf(app), await listen(app))
+  await until(() => {
+    collect()
+    return kept.every((each) => each.deref() === undefined)
+  })
+  t.equal(kept.length, 3)
+  client.send('still here')
+  t.equal(await client.next(), 'still here')
+})
+
+t.test('who listens to the raw response of an upgrade hears when the connection ends', async (t) => {
+  const app = await createApp(t)
+  const { promise, resolve } = withResolvers()
+  app.addHook('onRequest', async (_request, reply) => { reply.raw.on('close', resolve) })
+  app.socketRoute('/', { onMessage: (_connection, message) => message })
+  const client = await connect(await listen(app))
+  client.send('x')
+  t.equal(await client.next(), 'x')
+  client.socket.terminate()
+  await promise
+})
+
+function withResolvers<T = void> (): { promise: Promise<T>, resolve: (value: T) => void } {
+  let resolve!: (value: T) => void
+  const promise = new Promise<T>((_resolve) => { resolve = _resolve })
+  return { promise, resolve }
+}
