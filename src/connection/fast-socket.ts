@@ -216,33 +216,28 @@ export class FastSocket extends Base {
 
   // Takes one frame after the other out of the bytes, until they end or the socket is paused.
   #peel (bytes: Buffer, start: number, end: number, isLast: boolean): void {
+    const { maxPayload = 0 } = this.#settings
     let at = start
-    while (at < end && !this.#isDone) {
-      if (!this.#isReceiverAtRest) {
-        this.#delegate(bytes.subarray(at, end))
-        return
+    while (at < end) {
+      if (this[kReceiver] !== null) {
+        if (this.#isDone) return
+        if (!this.#isReceiverAtRest) {
+          this.#delegate(bytes.subarray(at, end))
+          return
+        }
       }
       const size = this._paused && !isLast ? 0 : sizeOf(bytes, at, end)
-      if (size <= 0 || (at + size > end && this.#isOwn(bytes, at, size))) {
+      const isOwn = size > 0 && isWhole(bytes[at]!, bytes[at + 1]!) && (maxPayload === 0 || size - headerOf(bytes[at + 1]!) <= maxPayload)
+      if (size <= 0 || (isOwn && at + size > end)) {
         this.#rest = new Rest(bytes, at, end, Math.abs(size))
         return
       }
       const next = Math.min(at + size, end)
-      if (!this.#isOwn(bytes, at, size)) this.#delegate(bytes.subarray(at, next))
+      if (!isOwn) this.#delegate(bytes.subarray(at, next))
       else if (bytes[at] === PONG) this.#pong(bytes, at, next)
       else this.#message(bytes, at, next)
       at = next
     }
-  }
-
-  // Whether a frame is one that is read here: masked, as all of a client must be, not compressed, and not too large.
-  #isOwn (bytes: Buffer, at: number, size: number): boolean {
-    const first = bytes[at]
-    const second = bytes[at + 1]!
-    if (second < 0x80) return false
-    if (first === PONG) return second < 0x80 + 126
-    const { maxPayload = 0 } = this.#settings
-    return (first === TEXT || first === BINARY) && (maxPayload === 0 || size - headerOf(second) <= maxPayload)
   }
 
   #message (bytes: Buffer, at: number, end: number): void {
@@ -283,6 +278,12 @@ export class FastSocket extends Base {
       receiver._state === AT_REST && receiver._bufferedBytes === 0 && receiver._fragmented === 0 && receiver._writableState.length === 0
     )
   }
+}
+
+// Whether a frame is one that is read here, by its first two bytes: a message that is not compressed, or a pong; and masked, as all of
+// a client must be.
+function isWhole (first: number, second: number): boolean {
+  return second >= 0x80 && (first === TEXT || first === BINARY || (first === PONG && second < 0x80 + 126))
 }
 
 // Bytes of the header of a masked frame, by its second byte.

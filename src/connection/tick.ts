@@ -6,6 +6,8 @@ export interface Flushable {
 }
 
 let waiting: Flushable[] = []
+// The other array, so that none is made for each tick.
+let spare: Flushable[] = []
 // How many callers have said that they will flush when they are done.
 let holds = 0
 
@@ -27,6 +29,9 @@ export function release (): void {
 
 function flushAll (): void {
   const items = waiting
-  waiting = []
-  for (const item of items) item.flush()
+  waiting = spare
+  spare = items
+  // Also what is added while this goes on, where a stream in memory answers at once.
+  for (let index = 0; index < items.length; index++) items[index]!.flush()
+  items.length = 0
 }

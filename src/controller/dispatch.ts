@@ -310,9 +310,14 @@ export class Dispatch implements ConnectionKeeper, Beating, Counted, Live, Callb
   #handle (message: Message): void {
     this.#running++
     const pending = this.#callbacks.onMessage(message)
-    if (pending === false) this.#drop(1)
-    if (pending instanceof Promise) pending.then(() => { this.#finished() })
-    else this.#running--
+    if (pending === undefined) {
+      this.#running--
+    } else if (pending === false) {
+      this.#running--
+      this.#drop(1)
+    } else {
+      pending.then(() => { this.#finished() })
+    }
   }
 
   #finished (): void {

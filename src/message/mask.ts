@@ -5,6 +5,10 @@ const SHORT = 128
 const scratch = new Uint8Array(4)
 const scratchWord = new Int32Array(scratch.buffer)
 
+// The words of the memory that was looked at last: one read of a socket has many messages.
+let memory: ArrayBufferLike = scratch.buffer
+let words: Int32Array = scratchWord
+
 /**
  * Takes the mask of a client's frame off its payload, in place (RFC 6455 section 5.3); a second time puts it on again. Answers
  * whether all of the payload, as it then is, is ASCII, so that it need not be looked at again to know that it is UTF-8.
@@ -18,16 +22,21 @@ export function unmask (bytes: Buffer, start: number, end: number, key: number):
   const count = (end - first) >>> 2
   const last = first + count * 4
   for (let index = 0; index < 4; index++) scratch[index] = bytes[key + ((index + first - start) & 3)]!
-  const seen = unmaskWords(new Int32Array(bytes.buffer, bytes.byteOffset + first, count), scratchWord[0]!)
+  if (memory !== bytes.buffer) {
+    memory = bytes.buffer
+    words = new Int32Array(memory, 0, memory.byteLength >>> 2)
+  }
+  const begin = (bytes.byteOffset + first) >>> 2
+  const seen = unmaskWords(words, begin, begin + count, scratchWord[0]!)
   const ends = unmaskBytes(bytes, start, first, key, 0) | unmaskBytes(bytes, last, end, key, last - start)
   return (seen & 0x80808080) === 0 && ends < 0x80
 }
 
 // Four in each round take half the time. Answers the bits that are set anywhere.
-function unmaskWords (words: Int32Array, mask: number): number {
+function unmaskWords (words: Int32Array, begin: number, end: number, mask: number): number {
   let seen = 0
-  let index = 0
-  for (; index < words.length - 3; index += 4) {
+  let index = begin
+  for (; index < end - 3; index += 4) {
     const a = words[index]! ^ mask
     const b = words[index + 1]! ^ mask
     const c = words[index + 2]! ^ mask
@@ -38,7 +47,7 @@ function unmaskWords (words: Int32Array, mask: number): number {
     words[index + 3] = d
     seen |= a | b | c | d
   }
-  for (; index < words.length; index++) seen |= words[index]! ^= mask
+  for (; index < end; index++) seen |= words[index]! ^= mask
   return seen
 }
 
