@@ -1,8 +1,10 @@
 import { isUtf8 } from 'node:buffer'
 import { ServerResponse } from 'node:http'
+import { Socket } from 'node:net'
 import { nextTick } from 'node:process'
 import { Duplex } from 'node:stream'
 import { WebSocket } from 'ws'
+import { copyBytes } from '../message/copy.js'
 import { unmask } from '../message/mask.js'
 import { Message } from '../message/message.js'
 import { kOwner, type SocketOwner } from './listening.js'
@@ -44,7 +46,11 @@ const kFast = Symbol('fastify-socket-route.socket')
 // What may not be there is not on a Duplex that is no TCP connection.
 type LinkedSocket = Duplex & { [kFast]?: FastSocket, setTimeout? (milliseconds: number): void, setNoDelay? (): void }
 
+const CONNECTING = 0
 const OPEN = 1
+const CLOSED = 3
+// Bytes that a paused socket goes on to read.
+const MOST_WAITING = 16_384
 // Of a receiver that is not in the middle of a frame, and of a sender that is not compressing.
 const AT_REST = 0
 const NOTHING = Buffer.alloc(0)
@@ -97,8 +103,15 @@ export class FastSocket extends Base {
     socket[kFast] = this
     socket.setTimeout?.(0)
     socket.setNoDelay?.()
-    if (head.length > 0) socket.unshift(head)
-    socket.on('data', onData)
+    if (readsInto(socket)) {
+      // What has come so far is in the stream, and will not be emitted.
+      const early = socket.read() as null | Buffer
+      if (early !== null || head.length > 0) nextTick(() => { this.read(early === null ? head : Buffer.concat([head, early])) })
+      socket.resume()
+    } else {
+      if (head.length > 0) socket.unshift(head)
+      socket.on('data', onData)
+    }
     socket.on('close', onClose)
     socket.on('end', onEnd)
     socket.on('error', onError)
@@ -143,6 +156,11 @@ export class FastSocket extends Base {
     super.close(code, reason)
   }
 
+  // The socket goes on for a while, so that it is seen if the client leaves.
+  override pause (): void {
+    if (this._readyState !== CONNECTING && this._readyState !== CLOSED) this._paused = true
+  }
+
   override resume (): void {
     // Not at once, as whoever resumes is in the middle of something; but before anything else comes from the socket.
     if (this.#rest?.isReady === true) nextTick(() => { this.#readOn(false) })
@@ -168,11 +186,11 @@ export class FastSocket extends Base {
     let start = 0
     while (this.#rest !== undefined && start < chunk.length) {
       start += this.#rest.take(chunk, start)
-      if (!this.#rest.isReady) return
       // Where it waits for the socket to be resumed, all of the chunk was taken.
-      this.#readOn(false)
+      if (this.#rest.isReady) this.#readOn(false)
     }
     if (start < chunk.length) this.#peel(chunk, start, chunk.length, false)
+    if (this._paused && this.#rest !== undefined && this.#rest.size >= MOST_WAITING) this._socket!.pause()
   }
 
   /** No more will come: what waits for the socket to be resumed is read now. @internal */
@@ -203,7 +221,7 @@ export class FastSocket extends Base {
     super.setSocket(socket, NOTHING, this.#settings)
     for (const listener of listeners) this.on('open', listener)
     this._readyState = state
-    // The listener of ws, in whose place this reads.
+    // That of ws, in whose place this reads.
     socket.removeListener('data', socket.listeners('data').at(-1) as () => void)
   }
 
@@ -219,14 +237,15 @@ export class FastSocket extends Base {
     const { maxPayload = 0 } = this.#settings
     let at = start
     while (at < end) {
+      const isWaiting = this._paused && !isLast
       if (this[kReceiver] !== null) {
         if (this.#isDone) return
-        if (!this.#isReceiverAtRest) {
+        if (!isWaiting && !this.#isReceiverAtRest) {
           this.#delegate(bytes.subarray(at, end))
           return
         }
       }
-      const size = this._paused && !isLast ? 0 : sizeOf(bytes, at, end)
+      const size = isWaiting ? 0 : sizeOf(bytes, at, end)
       const isOwn = size > 0 && isWhole(bytes[at]!, bytes[at + 1]!) && (maxPayload === 0 || size - headerOf(bytes[at + 1]!) <= maxPayload)
       if (size <= 0 || (isOwn && at + size > end)) {
         this.#rest = new Rest(bytes, at, end, Math.abs(size))
@@ -305,6 +324,37 @@ function sizeOf (bytes: Buffer, at: number, end: number): number {
 
 function onData (this: LinkedSocket, chunk: Buffer): void {
   this[kFast]!.read(chunk)
+}
+
+// All that is read from TCP comes here first: nobody else reads meanwhile, as each socket takes a copy of its part.
+const memory = Buffer.allocUnsafeSlow(65_536)
+
+// Where Node keeps what `onread` of `net.connect` says, for which sockets of a server have no option.
+const [kBuffer, kBufferCallback] = ['kBuffer', 'kBufferCb'].map((name) => Object.getOwnPropertySymbols(new Socket()).find(({ description }) => description === name))
+
+interface Reading {
+  readonly _handle?: null | { useUserBuffer? (memory: Buffer): void }
+  [key: symbol]: unknown
+}
+
+// Has a TCP socket read into that memory and call back, rather than allocate 64 KiB for each read and pass it through a stream. Answers
+// whether it will: otherwise, as over TLS, it emits `data`.
+function readsInto (socket: Duplex): boolean {
+  const reading = socket as unknown as Reading
+  const handle = reading._handle
+  if (socket.constructor !== Socket || kBuffer === undefined || kBufferCallback === undefined) return false
+  if (typeof handle?.useUserBuffer !== 'function' || reading[kBuffer] !== null) return false
+  reading[kBuffer] = memory
+  reading[kBufferCallback] = onRead
+  handle.useUserBuffer(memory)
+  return true
+}
+
+function onRead (this: LinkedSocket, count: number): boolean {
+  const chunk = Buffer.allocUnsafe(count)
+  copyBytes(memory, 0, count, chunk, 0)
+  this[kFast]!.read(chunk)
+  return true
 }
 
 function onClose (this: LinkedSocket): void {

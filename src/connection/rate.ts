@@ -45,6 +45,11 @@ export class Meter {
     return fits
   }
 
+  /** The next window has come, also where the clock of a timer has run a little ahead. */
+  turn (): void {
+    this.#windowEnd = Math.min(this.#windowEnd, performance.now())
+  }
+
   /** Whether the client has been over its rate for longer than is tolerated. */
   get isExcessive (): boolean {
     return this.#timesOver >= this.#rate.tolerance

@@ -27,22 +27,26 @@ export class Rest {
     return this.#end
   }
 
+  get size (): number {
+    return this.#end - this.#start
+  }
+
   get isReady (): boolean {
-    return this.#end - this.#start >= this.#needed
+    return this.size >= this.#needed
   }
 
   /** Takes what is missing, or everything, and answers how many bytes that were. */
   take (chunk: Buffer, from: number): number {
-    const missing = this.#needed === 0 ? Infinity : this.#needed - (this.#end - this.#start)
+    const missing = this.#needed === 0 ? Infinity : this.#needed - this.size
     const count = Math.min(missing, chunk.length - from)
-    if (this.#end + count > this.#bytes.length) this.#move(this.#end - this.#start + count)
+    if (this.#end + count > this.#bytes.length) this.#move(this.size + count)
     this.#end += chunk.copy(this.#bytes, this.#end, from, from + count)
     return count
   }
 
   // To a buffer that has room for so many, and for some to come: never for much more than has come, whatever a header announces.
   #move (count: number): void {
-    const bytes = Buffer.allocUnsafe(Math.max(count, Math.min(this.#needed, 2 * count)))
+    const bytes = Buffer.allocUnsafe(this.#needed === 0 ? 2 * count : Math.max(count, Math.min(this.#needed, 2 * count)))
     this.#end = this.#bytes.copy(bytes, 0, this.#start, this.#end)
     this.#start = 0
     this.#bytes = bytes

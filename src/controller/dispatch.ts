@@ -300,6 +300,7 @@ export class Dispatch implements ConnectionKeeper, Beating, Counted, Live, Callb
   /** The next window of the client's rate has begun. */
   nextWindow (): void {
     this.#isSlowed = false
+    this.#meter!.turn()
     this.#work()
   }
 

@@ -1,7 +1,5 @@
 import { constants, deflateRawSync } from 'node:zlib'
-
-// Above this, copying by the runtime is faster than byte by byte.
-const SHORT = 96
+import { copyBytes } from './copy.js'
 
 // From here on a payload is not copied to stand behind its header in one buffer, but handed on beside it.
 const LARGE = 8_192
@@ -67,10 +65,8 @@ export class Frame {
 
   /** Writes the payload, and answers where it ends. @internal */
   copyTo (target: Buffer, at: number): number {
-    const size = this.#end - this.#start
-    if (size > SHORT) this.#source.copy(target, at, this.#start, this.#end)
-    else copyShort(this.#source, this.#start, this.#end, target, at)
-    return at + size
+    copyBytes(this.#source, this.#start, this.#end, target, at)
+    return at + this.size
   }
 
   /** The same message compressed, if it is not too short for that; once for all receivers. @internal */
@@ -90,20 +86,6 @@ class DeflatedFrame extends Frame {
 // Without the empty block that a receiver adds again (RFC 7692 section 7.2.1).
 function deflate (bytes: Buffer, { memLevel, windowBits }: Compression): Buffer {
   return deflateRawSync(bytes, { finishFlush: constants.Z_SYNC_FLUSH, ...(memLevel && { memLevel }), ...(windowBits && { windowBits }) }).subarray(0, -4)
-}
-
-// Four at a time take half as long as one by one.
-function copyShort (source: Buffer, start: number, end: number, target: Buffer, at: number): void {
-  let to = at
-  let from = start
-  for (; from < end - 3; from += 4) {
-    target[to] = source[from]!
-    target[to + 1] = source[from + 1]!
-    target[to + 2] = source[from + 2]!
-    target[to + 3] = source[from + 3]!
-    to += 4
-  }
-  for (; from < end; from++) target[to++] = source[from]!
 }
 
 /** Bytes of a frame on the wire. */
