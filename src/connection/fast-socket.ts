@@ -133,10 +133,14 @@ export class FastSocket extends Base {
   writeFrames (parts: readonly Buffer[], onWritten?: () => void): void {
     const socket = this._socket!
     const last = parts.length - 1
-    if (last > 0) socket.cork()
+    if (last === 0) {
+      socket.write(parts[0], onWritten)
+      return
+    }
+    socket.cork()
     for (let index = 0; index < last; index++) socket.write(parts[index])
     socket.write(parts[last], onWritten)
-    if (last > 0) socket.uncork()
+    socket.uncork()
   }
 
   override ping (...parameters: []): void {

@@ -137,8 +137,8 @@ export class Outbox implements Flushable {
   /** Sends what many are sent, less what this client is not. @param from the first frame. */
   sendBundle (bundle: Bundle, from: number, without: readonly number[]): void {
     const fast = this.#fast
+    this.flush()
     if (fast?.isSenderIdle === true && this.isOpen && this.#mayTake(bundle.size)) {
-      this.flush()
       const parts = bundle.encode(from, without, this.#compression)
       if (parts.length > 0) this.#writeNow(fast, parts)
       return
@@ -257,10 +257,7 @@ export class Outbox implements Flushable {
   }
 
   #writeNow (fast: FastSocket, parts: readonly Buffer[]): void {
-    const isAhead = fast.waiting === 0
-    let size = 0
-    for (const part of parts) size += part.length
-    if (isAhead && size <= this.#mark) {
+    if (fast.waiting === 0 && sizeOf(parts) <= this.#mark) {
       fast.writeFrames(parts)
       return
     }
@@ -327,6 +324,13 @@ export class Outbox implements Flushable {
     this.#waiting = undefined
     if (waiting !== undefined) for (const resolve of waiting) resolve()
   }
+}
+
+function sizeOf (parts: readonly Buffer[]): number {
+  if (parts.length === 1) return parts[0]!.length
+  let size = 0
+  for (const { length } of parts) size += length
+  return size
 }
 
 /** Begins the closing handshake of a connection that is sent nothing else (RFC 6455 section 7.1.2). */

@@ -21,6 +21,8 @@ export class Fanout {
   #gathered: Batch[] = []
   // Who is still to be served of what was gathered before.
   #receivers: undefined | Iterator<WsConnection>
+  // All that these are to be served with, if it is all of one audience.
+  #only: undefined | Batch
   // How many messages were sent: what each connection has got is told by a number of these.
   #time = 0
   #isScheduled = false
@@ -68,12 +70,9 @@ export class Fanout {
 
   #batchesFor (connection: WsConnection, since: number): Batch[] {
     const batches: Batch[] = []
-    const collect = ({ batches: sent, members }: Audience) => {
-      if (sent.length > 0 && members.has(connection)) for (const batch of sent) if (batch.end >= since) batches.push(batch)
-    }
-    collect(this.#everyone)
+    collect(this.#everyone, connection, since, batches)
     // Nothing else is put there.
-    for (const room of connection.memberships as readonly Audience[]) collect(room)
+    for (const room of connection.memberships as readonly Audience[]) collect(room, connection, since, batches)
     return batches
   }
 
@@ -92,17 +91,28 @@ export class Fanout {
       this.#receivers ??= receiversOf(this.#takeGathered())
       const { done, value } = this.#receivers.next()
       if (done !== true) {
-        this.settle(value)
+        this.#serveOne(value)
       } else {
-        this.#receivers = undefined
+        this.#receivers = this.#only = undefined
         if (this.#gathered.length === 0) return
       }
     }
   }
 
+  #serveOne (connection: WsConnection): void {
+    if (this.#only === undefined || this.#gathered.length > 0) {
+      this.settle(connection)
+      return
+    }
+    const since = connection.served
+    connection.served = this.#time
+    this.#only.deliver(connection, since)
+  }
+
   #takeGathered (): Batch[] {
     const batches = this.#gathered
     this.#gathered = []
+    if (batches.length === 1) this.#only = batches[0]
     for (const { audience } of batches) audience.gathering = undefined
     return batches
   }
@@ -114,6 +124,10 @@ function * receiversOf (batches: readonly Batch[]): Generator<WsConnection, unde
     for (const connection of audience.members) if (connection.served <= end) yield connection
     audience.batches.shift()
   }
+}
+
+function collect ({ batches: sent, members }: Audience, connection: WsConnection, since: number, batches: Batch[]): void {
+  if (sent.length > 0 && members.has(connection)) for (const batch of sent) if (batch.end >= since) batches.push(batch)
 }
 
 // What was sent to several audiences in turn is sent one by one, so that it arrives in that order.
