@@ -31,9 +31,13 @@ interface Internals {
   _paused: boolean
   readonly _closeFrameReceived: boolean
   readonly _errorEmitted: boolean
+  _pendingAutoPongs: number
+  _autoPongComplete: undefined | (() => void)
   setSocket (socket: Duplex, head: Buffer, options: object): void
 }
 interface ServerSettings {
+  readonly autoPong?: boolean
+  readonly maxPendingAutoPongs?: number
   readonly maxPayload?: number
   readonly skipUTF8Validation?: boolean
 }
@@ -76,6 +80,8 @@ export class FastSocket extends Base {
   constructor (...given: Arguments) {
     super(...given)
     this.#settings = given[2]
+    // A closure that only its receiver uses.
+    this._autoPongComplete = undefined
   }
 
   /** @internal */
@@ -219,6 +225,7 @@ export class FastSocket extends Base {
     const socket = this._socket
     if (this[kReceiver] !== null || socket === null) return
     const state = this._readyState
+    this._autoPongComplete = () => { this._pendingAutoPongs-- }
     // It has been open for a while.
     const listeners = this.rawListeners('open') as Array<() => void>
     this.removeAllListeners('open')
@@ -391,18 +398,20 @@ function passOn (socket: LinkedSocket, event: 'close' | 'end' | 'error'): void {
 export function isSupported (Socket: typeof FastSocket = FastSocket): boolean {
   const duplex = new Duplex({ read () {}, write (_chunk, _encoding, callback) { callback() } })
   try {
-    const fast = new Socket(null, undefined, { maxPayload: 100 })
+    const fast = new Socket(null, undefined, { maxPayload: 100, autoPong: true, maxPendingAutoPongs: 2 })
     fast.setSocket(duplex, NOTHING)
     const before = [fast._readyState, fast._paused, fast._closeFrameReceived, fast._errorEmitted, fast._socket === duplex, duplex.listenerCount('data')]
     const { _receiver: receiver, _sender: sender } = fast
     const atRest = shapeOf(receiver!)
+    receiver!.write(Buffer.from([0x89, 0x80, 0, 0, 0, 0]))
+    const pongs = fast._pendingAutoPongs
     // The beginning of a message in fragments, and half a frame.
     receiver!.write(Buffer.from([0x01, 0x80, 0, 0, 0, 0]))
     receiver!.write(Buffer.from([0x80]))
     const busy = shapeOf(receiver!)
     const isClosing = (receiver!.write(Buffer.from([0x80, 0, 0, 0, 0, 0x88, 0x80, 0, 0, 0, 0])), fast._closeFrameReceived)
     return isEqual(before, [OPEN, false, false, false, true, 1]) &&
-      isEqual(atRest, [AT_REST, 0, 0, false, 0]) && isEqual(busy, [AT_REST, 1, 1, false, 0]) && isClosing &&
+      isEqual(atRest, [AT_REST, 0, 0, false, 0]) && isEqual(busy, [AT_REST, 1, 1, false, 0]) && isClosing && pongs === 1 &&
       isEqual([sender!._state, sender!._bufferedBytes, duplex.listenerCount('data')], [AT_REST, 0, 1])
   } catch {
     return false

@@ -12,8 +12,8 @@ import { flushLater, type Flushable } from './tick.js'
 /** How much may wait for a client that reads more slowly than it is sent to. */
 export interface OutboxOptions {
   /**
-   * Bytes that may wait in this process; a message that waits counts 512 bytes besides its payload. What a callback returns is
-   * always sent: the next message is handled only after it has drained.
+   * Bytes that may wait in this process; a message that waits counts 512 bytes besides its payload, and several that left in one write
+   * count once. What a callback returns is always sent: the next message is handled only after it has drained.
    *
    * @default 1_048_576
    */

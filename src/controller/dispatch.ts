@@ -59,7 +59,8 @@ export class Dispatch implements ConnectionKeeper, Beating, Counted, Live, Callb
   readonly #socket: WebSocket
   // What TCP counts; a connection of injectWS has none.
   readonly #tcp: undefined | Socket
-  readonly #inbox: Inbox
+  // Made when a message has to wait.
+  #inbox: undefined | Inbox
   readonly #outbox: Outbox
   readonly #callbacks: Callbacks
   #identity: Identity
@@ -77,7 +78,6 @@ export class Dispatch implements ConnectionKeeper, Beating, Counted, Live, Callb
     this.#route = route
     this.#socket = socket
     this.#tcp = request.raw.socket as undefined | Socket
-    this.#inbox = new Inbox(socket, route.maxPayload)
     this.#outbox = new Outbox(socket, route.outbox, this)
     this.#identity = identity
     this.connection = new WsConnection(request, socket.protocol, identity.user, this.#outbox, this)
@@ -113,11 +113,12 @@ export class Dispatch implements ConnectionKeeper, Beating, Counted, Live, Callb
       this.#drop(1)
     } else if (size > this.#route.maxPayload) {
       this.violated(new errors.MessageTooBig())
-    } else if (this.#stage === 'open' && this.#inbox.length === 0 && this.#running < this.#route.concurrency && this.#mayTake(size)) {
+    } else if (this.#stage === 'open' && this.#unhandled === 0 && this.#running < this.#route.concurrency && this.#mayTake(size)) {
       this.#handle(message)
-    } else if (this.#inbox.isFull) {
+    } else if (this.#inbox?.isFull === true) {
       this.violated(new errors.InboxFull())
     } else if (this.isStaying) {
+      this.#inbox ??= new Inbox(this.#socket, this.#route.maxPayload)
       this.#inbox.push(message)
     } else {
       // Its rate has just ended the connection: what waits now would only keep onClose from running.
@@ -237,8 +238,8 @@ export class Dispatch implements ConnectionKeeper, Beating, Counted, Live, Callb
   expire (): void {
     this.#callbacks.stopStreams()
     if (this.#stage !== 'ended') {
-      this.connection.log.warn({ running: this.#running, unhandled: this.#inbox.length }, 'handlers did not end in time, closing without them')
-      this.#drop(this.#inbox.clear())
+      this.connection.log.warn({ running: this.#running, unhandled: this.#unhandled }, 'handlers did not end in time, closing without them')
+      this.#drop(this.#inbox?.clear() ?? 0)
       this.#route.closing.add(this)
       this.#callOnClose()
     } else if (!this.#hasSettled) {
@@ -268,16 +269,21 @@ export class Dispatch implements ConnectionKeeper, Beating, Counted, Live, Callb
     this.#finished()
   }
 
+  // How many messages wait.
+  get #unhandled (): number {
+    return this.#inbox?.length ?? 0
+  }
+
   // Handles what waits, as far as it may at once, and closes when nothing is left to do.
   #work (): void {
     while (this.#hasOpened && this.#running < this.#route.concurrency && (this.#stage === 'open' || this.#stage === 'leaving')) {
-      const { next } = this.#inbox
+      const next = this.#inbox?.next
       if (next === undefined || !this.#mayTake(next.size)) break
-      this.#inbox.shift()
+      this.#inbox!.shift()
       this.#handle(next)
     }
     if (this.#stage === 'open') this.#readOn()
-    else if (this.#running === 0 && this.#inbox.length === 0 && this.#stage !== 'opening' && this.#stage !== 'ended') this.#callOnClose()
+    else if (this.#running === 0 && this.#unhandled === 0 && this.#stage !== 'opening' && this.#stage !== 'ended') this.#callOnClose()
   }
 
   // Whether the rate of the client lets a message in now; if not, all waits for the next window.
@@ -305,7 +311,9 @@ export class Dispatch implements ConnectionKeeper, Beating, Counted, Live, Callb
   }
 
   #readOn (): void {
-    if (!this.#isSlowed) this.#inbox.resume()
+    if (this.#isSlowed) return
+    if (this.#inbox !== undefined) this.#inbox.resume()
+    else if (this.#socket.isPaused) this.#socket.resume()
   }
 
   #handle (message: Message): void {
@@ -337,7 +345,7 @@ export class Dispatch implements ConnectionKeeper, Beating, Counted, Live, Callb
   // The server ends the connection; what has come but is not handled yet never will be.
   #end (closed: CloseInfo): void {
     if (!this.isStaying) return
-    this.#drop(this.#inbox.clear())
+    this.#drop(this.#inbox?.clear() ?? 0)
     this.#begin('closing', closed)
   }
 

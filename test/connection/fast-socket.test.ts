@@ -124,6 +124,7 @@ t.test('it is of use only where ws is made as expected', async (t) => {
     'there is no sender': (Socket) => { Object.defineProperty(Socket.prototype, '_sender', { get: () => null, set () {} }) },
     'the receiver keeps its state elsewhere': (Socket) => { Object.defineProperty(Socket.prototype, '_receiver', { get: () => ({ write: () => true, _writableState: { length: 0 } }), set () {} }) },
     'a close frame is noted elsewhere': (Socket) => { Object.defineProperty(Socket.prototype, '_closeFrameReceived', { get: () => false, set () {} }) },
+    'it does not count its pongs': (Socket) => { Object.defineProperty(Socket.prototype, '_pendingAutoPongs', { get: () => 0, set () {} }) },
     'it is never open': (Socket) => { Object.defineProperty(Socket.prototype, '_readyState', { get: () => 0, set () {} }) }
   }
   for (const [name, damage] of Object.entries(broken)) {
@@ -145,6 +146,21 @@ t.test('whoever waits for a socket to open is not told a second time', async (t)
   t.equal(opened, 1)
   t.equal(socket.listenerCount('open'), 1)
   t.equal(Buffer.concat(wire.written).toString('hex'), '810161')
+})
+
+t.test('whoever pings and does not read is cut, as with ws', async (t) => {
+  for (const Socket of [FastSocket, Plain]) {
+    const wire = new Wire()
+    wire._write = () => {}
+    const socket = new Socket(null, undefined, { ...settings, maxPendingAutoPongs: 10 });
+    (socket as unknown as { setSocket (socket: Duplex, head: Buffer, options: object): void }).setSocket(wire, Buffer.alloc(0), settings)
+    for (let count = 0; count < 10; count++) wire.push(frame(0x89, Buffer.alloc(1)))
+    for (let turn = 0; turn < 5; turn++) await new Promise(setImmediate)
+    t.equal(socket._socket!.destroyed, false)
+    wire.push(frame(0x89, Buffer.alloc(1)))
+    for (let turn = 0; turn < 5; turn++) await new Promise(setImmediate)
+    t.equal(socket._socket!.destroyed, true)
+  }
 })
 
 t.test('a ping with a payload is left to ws', async (t) => {
