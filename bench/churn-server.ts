@@ -2,7 +2,9 @@
 // request what it holds once everything that can be collected is.
 import { readdirSync } from 'node:fs'
 import Fastify from 'fastify'
-import socketRoutes from 'fastify-socket-route'
+
+// What was built: this folder is a package of its own, which does not find the one around it by name.
+const { default: socketRoutes } = await import(new URL('../dist/index.js', import.meta.url).href) as typeof import('fastify-socket-route')
 
 /** What a server holds: memory in bytes, after the garbage was collected. */
 export interface Held {

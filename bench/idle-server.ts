@@ -6,9 +6,11 @@ import fastifyCookie from '@fastify/cookie'
 import fastifyJwt from '@fastify/jwt'
 import fastifyWebsocket from '@fastify/websocket'
 import Fastify, { type FastifyInstance } from 'fastify'
-import socketRoutes from 'fastify-socket-route'
 import { WebSocketServer, type WebSocket } from 'ws'
 import { SECRET } from './idle.js'
+
+// What was built: this folder is a package of its own, which does not find the one around it by name.
+const { default: socketRoutes } = await import(new URL('../dist/index.js', import.meta.url).href) as typeof import('fastify-socket-route')
 
 const [, , target = '', ...given] = process.argv
 

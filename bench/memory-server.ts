@@ -3,7 +3,9 @@
 import { setTimeout as wait } from 'node:timers/promises'
 import fastifyWebsocket from '@fastify/websocket'
 import Fastify from 'fastify'
-import socketRoutes from 'fastify-socket-route'
+
+// What was built: this folder is a package of its own, which does not find the one around it by name.
+const { default: socketRoutes } = await import(new URL('../dist/index.js', import.meta.url).href) as typeof import('fastify-socket-route')
 
 const SIZE = 65_536
 // Anew for each message, as one that is shared by all would cost nothing to keep.

@@ -127,7 +127,7 @@ export class FastSocket extends Base {
 
   /** As `bufferedAmount`, for which `ws` needs its sender. */
   get waiting (): number {
-    return (this._socket?.writableLength ?? 0) + (this[kSender]?._bufferedBytes ?? 0)
+    return this._socket!.writableLength + (this[kSender]?._bufferedBytes ?? 0)
   }
 
   /** Whether `ws` has nothing left to compress, so that what is written now keeps its place. */
@@ -164,6 +164,11 @@ export class FastSocket extends Base {
   override close (code?: number, reason?: string | Buffer): void {
     this[kOwner]?.flush()
     super.close(code, reason)
+  }
+
+  override terminate (): void {
+    this[kOwner]?.flush()
+    super.terminate()
   }
 
   // The socket goes on for a while, so that it is seen if the client leaves.
@@ -396,29 +401,33 @@ function passOn (socket: LinkedSocket, event: 'close' | 'end' | 'error'): void {
  * it does what it is used for.
  */
 export function isSupported (Socket: typeof FastSocket = FastSocket): boolean {
-  const duplex = new Duplex({ read () {}, write (_chunk, _encoding, callback) { callback() } })
+  const duplex = new Duplex({ write (_chunk, _encoding, callback) { callback() } })
   try {
-    const fast = new Socket(null, undefined, { maxPayload: 100, autoPong: true, maxPendingAutoPongs: 2 })
-    fast.setSocket(duplex, NOTHING)
-    const before = [fast._readyState, fast._paused, fast._closeFrameReceived, fast._errorEmitted, fast._socket === duplex, duplex.listenerCount('data')]
-    const { _receiver: receiver, _sender: sender } = fast
-    const atRest = shapeOf(receiver!)
-    receiver!.write(Buffer.from([0x89, 0x80, 0, 0, 0, 0]))
-    const pongs = fast._pendingAutoPongs
-    // The beginning of a message in fragments, and half a frame.
-    receiver!.write(Buffer.from([0x01, 0x80, 0, 0, 0, 0]))
-    receiver!.write(Buffer.from([0x80]))
-    const busy = shapeOf(receiver!)
-    const isClosing = (receiver!.write(Buffer.from([0x80, 0, 0, 0, 0, 0x88, 0x80, 0, 0, 0, 0])), fast._closeFrameReceived)
-    return isEqual(before, [OPEN, false, false, false, true, 1]) &&
-      isEqual(atRest, [AT_REST, 0, 0, false, 0]) && isEqual(busy, [AT_REST, 1, 1, false, 0]) && isClosing && pongs === 1 &&
-      isEqual([sender!._state, sender!._bufferedBytes, duplex.listenerCount('data')], [AT_REST, 0, 1])
+    return isAsExpected(Socket, duplex)
   } catch {
     return false
   } finally {
     duplex.removeAllListeners()
     duplex.destroy()
   }
+}
+
+function isAsExpected (Socket: typeof FastSocket, duplex: Duplex): boolean {
+  const fast = new Socket(null, undefined, { maxPayload: 100, autoPong: true, maxPendingAutoPongs: 2 })
+  fast.setSocket(duplex, NOTHING)
+  const before = [fast._readyState, fast._paused, fast._closeFrameReceived, fast._errorEmitted, fast._socket === duplex, duplex.listenerCount('data')]
+  const { _receiver: receiver, _sender: sender } = fast
+  const atRest = shapeOf(receiver!)
+  receiver!.write(Buffer.from([0x89, 0x80, 0, 0, 0, 0]))
+  const pongs = fast._pendingAutoPongs
+  // The beginning of a message in fragments, and half a frame.
+  receiver!.write(Buffer.from([0x01, 0x80, 0, 0, 0, 0]))
+  receiver!.write(Buffer.from([0x80]))
+  const busy = shapeOf(receiver!)
+  const isClosing = (receiver!.write(Buffer.from([0x80, 0, 0, 0, 0, 0x88, 0x80, 0, 0, 0, 0])), fast._closeFrameReceived)
+  return isEqual(before, [OPEN, false, false, false, true, 1]) &&
+    isEqual(atRest, [AT_REST, 0, 0, false, 0]) && isEqual(busy, [AT_REST, 1, 1, false, 0]) && isClosing && pongs === 1 &&
+    isEqual([sender!._state, sender!._bufferedBytes, duplex.listenerCount('data')], [AT_REST, 0, 1])
 }
 
 function shapeOf (receiver: Receiver): unknown[] {

@@ -178,8 +178,7 @@ export class Outbox implements Flushable {
     if (frames === undefined) return
     this.#gathered = undefined
     this.#gatheredSize = 0
-    if (this.isOpen) this.#writeNow(this.#fast!, encodeFrames(frames))
-    else this.dropped += frames.length
+    this.#writeNow(this.#fast!, encodeFrames(frames))
   }
 
   /** The connection has ended: nothing waits any more, and nobody for it. */

@@ -89,7 +89,7 @@ function deflate (bytes: Buffer, { memLevel, windowBits }: Compression): Buffer 
 }
 
 /** Bytes of a frame on the wire. */
-export function wireSize ({ size }: Frame): number {
+export function wireSize ({ size }: { readonly size: number }): number {
   return size + (size < 126 ? 2 : size < 65_536 ? 4 : 10)
 }
 

@@ -2,6 +2,7 @@
 // seen, and what is answered, is the same.
 import assert from 'node:assert/strict'
 import { randomBytes } from 'node:crypto'
+import { Socket as TcpSocket } from 'node:net'
 import { Duplex } from 'node:stream'
 import fc from 'fast-check'
 import t from 'tap'
@@ -87,8 +88,9 @@ async function play (Socket: typeof FastSocket, { bytes: sent, cuts, pauses, end
   server.on('pong', (data) => { events.push(['pong', String(data)]) })
   server.on('error', (error) => { events.push(['error', (error as NodeJS.ErrnoException).code]) })
   const closed = new Promise((resolve) => { server.on('close', (code, reason) => { resolve(events.push(['close', code, String(reason)])) }) });
-  (server as unknown as { setSocket (socket: Duplex, head: Buffer, options: object): void }).setSocket(wire, Buffer.alloc(0), settings)
+  (server as unknown as { setSocket (socket: Duplex, head: Buffer, options: object): void }).setSocket(wire, bytes.subarray(0, cuts[1]), settings)
   for (const [index, cut] of cuts.entries()) {
+    if (index === 0) continue
     wire.push(bytes.subarray(cut, cuts[index + 1]))
     if (index % 3 === 0) await new Promise(setImmediate)
   }
@@ -146,6 +148,31 @@ t.test('whoever waits for a socket to open is not told a second time', async (t)
   t.equal(opened, 1)
   t.equal(socket.listenerCount('open'), 1)
   t.equal(Buffer.concat(wire.written).toString('hex'), '810161')
+})
+
+t.test('a TCP socket that is gone already is left to its stream', async (t) => {
+  const socket = new TcpSocket()
+  const fast = new FastSocket(null, undefined, {})
+  fast.setSocket(socket, Buffer.alloc(0))
+  t.equal(socket.listenerCount('data'), 1)
+  fast.pause()
+  t.equal(fast.isPaused, true)
+  fast.terminate()
+  await new Promise((resolve) => { fast.on('close', resolve) })
+  fast.pause()
+  fast.resume()
+  t.equal(fast.readyState, WebSocket.CLOSED)
+})
+
+t.test('without a limit a message may be of any size', async (t) => {
+  const wire = new Wire()
+  const socket = new FastSocket(null, undefined, {})
+  const sizes: number[] = []
+  socket.on('message', (data) => { sizes.push((data as Buffer).length) })
+  socket.setSocket(wire, Buffer.alloc(0))
+  wire.push(frame(0x82, Buffer.alloc(200_000)))
+  await new Promise(setImmediate)
+  t.strictSame(sizes, [200_000])
 })
 
 t.test('whoever pings and does not read is cut, as with ws', async (t) => {

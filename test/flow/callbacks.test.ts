@@ -140,3 +140,15 @@ t.test('signal aborts when the connection ends, also for who asks later', async 
   await (await connect(await listen(other))).close()
   t.ok((await late).signal.aborted)
 })
+
+t.test('what an app keeps with a connection may be replaced as a whole', async (t) => {
+  const app = await createApp(t)
+  app.socketRoute<{ Data: { count: number } }>('/', {
+    onOpen: (connection) => { connection.data = { count: 1 } },
+    onMessage: (connection) => ({ count: ++connection.data.count })
+  })
+  const client = await connect(await listen(app))
+  client.send('go')
+  t.strictSame(await client.json(), { count: 2 })
+  client.socket.terminate()
+})

@@ -90,6 +90,44 @@ for (const [name, opcode] of [['close', 0x8], ['ping', 0x9]] as const) {
   })
 }
 
+t.test('what came with the upgrade, and while hooks were asked, is read in its order', async (t) => {
+  const app = await createApp(t, { plugin })
+  let go: undefined | (() => void)
+  app.socketRoute('/', { onMessage: (_connection, message) => message }, { preHandler: async () => { await new Promise<void>((resolve) => { go = resolve }) } })
+  const url = await listen(app)
+  for (const [withHead, withEarly] of [[true, true], [true, false], [false, true]]) {
+    go = undefined
+    const socket = await tcp(url)
+    let text = ''
+    socket.on('data', (bytes) => { text += bytes.toString('latin1') })
+    socket.write(Buffer.concat([Buffer.from(handshake('/')), withHead ? frame('head') : Buffer.alloc(0)]))
+    await until(() => go !== undefined)
+    if (withEarly) socket.write(frame('early'))
+    // Time for it to be read.
+    await turns(50)
+    go!()
+    const expected = `${withHead ? '\x81\x04head' : ''}${withEarly ? '\x81\x05early' : ''}`
+    await until(() => text.includes('\r\n\r\n') && text.split('\r\n\r\n')[1]!.length >= expected.length)
+    t.equal(text.split('\r\n\r\n')[1], expected)
+    socket.destroy()
+  }
+})
+
+t.test('what was sent before a connection is cut still leaves', async (t) => {
+  const app = await createApp(t, { plugin })
+  app.socketRoute('/', {
+    onMessage: (connection, _message, clients) => {
+      clients.broadcast('to all')
+      connection.send('to one')
+      connection.terminate()
+    }
+  })
+  const client = await connect(await listen(app))
+  client.send('go')
+  t.strictSame(await client.take(2), ['to all', 'to one'])
+  t.equal((await client.closed).code, 1006)
+})
+
 t.test('who leaves a room gets what was sent to it before', async (t) => {
   const app = await createApp(t, { plugin })
   app.socketRoute('/', {
