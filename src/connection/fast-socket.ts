@@ -402,14 +402,14 @@ function passOn (socket: LinkedSocket, event: 'close' | 'end' | 'error'): void {
  */
 export function isSupported (Socket: typeof FastSocket = FastSocket): boolean {
   const duplex = new Duplex({ write (_chunk, _encoding, callback) { callback() } })
+  let isExpected = false
   try {
-    return isAsExpected(Socket, duplex)
+    isExpected = isAsExpected(Socket, duplex)
   } catch {
-    return false
-  } finally {
-    duplex.removeAllListeners()
-    duplex.destroy()
+    // Something is not there at all.
   }
+  duplex.removeAllListeners().destroy()
+  return isExpected
 }
 
 function isAsExpected (Socket: typeof FastSocket, duplex: Duplex): boolean {

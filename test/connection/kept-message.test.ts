@@ -8,6 +8,9 @@ import { connect, connectAs } from '../support/client.js'
 import { createApp, listen, tokenOf } from '../support/server.js'
 import { until } from '../support/until.js'
 
+// Also in the run without it.
+const plugin = { fastPath: true }
+
 setFlagsFromString('--expose-gc')
 const collect = runInNewContext('gc') as () => void
 
@@ -16,7 +19,7 @@ declare module 'fastify' {
 }
 
 t.test('what a connection was asked for with is told in every callback, however late', async (t) => {
-  const app = await createApp(t)
+  const app = await createApp(t, { plugin })
   const told: unknown[] = []
   const tell = ({ params, query, headers, ip, protocol, user }: WsConnection) => {
     const { 'sec-websocket-key': key, ...others } = headers
@@ -53,7 +56,7 @@ t.test('what a connection was asked for with is told in every callback, however 
 })
 
 t.test('headers keep their order, and are always the same object', async (t) => {
-  const app = await createApp(t)
+  const app = await createApp(t, { plugin })
   const { promise, resolve } = withResolvers<WsConnection>()
   let names: string[] = []
   app.socketRoute('/', { onOpen: resolve }, { preHandler: async (request) => { names = Object.keys(request.headers) } })
@@ -64,7 +67,7 @@ t.test('headers keep their order, and are always the same object', async (t) => 
 })
 
 t.test('a predicate that is asked at a renewal sees the request that it was asked about at the upgrade', async (t) => {
-  const app = await createApp(t)
+  const app = await createApp(t, { plugin })
   app.decorateRequest('tenant', '')
   app.addHook('onRequest', async (request) => { request.tenant = String(request.headers['x-tenant']) })
   const seen: Array<[FastifyRequest, unknown]> = []
@@ -84,7 +87,7 @@ t.test('a predicate that is asked at a renewal sees the request that it was aske
 })
 
 t.test('headers that a schema has made numbers of stay numbers', async (t) => {
-  const app = await createApp(t)
+  const app = await createApp(t, { plugin })
   const { promise, resolve } = withResolvers<WsConnection>()
   app.socketRoute('/', { onOpen: resolve }, { schema: { headers: { type: 'object', properties: { 'x-count': { type: 'number' } } } } })
   await connect(await listen(app), [], { headers: { 'x-count': '3' } })
@@ -93,7 +96,7 @@ t.test('headers that a schema has made numbers of stay numbers', async (t) => {
 })
 
 t.test('as many kinds of browsers as there may be, and headers as long as they may be, are told apart', async (t) => {
-  const app = await createApp(t)
+  const app = await createApp(t, { plugin })
   app.socketRoute('/', { onMessage: ({ headers }) => `${headers['user-agent']?.length} ${headers['user-agent']?.slice(-8)} ${headers.cookie}` })
   const url = await listen(app)
   for (let count = 0; count < 1_050; count += 50) {
@@ -115,7 +118,7 @@ for (const [what, hook] of Object.entries({
   'has a property of the app': (request: FastifyRequest) => { Object.assign(request.raw, { visitor: 'alice' }) }
 })) {
   t.test(`a raw request that ${what} stays what it was`, async (t) => {
-    const app = await createApp(t)
+    const app = await createApp(t, { plugin })
     let before: unknown
     let after: unknown
     app.addHook('onRequest', async (request) => {
@@ -135,7 +138,7 @@ for (const [what, hook] of Object.entries({
 }
 
 t.test('while connected nothing keeps the raw request and its response', async (t) => {
-  const app = await createApp(t)
+  const app = await createApp(t, { plugin })
   const kept: Array<WeakRef<object>> = []
   app.addHook('onRequest', async (request, reply) => { kept.push(new WeakRef(request.raw), new WeakRef(reply.raw), new WeakRef(reply)) })
   app.socketRoute('/', { onMessage: (_connection, message) => message }, 'ROLE_USER')
@@ -150,7 +153,7 @@ t.test('while connected nothing keeps the raw request and its response', async (
 })
 
 t.test('who listens to the raw response of an upgrade hears when the connection ends', async (t) => {
-  const app = await createApp(t)
+  const app = await createApp(t, { plugin })
   const { promise, resolve } = withResolvers()
   app.addHook('onRequest', async (_request, reply) => { reply.raw.on('close', resolve) })
   app.socketRoute('/', { onMessage: (_connection, message) => message })

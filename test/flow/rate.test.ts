@@ -92,3 +92,21 @@ t.test('a rate that is none fails at registration', async (t) => {
     t.throws(() => app.socketRoute('/', { onOpen: () => {} }, { rate: rate as object }), { code: 'FSR_ERR_OPTION_INVALID' }, JSON.stringify(rate))
   }
 })
+
+t.test('a handler that ends while its client is slowed down does not have more read', async (t) => {
+  const app = await createApp(t)
+  const times: number[] = []
+  app.socketRoute('/', {
+    onMessage: async (_connection, message) => {
+      times.push(performance.now())
+      await null
+      return message
+    }
+  }, { rate: { messages: 2, per: 40, tolerance: 1_000 } })
+  const client = await connect(await listen(app))
+  const sent = Array.from({ length: 10 }, (_item, index) => `${index}`)
+  for (const text of sent) client.send(text)
+  t.strictSame(await client.take(10), sent)
+  t.ok(times[9]! - times[0]! >= 159, 'four windows lie between the first and the last')
+  client.socket.terminate()
+})
