@@ -278,6 +278,10 @@ export class FastSocket extends Base {
   #message (bytes: Buffer, at: number, end: number): void {
     const start = at + headerOf(bytes[at + 1]!)
     const isBinary = bytes[at] === BINARY
+    if (isBinary && this[kOwner] === undefined && this.binaryType !== 'nodebuffer') {
+      this.#delegate(bytes.subarray(at, end))
+      return
+    }
     const isAscii = unmask(bytes, start, end, start - 4)
     if (!isAscii && !isBinary && this.#settings.skipUTF8Validation !== true && !isUtf8(bytes.subarray(start, end))) {
       // ws says what is wrong with it.
@@ -388,10 +392,8 @@ function onError (this: LinkedSocket): void {
 function passOn (socket: LinkedSocket, event: 'close' | 'end' | 'error'): void {
   const fast = socket[kFast]!
   const { isComplete } = fast
-  if (event !== 'error') {
-    fast[kOwner]?.flush()
-    fast.readLast()
-  }
+  if (event === 'end') fast[kOwner]?.flush()
+  if (event !== 'error') fast.readLast()
   // The listener of ws, if it has none yet for this event.
   if (!isComplete) fast.complete(event).call(socket)
 }

@@ -22,9 +22,8 @@ export function listen (socket: WebSocket, owner: SocketOwner): void {
   const hasListeners = owned[kOwner] !== undefined
   owned[kOwner] = owner
   if (hasListeners) return
-  // That of @fastify/websocket would cut the connection before the close frame has left; that of the server of ws is a closure for a
-  // set of clients that it is not in.
-  socket.removeAllListeners()
+  // Those of @fastify/websocket would cut the connection before the close frame has left.
+  socket.removeAllListeners('error')
   socket.on('message', onMessage)
   socket.on('error', onError)
   socket.on('close', onClose)

@@ -48,12 +48,18 @@ export interface OutboxSettings {
 export interface OutboxOwner extends Closable {
   /** Whatever was sent before to many, this client among them, and has not left yet, is to leave now. */
   settle (): void
+  /** What was sent is not there any more. */
+  sendFailed (error: unknown): void
   /** The app's `notice` threw, or returned what cannot be sent. */
   noticeFailed (error: unknown): void
 }
 
 // Above this many waiting bytes a sender that can wait should: the first that `send` answers with false.
 const MARK = 65_536
+
+// Bytes of a message that is compressed in this thread, once for all its receivers: what is larger would hold everybody up, and ws
+// compresses it in another, for each of them.
+const DEFLATED_AT_ONCE = 16_384
 
 // Bytes that Node and ws spend on a write that waits, besides what is written: measured with one-byte messages on Node 20.
 const WRITE_COST = 512
@@ -138,14 +144,13 @@ export class Outbox implements Flushable {
   sendBundle (bundle: Bundle, from: number, without: readonly number[]): void {
     const fast = this.#fast
     this.flush()
-    if (fast?.isSenderIdle === true && this.isOpen && this.#mayTake(bundle.size)) {
-      const parts = bundle.encode(from, without, this.#compression)
+    const isForWs = this.#compression !== undefined && bundle.largest > DEFLATED_AT_ONCE
+    if (fast?.isSenderIdle === true && !isForWs && this.isOpen && this.#mayTake(bundle.size)) {
+      const parts = this.#encode(() => bundle.encode(from, without, this.#compression))
       if (parts.length > 0) this.#writeNow(fast, parts)
       return
     }
-    for (let index = from; index < bundle.length; index++) {
-      if (!without.includes(index)) this.#send(bundle.frames[index]!, bundle.messages[index]!)
-    }
+    for (const index of bundle.indexes(from, without)) this.#send(bundle.frames[index]!, bundle.messages[index]!)
   }
 
   /** Sends without regard to the limit; the caller waits for `drained()` before the next. */
@@ -178,7 +183,8 @@ export class Outbox implements Flushable {
     if (frames === undefined) return
     this.#gathered = undefined
     this.#gatheredSize = 0
-    this.#writeNow(this.#fast!, encodeFrames(frames))
+    const parts = this.#encode(() => encodeFrames(frames))
+    if (parts.length > 0) this.#writeNow(this.#fast!, parts)
   }
 
   /** The connection has ended: nothing waits any more, and nobody for it. */
@@ -253,6 +259,16 @@ export class Outbox implements Flushable {
     this.#gatheredSize += wireSize(frame)
     if (this.#gatheredSize >= this.#mark || this.#heldWrites > 0) this.flush()
     return !this.isOverMark
+  }
+
+  // The bytes are the app's, which may have handed them to a worker meanwhile: then they are not there any more.
+  #encode (encode: () => readonly Buffer[]): readonly Buffer[] {
+    try {
+      return encode()
+    } catch (error) {
+      this.#owner.sendFailed(error)
+      return []
+    }
   }
 
   #writeNow (fast: FastSocket, parts: readonly Buffer[]): void {

@@ -5,9 +5,7 @@ export interface Flushable {
   flush (): void
 }
 
-let waiting: Flushable[] = []
-// The other array, so that none is made for each tick.
-let spare: Flushable[] = []
+const waiting: Flushable[] = []
 // How many callers have said that they will flush when they are done.
 let holds = 0
 
@@ -28,10 +26,12 @@ export function release (): void {
 }
 
 function flushAll (): void {
-  const items = waiting
-  waiting = spare
-  spare = items
-  // Also what is added while this goes on, where a stream in memory answers at once.
-  for (let index = 0; index < items.length; index++) items[index]!.flush()
-  items.length = 0
+  let done = 0
+  try {
+    // Also what is added while this goes on, where a stream in memory answers at once.
+    while (done < waiting.length) waiting[done++]!.flush()
+  } finally {
+    waiting.splice(0, done)
+    if (waiting.length > 0) nextTick(flushAll)
+  }
 }

@@ -177,6 +177,11 @@ export class Dispatch implements ConnectionKeeper, Beating, Counted, Live, Callb
     this.#socket.terminate()
   }
 
+  sendFailed (error: unknown): void {
+    this.connection.log.error({ err: error }, 'bytes that were sent are not there any more: the connection is cut')
+    this.terminate()
+  }
+
   noticeFailed (error: unknown): void {
     this.connection.log.warn({ err: error }, 'outbox.notice failed: the client was not told of the messages it has missed')
   }
@@ -251,6 +256,8 @@ export class Dispatch implements ConnectionKeeper, Beating, Counted, Live, Callb
   }
 
   join (connection: WsConnection, room: string): void {
+    // What it was sent before comes first, and may be too much for it.
+    this.settle()
     // A handler that is still running must not bring a connection back that the rooms have forgotten.
     if (this.isStaying) this.#route.rooms.join(connection, room, this.#route.roomsPerConnection)
   }

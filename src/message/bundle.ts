@@ -8,6 +8,8 @@ export class Bundle {
   readonly frames: Frame[] = []
   /** Bytes on the wire, if nothing is compressed. */
   size = 0
+  /** Bytes of the largest payload. */
+  largest = 0
   #plain: undefined | Encoded
   #deflated: undefined | Encoded
 
@@ -19,6 +21,7 @@ export class Bundle {
     this.frames.push(frame)
     this.messages.push(message)
     this.size += wireSize(frame)
+    this.largest = Math.max(this.largest, frame.size)
     this.#plain = this.#deflated = undefined
   }
 
@@ -30,43 +33,62 @@ export class Bundle {
    * @param compression what was agreed on with the receiver.
    */
   encode (from: number, without: readonly number[], compression: undefined | Compression): readonly Buffer[] {
-    if (compression === undefined) return (this.#plain ??= new Encoded(this.frames)).parts(from, without)
-    return (this.#deflated ??= new Encoded(this.frames.map((frame) => frame.deflated(compression)))).parts(from, without)
+    const isDeflated = compression !== undefined
+    // Whoever was served a moment ago lacks few: all are not encoded again for it, as often as it is sent something.
+    if (from > 0) {
+      const frames = this.indexes(from, without).map((index) => this.frames[index]!)
+      return encodeFrames(isDeflated ? frames.map((frame) => frame.deflated(compression)) : frames)
+    }
+    const encoded = isDeflated
+      ? this.#deflated ??= new Encoded(this.frames.map((frame) => frame.deflated(compression)))
+      : this.#plain ??= new Encoded(this.frames)
+    return without.length === 0 ? encoded.parts : encoded.pick(without) ?? encodeFrames(this.indexes(0, without).map((index) => encoded.frames[index]!))
+  }
+
+  /** Which frames are wanted, as with `encode`. */
+  indexes (from: number, without: readonly number[]): number[] {
+    const indexes: number[] = []
+    // Where the others are in their list; from its end, as above.
+    let skip = without.length
+    while (skip > 0 && without[skip - 1]! >= from) skip--
+    for (let index = from; index < this.frames.length; index++) {
+      if (without[skip] === index) skip++
+      else indexes.push(index)
+    }
+    return indexes
   }
 }
 
 /** Frames that are encoded. */
 class Encoded {
-  readonly #frames: readonly Frame[]
-  readonly #parts: readonly Buffer[]
+  readonly frames: readonly Frame[]
+  readonly parts: readonly Buffer[]
   // Where each frame begins, and the last ends, if they are all in one buffer.
   #offsets: undefined | number[]
 
   constructor (frames: readonly Frame[]) {
-    this.#frames = frames
-    this.#parts = encodeFrames(frames)
+    this.frames = frames
+    this.parts = encodeFrames(frames)
   }
 
-  parts (from: number, without: readonly number[]): readonly Buffer[] {
-    if (from === 0 && without.length === 0) return this.#parts
-    if (this.#parts.length > 1) return encodeFrames(this.#frames.filter((_, index) => index >= from && !without.includes(index)))
-    return this.#pick(from, without)
-  }
-
-  // Copies what is between those that are not wanted.
-  #pick (from: number, without: readonly number[]): Buffer[] {
-    const [all] = this.#parts as [Buffer]
-    const offsets = this.#offsets ??= offsetsOf(this.#frames)
-    const picked = Buffer.allocUnsafe(all.length)
+  /** Copies what is between those that are not wanted; not if it is not all in one buffer. */
+  pick (without: readonly number[]): undefined | readonly Buffer[] {
+    if (this.parts.length > 1) return
+    const [all] = this.parts as [Buffer]
+    const offsets = this.#offsets ??= offsetsOf(this.frames)
+    let size = all.length
+    for (const index of without) size -= offsets[index + 1]! - offsets[index]!
+    if (size === 0) return []
+    // No larger than what is in it: it may wait for long.
+    const picked = Buffer.allocUnsafe(size)
     let end = 0
-    let next = from
+    let next = 0
     for (const index of without) {
-      if (index < from) continue
       end += all.copy(picked, end, offsets[next], offsets[index])
       next = index + 1
     }
-    end += all.copy(picked, end, offsets[next])
-    return end === 0 ? [] : [picked.subarray(0, end)]
+    all.copy(picked, end, offsets[next])
+    return [picked]
   }
 }
 

@@ -1,8 +1,8 @@
 import { constants, deflateRawSync } from 'node:zlib'
 import { copyBytes } from './copy.js'
 
-// From here on a payload is not copied to stand behind its header in one buffer, but handed on beside it.
-const LARGE = 8_192
+/** Bytes from which on a payload is not copied to stand behind its header in one buffer, but handed on beside it. */
+export const LARGE = 8_192
 
 // Bits of the first byte of a frame (RFC 6455 section 5.2): the last, and so only, one of its message; compressed (RFC 7692 section 6).
 const FIN = 0x80
@@ -72,7 +72,7 @@ export class Frame {
   /** The same message compressed, if it is not too short for that; once for all receivers. @internal */
   deflated (compression: Compression): Frame {
     if (this.size < compression.threshold) return this
-    this.#deflated ??= new DeflatedFrame(deflate(this.bytes, compression), this.isBinary)
+    this.#deflated ??= new DeflatedFrame(deflate(wholeOf(this), compression), this.isBinary)
     return this.#deflated
   }
 }
@@ -102,12 +102,18 @@ export function encodeFrames (frames: readonly Frame[]): Buffer[] {
     const frame = frames[index]!
     size += wireSize(frame)
     if (frame.size < LARGE) continue
-    parts.push(encodeRun(frames, begin, index + 1, size - frame.size), frame.bytes)
+    parts.push(encodeRun(frames, begin, index + 1, size - frame.size), wholeOf(frame))
     begin = index + 1
     size = 0
   }
   if (size > 0) parts.push(encodeRun(frames, begin, frames.length, size))
   return parts
+}
+
+// The app may have handed its bytes to a worker, or made less of them, since it sent them.
+function wholeOf ({ bytes, size }: Frame): Buffer {
+  if (bytes.length !== size) throw new TypeError('the bytes have been detached or resized')
+  return bytes
 }
 
 // The last of them may be large: then it is only its header.

@@ -1,5 +1,5 @@
 import { errors } from '../errors.js'
-import { Frame } from './frame.js'
+import { Frame, LARGE } from './frame.js'
 import { Message } from './message.js'
 
 /** A message made by the app: text or bytes, encoded when first sent and then kept, however many receive it. */
@@ -53,7 +53,7 @@ export class TextMessage extends OutboundMessage {
 /** Bytes in any of the forms JavaScript keeps them in. Strings are text: give them to a `TextMessage`. */
 export type Bytes = ArrayBufferView | ArrayBuffer | SharedArrayBuffer
 
-/** A binary message. The bytes are not copied: do not change them after sending. */
+/** A binary message. Bytes from 8 KiB on are not copied: do not change them after sending. */
 export class BinaryMessage extends OutboundMessage {
   readonly bytes: Bytes
 
@@ -110,8 +110,11 @@ function encodeText (text: string): Frame {
 }
 
 function encodeBytes (bytes: Bytes): Frame {
-  if (Buffer.isBuffer(bytes)) return new Frame(bytes, true)
-  return new Frame(ArrayBuffer.isView(bytes) ? Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength) : Buffer.from(bytes), true)
+  const view = Buffer.isBuffer(bytes)
+    ? bytes
+    : ArrayBuffer.isView(bytes) ? Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength) : Buffer.from(bytes)
+  // A copy of what is short is cheap, and is still there when it is written, whatever the app does with its own.
+  return new Frame(view.length < LARGE ? Buffer.from(view) : view, true)
 }
 
 function isBytes (value: unknown): value is Bytes {

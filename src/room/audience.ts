@@ -67,12 +67,11 @@ export class Batch {
   }
 
   /** What a member is to get of what was sent from some time on. */
-  * messagesFor (connection: WsConnection, since: number): Iterable<{ time: number, frame: Frame, message: Sendable }> {
-    const without = this.#without?.get(connection) ?? NONE
-    const { frames, messages, length } = this.#bundle
-    for (let index = this.#indexOf(since); index < length; index++) {
-      if (!without.includes(index)) yield { time: this.#times[index]!, frame: frames[index]!, message: messages[index]! }
-    }
+  /** What a member is to get of what was sent from some time on. */
+  messagesFor (connection: WsConnection, since: number): Array<{ time: number, frame: Frame, message: Sendable }> {
+    const { frames, messages } = this.#bundle
+    return this.#bundle.indexes(this.#indexOf(since), this.#without?.get(connection) ?? NONE)
+      .map((index) => ({ time: this.#times[index]!, frame: frames[index]!, message: messages[index]! }))
   }
 
   #leaveOut (except: Exclude<Except, undefined>, index: number): void {

@@ -56,6 +56,7 @@ export class Fanout {
   settle (connection: WsConnection): void {
     if (this.#gathered.length === 0 && this.#receivers === undefined) return
     const since = connection.served
+    if (since === this.#time) return
     connection.served = this.#time
     const batches = this.#batchesFor(connection, since)
     if (batches.length === 1) batches[0]!.deliver(connection, since)
@@ -137,7 +138,7 @@ function deliverInOrder (batches: Batch[], connection: WsConnection, since: numb
     for (const batch of batches) batch.deliver(connection, since)
     return
   }
-  const messages = batches.flatMap((batch) => [...batch.messagesFor(connection, since)]).sort((one, other) => one.time - other.time)
+  const messages = batches.flatMap((batch) => batch.messagesFor(connection, since)).sort((one, other) => one.time - other.time)
   for (const { frame, message } of messages) connection.outbox.send(frame, message)
 }
 

@@ -24,8 +24,8 @@ export class Rooms {
     if (room?.members.has(connection) === true) return
     const count = connection.memberships.length
     if (count >= limit) throw new errors.RoomsTooMany(count)
-    if (room === undefined) this.#rooms.set(name, room = new Audience(name, new Set()))
     this.#fanout.settle(connection)
+    if (room === undefined) this.#rooms.set(name, room = new Audience(name, new Set()))
     room.members.add(connection)
     connection.memberships = [...connection.memberships, room]
   }

@@ -27,7 +27,7 @@ for (const overflow of ['close', 'drop-oldest'] as const) {
   t.test(`the budget gets back all that it gave, with ${overflow}`, async (t) => {
     const budget = new Budget(1_000_000)
     const sockets = [new StuckSocket(), new StuckSocket()]
-    const outboxes = sockets.map((socket) => new Outbox(socket as unknown as WebSocket, { limit: 500_000, overflow, budget, compression: undefined }, { shut: () => true, settle () {}, noticeFailed () {} }))
+    const outboxes = sockets.map((socket) => new Outbox(socket as unknown as WebSocket, { limit: 500_000, overflow, budget, compression: undefined }, { shut: () => true, settle () {}, sendFailed () {}, noticeFailed () {} }))
     for (let count = 0; count < 100; count++) {
       for (const outbox of outboxes) outbox.send(toFrame(Buffer.alloc(3_000)), Buffer.alloc(0))
     }
@@ -46,7 +46,7 @@ t.test('the notice counts all that was dropped until nothing waits any more', as
   const socket = new StuckSocket()
   const notices: number[] = []
   const settings = { limit: 200_000, overflow: 'drop-oldest', notice: (dropped: number) => { notices.push(dropped); return 'missed' }, budget: new Budget(1_000_000), compression: undefined } as const
-  const outbox = new Outbox(socket as unknown as WebSocket, settings, { shut: () => true, settle () {}, noticeFailed () {} })
+  const outbox = new Outbox(socket as unknown as WebSocket, settings, { shut: () => true, settle () {}, sendFailed () {}, noticeFailed () {} })
   const send = (count: number) => { for (let sent = 0; sent < count; sent++) outbox.send(toFrame(Buffer.alloc(10_000)), Buffer.alloc(0)) }
   send(40)
   const before = outbox.dropped

@@ -247,3 +247,52 @@ t.test('messages that wait for a handler are not even looked at', async (t) => {
   t.equal((close as Buffer).readUInt16BE(2), 1007)
   socket.destroy()
 })
+
+for (const way of ['to one', 'to all']) {
+  t.test(`bytes that the app hands to a worker after sending them ${way} cost their connection, and nobody else's`, async (t) => {
+    const logged: string[] = []
+    const app = await createApp(t, { plugin, fastify: { logger: { level: 'error', stream: { write: (line: string) => { logged.push(line) } } } } })
+    app.socketRoute('/', {
+      onMessage: (connection, message, clients) => {
+        if (message.text === 'echo') return message
+        const bytes = new Uint8Array(9_000)
+        if (way === 'to one') connection.send(bytes)
+        else clients.broadcast(bytes)
+        structuredClone(bytes, { transfer: [bytes.buffer] })
+      }
+    })
+    const url = await listen(app)
+    const client = await connect(url)
+    client.send('detach')
+    t.equal((await client.closed).code, 1006)
+    t.match(logged.join(''), /bytes that were sent are not there any more/)
+    const other = await connect(url)
+    other.send('echo')
+    t.equal(await other.next(), 'echo')
+    other.socket.terminate()
+  })
+}
+
+t.test('what is too large to be compressed at once is compressed by ws, in its place', async (t) => {
+  const app = await createApp(t, { plugin: { ...plugin, compression: true } })
+  const route = app.socketRoute('/', { onOpen () {} })
+  const client = await connect(await listen(app), [], { perMessageDeflate: true })
+  await until(() => route.clients.size === 1)
+  const sent = ['first', 'x'.repeat(30_000), 'second', 'y'.repeat(5_000), 'third']
+  for (const text of sent) route.broadcast(text)
+  t.strictSame(await client.take(5), sent)
+  client.socket.terminate()
+})
+
+t.test('sockets of bare @fastify/websocket keep their binaryType', async (t) => {
+  const app = await createApp(t, { plugin })
+  app.get('/bare', { websocket: true }, (socket) => {
+    socket.binaryType = 'arraybuffer'
+    socket.on('message', (data, isBinary) => { socket.send(`${isBinary} ${data instanceof ArrayBuffer} ${Buffer.isBuffer(data)}`) })
+  })
+  const client = await connect(`${await listen(app)}/bare`)
+  client.send(Buffer.from('bytes'))
+  client.send('text')
+  t.strictSame(await client.take(2), ['true true false', 'false false true'])
+  client.socket.terminate()
+})

@@ -56,6 +56,7 @@ t.test('a bundle without some of its frames is what encoding the others would be
         const parts = bundle.encode(from, without, undefined)
         t.strictSame(decode(parts), decode(encodeFrames(expected)), `${size}: from ${from} without ${without.join()}`)
         if (expected.length === 0) t.equal(parts.length, 0, 'nothing to be written')
+        for (const part of parts) if (part.buffer.byteLength > Math.max(part.length, 8_192)) t.fail('it keeps more memory than its own')
       }
     }
     t.equal(bundle.encode(0, [], undefined), bundle.encode(0, [], undefined), 'encoded once')
@@ -79,4 +80,39 @@ t.test('a compressed frame is what was compressed, made once, and only from a th
   t.equal(String(inflated), 'ab'.repeat(2_500))
   t.equal(long.deflated({ threshold: 1 }), long.deflated(compression))
   t.ok(new Frame(Buffer.alloc(500), true).deflated({ threshold: 1 }).size < 100, 'with the options of zlib')
+})
+
+t.test('a part of a bundle is no larger than what is in it, whatever is left out', async (t) => {
+  const bundle = new Bundle()
+  for (let count = 0; count < 7; count++) bundle.add(text(8_000), '')
+  bundle.add(text(3), '')
+  const [part] = bundle.encode(0, [0, 1, 2, 3, 4, 5, 6], undefined)
+  t.equal(part!.length, 5)
+  t.ok(part!.buffer.byteLength <= 8_192)
+})
+
+t.test('what one receiver still lacks is all that is encoded for it', async (t) => {
+  let copied = 0
+  class Counted extends Frame {
+    override copyTo (target: Buffer, at: number): number {
+      copied++
+      return super.copyTo(target, at)
+    }
+  }
+  const bundle = new Bundle()
+  for (let count = 1; count <= 1_000; count++) {
+    bundle.add(new Counted(Buffer.from('x'), false), 'x')
+    bundle.encode(count - 1, [], undefined)
+  }
+  t.ok(copied < 2_000, String(copied))
+})
+
+t.test('bytes that are not there any more are not announced', async (t) => {
+  for (const compression of [undefined, { threshold: 1 }]) {
+    const bytes = new Uint8Array(9_000)
+    const bundle = new Bundle()
+    bundle.add(new Frame(Buffer.from(bytes.buffer), true), '')
+    structuredClone(bytes, { transfer: [bytes.buffer] })
+    t.throws(() => bundle.encode(0, [], compression), TypeError)
+  }
 })

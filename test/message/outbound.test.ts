@@ -22,12 +22,19 @@ t.test('a plain object of another realm is plain', async (t) => {
   t.equal(toFrame(runInNewContext('({ a: 1 })')).bytes.toString(), '{"a":1}')
 })
 
-t.test('bytes are not copied', async (t) => {
-  const bytes = Buffer.from([1, 2, 3])
+t.test('large bytes are not copied', async (t) => {
+  const bytes = Buffer.alloc(8_192)
   t.equal(toFrame(bytes).bytes, bytes)
   t.equal(toFrame(new BinaryMessage(bytes)).bytes, bytes)
-  const view = new Uint16Array([1, 2])
+  const view = new Uint16Array(5_000)
   t.equal(toFrame(view).bytes.buffer, view.buffer)
+})
+
+t.test('short bytes are copied, so that they are still there when they leave', async (t) => {
+  const view = new Uint8Array([1, 2, 3])
+  const frame = toFrame(view)
+  structuredClone(view, { transfer: [view.buffer] })
+  t.strictSame(frame.bytes, Buffer.from([1, 2, 3]))
   t.strictSame(toFrame(new SharedArrayBuffer(2)).bytes, Buffer.alloc(2))
 })
 
