@@ -170,7 +170,11 @@ t.test('without a limit a message may be of any size', async (t) => {
   const sizes: number[] = []
   socket.on('message', (data) => { sizes.push((data as Buffer).length) })
   socket.setSocket(wire, Buffer.alloc(0))
-  wire.push(frame(0x82, Buffer.alloc(200_000)))
+  const bytes = frame(0x82, Buffer.alloc(200_000))
+  for (const [from, to] of [[0, 3], [3, 9], [9, bytes.length]]) {
+    wire.push(bytes.subarray(from, to))
+    await new Promise(setImmediate)
+  }
   await new Promise(setImmediate)
   t.strictSame(sizes, [200_000])
 })

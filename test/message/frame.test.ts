@@ -111,7 +111,9 @@ t.test('bytes that are not there any more are not announced', async (t) => {
   for (const compression of [undefined, { threshold: 1 }]) {
     const bytes = new Uint8Array(9_000)
     const bundle = new Bundle()
-    bundle.add(new Frame(Buffer.from(bytes.buffer), true), '')
+    const frame = new Frame(Buffer.from(bytes.buffer), true)
+    t.equal(frame.bytes.length, 9_000)
+    bundle.add(frame, '')
     structuredClone(bytes, { transfer: [bytes.buffer] })
     t.throws(() => bundle.encode(0, [], compression), TypeError)
   }
