@@ -9,7 +9,8 @@ import { Budget } from './connection/budget.js'
 import type { Closable } from './connection/closable.js'
 import type { WsConnection } from './connection/connection.js'
 import { Deadlines } from './connection/deadlines.js'
-import { FastSocket, isSupported } from './connection/fast-socket.js'
+import { FastSocket } from './connection/fast-socket.js'
+import { isSupported } from './connection/lazy-socket.js'
 import { Clocks } from './controller/clocks.js'
 import { createController, type SocketController, type SocketControllerClass } from './controller/controller.js'
 import { errors } from './errors.js'
@@ -37,10 +38,8 @@ async function socketRoutes (fastify: FastifyInstance, pluginOptions: SocketPlug
   const isRegistered = fastify.hasDecorator('websocketServer')
   const settings = resolvePlugin(pluginOptions, root.options, { isRegistered, pluginTimeout: fastify.initialConfig.pluginTimeout })
 
-  const { websocket, compression } = settings
-  const isFast = settings.fastPath && !isRegistered && websocket.options?.WebSocket === undefined && websocket.options?.allowSynchronousEvents !== false
-  const isGathering = isFast && isSupported()
-  if (isFast && !isGathering) fastify.log.warn('the installed version of ws is made in another way than this plugin knows: it goes on without its fast path')
+  const isFast = settings.hasFastSockets && isSupported(FastSocket)
+  if (settings.hasFastSockets && !isFast) fastify.log.warn('the installed version of ws is made in another way than this plugin knows: it goes on without its fast path')
 
   if (isRegistered) {
     const { maxPayload } = fastify.websocketServer.options
@@ -48,8 +47,8 @@ async function socketRoutes (fastify: FastifyInstance, pluginOptions: SocketPlug
       fastify.log.warn({ maxPayload }, 'the app has registered @fastify/websocket itself: up to its own maxPayload is read before a message is refused')
     }
   } else {
-    await fastify.register(fastifyWebsocket, websocket)
-    if (isGathering) fastify.websocketServer.options.WebSocket = FastSocket as never
+    await fastify.register(fastifyWebsocket, settings.websocket)
+    if (isFast) fastify.websocketServer.options.WebSocket = FastSocket as never
   }
 
   const drain = new Drain()
@@ -67,10 +66,10 @@ async function socketRoutes (fastify: FastifyInstance, pluginOptions: SocketPlug
     credentials,
     tickets: new Tickets(tickets.store, tickets.ttl),
     revocations,
-    isGathering,
-    compression: isGathering ? compression : undefined,
+    isGathering: isFast,
+    compression: settings.compression,
     tokens: new Deadlines<Closable>(handshakeTimeout, (connection) => { connection.shut(closeCodes.tokenMissing) }),
-    fastPath: settings.fastPath
+    isKeepingLess: settings.isKeepingLess
   }
   openScopes(fastify, root)
   fastify.decorateRequest(kUpgrade, null)

@@ -45,9 +45,13 @@ t.test('only one file calls the callbacks of controllers', async (t) => {
 // Invariant 2
 t.test('only the outbox writes to a socket, or has a fast one do it', async (t) => {
   for (const file of sources) {
-    t.equal(/[sS]ocket!?\.(send|close|ping|pong|write|end)\(/.test(read(file)), ['connection/outbox.ts', 'connection/fast-socket.ts'].includes(file), file)
+    t.equal(/[sS]ocket!?\.(send|close|ping|pong|write|end)\(/.test(read(file)), ['connection/outbox.ts', 'connection/lazy-socket.ts'].includes(file), file)
     t.equal(/\.writeFrames\(/.test(read(file)), file === 'connection/outbox.ts', file)
   }
+})
+
+t.test('only one file touches what is not public in ws', async (t) => {
+  for (const file of sources) t.equal(/[\w!?\])]\._[a-z]/.test(read(file)), file === 'connection/lazy-socket.ts', file)
 })
 
 // Invariant 7

@@ -68,7 +68,7 @@ export class WsConnection<Types extends ConnectionTypes = ConnectionTypes> {
   readonly protocol: string
   /** The address of the client; Fastify's `trustProxy` decides whose word counts. */
   readonly ip: string
-  /** What was sent to many before this moment has reached it, as far as it was meant for it. @internal */
+  /** Of what is sent to many, all with lower numbers has reached it, as far as it was meant for it. @internal */
   served = 0
   readonly #request: FastifyRequest
   readonly #outbox: Outbox
@@ -141,7 +141,7 @@ export class WsConnection<Types extends ConnectionTypes = ConnectionTypes> {
     return this.#ended.signal
   }
 
-  /** Bytes that wait in this process for the client to read. */
+  /** Bytes that wait in this process for the client to read. What a room or a route is sent is among them from the end of the turn. */
   get bufferedAmount (): number {
     return this.#outbox.bufferedAmount
   }

@@ -2,7 +2,7 @@ import type { WebSocket } from 'ws'
 import type { Message } from '../message/message.js'
 
 // What may wait for a busy handler before the socket is paused, so that TCP slows the client down. What one read of the
-// socket brought (64 KiB) comes on top. Not zero: a close that waits behind a few messages should still be seen.
+// socket brought (64 KiB), and 16 KiB more, come on top. Not zero: a close that waits behind a few messages should still be seen.
 const MESSAGES = 16
 const BYTES = 65_536
 

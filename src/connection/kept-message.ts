@@ -1,5 +1,6 @@
 import { IncomingMessage, type IncomingHttpHeaders } from 'node:http'
 import { Socket } from 'node:net'
+import { Readable } from 'node:stream'
 import type { FastifyRequest } from 'fastify'
 import { keepHeaders, KeptHeaders } from './kept-headers.js'
 
@@ -49,7 +50,19 @@ class KeptMessage {
 
 Object.setPrototypeOf(KeptMessage.prototype, IncomingMessage.prototype)
 // No other is upgraded.
-Object.assign(KeptMessage.prototype, { method: 'GET', httpVersion: '1.1', httpVersionMajor: 1, httpVersionMinor: 1, complete: true, aborted: false, upgrade: true })
+Object.assign(KeptMessage.prototype, {
+  method: 'GET', httpVersion: '1.1', httpVersionMajor: 1, httpVersionMinor: 1, complete: true, aborted: false, upgrade: true, rawTrailers: []
+})
+// For whoever takes it for a stream: one without a body.
+Object.defineProperty(KeptMessage.prototype, '_readableState', {
+  get (this: KeptMessage) {
+    const empty = new Readable() as Readable & { readonly _readableState: object }
+    empty.push(null)
+    const { _readableState: value } = empty
+    Object.defineProperty(this, '_readableState', { value })
+    return value
+  }
+})
 
 function isKnown (key: string | symbol): boolean {
   if (known.has(key)) return true

@@ -104,7 +104,7 @@ export class Outbox implements Flushable {
     this.#owner = owner
   }
 
-  /** Bytes that wait in this process for the client to read. */
+  /** Bytes that wait in this process for the client to read; not what it was sent among many in this turn of the event loop. */
   get bufferedAmount (): number {
     return this.#given + this.#gatheredSize + (this.#backlog?.cost ?? 0)
   }
@@ -161,6 +161,7 @@ export class Outbox implements Flushable {
 
   /** Resolves when the client has caught up, or the connection has ended. */
   drained (): Promise<void> {
+    this.#owner.settle()
     if (!this.isOverMark || this.#socket.readyState > OPEN) return Promise.resolve()
     return new Promise((resolve) => { (this.#waiting ??= []).push(resolve) })
   }

@@ -15,6 +15,12 @@ export interface RateOptions {
   readonly tolerance?: undefined | number
 }
 
+/** Who was too fast for its rate. */
+export interface Metered {
+  /** The next window of the rate has begun. */
+  nextWindow (): void
+}
+
 /** The rate in force. */
 export type Rate = Readonly<Required<{ [Key in keyof RateOptions]: NonNullable<RateOptions[Key]> }>>
 

@@ -3,14 +3,14 @@ import type { Closable, Live } from '../connection/closable.js'
 import { Deadlines } from '../connection/deadlines.js'
 import { Expiry } from '../connection/expiry.js'
 import { Heartbeat } from '../connection/heartbeat.js'
-import type { Dispatch } from './dispatch.js'
+import type { Metered } from '../connection/rate.js'
 
 /** The timers of an app: one for each different setting, however many routes and connections share it. */
 export class Clocks {
   /** Ends connections when their tokens do. */
   readonly expiry = new Expiry<Closable>((item) => { item.shut(closeCodes.tokenExpired) })
   readonly #closing = new Map<number, Deadlines<Live>>()
-  readonly #windows = new Map<number, Deadlines<Dispatch>>()
+  readonly #windows = new Map<number, Deadlines<Metered>>()
   readonly #heartbeats = new Map<string, Heartbeat>()
 
   /** For connections that have to be closed in time. @param timeout milliseconds. */
@@ -19,8 +19,8 @@ export class Clocks {
   }
 
   /** For clients that were too fast. @param per milliseconds. */
-  windows (per: number): Deadlines<Dispatch> {
-    return getOrMake(this.#windows, per, () => new Deadlines(per, (dispatch) => { dispatch.nextWindow() }))
+  windows (per: number): Deadlines<Metered> {
+    return getOrMake(this.#windows, per, () => new Deadlines(per, (client) => { client.nextWindow() }))
   }
 
   heartbeat (options: false | { readonly interval: number, readonly timeout: number }): undefined | Heartbeat {

@@ -2,46 +2,22 @@ import type { Socket } from 'node:net'
 import type { FastifyRequest } from 'fastify'
 import type { WebSocket } from 'ws'
 import { closeCodes, type CloseReason } from '../close-codes.js'
-import type { Closable, Live, LiveSet } from '../connection/closable.js'
+import type { Live } from '../connection/closable.js'
 import { WsConnection, type ConnectionKeeper, type Room } from '../connection/connection.js'
-import type { Deadlines } from '../connection/deadlines.js'
-import type { Expiry } from '../connection/expiry.js'
-import type { Beating, Heartbeat, Traffic } from '../connection/heartbeat.js'
+import type { Beating, Traffic } from '../connection/heartbeat.js'
 import type { Identity } from '../connection/identity.js'
 import { Inbox } from '../connection/inbox.js'
 import { listen, type SocketOwner } from '../connection/listening.js'
-import { Meter, type Rate } from '../connection/rate.js'
-import { Renewals, type Renewal } from '../connection/renewals.js'
+import { Meter, type Metered } from '../connection/rate.js'
+import { Renewals } from '../connection/renewals.js'
 import { violationOf } from '../connection/violation.js'
-import { Outbox, type OutboxOwner, type OutboxSettings } from '../connection/outbox.js'
+import { Outbox, type OutboxOwner } from '../connection/outbox.js'
 import { closeReasonOf, errors } from '../errors.js'
 import type { Message } from '../message/message.js'
-import type { ClientSet } from '../room/clients.js'
-import type { ConnectionCounts, Counted } from '../room/counts.js'
-import type { Rooms } from '../room/rooms.js'
+import type { Counted } from '../room/counts.js'
 import { Callbacks, type CallbacksOwner, type Pending } from './callbacks.js'
-import type { CloseInfo, SocketController } from './controller.js'
-
-/** What the connections of one route have in common. */
-export interface DispatchRoute {
-  readonly name: string
-  readonly controller: SocketController
-  readonly clients: ClientSet
-  readonly counts: ConnectionCounts
-  readonly rooms: Rooms
-  readonly live: LiveSet
-  readonly closing: Deadlines<Live>
-  readonly heartbeat: undefined | Heartbeat
-  readonly expiry: Expiry<Closable>
-  readonly renew: Renewal
-  readonly concurrency: number
-  readonly rate: undefined | Rate
-  /** Tells when a client that was too fast may go on. */
-  readonly windows: undefined | Deadlines<Dispatch>
-  readonly maxPayload: number
-  readonly outbox: OutboxSettings
-  readonly roomsPerConnection: number
-}
+import type { CloseInfo } from './controller.js'
+import type { DispatchRoute } from './dispatch-route.js'
 
 type Stage =
   | 'opening' // onOpen runs; nothing is read
@@ -53,7 +29,7 @@ type Stage =
 /**
  * Runs one connection: decides when which callback of the controller is called, from the upgrade to the close.
  */
-export class Dispatch implements ConnectionKeeper, Beating, Counted, Live, CallbacksOwner, OutboxOwner, SocketOwner {
+export class Dispatch implements ConnectionKeeper, Beating, Counted, Live, Metered, CallbacksOwner, OutboxOwner, SocketOwner {
   readonly connection: WsConnection
   readonly #route: DispatchRoute
   readonly #socket: WebSocket
@@ -227,7 +203,7 @@ export class Dispatch implements ConnectionKeeper, Beating, Counted, Live, Callb
     this.#outbox.end()
     if (this.isStaying) this.#begin('leaving', { code, reason, wasClean: code !== 1006 })
     this.#route.counts.delete(this)
-    this.#settle()
+    this.#finishIfClosed()
   }
 
   close (code: number, reason: string): void {
@@ -252,7 +228,7 @@ export class Dispatch implements ConnectionKeeper, Beating, Counted, Live, Callb
       this.#hasSettled = true
     }
     this.#socket.terminate()
-    this.#settle()
+    this.#finishIfClosed()
   }
 
   join (connection: WsConnection, room: string): void {
@@ -310,7 +286,6 @@ export class Dispatch implements ConnectionKeeper, Beating, Counted, Live, Callb
     return false
   }
 
-  /** The next window of the client's rate has begun. */
   nextWindow (): void {
     this.#isSlowed = false
     this.#meter!.turn()
@@ -385,14 +360,14 @@ export class Dispatch implements ConnectionKeeper, Beating, Counted, Live, Callb
       if (isServer) this.#outbox.close(closed.code, closed.reason)
       // The client's answer to the close frame is to be read.
       this.#socket.resume()
-      this.#settle()
+      this.#finishIfClosed()
     }
     if (pending === undefined) settled()
     else pending.then(settled)
   }
 
   // The connection is done, when onClose has settled and the socket is closed.
-  #settle (): void {
+  #finishIfClosed (): void {
     if (!this.#hasSettled || this.#socket.readyState !== CLOSED) return
     this.#route.closing.delete(this)
     this.#route.live.delete(this)

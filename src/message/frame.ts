@@ -41,7 +41,7 @@ export class Frame {
     this.#end = end
   }
 
-  /** The payload, unmasked and complete. */
+  /** The payload, unmasked and complete: a view, whose `buffer` has other bytes around it, also of other clients. */
   get bytes (): Buffer {
     // A view costs more than all else of a short message, and most are never looked at.
     this.#bytes ??= this.size === this.#source.length ? this.#source : this.#source.subarray(this.#start, this.#end)

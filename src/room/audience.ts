@@ -31,8 +31,8 @@ export class Audience<Those extends Members = Members> implements Membership {
 export class Batch {
   readonly audience: Audience
   readonly #bundle = new Bundle()
-  // When each was sent, counted over all audiences.
-  readonly #times: number[] = []
+  // The number of each among all that is sent on the route.
+  readonly #numbers: number[] = []
   // Which messages a member is not sent.
   #without: undefined | Map<unknown, number[]>
 
@@ -45,33 +45,32 @@ export class Batch {
     return this.#bundle.size
   }
 
-  /** When the first was sent. */
-  get begin (): number {
-    return this.#times[0]!
+  /** The number of the first. */
+  get first (): number {
+    return this.#numbers[0]!
   }
 
-  /** When the last was sent. */
-  get end (): number {
-    return this.#times.at(-1)!
+  /** The number of the last. */
+  get last (): number {
+    return this.#numbers.at(-1)!
   }
 
-  add (frame: Frame, message: Sendable, except: Except, time: number): void {
+  add (frame: Frame, message: Sendable, except: Except, number: number): void {
     if (except !== undefined) this.#leaveOut(except, this.#bundle.length)
     this.#bundle.add(frame, message)
-    this.#times.push(time)
+    this.#numbers.push(number)
   }
 
-  /** Sends a member what was sent from some time on. */
-  deliver (connection: WsConnection, since: number): void {
-    connection.outbox.sendBundle(this.#bundle, this.#indexOf(since), this.#without?.get(connection) ?? NONE)
+  /** Sends a member what has this number or a later one. */
+  deliver (connection: WsConnection, from: number): void {
+    connection.outbox.sendBundle(this.#bundle, this.#indexOf(from), this.#without?.get(connection) ?? NONE)
   }
 
-  /** What a member is to get of what was sent from some time on. */
-  /** What a member is to get of what was sent from some time on. */
-  messagesFor (connection: WsConnection, since: number): Array<{ time: number, frame: Frame, message: Sendable }> {
+  /** What a member is to get of what has this number or a later one. */
+  messagesFor (connection: WsConnection, from: number): Array<{ number: number, frame: Frame, message: Sendable }> {
     const { frames, messages } = this.#bundle
-    return this.#bundle.indexes(this.#indexOf(since), this.#without?.get(connection) ?? NONE)
-      .map((index) => ({ time: this.#times[index]!, frame: frames[index]!, message: messages[index]! }))
+    return this.#bundle.indexes(this.#indexOf(from), this.#without?.get(connection) ?? NONE)
+      .map((index) => ({ number: this.#numbers[index]!, frame: frames[index]!, message: messages[index]! }))
   }
 
   #leaveOut (except: Exclude<Except, undefined>, index: number): void {
@@ -84,10 +83,10 @@ export class Batch {
   }
 
   // From the end, as who was served within this turn lacks only the last.
-  #indexOf (since: number): number {
-    if (since <= this.begin) return 0
-    let index = this.#times.length
-    while (this.#times[index - 1]! >= since) index--
+  #indexOf (from: number): number {
+    if (from <= this.first) return 0
+    let index = this.#numbers.length
+    while (this.#numbers[index - 1]! >= from) index--
     return index
   }
 }

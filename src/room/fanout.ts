@@ -23,8 +23,8 @@ export class Fanout {
   #receivers: undefined | Iterator<WsConnection>
   // All that these are to be served with, if it is all of one audience.
   #only: undefined | Batch
-  // How many messages were sent: what each connection has got is told by a number of these.
-  #time = 0
+  // How many messages were sent, which is the number of the next. `served` of a connection is the number of the first that it may lack.
+  #sent = 0
   #isScheduled = false
 
   /**
@@ -44,7 +44,7 @@ export class Fanout {
     if (audience.members.size === 0) return
     if (audience.gathering === undefined) this.#gather(audience)
     const batch = audience.gathering!
-    batch.add(frame, message, except, this.#time++)
+    batch.add(frame, message, except, this.#sent++)
     if (batch.size >= GATHERED) this.#serve(Infinity)
     else this.#schedule()
   }
@@ -55,12 +55,12 @@ export class Fanout {
    */
   settle (connection: WsConnection): void {
     if (this.#gathered.length === 0 && this.#receivers === undefined) return
-    const since = connection.served
-    if (since === this.#time) return
-    connection.served = this.#time
-    const batches = this.#batchesFor(connection, since)
-    if (batches.length === 1) batches[0]!.deliver(connection, since)
-    else if (batches.length > 1) deliverInOrder(batches, connection, since)
+    const from = connection.served
+    if (from === this.#sent) return
+    connection.served = this.#sent
+    const batches = this.#batchesFor(connection, from)
+    if (batches.length === 1) batches[0]!.deliver(connection, from)
+    else if (batches.length > 1) deliverInOrder(batches, connection, from)
   }
 
   #gather (audience: Audience): void {
@@ -69,11 +69,11 @@ export class Fanout {
     this.#gathered.push(audience.gathering)
   }
 
-  #batchesFor (connection: WsConnection, since: number): Batch[] {
+  #batchesFor (connection: WsConnection, from: number): Batch[] {
     const batches: Batch[] = []
-    collect(this.#everyone, connection, since, batches)
+    collect(this.#everyone, connection, from, batches)
     // Nothing else is put there.
-    for (const room of connection.memberships as readonly Audience[]) collect(room, connection, since, batches)
+    for (const room of connection.memberships as readonly Audience[]) collect(room, connection, from, batches)
     return batches
   }
 
@@ -105,9 +105,9 @@ export class Fanout {
       this.settle(connection)
       return
     }
-    const since = connection.served
-    connection.served = this.#time
-    this.#only.deliver(connection, since)
+    const from = connection.served
+    connection.served = this.#sent
+    this.#only.deliver(connection, from)
   }
 
   #takeGathered (): Batch[] {
@@ -121,24 +121,24 @@ export class Fanout {
 
 // One after the other, also while members come and go: who has come since has been sent nothing of it.
 function * receiversOf (batches: readonly Batch[]): Generator<WsConnection, undefined> {
-  for (const { audience, end } of batches) {
-    for (const connection of audience.members) if (connection.served <= end) yield connection
+  for (const { audience, last } of batches) {
+    for (const connection of audience.members) if (connection.served <= last) yield connection
     audience.batches.shift()
   }
 }
 
-function collect ({ batches: sent, members }: Audience, connection: WsConnection, since: number, batches: Batch[]): void {
-  if (sent.length > 0 && members.has(connection)) for (const batch of sent) if (batch.end >= since) batches.push(batch)
+function collect ({ batches: sent, members }: Audience, connection: WsConnection, from: number, batches: Batch[]): void {
+  if (sent.length > 0 && members.has(connection)) for (const batch of sent) if (batch.last >= from) batches.push(batch)
 }
 
 // What was sent to several audiences in turn is sent one by one, so that it arrives in that order.
-function deliverInOrder (batches: Batch[], connection: WsConnection, since: number): void {
-  batches.sort((one, other) => one.begin - other.begin)
-  if (batches.every(({ end }, index) => end < (batches[index + 1]?.begin ?? Infinity))) {
-    for (const batch of batches) batch.deliver(connection, since)
+function deliverInOrder (batches: Batch[], connection: WsConnection, from: number): void {
+  batches.sort((one, other) => one.first - other.first)
+  if (batches.every(({ last }, index) => last < (batches[index + 1]?.first ?? Infinity))) {
+    for (const batch of batches) batch.deliver(connection, from)
     return
   }
-  const messages = batches.flatMap((batch) => batch.messagesFor(connection, since)).sort((one, other) => one.time - other.time)
+  const messages = batches.flatMap((batch) => batch.messagesFor(connection, from)).sort((one, other) => one.number - other.number)
   for (const { frame, message } of messages) connection.outbox.send(frame, message)
 }
 

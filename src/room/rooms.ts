@@ -18,13 +18,16 @@ export class Rooms {
     return this.#rooms.size
   }
 
-  /** @throws `FSR_ERR_ROOMS_TOO_MANY`: a client that can name rooms must not be able to fill the memory with them. */
+  /**
+   * Whatever the connection was sent before has to have left (`Fanout.settle`).
+   *
+   * @throws `FSR_ERR_ROOMS_TOO_MANY`: a client that can name rooms must not be able to fill the memory with them.
+   */
   join (connection: WsConnection, name: string, limit: number): void {
     let room = this.#rooms.get(name)
     if (room?.members.has(connection) === true) return
     const count = connection.memberships.length
     if (count >= limit) throw new errors.RoomsTooMany(count)
-    this.#fanout.settle(connection)
     if (room === undefined) this.#rooms.set(name, room = new Audience(name, new Set()))
     room.members.add(connection)
     connection.memberships = [...connection.memberships, room]

@@ -147,7 +147,10 @@ export interface PluginSettings {
   readonly handshakeTimeout: number
   /** Bytes. */
   readonly outboxBudget: number
-  readonly fastPath: boolean
+  /** Whether sockets may be those of this plugin: unless the app has made others, or has `ws` read in another way. */
+  readonly hasFastSockets: boolean
+  /** Whether what nobody needs of an upgrade is let go of. */
+  readonly isKeepingLess: boolean
   /** How messages are compressed that are sent to many, if the app has said so. */
   readonly compression: undefined | Compression
   readonly tickets: { readonly ttl: number, readonly store: undefined | TicketStore }
@@ -172,16 +175,19 @@ interface Surroundings {
  */
 export function resolvePlugin (given: SocketPluginOptions, shared: Options, { isRegistered, pluginTimeout = 0 }: Surroundings): PluginSettings {
   const perMessageDeflate = deflateOptions(given.compression)
+  const websocket = resolveWebsocket(given, shared, isRegistered, perMessageDeflate)
+  const isFast = boolean(given.fastPath, 'fastPath') ?? true
   return {
     handshakeTimeout: integer(given.handshakeTimeout, 'handshakeTimeout') ?? 10_000,
     outboxBudget: integer(given.outboxBudget, 'outboxBudget') ?? 268_435_456,
-    fastPath: boolean(given.fastPath, 'fastPath') ?? true,
+    hasFastSockets: isFast && !isRegistered && websocket.options?.WebSocket === undefined && websocket.options?.allowSynchronousEvents !== false,
+    isKeepingLess: isFast,
     tickets: resolveTickets(given.tickets),
     revocations: resolveRevocations(given.revocations),
     drain: resolveDrain(given.drain, pluginTimeout),
     // As ws does with what is sent to one.
     compression: perMessageDeflate && { threshold: perMessageDeflate.threshold, windowBits: perMessageDeflate.serverMaxWindowBits, ...perMessageDeflate.zlibDeflateOptions },
-    websocket: resolveWebsocket(given, shared, isRegistered, perMessageDeflate)
+    websocket
   }
 }
 

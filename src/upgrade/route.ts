@@ -5,12 +5,13 @@ import type { Room, WsConnection } from '../connection/connection.js'
 import type { Budget } from '../connection/budget.js'
 import type { Closable, LiveSet } from '../connection/closable.js'
 import type { Deadlines } from '../connection/deadlines.js'
-import { releaseResponse } from '../connection/fast-socket.js'
 import type { Identity } from '../connection/identity.js'
 import { keepLess } from '../connection/kept-message.js'
+import { releaseResponse } from '../connection/lazy-socket.js'
 import type { Clocks } from '../controller/clocks.js'
 import type { SocketController } from '../controller/controller.js'
-import { Dispatch, type DispatchRoute } from '../controller/dispatch.js'
+import { Dispatch } from '../controller/dispatch.js'
+import type { DispatchRoute } from '../controller/dispatch-route.js'
 import { errors, type SocketError } from '../errors.js'
 import type { Compression } from '../message/frame.js'
 import type { Sendable } from '../message/outbound.js'
@@ -88,8 +89,8 @@ export interface Server {
   readonly compression: undefined | Compression
   /** For tokens that are to come as the first message. */
   readonly tokens: Deadlines<Closable>
-  /** Whether internals of Node may be relied on, to be fast and small. */
-  readonly fastPath: boolean
+  /** Whether what nobody needs of the upgrade is let go of. */
+  readonly isKeepingLess: boolean
 }
 
 /** One socket route. */
@@ -281,7 +282,7 @@ export class Route implements SocketRouteHandle {
     const { identity, response } = request[kUpgrade]!
     // The token is in there as well.
     request[kUpgrade] = null
-    if (this.#server.fastPath) {
+    if (this.#server.isKeepingLess) {
       releaseResponse(response)
       keepLess(request)
     }

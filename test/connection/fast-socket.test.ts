@@ -7,7 +7,8 @@ import { Duplex } from 'node:stream'
 import fc from 'fast-check'
 import t from 'tap'
 import { WebSocket } from 'ws'
-import { FastSocket, isSupported } from '../../src/connection/fast-socket.js'
+import { FastSocket } from '../../src/connection/fast-socket.js'
+import { isSupported } from '../../src/connection/lazy-socket.js'
 
 const settings = { maxPayload: 70_000, maxFragments: 4, allowSynchronousEvents: true, closeTimeout: 1000, autoPong: true }
 type Server = FastSocket | WebSocket
@@ -119,7 +120,7 @@ t.test('a fast socket sees and answers what one of ws does', async (t) => {
 })
 
 t.test('it is of use only where ws is made as expected', async (t) => {
-  t.equal(isSupported(), true)
+  t.equal(isSupported(FastSocket), true)
   const broken: Record<string, (Socket: typeof FastSocket) => void> = {
     'setSocket does something else': (Socket) => { Socket.prototype.setSocket = () => {} },
     'there is no receiver': (Socket) => { Object.defineProperty(Socket.prototype, '_receiver', { get: () => null, set () {} }) },
@@ -179,6 +180,18 @@ t.test('without a limit a message may be of any size', async (t) => {
   t.strictSame(sizes, [200_000])
 })
 
+t.test('what breaks the protocol is refused as soon as it is seen, however long it says to be', async (t) => {
+  for (const Socket of [FastSocket, Plain]) {
+    const wire = new Wire()
+    const socket = new Socket(null, undefined, settings);
+    (socket as unknown as { setSocket (socket: Duplex, head: Buffer, options: object): void }).setSocket(wire, Buffer.alloc(0), settings)
+    const failed = new Promise<NodeJS.ErrnoException>((resolve) => { socket.on('error', resolve) })
+    wire.push(Buffer.from([0x83, 0xff]))
+    t.equal((await failed).code, 'WS_ERR_INVALID_OPCODE')
+    socket.terminate()
+  }
+})
+
 t.test('whoever pings and does not read is cut, as with ws', async (t) => {
   for (const Socket of [FastSocket, Plain]) {
     const wire = new Wire()
@@ -200,6 +213,6 @@ t.test('a ping with a payload is left to ws', async (t) => {
   socket.setSocket(wire, Buffer.alloc(0))
   socket.ping()
   t.equal(socket.isComplete, false)
-  socket.ping(...['now'] as unknown as [])
+  socket.ping('now')
   t.equal(Buffer.concat(wire.written).toString('hex'), '8900' + '89036e6f77')
 })

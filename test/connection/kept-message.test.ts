@@ -55,6 +55,21 @@ t.test('what a connection was asked for with is told in every callback, however 
   t.strictSame(told.map((each) => JSON.parse(JSON.stringify(each))), [expected, expected])
 })
 
+t.test('the raw request is a stream without a body', async (t) => {
+  const app = await createApp(t, { plugin })
+  const { promise, resolve } = withResolvers<FastifyRequest>()
+  let request: undefined | FastifyRequest
+  app.socketRoute('/', { onOpen: () => { resolve(request!) } }, { preHandler: async (given) => { request = given } })
+  const client = await connect(await listen(app))
+  const { raw } = await promise
+  t.strictSame([raw.readable, raw.readableEnded, raw.readableLength, raw.destroyed], [true, false, 0, false])
+  t.strictSame([raw.trailers, raw.rawTrailers, raw.complete], [{}, [], true])
+  for await (const chunk of raw) t.fail(String(chunk))
+  t.strictSame([raw.readable, raw.readableEnded, raw.aborted], [false, true, false])
+  client.send('x')
+  t.equal(client.socket.readyState, client.socket.OPEN)
+})
+
 t.test('headers keep their order, and are always the same object', async (t) => {
   const app = await createApp(t, { plugin })
   const { promise, resolve } = withResolvers<WsConnection>()

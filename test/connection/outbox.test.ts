@@ -2,6 +2,7 @@ import t from 'tap'
 import type { WebSocket } from 'ws'
 import { Budget } from '../../src/connection/budget.js'
 import { Outbox } from '../../src/connection/outbox.js'
+import { Bundle } from '../../src/message/bundle.js'
 import { toFrame } from '../../src/message/outbound.js'
 
 // A socket that keeps everything until it is told to let go, as a client that does not read makes it.
@@ -58,4 +59,18 @@ t.test('the notice counts all that was dropped until nothing waits any more', as
   t.ok(outbox.dropped > before)
   for (let count = 0; count < 10; count++) socket.letGo()
   t.strictSame(notices, [outbox.dropped])
+})
+
+t.test('who waits for the client to catch up waits for what it was sent among many too', async (t) => {
+  const socket = new StuckSocket()
+  const settle = () => { outbox.sendBundle(bundle, 0, []) }
+  const outbox: Outbox = new Outbox(socket as unknown as WebSocket, { limit: 100_000, overflow: 'close', budget: new Budget(1_000_000), compression: undefined }, { shut: () => true, settle, sendFailed () {}, noticeFailed () {} })
+  const bundle = new Bundle()
+  bundle.add(toFrame(Buffer.alloc(70_000)), Buffer.alloc(0))
+  let isDrained = false
+  const drained = outbox.drained().then(() => { isDrained = true })
+  await Promise.resolve()
+  t.equal(isDrained, false)
+  socket.letGo()
+  await drained
 })

@@ -209,3 +209,13 @@ t.test('nothing is told to a client that is closed for its slowness, and a notic
   t.equal(calls, 0)
   t.throws(() => feed.app.socketRoute('/other', { onOpen: () => {} }, { outbox: { notice: 'missed' as never } }), { code: 'FSR_ERR_OPTION_INVALID' })
 })
+
+t.test('who is too slow for what it was sent before does not enter a room any more', async (t) => {
+  const { route, client, connection } = await start(t, { outbox: { limit: 100_000 } })
+  while (connection.bufferedAmount <= 100_000) connection.send(Buffer.alloc(50_000))
+  route.broadcast('one too many')
+  await connection.join('a')
+  t.equal(route.clients.has(connection), false)
+  t.equal(route.to('a').size, 0)
+  client.socket.terminate()
+})

@@ -1,0 +1,339 @@
+import { ServerResponse } from 'node:http'
+import { Socket } from 'node:net'
+import { nextTick } from 'node:process'
+import { Duplex } from 'node:stream'
+import { WebSocket } from 'ws'
+import { copyBytes } from '../message/copy.js'
+import { kOwner, type SocketOwner } from './listening.js'
+
+// All that this plugin relies on inside ws and Node is in this file. Of ws 8 it is this, besides its public API: `isSupported` looks for
+// all of it.
+interface Receiver {
+  readonly _state: number
+  readonly _bufferedBytes: number
+  readonly _fragmented: number
+  readonly _errored: boolean
+  readonly _writableState: { readonly length: number }
+  write (bytes: Buffer): boolean
+}
+interface Sender {
+  readonly _state: number
+  readonly _bufferedBytes: number
+}
+interface Internals {
+  _socket: null | LinkedSocket
+  _readyState: 0 | 1 | 2 | 3
+  _paused: boolean
+  readonly _closeFrameReceived: boolean
+  readonly _errorEmitted: boolean
+  _pendingAutoPongs: number
+  _autoPongComplete: undefined | (() => void)
+  setSocket (socket: Duplex, head: Buffer, options: object): void
+}
+interface ServerSettings {
+  readonly autoPong?: boolean
+  readonly maxPendingAutoPongs?: number
+  readonly maxPayload?: number
+  readonly skipUTF8Validation?: boolean
+}
+type Arguments = [address: null, protocols: undefined, settings: ServerSettings]
+const Base = WebSocket as unknown as new (...given: Arguments) => WebSocket & Internals
+
+const kReceiver = Symbol('fastify-socket-route.receiver')
+const kSender = Symbol('fastify-socket-route.sender')
+const kLazy = Symbol('fastify-socket-route.socket')
+// What may not be there is not on a Duplex that is no TCP connection.
+type LinkedSocket = Duplex & { [kLazy]?: LazySocket, setTimeout? (milliseconds: number): void, setNoDelay? (): void }
+
+const CONNECTING = 0
+const OPEN = 1
+const CLOSED = 3
+// Of a receiver that is not in the middle of a frame, and of a sender that is not compressing.
+const AT_REST = 0
+const NOTHING = Buffer.alloc(0)
+const PING = Buffer.from([0x89, 0])
+
+/**
+ * A server's socket of `ws` that is given the bytes of its connection as they come, and takes frames as they are to be written. The
+ * receiver and the sender of `ws` are made when they are first needed, which for most connections is at the close.
+ */
+export abstract class LazySocket extends Base {
+  declare [kOwner]: undefined | SocketOwner
+  declare [kReceiver]: null | Receiver
+  declare [kSender]: null | Sender
+  protected readonly settings: ServerSettings
+
+  constructor (...given: Arguments) {
+    super(...given)
+    this.settings = given[2]
+    // A closure that only its receiver uses.
+    this._autoPongComplete = undefined
+  }
+
+  /** Bytes have come. @internal */
+  abstract read (chunk: Buffer): void
+
+  /** No more bytes will come. @internal */
+  abstract readLast (): void
+
+  /** @internal */
+  get _receiver (): null | Receiver {
+    this.#complete()
+    return this[kReceiver]
+  }
+
+  set _receiver (receiver: null | Receiver) {
+    this[kReceiver] = receiver
+  }
+
+  /** @internal */
+  get _sender (): null | Sender {
+    this.#complete()
+    return this[kSender]
+  }
+
+  set _sender (sender: null | Sender) {
+    this[kSender] = sender
+  }
+
+  override setSocket (socket: LinkedSocket, head: Buffer): void {
+    this._socket = socket
+    socket[kLazy] = this
+    socket.setTimeout?.(0)
+    socket.setNoDelay?.()
+    if (readsInto(socket)) {
+      // What has come so far is in the stream, and will not be emitted.
+      const early = socket.read() as null | Buffer
+      if (early !== null || head.length > 0) nextTick(() => { this.read(early === null ? head : Buffer.concat([head, early])) })
+      socket.resume()
+    } else {
+      if (head.length > 0) socket.unshift(head)
+      socket.on('data', onData)
+    }
+    socket.on('close', onClose)
+    socket.on('end', onEnd)
+    socket.on('error', onError)
+    this._readyState = OPEN
+    this.emit('open')
+  }
+
+  /** As `bufferedAmount`, for which `ws` needs its sender. */
+  get waiting (): number {
+    return this._socket!.writableLength + (this[kSender]?._bufferedBytes ?? 0)
+  }
+
+  /** Whether `ws` has nothing left to compress, so that what is written now keeps its place. */
+  get isSenderIdle (): boolean {
+    return this[kSender] === null || this[kSender]._state === AT_REST
+  }
+
+  /** Writes whole frames, in as many buffers as they are in. @param onWritten is called when the kernel has taken them. */
+  writeFrames (parts: readonly Buffer[], onWritten?: () => void): void {
+    const socket = this._socket!
+    const last = parts.length - 1
+    if (last === 0) {
+      socket.write(parts[0], onWritten)
+      return
+    }
+    socket.cork()
+    for (let index = 0; index < last; index++) socket.write(parts[index])
+    socket.write(parts[last], onWritten)
+    socket.uncork()
+  }
+
+  override ping (...parameters: Parameters<WebSocket['ping']>): void {
+    this[kOwner]?.flush()
+    if (parameters.length === 0 && this._readyState === OPEN && this.isSenderIdle) this._socket!.write(PING)
+    else super.ping(...parameters)
+  }
+
+  // These two ws calls by itself, when the client has sent such a frame.
+  override pong (...parameters: Parameters<WebSocket['pong']>): void {
+    this[kOwner]?.flush()
+    super.pong(...parameters)
+  }
+
+  override close (code?: number, reason?: string | Buffer): void {
+    this[kOwner]?.flush()
+    super.close(code, reason)
+  }
+
+  override terminate (): void {
+    this[kOwner]?.flush()
+    super.terminate()
+  }
+
+  // Bytes go on to come for a while, so that it is seen if the client leaves: until `stopReading`.
+  override pause (): void {
+    if (this._readyState !== CONNECTING && this._readyState !== CLOSED) this._paused = true
+  }
+
+  override resume (): void {
+    if (this.isComplete) {
+      super.resume()
+    } else if (this._readyState === OPEN) {
+      this._paused = false
+      this._socket!.resume()
+    }
+  }
+
+  /** Makes what `ws` has for every socket from the beginning, and answers what it does at an event of the socket. @internal */
+  complete (event: 'close' | 'end' | 'error'): () => void {
+    this.#complete()
+    return this._socket!.listeners(event).at(-1) as () => void
+  }
+
+  /** Whether `ws` has what it has for every socket from the beginning. */
+  get isComplete (): boolean {
+    return this[kReceiver] !== null
+  }
+
+  #complete (): void {
+    const socket = this._socket
+    if (this.isComplete || socket === null) return
+    const state = this._readyState
+    this._autoPongComplete = () => { this._pendingAutoPongs-- }
+    // It has been open for a while.
+    const listeners = this.rawListeners('open') as Array<() => void>
+    this.removeAllListeners('open')
+    super.setSocket(socket, NOTHING, this.settings)
+    for (const listener of listeners) this.on('open', listener)
+    this._readyState = state
+    // That of ws, in whose place this reads.
+    socket.removeListener('data', socket.listeners('data').at(-1) as () => void)
+  }
+
+  /** From now on no bytes come, until `resume`. */
+  protected stopReading (): void {
+    this._socket!.pause()
+  }
+
+  /** Leaves bytes to `ws`. */
+  protected delegate (bytes: Buffer): void {
+    if (!this._receiver!.write(bytes)) this._socket!.pause()
+  }
+
+  /** Whether whatever follows counts for nothing: behind a close frame, or what breaks the protocol. */
+  protected get isDone (): boolean {
+    return this._closeFrameReceived || this._errorEmitted || this[kReceiver]?._errored === true
+  }
+
+  /** Whether `ws` has been left no message in part, and is not inflating one. */
+  protected get isReceiverAtRest (): boolean {
+    const receiver = this[kReceiver]
+    return receiver === null || (
+      receiver._state === AT_REST && receiver._bufferedBytes === 0 && receiver._fragmented === 0 && receiver._writableState.length === 0
+    )
+  }
+}
+
+function onData (this: LinkedSocket, chunk: Buffer): void {
+  this[kLazy]!.read(chunk)
+}
+
+// All that is read from TCP comes here first: nobody else reads meanwhile, as each socket takes a copy of its part.
+const memory = Buffer.allocUnsafeSlow(65_536)
+
+// Where Node keeps what `onread` of `net.connect` says, for which sockets of a server have no option.
+const [kBuffer, kBufferCallback] = ['kBuffer', 'kBufferCb'].map((name) => Object.getOwnPropertySymbols(new Socket()).find(({ description }) => description === name))
+
+interface Reading {
+  readonly _handle?: null | { useUserBuffer? (memory: Buffer): void }
+  [key: symbol]: unknown
+}
+
+// Has a TCP socket read into that memory and call back, rather than allocate 64 KiB for each read and pass it through a stream. Answers
+// whether it will: otherwise, as over TLS, it emits `data`.
+function readsInto (socket: Duplex): boolean {
+  const reading = socket as unknown as Reading
+  const handle = reading._handle
+  if (socket.constructor !== Socket || kBuffer === undefined || kBufferCallback === undefined) return false
+  if (typeof handle?.useUserBuffer !== 'function' || reading[kBuffer] !== null) return false
+  reading[kBuffer] = memory
+  reading[kBufferCallback] = onRead
+  handle.useUserBuffer(memory)
+  return true
+}
+
+function onRead (this: LinkedSocket, count: number): boolean {
+  const chunk = Buffer.allocUnsafe(count)
+  copyBytes(memory, 0, count, chunk, 0)
+  this[kLazy]!.read(chunk)
+  return true
+}
+
+function onClose (this: LinkedSocket): void {
+  passOn(this, 'close')
+}
+
+function onEnd (this: LinkedSocket): void {
+  passOn(this, 'end')
+}
+
+function onError (this: LinkedSocket): void {
+  passOn(this, 'error')
+}
+
+function passOn (socket: LinkedSocket, event: 'close' | 'end' | 'error'): void {
+  const lazy = socket[kLazy]!
+  const { isComplete } = lazy
+  if (event === 'end') lazy[kOwner]?.flush()
+  if (event !== 'error') lazy.readLast()
+  // The listener of ws, if it has none yet for this event.
+  if (!isComplete) lazy.complete(event).call(socket)
+}
+
+type LazySocketClass = new (...given: Arguments) => LazySocket
+
+/**
+ * Whether the `ws` that is installed is made as this file expects: on a socket of its own, everything used here is looked at while
+ * it does what it is used for.
+ */
+export function isSupported (Socket: LazySocketClass): boolean {
+  const duplex = new Duplex({ write (_chunk, _encoding, callback) { callback() } })
+  let isExpected = false
+  try {
+    isExpected = isAsExpected(Socket, duplex)
+  } catch {
+    // Something is not there at all.
+  }
+  duplex.removeAllListeners().destroy()
+  return isExpected
+}
+
+function isAsExpected (Socket: LazySocketClass, duplex: Duplex): boolean {
+  const fast = new Socket(null, undefined, { maxPayload: 100, autoPong: true, maxPendingAutoPongs: 2 })
+  fast.setSocket(duplex, NOTHING)
+  const before = [fast._readyState, fast._paused, fast._closeFrameReceived, fast._errorEmitted, fast._socket === duplex, duplex.listenerCount('data')]
+  const { _receiver: receiver, _sender: sender } = fast
+  const atRest = shapeOf(receiver!)
+  receiver!.write(Buffer.from([0x89, 0x80, 0, 0, 0, 0]))
+  const pongs = fast._pendingAutoPongs
+  // The beginning of a message in fragments, and half a frame.
+  receiver!.write(Buffer.from([0x01, 0x80, 0, 0, 0, 0]))
+  receiver!.write(Buffer.from([0x80]))
+  const busy = shapeOf(receiver!)
+  const isClosing = (receiver!.write(Buffer.from([0x80, 0, 0, 0, 0, 0x88, 0x80, 0, 0, 0, 0])), fast._closeFrameReceived)
+  return isEqual(before, [OPEN, false, false, false, true, 1]) &&
+    isEqual(atRest, [AT_REST, 0, 0, false, 0]) && isEqual(busy, [AT_REST, 1, 1, false, 0]) && isClosing && pongs === 1 &&
+    isEqual([sender!._state, sender!._bufferedBytes, duplex.listenerCount('data')], [AT_REST, 0, 1])
+}
+
+function shapeOf (receiver: Receiver): unknown[] {
+  return [receiver._state, receiver._bufferedBytes, receiver._fragmented, receiver._errored, receiver._writableState.length]
+}
+
+function isEqual (values: readonly unknown[], expected: readonly unknown[]): boolean {
+  return values.every((value, index) => value === expected[index])
+}
+
+const canDetach = typeof (ServerResponse.prototype as Partial<ServerResponse>).detachSocket === 'function'
+
+/**
+ * Takes the response that `@fastify/websocket` makes for each upgrade off the socket, where it would stay, with the request, as long as
+ * the connection. Nothing of it fires after an upgrade but `close`: whoever listens to that still gets it.
+ */
+export function releaseResponse (response: ServerResponse): void {
+  const { socket } = response
+  if (canDetach && socket !== null && response.listenerCount('close') === 0) response.detachSocket(socket)
+}

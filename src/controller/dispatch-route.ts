@@ -1,0 +1,32 @@
+import type { Closable, Live, LiveSet } from '../connection/closable.js'
+import type { Deadlines } from '../connection/deadlines.js'
+import type { Expiry } from '../connection/expiry.js'
+import type { Heartbeat } from '../connection/heartbeat.js'
+import type { OutboxSettings } from '../connection/outbox.js'
+import type { Metered, Rate } from '../connection/rate.js'
+import type { Renewal } from '../connection/renewals.js'
+import type { ClientSet } from '../room/clients.js'
+import type { ConnectionCounts } from '../room/counts.js'
+import type { Rooms } from '../room/rooms.js'
+import type { SocketController } from './controller.js'
+
+/** What the connections of one route have in common. */
+export interface DispatchRoute {
+  readonly name: string
+  readonly controller: SocketController
+  readonly clients: ClientSet
+  readonly counts: ConnectionCounts
+  readonly rooms: Rooms
+  readonly live: LiveSet
+  readonly closing: Deadlines<Live>
+  readonly heartbeat: undefined | Heartbeat
+  readonly expiry: Expiry<Closable>
+  readonly renew: Renewal
+  readonly concurrency: number
+  readonly rate: undefined | Rate
+  /** Tells when a client that was too fast may go on. */
+  readonly windows: undefined | Deadlines<Metered>
+  readonly maxPayload: number
+  readonly outbox: OutboxSettings
+  readonly roomsPerConnection: number
+}

@@ -1,0 +1,25 @@
+/** First bytes of frames that are whole messages, not compressed (RFC 6455 section 5.2), and of a pong. */
+export const TEXT = 0x81
+export const BINARY = 0x82
+export const PONG = 0x8a
+
+/** Whether a frame is one of these, by its first two bytes; and masked, as all of a client must be. */
+export function isWhole (first: number, second: number): boolean {
+  return second >= 0x80 && (first === TEXT || first === BINARY || (first === PONG && second < 0x80 + 126))
+}
+
+/** Bytes of the header of a masked frame, by its second byte. */
+export function headerOf (second: number): number {
+  return second === 0xff ? 14 : second === 0xfe ? 8 : 6
+}
+
+/** Bytes of a frame of which at least two are there; or, as a negative number, how many are needed to know that. */
+export function sizeOf (bytes: Buffer, at: number, end: number): number {
+  const count = end - at
+  const second = bytes[at + 1]!
+  const length = second & 0x7f
+  const mask = second < 0x80 ? 0 : 4
+  if (length < 126) return 2 + mask + length
+  if (length === 126) return count < 4 ? -4 : 4 + mask + bytes.readUInt16BE(at + 2)
+  return count < 10 ? -10 : 10 + mask + bytes.readUInt32BE(at + 2) * 2 ** 32 + bytes.readUInt32BE(at + 6)
+}
