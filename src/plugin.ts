@@ -38,8 +38,9 @@ async function socketRoutes (fastify: FastifyInstance, pluginOptions: SocketPlug
   const isRegistered = fastify.hasDecorator('websocketServer')
   const settings = resolvePlugin(pluginOptions, root.options, { isRegistered, pluginTimeout: fastify.initialConfig.pluginTimeout })
 
-  const isFast = settings.hasFastSockets && isSupported(FastSocket)
-  if (settings.hasFastSockets && !isFast) fastify.log.warn('the installed version of ws is made in another way than this plugin knows: it goes on without its fast path')
+  const { websocket } = settings
+  const fastPath = settings.fastPath && isSupported(FastSocket)
+  if (settings.fastPath && !fastPath) fastify.log.warn('the installed version of ws is made in another way than this plugin knows: it goes on without its fast path')
 
   if (isRegistered) {
     const { maxPayload } = fastify.websocketServer.options
@@ -47,8 +48,7 @@ async function socketRoutes (fastify: FastifyInstance, pluginOptions: SocketPlug
       fastify.log.warn({ maxPayload }, 'the app has registered @fastify/websocket itself: up to its own maxPayload is read before a message is refused')
     }
   } else {
-    await fastify.register(fastifyWebsocket, settings.websocket)
-    if (isFast) fastify.websocketServer.options.WebSocket = FastSocket as never
+    await fastify.register(fastifyWebsocket, fastPath ? { ...websocket, options: { ...websocket.options, WebSocket: FastSocket as never } } : websocket)
   }
 
   const drain = new Drain()
@@ -66,10 +66,9 @@ async function socketRoutes (fastify: FastifyInstance, pluginOptions: SocketPlug
     credentials,
     tickets: new Tickets(tickets.store, tickets.ttl),
     revocations,
-    isGathering: isFast,
     compression: settings.compression,
     tokens: new Deadlines<Closable>(handshakeTimeout, (connection) => { connection.shut(closeCodes.tokenMissing) }),
-    isKeepingLess: settings.isKeepingLess
+    fastPath
   }
   openScopes(fastify, root)
   fastify.decorateRequest(kUpgrade, null)

@@ -7,7 +7,7 @@ import { reply } from './reply.js'
 
 const websockets = new WebSocketServer({
   noServer: true,
-  perMessageDeflate: config.compression ? { serverNoContextTakeover: true, clientNoContextTakeover: true } : false
+  perMessageDeflate: config.compression ? { serverNoContextTakeover: true, clientNoContextTakeover: true, serverMaxWindowBits: 12, zlibDeflateOptions: { memLevel: 5 } } : false
 })
 const rooms = { '/all': new Set(), '/room': new Set() }
 

@@ -245,6 +245,7 @@ export class WsConnection<Types extends ConnectionTypes = ConnectionTypes> {
     return this.#memberships
   }
 
+  /** @internal */
   set memberships (memberships: readonly Membership[]) {
     this.#memberships = memberships
     this.#rooms = undefined

@@ -1,8 +1,8 @@
 import { IncomingMessage, type IncomingHttpHeaders } from 'node:http'
 import { Socket } from 'node:net'
-import { Readable } from 'node:stream'
 import type { FastifyRequest } from 'fastify'
 import { keepHeaders, KeptHeaders } from './kept-headers.js'
+import { emptyStream } from './lazy-socket.js'
 
 // What Node puts on every message, and what it, @fastify/websocket and this plugin add to one that asks for an upgrade: nobody needs
 // any of that after it.
@@ -53,16 +53,7 @@ Object.setPrototypeOf(KeptMessage.prototype, IncomingMessage.prototype)
 Object.assign(KeptMessage.prototype, {
   method: 'GET', httpVersion: '1.1', httpVersionMajor: 1, httpVersionMinor: 1, complete: true, aborted: false, upgrade: true, rawTrailers: []
 })
-// For whoever takes it for a stream: one without a body.
-Object.defineProperty(KeptMessage.prototype, '_readableState', {
-  get (this: KeptMessage) {
-    const empty = new Readable() as Readable & { readonly _readableState: object }
-    empty.push(null)
-    const { _readableState: value } = empty
-    Object.defineProperty(this, '_readableState', { value })
-    return value
-  }
-})
+emptyStream(KeptMessage.prototype)
 
 function isKnown (key: string | symbol): boolean {
   if (known.has(key)) return true

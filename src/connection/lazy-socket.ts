@@ -1,7 +1,7 @@
 import { ServerResponse } from 'node:http'
 import { Socket } from 'node:net'
 import { nextTick } from 'node:process'
-import { Duplex } from 'node:stream'
+import { Duplex, Readable } from 'node:stream'
 import { WebSocket } from 'ws'
 import { copyBytes } from '../message/copy.js'
 import { kOwner, type SocketOwner } from './listening.js'
@@ -304,7 +304,10 @@ export function isSupported (Socket: LazySocketClass): boolean {
 function isAsExpected (Socket: LazySocketClass, duplex: Duplex): boolean {
   const fast = new Socket(null, undefined, { maxPayload: 100, autoPong: true, maxPendingAutoPongs: 2 })
   fast.setSocket(duplex, NOTHING)
-  const before = [fast._readyState, fast._paused, fast._closeFrameReceived, fast._errorEmitted, fast._socket === duplex, duplex.listenerCount('data')]
+  fast.pause()
+  const isPaused = fast.isPaused
+  fast.resume()
+  const before = [isPaused, fast.isPaused, fast.readyState, fast._readyState, fast._paused, fast._closeFrameReceived, fast._errorEmitted, fast._socket === duplex, duplex.listenerCount('data')]
   const { _receiver: receiver, _sender: sender } = fast
   const atRest = shapeOf(receiver!)
   receiver!.write(Buffer.from([0x89, 0x80, 0, 0, 0, 0]))
@@ -314,7 +317,7 @@ function isAsExpected (Socket: LazySocketClass, duplex: Duplex): boolean {
   receiver!.write(Buffer.from([0x80]))
   const busy = shapeOf(receiver!)
   const isClosing = (receiver!.write(Buffer.from([0x80, 0, 0, 0, 0, 0x88, 0x80, 0, 0, 0, 0])), fast._closeFrameReceived)
-  return isEqual(before, [OPEN, false, false, false, true, 1]) &&
+  return isEqual(before, [true, false, OPEN, OPEN, false, false, false, true, 1]) &&
     isEqual(atRest, [AT_REST, 0, 0, false, 0]) && isEqual(busy, [AT_REST, 1, 1, false, 0]) && isClosing && pongs === 1 &&
     isEqual([sender!._state, sender!._bufferedBytes, duplex.listenerCount('data')], [AT_REST, 0, 1])
 }
@@ -336,4 +339,17 @@ const canDetach = typeof (ServerResponse.prototype as Partial<ServerResponse>).d
 export function releaseResponse (response: ServerResponse): void {
   const { socket } = response
   if (canDetach && socket !== null && response.listenerCount('close') === 0) response.detachSocket(socket)
+}
+
+/** Lets objects be taken for streams that have nothing in them: what Node has for each stream is made for one that is. */
+export function emptyStream (prototype: object): void {
+  Object.defineProperty(prototype, '_readableState', {
+    get (this: object) {
+      const empty = new Readable() as Readable & { readonly _readableState: object }
+      empty.push(null)
+      const { _readableState: value } = empty
+      Object.defineProperty(this, '_readableState', { value })
+      return value
+    }
+  })
 }

@@ -1,7 +1,7 @@
 import type { WebSocket } from 'ws'
 import { closeCodes, type CloseReason } from '../close-codes.js'
 import type { Bundle } from '../message/bundle.js'
-import { encodeFrames, wireSize, type Compression, type Frame } from '../message/frame.js'
+import { encodeFrames, wholeOf, wireSize, type Compression, type Frame } from '../message/frame.js'
 import { toFrame, type Sendable } from '../message/outbound.js'
 import { Backlog, type Overflow } from './backlog.js'
 import type { Budget } from './budget.js'
@@ -150,7 +150,12 @@ export class Outbox implements Flushable {
       if (parts.length > 0) this.#writeNow(fast, parts)
       return
     }
-    for (const index of bundle.indexes(from, without)) this.#send(bundle.frames[index]!, bundle.messages[index]!)
+    for (const index of bundle.indexes(from, without)) this.sendShared(bundle.frames[index]!, bundle.messages[index]!)
+  }
+
+  /** Sends one of the messages that others are sent too. */
+  sendShared (frame: Frame, message: Sendable): void {
+    for (const form of this.#encode(() => [this.#sharedForm(frame)])) this.#send(form, message)
   }
 
   /** Sends without regard to the limit; the caller waits for `drained()` before the next. */
@@ -243,12 +248,17 @@ export class Outbox implements Flushable {
     return this.isOpen && ((this.#backlog?.size ?? 0) > 0 || this.#held > this.#mark)
   }
 
+  // What is compressed once for all receivers.
+  #sharedForm (frame: Frame): Frame {
+    return this.#fast === undefined || this.#compression === undefined || frame.size > DEFLATED_AT_ONCE ? frame : frame.deflated(this.#compression)
+  }
+
   // Gathers a frame, or gives it to ws where that has to compress it, or is compressing what was before it.
   #write (frame: Frame): boolean {
     const fast = this.#fast
-    if (fast === undefined || (this.#compression !== undefined && (frame.size >= this.#compression.threshold || !fast.isSenderIdle))) {
+    if (fast === undefined || (this.#compression !== undefined && (!fast.isSenderIdle || (frame.size >= this.#compression.threshold && frame.plain === frame)))) {
       this.flush()
-      return this.#handOn(frame)
+      return this.#handOn(frame.plain)
     }
     if (this.#gathered === undefined) {
       this.#heldBefore = this.#held
@@ -263,7 +273,7 @@ export class Outbox implements Flushable {
   }
 
   // The bytes are the app's, which may have handed them to a worker meanwhile: then they are not there any more.
-  #encode (encode: () => readonly Buffer[]): readonly Buffer[] {
+  #encode<Form> (encode: () => readonly Form[]): readonly Form[] {
     try {
       return encode()
     } catch (error) {
@@ -284,11 +294,13 @@ export class Outbox implements Flushable {
   #handOn (frame: Frame): boolean {
     const socket = this.#socket
     const options = frame.isBinary ? BINARY : TEXT
+    const [bytes] = this.#encode(() => [wholeOf(frame)])
+    if (bytes === undefined) return false
     if (socket.bufferedAmount === 0 && wireSize(frame) <= this.#mark) {
-      socket.send(frame.bytes, options)
+      socket.send(bytes, options)
       return true
     }
-    socket.send(frame.bytes, options, this.#expectWritten())
+    socket.send(bytes, options, this.#expectWritten())
     this.#account()
     return !this.isOverMark
   }

@@ -72,12 +72,28 @@ export class Frame {
   /** The same message compressed, if it is not too short for that; once for all receivers. @internal */
   deflated (compression: Compression): Frame {
     if (this.size < compression.threshold) return this
-    this.#deflated ??= new DeflatedFrame(deflate(wholeOf(this), compression), this.isBinary)
+    this.#deflated ??= new DeflatedFrame(this, compression)
     return this.#deflated
+  }
+
+  /** The same message as it is, if this is compressed. @internal */
+  get plain (): Frame {
+    return this
   }
 }
 
 class DeflatedFrame extends Frame {
+  readonly #plain: Frame
+
+  constructor (plain: Frame, compression: Compression) {
+    super(deflate(wholeOf(plain), compression), plain.isBinary)
+    this.#plain = plain
+  }
+
+  override get plain (): Frame {
+    return this.#plain
+  }
+
   override get first (): number {
     return super.first | RSV1
   }
@@ -110,8 +126,12 @@ export function encodeFrames (frames: readonly Frame[]): Buffer[] {
   return parts
 }
 
-// The app may have handed its bytes to a worker, or made less of them, since it sent them.
-function wholeOf ({ bytes, size }: Frame): Buffer {
+/**
+ * The payload.
+ *
+ * @throws if the app has handed its bytes to a worker, or made less of them, since it sent them.
+ */
+export function wholeOf ({ bytes, size }: Frame): Buffer {
   if (bytes.length !== size) throw new TypeError('the bytes have been detached or resized')
   return bytes
 }

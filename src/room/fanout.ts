@@ -82,9 +82,28 @@ export class Fanout {
     this.#isScheduled = true
     setImmediate(() => {
       this.#isScheduled = false
+      if (this.#receivers !== undefined) this.#serveSmall()
       this.#serve(SLICE)
       if (this.#receivers !== undefined || this.#gathered.length > 0) this.#schedule()
     })
+  }
+
+  // Who is in a room of a few does not wait for the many that are being served.
+  #serveSmall (): void {
+    const gathered = this.#gathered
+    this.#gathered = []
+    let left = SLICE
+    for (const batch of gathered) {
+      const { audience } = batch
+      if (audience.members.size > left) {
+        this.#gathered.push(batch)
+        continue
+      }
+      left -= audience.members.size
+      audience.gathering = undefined
+      for (const connection of audience.members) this.settle(connection)
+      audience.batches.splice(audience.batches.indexOf(batch), 1)
+    }
   }
 
   #serve (most: number): void {
@@ -139,7 +158,7 @@ function deliverInOrder (batches: Batch[], connection: WsConnection, from: numbe
     return
   }
   const messages = batches.flatMap((batch) => batch.messagesFor(connection, from)).sort((one, other) => one.number - other.number)
-  for (const { frame, message } of messages) connection.outbox.send(frame, message)
+  for (const { frame, message } of messages) connection.outbox.sendShared(frame, message)
 }
 
 function sendAtOnce ({ members }: Audience, frame: Frame, message: Sendable, except: Except): void {

@@ -168,8 +168,8 @@ export interface SocketPluginOptions extends SocketScopeOptions {
    */
   readonly outboxBudget?: undefined | number
   /**
-   * Whether sockets read and write whole frames themselves, and gather what they are sent, rather than leave each to `ws`. It is many
-   * times faster where messages come in numbers. It needs more of `ws` than that promises: where that looks different from what is
+   * Whether sockets read and write whole frames themselves, and gather what they are sent, rather than leave each to `ws`; and whether of
+   * the request only what can be asked for is kept. It is many times faster where messages come in numbers. It needs more of `ws` than that promises: where that looks different from what is
    * expected, the plugin logs a warning and goes on without.
    *
    * @default true

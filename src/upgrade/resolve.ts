@@ -147,10 +147,8 @@ export interface PluginSettings {
   readonly handshakeTimeout: number
   /** Bytes. */
   readonly outboxBudget: number
-  /** Whether sockets may be those of this plugin: unless the app has made others, or has `ws` read in another way. */
-  readonly hasFastSockets: boolean
-  /** Whether what nobody needs of an upgrade is let go of. */
-  readonly isKeepingLess: boolean
+  /** Whether the fast path may be taken: unless the app has made other sockets, or has `ws` read in another way. */
+  readonly fastPath: boolean
   /** How messages are compressed that are sent to many, if the app has said so. */
   readonly compression: undefined | Compression
   readonly tickets: { readonly ttl: number, readonly store: undefined | TicketStore }
@@ -180,8 +178,7 @@ export function resolvePlugin (given: SocketPluginOptions, shared: Options, { is
   return {
     handshakeTimeout: integer(given.handshakeTimeout, 'handshakeTimeout') ?? 10_000,
     outboxBudget: integer(given.outboxBudget, 'outboxBudget') ?? 268_435_456,
-    hasFastSockets: isFast && !isRegistered && websocket.options?.WebSocket === undefined && websocket.options?.allowSynchronousEvents !== false,
-    isKeepingLess: isFast,
+    fastPath: isFast && !isRegistered && websocket.options?.WebSocket === undefined && websocket.options?.allowSynchronousEvents !== false,
     tickets: resolveTickets(given.tickets),
     revocations: resolveRevocations(given.revocations),
     drain: resolveDrain(given.drain, pluginTimeout),

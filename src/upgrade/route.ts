@@ -84,13 +84,11 @@ export interface Server {
   readonly credentials: QueryCredentials
   readonly tickets: Tickets
   readonly revocations: Revocations
-  /** Whether what is sent within a turn of the event loop is gathered. */
-  readonly isGathering: boolean
   readonly compression: undefined | Compression
   /** For tokens that are to come as the first message. */
   readonly tokens: Deadlines<Closable>
-  /** Whether what nobody needs of the upgrade is let go of. */
-  readonly isKeepingLess: boolean
+  /** Whether sockets are fast ones, what is sent within a turn of the event loop is gathered, and what nobody needs of an upgrade let go of. */
+  readonly fastPath: boolean
 }
 
 /** One socket route. */
@@ -117,7 +115,7 @@ export class Route implements SocketRouteHandle {
     this.path = path
     this.name = checkName(given.name) ?? path
     this.inForce = inForce
-    this.clients = new ClientSet(server.isGathering)
+    this.clients = new ClientSet(server.fastPath)
     this.#server = server
     this.#fastify = fastify
     this.#given = given
@@ -282,7 +280,7 @@ export class Route implements SocketRouteHandle {
     const { identity, response } = request[kUpgrade]!
     // The token is in there as well.
     request[kUpgrade] = null
-    if (this.#server.isKeepingLess) {
+    if (this.#server.fastPath) {
       releaseResponse(response)
       keepLess(request)
     }

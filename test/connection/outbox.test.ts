@@ -74,3 +74,15 @@ t.test('who waits for the client to catch up waits for what it was sent among ma
   socket.letGo()
   await drained
 })
+
+t.test('bytes that are not there any more are not handed on', async (t) => {
+  const socket = new StuckSocket()
+  const failures: unknown[] = []
+  const outbox = new Outbox(socket as unknown as WebSocket, { limit: 100_000, overflow: 'close', budget: new Budget(1_000_000), compression: undefined }, { shut: () => true, settle () {}, sendFailed: (error) => { failures.push(error) }, noticeFailed () {} })
+  const bytes = new Uint8Array(10_000)
+  const frame = toFrame(bytes)
+  structuredClone(bytes.buffer, { transfer: [bytes.buffer] })
+  t.equal(outbox.send(frame, bytes), false)
+  t.equal(failures.length, 1)
+  t.equal(socket.bufferedAmount, 0)
+})

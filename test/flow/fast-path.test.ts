@@ -1,7 +1,8 @@
 // What is only so with the fast path, and how an app goes without it.
 import { once } from 'node:events'
-import zlib from 'node:zlib'
 import { syncBuiltinESMExports } from 'node:module'
+import type { Socket } from 'node:net'
+import zlib from 'node:zlib'
 import websocket from '@fastify/websocket'
 import Fastify from 'fastify'
 import t from 'tap'
@@ -187,6 +188,41 @@ t.test('a message that is sent to many is compressed once', async (t) => {
   for (const client of clients) client.socket.terminate()
 })
 
+t.test('messages to several audiences are compressed once too, also beside one that is too large for that', async (t) => {
+  const { deflateRawSync } = zlib
+  let count = 0
+  zlib.deflateRawSync = ((...parameters: Parameters<typeof deflateRawSync>) => { count++; return deflateRawSync(...parameters) }) as typeof deflateRawSync
+  syncBuiltinESMExports()
+  const { send } = WebSocket.prototype
+  let handedOn = 0
+  WebSocket.prototype.send = function (this: WebSocket, ...parameters: Parameters<typeof send>) { handedOn++; send.apply(this, parameters) } as typeof send
+  t.teardown(() => { zlib.deflateRawSync = deflateRawSync; WebSocket.prototype.send = send; syncBuiltinESMExports() })
+  const app = await createApp(t, { plugin: { ...plugin, compression: true } })
+  const route = app.socketRoute('/', { onOpen: async (connection) => { await connection.join('a') } })
+  const url = await listen(app)
+  const clients = await Promise.all(Array.from({ length: 10 }, () => connect(url)))
+  await until(() => route.to('a').size === 10)
+  const [one, two, three] = ['1', '2', '3'].map((letter) => letter.repeat(5_000)) as [string, string, string]
+  route.broadcast(one)
+  route.to('a').send(two)
+  route.broadcast(three)
+  for (const client of clients) t.strictSame(await client.take(3), [one, two, three])
+  t.strictSame([count, handedOn], [3, 0])
+  const large = '4'.repeat(20_000)
+  route.broadcast(one)
+  route.broadcast(large)
+  route.broadcast(two)
+  for (const client of clients) t.strictSame(await client.take(3), [one, large, two])
+  t.strictSame([count, handedOn], [5, 20], 'what is behind the large one is in its place')
+  const bytes = Buffer.alloc(10_000)
+  route.broadcast(one)
+  route.to('a').send(bytes)
+  route.broadcast(two)
+  structuredClone(bytes.buffer, { transfer: [bytes.buffer] })
+  await until(() => route.clients.size === 0)
+  for (const client of clients) client.socket.terminate()
+})
+
 t.test('a large audience is served in slices, and others are served between them', async (t) => {
   const app = await createApp(t, { plugin })
   const route = app.socketRoute('/', { onOpen () {} })
@@ -209,6 +245,49 @@ t.test('a large audience is served in slices, and others are served between them
   const [last] = clients.filter(({ unread }) => unread.length > 0)
   t.strictSame(last?.unread ?? [await Promise.race(clients.map((client) => client.next()))], ['for one'])
   for (const client of clients) client.socket.terminate()
+})
+
+t.test('a room of a few does not wait for the many that are being served', async (t) => {
+  const app = await createApp(t, { plugin })
+  const route = app.socketRoute('/', { onOpen () {} })
+  const url = await listen(app)
+  const clients = await Promise.all(Array.from({ length: 600 }, () => connect(url)))
+  await until(() => route.clients.size === 600)
+  const served = () => [...route.clients].map((connection) => (connection as unknown as { served: number }).served)
+  await [...route.clients].at(-1)!.join('few')
+  route.broadcast('for all')
+  await turns(1)
+  route.to('few').send('for a few')
+  route.broadcast('for all again')
+  await turns(1)
+  t.equal(served().at(-1), 3)
+  t.ok(served().filter((number) => number > 0).length < 600)
+  await until(() => served().every((number) => number === 3))
+  const received = await Promise.all(clients.map((client) => client.take(2)))
+  t.equal(received.filter(([, second]) => second === 'for all again').length, 599)
+  t.equal(received.filter(([, second]) => second === 'for a few').length, 1)
+  for (const client of clients) client.socket.terminate()
+})
+
+t.test('who comes is not sent what was sent before in the same turn', async (t) => {
+  const app = await createApp(t, { plugin })
+  const route = app.socketRoute('/', { onOpen: () => 'welcome' }, { preHandler: async () => { route.broadcast('before') } })
+  const url = await listen(app)
+  const first = await connect(url)
+  const second = await connect(url)
+  t.equal(await second.next(), 'welcome')
+  t.strictSame(await first.take(2), ['welcome', 'before'])
+  route.broadcast('after')
+  t.equal(await second.next(), 'after')
+})
+
+t.test('over TCP a fast socket reads without a stream', async (t) => {
+  const app = await createApp(t, { plugin })
+  let tcp: undefined | Socket
+  app.socketRoute('/', { onOpen: () => 'welcome' }, { onRequest: async (request) => { tcp = request.raw.socket } })
+  const client = await connect(await listen(app))
+  await client.next()
+  t.equal(tcp!.listenerCount('data'), 0)
 })
 
 t.test('so much that is sent to all at once leaves before the turn ends', async (t) => {

@@ -52,7 +52,7 @@ run(given)
 if (given.length === 0) {
   process.stdout.write('Once more, without the fast path\n')
   // All that speaks to a server.
-  const folders = ['connection', 'controller', 'faults', 'flow', 'room', 'upgrade'].filter((name) => existsSync(join('test', name)))
+  const folders = ['connection', 'controller', 'examples', 'faults', 'flow', 'room', 'upgrade'].filter((name) => existsSync(join('test', name)))
   const files = folders.flatMap((name) => readdirSync(join('test', name)).filter((file) => file.endsWith('.test.ts')).map((file) => join('test', name, file)))
   run(['--disable-coverage', ...files], { FAST_PATH: 'false' })
 }
