@@ -131,8 +131,9 @@ export function encodeFrames (frames: readonly Frame[]): Buffer[] {
  *
  * @throws if the app has handed its bytes to a worker, or made less of them, since it sent them.
  */
-export function wholeOf ({ bytes, size }: Frame): Buffer {
-  if (bytes.length !== size) throw new TypeError('the bytes have been detached or resized')
+export function wholeOf (frame: Frame): Buffer {
+  const { bytes } = frame
+  if (bytes.length !== frame.size) throw new TypeError('the bytes have been detached or resized')
   return bytes
 }
 
