@@ -43,6 +43,7 @@ export class Inbox {
   }
 
   push (message: Message): void {
+    message.compact()
     this.#messages.push(message)
     this.#bytes += message.size
     if (this.#messages.length >= MESSAGES || this.#bytes >= BYTES) this.#socket.pause()

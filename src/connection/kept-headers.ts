@@ -44,7 +44,7 @@ export function keepHeaders (headers: IncomingHttpHeaders): undefined | KeptHead
       outline[name] = value
     } else {
       outline[name] = null
-      own.push(value)
+      own.push(flatText(value))
     }
   }
   // The copy has no room for more.

@@ -15,6 +15,7 @@ interface Receiver {
   readonly _errored: boolean
   readonly _writableState: { readonly length: number }
   write (bytes: Buffer): boolean
+  _write (bytes: Buffer, encoding: BufferEncoding, callback: () => void): void
 }
 interface Sender {
   readonly _state: number
@@ -197,6 +198,7 @@ export abstract class LazySocket extends Base {
     const listeners = this.rawListeners('open') as Array<() => void>
     this.removeAllListeners('open')
     super.setSocket(socket, NOTHING, this.settings)
+    guardReceiver(this)
     for (const listener of listeners) this.on('open', listener)
     this._readyState = state
     // That of ws, in whose place this reads.
@@ -225,6 +227,21 @@ export abstract class LazySocket extends Base {
       receiver._state === AT_REST && receiver._bufferedBytes === 0 && receiver._fragmented === 0 && receiver._writableState.length === 0
     )
   }
+}
+
+/**
+ * Has a receiver of `ws` that has failed take nothing any more. What came while it inflated waits in Node, which goes on to hand it over
+ * after the failure; `ws` 8.23.0 then throws where nobody catches it, and one client would end the process.
+ */
+export function guardReceiver (socket: WebSocket): void {
+  const { _receiver: receiver } = socket as unknown as { readonly _receiver?: Receiver }
+  // Of a ws that is made in another way there may be none.
+  Object.assign(Object(receiver), { _write: writeUnlessFailed })
+}
+
+function writeUnlessFailed (this: Receiver, bytes: Buffer, encoding: BufferEncoding, callback: () => void): void {
+  if (this._errored) callback()
+  else (Object.getPrototypeOf(this) as Receiver)._write.call(this, bytes, encoding, callback)
 }
 
 function onData (this: LinkedSocket, chunk: Buffer): void {

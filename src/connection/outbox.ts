@@ -225,6 +225,7 @@ export class Outbox implements Flushable {
     }
     if (!this.#mustWait) return this.#reply(frame)
     this.#backlog ??= new Backlog(overflow)
+    frame.compact()
     const dropped = this.#backlog.add(frame, frame.size + WRITE_COST, this.#limit, message)
     this.dropped += dropped
     this.#missed += dropped
@@ -238,6 +239,7 @@ export class Outbox implements Flushable {
       return false
     }
     if (this.#backlog === undefined || this.#backlog.size === 0) return this.#write(frame)
+    frame.compact()
     this.#backlog.addReply(frame, frame.size + WRITE_COST)
     this.#account()
     return false

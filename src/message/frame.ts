@@ -23,9 +23,9 @@ export interface Compression {
 export class Frame {
   /** `true` for a binary message, `false` for UTF-8 text (RFC 6455 section 5.6). */
   readonly isBinary: boolean
-  readonly #source: Buffer
-  readonly #start: number
-  readonly #end: number
+  #source: Buffer
+  #start: number
+  #end: number
   #bytes: undefined | Buffer
   #deflated: undefined | Frame
 
@@ -67,6 +67,19 @@ export class Frame {
   copyTo (target: Buffer, at: number): number {
     copyBytes(this.#source, this.#start, this.#end, target, at)
     return at + this.size
+  }
+
+  /** Keeps no more memory than the message needs: it may be a part of all that was read with it. For whoever lets it wait. @internal */
+  compact (): void {
+    const { size } = this
+    const { byteLength } = this.#source.buffer
+    if (byteLength <= Buffer.poolSize || byteLength <= 2 * size) return
+    const bytes = Buffer.allocUnsafeSlow(size)
+    this.#source.copy(bytes, 0, this.#start, this.#end)
+    this.#source = bytes
+    this.#start = 0
+    this.#end = size
+    this.#bytes = undefined
   }
 
   /** The same message compressed, if it is not too short for that; once for all receivers. @internal */

@@ -33,16 +33,17 @@ export class Batch {
   readonly #bundle = new Bundle()
   // The number of each among all that is sent on the route.
   readonly #numbers: number[] = []
-  // Which messages a member is not sent.
+  // Which messages a member is not sent, and how many members were left out of all.
   #without: undefined | Map<unknown, number[]>
+  #leftOut = 0
 
   constructor (audience: Audience) {
     this.audience = audience
   }
 
-  /** Bytes on the wire, for one member. */
+  /** Bytes on the wire, for one member, and in memory of who is left out. */
   get size (): number {
-    return this.#bundle.size
+    return this.#bundle.size + this.#leftOut * LEFT_OUT
   }
 
   /** The number of the first. */
@@ -76,6 +77,7 @@ export class Batch {
   #leaveOut (except: Exclude<Except, undefined>, index: number): void {
     this.#without ??= new Map()
     for (const connection of except instanceof Set ? except : [except]) {
+      this.#leftOut++
       const indexes = this.#without.get(connection)
       if (indexes === undefined) this.#without.set(connection, [index])
       else indexes.push(index)
@@ -92,3 +94,6 @@ export class Batch {
 }
 
 const NONE: readonly number[] = []
+
+// Bytes of a number in a list, with the list's share.
+const LEFT_OUT = 16

@@ -7,7 +7,7 @@ import type { Closable, LiveSet } from '../connection/closable.js'
 import type { Deadlines } from '../connection/deadlines.js'
 import type { Identity } from '../connection/identity.js'
 import { keepLess } from '../connection/kept-message.js'
-import { releaseResponse } from '../connection/lazy-socket.js'
+import { guardReceiver, releaseResponse } from '../connection/lazy-socket.js'
 import type { Clocks } from '../controller/clocks.js'
 import type { SocketController } from '../controller/controller.js'
 import { Dispatch } from '../controller/dispatch.js'
@@ -283,6 +283,8 @@ export class Route implements SocketRouteHandle {
     if (this.#server.fastPath) {
       releaseResponse(response)
       keepLess(request)
+    } else {
+      guardReceiver(socket)
     }
     if (identity !== undefined) this.#open(socket, request, identity)
     else if (this.#isGuarded) new FirstMessage(this.#firstMessages, socket, request).open()

@@ -1,5 +1,6 @@
 import { randomBytes } from 'node:crypto'
 import { once } from 'node:events'
+import type { Socket } from 'node:net'
 import { constants, deflateRawSync } from 'node:zlib'
 import t from 'tap'
 import { WebSocket } from 'ws'
@@ -200,4 +201,32 @@ t.test('what one read brings after a token as the first message is bounded too',
   t.equal(close.readUInt16BE(2), 1008)
   t.equal(opened, 0)
   socket.destroy()
+})
+
+t.test('a client that breaks the protocol behind what is being inflated ends its connection, and no more', async (t) => {
+  const app = await createApp(t, { plugin: { compression: true } })
+  const codes: unknown[] = []
+  let read: undefined | Socket
+  app.socketRoute('/', { onMessage () {}, onError: (_connection, error) => { codes.push((error as { code?: unknown }).code) } }, { preHandler: async (request) => { read = request.raw.socket } })
+  const url = await listen(app)
+  for (let count = 0; count < 10; count++) {
+    const socket = await tcp(url)
+    socket.on('error', () => {})
+    socket.write(handshake('/', OFFER))
+    await once(socket, 'data')
+    socket.resume()
+    // Each in a read of its own.
+    const write = async (bytes: Buffer) => {
+      const before = read!.bytesRead
+      socket.write(bytes)
+      await until(() => read!.bytesRead === before + bytes.length)
+    }
+    await write(Buffer.concat(Array.from({ length: 100 }, () => deflated(Buffer.alloc(65_000, 'ab')))))
+    // Not UTF-8; and as many bytes as that.
+    await write(Buffer.from([0x81, 0x84, 0, 0, 0, 0, 0xff, 0xfe, 0x61, 0x61]))
+    await write(Buffer.from([0x81, 0x88, 0, 0, 0, 0, 0x61, 0x61, 0x61, 0x61, 0x61, 0x61, 0x61, 0x61]))
+    await until(() => codes.length === count + 1)
+    socket.destroy()
+  }
+  t.equal(new Set(codes).size, 1)
 })

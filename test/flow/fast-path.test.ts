@@ -302,6 +302,18 @@ t.test('so much that is sent to all at once leaves before the turn ends', async 
   client.socket.terminate()
 })
 
+t.test('who is left out counts too, where that is many', async (t) => {
+  const app = await createApp(t, { plugin })
+  const route = app.socketRoute('/', { onOpen () {} })
+  const client = await connect(await listen(app))
+  await until(() => route.clients.size === 1)
+  const [connection] = route.clients
+  const many = Array.from({ length: 5_000 }, () => ({}) as WsConnection)
+  route.broadcast('', { except: many })
+  t.equal((connection as unknown as { served: number }).served, 1)
+  t.equal(await client.next(), '')
+})
+
 t.test('messages that wait for a handler are not even looked at', async (t) => {
   const app = await createApp(t, { plugin })
   let handled = 0

@@ -1,5 +1,10 @@
 import { inflateRawSync, constants } from 'node:zlib'
 import t from 'tap'
+import type { WebSocket } from 'ws'
+import { Budget } from '../../src/connection/budget.js'
+import { Inbox } from '../../src/connection/inbox.js'
+import { Outbox } from '../../src/connection/outbox.js'
+import { Message } from '../../src/message/message.js'
 import { Bundle } from '../../src/message/bundle.js'
 import { encodeFrames, Frame, wireSize } from '../../src/message/frame.js'
 
@@ -117,4 +122,34 @@ t.test('bytes that are not there any more are not announced', async (t) => {
     structuredClone(bytes, { transfer: [bytes.buffer] })
     t.throws(() => bundle.encode(0, [], compression), TypeError)
   }
+})
+
+t.test('a message that waits keeps no more memory than it needs', async (t) => {
+  const read = Buffer.alloc(65_536, 'a')
+  for (const source of [read, Buffer.from(read.buffer, 7, 60_000)]) {
+    const message = new Message(source, false, 100, 110)
+    t.equal(message.bytes.buffer.byteLength, 65_536)
+    message.compact()
+    t.equal(message.bytes.buffer.byteLength, 10)
+    t.equal(message.text, 'aaaaaaaaaa')
+    t.equal(message.size, 10)
+  }
+  const large = new Message(read, false, 0, 40_000)
+  large.compact()
+  t.equal(large.bytes.buffer, read.buffer)
+  const short = new Message(Buffer.from('abc'), false, 1, 3)
+  const { buffer } = short.bytes
+  short.compact()
+  t.equal(short.bytes.buffer, buffer, 'of the pool')
+})
+
+t.test('what waits for a handler, or for a client that lags, is kept so', async (t) => {
+  const create = () => new Message(Buffer.alloc(65_536, 'a'), false, 100, 110)
+  const [first, second, third] = [create(), create(), create()]
+  new Inbox({ pause () {} } as unknown as WebSocket, 65_536).push(first)
+  const socket = { readyState: 1, bufferedAmount: 70_000, send () {} } as unknown as WebSocket
+  const outbox = new Outbox(socket, { limit: 100_000, overflow: 'drop-oldest', budget: new Budget(1_000_000), compression: undefined }, { shut: () => true, settle () {}, sendFailed () {}, noticeFailed () {} })
+  outbox.send(second, second)
+  outbox.reply(third)
+  for (const message of [first, second, third]) t.equal(message.bytes.buffer.byteLength, 10)
 })
