@@ -192,6 +192,18 @@ t.test('what breaks the protocol is refused as soon as it is seen, however long 
   }
 })
 
+t.test('a receiver that has failed takes nothing any more', async (t) => {
+  const socket = new FastSocket(null, undefined, settings)
+  const failures: unknown[] = []
+  socket.on('error', (error) => { failures.push((error as NodeJS.ErrnoException).code) })
+  socket.setSocket(new Wire(), Buffer.alloc(0))
+  const receiver = socket._receiver!
+  const write = (bytes: Buffer) => new Promise<unknown>((resolve) => { receiver._write(bytes, 'utf8', resolve as () => void) })
+  t.match(await write(frame(0x83, Buffer.alloc(1))), { code: 'WS_ERR_INVALID_OPCODE' })
+  t.equal(await write(frame(0x83, Buffer.alloc(1))), undefined)
+  socket.terminate()
+})
+
 t.test('whoever pings and does not read is cut, as with ws', async (t) => {
   for (const Socket of [FastSocket, Plain]) {
     const wire = new Wire()
