@@ -25,11 +25,13 @@ interface Internals {
   _socket: null | LinkedSocket
   _readyState: 0 | 1 | 2 | 3
   _paused: boolean
+  _bufferedAmount: number
   readonly _closeFrameReceived: boolean
   readonly _errorEmitted: boolean
   _pendingAutoPongs: number
   _autoPongComplete: undefined | (() => void)
   setSocket (socket: Duplex, head: Buffer, options: object): void
+  emitClose (): void
 }
 interface ServerSettings {
   readonly autoPong?: boolean
@@ -43,11 +45,13 @@ const Base = WebSocket as unknown as new (...given: Arguments) => WebSocket & In
 const kReceiver = Symbol('fastify-socket-route.receiver')
 const kSender = Symbol('fastify-socket-route.sender')
 const kLazy = Symbol('fastify-socket-route.socket')
+type SocketEvent = 'close' | 'end' | 'error'
 // What may not be there is not on a Duplex that is no TCP connection.
 type LinkedSocket = Duplex & { [kLazy]?: LazySocket, setTimeout? (milliseconds: number): void, setNoDelay? (): void }
 
 const CONNECTING = 0
 const OPEN = 1
+const CLOSING = 2
 const CLOSED = 3
 // Of a receiver that is not in the middle of a frame, and of a sender that is not compressing.
 const AT_REST = 0
@@ -56,7 +60,8 @@ const PING = Buffer.from([0x89, 0])
 
 /**
  * A server's socket of `ws` that is given the bytes of its connection as they come, and takes frames as they are to be written. The
- * receiver and the sender of `ws` are made when they are first needed, which for most connections is at the close.
+ * receiver and the sender of `ws` are made when they are first needed: at a closing handshake, at the latest; never, if the connection
+ * is cut.
  */
 export abstract class LazySocket extends Base {
   declare [kOwner]: undefined | SocketOwner
@@ -120,7 +125,7 @@ export abstract class LazySocket extends Base {
 
   /** As `bufferedAmount`, for which `ws` needs its sender. */
   get waiting (): number {
-    return this._socket!.writableLength + (this[kSender]?._bufferedBytes ?? 0)
+    return (this._socket?.writableLength ?? 0) + (this[kSender]?._bufferedBytes ?? 0)
   }
 
   /** Whether `ws` has nothing left to compress, so that what is written now keeps its place. */
@@ -178,10 +183,36 @@ export abstract class LazySocket extends Base {
     }
   }
 
-  /** Makes what `ws` has for every socket from the beginning, and answers what it does at an event of the socket. @internal */
-  complete (event: 'close' | 'end' | 'error'): () => void {
-    this.#complete()
-    return this._socket!.listeners(event).at(-1) as () => void
+  /** An event of the TCP connection, for which there may be nothing of `ws` yet. @internal */
+  passOn (event: SocketEvent): void {
+    const { isComplete } = this
+    if (event !== 'error') {
+      this[kOwner]?.flush()
+      this.readLast()
+    }
+    if (isComplete) return
+    const socket = this._socket!
+    // What is left in the stream ws reads.
+    if (event === 'close' && socket.readableLength > 0) this.#complete()
+    // Its listener has come too late for this event.
+    if (this.isComplete) (socket.listeners(event).at(-1) as () => void).call(socket)
+    else this.#cut(event)
+  }
+
+  // As ws does, which has nothing to finish reading.
+  #cut (event: SocketEvent): void {
+    const socket = this._socket!
+    this._readyState = CLOSING
+    if (event === 'end') {
+      socket.end()
+    } else if (event === 'error') {
+      socket.destroy()
+    } else {
+      // What is asked of it from now on then needs no sender.
+      this._socket = null
+      this._bufferedAmount = 0
+      this.emitClose()
+    }
   }
 
   /** Whether `ws` has what it has for every socket from the beginning. */
@@ -280,24 +311,15 @@ function onRead (this: LinkedSocket, count: number): boolean {
 }
 
 function onClose (this: LinkedSocket): void {
-  passOn(this, 'close')
+  this[kLazy]!.passOn('close')
 }
 
 function onEnd (this: LinkedSocket): void {
-  passOn(this, 'end')
+  this[kLazy]!.passOn('end')
 }
 
 function onError (this: LinkedSocket): void {
-  passOn(this, 'error')
-}
-
-function passOn (socket: LinkedSocket, event: 'close' | 'end' | 'error'): void {
-  const lazy = socket[kLazy]!
-  const { isComplete } = lazy
-  if (event === 'end') lazy[kOwner]?.flush()
-  if (event !== 'error') lazy.readLast()
-  // The listener of ws, if it has none yet for this event.
-  if (!isComplete) lazy.complete(event).call(socket)
+  this[kLazy]!.passOn('error')
 }
 
 type LazySocketClass = new (...given: Arguments) => LazySocket
@@ -307,18 +329,18 @@ type LazySocketClass = new (...given: Arguments) => LazySocket
  * it does what it is used for.
  */
 export function isSupported (Socket: LazySocketClass): boolean {
-  const duplex = new Duplex({ write (_chunk, _encoding, callback) { callback() } })
+  const duplexes = [0, 1].map(() => new Duplex({ write (_chunk, _encoding, callback) { callback() } }))
   let isExpected = false
   try {
-    isExpected = isAsExpected(Socket, duplex)
+    isExpected = isReadAsExpected(Socket, duplexes[0]!) && isCutAsExpected(Socket, duplexes[1]!)
   } catch {
     // Something is not there at all.
   }
-  duplex.removeAllListeners().destroy()
+  for (const duplex of duplexes) duplex.removeAllListeners().destroy()
   return isExpected
 }
 
-function isAsExpected (Socket: LazySocketClass, duplex: Duplex): boolean {
+function isReadAsExpected (Socket: LazySocketClass, duplex: Duplex): boolean {
   const fast = new Socket(null, undefined, { maxPayload: 100, autoPong: true, maxPendingAutoPongs: 2 })
   fast.setSocket(duplex, NOTHING)
   fast.pause()
@@ -334,9 +356,19 @@ function isAsExpected (Socket: LazySocketClass, duplex: Duplex): boolean {
   receiver!.write(Buffer.from([0x80]))
   const busy = shapeOf(receiver!)
   const isClosing = (receiver!.write(Buffer.from([0x80, 0, 0, 0, 0, 0x88, 0x80, 0, 0, 0, 0])), fast._closeFrameReceived)
+  const listeners = ['data', 'close', 'end', 'error'].map((event) => duplex.listenerCount(event))
   return isEqual(before, [true, false, OPEN, OPEN, false, false, false, true, 1]) &&
     isEqual(atRest, [AT_REST, 0, 0, false, 0]) && isEqual(busy, [AT_REST, 1, 1, false, 0]) && isClosing && pongs === 1 &&
-    isEqual([sender!._state, sender!._bufferedBytes, duplex.listenerCount('data')], [AT_REST, 0, 1])
+    isEqual([sender!._state, sender!._bufferedBytes], [AT_REST, 0]) && isEqual(listeners, [1, 2, 2, 2])
+}
+
+function isCutAsExpected (Socket: LazySocketClass, duplex: Duplex): boolean {
+  const fast = new Socket(null, undefined, {})
+  const seen: unknown[] = []
+  fast.on('close', (code, reason) => { seen.push(code, reason.length, fast.readyState, fast.isComplete) })
+  fast.setSocket(duplex, NOTHING)
+  fast.passOn('close')
+  return isEqual(seen, [1006, 0, CLOSED, false]) && fast.bufferedAmount === 0
 }
 
 function shapeOf (receiver: Receiver): unknown[] {
@@ -344,7 +376,7 @@ function shapeOf (receiver: Receiver): unknown[] {
 }
 
 function isEqual (values: readonly unknown[], expected: readonly unknown[]): boolean {
-  return values.every((value, index) => value === expected[index])
+  return values.length === expected.length && values.every((value, index) => value === expected[index])
 }
 
 const canDetach = typeof (ServerResponse.prototype as Partial<ServerResponse>).detachSocket === 'function'

@@ -2,6 +2,7 @@
 // seen, and what is answered, is the same.
 import assert from 'node:assert/strict'
 import { randomBytes } from 'node:crypto'
+import { once } from 'node:events'
 import { Socket as TcpSocket } from 'node:net'
 import { Duplex } from 'node:stream'
 import fc from 'fast-check'
@@ -128,6 +129,8 @@ t.test('it is of use only where ws is made as expected', async (t) => {
     'the receiver keeps its state elsewhere': (Socket) => { Object.defineProperty(Socket.prototype, '_receiver', { get: () => ({ write: () => true, _writableState: { length: 0 } }), set () {} }) },
     'a close frame is noted elsewhere': (Socket) => { Object.defineProperty(Socket.prototype, '_closeFrameReceived', { get: () => false, set () {} }) },
     'it does not count its pongs': (Socket) => { Object.defineProperty(Socket.prototype, '_pendingAutoPongs', { get: () => 0, set () {} }) },
+    'a close is told elsewhere': (Socket) => { (Socket.prototype as unknown as { emitClose (): void }).emitClose = () => {} },
+    'a close changes no state': (Socket) => { (Socket.prototype as unknown as { emitClose (): void }).emitClose = function (this: typeof Socket.prototype) { this.emit('close', 1006, Buffer.alloc(0)) } },
     'it is never open': (Socket) => { Object.defineProperty(Socket.prototype, '_readyState', { get: () => 0, set () {} }) }
   }
   for (const [name, damage] of Object.entries(broken)) {
@@ -227,4 +230,44 @@ t.test('a ping with a payload is left to ws', async (t) => {
   t.equal(socket.isComplete, false)
   socket.ping('now')
   t.equal(Buffer.concat(wire.written).toString('hex'), '8900' + '89036e6f77')
+})
+
+t.test('of a socket that was cut nothing is made any more, and it answers as that of ws', async (t) => {
+  for (const Socket of [FastSocket, Plain]) {
+    const wire = new Wire()
+    const socket = new Socket(null, undefined, settings);
+    (socket as unknown as { setSocket (socket: Duplex, head: Buffer, options: object): void }).setSocket(wire, Buffer.alloc(0), settings)
+    const closed = once(socket, 'close')
+    wire.destroy(new Error('cut'))
+    t.same(await closed, [1006, Buffer.alloc(0)])
+    const sent = new Promise<unknown>((resolve) => { socket.send('late', resolve) })
+    socket.ping()
+    socket.close(1000)
+    socket.terminate()
+    socket.resume()
+    t.match(await sent, { message: 'WebSocket is not open: readyState 3 (CLOSED)' })
+    t.equal(socket.readyState, WebSocket.CLOSED)
+    t.equal(socket.bufferedAmount, 4)
+    t.equal(wire.written.length, 0)
+    if (socket instanceof FastSocket) t.same([socket.isComplete, socket.waiting], [false, 0])
+  }
+})
+
+t.test('what is left in the stream when it closes is read', async (t) => {
+  for (const Socket of [FastSocket, Plain]) {
+    const wire = new Wire()
+    const socket = new Socket(null, undefined, settings);
+    (socket as unknown as { setSocket (socket: Duplex, head: Buffer, options: object): void }).setSocket(wire, Buffer.alloc(0), settings)
+    const messages: string[] = []
+    socket.on('message', (message: Buffer) => { messages.push(message.toString()) })
+    socket.pause()
+    // More than a paused one goes on to read, and then some.
+    wire.push(frame(0x82, Buffer.alloc(20_000)))
+    await new Promise(setImmediate)
+    wire.push(frame(0x81, Buffer.from('last')))
+    await new Promise(setImmediate)
+    wire.destroy()
+    await once(socket, 'close')
+    t.same(messages.map((message) => message.length), [20_000, 4], Socket.name)
+  }
 })
