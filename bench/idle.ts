@@ -3,6 +3,7 @@
 import { fork, type ChildProcess } from 'node:child_process'
 import { createHmac, randomBytes } from 'node:crypto'
 import { once } from 'node:events'
+import { setTimeout as wait } from 'node:timers/promises'
 import { connect, type Socket } from 'node:net'
 
 const CONNECTIONS = Number(process.env['CONNECTIONS'] ?? 8000)
@@ -83,6 +84,8 @@ export async function measureIdle (target: readonly string[]): Promise<Figures> 
   for (const socket of await openMany(500, port)) socket.destroy()
   const before = await ask(child)
   const sockets = await openMany(CONNECTIONS, port)
+  // What a server does once a connection has lasted a while, it does now.
+  await wait(1_500)
   const after = await ask(child)
   for (const socket of sockets) socket.destroy()
   child.kill()

@@ -11,6 +11,8 @@ export async function idle (order: Order, { path, connections }: IdleWork): Prom
   await wait(order.settle)
   await tell('before')
   const clients = await openCrowd(order, path, connections, { isBrowser: true })
+  // What a server does once a connection has lasted a while, it does now.
+  await wait(5 * order.settle)
   await tell('after')
   for (const client of clients) client.cut()
   return { value: NaN }

@@ -4,6 +4,7 @@ import { closeCodes } from '../close-codes.js'
 import { errors } from '../errors.js'
 import { toFrame, type Sendable } from '../message/outbound.js'
 import { flatText } from './flat-text.js'
+import { keepLess } from './kept-message.js'
 import type { Outbox } from './outbox.js'
 
 /** What an app can say about the connections of a route, as with Fastify's own generics. */
@@ -249,6 +250,11 @@ export class WsConnection<Types extends ConnectionTypes = ConnectionTypes> {
   set memberships (memberships: readonly Membership[]) {
     this.#memberships = memberships
     this.#rooms = undefined
+  }
+
+  /** Keeps less of the request. @internal */
+  compact (): void {
+    keepLess(this.#request)
   }
 
   /** Tells those who listen to `signal`. @internal */

@@ -1,5 +1,6 @@
 import { closeCodes } from '../close-codes.js'
 import type { Closable, Live } from '../connection/closable.js'
+import type { WsConnection } from '../connection/connection.js'
 import { Deadlines } from '../connection/deadlines.js'
 import { Expiry } from '../connection/expiry.js'
 import { Heartbeat } from '../connection/heartbeat.js'
@@ -9,6 +10,8 @@ import type { Metered } from '../connection/rate.js'
 export class Clocks {
   /** Ends connections when their tokens do. */
   readonly expiry = new Expiry<Closable>((item) => { item.shut(closeCodes.tokenExpired) })
+  /** Has connections that have lasted a second take less memory: what is cut before then is not worth the work. */
+  readonly compaction = new Deadlines<WsConnection>(1_000, (connection) => { connection.compact() })
   readonly #closing = new Map<number, Deadlines<Live>>()
   readonly #windows = new Map<number, Deadlines<Metered>>()
   readonly #heartbeats = new Map<string, Heartbeat>()

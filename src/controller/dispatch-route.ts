@@ -1,3 +1,4 @@
+import type { WsConnection } from '../connection/connection.js'
 import type { Closable, Live, LiveSet } from '../connection/closable.js'
 import type { Deadlines } from '../connection/deadlines.js'
 import type { Expiry } from '../connection/expiry.js'
@@ -21,6 +22,8 @@ export interface DispatchRoute {
   readonly closing: Deadlines<Live>
   readonly heartbeat: undefined | Heartbeat
   readonly expiry: Expiry<Closable>
+  /** Has connections take less memory, once they have lasted a while. */
+  readonly compaction: undefined | Deadlines<WsConnection>
   readonly renew: Renewal
   readonly concurrency: number
   readonly rate: undefined | Rate

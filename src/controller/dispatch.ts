@@ -63,11 +63,12 @@ export class Dispatch implements ConnectionKeeper, Beating, Counted, Live, Meter
   /** Listens to the socket and runs `onOpen`; no message is read before that has settled. */
   open (): void {
     listen(this.#socket, this)
-    const { clients, live, heartbeat, counts, expiry } = this.#route
+    const { clients, live, heartbeat, counts, expiry, compaction } = this.#route
     clients.add(this.connection)
     counts.add(this)
     heartbeat?.add(this)
     expiry.add(this, this.#identity.exp)
+    compaction?.add(this.connection)
     // Last, as it ends the connection at once if the app is closing.
     live.add(this)
 
@@ -334,10 +335,11 @@ export class Dispatch implements ConnectionKeeper, Beating, Counted, Live, Meter
   #begin (stage: 'leaving' | 'closing', closed: CloseInfo): void {
     this.#stage = stage
     this.#closed = closed
-    const { clients, rooms, closing, heartbeat, counts, expiry, windows } = this.#route
+    const { clients, rooms, closing, heartbeat, counts, expiry, compaction, windows } = this.#route
     counts.leave(this)
     heartbeat?.delete(this)
     expiry.delete(this, this.#identity.exp)
+    compaction?.delete(this.connection)
     clients.delete(this.connection)
     rooms.forget(this.connection)
     closing.add(this)

@@ -6,7 +6,6 @@ import type { Budget } from '../connection/budget.js'
 import type { Closable, LiveSet } from '../connection/closable.js'
 import type { Deadlines } from '../connection/deadlines.js'
 import type { Identity } from '../connection/identity.js'
-import { keepLess } from '../connection/kept-message.js'
 import { guardReceiver, releaseResponse } from '../connection/lazy-socket.js'
 import type { Clocks } from '../controller/clocks.js'
 import type { SocketController } from '../controller/controller.js'
@@ -135,6 +134,7 @@ export class Route implements SocketRouteHandle {
       closing: server.clocks.closing(options.closeTimeout),
       heartbeat: server.clocks.heartbeat(options.heartbeat),
       expiry: server.clocks.expiry,
+      compaction: server.fastPath ? server.clocks.compaction : undefined,
       renew: (request, token, before) => this.#admission!.admitLater(request, token, before),
       concurrency: options.concurrency,
       rate: options.rate,
@@ -282,7 +282,6 @@ export class Route implements SocketRouteHandle {
     request[kUpgrade] = null
     if (this.#server.fastPath) {
       releaseResponse(response)
-      keepLess(request)
     } else {
       guardReceiver(socket)
     }
