@@ -5,6 +5,7 @@ import { Duplex, Readable } from 'node:stream'
 import { WebSocket } from 'ws'
 import { copyBytes } from '../message/copy.js'
 import { kOwner, type SocketOwner } from './listening.js'
+import { CLOSED, CLOSING, CONNECTING, OPEN } from './ready-state.js'
 
 // All that this plugin relies on inside ws and Node is in this file. Of ws 8 it is this, besides its public API: `isSupported` looks for
 // all of it.
@@ -49,10 +50,6 @@ type SocketEvent = 'close' | 'end' | 'error'
 // What may not be there is not on a Duplex that is no TCP connection.
 type LinkedSocket = Duplex & { [kLazy]?: LazySocket, setTimeout? (milliseconds: number): void, setNoDelay? (): void }
 
-const CONNECTING = 0
-const OPEN = 1
-const CLOSING = 2
-const CLOSED = 3
 // Of a receiver that is not in the middle of a frame, and of a sender that is not compressing.
 const AT_REST = 0
 const NOTHING = Buffer.alloc(0)

@@ -7,6 +7,7 @@ import { Backlog, type Overflow } from './backlog.js'
 import type { Budget } from './budget.js'
 import type { Closable } from './closable.js'
 import { FastSocket } from './fast-socket.js'
+import { CLOSED, OPEN } from './ready-state.js'
 import { flushLater, type Flushable } from './tick.js'
 
 /** How much may wait for a client that reads more slowly than it is sent to. */
@@ -64,10 +65,8 @@ const DEFLATED_AT_ONCE = 16_384
 // Bytes that Node and ws spend on a write that waits, besides what is written: measured with one-byte messages on Node 20.
 const WRITE_COST = 512
 
-const OPEN = 1
-const CLOSED = 3
-const TEXT = { binary: false } as const
-const BINARY = { binary: true } as const
+const AS_TEXT = { binary: false } as const
+const AS_BINARY = { binary: true } as const
 
 /** All that leaves for one client passes here: nothing else in this plugin writes to a socket. */
 export class Outbox implements Flushable {
@@ -295,7 +294,7 @@ export class Outbox implements Flushable {
 
   #handOn (frame: Frame): boolean {
     const socket = this.#socket
-    const options = frame.isBinary ? BINARY : TEXT
+    const options = frame.isBinary ? AS_BINARY : AS_TEXT
     const [bytes] = this.#encode(() => [wholeOf(frame)])
     if (bytes === undefined) return false
     if (socket.bufferedAmount === 0 && wireSize(frame) <= this.#mark) {

@@ -9,6 +9,7 @@ import type { Identity } from '../connection/identity.js'
 import { Inbox } from '../connection/inbox.js'
 import { listen, type SocketOwner } from '../connection/listening.js'
 import { Meter, type Metered } from '../connection/rate.js'
+import { CLOSED } from '../connection/ready-state.js'
 import { Renewals } from '../connection/renewals.js'
 import { violationOf } from '../connection/violation.js'
 import { Outbox, type OutboxOwner } from '../connection/outbox.js'
@@ -379,5 +380,3 @@ export class Dispatch implements ConnectionKeeper, Beating, Counted, Live, Meter
     if (count > 0) this.connection.log.debug({ count }, 'messages were not handled')
   }
 }
-
-const CLOSED = 3

@@ -1,14 +1,12 @@
 import { constants, deflateRawSync } from 'node:zlib'
 import { copyBytes } from './copy.js'
+import { BINARY, TEXT } from './header.js'
 
 /** Bytes from which on a payload is not copied to stand behind its header in one buffer, but handed on beside it. */
 export const LARGE = 8_192
 
-// Bits of the first byte of a frame (RFC 6455 section 5.2): the last, and so only, one of its message; compressed (RFC 7692 section 6).
-const FIN = 0x80
+// The bit of the first byte of a frame that is compressed (RFC 7692 section 6).
 const RSV1 = 0x40
-const TEXT = 1
-const BINARY = 2
 
 /** How messages are compressed that are sent to many. */
 export interface Compression {
@@ -55,7 +53,7 @@ export class Frame {
 
   /** The first byte on the wire. @internal */
   get first (): number {
-    return this.isBinary ? FIN | BINARY : FIN | TEXT
+    return this.isBinary ? BINARY : TEXT
   }
 
   /** The payload as UTF-8 text, decoded anew. @internal */

@@ -7,6 +7,7 @@ import type { Identity } from '../connection/identity.js'
 import { Inbox } from '../connection/inbox.js'
 import { listen, type SocketOwner } from '../connection/listening.js'
 import { closeUnused } from '../connection/outbox.js'
+import { OPEN } from '../connection/ready-state.js'
 import { closeReasonOf, errors } from '../errors.js'
 import type { Message } from '../message/message.js'
 import type { ConnectionCounts, Counted } from '../room/counts.js'
@@ -34,8 +35,6 @@ export interface FirstMessageRoute {
 // What may wait for the check of a token, before anybody knows who is asking. What is not compressed never comes to so many bytes.
 const EARLY = 256
 const EARLY_BYTES = 131_072
-
-const OPEN = 1
 
 /**
  * A connection whose token is to come as its first message. Until it has, nobody knows of the connection but the caps and the drain:
