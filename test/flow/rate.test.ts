@@ -1,28 +1,42 @@
-import t from 'tap'
+import t, { type Test } from 'tap'
+import type { Deadlines } from '../../src/connection/deadlines.js'
+import type { Metered, RateOptions } from '../../src/connection/rate.js'
+import { Clocks } from '../../src/controller/clocks.js'
+import type { SocketController } from '../../src/index.js'
 import { connect } from '../support/client.js'
 import { createApp, listen } from '../support/server.js'
-import { until } from '../support/until.js'
+import { turns, until } from '../support/until.js'
+
+// Sends all of it, in windows of the rate that end when all that may be handled in one has been answered, and no more has.
+async function checkWindows (t: Test, controller: SocketController, rate: RateOptions, sent: ReadonlyArray<ReadonlyArray<string | Buffer>>): Promise<void> {
+  const slowed: Metered[] = []
+  const windows = { add (client: Metered) { slowed.push(client) }, delete () {} }
+  t.intercept(Clocks.prototype, 'windows', { value: () => windows as unknown as Deadlines<Metered> })
+  const app = await createApp(t)
+  app.socketRoute('/', controller, { rate: { ...rate, per: 60_000 } })
+  const client = await connect(await listen(app))
+  for (const message of sent.flat()) client.send(message)
+  for (const [index, window] of sent.entries()) {
+    if (index > 0) {
+      await until(() => slowed.length > 0)
+      await turns(20)
+      t.strictSame(client.unread, [], 'no more than that')
+      slowed.pop()!.nextWindow()
+    }
+    t.strictSame(await client.take(window.length), window)
+  }
+  client.socket.terminate()
+}
+
+const texts = (windows: number, each: number): string[][] => Array.from({ length: windows }, (_, window) => Array.from({ length: each }, (_, index) => `${window}, ${index}`))
 
 t.test('a client that sends too fast is slowed down: everything arrives, in order, in more windows', async (t) => {
-  const app = await createApp(t)
-  const times: number[] = []
-  app.socketRoute('/', { onMessage: (_connection, message) => { times.push(performance.now()); return message } }, { rate: { messages: 5, per: 40 } })
-  const client = await connect(await listen(app))
-  const sent = Array.from({ length: 20 }, (_item, index) => `${index}`)
-  for (const text of sent) client.send(text)
-  t.strictSame(await client.take(20), sent)
-  t.ok(times[19]! - times[0]! >= 119, 'three windows lie between the first and the last')
+  await checkWindows(t, { onMessage: (_connection, message) => message }, { messages: 5 }, texts(4, 5))
 })
 
 t.test('bytes are limited too, and a message larger than the limit comes in a window of its own', async (t) => {
-  const app = await createApp(t)
-  const times: number[] = []
-  app.socketRoute('/', { onMessage: (_connection, message) => { times.push(performance.now()); return String(message.bytes.length) } }, { rate: { bytes: 1000, per: 40 } })
-  const client = await connect(await listen(app))
-  for (const length of [600, 400, 600, 5000]) client.send(Buffer.alloc(length))
-  t.strictSame(await client.take(4), ['600', '400', '600', '5000'])
-  t.ok(times[2]! - times[0]! >= 39)
-  t.ok(times[3]! - times[0]! >= 79)
+  const sent = [[600, 400], [600], [5000]].map((lengths) => lengths.map((length) => Buffer.alloc(length)))
+  await checkWindows(t, { onMessage: (_connection, message) => message }, { bytes: 1000 }, sent)
 })
 
 t.test('who goes on too fast for longer than is tolerated is closed with 4429', async (t) => {
@@ -94,19 +108,5 @@ t.test('a rate that is none fails at registration', async (t) => {
 })
 
 t.test('a handler that ends while its client is slowed down does not have more read', async (t) => {
-  const app = await createApp(t)
-  const times: number[] = []
-  app.socketRoute('/', {
-    onMessage: async (_connection, message) => {
-      times.push(performance.now())
-      await null
-      return message
-    }
-  }, { rate: { messages: 2, per: 40, tolerance: 1_000 } })
-  const client = await connect(await listen(app))
-  const sent = Array.from({ length: 10 }, (_item, index) => `${index}`)
-  for (const text of sent) client.send(text)
-  t.strictSame(await client.take(10), sent)
-  t.ok(times[9]! - times[0]! >= 159, 'four windows lie between the first and the last')
-  client.socket.terminate()
+  await checkWindows(t, { onMessage: async (_connection, message) => { await null; return message } }, { messages: 2, tolerance: 1_000 }, texts(5, 2))
 })
