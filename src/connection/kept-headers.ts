@@ -11,7 +11,9 @@ const shared = new Set([
 // Clients choose what they send: above this nothing more is shared until those that are have been forgotten.
 const MOST = 1_000
 const LONGEST = 2_048
-const outlines = new Map<string, string>()
+
+/** What is kept once for all: exported so that a test sees its bounds hold. @internal */
+export const outlines = new Map<string, string>()
 
 /** The headers of one request in little memory; they are put together again when somebody asks. */
 export class KeptHeaders {

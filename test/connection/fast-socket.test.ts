@@ -222,6 +222,34 @@ t.test('whoever pings and does not read is cut, as with ws', async (t) => {
   }
 })
 
+t.test('a connection is not held back, and not ended for its silence', async (t) => {
+  for (const Socket of [FastSocket, Plain]) {
+    const called: unknown[] = []
+    const wire = Object.assign(new Wire(), {
+      setTimeout: (milliseconds: number) => { called.push(['setTimeout', milliseconds]) },
+      setNoDelay: (isOn = true) => { called.push(['setNoDelay', isOn]) }
+    })
+    const socket = new Socket(null, undefined, settings);
+    (socket as unknown as { setSocket (socket: Duplex, head: Buffer, options: object): void }).setSocket(wire, Buffer.alloc(0), settings)
+    t.strictSame(called, [['setTimeout', 0], ['setNoDelay', true]])
+    socket.terminate()
+  }
+})
+
+t.test('what the receiver of ws cannot take yet is not read', async (t) => {
+  for (const Socket of [FastSocket, Plain]) {
+    const wire = new Wire()
+    const socket = new Socket(null, undefined, settings);
+    (socket as unknown as { setSocket (socket: Duplex, head: Buffer, options: object): void }).setSocket(wire, Buffer.alloc(0), settings)
+    // As while it inflates.
+    socket._receiver!.write = () => false
+    wire.push(frame(0x89, Buffer.alloc(1)))
+    await new Promise(setImmediate)
+    t.equal(wire.isPaused(), true)
+    socket.terminate()
+  }
+})
+
 t.test('a ping with a payload is left to ws', async (t) => {
   const wire = new Wire()
   const socket = new FastSocket(null, undefined, settings)

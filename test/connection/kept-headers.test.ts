@@ -1,5 +1,5 @@
 import t from 'tap'
-import { keepHeaders } from '../../src/connection/kept-headers.js'
+import { keepHeaders, outlines } from '../../src/connection/kept-headers.js'
 
 t.test('headers come back as they were, in their order', async (t) => {
   const headers = { 'x-own': 'Zoë', host: 'example.com', cookie: '', accept: '*/*' }
@@ -13,6 +13,21 @@ t.test('as many kinds of browsers as there may be, and headers as long as they m
   t.strictSame(given.map((headers) => keepHeaders(headers)!).map((kept) => kept.restore()), given)
   const long = { 'user-agent': 'a'.repeat(4_000) }
   t.strictSame(keepHeaders(long)!.restore(), long)
+})
+
+t.test('only so many outlines are shared, and none that is long', async (t) => {
+  outlines.clear()
+  for (let index = 0; index < 1_000; index++) keepHeaders({ 'user-agent': `a browser ${index}` })
+  t.equal(outlines.size, 1_000)
+  keepHeaders({ 'user-agent': 'a'.repeat(2_048) })
+  t.equal(outlines.size, 1_000)
+  keepHeaders({ 'user-agent': 'one more' })
+  t.equal(outlines.size, 1)
+  const frame = JSON.stringify({ accept: '' }).length
+  keepHeaders({ accept: 'a'.repeat(2_048 - frame) })
+  t.equal(outlines.size, 2)
+  keepHeaders({ accept: 'a'.repeat(2_049 - frame) })
+  t.equal(outlines.size, 2)
 })
 
 t.test('headers that are not text are not kept', async (t) => {

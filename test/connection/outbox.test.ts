@@ -1,6 +1,8 @@
+import { Duplex } from 'node:stream'
 import t from 'tap'
 import type { WebSocket } from 'ws'
 import { Budget } from '../../src/connection/budget.js'
+import { FastSocket } from '../../src/connection/fast-socket.js'
 import { Outbox } from '../../src/connection/outbox.js'
 import { Bundle } from '../../src/message/bundle.js'
 import { toFrame } from '../../src/message/outbound.js'
@@ -42,6 +44,25 @@ for (const overflow of ['close', 'drop-oldest'] as const) {
     t.equal(budget.used, 0)
   })
 }
+
+t.test('what a fast socket cannot write counts in the budget, until it is written', async (t) => {
+  const budget = new Budget(1_000_000)
+  const held: Array<() => void> = []
+  const socket = new FastSocket(null, undefined, {})
+  socket.setSocket(new Duplex({ read () {}, write (_chunk, _encoding, callback) { held.push(callback) } }), Buffer.alloc(0))
+  const outbox = new Outbox(socket, { limit: 500_000, overflow: 'close', budget, compression: undefined }, { shut: () => true, settle () {}, sendFailed () {}, noticeFailed () {} })
+  for (const size of [1_000, 3_000]) {
+    outbox.send(toFrame(Buffer.alloc(size)), Buffer.alloc(0))
+    outbox.flush()
+  }
+  t.ok(budget.used > 4_000, String(budget.used))
+  for (let write = held.pop(); write !== undefined; write = held.pop()) {
+    write()
+    await new Promise(setImmediate)
+  }
+  t.equal(budget.used, 0)
+  socket.terminate()
+})
 
 t.test('the notice counts all that was dropped until nothing waits any more', async (t) => {
   const socket = new StuckSocket()

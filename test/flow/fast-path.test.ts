@@ -375,6 +375,19 @@ t.test('what is too large to be compressed at once is compressed by ws, in its p
   client.socket.terminate()
 })
 
+t.test('what ws has still to compress counts as waiting', async (t) => {
+  const app = await createApp(t, { plugin: { ...plugin, compression: true } })
+  const route = app.socketRoute('/', { onOpen () {} })
+  const client = await connect(await listen(app), [], { perMessageDeflate: true })
+  await until(() => route.clients.size === 1)
+  const [connection] = route.clients
+  connection!.send('x'.repeat(30_000))
+  t.equal(connection!.bufferedAmount, 30_000)
+  await client.next()
+  t.equal(connection!.bufferedAmount, 0)
+  client.socket.terminate()
+})
+
 t.test('sockets of bare @fastify/websocket keep their binaryType', async (t) => {
   const app = await createApp(t, { plugin })
   app.get('/bare', { websocket: true }, (socket) => {
