@@ -1,3 +1,4 @@
+import { Server as TlsServer } from 'node:tls'
 import fastifyWebsocket from '@fastify/websocket'
 import type {
   FastifyBaseLogger, FastifyInstance, FastifyRequest, FastifySchema, FastifyTypeProvider, RawReplyDefaultExpression,
@@ -10,7 +11,7 @@ import type { Closable } from './connection/closable.js'
 import type { WsConnection } from './connection/connection.js'
 import { Deadlines } from './connection/deadlines.js'
 import { FastSocket } from './connection/fast-socket.js'
-import { isSupported } from './connection/lazy-socket.js'
+import { isSupported, readsDirectly } from './connection/lazy-socket.js'
 import { Clocks } from './controller/clocks.js'
 import { createController, type SocketController, type SocketControllerClass } from './controller/controller.js'
 import { errors } from './errors.js'
@@ -41,6 +42,7 @@ async function socketRoutes (fastify: FastifyInstance, pluginOptions: SocketPlug
   const { websocket } = settings
   const fastPath = settings.fastPath && isSupported(FastSocket)
   if (settings.fastPath && !fastPath) fastify.log.warn('the installed version of ws is made in another way than this plugin knows: it goes on without its fast path')
+  if (fastPath && !(fastify.server instanceof TlsServer) && !readsDirectly()) fastify.log.warn('this version of Node is made in another way than this plugin knows: what comes is read through streams, which is slower')
 
   if (isRegistered) {
     const { maxPayload } = fastify.websocketServer.options

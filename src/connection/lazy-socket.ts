@@ -291,13 +291,25 @@ interface Reading {
 // whether it will: otherwise, as over TLS, it emits `data`.
 function readsInto (socket: Duplex): boolean {
   const reading = socket as unknown as Reading
-  const handle = reading._handle
-  if (socket.constructor !== Socket || kBuffer === undefined || kBufferCallback === undefined) return false
-  if (typeof handle?.useUserBuffer !== 'function' || reading[kBuffer] !== null) return false
-  reading[kBuffer] = memory
-  reading[kBufferCallback] = onRead
-  handle.useUserBuffer(memory)
+  if (socket.constructor !== Socket || !canReadInto(reading)) return false
+  reading[kBuffer!] = memory
+  reading[kBufferCallback!] = onRead
+  reading._handle!.useUserBuffer!(memory)
   return true
+}
+
+function canReadInto (reading: Reading): boolean {
+  return kBuffer !== undefined && kBufferCallback !== undefined && reading[kBuffer] === null && typeof reading._handle?.useUserBuffer === 'function'
+}
+
+/** Whether Node is made as this file expects, so that TCP is read without a stream: looked at on a socket of its own. */
+export function readsDirectly (): boolean {
+  const socket = new Socket()
+  // Its handle is made at once; it would connect in the next tick.
+  socket.connect(9, '127.0.0.1')
+  const isExpected = canReadInto(socket as unknown as Reading)
+  socket.destroy()
+  return isExpected
 }
 
 function onRead (this: LinkedSocket, count: number): boolean {

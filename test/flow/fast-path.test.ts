@@ -1,7 +1,7 @@
 // What is only so with the fast path, and how an app goes without it.
 import { once } from 'node:events'
 import { syncBuiltinESMExports } from 'node:module'
-import type { Socket } from 'node:net'
+import { connect as connectTcp, type Socket } from 'node:net'
 import zlib from 'node:zlib'
 import websocket from '@fastify/websocket'
 import Fastify from 'fastify'
@@ -11,6 +11,7 @@ import socketRoutes, { type WsConnection } from '../../src/index.js'
 import { FastSocket } from '../../src/connection/fast-socket.js'
 import { connect, frame, handshake, tcp } from '../support/client.js'
 import { createApp, listen } from '../support/server.js'
+import { tls } from '../support/tls.js'
 import { turns, until } from '../support/until.js'
 
 const plugin = { fastPath: true }
@@ -46,6 +47,27 @@ t.test('where ws is made in another way, the app is told and goes on without', a
   const client = await connect(await listen(app))
   client.send('hello')
   t.equal(await client.next(), 'hello')
+})
+
+t.test('where Node is made in another way, the app is told and reads through streams; over TLS that is as ever', async (t) => {
+  const tcp = connectTcp(9, '127.0.0.1')
+  let prototype = (tcp as unknown as { _handle: object })._handle
+  tcp.destroy()
+  while (!Object.hasOwn(prototype, 'useUserBuffer')) prototype = Object.getPrototypeOf(prototype)
+  t.intercept(prototype as { useUserBuffer: unknown }, 'useUserBuffer', { value: undefined })
+  const logged: string[] = []
+  const logger = { level: 'warn', stream: { write: (line: string) => { logged.push(line) } } }
+  await createApp(t, { plugin, fastify: { logger, https: tls } as object })
+  await createApp(t, { plugin: { fastPath: false }, fastify: { logger } })
+  t.strictSame(logged, [])
+  const app = await createApp(t, { plugin, fastify: { logger } })
+  t.match(logged.join(''), /Node is made in another way/)
+  let socket: undefined | Socket
+  app.socketRoute('/', { onMessage: (_connection, message) => message }, { onRequest: async (request) => { socket = request.raw.socket } })
+  const client = await connect(await listen(app))
+  client.send('hello')
+  t.equal(await client.next(), 'hello')
+  t.equal(socket!.listenerCount('data'), 1)
 })
 
 t.test('what is answered to messages that came together leaves together', async (t) => {
