@@ -84,6 +84,27 @@ export async function measure (job: Job, target: TargetName, { child, port }: Se
   return runOf(order.work, report.outcome, marks, held)
 }
 
+/** Runs a job at each target in turn, each time with a fresh server and a fresh generator. */
+export async function series (job: Job, names: readonly TargetName[], scale: Scale, count: number): Promise<Map<TargetName, Run[]>> {
+  const runs = new Map<TargetName, Run[]>()
+  for (let run = 0; run < count; run++) {
+    for (const name of names) {
+      const started = await startServer(name, configOf(job, name, scale))
+      const load = startLoad()
+      try {
+        runs.set(name, [...runs.get(name) ?? [], await measure(job, name, started, load, scale)])
+      } catch (error) {
+        // The figures of the others are worth having.
+        console.log(`${job.name}: ${targets[name].title} FAILED: ${(error as Error).message}`)
+        process.exitCode = 1
+      } finally {
+        await Promise.all([load.stop(), started.child.stop()])
+      }
+    }
+  }
+  return runs
+}
+
 function runOf (work: Work, { value, load, more }: Outcome, [begin, end]: Mark[], [before, after]: Held[]): Run {
   if (before !== undefined && after !== undefined && work.kind === 'idle') {
     const perConnection = (name: keyof Held): number => (after[name] - before[name]) / work.connections

@@ -1,14 +1,18 @@
 // Memory that clients can make a server hold: `npm run bench:memory`, or with a part of a job's name behind `--` for that alone. First
-// what an idle connection takes, with the headers of a browser. Each other job runs against a bare @fastify/websocket server and one with this plugin and its defaults, each in a process that has served
-// ordinary clients before, in turn; medians of five runs. Where there is taskset, the server has a core of its own. It fails if
-// the plugin misses a target.
+// what an idle connection takes, by the jobs of `npm run bench`. Each other job runs against a bare @fastify/websocket server and one
+// with this plugin and its defaults, each in a process that has served ordinary clients before, in turn; medians of five runs. Where
+// there is taskset, the server has a core of its own. It fails if the plugin misses a target of these.
 import { fork, spawnSync } from 'node:child_process'
 import { once } from 'node:events'
 import { connect } from 'node:net'
 import { availableParallelism, cpus } from 'node:os'
 import { constants, deflateRawSync } from 'node:zlib'
 import { WebSocket } from 'ws'
-import { idleTargets, measureIdle } from './idle.js'
+import { jobs as idleJobs } from './jobs.js'
+import { series, type Scale } from './measure.js'
+import { prepare } from './prepare.js'
+import { find } from './results.js'
+import { print } from './table.js'
 
 const SIZE = 65_536
 const RUNS = Number(process.env['RUNS'] ?? 5)
@@ -179,24 +183,16 @@ async function run (target: string, { path, compression, attack }: Job): Promise
 
 const isPinned = pin(process.pid, 0)
 console.log(`Node ${process.version}, ${cpus().length} × ${cpus()[0]?.model ?? 'unknown'}, ${isPinned ? 'a core each for server and load' : 'not pinned to cores'}`)
-console.log(`Growth of resident memory, median (least to most) of ${RUNS} runs`)
 const only = process.argv[2] ?? ''
-const idle = 'idle connections, bytes for each: of the heap and its buffers, of resident memory'
-if (idle.includes(only)) {
-  console.log(`\n${idle}`)
-  const figures: Record<string, Array<{ heap: number, rss: number }>> = {}
-  for (let count = 0; count < RUNS; count++) {
-    for (const [name, target] of Object.entries(idleTargets)) (figures[name] ??= []).push(await measureIdle(target))
-  }
-  for (const [name, all] of Object.entries(figures)) {
-    const [heap, rss] = (['heap', 'rss'] as const).map((which) => {
-      const values = all.map((each) => each[which]).sort((a, b) => a - b)
-      return `${values[Math.floor(values.length / 2)]!.toFixed(0)} (${values[0]!.toFixed(0)} to ${values.at(-1)!.toFixed(0)})`
-    })
-    console.log(`  ${name.padEnd(36)}${heap!.padEnd(24)}${rss!}`)
-  }
+
+prepare()
+const scale: Scale = { seconds: 1, warmUp: 0.5, settle: 300, pause: 100, connections: Number(process.env['CONNECTIONS'] ?? Infinity) }
+for (const job of idleJobs.filter(({ group, name }) => group === 'memory' && name.includes(only))) {
+  const compared = (['ws', 'fastify-websocket', 'plugin'] as const).filter((target) => job.targets.includes(target))
+  console.log(`\n${print(find(job, await series(job, compared, scale, RUNS)))}`)
 }
 
+console.log(`\nGrowth of resident memory, median (least to most) of ${RUNS} runs`)
 for (const [name, job] of Object.entries(jobs).filter(([name]) => name.includes(only))) {
   const results: Record<string, Result[]> = { bare: [], plugin: [] }
   for (let count = 0; count < RUNS; count++) {

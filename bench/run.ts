@@ -4,9 +4,9 @@ import { rmSync } from 'node:fs'
 import { isPinned } from './child.js'
 import { jobs, type Job } from './jobs.js'
 import { machine, openFiles, versionOf, versions } from './machine.js'
-import { configOf, measure, startLoad, startServer, type Scale } from './measure.js'
+import { series, type Scale } from './measure.js'
 import { isThere, prepare } from './prepare.js'
-import { DISTURBED, find, verdict, type Finding, type Run } from './results.js'
+import { DISTURBED, find, verdict, type Finding } from './results.js'
 import { save } from './save.js'
 import { print, printGrowth } from './table.js'
 import { targets, type TargetName } from './targets.js'
@@ -42,7 +42,7 @@ for (const job of chosen) {
     console.log(`${job.name}: skipped. ${room.note!}\n`)
     continue
   }
-  const finding = find(job, await series(job, names, { ...scale, connections: room.most }), room.note)
+  const finding = find(job, await series(job, names, { ...scale, connections: room.most }, RUNS), room.note)
   if (Object.keys(finding.targets).length === 0) continue
   findings.push(finding)
   console.log(print(finding) + '\n')
@@ -64,25 +64,4 @@ function fits ({ work }: Job): { most: number, note?: string } {
   if (asked <= possible) return { most: Infinity }
   const why = `A process can have ${openFiles()} files open; ulimit -n has to be higher.`
   return possible < asked * 0.9 ? { most: 0, note: why } : { most: possible, note: `only ${possible.toLocaleString('en')} connections. ${why}` }
-}
-
-/** Runs a job at each target in turn, each time with a fresh server and a fresh generator. */
-async function series (job: Job, names: readonly TargetName[], scale: Scale): Promise<Map<TargetName, Run[]>> {
-  const runs = new Map<TargetName, Run[]>()
-  for (let count = 0; count < RUNS; count++) {
-    for (const name of names) {
-      const started = await startServer(name, configOf(job, name, scale))
-      const load = startLoad()
-      try {
-        runs.set(name, [...runs.get(name) ?? [], await measure(job, name, started, load, scale)])
-      } catch (error) {
-        // The figures of the others are worth having.
-        console.log(`${job.name}: ${targets[name].title} FAILED: ${(error as Error).message}`)
-        process.exitCode = 1
-      } finally {
-        await Promise.all([load.stop(), started.child.stop()])
-      }
-    }
-  }
-  return runs
 }

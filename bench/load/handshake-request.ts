@@ -4,15 +4,22 @@ import { createToken } from './token.js'
 export const ACCEPT = 's3pPLMBiTxaQ9kYGzzhZRbK+xOo='
 const KEY = 'dGhlIHNhbXBsZSBub25jZQ=='
 
-/** What Chrome sends besides, from a page with a cookie. */
-const BROWSER = [
-  'Pragma: no-cache',
-  'Cache-Control: no-cache',
-  'User-Agent: Mozilla/5.0 (X11; Linux x86_64) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/140.0.0.0 Safari/537.36',
-  'Accept-Encoding: gzip, deflate, br, zstd',
-  'Accept-Language: en-GB,en;q=0.9,de-DE;q=0.8,de;q=0.7',
-  'Sec-WebSocket-Extensions: permessage-deflate; client_max_window_bits'
-]
+const SYSTEMS = ['Windows NT 10.0; Win64; x64', 'Macintosh; Intel Mac OS X 10_15_7', 'X11; Linux x86_64', 'Linux; Android 10; K']
+const LANGUAGES = ['en-US,en;q=0.9', 'en-GB,en;q=0.9', 'de-DE,de;q=0.9,en;q=0.8', 'fr-FR,fr;q=0.9,en;q=0.8', 'ja', 'pt-BR,pt;q=0.9', 'zh-CN,zh;q=0.9']
+
+// What Chrome sends besides, in several versions, systems and languages, from a page with a cookie of 200 bytes, another for each user.
+function browserLines (user: number, origin: string): string[] {
+  return [
+    `Origin: ${origin}`,
+    `Cookie: session=${String(user).padStart(8, '0').repeat(24)}`,
+    'Pragma: no-cache',
+    'Cache-Control: no-cache',
+    `User-Agent: Mozilla/5.0 (${SYSTEMS[user % SYSTEMS.length]}) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/${120 + user % 20}.0.0.0 Safari/537.36`,
+    'Accept-Encoding: gzip, deflate, br, zstd',
+    `Accept-Language: ${LANGUAGES[user % LANGUAGES.length]}`,
+    'Sec-WebSocket-Extensions: permessage-deflate; client_max_window_bits'
+  ]
+}
 
 /** How a connection is asked for. */
 export interface HandshakeOptions {
@@ -39,10 +46,6 @@ export function handshakeRequest ({ path, port, user, secret, isSecure, isBrowse
     `Authorization: Bearer ${token ?? createToken(secret, user)}`
   ]
   if (isCompressed === true) lines.push('Sec-WebSocket-Extensions: permessage-deflate; server_no_context_takeover; client_no_context_takeover')
-  if (isBrowser === true) {
-    // A cookie of 200 bytes, another for each.
-    const cookie = `session=${String(user).padStart(8, '0').repeat(24)}`
-    lines.push(`Origin: http${isSecure === true ? 's' : ''}://127.0.0.1:${port}`, `Cookie: ${cookie}`, ...BROWSER)
-  }
+  if (isBrowser === true) lines.push(...browserLines(user, `http${isSecure === true ? 's' : ''}://127.0.0.1:${port}`))
   return `${lines.join('\r\n')}\r\n\r\n`
 }
