@@ -40,6 +40,14 @@ export class Child {
     return await answer
   }
 
+  /** Lets it end by itself, as a server does when it is left alone. */
+  async end (): Promise<void> {
+    this.#isStopped = true
+    const ended = once(this.#process, 'exit')
+    this.#process.disconnect()
+    await ended
+  }
+
   async stop (): Promise<void> {
     if (this.#isStopped || this.#process.exitCode !== null) return
     this.#isStopped = true

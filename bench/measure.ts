@@ -52,9 +52,9 @@ export function configOf ({ work, isSecure }: Job, target: TargetName, { pause }
 /** A target that listens. */
 export interface Server { readonly child: Child, readonly port: number }
 
-/** Starts a target. */
-export async function startServer (target: TargetName, config: object): Promise<Server> {
-  const child = new Child(`targets/${targets[target].module}`, SERVER_CORE, ['--expose-gc'], [JSON.stringify(config)])
+/** Starts a target. @param flags of Node, besides those that all have. */
+export async function startServer (target: TargetName, config: object, flags: readonly string[] = []): Promise<Server> {
+  const child = new Child(`targets/${targets[target].module}`, SERVER_CORE, ['--expose-gc', ...flags], [JSON.stringify(config)])
   const { port } = await child.next<{ port: number }>()
   return { child, port }
 }
