@@ -33,8 +33,11 @@ export class Batch {
   readonly #bundle = new Bundle()
   // The number of each among all that is sent on the route.
   readonly #numbers: number[] = []
-  // Which messages a member is not sent, and how many members were left out of all.
+  // Which messages a member is not sent.
   #without: undefined | Map<unknown, number[]>
+  // The messages that many are not sent, with those: asking them of each member takes less than a list for each who is left out.
+  #withoutMany: undefined | Array<{ readonly index: number, readonly left: ReadonlySet<unknown> }>
+  // How many members were left out of all.
   #leftOut = 0
 
   constructor (audience: Audience) {
@@ -62,26 +65,54 @@ export class Batch {
     this.#numbers.push(number)
   }
 
+  /** Whether a member is one of many that are sent nothing of it. */
+  isWithout (connection: WsConnection): boolean {
+    const lists = this.#withoutMany
+    if (lists === undefined || lists.length < this.#bundle.length) return false
+    for (const { left } of lists) if (!left.has(connection)) return false
+    return true
+  }
+
   /** Sends a member what has this number or a later one. */
   deliver (connection: WsConnection, from: number): void {
-    connection.outbox.sendBundle(this.#bundle, this.#indexOf(from), this.#without?.get(connection) ?? NONE)
+    const index = this.#indexOf(from)
+    connection.outbox.sendBundle(this.#bundle, index, this.#withoutFor(connection, index))
   }
 
   /** What a member is to get of what has this number or a later one. */
   messagesFor (connection: WsConnection, from: number): Array<{ number: number, frame: Frame, message: Sendable }> {
     const { frames, messages } = this.#bundle
-    return this.#bundle.indexes(this.#indexOf(from), this.#without?.get(connection) ?? NONE)
+    const start = this.#indexOf(from)
+    return this.#bundle.indexes(start, this.#withoutFor(connection, start))
       .map((index) => ({ number: this.#numbers[index]!, frame: frames[index]!, message: messages[index]! }))
   }
 
   #leaveOut (except: Exclude<Except, undefined>, index: number): void {
+    const left = except instanceof Set ? except as ReadonlySet<unknown> : undefined
+    this.#leftOut += left?.size ?? 1
+    if (left !== undefined && left.size * MANY > this.audience.members.size) {
+      (this.#withoutMany ??= []).push({ index, left })
+      return
+    }
     this.#without ??= new Map()
-    for (const connection of except instanceof Set ? except : [except]) {
-      this.#leftOut++
+    for (const connection of left ?? [except]) {
       const indexes = this.#without.get(connection)
       if (indexes === undefined) this.#without.set(connection, [index])
       else indexes.push(index)
     }
+  }
+
+  // What a member is not sent, in its order: all of it from a message on.
+  #withoutFor (connection: WsConnection, from: number): readonly number[] {
+    const own = this.#without?.get(connection) ?? NONE
+    const lists = this.#withoutMany
+    if (lists === undefined) return own
+    let first = lists.length
+    while (first > 0 && lists[first - 1]!.index >= from) first--
+    const indexes: number[] = []
+    for (; first < lists.length; first++) if (lists[first]!.left.has(connection)) indexes.push(lists[first]!.index)
+    if (own.length === 0 || indexes.length === 0) return own.length === 0 ? indexes : own
+    return [...own, ...indexes].sort((one, other) => one - other)
   }
 
   // From the end, as who was served within this turn lacks only the last.
@@ -95,5 +126,8 @@ export class Batch {
 
 const NONE: readonly number[] = []
 
-// Bytes of a number in a list, with the list's share.
+// One in so many members is many.
+const MANY = 4
+
+// Bytes of a number in a list, with the list's share; or of one in a set.
 const LEFT_OUT = 16

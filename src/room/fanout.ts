@@ -140,8 +140,9 @@ export class Fanout {
 
 // One after the other, also while members come and go: who has come since has been sent nothing of it.
 function * receiversOf (batches: readonly Batch[]): Generator<WsConnection, undefined> {
-  for (const { audience, last } of batches) {
-    for (const connection of audience.members) if (connection.served <= last) yield connection
+  for (const batch of batches) {
+    const { audience, last } = batch
+    for (const connection of audience.members) if (connection.served <= last && !batch.isWithout(connection)) yield connection
     audience.batches.shift()
   }
 }

@@ -336,6 +336,42 @@ t.test('who is left out counts too, where that is many', async (t) => {
   t.equal(await client.next(), '')
 })
 
+t.test('who is left out as one of many, or as one, gets all others in their order', async (t) => {
+  const app = await createApp(t, { plugin })
+  const connections: WsConnection[] = []
+  const route = app.socketRoute('/', { onOpen: (connection) => { connections.push(connection as WsConnection) } })
+  const url = await listen(app)
+  const clients = []
+  for (let count = 1; count <= 5; count++) {
+    clients.push(await connect(url))
+    await until(() => connections.length === count)
+  }
+  const but = (...kept: number[]) => ({ except: connections.filter((_, index) => !kept.includes(index)) })
+  route.broadcast('not for 0, 1, 2', but(3, 4))
+  route.broadcast('not for 0', { except: connections[0] })
+  route.broadcast('not for 1, 2', but(0, 3, 4))
+  connections[2]!.send('for 2')
+  route.broadcast('not for 1, 2, 3', but(0, 4))
+  route.broadcast('not for 2', { except: [connections[2]!] })
+  await until(() => connections.every(({ bufferedAmount }) => bufferedAmount === 0))
+  route.broadcast('not for anyone', but())
+  await turns(2)
+  route.broadcast('end')
+  const seen = []
+  for (const client of clients) {
+    const own: unknown[] = []
+    do own.push(await client.next()); while (own.at(-1) !== 'end')
+    seen.push(own)
+  }
+  t.strictSame(seen, [
+    ['not for 1, 2', 'not for 1, 2, 3', 'not for 2', 'end'],
+    ['not for 0', 'not for 2', 'end'],
+    ['not for 0', 'for 2', 'end'],
+    ['not for 0, 1, 2', 'not for 0', 'not for 1, 2', 'not for 2', 'end'],
+    ['not for 0, 1, 2', 'not for 0', 'not for 1, 2', 'not for 1, 2, 3', 'not for 2', 'end']
+  ])
+})
+
 t.test('messages that wait for a handler are not even looked at', async (t) => {
   const app = await createApp(t, { plugin })
   let handled = 0
