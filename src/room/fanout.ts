@@ -6,6 +6,9 @@ import { Batch, type Audience, type Except } from './audience.js'
 // Bytes for one receiver that may be gathered: what is more leaves at once.
 const GATHERED = 65_536
 
+// What all that is gathered may cost: a client may be able to send to many rooms in one turn, or to rooms that it makes for it.
+const MOST = 4_194_304
+
 // So many receivers are written to before others get their turn.
 const SLICE = 256
 
@@ -19,6 +22,10 @@ export class Fanout {
   readonly #isGathering: boolean
   // What was sent in this turn, for whomever.
   #gathered: Batch[] = []
+  // What that costs in memory, in bytes.
+  #cost = 0
+  // All that has not reached everyone yet, in the order of its first messages.
+  readonly #live = new Set<Batch>()
   // Who is still to be served of what was gathered before.
   #receivers: undefined | Iterator<WsConnection>
   // All that these are to be served with, if it is all of one audience.
@@ -42,10 +49,11 @@ export class Fanout {
       return
     }
     if (audience.members.size === 0) return
-    if (audience.gathering === undefined) this.#gather(audience)
-    const batch = audience.gathering!
+    const before = audience.gathering?.cost ?? 0
+    const batch = audience.gathering ?? this.#gather(audience)
     batch.add(frame, message, except, this.#sent++)
-    if (batch.size >= GATHERED) this.#serve(Infinity)
+    this.#cost += batch.cost - before
+    if (batch.size >= GATHERED || this.#cost >= MOST) this.#serve(Infinity)
     else this.#schedule()
   }
 
@@ -54,7 +62,7 @@ export class Fanout {
    * it, and before it enters or leaves an audience.
    */
   settle (connection: WsConnection): void {
-    if (this.#gathered.length === 0 && this.#receivers === undefined) return
+    if (this.#live.size === 0) return
     const from = connection.served
     if (from === this.#sent) return
     connection.served = this.#sent
@@ -63,17 +71,26 @@ export class Fanout {
     else if (batches.length > 1) deliverInOrder(batches, connection, from)
   }
 
-  #gather (audience: Audience): void {
-    audience.gathering = new Batch(audience)
-    audience.batches.push(audience.gathering)
-    this.#gathered.push(audience.gathering)
+  #gather (audience: Audience): Batch {
+    const batch = new Batch(audience)
+    audience.gathering = batch
+    audience.batches.push(batch)
+    this.#gathered.push(batch)
+    this.#live.add(batch)
+    return batch
   }
 
+  // By way of its rooms or of all that there is, whichever is less: a client may be in a thousand rooms.
   #batchesFor (connection: WsConnection, from: number): Batch[] {
     const batches: Batch[] = []
-    collect(this.#everyone, connection, from, batches)
     // Nothing else is put there.
-    for (const room of connection.memberships as readonly Audience[]) collect(room, connection, from, batches)
+    const rooms = connection.memberships as readonly Audience[]
+    if (rooms.length < this.#live.size) {
+      collect(this.#everyone.batches, connection, from, batches)
+      for (const room of rooms) collect(room.batches, connection, from, batches)
+    } else {
+      collect(this.#live, connection, from, batches)
+    }
     return batches
   }
 
@@ -101,14 +118,16 @@ export class Fanout {
       }
       left -= audience.members.size
       audience.gathering = undefined
+      this.#cost -= batch.cost
       for (const connection of audience.members) this.settle(connection)
       audience.batches.splice(audience.batches.indexOf(batch), 1)
+      this.#live.delete(batch)
     }
   }
 
   #serve (most: number): void {
     for (let left = most; left > 0; left--) {
-      this.#receivers ??= receiversOf(this.#takeGathered())
+      this.#receivers ??= this.#receiversOf(this.#takeGathered())
       const { done, value } = this.#receivers.next()
       if (done !== true) {
         this.#serveOne(value)
@@ -132,23 +151,25 @@ export class Fanout {
   #takeGathered (): Batch[] {
     const batches = this.#gathered
     this.#gathered = []
+    this.#cost = 0
     if (batches.length === 1) this.#only = batches[0]
     for (const { audience } of batches) audience.gathering = undefined
     return batches
   }
-}
 
-// One after the other, also while members come and go: who has come since has been sent nothing of it.
-function * receiversOf (batches: readonly Batch[]): Generator<WsConnection, undefined> {
-  for (const batch of batches) {
-    const { audience, last } = batch
-    for (const connection of audience.members) if (connection.served <= last && !batch.isWithout(connection)) yield connection
-    audience.batches.shift()
+  // One after the other, also while members come and go: who has come since has been sent nothing of it.
+  * #receiversOf (batches: readonly Batch[]): Generator<WsConnection, undefined> {
+    for (const batch of batches) {
+      const { audience, last } = batch
+      for (const connection of audience.members) if (connection.served <= last && !batch.isWithout(connection)) yield connection
+      audience.batches.shift()
+      this.#live.delete(batch)
+    }
   }
 }
 
-function collect ({ batches: sent, members }: Audience, connection: WsConnection, from: number, batches: Batch[]): void {
-  if (sent.length > 0 && members.has(connection)) for (const batch of sent) if (batch.last >= from) batches.push(batch)
+function collect (sent: Iterable<Batch>, connection: WsConnection, from: number, batches: Batch[]): void {
+  for (const batch of sent) if (batch.last >= from && batch.audience.members.has(connection)) batches.push(batch)
 }
 
 // What was sent to several audiences in turn is sent one by one, so that it arrives in that order.

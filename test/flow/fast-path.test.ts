@@ -324,6 +324,35 @@ t.test('so much that is sent to all at once leaves before the turn ends', async 
   client.socket.terminate()
 })
 
+for (const [what, send] of [
+  ['to rooms that it makes for it', async (connection: WsConnection, index: number) => {
+    await connection.join(`room ${index}`)
+    connection.to(`room ${index}`).send('nobody')
+    await connection.leave(`room ${index}`)
+  }],
+  ['to the many rooms that it is in', async (connection: WsConnection, index: number) => {
+    if (index < 200) await connection.join(`room ${index}`)
+    connection.to(`room ${index % 200}`).send('')
+  }]
+] as const) {
+  t.test(`what a client sends ${what} leaves before the turn ends, when it takes too much`, async (t) => {
+    const app = await createApp(t, { plugin })
+    const connections: WsConnection[] = []
+    const route = app.socketRoute('/', { onOpen: (connection) => { connections.push(connection as WsConnection) } })
+    const url = await listen(app)
+    const [client] = [await connect(url), await connect(url)]
+    await until(() => connections.length === 2)
+    const [other, busy] = connections as [WsConnection, WsConnection]
+    await other.join('other')
+    route.to('other').send('hello')
+    let count = 0
+    // Nothing in it waits for a turn.
+    while (other.served === 0 && count < 20_000) await send(busy, count++)
+    t.ok(count > 1_000 && count < 20_000, `after ${count}`)
+    t.equal(await client!.next(), 'hello')
+  })
+}
+
 t.test('who is left out counts too, where that is many', async (t) => {
   const app = await createApp(t, { plugin })
   const route = app.socketRoute('/', { onOpen () {} })
