@@ -6,6 +6,7 @@ import { toFrame, type Sendable } from '../message/outbound.js'
 import { flatText } from './flat-text.js'
 import { keepLess } from './kept-message.js'
 import type { Outbox } from './outbox.js'
+import { RoomNames } from './room-names.js'
 
 /** What an app can say about the connections of a route, as with Fastify's own generics. */
 export interface ConnectionTypes {
@@ -81,7 +82,8 @@ export class WsConnection<Types extends ConnectionTypes = ConnectionTypes> {
   #isEnded = false
   // Of most there are few, and nobody asks: an array takes a third of a Set.
   #memberships: readonly Membership[] = NONE
-  #rooms: undefined | ReadonlySet<string>
+  // Made when somebody asks; from then on it is kept in step.
+  #rooms: undefined | RoomNames
 
   /** Made by the plugin. */
   constructor (request: FastifyRequest, protocol: string, user: unknown, outbox: Outbox, keeper: ConnectionKeeper) {
@@ -152,9 +154,9 @@ export class WsConnection<Types extends ConnectionTypes = ConnectionTypes> {
     return this.#outbox.dropped
   }
 
-  /** The rooms it is in. During `onClose` these are still the last ones, though nothing reaches it any more. */
+  /** The rooms it is in, kept in step; a loop goes over those that it was in when the loop began. During `onClose` these are still the last ones, though nothing reaches it any more. */
   get rooms (): ReadonlySet<string> {
-    this.#rooms ??= new Set(this.#memberships.map(({ name }) => name))
+    this.#rooms ??= new RoomNames(this.#memberships.map(({ name }) => name))
     return this.#rooms
   }
 
@@ -247,9 +249,15 @@ export class WsConnection<Types extends ConnectionTypes = ConnectionTypes> {
   }
 
   /** @internal */
-  set memberships (memberships: readonly Membership[]) {
-    this.#memberships = memberships
-    this.#rooms = undefined
+  enter (room: Membership): void {
+    this.#memberships = [...this.#memberships, room]
+    this.#rooms?.add(room.name)
+  }
+
+  /** @internal */
+  exit (name: string): void {
+    this.#memberships = this.#memberships.filter((room) => room.name !== name)
+    this.#rooms?.delete(name)
   }
 
   /** Keeps less of the request. @internal */

@@ -30,12 +30,12 @@ export class Rooms {
     if (count >= limit) throw new errors.RoomsTooMany(count)
     if (room === undefined) this.#rooms.set(name, room = new Audience(name, new Set()))
     room.members.add(connection)
-    connection.memberships = [...connection.memberships, room]
+    connection.enter(room)
   }
 
   leave (connection: WsConnection, name: string): void {
     this.#remove(connection, name)
-    connection.memberships = connection.memberships.filter((room) => room.name !== name)
+    connection.exit(name)
   }
 
   /** Takes a connection out of every room; what `connection.rooms` says stays, for `onClose`. */

@@ -47,6 +47,27 @@ t.test('a room knows its members, and whom it leaves out', async (t) => {
   t.equal(first.to('a').size, 1, 'who is not in it leaves out nobody')
 })
 
+t.test('connection.rooms is kept in step, and a loop over it may leave and enter rooms', async (t) => {
+  const app = await createApp(t)
+  const connections: WsConnection[] = []
+  app.socketRoute('/', { async onOpen (connection) { connections.push(connection as WsConnection); await connection.join('a'); return 'ok' } })
+  await (await connect(await listen(app))).next()
+  const [connection] = connections as [WsConnection]
+  const { rooms } = connection
+  await connection.join('b')
+  t.equal(connection.rooms, rooms, 'it is not made anew')
+  t.ok(rooms.has('b'))
+  for (const room of rooms) {
+    await connection.leave(room)
+    await connection.join(`${room}${room}`)
+  }
+  t.strictSame([...rooms], ['aa', 'bb'])
+  rooms.forEach((room) => { connection.leave(room); connection.join(`${room}!`) })
+  t.strictSame([...rooms.entries()], [['aa!', 'aa!'], ['bb!', 'bb!']])
+  for (const room of rooms.keys()) { await connection.leave(room) }
+  t.strictSame([rooms.size, ...rooms], [0])
+})
+
 t.test('a closing connection is in no room any more, though onClose can still see which they were', async (t) => {
   const app = await createApp(t)
   let sizes: undefined | number[]

@@ -1,9 +1,9 @@
 import t from 'tap'
-import type { WsConnection } from '../../src/index.js'
+import { WsConnection } from '../../src/index.js'
 import { ClientSet } from '../../src/room/clients.js'
 import { Rooms } from '../../src/room/rooms.js'
 
-const member = () => ({ memberships: [] }) as unknown as WsConnection
+const member = () => new WsConnection({ ip: '' } as never, '', null, {} as never, {} as never)
 
 // Invariant 4
 t.test('a room is forgotten with its last member, however that leaves', async (t) => {
