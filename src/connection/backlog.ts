@@ -25,6 +25,8 @@ export class Backlog {
   readonly #policy: DropPolicy
   // In the order of sending. A message with a key takes the place of the one with the same key.
   readonly #entries = new Map<unknown, Entry>()
+  // Where `shift` is in them: a Map steps over all that was deleted before its first, each time anew.
+  #oldest: undefined | IterableIterator<[unknown, Entry]>
 
   constructor (policy: DropPolicy) {
     this.#policy = policy
@@ -61,10 +63,15 @@ export class Backlog {
 
   /** Takes out what is to be sent next. */
   shift (): undefined | Frame {
-    const [first] = this.#entries
-    if (first === undefined) return
-    this.#delete(...first)
-    return first[1].frame
+    this.#oldest ??= this.#entries.entries()
+    const { done, value } = this.#oldest.next()
+    if (done === true) {
+      this.#oldest = undefined
+      return
+    }
+    const [key, entry] = value
+    this.#delete(key, entry)
+    return entry.frame
   }
 
   #keyOf (message: Sendable): unknown {
