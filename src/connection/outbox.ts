@@ -1,7 +1,7 @@
 import type { WebSocket } from 'ws'
 import { closeCodes, type CloseReason } from '../close-codes.js'
 import type { Bundle } from '../message/bundle.js'
-import { encodeFrames, wholeOf, wireSize, type Compression, type Frame } from '../message/frame.js'
+import { compactLarge, encodeFrames, wholeOf, wireSize, type Compression, type Frame } from '../message/frame.js'
 import { toFrame, type Sendable } from '../message/outbound.js'
 import { Backlog, type Overflow } from './backlog.js'
 import type { Budget } from './budget.js'
@@ -145,6 +145,7 @@ export class Outbox implements Flushable {
     this.flush()
     const isForWs = this.#compression !== undefined && bundle.largest > DEFLATED_AT_ONCE
     if (fast?.isSenderIdle === true && !isForWs && this.isOpen && this.#mayTake(bundle.size)) {
+      if (fast.waiting > 0) bundle.compact()
       const parts = this.#encode(() => bundle.encode(from, without, this.#compression))
       if (parts.length > 0) this.#writeNow(fast, parts)
       return
@@ -188,8 +189,11 @@ export class Outbox implements Flushable {
     if (frames === undefined) return
     this.#gathered = undefined
     this.#gatheredSize = 0
+    const fast = this.#fast!
+    // What is written to a client that lags may wait for long.
+    if (fast.waiting > 0) compactLarge(frames)
     const parts = this.#encode(() => encodeFrames(frames))
-    if (parts.length > 0) this.#writeNow(this.#fast!, parts)
+    if (parts.length > 0) this.#writeNow(fast, parts)
   }
 
   /** The connection has ended: nothing waits any more, and nobody for it. */

@@ -1,4 +1,4 @@
-import { encodeFrames, wireSize, type Compression, type Frame } from './frame.js'
+import { compactLarge, encodeFrames, LARGE, wireSize, type Compression, type Frame } from './frame.js'
 import type { Sendable } from './outbound.js'
 
 /** Frames for the same receivers, which are encoded once for all of them. */
@@ -10,6 +10,7 @@ export class Bundle {
   size = 0
   /** Bytes of the largest payload. */
   largest = 0
+  #isCompact = true
   #plain: undefined | Encoded
   #deflated: undefined | Encoded
 
@@ -22,6 +23,15 @@ export class Bundle {
     this.messages.push(message)
     this.size += wireSize(frame)
     this.largest = Math.max(this.largest, frame.size)
+    this.#isCompact &&= frame.size < LARGE
+    this.#plain = this.#deflated = undefined
+  }
+
+  /** Is for a receiver that lags: what is encoded from now on keeps no more memory than it needs. */
+  compact (): void {
+    if (this.#isCompact) return
+    this.#isCompact = true
+    compactLarge(this.frames)
     this.#plain = this.#deflated = undefined
   }
 

@@ -71,7 +71,7 @@ export class Frame {
   compact (): void {
     const { size } = this
     const { byteLength } = this.#source.buffer
-    if (byteLength <= Buffer.poolSize || byteLength <= 2 * size) return
+    if (byteLength <= Buffer.poolSize || byteLength <= 2 * size || this.#source.length < this.#end) return
     const bytes = Buffer.allocUnsafeSlow(size)
     this.#source.copy(bytes, 0, this.#start, this.#end)
     this.#source = bytes
@@ -118,6 +118,11 @@ function deflate (bytes: Buffer, { memLevel, windowBits }: Compression): Buffer 
 /** Bytes of a frame on the wire. */
 export function wireSize ({ size }: { readonly size: number }): number {
   return size + (size < 126 ? 2 : size < 65_536 ? 4 : 10)
+}
+
+/** Lets what is written of frames keep no more memory than it needs. Those that are not large are copied in any case. */
+export function compactLarge (frames: readonly Frame[]): void {
+  for (const frame of frames) if (frame.size >= LARGE) frame.compact()
 }
 
 /** Frames as buffers to be written one after the other: few, and none that has to be copied if it is large. */

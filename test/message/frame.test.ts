@@ -6,7 +6,7 @@ import { Inbox } from '../../src/connection/inbox.js'
 import { Outbox } from '../../src/connection/outbox.js'
 import { Message } from '../../src/message/message.js'
 import { Bundle } from '../../src/message/bundle.js'
-import { encodeFrames, Frame, wireSize } from '../../src/message/frame.js'
+import { encodeFrames, Frame, wireSize, wholeOf } from '../../src/message/frame.js'
 
 interface Decoded { readonly first: number, readonly payload: string }
 
@@ -152,4 +152,13 @@ t.test('what waits for a handler, or for a client that lags, is kept so', async 
   outbox.send(second, second)
   outbox.reply(third)
   for (const message of [first, second, third]) t.equal(message.bytes.buffer.byteLength, 10)
+})
+
+t.test('bytes that the app has made less of are not replaced by others', async (t) => {
+  const Resizable = ArrayBuffer as unknown as new (length: number, options: object) => ArrayBuffer & { resize (length: number): void }
+  const buffer = new Resizable(100_000, { maxByteLength: 100_000 })
+  const frame = new Frame(Buffer.from(buffer, 80_000, 10_000), true)
+  buffer.resize(50_000)
+  frame.compact()
+  t.throws(() => wholeOf(frame), /detached or resized/)
 })
