@@ -75,8 +75,8 @@ export const errors = {
 
   // While connected
   NotSendable: connected('FSR_ERR_NOT_SENDABLE',
-    '%s cannot be sent. What can be: a JsonMessage, TextMessage or BinaryMessage, an inbound message, a string, bytes (Buffer, typed array, ArrayBuffer), a plain object or an array; a callback may also return an async iterable of these, or a promise of any', closeCodes.handlerFailed),
-  NotJson: connected('FSR_ERR_NOT_JSON', 'The data of a JsonMessage cannot be written as JSON', closeCodes.handlerFailed),
+    '%s. What can be sent: a JsonMessage, TextMessage or BinaryMessage, an inbound message, a string, bytes (Buffer, typed array, ArrayBuffer), a plain object or an array; a callback may also return an async iterable of these, or a promise of any', closeCodes.handlerFailed),
+  NotJson: connected('FSR_ERR_NOT_JSON', 'The data of a message cannot be written as JSON; the cause of this error says why', closeCodes.handlerFailed),
   MessageNotJson: connected('FSR_ERR_MESSAGE_NOT_JSON', 'The message is not JSON', closeCodes.invalidPayload),
   MessageTooBig: connected('FSR_ERR_MESSAGE_TOO_BIG', 'The message is larger than maxPayload', closeCodes.tooBig),
   MessageNotUtf8: connected('FSR_ERR_MESSAGE_NOT_UTF8', 'A text message is not valid UTF-8', closeCodes.invalidPayload),

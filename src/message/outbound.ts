@@ -1,3 +1,4 @@
+import { types } from 'node:util'
 import { errors } from '../errors.js'
 import { Frame, LARGE } from './frame.js'
 import { Message } from './message.js'
@@ -101,7 +102,7 @@ function encodeJson (data: unknown): Frame {
   } catch (cause) {
     throw new errors.NotJson({ cause })
   }
-  if (json === undefined) throw new errors.NotJson()
+  if (json === undefined) throw new errors.NotJson({ cause: new TypeError(`JSON.stringify() makes nothing of a value of type ${typeof data}`) })
   return encodeText(json)
 }
 
@@ -130,7 +131,7 @@ function isPlain (value: unknown): value is object {
 }
 
 function notSendable (value: unknown): Error {
-  return new errors.NotSendable(describe(value))
+  return new errors.NotSendable(`${describe(value)} cannot be sent${cureFor(value)}`)
 }
 
 // Says what kind of thing it is, never what is in it: the text reaches logs.
@@ -138,4 +139,10 @@ function describe (value: unknown): string {
   if (value === null) return 'null'
   if (typeof value !== 'object') return `A value of type ${typeof value}`
   return `An instance of ${value.constructor?.name ?? 'an unnamed class'}`
+}
+
+// What was most likely meant.
+function cureFor (value: unknown): string {
+  if (typeof value === 'boolean') return ': was it the result of send()? Write { connection.send(…) }, or return the message itself'
+  return types.isPromise(value) ? ': await it first' : ''
 }
