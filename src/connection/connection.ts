@@ -215,7 +215,11 @@ export class WsConnection<Types extends ConnectionTypes = ConnectionTypes> {
     return Promise.resolve()
   }
 
-  /** Everyone in a room but this connection, which need not be in it. */
+  /**
+   * Everyone in a room but this connection, which need not be in it.
+   *
+   * @throws `FSR_ERR_ROOM_INVALID` if the name is not a string.
+   */
   to (room: string): Room<WsConnection<Types>> {
     return this.#keeper.to(room, this as WsConnection) as Room<never>
   }

@@ -43,8 +43,13 @@ export class Rooms {
     for (const { name } of connection.memberships) this.#remove(connection, name)
   }
 
-  /** A room, also if nobody is in it. */
+  /**
+   * A room, also if nobody is in it.
+   *
+   * @throws `FSR_ERR_ROOM_INVALID` for what is no string. One that is too long is a room that nobody can be in.
+   */
   room (name: string, except?: WsConnection): Room {
+    if (typeof name !== 'string') throw new errors.RoomInvalid(`a ${typeof name}`)
     return new LiveRoom(this.#rooms, this.#fanout, name, except)
   }
 

@@ -55,7 +55,11 @@ export interface SocketRouteHandle<Connection = WsConnection> {
    * @throws `FSR_ERR_NOT_SENDABLE`, `FSR_ERR_NOT_JSON`.
    */
   broadcast (message: Sendable, options?: BroadcastOptions): void
-  /** A room of the route; it need not have members. */
+  /**
+   * A room of the route; it need not have members.
+   *
+   * @throws `FSR_ERR_ROOM_INVALID` if the name is not a string.
+   */
   to (room: string): Room<Connection>
 }
 

@@ -87,6 +87,19 @@ t.test('a closing connection is in no room any more, though onClose can still se
   t.strictSame(sizes, [0, 0, 0], 'nor does it come back')
 })
 
+t.test('a room that is asked for by something else than a name is an error, as its message would reach nobody', async (t) => {
+  const app = await createApp(t)
+  const route = app.socketRoute('/', {
+    onMessage: (connection) => { connection.to(undefined as never).send('x') },
+    onError: (_connection, error) => (error as { code?: string }).code
+  })
+  t.throws(() => route.to(5 as never), { code: 'FSR_ERR_ROOM_INVALID', message: /a number/ })
+  t.equal(route.to('x'.repeat(300)).size, 0, 'one that is too long is empty')
+  const client = await connect(await listen(app))
+  client.send('x')
+  t.equal(await client.next(), 'FSR_ERR_ROOM_INVALID')
+})
+
 t.test('a join that fails reaches onError also when nobody waits for it', async (t) => {
   const app = await createApp(t)
   app.socketRoute('/', {
