@@ -61,7 +61,7 @@ export class ClientSet implements Clients {
     const { except, ...others } = options
     // Whoever is to be left out must not get it because of a slip.
     if (options instanceof WsConnection || Object.keys(others).length > 0 || typeof except === 'string') {
-      throw new errors.OptionInvalid('of broadcast()', 'is not { except }, with a connection or several')
+      throw new errors.OptionInvalid('except', 'is the only one. The second argument of broadcast() is { except: connection }, with one connection or several')
     }
     this.fanout.send(this.#audience, toFrame(message), message, except === undefined || except instanceof WsConnection ? except : new Set(except))
   }
