@@ -2,6 +2,7 @@ import type { FastifySchema } from 'fastify'
 import type { SocketControllerClass } from '../controller/controller.js'
 import { errors } from '../errors.js'
 import type { SocketRouteOptions, UserOfRequest } from './options.js'
+import { notAPath } from './path.js'
 
 /** What `@SocketRoute` says on a class: the path, and any option that `socketRoute` takes. */
 export interface DecoratedRoute extends SocketRouteOptions<FastifySchema, UserOfRequest> {
@@ -14,8 +15,12 @@ const decorated = new WeakMap<object, DecoratedRoute>()
 /**
  * Says on a class which socket route it is the controller of; `fastify.socketController(Class)` registers it.
  * A standard decorator (TypeScript 5), which works with `experimentalDecorators` as well.
+ *
+ * @throws `FSR_ERR_PATH_INVALID` if there is no path; what it is, is checked when the class is registered.
  */
 export function SocketRoute (route: DecoratedRoute) {
+  const path: unknown = Object(route).path
+  if (typeof path !== 'string') throw notAPath(path)
   return <Class extends SocketControllerClass<never>>(controller: Class, _context?: ClassDecoratorContext<Class>): void => {
     decorated.set(controller, route)
   }

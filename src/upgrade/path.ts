@@ -3,6 +3,11 @@ import { errors } from '../errors.js'
 // ':name', with an expression or not, optional or not; '*' at the end. As find-my-way reads them.
 const PARAMETER = /:(\w+)(\((?:[^()]|\([^()]*\))*\))?(\?)?|\*/g
 
+/** The error for what is no text at all. */
+export function notAPath (given: unknown): Error {
+  return new errors.PathInvalid(given == null ? `${given}` : `of type ${typeof given}`)
+}
+
 /** Joins a scope's prefix and a path as Fastify does. */
 export function joinPath (prefix: string, path: string): string {
   return prefix.endsWith('/') && path.startsWith('/') ? prefix + path.slice(1) : prefix + path
@@ -14,7 +19,7 @@ export function joinPath (prefix: string, path: string): string {
  * @throws `FSR_ERR_PATH_INVALID`.
  */
 export function slashVariants (path: unknown, prefix: string): readonly string[] {
-  if (typeof path !== 'string') throw new errors.PathInvalid(path === null ? 'null' : `a ${typeof path}`)
+  if (typeof path !== 'string') throw notAPath(path)
   if (!path.startsWith('/') && (path !== '' || prefix === '')) throw new errors.PathInvalid(`'${path}'`)
   const bare = path.replace(/\/+$/, '')
   if (bare === '') return prefix === '' || prefix === '/' ? ['/'] : ['', '/']

@@ -68,7 +68,7 @@ const sources: readonly string[] = ['header', 'protocol', 'cookie', 'query', 'ti
 export function resolveOptions (outer: Options, given: SocketScopeOptions, level: keyof typeof keys): Options {
   check(isObject(given), 'object', 'is not an object')
   for (const key of Object.keys(given)) {
-    check(keys[level].includes(key), `'${key}'`, keys.plugin.includes(key) ? 'is one of the whole plugin: give it to register()' : `is unknown here; there are ${keys[level].join(', ')}`)
+    check(keys[level].includes(key), `'${key}'`, placeOf(key) ?? `is unknown here; there are ${keys[level].join(', ')}`)
   }
   const { roles, roleHierarchy, tokenFrom, outbox, isGranted } = given
   // Also an explicit undefined is none: it is a role constant that does not exist, and would let everyone in.
@@ -77,7 +77,7 @@ export function resolveOptions (outer: Options, given: SocketScopeOptions, level
   if (tokenFrom !== undefined) check(Array.isArray(tokenFrom) && tokenFrom.every((source) => sources.includes(source)), 'tokenFrom', `is not a list of ${sources.join(', ')}: it is ${JSON.stringify(tokenFrom)}`)
   if (outbox !== undefined) checkKeys(outbox, 'outbox', ['limit', 'overflow', 'notice'])
   check(outbox?.notice === undefined || typeof outbox.notice === 'function', 'outbox.notice', 'is not a function')
-  const maxPayload = integer(given.maxPayload, 'maxPayload') ?? outer.maxPayload
+  const maxPayload = integer(given.maxPayload, 'maxPayload', 'bytes') ?? outer.maxPayload
   if (level !== 'plugin') check(maxPayload <= outer.maxPayload, 'maxPayload', `is more than the ${outer.maxPayload} that the plugin or the outer scope allows`)
   return {
     rolesOf: roles === undefined ? outer.rolesOf : createRolesOf(roles as string | ((user: unknown) => readonly string[])),
@@ -86,25 +86,33 @@ export function resolveOptions (outer: Options, given: SocketScopeOptions, level
     requireExpiry: boolean(given.requireExpiry, 'requireExpiry') ?? outer.requireExpiry,
     isOriginAllowed: given.origins === undefined ? outer.isOriginAllowed : createOriginCheck(given.origins),
     maxPayload,
-    concurrency: integer(given.concurrency, 'concurrency') ?? outer.concurrency,
+    concurrency: integer(given.concurrency, 'concurrency', 'messages') ?? outer.concurrency,
     heartbeat: resolveHeartbeat(outer.heartbeat, given.heartbeat),
     connections: resolveCaps(outer.connections, given.connections),
     rate: resolveRate(outer.rate, given.rate),
-    outboxLimit: integer(outbox?.limit, 'outbox.limit') ?? outer.outboxLimit,
+    outboxLimit: integer(outbox?.limit, 'outbox.limit', 'bytes') ?? outer.outboxLimit,
     overflow: overflowOf(outbox?.overflow) ?? outer.overflow,
     notice: outbox?.notice ?? outer.notice,
-    roomsPerConnection: integer(given.roomsPerConnection, 'roomsPerConnection') ?? outer.roomsPerConnection,
-    closeTimeout: integer(given.closeTimeout, 'closeTimeout') ?? outer.closeTimeout
+    roomsPerConnection: integer(given.roomsPerConnection, 'roomsPerConnection', 'rooms') ?? outer.roomsPerConnection,
+    closeTimeout: integer(given.closeTimeout, 'closeTimeout', 'milliseconds') ?? outer.closeTimeout
   }
+}
+
+// Where an option belongs that is not of the place where it was given.
+function placeOf (key: string): undefined | string {
+  if (keys.plugin.includes(key)) return 'is one of the whole plugin: give it to register()'
+  if (keys.route.includes(key)) return 'is one of a route: give it to socketRoute()'
+  if (key === 'prefix') return 'is one of a scope of Fastify: register the routes in one, app.register(routes, { prefix })'
+  if (['onOpen', 'onMessage', 'onClose', 'onError'].includes(key)) return 'is a callback: the controller is the second argument of socketRoute(), and options are the third'
 }
 
 function resolveHeartbeat (outer: Options['heartbeat'], given: SharedOptions['heartbeat']): Options['heartbeat'] {
   if (given === undefined || given === false) return given ?? outer
-  checkKeys(given, 'heartbeat', ['interval', 'timeout'])
+  checkKeys(given, 'heartbeat', ['interval', 'timeout'], 'neither false nor')
   const base = outer === false ? defaults.heartbeat as Exclude<Options['heartbeat'], false> : outer
   return {
-    interval: integer(given.interval, 'heartbeat.interval') ?? base.interval,
-    timeout: integer(given.timeout, 'heartbeat.timeout') ?? base.timeout
+    interval: integer(given.interval, 'heartbeat.interval', 'milliseconds') ?? base.interval,
+    timeout: integer(given.timeout, 'heartbeat.timeout', 'milliseconds') ?? base.timeout
   }
 }
 
@@ -124,9 +132,9 @@ function resolveCaps (outer: ConnectionCaps, given: undefined | ConnectionCaps):
     check(perUser.on === undefined || perUser.on === 'refuse' || perUser.on === 'close-oldest', 'connections.perUser.on', "is neither 'refuse' nor 'close-oldest'")
     check(perUser.max !== undefined, 'connections.perUser.max', 'is missing')
   }
-  integer(typeof perUser === 'object' ? perUser.max : perUser, 'connections.perUser')
-  integer(given.perRoute, 'connections.perRoute')
-  integer(given.perIp, 'connections.perIp')
+  integer(typeof perUser === 'object' ? perUser.max : perUser, 'connections.perUser', 'connections')
+  integer(given.perRoute, 'connections.perRoute', 'connections')
+  integer(given.perIp, 'connections.perIp', 'connections')
   return { perRoute: given.perRoute ?? outer.perRoute, perUser: perUser ?? outer.perUser, perIp: given.perIp ?? outer.perIp }
 }
 
@@ -134,10 +142,10 @@ function resolveRate (outer: undefined | Rate, given: undefined | RateOptions): 
   if (given === undefined) return outer
   checkKeys(given, 'rate', ['messages', 'bytes', 'per', 'tolerance'])
   return {
-    messages: integer(given.messages, 'rate.messages') ?? outer?.messages ?? Infinity,
-    bytes: integer(given.bytes, 'rate.bytes') ?? outer?.bytes ?? Infinity,
-    per: integer(given.per, 'rate.per') ?? outer?.per ?? 1_000,
-    tolerance: integer(given.tolerance, 'rate.tolerance') ?? outer?.tolerance ?? 10
+    messages: integer(given.messages, 'rate.messages', 'messages') ?? outer?.messages ?? Infinity,
+    bytes: integer(given.bytes, 'rate.bytes', 'bytes') ?? outer?.bytes ?? Infinity,
+    per: integer(given.per, 'rate.per', 'milliseconds') ?? outer?.per ?? 1_000,
+    tolerance: integer(given.tolerance, 'rate.tolerance', 'windows') ?? outer?.tolerance ?? 10
   }
 }
 
@@ -176,8 +184,8 @@ export function resolvePlugin (given: SocketPluginOptions, shared: Options, { is
   const websocket = resolveWebsocket(given, shared, isRegistered, perMessageDeflate)
   const isFast = boolean(given.fastPath, 'fastPath') ?? true
   return {
-    handshakeTimeout: integer(given.handshakeTimeout, 'handshakeTimeout') ?? 10_000,
-    outboxBudget: integer(given.outboxBudget, 'outboxBudget') ?? 268_435_456,
+    handshakeTimeout: integer(given.handshakeTimeout, 'handshakeTimeout', 'milliseconds') ?? 10_000,
+    outboxBudget: integer(given.outboxBudget, 'outboxBudget', 'bytes') ?? 268_435_456,
     fastPath: isFast && !isRegistered && websocket.options?.WebSocket === undefined && websocket.options?.allowSynchronousEvents !== false,
     tickets: resolveTickets(given.tickets),
     revocations: resolveRevocations(given.revocations),
@@ -192,7 +200,7 @@ function resolveTickets (given: SocketPluginOptions['tickets'] = {}): PluginSett
   checkKeys(given, 'tickets', ['ttl', 'store'])
   const { store } = given
   check(store === undefined || hasMethods(store, ['put', 'take']), 'tickets.store', 'is not { put, take }')
-  return { ttl: integer(given.ttl, 'tickets.ttl') ?? 30_000, store }
+  return { ttl: integer(given.ttl, 'tickets.ttl', 'milliseconds') ?? 30_000, store }
 }
 
 function resolveRevocations (given: SocketPluginOptions['revocations']): undefined | RevocationStore {
@@ -202,12 +210,12 @@ function resolveRevocations (given: SocketPluginOptions['revocations']): undefin
 
 function resolveDrain (given: SocketPluginOptions['drain'] = {}, pluginTimeout: number): PluginSettings['drain'] {
   checkKeys(given, 'drain', ['deadline', 'batch', 'interval'])
-  const deadline = integer(given.deadline, 'drain.deadline') ?? 5_000
+  const deadline = integer(given.deadline, 'drain.deadline', 'milliseconds') ?? 5_000
   check(pluginTimeout === 0 || deadline < pluginTimeout, 'drain.deadline', `is not less than pluginTimeout of Fastify (${pluginTimeout}), which would end the process: raise that as well, Fastify({ pluginTimeout })`)
   return {
     deadline,
-    batch: integer(given.batch, 'drain.batch') ?? 1_000,
-    interval: integer(given.interval, 'drain.interval') ?? 100
+    batch: integer(given.batch, 'drain.batch', 'connections') ?? 1_000,
+    interval: integer(given.interval, 'drain.interval', 'milliseconds') ?? 100
   }
 }
 
@@ -223,7 +231,7 @@ function resolveWebsocket (given: SocketPluginOptions, { maxPayload, closeTimeou
     check(websocket.options?.[name] === undefined, `websocket.options.${name}`, `has a place of its own: the option ${own}`)
   }
   // A fragment, however short, may keep all of the 64 KiB that it was read with until its message is complete.
-  const maxFragments = integer(given.maxFragments, 'maxFragments') ?? Math.max(128, Math.ceil(maxPayload / 512))
+  const maxFragments = integer(given.maxFragments, 'maxFragments', 'fragments') ?? Math.max(128, Math.ceil(maxPayload / 512))
   // How long a client that has closed may keep the TCP connection: @types/ws does not know it.
   const unknown = { closeTimeout } as object
   return { ...websocket, options: { maxPayload, maxFragments, perMessageDeflate: perMessageDeflate ?? false, ...unknown, ...websocket.options } }
@@ -234,9 +242,9 @@ type Deflate = ReturnType<typeof deflateOptions>
 function deflateOptions (compression: SocketPluginOptions['compression'] = false) {
   if (compression === false) return
   const given = compression === true ? {} : compression
-  checkKeys(given, 'compression', ['threshold'])
+  checkKeys(given, 'compression', ['threshold'], 'neither true, false nor')
   return {
-    threshold: integer(given.threshold, 'compression.threshold') ?? 1_024,
+    threshold: integer(given.threshold, 'compression.threshold', 'bytes') ?? 1_024,
     serverNoContextTakeover: true,
     clientNoContextTakeover: true,
     // ws keeps its zlib stream for each client that was ever sent to: less than half of what the defaults of zlib take, and JSON
@@ -270,14 +278,21 @@ export function checkProtocols (protocols: SocketRouteOptions['protocols']): und
 }
 
 // A positive integer, or nothing. The upper end is that of a timer and of a Buffer in ws.
-function integer (value: unknown, name: string): undefined | number {
+function integer (value: unknown, name: string, unit: string): undefined | number {
   if (value === undefined) return
-  check(Number.isInteger(value) && (value as number) > 0 && (value as number) < 2 ** 31, name, 'is not a positive integer below 2^31')
+  check(Number.isInteger(value) && (value as number) > 0 && (value as number) < 2 ** 31, name, `is not a positive integer below 2^31 (${unit}), but ${show(value)}`)
   return value as number
 }
 
-function checkKeys (value: unknown, name: string, keys: readonly string[]): void {
-  check(isObject(value), name, `is not { ${keys.join(', ')} }`)
+// What was given instead of a number. Of a text only what could be one, as with '16kb': anything else may be what nobody is to read.
+function show (value: unknown): string {
+  if (typeof value === 'number') return String(value)
+  if (typeof value === 'string' && /^-?[\d_.,]+ ?\w{0,3}$/.test(value) && value.length <= 12) return `'${value}'`
+  return value === null ? 'null' : `of type ${typeof value}`
+}
+
+function checkKeys (value: unknown, name: string, keys: readonly string[], not = 'not'): void {
+  check(isObject(value), name, `is ${not} { ${keys.join(', ')} }`)
   const unknown = Object.keys(value).find((key) => !keys.includes(key))
   check(unknown === undefined, name, `has '${unknown}', which is unknown; it is { ${keys.join(', ')} }`)
 }

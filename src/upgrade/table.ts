@@ -8,13 +8,21 @@ import type { Route } from './route.js'
 // The constraint that tells upgrade requests from others where a socket route and a REST route share a path.
 const UPGRADE = 'socketUpgrade'
 
+/** A route that is none of ours: one of `@fastify/websocket`, or REST. */
+interface Other {
+  readonly kind: 'websocket' | 'rest'
+  readonly path: string
+}
+
+const isSocket = (owner: Route | Other): boolean => !('kind' in owner) || owner.kind === 'websocket'
+
 /** The socket routes of an app, and how they get along with its other routes. */
 export class RouteTable {
   /** By name, in the order of registration. */
   readonly byName = new Map<string, Route>()
   readonly #fastify: FastifyInstance
-  // Who has a path: a socket route of ours, one of @fastify/websocket, or REST.
-  readonly #owners = new Map<string, Route | 'websocket' | 'rest'>()
+  // Who has a path.
+  readonly #owners = new Map<string, Route | Other>()
   #isAdding = false
 
   /** @throws `FSR_ERR_ALREADY_REGISTERED` if the app has a table already, in whatever scope: upgrades of a server are handled once. */
@@ -43,11 +51,11 @@ export class RouteTable {
     const urls = (isLenient ? variants.slice(0, 1) : variants).map((url) => ({ url, key: keyOf(joinPath(fastify.prefix, url), constraints) }))
     for (const { key } of urls) {
       const owner = this.#owners.get(key)
-      if (owner !== undefined && owner !== 'rest') throw new errors.PathDuplicate(route.path)
+      if (owner !== undefined && isSocket(owner)) throw new errors.PathDuplicate(owner.path, route.path)
     }
     if (this.byName.has(route.name)) throw new errors.NameDuplicate(route.name)
     for (const { url, key } of urls) {
-      const isShared = this.#owners.get(key) === 'rest' || this.#fastify.hasRoute({ method: 'GET', url: joinPath(fastify.prefix, url), constraints: constraints ?? {} })
+      const isShared = this.#owners.has(key) || this.#fastify.hasRoute({ method: 'GET', url: joinPath(fastify.prefix, url), constraints: constraints ?? {} })
       this.#owners.set(key, route)
       if (isShared) route.isShared = true
       this.#isAdding = true
@@ -67,12 +75,13 @@ export class RouteTable {
     if (isGet) {
       const key = keyOf(options.url, options.constraints)
       const owner = this.#owners.get(key)
-      const isTaken = typeof owner === 'object'
-      if (isTaken && isWebsocket) throw new errors.PathDuplicate(options.url)
-      if (isTaken) {
+      if (owner === undefined || 'kind' in owner) {
+        this.#owners.set(key, { kind: isWebsocket ? 'websocket' : 'rest', path: options.url })
+      } else {
+        if (isWebsocket) throw new errors.PathDuplicate(owner.path, options.url)
         owner.isShared = true
         options.constraints = { ...options.constraints, [UPGRADE]: 'none' }
-      } else this.#owners.set(key, isWebsocket ? 'websocket' : 'rest')
+      }
     }
     // @fastify/websocket would upgrade it, only to close.
     if (!isWebsocket) options.onRequest = [refuseUpgrade, ...[options.onRequest ?? []].flat()]

@@ -45,7 +45,7 @@ t.test('a path or a name that is taken fails at registration', async (t) => {
   t.throws(() => app.socketRoute('/b', ok, { name: 'first' }), { code: 'FSR_ERR_NAME_DUPLICATE', message: /'first'/ })
   app.socketRoute('/b', ok)
   app.socketRoute('/c/:x', ok)
-  t.throws(() => app.socketRoute('/c/:y', ok), { code: 'FSR_ERR_PATH_DUPLICATE' })
+  t.throws(() => app.socketRoute('/c/:y', ok), { code: 'FSR_ERR_PATH_DUPLICATE', message: /at '\/c\/:x' already, which '\/c\/:y'/ })
   t.throws(() => app.socketRoute('/d', ok, { name: '/b' }), { code: 'FSR_ERR_NAME_DUPLICATE' })
   t.strictSame([...app.socketRoutes.keys()], ['first', '/b', '/c/:x'])
 })
@@ -174,6 +174,40 @@ t.test('an option of the whole plugin is told so where it is given to a route', 
   t.throws(() => app.socketRoute('/', { onOpen () {} }, { heartBeat: 5 } as object), { code: 'FSR_ERR_OPTION_INVALID', message: /is unknown here/ })
 })
 
+t.test('an option of a route, and a prefix, are told so where they are given to the plugin or a scope', async (t) => {
+  for (const given of [{ name: 'chat' }, { schema: {} }, { logLevel: 'warn' }]) {
+    await t.rejects(async () => { await Fastify().register(socketRoutes, given as object) }, { code: 'FSR_ERR_OPTION_INVALID', message: /give it to socketRoute\(\)/ })
+  }
+  const app = await createApp(t)
+  t.throws(() => app.socketScope({ name: 'chat' } as object), { message: /give it to socketRoute\(\)/ })
+  await t.rejects(async () => { await Fastify().register(socketRoutes, { prefix: '/ws' } as object) }, { message: /register the routes in one, app\.register\(routes, \{ prefix \}\)/ })
+})
+
+t.test('arguments in another order are told so', async (t) => {
+  const app = await createApp(t)
+  const swapped = app.socketRoute as unknown as (...all: unknown[]) => void
+  t.throws(() => swapped.call(app, '/chat', 'ROLE_USER', ok), { code: 'FSR_ERR_OPTION_INVALID', message: /'onOpen' is a callback: the controller is the second argument/ })
+  t.throws(() => swapped.call(app, '/chat', ['ROLE_USER']), { code: 'FSR_ERR_CONTROLLER_INVALID', message: /The controller, the second argument of socketRoute\(\)/ })
+  t.throws(() => swapped.call(app, ok, '/chat'), { code: 'FSR_ERR_PATH_INVALID', message: /but this is of type object/ })
+})
+
+const numbers: Array<[SocketPluginOptions | Record<string, unknown>, string]> = [
+  [{ maxPayload: '16kb' }, "maxPayload is not a positive integer below 2^31 (bytes), but '16kb'"],
+  [{ closeTimeout: 0.5 }, 'closeTimeout is not a positive integer below 2^31 (milliseconds), but 0.5'],
+  [{ outboxBudget: null }, 'outboxBudget is not a positive integer below 2^31 (bytes), but null'],
+  [{ concurrency: 'correct horse battery staple' }, 'concurrency is not a positive integer below 2^31 (messages), but of type string'],
+  [{ rate: { tolerance: '1234567890123' } }, 'rate.tolerance is not a positive integer below 2^31 (windows), but of type string'],
+  [{ heartbeat: { interval: {} } }, 'heartbeat.interval is not a positive integer below 2^31 (milliseconds), but of type object'],
+  [{ heartbeat: true }, 'heartbeat is neither false nor { interval, timeout }'],
+  [{ compression: 'yes' }, 'compression is neither true, false nor { threshold }'],
+  [{ drain: 5 }, 'drain is not { deadline, batch, interval }']
+]
+for (const [given, text] of numbers) {
+  t.test(`the text for ${JSON.stringify(given)} tells the unit, and what was given unless it may be secret`, async (t) => {
+    await t.rejects(async () => { await Fastify().register(socketRoutes, given as SocketPluginOptions) }, { code: 'FSR_ERR_OPTION_INVALID', message: `Option ${text}` })
+  })
+}
+
 for (const given of [{ drain: 5 }, { drain: { deadline: -1 } }, { drain: { wait: 1 } }, { maxPayload: 2 ** 31 }, { protocols: ['a'] }, { limit: 1 }, { prefix: '/ws' }, { websocket: { maxPayload: 5 } }, { websocket: { options: { maxPayload: 5 } } }, { websocket: 5 }, { websocket: { options: { maxFragments: 5 } } }, { websocket: { options: { server: {} } } }, { websocket: { options: { perMessageDeflate: true } } }, { compression: 5 }, { compression: { level: 9 } }, { compression: { threshold: -1 } }, { maxFragments: 0 }, { maxFragments: '9' }, { handshakeTimeout: 0 }, { revocations: {} }, { revocations: { revoke () {} } }]) {
   t.test(`the plugin option ${JSON.stringify(given)} fails`, async (t) => {
     const app = Fastify()
@@ -254,6 +288,7 @@ t.test('a decorated class is registered with one call', async (t) => {
   t.throws(() => app.socketController(Heir), { code: 'FSR_ERR_CONTROLLER_UNDECORATED', message: /Heir/ }, 'a subclass is not at the same path')
   t.throws(() => app.socketController(new Greeter() as never), { code: 'FSR_ERR_CONTROLLER_UNDECORATED' })
   t.throws(() => app.socketController(class {} as never), { code: 'FSR_ERR_CONTROLLER_UNDECORATED' })
+  t.throws(() => { SocketRoute({} as never)(class { onOpen () {} }) }, { code: 'FSR_ERR_PATH_INVALID', message: /but this is undefined/ }, 'a path is missed at once')
   const url = await listen(app)
   t.equal(await (await connect(url + route.url({ name: 'bob' }), ['bearer', tokenOf(app)])).next(), 'hello bob')
 })
