@@ -1,5 +1,5 @@
 import type { Route } from '../upgrade/route.js'
-import { asRoleList } from '../upgrade/grant.js'
+import { nameOf } from '../upgrade/grant.js'
 
 /** The socket routes as a table for people: path, name, who may come in, and the limits. */
 export function printRoutes (routes: Iterable<Route>): string {
@@ -8,7 +8,7 @@ export function printRoutes (routes: Iterable<Route>): string {
     rows.push([
       path,
       name,
-      grants.map(({ grant }) => typeof grant === 'function' ? grant.name || 'a predicate' : asRoleList(grant).join(' or ')).join(', and ') || 'everyone',
+      grants.map(({ grant }) => nameOf(grant)).join(', and ') || 'everyone',
       `messages ${options.maxPayload} B, outbox ${options.outboxLimit} B, concurrency ${options.concurrency}`
     ])
   }

@@ -1,7 +1,7 @@
 import type { FastifyRequest } from 'fastify'
 import type { Identity } from '../connection/identity.js'
 import { errors } from '../errors.js'
-import { createGuard, type GrantInForce, type Guard } from './grant.js'
+import { createGuard, explain, type GrantInForce, type Guard } from './grant.js'
 import type { Revocations } from './revocation.js'
 import type { Authenticator } from './token.js'
 
@@ -9,12 +9,12 @@ import type { Authenticator } from './token.js'
 export class Admission {
   readonly #authenticator: Authenticator
   readonly #revocations: Revocations
-  readonly #isGranted: Guard
+  readonly #guard: Guard
 
   constructor (authenticator: Authenticator, revocations: Revocations, grants: readonly GrantInForce[]) {
     this.#authenticator = authenticator
     this.#revocations = revocations
-    this.#isGranted = createGuard(grants)
+    this.#guard = createGuard(grants)
   }
 
   /**
@@ -44,8 +44,12 @@ export class Admission {
   async #check (request: FastifyRequest, identity: Identity): Promise<Identity> {
     const isRevoked = this.#revocations.isRevoked(identity)
     if (isRevoked instanceof Promise ? await isRevoked : isRevoked) throw new errors.TokenInvalid()
-    const isGranted = this.#isGranted(identity.user, request)
-    if (!(isGranted instanceof Promise ? await isGranted : isGranted)) throw new errors.NotGranted()
+    const asked = this.#guard(identity.user, request)
+    const refusing = asked instanceof Promise ? await asked : asked
+    if (refusing !== undefined) {
+      request.log.debug(explain(refusing, identity.user), 'isGranted has refused a user')
+      throw new errors.NotGranted()
+    }
     if (this.#revocations.isRevokedNow(identity)) throw new errors.TokenInvalid()
     return identity
   }

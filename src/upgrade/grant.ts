@@ -13,8 +13,11 @@ export type Grant<User = unknown> = string | readonly string[] | GrantPredicate<
 /** The roles that each role includes: `{ ROLE_ADMIN: ['ROLE_USER'] }`. */
 export type RoleHierarchy = Readonly<Record<string, readonly string[]>>
 
-/** The roles of a user. */
-export type RolesOf = (user: unknown) => readonly string[]
+/** The roles of a user, and the claim that has them, unless a function of the app tells them. */
+export interface RolesOf {
+  (user: unknown): readonly string[]
+  readonly claim?: string
+}
 
 /** All roles that a role stands for, itself among them. */
 type Expanded = ReadonlyMap<string, ReadonlySet<string>>
@@ -32,9 +35,11 @@ export function checkGrant (value: unknown): asserts value is Grant {
 /** Reads the roles from a claim, or with a function of the app. */
 export function createRolesOf (roles: string | ((user: unknown) => readonly string[])): RolesOf {
   if (typeof roles === 'function') return (user) => asRoles(roles(user))
-  return (user) => typeof user === 'object' && user !== null && Object.hasOwn(user, roles)
-    ? asRoles((user as Record<string, unknown>)[roles])
-    : []
+  return Object.assign((user: unknown) => hasClaim(user, roles) ? asRoles(user[roles]) : [], { claim: roles })
+}
+
+function hasClaim (user: unknown, claim: string): user is Record<string, unknown> {
+  return typeof user === 'object' && user !== null && Object.hasOwn(user, claim)
 }
 
 // An array, or a space-separated scope; anything else is no role at all.
@@ -72,16 +77,18 @@ export interface GrantInForce {
   readonly hierarchy: Expanded
 }
 
-/** The one question that is asked about every user. */
-export type Guard = (user: unknown, request: FastifyRequest) => boolean | Promise<boolean>
+/** The one question that is asked about every user: which grant says no, if one does. */
+export type Guard = (user: unknown, request: FastifyRequest) => undefined | GrantInForce | Promise<undefined | GrantInForce>
 
 /** Makes it from the grants of the scopes and the route: all must agree, outermost first. Roles alone are compared at once. */
 export function createGuard (grants: readonly GrantInForce[]): Guard {
-  const predicates = grants.map((inForce) => typeof inForce.grant === 'function' ? inForce.grant : createRoleCheck(asRoleList(inForce.grant), inForce))
-  if (grants.every(({ grant }) => typeof grant !== 'function')) return (user, request) => predicates.every((isGranted) => isGranted(user, request) === true)
+  const checks = grants.map((inForce) => ({
+    inForce,
+    isGranted: typeof inForce.grant === 'function' ? inForce.grant : createRoleCheck(asRoleList(inForce.grant), inForce)
+  }))
+  if (grants.every(({ grant }) => typeof grant !== 'function')) return (user, request) => checks.find(({ isGranted }) => isGranted(user, request) !== true)?.inForce
   return async (user, request) => {
-    for (const isGranted of predicates) if (await isGranted(user, request) !== true) return false
-    return true
+    for (const { isGranted, inForce } of checks) if (await isGranted(user, request) !== true) return inForce
   }
 }
 
@@ -91,7 +98,17 @@ function createRoleCheck (roles: readonly string[], { rolesOf, hierarchy }: Gran
   return (user) => rolesOf(user).some((role) => sufficient.has(role))
 }
 
-/** The roles of a grant, for those who look at routes; none for a predicate. */
-export function asRoleList (grant: string | readonly string[]): readonly string[] {
+/** What a grant asks for, for people. */
+export function nameOf (grant: Grant): string {
+  return typeof grant === 'function' ? grant.name || 'a predicate' : asRoleList(grant).join(' or ')
+}
+
+/** Why a grant has said no, for the log: what it asks for, and whether the user has the claim at all. Nothing of the user is in it. */
+export function explain ({ grant, rolesOf: { claim } }: GrantInForce, user: unknown): { wanted: string, claim?: string, isClaimThere?: boolean } {
+  const wanted = nameOf(grant)
+  return typeof grant === 'function' || claim === undefined ? { wanted } : { wanted, claim, isClaimThere: hasClaim(user, claim) }
+}
+
+function asRoleList (grant: string | readonly string[]): readonly string[] {
   return typeof grant === 'string' ? [grant] : grant
 }

@@ -41,6 +41,27 @@ t.test('with the wrong role the answer is 403', async (t) => {
   t.equal(await (await connectAs(tokenOf(app, ['ROLE_ADMIN']), url)).next(), 'in')
 })
 
+t.test('the log says at debug what was wanted, and whether the claim was there; the client is not told', async (t) => {
+  const lines: string[] = []
+  const app = await createApp(t, { fastify: { logger: { level: 'debug', stream: { write: (line) => { lines.push(line) } } } } })
+  const routes: Array<[string, object, object]> = [
+    ['/roles', { isGranted: ['ROLE_ADMIN', 'ROLE_OWNER'] }, { wanted: 'ROLE_ADMIN or ROLE_OWNER', claim: 'roles', isClaimThere: true }],
+    ['/claim', { isGranted: 'ROLE_ADMIN', roles: 'groups' }, { wanted: 'ROLE_ADMIN', claim: 'groups', isClaimThere: false }],
+    ['/own', { isGranted: 'ROLE_ADMIN', roles: () => [] }, { wanted: 'ROLE_ADMIN' }],
+    ['/predicate', { isGranted: function isPaying () { return false } }, { wanted: 'isPaying' }]
+  ]
+  for (const [path, options] of routes) app.socketRoute(path, { onOpen: () => 'in' }, options)
+  const url = await listen(app)
+  for (const [path, , told] of routes) {
+    const { body } = await refusal(url + path, [], bearer(tokenOf(app)))
+    t.strictSame(body, { statusCode: 403, code: 'FSR_ERR_NOT_GRANTED', error: 'Forbidden', message: 'The user may not connect to this route' })
+    const { level, time, pid, hostname, reqId, msg, ...rest } = JSON.parse(lines.find((line) => line.includes('isGranted has refused'))!) as Record<string, unknown>
+    t.equal(level, 20)
+    t.strictSame(rest, told, path)
+    lines.length = 0
+  }
+})
+
 t.test('the user of the token is on the connection', async (t) => {
   const app = await createApp(t)
   app.socketRoute('/', { onOpen: ({ user }) => user as object }, 'ROLE_USER')
