@@ -1,5 +1,5 @@
 import { execFileSync } from 'node:child_process'
-import { mkdirSync, mkdtempSync, readFileSync, readdirSync, realpathSync, rmSync, symlinkSync, writeFileSync } from 'node:fs'
+import { existsSync, mkdirSync, mkdtempSync, readFileSync, readdirSync, realpathSync, rmSync, symlinkSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join, resolve } from 'node:path'
 import t from 'tap'
@@ -69,8 +69,21 @@ t.test('the package as it is published', async (t) => {
     t.equal(execFileSync(process.execPath, ['app.cjs'], { cwd: project, stdio: ['ignore', 'pipe', 'ignore'] }).toString().trim(), 'true')
   })
 
-  await t.test('holds what was built, and no sources or tests', async (t) => {
-    const files = readdirSync(join(project, 'node_modules/fastify-socket-route')).sort()
-    t.strictSame(files, ['CHANGELOG.md', 'LICENSE', 'README.md', 'dist', 'package.json'])
+  const packed = join(project, 'node_modules/fastify-socket-route')
+
+  await t.test('holds what was built and the documents, and no sources or tests', async (t) => {
+    t.strictSame(readdirSync(packed).sort(), ['CHANGELOG.md', 'LICENSE', 'README.md', 'SECURITY.md', 'bench', 'dist', 'docs', 'package.json'])
+    t.strictSame(readdirSync(join(packed, 'bench')).sort(), ['README.md', 'chart.svg'])
+    t.strictSame(readdirSync(join(packed, 'docs')).sort(), readdirSync('docs').sort())
+  })
+
+  // Of an example and of the tests the README says that they are in the repository.
+  await t.test('has what its README links to, but for examples and tests', async (t) => {
+    const links = [...readFileSync(join(packed, 'README.md'), 'utf8').matchAll(/\]\((?![a-z]+:|#)([^)#\s]+)/g)].map(([, path]) => path!)
+    t.ok(links.length > 10)
+    for (const link of links) {
+      t.ok(existsSync(link), `${link} is in the repository`)
+      if (!/^(examples|test)\//.test(link)) t.ok(existsSync(join(packed, link)), `${link} is in the package`)
+    }
   })
 })
