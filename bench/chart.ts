@@ -1,5 +1,5 @@
-import { isRough, type Finding, type Results } from './results.js'
-import { times } from './table.js'
+import { gainOf, isRough, type Results } from './results.js'
+import { times } from './summary.js'
 import type { TargetName } from './targets.js'
 
 // Its background is its own, so that it can be read on a light page and on a dark one.
@@ -48,17 +48,11 @@ function label (x: number, y: number, text: string, { size = 12, anchor = 'start
   return `<text x="${x.toFixed(1)}" y="${y.toFixed(1)}" font-size="${size}" font-weight="${weight}" text-anchor="${anchor}" fill="${color}">${escape(text)}</text>`
 }
 
-/** Always so that more is better. */
-function gain (finding: Finding, target: TargetName): undefined | number {
-  const ratio = finding.targets[target]?.ratio
-  return ratio === undefined ? undefined : finding.better === 'higher' ? ratio : 1 / ratio
-}
-
 /** A chart of the main ratios as SVG. */
 export function chart ({ date, machine, versions, parameters, findings }: Results): string {
   const rows = ROWS.flatMap(({ job, title = job }) => {
     const finding = findings.find(({ name }) => name === job)
-    return finding?.targets.plugin?.ratio === undefined ? [] : [{ title, gains: BARS.map(({ target }) => gain(finding, target)) }]
+    return finding?.targets.plugin?.ratio === undefined ? [] : [{ title, gains: BARS.map(({ target }) => gainOf(finding, target)) }]
   })
   const gains = rows.flatMap(({ gains }) => gains).filter((gain) => gain !== undefined)
   const ticks = TICKS.filter((_tick, index) => (TICKS[index + 1] ?? Infinity) > Math.min(0.5, ...gains) && (TICKS[index - 1] ?? 0) < Math.max(2, ...gains))
@@ -94,7 +88,7 @@ export function chart ({ date, machine, versions, parameters, findings }: Result
   return [
     `<svg xmlns="http://www.w3.org/2000/svg" width="${WIDTH}" height="${bottom + 36}" viewBox="0 0 ${WIDTH} ${bottom + 36}" font-family="system-ui, 'Segoe UI', Helvetica, Arial, sans-serif" role="img" aria-label="Ratios to ws, job by job">`,
     `<rect x="0.5" y="0.5" width="${WIDTH - 1}" height="${bottom + 35}" rx="8" fill="#fff" stroke="${GRID}"/>`,
-    label(24, 28, 'Ratio to ws, job by job', { size: 16, weight: 600 }),
+    label(24, 28, 'Ratio to ws, job by job; per CPU where a server had time to spare', { size: 16, weight: 600 }),
     ...keys,
     ...grid,
     ...bars,

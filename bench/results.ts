@@ -1,5 +1,5 @@
 import type { Job } from './jobs.js'
-import { BASELINE, targets, type TargetName } from './targets.js'
+import { BASELINE, type TargetName } from './targets.js'
 
 /** What one run of one job at one target has found. */
 export interface Run {
@@ -23,7 +23,7 @@ export interface Series {
   readonly more?: Readonly<Record<string, number>>
   /** Of medians: to the baseline's. */
   readonly ratio?: number
-  /** The same for what is done in a second of the server's processor, if one of the two servers was not busy. */
+  /** The same for what is done in a second of the server's processor, if one of the two servers had time to spare, or others took part of its core. */
   readonly ratioPerCpu?: number
   readonly runs: readonly Run[]
 }
@@ -75,7 +75,8 @@ function series (runs: readonly Run[]): Series {
   }
 }
 
-const isIdle = ({ server }: Series): boolean => server !== undefined && server < BUSY
+// Whether something else than the server has limited it.
+const isHeld = ({ server, others = 0 }: Series): boolean => server !== undefined && (server < BUSY || others > DISTURBED)
 
 /** What the runs of a job at all its targets come to. */
 export function find ({ group, name, unit, better, must, aim }: Job, runs: ReadonlyMap<TargetName, readonly Run[]>, note?: string): Finding {
@@ -84,7 +85,7 @@ export function find ({ group, name, unit, better, must, aim }: Job, runs: Reado
   const compared = [...found].map(([target, own]): [TargetName, Series] => {
     if (base === undefined) return [target, own]
     const ratio = own.median / base.median
-    if (better === 'lower' || !(isIdle(own) || isIdle(base))) return [target, { ...own, ratio }]
+    if (better === 'lower' || !(isHeld(own) || isHeld(base))) return [target, { ...own, ratio }]
     return [target, { ...own, ratio, ratioPerCpu: ratio / (own.server! / base.server!) }]
   })
   return {
@@ -104,19 +105,46 @@ export function isRough ({ runs, seconds }: Results['parameters']): boolean {
   return runs < 3 || seconds < 1
 }
 
+/** A target's ratio to the baseline that says most: per CPU where the other would only tell who had the processor. */
+export function comparable ({ targets }: Finding, target: TargetName): undefined | number {
+  return targets[target]?.ratioPerCpu ?? targets[target]?.ratio
+}
+
+/** The same, always so that more is better. */
+export function gainOf (finding: Finding, target: TargetName): undefined | number {
+  const ratio = comparable(finding, target)
+  return ratio === undefined || finding.better === 'higher' ? ratio : 1 / ratio
+}
+
 /** Whether the plugin is where it has to be. */
-export function verdict ({ better, must, aim, targets }: Finding): undefined | 'aim reached' | 'must reached' | 'MISSED' {
-  const ratio = targets.plugin?.ratio
+export function verdict (finding: Finding): undefined | 'aim reached' | 'must reached' | 'MISSED' {
+  const { better, must, aim } = finding
+  const ratio = comparable(finding, 'plugin')
   if (ratio === undefined || must === undefined || aim === undefined) return
   const reached = (limit: number): boolean => better === 'higher' ? ratio >= limit : ratio <= limit
   return reached(aim) ? 'aim reached' : reached(must) ? 'must reached' : 'MISSED'
 }
 
 /** By how much a delivery's cost, in time of the server's processor, has grown from the fewest to the most receivers. */
-export function growthOf (findings: readonly Finding[]): undefined | Array<{ title: string, factor: number }> {
+export function growthOf (findings: readonly Finding[]): undefined | Array<{ target: TargetName, factor: number }> {
   const growth = findings.filter(({ group }) => group === 'growth')
   const [fewest, most] = [growth[0], growth.at(-1)]
   if (fewest === undefined || most === undefined || fewest === most) return
   const cost = ({ targets }: Finding, target: TargetName): number => (targets[target]?.server ?? NaN) / (targets[target]?.median ?? NaN)
-  return (Object.keys(most.targets) as TargetName[]).map((target) => ({ title: targets[target].title, factor: cost(most, target) / cost(fewest, target) }))
+  return (Object.keys(most.targets) as TargetName[]).map((target) => ({ target, factor: cost(most, target) / cost(fewest, target) }))
+}
+
+/** Whether the cost of a delivery grows less than that of the baseline's. */
+export function growthVerdict (findings: readonly Finding[]): undefined | 'reached' | 'MISSED' {
+  const growth = growthOf(findings)
+  const factorOf = (name: TargetName): undefined | number => growth?.find(({ target }) => target === name)?.factor
+  const [own, base] = [factorOf('plugin'), factorOf(BASELINE)]
+  if (own === undefined || base === undefined) return
+  return own < base ? 'reached' : 'MISSED'
+}
+
+/** What the plugin has to reach and does not, by name. */
+export function missedOf (findings: readonly Finding[]): string[] {
+  const missed = findings.filter((finding) => verdict(finding) === 'MISSED').map(({ name }) => name)
+  return growthVerdict(findings) === 'MISSED' ? [...missed, 'growth'] : missed
 }

@@ -6,7 +6,7 @@ import { jobs, type Job } from './jobs.js'
 import { machine, openFiles, versionOf, versions } from './machine.js'
 import { series, type Scale } from './measure.js'
 import { isThere, prepare } from './prepare.js'
-import { DISTURBED, find, verdict, type Finding } from './results.js'
+import { DISTURBED, find, missedOf, type Finding } from './results.js'
 import { save } from './save.js'
 import { print, printGrowth } from './table.js'
 import { targets, type TargetName } from './targets.js'
@@ -51,11 +51,11 @@ for (const job of chosen) {
 }
 const growth = printGrowth(findings)
 if (growth !== undefined) console.log(growth)
-const missed = findings.filter((finding) => verdict(finding) === 'MISSED')
+const missed = missedOf(findings)
 const all = findings.flatMap(({ targets }) => Object.values(targets))
 const disturbed = all.filter(({ others = 0 }) => others > DISTURBED)
 if (disturbed.length > 0) console.log(`Others took their part of the server's core in ${disturbed.length} of ${all.length} figures: measure again on a quieter machine.`)
-console.log(missed.length === 0 ? 'No target is missed.' : `Missed: ${missed.map(({ name }) => name).join('; ')}.`)
+console.log(missed.length === 0 ? 'No target is missed.' : `Missed: ${missed.join('; ')}.`)
 
 /** How many connections of a job the limit of open files allows: all, a few less, or none if that would be another job. */
 function fits ({ work }: Job): { most: number, note?: string } {

@@ -1,11 +1,9 @@
-import { BUSY, DISTURBED, growthOf, isRough, verdict, type Finding, type Results, type Series } from './results.js'
+import { BUSY, DISTURBED, growthOf, growthVerdict, isRough, verdict, type Finding, type Results, type Series } from './results.js'
+import { standing, times } from './summary.js'
 import { targets, type TargetName } from './targets.js'
 
 const round = (value: number): string => value.toLocaleString('en', { maximumFractionDigits: value < 100 ? 1 : 0 })
 const percent = (part: undefined | number): string => part === undefined ? '' : `${Math.round(part * 100)} %`
-/** A ratio, as precise as it is worth. */
-export const times = (ratio: number): string => ratio.toFixed(ratio < 10 ? 2 : 1)
-
 function cells (finding: Finding, name: TargetName, { median, least, most, server, load, others = 0, ratio, ratioPerCpu, more }: Series): string[] {
   const goal = name === 'plugin' && finding.must !== undefined && finding.aim !== undefined
     ? `must ${times(finding.must)}, aim ${times(finding.aim)}: ${verdict(finding) ?? 'no ratio'}`
@@ -39,7 +37,9 @@ export function print (finding: Finding): string {
 export function printGrowth (findings: readonly Finding[]): undefined | string {
   const growth = growthOf(findings)
   if (growth === undefined) return
-  return `Cost of a delivery with the most receivers, over that with the fewest: ${growth.map(({ title, factor }) => `${title} ${times(factor)}`).join(', ')}. The plugin's must be less than that of ws.`
+  const verdict = growthVerdict(findings)
+  const factors = growth.map(({ target, factor }) => `${targets[target].title} ${times(factor)}`).join(', ')
+  return `Cost of a delivery with the most receivers, over that with the fewest: ${factors}. The plugin's must be less than that of ws${verdict === undefined ? '' : `: ${verdict}`}.`
 }
 
 /** All jobs as Markdown. */
@@ -63,6 +63,7 @@ export function markdown ({ date, machine, versions, parameters, findings }: Res
     ...(disturbed > 0 ? [`**In ${disturbed} of ${all.length} figures other processes took part of the server's core.** Of these only \`per CPU\` says something.`] : []),
     `${date.slice(0, 10)}, ${Object.entries(machine).map(([name, value]) => `${name} ${value}`).join(', ')}; medians of ${parameters.runs} runs of ${parameters.seconds} s after ${parameters.warmUp} s.`,
     Object.entries(versions).map(([name, version]) => `${name} ${version}`).join(', ') + '.',
+    standing(findings),
     ...groups.flatMap((group) => [`### ${group}`, ...findings.filter((finding) => finding.group === group).map(table)]),
     ...(growth === undefined ? [] : [growth])
   ].join('\n\n')
