@@ -34,15 +34,24 @@ t.test('the first example of the README runs, and does what it says', async (t) 
   for (const client of [alice, bob]) t.strictSame(await client.json(), { type: 'system', data: 'Hello world!' })
   alice.send('hello')
   t.equal(await bob.next(), 'hello')
-  await fetch(`${address!}/announce`, { method: 'POST', headers: { 'content-type': 'application/json', authorization: `Bearer ${token}` }, body: '{"news":1}' })
-  t.equal(await alice.next(), '{"news":1}')
-  t.equal(await bob.next(), '{"news":1}')
+  const announce = async (token: string, body: object) => {
+    const { status } = await fetch(`${address!}/announce`, { method: 'POST', headers: { 'content-type': 'application/json', authorization: `Bearer ${token}` }, body: JSON.stringify(body) })
+    return status
+  }
+  const admin = signer.jwt.sign({ sub: 'carol', roles: ['ROLE_ADMIN'] })
+  t.equal(await announce('', { text: 'news' }), 401)
+  t.equal(await announce(token, { text: 'news' }), 403)
+  t.equal(await announce(signer.jwt.sign({ sub: 'mallory', roles: 'xROLE_ADMINx' }), { text: 'news' }), 403)
+  t.equal(await announce(admin, { news: 1 }), 400)
+  t.equal(await announce(admin, { text: 'news' }), 200)
+  for (const client of [alice, bob]) t.strictSame(await client.json(), { type: 'announcement', text: 'news' })
   await alice.close()
   await bob.close()
 })
 
 t.test('before and after are at most 20 lines each', async (t) => {
-  const [before, after] = blocks('js') as [string, string]
+  const [before] = blocks('js') as [string]
+  const after = blocks('ts').find((block) => block.includes('save('))!
   t.ok(before.trimEnd().split('\n').length <= 20)
   t.ok(after.trimEnd().split('\n').length <= 20)
 })
