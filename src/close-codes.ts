@@ -17,6 +17,8 @@ export const closeCodes = {
   normal: { code: 1000, reason: '', reconnect: false },
   /** The client broke RFC 6455: a frame that is not masked, an unknown opcode, a control frame that is too long. */
   protocolError: { code: 1002, reason: 'protocol error', reconnect: false },
+  /** A binary message came to a route whose contract is of text. */
+  unsupportedData: { code: 1003, reason: 'unsupported data', reconnect: false },
   /** What came is not what the route understands: JSON was expected, or a text message is not UTF-8. */
   invalidPayload: { code: 1007, reason: 'invalid payload', reconnect: false },
   /** The client does what this server allows nobody, such as a message in too many fragments. */

@@ -32,6 +32,14 @@ function connected (code: string, message: string, close: CloseReason): SocketEr
   return Constructor as unknown as SocketErrorConstructor
 }
 
+// While connected, because of a message that the contract does not have: answered with this code, then handed to onError.
+function refused (code: string, message: string, close: CloseReason = closeCodes.invalidPayload): SocketErrorConstructor {
+  // Without a stack, as at the upgrade: it is the client's fault.
+  const Constructor = createError(code, message, 400, Error, false)
+  Object.defineProperties(Constructor.prototype, { close: { value: close }, isRefusal: { value: true } })
+  return Constructor as unknown as SocketErrorConstructor
+}
+
 /** Every error of this plugin, by what happened. `docs/errors.md` is kept in step by a test. */
 export const errors = {
   // At registration
@@ -54,6 +62,8 @@ export const errors = {
   RoleCycle: atRegistration('FSR_ERR_ROLE_CYCLE', 'roleHierarchy has a cycle: %s. Remove one of these steps'),
   JwtMissing: atRegistration('FSR_ERR_JWT_MISSING',
     "The socket route '%s' is guarded by isGranted, but @fastify/jwt is not registered in its scope. Register it, await app.register(jwt, { secret }), or set tokenFrom: [] if a hook of yours sets request.user"),
+  ContractInvalid: atRegistration('FSR_ERR_CONTRACT_INVALID', "The contract of '%s' %s"),
+  HookInvalid: atRegistration('FSR_ERR_HOOK_INVALID', 'The hook %s %s'),
   UrlParamMissing: atRegistration('FSR_ERR_URL_PARAM_MISSING', "url() of the socket route '%s' needs the parameter '%s'"),
 
   // Before the upgrade
@@ -77,13 +87,29 @@ export const errors = {
   NotSendable: connected('FSR_ERR_NOT_SENDABLE',
     '%s. What can be sent: a JsonMessage, TextMessage or BinaryMessage, an inbound message, a string, bytes (Buffer, typed array, ArrayBuffer), a plain object or an array; a callback may also return an async iterable of these, or a promise of any', closeCodes.handlerFailed),
   NotJson: connected('FSR_ERR_NOT_JSON', 'The data of a message cannot be written as JSON; the cause of this error says why', closeCodes.handlerFailed),
-  MessageNotJson: connected('FSR_ERR_MESSAGE_NOT_JSON', 'The message is not JSON', closeCodes.invalidPayload),
+  MessageNotJson: refused('FSR_ERR_MESSAGE_NOT_JSON', 'The message is not JSON', closeCodes.invalidPayload),
   MessageTooBig: connected('FSR_ERR_MESSAGE_TOO_BIG', 'The message is larger than maxPayload', closeCodes.tooBig),
   MessageNotUtf8: connected('FSR_ERR_MESSAGE_NOT_UTF8', 'A text message is not valid UTF-8', closeCodes.invalidPayload),
   MessageNotInflated: connected('FSR_ERR_MESSAGE_NOT_INFLATED', 'A compressed message cannot be inflated', closeCodes.invalidPayload),
   InboxFull: connected('FSR_ERR_INBOX_FULL', 'Compressed messages inflate to more than may wait for a busy handler', closeCodes.policyViolation),
   FragmentsTooMany: connected('FSR_ERR_FRAGMENTS_TOO_MANY', 'A message came in too many fragments', closeCodes.policyViolation),
   ProtocolViolated: connected('FSR_ERR_PROTOCOL_VIOLATED', 'The client broke the WebSocket protocol', closeCodes.protocolError),
+  MessageBinary: refused('FSR_ERR_MESSAGE_BINARY', 'The messages of this route are text', closeCodes.unsupportedData),
+  MessageInvalid: refused('FSR_ERR_MESSAGE_INVALID', 'A message is an object with a type and perhaps data and an id, but %s'),
+  TypeUnknown: refused('FSR_ERR_TYPE_UNKNOWN', 'There is no message of this type'),
+  MessageNotGranted: refused('FSR_ERR_MESSAGE_NOT_GRANTED', 'The user may not send messages of this type', closeCodes.policyViolation),
+  DataInvalid: refused('FSR_ERR_DATA_INVALID', '%s'),
+  IdDuplicate: refused('FSR_ERR_ID_DUPLICATE', 'A message with this id has not been answered yet'),
+  HandlerFailed: refused('FSR_ERR_HANDLER_FAILED', 'The message could not be handled', closeCodes.handlerFailed),
+  EventUnknown: connected('FSR_ERR_EVENT_UNKNOWN', "'%s' is not a message that the contract lets the server send. There are: %s", closeCodes.handlerFailed),
+  EventInvalid: connected('FSR_ERR_EVENT_INVALID', "The data of '%s' cannot be written as the contract says", closeCodes.handlerFailed),
+  ReturnInvalid: connected('FSR_ERR_RETURN_INVALID', '%s of a controller with a contract has to return %s', closeCodes.handlerFailed),
+  ContractMissing: connected('FSR_ERR_CONTRACT_MISSING', 'Only a route with a contract can ask its clients', closeCodes.handlerFailed),
+  StreamsTooMany: refused('FSR_ERR_STREAMS_TOO_MANY', 'The connection has as many streams as streamsPerConnection allows', closeCodes.policyViolation),
+  RequestUnanswerable: connected('FSR_ERR_REQUEST_UNANSWERABLE', "'%s' has no reply in the contract, so nobody would answer it. Give it one, or send it", closeCodes.handlerFailed),
+  RequestTimeout: connected('FSR_ERR_REQUEST_TIMEOUT', 'The client has not answered in time', closeCodes.handlerFailed),
+  RequestRefused: connected('FSR_ERR_REQUEST_REFUSED', 'The client has answered with an error: %s', closeCodes.handlerFailed),
+  RequestEnded: connected('FSR_ERR_REQUEST_ENDED', 'The connection ended before the client has answered', closeCodes.handlerFailed),
   NotAnError: connected('FSR_ERR_NOT_AN_ERROR', 'A callback threw something that is not an Error; it is the cause of this one', closeCodes.handlerFailed),
   CloseInvalid: connected('FSR_ERR_CLOSE_INVALID',
     'close() takes a code of 1000, 1001, 1003, 1007 to 1014 or 3000 to 4999, and a reason of at most 123 bytes, but %s', closeCodes.handlerFailed),
@@ -92,6 +118,17 @@ export const errors = {
 } as const
 
 const all = Object.values(errors)
+
+const refusals = all.filter(({ prototype }) => prototype.isRefusal === true)
+
+/** Whether an error is about a message that the contract does not have: its text is meant for the client. */
+export function isRefusal (error: unknown): error is SocketError {
+  try {
+    return refusals.some((Constructor) => error instanceof Constructor)
+  } catch {
+    return false
+  }
+}
 
 /** How a connection ends because of an error that nobody dealt with: as the error says if it is one of ours, else 1011. */
 export function closeReasonOf (error: unknown): CloseReason {

@@ -11,9 +11,12 @@ import type { Closable } from './connection/closable.js'
 import type { WsConnection } from './connection/connection.js'
 import { Deadlines } from './connection/deadlines.js'
 import { FastSocket } from './connection/fast-socket.js'
+import type { UserOfRequest } from './connection/identity.js'
 import { isSupported, readsDirectly } from './connection/lazy-socket.js'
 import { Clocks } from './controller/clocks.js'
-import { createController, type SocketController, type SocketControllerClass } from './controller/controller.js'
+import type { ClientContract, ContractController, ContractSchema, EventsOf } from './controller/contract.js'
+import type { SocketController, SocketControllerClass } from './controller/controller.js'
+import { createController } from './controller/create-controller.js'
 import { errors } from './errors.js'
 import { Drain } from './operate/drain.js'
 import { createHealth, type HealthReply, type SocketHealth } from './operate/health.js'
@@ -21,9 +24,9 @@ import { printRoutes } from './operate/print.js'
 import { revoke } from './operate/revoke.js'
 import { ConnectionCounts } from './room/counts.js'
 import { decoratedRoute, refuseDecorated } from './upgrade/decorator.js'
-import type { Grant } from './upgrade/grant.js'
+import { checkGrant, type Grant } from './upgrade/grant.js'
 import { furtherServers, Handshakes } from './upgrade/handshakes.js'
-import type { SocketPluginOptions, SocketRouteOptions, SocketScopeOptions, UserOfRequest } from './upgrade/options.js'
+import type { SocketPluginOptions, SocketRouteOptions, SocketScopeOptions } from './upgrade/options.js'
 import { joinPath, slashVariants, type ParamsOfPath } from './upgrade/path.js'
 import { QueryCredentials } from './upgrade/query.js'
 import { defaults, resolvePlugin } from './upgrade/resolve.js'
@@ -35,7 +38,7 @@ import { Tickets } from './upgrade/ticket.js'
 
 async function socketRoutes (fastify: FastifyInstance, pluginOptions: SocketPluginOptions): Promise<void> {
   const table = new RouteTable(fastify)
-  const root = overlay({ options: defaults, grants: [] }, pluginOptions, 'plugin')
+  const root = overlay({ options: defaults, grants: [], hooks: { preMessage: [], preSend: [] } }, pluginOptions, 'plugin')
   const isRegistered = fastify.hasDecorator('websocketServer')
   const settings = resolvePlugin(pluginOptions, root.options, { isRegistered, pluginTimeout: fastify.initialConfig.pluginTimeout })
 
@@ -79,7 +82,7 @@ async function socketRoutes (fastify: FastifyInstance, pluginOptions: SocketPlug
     const [url] = slashVariants(path, scope.prefix) as [string]
     const full = joinPath(scope.prefix, url)
     const inForce = enterScope(scope, given)
-    const route = new Route(server, scope, full, createController(full, controller, scope), given, inForce)
+    const route = new Route(server, scope, full, createController(full, controller, scope, checkGrant), given, inForce)
     table.add(scope, path, given.constraints, route)
     return route
   }
@@ -160,16 +163,45 @@ export type ConnectionOf<
   RawRequest extends RawRequestDefaultExpression<RawServer>,
   TypeProvider extends FastifyTypeProvider,
   Request extends FastifyRequest<Generic, RawServer, RawRequest, Schema, TypeProvider> = FastifyRequest<Generic, RawServer, RawRequest, Schema, TypeProvider>
-> = WsConnection<{
+> = WsConnection<TypesOf<Generic, Path, Request, User>>
+
+// One with a contract, whose connections send what it names.
+type TypedConnectionOf<
+  Generic extends SocketRouteGeneric,
+  Path extends string,
+  Schema extends FastifySchema,
+  RawServer extends RawServerBase,
+  RawRequest extends RawRequestDefaultExpression<RawServer>,
+  TypeProvider extends FastifyTypeProvider,
+  Options,
+  Contract extends ContractSchema,
+  Request extends FastifyRequest<Generic, RawServer, RawRequest, Schema, TypeProvider> = FastifyRequest<Generic, RawServer, RawRequest, Schema, TypeProvider>
+> = WsConnection<TypesOf<Generic, Path, Request, UserFor<Options>> & { Events: EventsOf<TypeProvider, Contract> }>
+
+// Whoever has been let in by a guard is somebody. Of options with a function in them the compiler does not tell whether there is one.
+type UserFor<Options> = undefined extends Options ? UserOfRequest | null : Options extends { readonly isGranted: unknown } | string | readonly string[] | ((...given: never) => unknown) ? UserOfRequest : UserOfRequest | null
+
+type TypesOf<Generic, Path extends string, Request extends Pick<FastifyRequest, 'params' | 'query' | 'headers'>, User> = {
   Params: Known<Request['params'], ParamsOfPath<Path>>
   Querystring: Known<Request['query'], Record<string, string | string[]>>
   Headers: Request['headers']
   User: Generic extends { User: infer Given } ? Given : User
   Data: Generic extends { Data: infer Given } ? Given : Record<string, unknown>
-}>
+}
 
 // Whom a predicate is asked about.
 type UserOf<Generic> = Generic extends { User: infer Given } ? Given : UserOfRequest
+
+// One of a class that was made with `baseController`.
+interface TypedControllerOf<Connection, Contract> {
+  readonly schema: ContractSchema
+  readonly on: unknown
+  readonly '~connection'?: undefined | Connection
+  readonly '~contract'?: undefined | Contract
+}
+
+type ContractControllerOf<Connection, Provider extends FastifyTypeProvider, Contract extends ContractSchema> =
+  ContractController<Connection, Provider, Contract> | (new (fastify: FastifyInstance) => ContractController<Connection, Provider, Contract>)
 
 type ControllerOf<Connection> = SocketController<Connection> | SocketControllerClass<never>
 
@@ -181,6 +213,25 @@ declare module 'fastify' {
     Logger extends FastifyBaseLogger,
     TypeProvider extends FastifyTypeProvider
   > {
+    /**
+     * Registers a socket route with a contract in this scope: messages are validated, routed by their `type`, and typed.
+     *
+     * First among the overloads: the compiler keeps what the first that fits in part says of a handler's parameters.
+     *
+     * @throws as below, and `FSR_ERR_CONTRACT_INVALID`.
+     */
+    socketRoute<
+      Generic extends SocketRouteGeneric = SocketRouteGeneric,
+      const Path extends string = string,
+      const Schema extends FastifySchema = FastifySchema,
+      const Contract extends ContractSchema = ContractSchema,
+      const Options extends undefined | Grant<UserOf<Generic>> | SocketRouteOptions<Schema, UserOf<Generic>> = undefined | Grant<UserOf<Generic>> | SocketRouteOptions<Schema, UserOf<Generic>>
+    > (
+      path: Path,
+      controller: ContractControllerOf<TypedConnectionOf<Generic, Path, Schema, RawServer, RawRequest, TypeProvider, Options, Contract>, TypeProvider, Contract>,
+      options?: Options
+    ): SocketRouteHandle<TypedConnectionOf<Generic, Path, Schema, RawServer, RawRequest, TypeProvider, Options, Contract>, ClientContract<TypeProvider, Contract>>
+
     /**
      * Registers a socket route in this scope.
      *
@@ -205,6 +256,7 @@ declare module 'fastify' {
      *
      * @throws `FSR_ERR_CONTROLLER_UNDECORATED`, and as `socketRoute`.
      */
+    socketController<Connection, Contract> (controller: new (fastify: FastifyInstance) => TypedControllerOf<Connection, Contract>): SocketRouteHandle<Connection, Contract>
     socketController<Connection = WsConnection> (controller: SocketControllerClass<Connection>): SocketRouteHandle<Connection>
 
     /**

@@ -38,8 +38,8 @@ t.test('imports form no circle', async (t) => {
 })
 
 // Invariant 1
-t.test('only one file calls the callbacks of controllers', async (t) => {
-  for (const file of sources) t.equal(/\bon(Open|Message|Close|Error)\.call\(|controller\.on\w+!?\(/.test(read(file)), file === 'controller/callbacks.ts', file)
+t.test('only one file calls the callbacks of controllers, and one that is such a controller itself', async (t) => {
+  for (const file of sources) t.equal(/\bon(Open|Message|Close|Error)\.call\(|controller\.on\w+!?\(/.test(read(file)), ['controller/callbacks.ts', 'controller/conversation.ts'].includes(file), file)
 })
 
 // Invariant 2
@@ -55,8 +55,8 @@ t.test('only one file touches what is not public in ws', async (t) => {
 })
 
 // Invariant 7
-t.test('nothing starts a timer but the shared deadlines and the drain', async (t) => {
-  for (const file of sources) t.equal(/setTimeout\(|setInterval\(/.test(read(file)), ['connection/deadlines.ts', 'connection/expiry.ts', 'connection/heartbeat.ts', 'operate/drain.ts'].includes(file), file)
+t.test('nothing starts a timer but the shared deadlines, the drain, and a request that is waited for', async (t) => {
+  for (const file of sources) t.equal(/setTimeout\(|setInterval\(/.test(read(file)), ['connection/deadlines.ts', 'connection/exchange.ts', 'connection/expiry.ts', 'connection/heartbeat.ts', 'operate/drain.ts'].includes(file), file)
 })
 
 t.test('no source speaks to the console, reads the environment, or listens to the process', async (t) => {

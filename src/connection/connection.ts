@@ -1,8 +1,11 @@
 import { randomUUID } from 'node:crypto'
 import type { FastifyBaseLogger, FastifyRequest } from 'fastify'
-import { closeCodes } from '../close-codes.js'
+import { closeCodes, type CloseReason } from '../close-codes.js'
 import { errors } from '../errors.js'
-import { toFrame, type Sendable } from '../message/outbound.js'
+import type { Codec } from '../message/codec.js'
+import type { Sendable } from '../message/outbound.js'
+import type { Closable } from './closable.js'
+import { Exchange, type RequestOptions } from './exchange.js'
 import { flatText } from './flat-text.js'
 import { keepLess } from './kept-message.js'
 import type { Outbox } from './outbox.js'
@@ -20,7 +23,30 @@ export interface ConnectionTypes {
   User?: unknown
   /** What the app keeps with the connection. */
   Data?: unknown
+  /** What the route's contract lets the server send: `{ name: { data, reply } }`. Without a contract there is none. */
+  Events?: unknown
 }
+
+/** What is given to `send`: any message; with a contract, the name of one that it has, and its data. */
+export type Outgoing<Types> = Types extends { Events: infer Events }
+  ? { [Type in keyof Events]: [type: Type, ...data: DataOf<Events[Type]>] }[keyof Events]
+  : [message: Sendable]
+
+// Where there need not be data, the argument may be left out.
+type DataOf<Event> = Event extends { data: infer Data } ? undefined extends Data ? [data?: Data] : [data: Data] : never
+
+// The events that can be asked, with what they need and what comes back.
+type RequestsOf<Types> = Types extends { Events: infer Events } ? { [Type in keyof Events as Events[Type] extends { reply: undefined } ? never : Type]: Events[Type] } : Record<never, never>
+type RequestOf<Types> = keyof RequestsOf<Types>
+type RequestArguments<Types, Type extends RequestOf<Types>> = RequestsOf<Types>[Type] extends { data: infer Data }
+  ? undefined extends Data ? [data?: Data, options?: RequestOptions] : [data: Data, options?: RequestOptions]
+  : never
+type RequestReply<Types, Type extends RequestOf<Types>> = RequestsOf<Types>[Type] extends { reply: infer Reply } ? Reply : never
+
+type TypesOf<Connection> = Connection extends WsConnection<infer Types> ? Types : ConnectionTypes
+
+/** The same for those who have connections. */
+export type OutgoingOf<Connection> = Outgoing<TypesOf<Connection>>
 
 type TypeOf<Types, Key extends string, Default> = Types extends Record<Key, infer Type> ? Type : Default
 
@@ -32,13 +58,27 @@ export interface Room<Member = WsConnection> extends Iterable<Member> {
   /**
    * Sends to every member; the message is encoded once.
    *
-   * @throws `FSR_ERR_NOT_SENDABLE`, `FSR_ERR_NOT_JSON`.
+   * @throws as `connection.send`.
    */
-  send (message: Sendable): void
+  send (...message: OutgoingOf<Member>): void
+  /**
+   * Asks every member, and gathers what they answer: one of the contract's messages that has a reply. It resolves when each has answered,
+   * has refused, or is not waited for any more; the request is encoded once.
+   *
+   * @throws as `send`, as a rejection; what goes wrong with one member is in its answer.
+   */
+  request<Type extends RequestOf<TypesOf<Member>>> (type: Type, ...rest: RequestArguments<TypesOf<Member>, Type>): Promise<Array<Answer<Member, RequestReply<TypesOf<Member>, Type>>>>
 }
 
+/** What one member of a room has answered, in the form of `Promise.allSettled`. */
+export type Answer<Member, Reply> = { readonly connection: Member } & (
+  { readonly status: 'fulfilled', readonly value: Reply } | { readonly status: 'rejected', readonly reason: unknown }
+)
+
 /** What a connection asks of whoever runs it. */
-export interface ConnectionKeeper {
+export interface ConnectionKeeper extends Closable {
+  /** How what is sent is encoded. */
+  readonly codec: Codec
   close (code: number, reason: string): void
   terminate (): void
   join (connection: WsConnection, room: string): void
@@ -84,6 +124,8 @@ export class WsConnection<Types extends ConnectionTypes = ConnectionTypes> {
   #memberships: readonly Membership[] = NONE
   // Made when somebody asks; from then on it is kept in step.
   #rooms: undefined | RoomNames
+  // Made with the first request.
+  #exchange: undefined | Exchange
 
   /** Made by the plugin. */
   constructor (request: FastifyRequest, protocol: string, user: unknown, outbox: Outbox, keeper: ConnectionKeeper) {
@@ -161,14 +203,16 @@ export class WsConnection<Types extends ConnectionTypes = ConnectionTypes> {
   }
 
   /**
-   * Sends a message.
+   * Sends a message; with a contract, one of those that it names: `send(type, data)`.
    *
    * @returns `true` if the client keeps up; `false` if more than 64 KiB wait for it, so that who can wait should await
    * `drained()`, or if the connection is closed.
-   * @throws `FSR_ERR_NOT_SENDABLE`, `FSR_ERR_NOT_JSON`.
+   * @throws `FSR_ERR_NOT_SENDABLE`, `FSR_ERR_NOT_JSON`; with a contract `FSR_ERR_EVENT_UNKNOWN`, `FSR_ERR_EVENT_INVALID`.
    */
-  send (message: Sendable): boolean {
-    return this.#outbox.send(toFrame(message), message)
+  send (...message: Outgoing<Types>): boolean
+  send (first?: unknown, second?: unknown): boolean {
+    const { codec } = this.#keeper
+    return this.#outbox.send(codec.frameOf(first, second, this), codec.messageOf(first, second))
   }
 
   /** Resolves when the client has caught up, or the connection has ended. */
@@ -242,6 +286,39 @@ export class WsConnection<Types extends ConnectionTypes = ConnectionTypes> {
     return { id: this.id }
   }
 
+  /**
+   * Asks the client, and answers what it replies: one of the contract's messages that has a reply. Nothing is kept of it afterwards,
+   * whether the client answers or not.
+   *
+   * @throws as `send`; `FSR_ERR_REQUEST_TIMEOUT`, `FSR_ERR_REQUEST_REFUSED`, `FSR_ERR_REQUEST_ENDED`, `FSR_ERR_DATA_INVALID`, and the reason
+   * of `signal`, as a rejection.
+   */
+  async request<Type extends RequestOf<Types>> (type: Type, ...[data, options = {}]: RequestArguments<Types, Type>): Promise<RequestReply<Types, Type>> {
+    const request = this.#keeper.codec.requestOf(type, data, this)
+    const reply = this.exchange.wait(request, options)
+    this.#outbox.send(request.frame, this.#keeper.codec.messageOf(type, data))
+    return await reply as RequestReply<Types, Type>
+  }
+
+  /** The requests under way. @internal */
+  get exchange (): Exchange {
+    if (this.#exchange === undefined) {
+      this.#exchange = new Exchange(this.#outbox)
+      if (this.#isEnded) this.#exchange.end()
+    }
+    return this.#exchange
+  }
+
+  /** Whether there is one: it is made when it is asked for. @internal */
+  get hasExchange (): boolean {
+    return this.#exchange !== undefined
+  }
+
+  /** Closes it for one of the reasons of this plugin. @internal */
+  shut (reason: CloseReason): boolean {
+    return this.#keeper.shut(reason)
+  }
+
   /** All that leaves for it. @internal */
   get outbox (): Outbox {
     return this.#outbox
@@ -273,6 +350,7 @@ export class WsConnection<Types extends ConnectionTypes = ConnectionTypes> {
   end (): void {
     this.#isEnded = true
     this.#ended?.abort()
+    this.#exchange?.end()
   }
 }
 

@@ -1,3 +1,5 @@
+import type { FastifyRequest } from 'fastify'
+
 /** Who is connected, and until when that is known. */
 export interface Identity {
   readonly user: unknown
@@ -6,3 +8,6 @@ export interface Identity {
   readonly iat: undefined | number
   readonly exp: undefined | number
 }
+
+/** Who is on the other side of a request: what `@fastify/jwt` declares, if the app uses it. */
+export type UserOfRequest = FastifyRequest extends { user: infer User } ? User : unknown

@@ -3,12 +3,15 @@ import type { Closable } from '../connection/closable.js'
 import type { WsConnection } from '../connection/connection.js'
 import type { Outbox } from '../connection/outbox.js'
 import { closeReasonOf, errors } from '../errors.js'
+import type { Codec } from '../message/codec.js'
 import { Frame } from '../message/frame.js'
 import type { Message } from '../message/message.js'
 import { toFrame, type Sendable } from '../message/outbound.js'
 import type { ClientSet } from '../room/clients.js'
 import type { CloseInfo, Returned, SocketController } from './controller.js'
+import { isAsyncIterable, isThenable } from './returned.js'
 import { Streams } from './streams.js'
+import { Answers } from './answers.js'
 
 // Whose answer it is that is being sent: what fails in onError itself is not given to it again.
 type Source = 'onOpen' | 'onMessage' | 'onClose' | 'onError'
@@ -34,14 +37,17 @@ export class Callbacks {
   readonly #clients: ClientSet
   readonly #connection: WsConnection
   readonly #outbox: Outbox
+  // Of a route without a contract that has hooks to ask.
+  readonly #codec: undefined | Codec
   #streams: undefined | Streams
 
-  constructor (owner: CallbacksOwner, controller: SocketController, clients: ClientSet, connection: WsConnection, outbox: Outbox) {
+  constructor (owner: CallbacksOwner, controller: SocketController, clients: ClientSet, connection: WsConnection, outbox: Outbox, codec?: undefined | Codec) {
     this.#owner = owner
     this.#controller = controller
     this.#clients = clients
     this.#connection = connection
     this.#outbox = outbox
+    this.#codec = codec
   }
 
   onOpen (): Pending {
@@ -94,13 +100,13 @@ export class Callbacks {
     }
     if (!isAsyncIterable(returned)) return this.#reply(source, returned)
     const pending = this.#stream(source, returned)
-    if (source !== 'onOpen') return pending.catch((error: unknown) => this.#fail(source, error, handled))
-    // It may never end, and messages are not to wait for it; onClose waits for what its failure calls.
+    if (source !== 'onOpen' && !(returned instanceof Answers)) return pending.catch((error: unknown) => this.#fail(source, error, handled))
+    // It may never end, and messages are not to wait for it, as the client of a contract can tell them apart; onClose waits for what its failure calls.
     pending.catch((error: unknown) => { this.#owner.hold(() => this.#fail(source, error, handled)) })
   }
 
   #reply (source: Source, message: Sendable): Pending {
-    const frame = toFrame(message)
+    const frame = this.#codec === undefined ? toFrame(message) : this.#codec.frameOf(message, undefined, this.#connection)
     const before = this.#outbox.dropped
     if (this.#outbox.reply(frame)) return
     if (this.#outbox.dropped > before) {
@@ -141,14 +147,6 @@ export class Callbacks {
       this.#connection.log[level](`${message}; it cannot be shown`)
     }
   }
-}
-
-function isThenable (value: unknown): value is PromiseLike<unknown> {
-  return typeof value === 'object' && value !== null && 'then' in value && typeof value.then === 'function'
-}
-
-function isAsyncIterable (value: unknown): value is AsyncIterable<unknown> {
-  return typeof value === 'object' && value !== null && Symbol.asyncIterator in value
 }
 
 function asError (error: unknown): Error {

@@ -51,6 +51,12 @@ export interface SocketController<Connection = WsConnection> {
 /** A class of controllers; it is constructed once per route, with the Fastify instance of the route's scope. */
 export type SocketControllerClass<Connection = WsConnection> = new (fastify: FastifyInstance) => SocketController<Connection>
 
+/** What a controller with a contract has besides its callbacks; nobody has looked at it yet. */
+interface Contracted {
+  readonly schema?: unknown
+  readonly on?: unknown
+}
+
 const callbacks = ['onOpen', 'onMessage', 'onClose', 'onError'] as const
 
 /**
@@ -58,7 +64,7 @@ const callbacks = ['onOpen', 'onMessage', 'onClose', 'onError'] as const
  *
  * @throws `FSR_ERR_CONTROLLER_INVALID`.
  */
-export function createController (path: string, given: unknown, fastify: FastifyInstance): SocketController {
+export function checkController (path: string, given: unknown, fastify: FastifyInstance): SocketController & Contracted {
   const Class = isClass(given) ? given : undefined
   const controller = Class === undefined ? given : new Class(fastify)
   const fail = (what: string) => new errors.ControllerInvalid(path, what)
@@ -80,8 +86,8 @@ export function createController (path: string, given: unknown, fastify: Fastify
       throw fail(`has an unknown callback '${name}'${known === undefined ? '' : ` (is ${known} meant?)`}`)
     }
   }
-  if (!found) throw fail('has no callback')
-  return controller as SocketController
+  if (!found && !('on' in controller) && !('schema' in controller)) throw fail('has no callback')
+  return controller as SocketController & Contracted
 }
 
 function isClass (value: unknown): value is SocketControllerClass {

@@ -6,6 +6,8 @@ import type { Heartbeat } from '../connection/heartbeat.js'
 import type { OutboxSettings } from '../connection/outbox.js'
 import type { Metered, Rate } from '../connection/rate.js'
 import type { Renewal } from '../connection/renewals.js'
+import type { Codec } from '../message/codec.js'
+import type { Message } from '../message/message.js'
 import type { ClientSet } from '../room/clients.js'
 import type { ConnectionCounts } from '../room/counts.js'
 import type { Rooms } from '../room/rooms.js'
@@ -15,6 +17,11 @@ import type { SocketController } from './controller.js'
 export interface DispatchRoute {
   readonly name: string
   readonly controller: SocketController
+  readonly codec: Codec
+  /** What encodes that callbacks return, if not just that. */
+  readonly replies: undefined | Codec
+  /** Looks at a message that waits for others: answers whether it must not, and is done. */
+  readonly interrupt: undefined | ((connection: WsConnection, message: Message) => boolean)
   readonly clients: ClientSet
   readonly counts: ConnectionCounts
   readonly rooms: Rooms

@@ -14,6 +14,7 @@ import { Renewals } from '../connection/renewals.js'
 import { violationOf } from '../connection/violation.js'
 import { Outbox, type OutboxOwner } from '../connection/outbox.js'
 import { closeReasonOf, errors } from '../errors.js'
+import type { Codec } from '../message/codec.js'
 import type { Message } from '../message/message.js'
 import type { Counted } from '../room/counts.js'
 import { Callbacks, type CallbacksOwner, type Pending } from './callbacks.js'
@@ -58,7 +59,7 @@ export class Dispatch implements ConnectionKeeper, Beating, Counted, Live, Meter
     this.#outbox = new Outbox(socket, route.outbox, this)
     this.#identity = identity
     this.connection = new WsConnection(request, socket.protocol, identity.user, this.#outbox, this)
-    this.#callbacks = new Callbacks(this, route.controller, route.clients, this.connection, this.#outbox)
+    this.#callbacks = new Callbacks(this, route.controller, route.clients, this.connection, this.#outbox, route.replies)
   }
 
   /** Listens to the socket and runs `onOpen`; no message is read before that has settled. */
@@ -93,6 +94,8 @@ export class Dispatch implements ConnectionKeeper, Beating, Counted, Live, Meter
       this.violated(new errors.MessageTooBig())
     } else if (this.#stage === 'open' && this.#unhandled === 0 && this.#running < this.#route.concurrency && this.#mayTake(size)) {
       this.#handle(message)
+    } else if (this.#isInterruption(message)) {
+      // Handled, before its turn.
     } else if (this.#inbox?.isFull === true) {
       this.violated(new errors.InboxFull())
     } else if (this.isStaying) {
@@ -102,6 +105,19 @@ export class Dispatch implements ConnectionKeeper, Beating, Counted, Live, Meter
       // Its rate has just ended the connection: what waits now would only keep onClose from running.
       this.#drop(1)
     }
+  }
+
+  // What somebody waits for must not wait for the messages before it.
+  #isInterruption (message: Message): boolean {
+    const { connection } = this
+    if (!this.isStaying || !connection.hasExchange || !connection.exchange.isBusy || this.#route.interrupt?.(connection, message) !== true) return false
+    // It counts like any other, and may be the one too many.
+    this.#mayTake(message.size)
+    return true
+  }
+
+  get codec (): Codec {
+    return this.#route.codec
   }
 
   failed (cause: NodeJS.ErrnoException): void {

@@ -21,7 +21,7 @@ export class Streams {
       const stop = () => {
         if (!this.#stops.delete(stop)) return
         resolve()
-        this.#release(iterable, iterator)
+        release(iterable, iterator, this.#onLateFailure)
       }
       const run = async () => {
         while (this.#stops.has(stop)) {
@@ -44,7 +44,7 @@ export class Streams {
   /** Lets go of a stream that is not going to be sent. */
   drop (iterable: AsyncIterable<unknown>): void {
     try {
-      this.#release(iterable, iterable[Symbol.asyncIterator]())
+      release(iterable, iterable[Symbol.asyncIterator](), this.#onLateFailure)
     } catch (error) {
       this.#onLateFailure(error)
     }
@@ -54,10 +54,11 @@ export class Streams {
   stop (): void {
     for (const stop of this.#stops) stop()
   }
+}
 
-  #release (iterable: AsyncIterable<unknown>, iterator: AsyncIterator<unknown>): void {
-    // A stream of Node holds a file or a socket, and its own iterator returns only after what it is waiting for.
-    if (iterable instanceof Readable) iterable.on('error', this.#onLateFailure).destroy()
-    Promise.resolve().then(() => iterator.return?.()).catch(this.#onLateFailure)
-  }
+/** Lets go of a stream that is not read to its end. */
+export function release (iterable: AsyncIterable<unknown>, iterator: AsyncIterator<unknown>, onLateFailure: (error: unknown) => void): void {
+  // A stream of Node holds a file or a socket, and its own iterator returns only after what it is waiting for.
+  if (iterable instanceof Readable) iterable.on('error', onLateFailure).destroy()
+  Promise.resolve().then(() => iterator.return?.()).catch(onLateFailure)
 }

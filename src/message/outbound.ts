@@ -1,7 +1,7 @@
 import { types } from 'node:util'
 import { errors } from '../errors.js'
 import { Frame, LARGE } from './frame.js'
-import { Message } from './message.js'
+import type { Message } from './message.js'
 
 /** A message made by the app: text or bytes, encoded when first sent and then kept, however many receive it. */
 abstract class OutboundMessage {
@@ -88,7 +88,7 @@ interface NotAwaited {
  */
 export function toFrame (value: Sendable): Frame {
   if (value instanceof OutboundMessage) return value.frame
-  if (value instanceof Message) return value
+  if (value instanceof Frame) return value
   if (typeof value === 'string') return encodeText(value)
   if (isBytes(value)) return encodeBytes(value)
   if (isPlain(value)) return encodeJson(value)
@@ -106,7 +106,8 @@ function encodeJson (data: unknown): Frame {
   return encodeText(json)
 }
 
-function encodeText (text: string): Frame {
+/** A text message. */
+export function encodeText (text: string): Frame {
   return new Frame(Buffer.from(text, 'utf8'), false)
 }
 

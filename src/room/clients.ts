@@ -1,6 +1,6 @@
-import { WsConnection } from '../connection/connection.js'
+import { WsConnection, type OutgoingOf } from '../connection/connection.js'
 import { errors } from '../errors.js'
-import { toFrame, type Sendable } from '../message/outbound.js'
+import type { Codec } from '../message/codec.js'
 import { Audience } from './audience.js'
 import { Fanout } from './fanout.js'
 
@@ -21,11 +21,11 @@ export interface Clients<Client = WsConnection> extends Iterable<Client> {
   get (id: string): undefined | Client
   has (connection: unknown): boolean
   /**
-   * Sends to every client; the message is encoded once.
+   * Sends to every client; the message is encoded once. With a contract it is one of those that it names: `broadcast(type, data)`.
    *
-   * @throws `FSR_ERR_NOT_SENDABLE`, `FSR_ERR_NOT_JSON`.
+   * @throws as `connection.send`.
    */
-  broadcast (message: Sendable, options?: BroadcastOptions): void
+  broadcast (...message: [...OutgoingOf<Client>, options?: BroadcastOptions]): void
 }
 
 /** The set behind `Clients`, which only the route changes. */
@@ -34,9 +34,11 @@ export class ClientSet implements Clients {
   readonly fanout: Fanout
   readonly #clients = new Map<string, WsConnection>()
   readonly #audience: Audience
+  readonly #codec: Codec
 
   /** @param isGathering see `Fanout`. */
-  constructor (isGathering: boolean) {
+  constructor (isGathering: boolean, codec: Codec) {
+    this.#codec = codec
     this.#audience = new Audience('', this)
     this.fanout = new Fanout(this.#audience, isGathering)
   }
@@ -57,13 +59,17 @@ export class ClientSet implements Clients {
     return this.#clients.values()
   }
 
-  broadcast (message: Sendable, options: BroadcastOptions = {}): void {
+  broadcast (...message: readonly unknown[]): void {
+    const { arity } = this.#codec
+    const [first, second] = message
+    const options = message[arity] as undefined | BroadcastOptions ?? {}
     const { except, ...others } = options
     // Whoever is to be left out must not get it because of a slip.
     if (options instanceof WsConnection || Object.keys(others).length > 0 || typeof except === 'string') {
       throw new errors.OptionInvalid('except', 'is the only one. The second argument of broadcast() is { except: connection }, with one connection or several')
     }
-    this.fanout.send(this.#audience, toFrame(message), message, except === undefined || except instanceof WsConnection ? except : new Set(except))
+    const frame = this.#codec.frameOf(first, second)
+    this.fanout.send(this.#audience, frame, this.#codec.messageOf(first, second), except === undefined || except instanceof WsConnection ? except : new Set(except))
   }
 
   add (connection: WsConnection): void {

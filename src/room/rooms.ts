@@ -1,16 +1,19 @@
-import type { Room, WsConnection } from '../connection/connection.js'
+import type { Answer, Room, WsConnection } from '../connection/connection.js'
+import type { RequestOptions } from '../connection/exchange.js'
 import { errors } from '../errors.js'
-import { toFrame, type Sendable } from '../message/outbound.js'
+import type { Codec } from '../message/codec.js'
 import { Audience } from './audience.js'
 import type { Fanout } from './fanout.js'
 
 /** The rooms of one route. A room exists as long as it has a member. */
 export class Rooms {
   readonly #fanout: Fanout
+  readonly #codec: Codec
   readonly #rooms = new Map<string, Audience<Set<WsConnection>>>()
 
-  constructor (fanout: Fanout) {
+  constructor (fanout: Fanout, codec: Codec) {
     this.#fanout = fanout
+    this.#codec = codec
   }
 
   /** How many rooms have a member. */
@@ -50,7 +53,7 @@ export class Rooms {
    */
   room (name: string, except?: WsConnection): Room {
     if (typeof name !== 'string') throw new errors.RoomInvalid(`a ${typeof name}`)
-    return new LiveRoom(this.#rooms, this.#fanout, name, except)
+    return new LiveRoom(this.#rooms, this.#fanout, this.#codec, name, except)
   }
 
   #remove (connection: WsConnection, name: string): void {
@@ -67,11 +70,13 @@ class LiveRoom implements Room {
   readonly name: string
   readonly #rooms: ReadonlyMap<string, Audience>
   readonly #fanout: Fanout
+  readonly #codec: Codec
   readonly #except: undefined | WsConnection
 
-  constructor (rooms: ReadonlyMap<string, Audience>, fanout: Fanout, name: string, except: undefined | WsConnection) {
+  constructor (rooms: ReadonlyMap<string, Audience>, fanout: Fanout, codec: Codec, name: string, except: undefined | WsConnection) {
     this.#rooms = rooms
     this.#fanout = fanout
+    this.#codec = codec
     this.name = name
     this.#except = except
   }
@@ -86,9 +91,20 @@ class LiveRoom implements Room {
     for (const member of this.#rooms.get(this.name)?.members ?? []) if (member !== this.#except) yield member
   }
 
-  send (message: Sendable): void {
-    const frame = toFrame(message)
+  send (first?: unknown, second?: unknown): void {
+    const frame = this.#codec.frameOf(first, second, this.name)
     const room = this.#rooms.get(this.name)
-    if (room !== undefined) this.#fanout.send(room, frame, message, this.#except)
+    if (room !== undefined) this.#fanout.send(room, frame, this.#codec.messageOf(first, second), this.#except)
+  }
+
+  async request (type?: unknown, data?: unknown, options: RequestOptions = {}): Promise<Array<Answer<WsConnection, never>>> {
+    const request = this.#codec.requestOf(type, data, this.name)
+    const members = [...this]
+    // Before it is sent: a member that is not open any more has an answer at once.
+    const answers = members.map((connection) => connection.exchange.wait(request, options))
+    const room = this.#rooms.get(this.name)
+    if (room !== undefined) this.#fanout.send(room, request.frame, this.#codec.messageOf(type, data), this.#except)
+    const settled = await Promise.allSettled(answers)
+    return settled.map((answer, index) => ({ connection: members[index]!, ...answer as PromiseSettledResult<never> }))
   }
 }

@@ -1,7 +1,8 @@
 import type { FastifySchema } from 'fastify'
 import type { SocketControllerClass } from '../controller/controller.js'
 import { errors } from '../errors.js'
-import type { SocketRouteOptions, UserOfRequest } from './options.js'
+import type { UserOfRequest } from '../connection/identity.js'
+import type { SocketRouteOptions } from './options.js'
 import { notAPath } from './path.js'
 
 /** What `@SocketRoute` says on a class: the path, and any option that `socketRoute` takes. */

@@ -1,4 +1,6 @@
 import type { FastifyRequest } from 'fastify'
+import type { MessageGrant } from '../controller/contract.js'
+import type { MessageGuard } from '../controller/conversation.js'
 import { errors } from '../errors.js'
 
 /**
@@ -92,7 +94,16 @@ export function createGuard (grants: readonly GrantInForce[]): Guard {
   }
 }
 
-function createRoleCheck (roles: readonly string[], { rolesOf, hierarchy }: GrantInForce): (user: unknown) => boolean {
+/** Makes the question that is asked about who sends a message, from what its contract says. */
+export function createMessageGuard (grant: MessageGrant, rolesOf: RolesOf, hierarchy: Expanded): MessageGuard {
+  if (typeof grant !== 'function') return createRoleCheck(asRoleList(grant), { rolesOf, hierarchy })
+  return (user, connection) => {
+    const isGranted = grant(user as never, connection)
+    return isGranted instanceof Promise ? isGranted.then((isGranted) => isGranted === true) : isGranted === true
+  }
+}
+
+function createRoleCheck (roles: readonly string[], { rolesOf, hierarchy }: Pick<GrantInForce, 'rolesOf' | 'hierarchy'>): (user: unknown) => boolean {
   const sufficient = new Set(roles)
   for (const [role, included] of hierarchy) if (roles.some((each) => included.has(each))) sufficient.add(role)
   return (user) => rolesOf(user).some((role) => sufficient.has(role))

@@ -1,8 +1,10 @@
-import type { FastifyRequest, FastifySchema, RouteShorthandOptions } from 'fastify'
+import type { FastifySchema, RouteShorthandOptions } from 'fastify'
 import type { WebsocketPluginOptions } from '@fastify/websocket'
 import type { HeartbeatOptions } from '../connection/heartbeat.js'
+import type { UserOfRequest } from '../connection/identity.js'
 import type { OutboxOptions } from '../connection/outbox.js'
 import type { RateOptions } from '../connection/rate.js'
+import type { PreMessageHook, PreSendHook } from '../controller/hooks.js'
 import type { ConnectionCaps } from './caps.js'
 import type { Grant, RoleHierarchy } from './grant.js'
 import type { Origins } from './origin.js'
@@ -82,6 +84,31 @@ export interface SharedOptions {
    * @default 1_000
    */
   readonly roomsPerConnection?: undefined | number
+  /**
+   * What happens to a message that the contract of a route does not have: it is answered with an error, or the connection is closed, with
+   * 1007 in most cases. The connection's `onError` hears of it either way.
+   *
+   * @default 'answer'
+   */
+  readonly invalidMessages?: undefined | 'answer' | 'close'
+  /**
+   * The streams of a contract that one connection can be sent at a time.
+   *
+   * @default 16
+   */
+  readonly streamsPerConnection?: undefined | number
+  /**
+   * Runs before each message is handled; the hooks of outer scopes run first, and none can be taken away further in.
+   *
+   * @default none
+   */
+  readonly preMessage?: undefined | PreMessageHook | readonly PreMessageHook[]
+  /**
+   * Runs before each message is encoded, once for all its receivers; order as above.
+   *
+   * @default none
+   */
+  readonly preSend?: undefined | PreSendHook | readonly PreSendHook[]
   /**
    * Milliseconds that a closing connection has: for handlers that run, for `onClose`, for the client to answer the close frame.
    * After that the connection is cut.
@@ -216,6 +243,3 @@ export interface SocketRouteOptions<Schema extends FastifySchema = FastifySchema
   /** As with any route of Fastify. */
   readonly logLevel?: undefined | RouteShorthandOptions['logLevel']
 }
-
-/** Who is on the other side of a request: what `@fastify/jwt` declares, if the app uses it. */
-export type UserOfRequest = FastifyRequest extends { user: infer User } ? User : unknown

@@ -29,6 +29,8 @@ export interface Options {
   readonly overflow: Overflow
   readonly notice: OutboxOptions['notice']
   readonly roomsPerConnection: number
+  readonly streamsPerConnection: number
+  readonly invalidMessages: 'answer' | 'close'
   readonly closeTimeout: number
 }
 
@@ -48,10 +50,12 @@ export const defaults: Options = {
   overflow: 'close',
   notice: undefined,
   roomsPerConnection: 1_000,
+  streamsPerConnection: 16,
+  invalidMessages: 'answer',
   closeTimeout: 5_000
 }
 
-const sharedKeys = ['roles', 'roleHierarchy', 'tokenFrom', 'requireExpiry', 'origins', 'maxPayload', 'concurrency', 'heartbeat', 'connections', 'rate', 'outbox', 'roomsPerConnection', 'closeTimeout', 'isGranted']
+const sharedKeys = ['roles', 'roleHierarchy', 'tokenFrom', 'requireExpiry', 'origins', 'maxPayload', 'concurrency', 'heartbeat', 'connections', 'rate', 'outbox', 'roomsPerConnection', 'streamsPerConnection', 'invalidMessages', 'preMessage', 'preSend', 'closeTimeout', 'isGranted']
 const keys = {
   plugin: [...sharedKeys, 'drain', 'handshakeTimeout', 'maxFragments', 'compression', 'fastPath', 'outboxBudget', 'revocations', 'tickets', 'websocket'],
   scope: sharedKeys,
@@ -94,6 +98,8 @@ export function resolveOptions (outer: Options, given: SocketScopeOptions, level
     overflow: overflowOf(outbox?.overflow) ?? outer.overflow,
     notice: outbox?.notice ?? outer.notice,
     roomsPerConnection: integer(given.roomsPerConnection, 'roomsPerConnection', 'rooms') ?? outer.roomsPerConnection,
+    invalidMessages: invalidMessagesOf(given.invalidMessages) ?? outer.invalidMessages,
+    streamsPerConnection: integer(given.streamsPerConnection, 'streamsPerConnection', 'streams') ?? outer.streamsPerConnection,
     closeTimeout: integer(given.closeTimeout, 'closeTimeout', 'milliseconds') ?? outer.closeTimeout
   }
 }
@@ -120,6 +126,11 @@ function overflowOf (given: OutboxOptions['overflow']): undefined | Overflow {
   if (typeof given === 'object') checkKeys(given, 'outbox.overflow', ['latestBy'])
   const isKnown = given === undefined || (typeof given === 'string' ? ['close', 'drop-oldest', 'drop-newest'].includes(given) : typeof given?.latestBy === 'function')
   check(isKnown, 'outbox.overflow', "is not 'close', 'drop-oldest', 'drop-newest' or { latestBy }")
+  return given
+}
+
+function invalidMessagesOf (given: SharedOptions['invalidMessages']): SharedOptions['invalidMessages'] {
+  check(given === undefined || given === 'answer' || given === 'close', 'invalidMessages', "is neither 'answer' nor 'close'")
   return given
 }
 

@@ -1,7 +1,7 @@
 import type { ServerResponse } from 'node:http'
 import type { FastifyInstance, FastifyReply, FastifyRequest, FastifySchema, RouteOptions } from 'fastify'
 import type { WebSocket } from 'ws'
-import type { Room, WsConnection } from '../connection/connection.js'
+import type { OutgoingOf, Room, WsConnection } from '../connection/connection.js'
 import type { Budget } from '../connection/budget.js'
 import type { Closable, LiveSet } from '../connection/closable.js'
 import type { Deadlines } from '../connection/deadlines.js'
@@ -9,18 +9,23 @@ import type { Identity } from '../connection/identity.js'
 import { guardReceiver, releaseResponse } from '../connection/lazy-socket.js'
 import type { Clocks } from '../controller/clocks.js'
 import type { SocketController } from '../controller/controller.js'
+import { Conversation } from '../controller/conversation.js'
+import type { ContractDefinition } from '../controller/definition.js'
 import { Dispatch } from '../controller/dispatch.js'
+import { HookedCodec, withPreMessage } from '../controller/hooks.js'
 import type { DispatchRoute } from '../controller/dispatch-route.js'
 import { errors, type SocketError } from '../errors.js'
 import type { Compression } from '../message/frame.js'
-import type { Sendable } from '../message/outbound.js'
+import { plainCodec } from '../message/codec.js'
 import { ClientSet, type BroadcastOptions, type Clients } from '../room/clients.js'
 import type { ConnectionCounts } from '../room/counts.js'
 import { Rooms } from '../room/rooms.js'
 import { Admission } from './admission.js'
 import { refuseByCaps, refuseUser } from './caps.js'
+import { compilersOf } from './compilers.js'
 import { FirstMessage, type FirstMessageRoute } from './first-message.js'
 import { agreeOnProtocol, checkHandshake, upgradeRequired } from './handshake.js'
+import { createMessageGuard } from './grant.js'
 import type { Handshakes } from './handshakes.js'
 import type { SocketRouteOptions, TokenSource } from './options.js'
 import { originOf } from './origin.js'
@@ -37,8 +42,11 @@ import { createAuthenticator, isOfJwt, jwtOf, userOf, type Authenticator } from 
  * What `socketRoute` returns, and `fastify.socketRoutes` has by name: the way from anywhere in the app to the clients of a route.
  *
  * @typeParam Connection the connections of the route.
+ * @typeParam Contract what its clients see of its contract, if it has one.
  */
-export interface SocketRouteHandle<Connection = WsConnection> {
+export interface SocketRouteHandle<Connection = WsConnection, Contract = undefined> {
+  /** For the compiler alone: what a client of the route may send and gets, `connect<typeof chat>(…)`. */
+  readonly '~contract'?: undefined | Contract
   readonly name: string
   /** The path with the prefixes of its scopes, as it was written: `/v1/chat/:room`. */
   readonly path: string
@@ -50,11 +58,11 @@ export interface SocketRouteHandle<Connection = WsConnection> {
    */
   url (params?: Readonly<Record<string, string | number>>): string
   /**
-   * Sends to every client of the route; the message is encoded once.
+   * Sends to every client of the route; the message is encoded once. With a contract: `broadcast(type, data, options)`.
    *
-   * @throws `FSR_ERR_NOT_SENDABLE`, `FSR_ERR_NOT_JSON`.
+   * @throws as `connection.send`.
    */
-  broadcast (message: Sendable, options?: BroadcastOptions): void
+  broadcast (...message: [...OutgoingOf<Connection>, options?: BroadcastOptions]): void
   /**
    * A room of the route; it need not have members.
    *
@@ -110,6 +118,7 @@ export class Route implements SocketRouteHandle {
   readonly #dispatched: DispatchRoute
   readonly #firstMessages: FirstMessageRoute
   readonly #isGuarded: boolean
+  readonly #conversation: undefined | Conversation
   // Both are there when all plugins are loaded.
   #admission: undefined | Admission
   #ofRest: undefined | Authenticator
@@ -118,22 +127,28 @@ export class Route implements SocketRouteHandle {
     this.path = path
     this.name = checkName(given.name) ?? path
     this.inForce = inForce
-    this.clients = new ClientSet(server.fastPath)
+    const { options, hooks } = inForce
+    this.#conversation = controller instanceof Conversation ? controller : undefined
+    const own = this.#conversation?.codec ?? plainCodec
+    const codec = hooks.preSend.length === 0 ? own : new HookedCodec(own, hooks.preSend)
+    this.clients = new ClientSet(server.fastPath, codec)
     this.#server = server
     this.#fastify = fastify
     this.#given = given
     this.#protocols = checkProtocols(given.protocols)
     this.#isGuarded = inForce.grants.length > 0
     checkSchema(given.schema)
-    const { options } = inForce
     for (const source of ['query', 'ticket'] as const) if (this.#reads(source)) server.credentials.expect(source)
     server.counts.expect(options.connections)
     this.#dispatched = {
       name: this.name,
-      controller,
+      controller: this.#conversation ?? withPreMessage(controller, hooks.preMessage),
+      codec,
+      replies: this.#conversation === undefined && codec !== own ? codec : undefined,
+      interrupt: this.#conversation && ((connection, message) => this.#conversation!.interrupt(connection, message)),
       clients: this.clients,
       counts: server.counts,
-      rooms: new Rooms(this.clients.fanout),
+      rooms: new Rooms(this.clients.fanout, codec),
       live: server.live,
       closing: server.clocks.closing(options.closeTimeout),
       heartbeat: server.clocks.heartbeat(options.heartbeat),
@@ -167,8 +182,13 @@ export class Route implements SocketRouteHandle {
     return fillPath(this.path, params)
   }
 
-  broadcast (message: Sendable, options?: BroadcastOptions): void {
-    this.clients.broadcast(message, options)
+  broadcast (...message: readonly unknown[]): void {
+    this.clients.broadcast(...message)
+  }
+
+  /** The contract, if there is one. @internal */
+  get contract (): undefined | ContractDefinition {
+    return this.#conversation?.definition
   }
 
   to (room: string): Room {
@@ -178,7 +198,7 @@ export class Route implements SocketRouteHandle {
   /**
    * Looks for what the guard needs, once all plugins are loaded.
    *
-   * @throws `FSR_ERR_JWT_MISSING`.
+   * @throws `FSR_ERR_JWT_MISSING`, `FSR_ERR_CONTRACT_INVALID`.
    */
   ready (): void {
     const { grants, options: { tokenFrom, requireExpiry } } = this.inForce
@@ -188,7 +208,22 @@ export class Route implements SocketRouteHandle {
     if (!this.isShared && (this.#reads('query') || this.#reads('ticket'))) credentials.expectAt(patternOf(this.path))
     const redeem = (request: FastifyRequest, ticket: string) => tickets.redeem(this.name, request, ticket)
     this.#admission = new Admission(createAuthenticator(jwt, tokenFrom, requireExpiry, redeem), revocations, grants)
+    if (this.#conversation !== undefined) this.#compile(this.#conversation)
     this.#ofRest = createAuthenticator(jwt, ['header', 'cookie'], requireExpiry, redeem)
+  }
+
+  #compile (conversation: Conversation): void {
+    const { rolesOf, hierarchy, invalidMessages, streamsPerConnection } = this.inForce.options
+    try {
+      conversation.compile(compilersOf(this.#fastify, this.path), {
+        invalidMessages,
+        streamsPerConnection,
+        hooks: this.inForce.hooks,
+        guardOf: (grant) => createMessageGuard(grant, rolesOf, hierarchy)
+      })
+    } catch (cause) {
+      throw new errors.ContractInvalid(this.path, `cannot be compiled: ${(cause as Error).message}`, { cause })
+    }
   }
 
   /**

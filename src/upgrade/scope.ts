@@ -1,13 +1,15 @@
 import type { FastifyInstance } from 'fastify'
+import { checkHook, type Hooks } from '../controller/hooks.js'
 import { errors } from '../errors.js'
 import type { Grant, GrantInForce } from './grant.js'
 import type { SocketScopeOptions } from './options.js'
 import { resolveOptions, type Options } from './resolve.js'
 
-/** What holds at one place of the app: the innermost of each option, and all grants, outermost first. */
+/** What holds at one place of the app: the innermost of each option, and all grants and hooks, outermost first. */
 export interface InForce {
   readonly options: Options
   readonly grants: readonly GrantInForce[]
+  readonly hooks: Hooks
 }
 
 // What one encapsulated context of Fastify adds to its surroundings.
@@ -52,11 +54,22 @@ export function enterScope (fastify: FastifyInstance, given: SocketScopeOptions)
 }
 
 /** Lays options over what holds already. */
-export function overlay ({ options, grants }: InForce, given: SocketScopeOptions, level: 'plugin' | 'scope' | 'route'): InForce {
+export function overlay ({ options, grants, hooks }: InForce, given: SocketScopeOptions, level: 'plugin' | 'scope' | 'route'): InForce {
   const resolved = resolveOptions(options, given, level)
-  if (given.isGranted === undefined) return { options: resolved, grants }
+  const { isGranted, preMessage, preSend } = given
   const { rolesOf, hierarchy } = resolved
-  return { options: resolved, grants: [...grants, { grant: copyOf(given.isGranted as Grant), rolesOf, hierarchy }] }
+  return {
+    options: resolved,
+    grants: isGranted === undefined ? grants : [...grants, { grant: copyOf(isGranted as Grant), rolesOf, hierarchy }],
+    hooks: { preMessage: [...hooks.preMessage, ...hooksOf('preMessage', preMessage)], preSend: [...hooks.preSend, ...hooksOf('preSend', preSend)] }
+  }
+}
+
+function hooksOf<Hook> (name: keyof Hooks, given: undefined | Hook | readonly Hook[]): readonly Hook[] {
+  if (given === undefined) return []
+  const hooks = Array.isArray(given) ? given as readonly Hook[] : [given as Hook]
+  for (const hook of hooks) checkHook(name, hook)
+  return hooks
 }
 
 // A list that the app changes later must not change who may come in.

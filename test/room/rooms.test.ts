@@ -1,5 +1,6 @@
 import t from 'tap'
 import { WsConnection } from '../../src/index.js'
+import { plainCodec } from '../../src/message/codec.js'
 import { ClientSet } from '../../src/room/clients.js'
 import { Rooms } from '../../src/room/rooms.js'
 
@@ -7,7 +8,7 @@ const member = () => new WsConnection({ ip: '' } as never, '', null, {} as never
 
 // Invariant 4
 t.test('a room is forgotten with its last member, however that leaves', async (t) => {
-  const rooms = new Rooms(new ClientSet(true).fanout)
+  const rooms = new Rooms(new ClientSet(true, plainCodec).fanout, plainCodec)
   const [alice, bob] = [member(), member()]
   for (let count = 0; count < 100; count++) {
     rooms.join(alice, `room ${count}`, 1000)

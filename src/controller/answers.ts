@@ -1,0 +1,80 @@
+import type { Frame } from '../message/frame.js'
+import { release } from './streams.js'
+
+/** How a stream becomes messages. */
+export interface AnswersOptions {
+  encode (item: unknown): Frame
+  /** What is sent when there is no item left. */
+  readonly last: Frame
+  /** What is thrown in the place of what the stream throws. */
+  wrap (error: unknown): unknown
+  /** Nothing more will be sent, for whatever reason. */
+  onEnd (): void
+}
+
+/**
+ * The items of a stream as they are sent, one frame each, until it ends, fails, or is stopped: it is then over at once, also where it
+ * waits for something that never comes. It is sent beside the messages that come after the one it answers.
+ */
+export class Answers implements AsyncIterableIterator<Frame> {
+  readonly #iterable: AsyncIterable<unknown>
+  readonly #iterator: AsyncIterator<unknown>
+  readonly #options: AnswersOptions
+  #isOver = false
+  #waiting: undefined | ((step: IteratorResult<Frame>) => void)
+
+  constructor (iterable: AsyncIterable<unknown>, options: AnswersOptions) {
+    this.#iterable = iterable
+    this.#iterator = iterable[Symbol.asyncIterator]()
+    this.#options = options
+  }
+
+  [Symbol.asyncIterator] (): this {
+    return this
+  }
+
+  next (): Promise<IteratorResult<Frame>> {
+    if (this.#isOver) return Promise.resolve(OVER)
+    // Not a race against something that lasts as long as the stream: that would keep a little of each item.
+    return new Promise((resolve, reject) => {
+      this.#waiting = resolve
+      this.#step().then(resolve, reject)
+    })
+  }
+
+  return (): Promise<IteratorResult<Frame>> {
+    this.stop()
+    return Promise.resolve(OVER)
+  }
+
+  /** Nobody wants the rest. */
+  stop (): void {
+    if (!this.#end()) return
+    this.#waiting?.(OVER)
+    release(this.#iterable, this.#iterator, () => {})
+  }
+
+  async #step (): Promise<IteratorResult<Frame>> {
+    const { encode, last, wrap } = this.#options
+    try {
+      const { done, value } = await this.#iterator.next()
+      if (this.#isOver) return OVER
+      if (done !== true) return { done: false, value: encode(value) }
+      this.#end()
+      return { done: false, value: last }
+    } catch (error) {
+      if (!this.#end()) return OVER
+      release(this.#iterable, this.#iterator, () => {})
+      throw wrap(error)
+    }
+  }
+
+  #end (): boolean {
+    if (this.#isOver) return false
+    this.#isOver = true
+    this.#options.onEnd()
+    return true
+  }
+}
+
+const OVER = { done: true, value: undefined } as const

@@ -1,0 +1,75 @@
+import { errors } from '../errors.js'
+import type { Codec, Request } from '../message/codec.js'
+import type { Frame } from '../message/frame.js'
+import { encodeText, type Sendable } from '../message/outbound.js'
+import { createCheck, type Check, type Compilers, type Serializer } from './checked.js'
+import type { MessageDefinition } from './definition.js'
+import { cancelFrame, eventText, requestFrame } from './wire.js'
+
+interface Event {
+  readonly serialize: undefined | Serializer
+  /** Of what a client answers, if it can be asked. */
+  readonly acceptReply: undefined | Check
+}
+
+/** What a contract lets the server send, and how: nothing leaves that it does not name. */
+export class ContractCodec implements Codec {
+  readonly arity = 2
+  readonly #definitions: ReadonlyMap<string, MessageDefinition>
+  readonly #events = new Map<string, Event>()
+  // One for a route, so that a request to many is encoded once.
+  #lastId = 0
+
+  constructor (definitions: ReadonlyMap<string, MessageDefinition>) {
+    this.#definitions = definitions
+  }
+
+  compile (compilers: Compilers): void {
+    for (const { type, data, reply } of this.#definitions.values()) {
+      this.#events.set(type, {
+        serialize: data === undefined ? undefined : compilers.serializer(data),
+        acceptReply: reply === undefined ? undefined : createCheck(compilers.validator(reply))
+      })
+    }
+  }
+
+  frameOf (type: unknown, data?: unknown): Frame {
+    return encodeText(eventText(type as string, serialized(this.#event(type).serialize, data, type as string)))
+  }
+
+  messageOf (type: unknown, data?: unknown): Sendable {
+    return { type, data }
+  }
+
+  requestOf (type: unknown, data: unknown): Request {
+    const { serialize, acceptReply: accept } = this.#event(type)
+    if (accept === undefined) throw new errors.RequestUnanswerable(type as string)
+    const json = serialized(serialize, data, type as string)
+    const id = ++this.#lastId
+    return { id, accept, frame: requestFrame(type as string, json, id), cancel: cancelFrame(id) }
+  }
+
+  #event (type: unknown): Event {
+    const event = this.#events.get(type as string)
+    if (event === undefined) throw new errors.EventUnknown(typeof type === 'string' ? type : `a value of type ${typeof type}`, [...this.#definitions.keys()].join(', '))
+    return event
+  }
+}
+
+/**
+ * Data in JSON, as its schema says.
+ *
+ * @throws `FSR_ERR_EVENT_INVALID`.
+ */
+export function serialized (serialize: undefined | Serializer, data: unknown, type: string): undefined | string {
+  if (serialize === undefined) return
+  let json: unknown
+  try {
+    json = serialize(data)
+  } catch (cause) {
+    throw new errors.EventInvalid(type, { cause })
+  }
+  // What JSON.stringify makes of a function, or of nothing.
+  if (typeof json !== 'string') throw new errors.EventInvalid(type)
+  return json
+}

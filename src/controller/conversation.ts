@@ -1,0 +1,287 @@
+import type { WsConnection } from '../connection/connection.js'
+import type { MessageId, Work } from '../connection/exchange.js'
+import { errors, isRefusal, type SocketError } from '../errors.js'
+import type { Frame } from '../message/frame.js'
+import type { Message } from '../message/message.js'
+import type { Clients } from '../room/clients.js'
+import { Answers } from './answers.js'
+import { createCheck, type Check, type Compilers, type Serializer } from './checked.js'
+import type { ContractController, ContractSchema, MessageContext, MessageGrant } from './contract.js'
+import { ContractCodec, serialized } from './contract-codec.js'
+import type { CloseInfo, SocketController } from './controller.js'
+import type { ContractDefinition } from './definition.js'
+import { beforeMessage, beforeSend, sentTo, type Hooks } from './hooks.js'
+import { MessageFailure } from './message-failure.js'
+import { ReplyError } from './reply-error.js'
+import { isAsyncIterable, isThenable } from './returned.js'
+import { errorFrame, readEnvelope, replyFrame, type Envelope } from './wire.js'
+
+type User = ContractController<WsConnection, never, ContractSchema>
+type Handle = (connection: WsConnection, data: unknown, context: MessageContext) => unknown
+
+/** Whether a user may send a message. */
+export type MessageGuard = (user: unknown, connection: WsConnection) => boolean | Promise<boolean>
+
+// What is done with one type of message.
+interface Handling {
+  readonly type: string
+  readonly isGranted: undefined | MessageGuard
+  readonly check: undefined | Check
+  readonly reply: undefined | Serializer
+  readonly stream: undefined | Serializer
+}
+
+// One message on its way.
+interface Call {
+  readonly connection: WsConnection
+  readonly handling: Handling
+  readonly envelope: Envelope
+  readonly message: Message
+  readonly clients: Clients
+  /** If it wants an answer. */
+  readonly work: undefined | Work
+}
+
+// What is sent of what a handler has returned: an answer, or several.
+type Answer = Frame | Answers
+
+/** What a route says of its contract besides the contract. */
+export interface ContractOptions {
+  /** Whether a message that is not in the contract is answered, or ends the connection. */
+  readonly invalidMessages: 'answer' | 'close'
+  /** How many streams one connection may have at a time. */
+  readonly streamsPerConnection: number
+  readonly hooks: Hooks
+  guardOf (grant: MessageGrant): MessageGuard
+}
+
+/**
+ * A controller with a contract, as a controller without: it reads each message, finds and calls its handler, and answers. All that it
+ * throws is handed back to it, as `onError`, by whoever calls it.
+ */
+export class Conversation implements SocketController {
+  readonly definition: ContractDefinition
+  readonly codec: ContractCodec
+  readonly #user: User
+  readonly #handlings = new Map<string, Handling>()
+  #options: undefined | ContractOptions
+
+  constructor (user: User, definition: ContractDefinition) {
+    this.#user = user
+    this.definition = definition
+    this.codec = new ContractCodec(definition.out)
+  }
+
+  /** Makes what is needed for each message, once all plugins are loaded. */
+  compile (compilers: Compilers, options: ContractOptions): void {
+    this.#options = options
+    this.codec.compile(compilers)
+    for (const { type, data, reply, stream, isGranted } of this.definition.in.values()) {
+      this.#handlings.set(type, {
+        type,
+        isGranted: isGranted === undefined ? undefined : options.guardOf(isGranted),
+        check: data === undefined ? undefined : createCheck(compilers.validator(data)),
+        reply: reply === undefined ? undefined : compilers.serializer(reply),
+        stream: stream === undefined ? undefined : compilers.serializer(stream)
+      })
+    }
+  }
+
+  onOpen (connection: WsConnection, clients: Clients): undefined | Promise<undefined> {
+    const { onOpen } = this.#user
+    if (onOpen !== undefined) return nothing(onOpen.call(this.#user, connection, clients), 'onOpen')
+  }
+
+  onClose (connection: WsConnection, closed: CloseInfo, clients: Clients): undefined | Promise<undefined> {
+    const { onClose } = this.#user
+    if (onClose !== undefined) return nothing(onClose.call(this.#user, connection, closed, clients), 'onClose')
+  }
+
+  /** What is answered has gone out before the app hears of it. */
+  onError (connection: WsConnection, thrown: Error, clients: Clients): undefined | Promise<void> {
+    const error = thrown instanceof MessageFailure ? thrown.error : thrown
+    // Whoever took the message back, or has gone, has ended it: that it says so is what was asked of it.
+    if (thrown instanceof MessageFailure && !thrown.isWanted && isAbort(error)) return
+    const answered = thrown instanceof MessageFailure ? this.#refuse(connection, thrown) : undefined
+    // That is an answer, and nothing that has failed.
+    if (error instanceof ReplyError) return answered
+    const { onError } = this.#user
+    if (onError === undefined) {
+      if (thrown instanceof MessageFailure) connection.log[isRefusal(error) ? 'debug' : 'error']({ err: error }, 'a message was refused, or its handler failed')
+      else connection.log.error({ err: error }, 'a callback failed')
+      return answered
+    }
+    const heard = nothing(onError.call(this.#user, connection, error as Error, clients), 'onError')
+    return heard === undefined ? answered : heard.then(() => answered)
+  }
+
+  onMessage (connection: WsConnection, message: Message, clients: Clients): undefined | Answer | Promise<undefined | Answer> {
+    const envelope = readEnvelope(message)
+    const { type, id } = envelope
+    if (this.#isProtocol(connection, envelope)) return
+    if (type === 'renew') return this.#renew(connection, envelope)
+    const handling = this.#handlings.get(type)
+    if (handling === undefined) throw new MessageFailure(new errors.TypeUnknown(), id)
+    const call: Call = { connection, handling, envelope, message, clients, work: this.#begin(connection, handling, id) }
+    try {
+      const answer = this.#handle(call)
+      return isThenable(answer) ? answer.then(undefined, (error: unknown) => { throw this.#failed(call, error) }) : answer
+    } catch (error) {
+      throw this.#failed(call, error)
+    }
+  }
+
+  /** What must not wait for the messages before it. Answers whether it was that, and is done. */
+  interrupt (connection: WsConnection, message: Message): boolean {
+    // Looked for before it is parsed, as what is not that is parsed again when its turn comes.
+    if (message.isBinary || !/"(?:reply|error|cancel)"/.test(message.text)) return false
+    try {
+      const envelope = readEnvelope(message)
+      // What is taken back may itself wait for its turn; then that comes first.
+      if (envelope.type === 'cancel' && !connection.exchange.isAnswering(envelope.id)) return false
+      return this.#isProtocol(connection, envelope)
+    } catch {
+      // Answered when its turn comes.
+      return false
+    }
+  }
+
+  // Answers to what the server has asked, and what the client does not want any more.
+  #isProtocol (connection: WsConnection, { type, id, data, code, message }: Envelope): boolean {
+    if (type !== 'reply' && type !== 'error' && type !== 'cancel') return false
+    // Late, or made up: it costs nothing, so nothing is said.
+    if (id === undefined || !connection.hasExchange) return true
+    const { exchange } = connection
+    if (type === 'reply') exchange.answered(id, data)
+    else if (type === 'cancel') exchange.finish(id)
+    else exchange.refused(id, Object.assign(new errors.RequestRefused(textOf(code)), { reason: { code: textOf(code), message: textOf(message) } }))
+    return true
+  }
+
+  // A message that wants an answer is known by its id until it has that.
+  #begin ({ exchange }: WsConnection, { stream }: Handling, id: undefined | MessageId): undefined | Work {
+    if (id === undefined) {
+      if (stream !== undefined) throw new MessageFailure(new errors.MessageInvalid('it asks for a stream and has no id'), id)
+      return
+    }
+    if (stream !== undefined && exchange.streams >= this.#options!.streamsPerConnection) throw new MessageFailure(new errors.StreamsTooMany(), id)
+    const work = exchange.begin(id)
+    if (work === undefined) throw new MessageFailure(new errors.IdDuplicate(), id)
+    return work
+  }
+
+  // May the user, is it what the contract says, do the hooks agree; then the handler. Nothing is waited for that need not be.
+  #handle (call: Call): undefined | Answer | Promise<undefined | Answer> {
+    const { connection, handling: { type, isGranted, check }, envelope: { id, data }, message, work, clients } = call
+    const { preMessage } = this.#options!.hooks
+    const handlers = this.#user.on as unknown as Record<string, Handle>
+    return then(isGranted?.(connection.user, connection), (isGranted = true) => {
+      if (!isGranted) throw new errors.MessageNotGranted()
+      return then(check?.(data), (data) =>
+        then(beforeMessage(preMessage, connection, { type, id, data, message }), () =>
+          then(handlers[type]!(connection, data, new Context(connection, id, work, clients)), (answer) => this.#finished(call, answer))))
+    })
+  }
+
+  // What is sent of what a handler has returned.
+  #finished ({ connection, handling: { type, reply, stream }, envelope: { id }, work }: Call, answer: unknown): undefined | Answer {
+    if (id === undefined || work === undefined) return
+    if (stream !== undefined) return this.#stream(connection, type, stream, id, work, answer)
+    if (work.isOver) return
+    const json = this.#encode(connection, reply, answer, type, id)
+    connection.exchange.finish(id)
+    return replyFrame(id, json)
+  }
+
+  #stream (connection: WsConnection, type: string, serialize: Serializer, id: MessageId, work: Work, items: unknown): Answers {
+    if (!isAsyncIterable(items)) throw new errors.ReturnInvalid(type, 'something that can be iterated with for await, as its contract has a stream')
+    const { exchange } = connection
+    const answers = new Answers(items, {
+      encode: (item) => replyFrame(id, this.#encode(connection, serialize, item, type, id), true),
+      last: replyFrame(id, undefined),
+      wrap: (error) => new MessageFailure(error, id),
+      onEnd: () => { exchange.finish(id) }
+    })
+    exchange.streams++
+    work.onOver = () => {
+      exchange.streams--
+      answers.stop()
+    }
+    // Cancelled before the handler has returned it.
+    if (work.isOver) work.onOver()
+    return answers
+  }
+
+  // Data of a reply in JSON, when the hooks have seen it.
+  #encode (connection: WsConnection, serialize: undefined | Serializer, data: unknown, type: string, id: MessageId): undefined | string {
+    const { preSend } = this.#options!.hooks
+    const sent = preSend.length === 0 ? data : beforeSend(preSend, sentTo(connection, 'reply', id), data)
+    return serialized(serialize, sent, type)
+  }
+
+  #failed ({ connection, envelope: { id }, work }: Call, error: unknown): MessageFailure {
+    const isWanted = work?.isOver !== true
+    if (id !== undefined) connection.exchange.finish(id)
+    return new MessageFailure(error, id, isWanted)
+  }
+
+  async #renew (connection: WsConnection, { id, data }: Envelope): Promise<undefined | Frame> {
+    try {
+      const { token } = Object(data) as { token?: unknown }
+      await connection.renew(typeof token === 'string' ? token : '')
+    } catch (error) {
+      const { code, message } = error as SocketError
+      throw new MessageFailure(new ReplyError(code, message), id)
+    }
+    return id === undefined ? undefined : replyFrame(id, undefined)
+  }
+
+  // Answers a message that has failed, or ends the connection for it, as the route says.
+  #refuse (connection: WsConnection, { error, id, isWanted }: MessageFailure): undefined | Promise<void> {
+    if (!isWanted) return
+    const isClient = isRefusal(error)
+    if (isClient && this.#options!.invalidMessages === 'close') {
+      connection.shut(error.close!)
+      return
+    }
+    const told = error instanceof ReplyError || isClient ? error : new errors.HandlerFailed()
+    return connection.outbox.reply(errorFrame(id, told as ReplyError)) ? undefined : connection.outbox.drained()
+  }
+}
+
+// Made for each message: its signal is made only for those who look.
+class Context implements MessageContext {
+  readonly id: undefined | MessageId
+  readonly clients: Clients
+  readonly #owner: { readonly signal: AbortSignal }
+
+  constructor (connection: WsConnection, id: undefined | MessageId, work: undefined | Work, clients: Clients) {
+    this.id = id
+    this.clients = clients
+    this.#owner = work ?? connection
+  }
+
+  get signal (): AbortSignal {
+    return this.#owner.signal
+  }
+}
+
+/** @throws `FSR_ERR_RETURN_INVALID` if it is something. */
+function nothing (returned: unknown, callback: string): undefined | Promise<undefined> {
+  if (isThenable(returned)) return Promise.resolve(returned).then((value) => nothing(value, callback))
+  if (returned !== undefined) throw new errors.ReturnInvalid(callback, 'nothing: send with connection.send(type, data), so that what leaves is in the contract')
+}
+
+// Goes on with a value, now or when it is there.
+function then<Value, Result> (value: Value, next: (value: Awaited<Value>) => Result | Promise<Result>): Result | Promise<Result> {
+  return isThenable(value) ? Promise.resolve(value).then(next as (value: unknown) => Result) : next(value as Awaited<Value>)
+}
+
+// What Node and fetch throw when a signal has ended them.
+function isAbort (error: unknown): boolean {
+  return (error as null | { readonly name?: unknown })?.name === 'AbortError'
+}
+
+function textOf (value: unknown): string {
+  return typeof value === 'string' ? value.slice(0, 256) : ''
+}

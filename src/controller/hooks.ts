@@ -1,0 +1,148 @@
+import { WsConnection } from '../connection/connection.js'
+import type { MessageId } from '../connection/exchange.js'
+import { errors } from '../errors.js'
+import type { Codec, Request } from '../message/codec.js'
+import type { Message } from '../message/message.js'
+import type { Clients } from '../room/clients.js'
+import type { Returned, SocketController } from './controller.js'
+import { isThenable } from './returned.js'
+
+/** A message on its way to its handler. */
+export interface ReceivedMessage {
+  /** As in the contract; `undefined` without one. */
+  readonly type: undefined | string
+  /** What it is to be answered by, if it is. */
+  readonly id: undefined | MessageId
+  /** What the contract has made of its data; `undefined` without one. */
+  readonly data: unknown
+  /** The message itself. */
+  readonly message: Message
+}
+
+/** Where a message goes, and what it is. */
+export interface SentMessage {
+  /** To whom, if to one. */
+  readonly connection: undefined | WsConnection
+  /** To which room, if to one; if to neither, it is for all clients of the route. */
+  readonly room: undefined | string
+  /** As in the contract, or `reply`; `undefined` without one. */
+  readonly type: undefined | string
+  /** Of a reply, or of a request. */
+  readonly id: undefined | MessageId
+}
+
+/**
+ * Runs before each message is handled, when the contract has accepted it. As with hooks of Fastify it calls `done`, or is async. What it
+ * throws, or gives to `done`, is answered and handled like an error of the handler, which does not run.
+ */
+export type PreMessageHook = { hook (connection: WsConnection, received: ReceivedMessage, done: (error?: undefined | null | Error) => void): void | Promise<void> }['hook']
+
+/**
+ * Runs before each message is encoded: once, however many receive it. It answers other data to be sent, or nothing; by `done(null, data)`
+ * or by returning. It cannot be async, as what is sent leaves in order and at once. What it throws is thrown by whoever sends.
+ */
+export type PreSendHook = { hook (sent: SentMessage, data: unknown, done: (error?: undefined | null | Error, data?: unknown) => void): unknown }['hook']
+
+/** The hooks of a route, outermost first. */
+export interface Hooks {
+  readonly preMessage: readonly PreMessageHook[]
+  readonly preSend: readonly PreSendHook[]
+}
+
+/** Checks that something is a hook. @throws `FSR_ERR_HOOK_INVALID`. */
+export function checkHook (name: keyof Hooks, hook: unknown): void {
+  if (typeof hook !== 'function') throw new errors.HookInvalid(name, 'is not a function')
+  const isAsync = hook.constructor.name === 'AsyncFunction'
+  if (isAsync && name === 'preSend') throw new errors.HookInvalid(name, 'is async: what is sent leaves at once, so nothing can be waited for')
+  if (isAsync && hook.length > 2) throw new errors.HookInvalid(name, 'is async and takes done: it can only do one of both')
+}
+
+/** Runs the hooks of a message one after the other; answers a promise only if there is something to wait for. */
+export function beforeMessage (hooks: readonly PreMessageHook[], connection: WsConnection, received: ReceivedMessage, from = 0): undefined | Promise<void> {
+  for (let index = from; index < hooks.length; index++) {
+    const pending = callHook(hooks[index]!, connection, received)
+    if (pending !== undefined) return pending.then(() => beforeMessage(hooks, connection, received, index + 1))
+  }
+}
+
+function callHook (hook: PreMessageHook, connection: WsConnection, received: ReceivedMessage): undefined | Promise<void> {
+  if (hook.length < 3) {
+    const returned = hook(connection, received, () => {})
+    return isThenable(returned) ? Promise.resolve(returned) : undefined
+  }
+  let outcome: undefined | { error: undefined | null | Error }
+  let settle: undefined | (() => void)
+  hook(connection, received, (error) => {
+    outcome ??= { error }
+    settle?.()
+  })
+  const finish = (): void => { if (outcome!.error) throw outcome!.error }
+  if (outcome === undefined) return new Promise<void>((resolve) => { settle = resolve }).then(finish)
+  finish()
+}
+
+/** What the hooks make of data that is sent. @throws what they throw; `FSR_ERR_HOOK_INVALID` if one wants to be waited for. */
+export function beforeSend (hooks: readonly PreSendHook[], sent: SentMessage, data: unknown): unknown {
+  for (const hook of hooks) {
+    let answer: unknown
+    let isDone = hook.length < 3
+    const returned = hook(sent, data, (error, changed) => {
+      if (error) throw error
+      isDone = true
+      answer = changed
+    })
+    if (!isDone || isThenable(returned)) throw new errors.HookInvalid('preSend', 'has not answered at once')
+    data = answer ?? returned ?? data
+  }
+  return data
+}
+
+/** A codec that asks the hooks first. */
+export class HookedCodec implements Codec {
+  readonly #codec: Codec
+  readonly #hooks: readonly PreSendHook[]
+
+  constructor (codec: Codec, hooks: readonly PreSendHook[]) {
+    this.#codec = codec
+    this.#hooks = hooks
+  }
+
+  get arity (): number {
+    return this.#codec.arity
+  }
+
+  frameOf (first: unknown, second: unknown, to: unknown): ReturnType<Codec['frameOf']> {
+    return this.arity === 1
+      ? this.#codec.frameOf(beforeSend(this.#hooks, sentTo(to), first), undefined, to)
+      : this.#codec.frameOf(first, beforeSend(this.#hooks, sentTo(to, first as string), second), to)
+  }
+
+  messageOf (first: unknown, second: unknown): ReturnType<Codec['messageOf']> {
+    return this.#codec.messageOf(first, second)
+  }
+
+  requestOf (type: unknown, data: unknown, to: unknown): Request {
+    return this.#codec.requestOf(type, beforeSend(this.#hooks, sentTo(to, type as string), data), to)
+  }
+}
+
+/** @param to a connection, the name of a room, or nothing. */
+export function sentTo (to: unknown, type?: string, id?: MessageId): SentMessage {
+  return { connection: to instanceof WsConnection ? to : undefined, room: typeof to === 'string' ? to : undefined, type, id }
+}
+
+/** A controller without a contract whose messages pass the hooks first. */
+export function withPreMessage (controller: SocketController, hooks: readonly PreMessageHook[]): SocketController {
+  const handle = controller.onMessage?.bind(controller)
+  if (handle === undefined || hooks.length === 0) return controller
+  const { onOpen, onClose, onError } = controller
+  return {
+    ...(onOpen && { onOpen: onOpen.bind(controller) }),
+    ...(onClose && { onClose: onClose.bind(controller) }),
+    ...(onError && { onError: onError.bind(controller) }),
+    onMessage (connection: WsConnection, message: Message, clients: Clients): Returned {
+      const pending = beforeMessage(hooks, connection, { type: undefined, id: undefined, data: undefined, message })
+      return pending === undefined ? handle(connection, message, clients) : pending.then(() => handle(connection, message, clients)) as Promise<never>
+    }
+  }
+}

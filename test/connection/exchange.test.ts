@@ -1,0 +1,68 @@
+import t from 'tap'
+import { Exchange, Work } from '../../src/connection/exchange.js'
+import type { Outbox } from '../../src/connection/outbox.js'
+import type { Frame } from '../../src/message/frame.js'
+import type { Request } from '../../src/message/codec.js'
+
+const cancel = {} as Frame
+
+function exchange (): { exchange: Exchange, sent: Frame[] } {
+  const sent: Frame[] = []
+  return { exchange: new Exchange({ send: (frame: Frame) => sent.push(frame) } as unknown as Outbox), sent }
+}
+
+const request = (id: number, accept: Request['accept'] = (data) => data): Request => ({ id, frame: cancel, cancel, accept })
+
+t.test('work that is over is over for whoever looks later, and ends once', async (t) => {
+  const work = new Work()
+  let count = 0
+  work.onOver = () => { count++ }
+  t.notOk(work.isOver)
+  work.end()
+  work.end()
+  t.equal(count, 1)
+  t.ok(work.isOver)
+  t.ok(work.signal.aborted)
+  t.equal(work.signal, work.signal)
+  new Work().end()
+})
+
+t.test('an id is free again when its work is finished', async (t) => {
+  const { exchange: one } = exchange()
+  t.ok(one.begin(1))
+  t.notOk(one.begin(1))
+  t.ok(one.begin('1'), 'a text is another than a number')
+  t.ok(one.isBusy)
+  one.finish(1)
+  one.finish(1)
+  t.ok(one.begin(1))
+})
+
+t.test('what is answered cannot be given up any more, and keeps no listener', async (t) => {
+  const { exchange: one, sent } = exchange()
+  const controller = new AbortController()
+  const asked = one.wait(request(1), { signal: controller.signal })
+  t.ok(one.answered(1, 'yes'))
+  t.notOk(one.answered(1, 'again'))
+  t.notOk(one.refused(1, new Error('late')))
+  controller.abort()
+  t.equal(await asked, 'yes')
+  t.same(sent, [], 'nobody is told to stop')
+})
+
+t.test('an answer may be validated by something that waits', async (t) => {
+  const { exchange: one } = exchange()
+  const asked = one.wait(request(1, async (data) => `${String(data)}!`), {})
+  one.answered(1, 'yes')
+  t.equal(await asked, 'yes!')
+})
+
+t.test('the end ends everything', async (t) => {
+  const { exchange: one } = exchange()
+  const asked = one.wait(request(1), {})
+  const work = one.begin(1)!
+  one.end()
+  await t.rejects(asked, { code: 'FSR_ERR_REQUEST_ENDED' })
+  t.ok(work.isOver)
+  t.notOk(one.isBusy)
+})

@@ -1,0 +1,175 @@
+// The server asks a client, or a room, and gets the answers; whatever happens, nobody waits for ever and nothing is kept.
+import { Type } from 'typebox'
+import t, { type Test } from 'tap'
+import type { RequestOptions, WsConnection } from '../../src/index.js'
+import { connect, type Client } from '../support/client.js'
+import { createApp, listen } from '../support/server.js'
+import { until } from '../support/until.js'
+
+type Asking = WsConnection<{ Events: { ask: { data: { question: string }, reply: boolean } } }>
+
+interface Started {
+  readonly client: Client
+  readonly connection: Asking
+  readonly handled: string[]
+  readonly url: string
+}
+
+async function start (t: Test): Promise<Started> {
+  const app = await createApp(t)
+  const handled: string[] = []
+  const connections: unknown[] = []
+  app.socketRoute('/chat', {
+    schema: {
+      in: { confirm: { reply: Type.Boolean() }, wait: {}, note: { data: Type.String() } },
+      out: { ask: { data: Type.Object({ question: Type.String() }), reply: Type.Boolean() }, tell: Type.String() }
+    },
+    on: {
+      confirm: async (connection) => await connection.request('ask', { question: 'Sure?' }) as boolean,
+      wait: async (_connection, _data, { signal }) => await new Promise((resolve) => {
+        signal.addEventListener('abort', () => { handled.push('aborted'); resolve() })
+      }),
+      note (_connection, text) { handled.push(text as string) }
+    },
+    onOpen (connection) { connections.push(connection) }
+  })
+  const url = `${await listen(app)}/chat`
+  const client = await connect(url)
+  return { client, connection: connections[0] as Asking, handled, url }
+}
+
+const tell = (client: Client, message: object): void => { client.send(JSON.stringify(message)) }
+const ask = (connection: Asking, options?: RequestOptions): Promise<boolean> => connection.request('ask', { question: 'Sure?' }, options)
+
+t.test('the client is asked, and its answer is validated', async (t) => {
+  const { client, connection } = await start(t)
+  const yes = ask(connection)
+  const { id, ...rest } = await client.json() as { id: number }
+  t.same(rest, { type: 'ask', data: { question: 'Sure?' } })
+  tell(client, { type: 'reply', id, data: true })
+  t.equal(await yes, true)
+
+  const wrong = ask(connection)
+  tell(client, { type: 'reply', id: (await client.json() as { id: number }).id, data: { no: 'boolean' } })
+  await t.rejects(wrong, { code: 'FSR_ERR_DATA_INVALID' })
+
+  const refused = ask(connection)
+  tell(client, { type: 'error', id: (await client.json() as { id: number }).id, code: 'BUSY', message: 'Not now' })
+  await t.rejects(refused, { code: 'FSR_ERR_REQUEST_REFUSED', reason: { code: 'BUSY', message: 'Not now' } })
+})
+
+t.test('a handler can ask its own client, though one message is handled at a time', async (t) => {
+  const { client, handled } = await start(t)
+  tell(client, { type: 'confirm', id: 1 })
+  const { id } = await client.json() as { id: number }
+  tell(client, { type: 'note', data: 'later' })
+  tell(client, { type: 'reply', id, data: true })
+  t.same(await client.json(), { type: 'reply', id: 1, data: true })
+  await until(() => handled.includes('later'))
+  t.pass('what came before the answer is handled after it')
+})
+
+t.test('who does not answer in time is not waited for, and is told so', async (t) => {
+  const { client, connection } = await start(t)
+  await t.rejects(ask(connection, { timeout: 1 }), { code: 'FSR_ERR_REQUEST_TIMEOUT' })
+  const [{ id }, cancel] = [await client.json() as { id: number }, await client.json()]
+  t.same(cancel, { type: 'cancel', id })
+  tell(client, { type: 'reply', id, data: true })
+  tell(client, { type: 'error', id, code: 'LATE', message: '' })
+  tell(client, { type: 'reply', id: 'made up', data: true })
+  tell(client, { type: 'reply' })
+  tell(client, { type: 'wait', id: 5 })
+  tell(client, { type: 'cancel', id: 5 })
+  tell(client, { type: 'note', data: 'after', id: 6 })
+  t.same(await client.json(), { type: 'reply', id: 6 }, 'none of these is anything')
+})
+
+t.test('a signal ends the wait with its reason', async (t) => {
+  const { client, connection } = await start(t)
+  const controller = new AbortController()
+  const asked = ask(connection, { signal: controller.signal })
+  const { id } = await client.json() as { id: number }
+  controller.abort(new Error('not needed any more'))
+  await t.rejects(asked, { message: 'not needed any more' })
+  t.same(await client.json(), { type: 'cancel', id })
+  await t.rejects(ask(connection, { signal: AbortSignal.abort(new Error('never')) }), { message: 'never' })
+})
+
+t.test('the end of the connection ends the wait', async (t) => {
+  const { client, connection } = await start(t)
+  const asked = ask(connection)
+  await client.next()
+  client.socket.terminate()
+  await t.rejects(asked, { code: 'FSR_ERR_REQUEST_ENDED' })
+  await t.rejects(ask(connection), { code: 'FSR_ERR_REQUEST_ENDED' }, 'and who asks then does not wait')
+  t.notOk(connection.exchange.isBusy)
+})
+
+t.test('nothing is kept of who never answers', async (t) => {
+  const { connection } = await start(t)
+  await Promise.allSettled(Array.from({ length: 1_000 }, () => ask(connection, { timeout: 5 })))
+  t.notOk(connection.exchange.isBusy)
+})
+
+t.test('what cannot be asked is not sent', async (t) => {
+  const { connection } = await start(t)
+  await t.rejects(connection.request('none' as 'ask', { question: '' }), { code: 'FSR_ERR_EVENT_UNKNOWN' })
+  await t.rejects(connection.request('ask', {} as { question: string }), { code: 'FSR_ERR_EVENT_INVALID' })
+  await t.rejects((connection as unknown as { request (type: string): Promise<unknown> }).request('tell'), { code: 'FSR_ERR_REQUEST_UNANSWERABLE' })
+  t.notOk(connection.hasExchange, 'and nothing is made for it')
+})
+
+t.test('a client can take a message back: its handler is told, and there is no answer', async (t) => {
+  const { client, handled } = await start(t)
+  tell(client, { type: 'wait', id: 1 })
+  tell(client, { type: 'cancel', id: 1 })
+  tell(client, { type: 'confirm', id: 1 })
+  const { id } = await client.json() as { id: number }
+  t.same(handled, ['aborted'])
+  tell(client, { type: 'reply', id, data: false })
+  t.same(await client.json(), { type: 'reply', id: 1, data: false })
+})
+
+t.test('a route without a contract cannot ask', async (t) => {
+  const app = await createApp(t)
+  const failed = new Promise((resolve) => {
+    app.socketRoute('/raw', {
+      onOpen (connection) { (connection as unknown as Asking).request('ask', { question: '' }).catch(resolve) }
+    })
+  })
+  await connect(`${await listen(app)}/raw`)
+  t.match(await failed, { code: 'FSR_ERR_CONTRACT_MISSING' })
+})
+
+t.test('a room is asked as a whole, and each answer is told with who has given it', async (t) => {
+  const app = await createApp(t)
+  const chat = app.socketRoute('/chat', {
+    schema: { out: { ask: { data: Type.String(), reply: Type.Boolean() } } },
+    on: {},
+    onOpen: async (connection) => { await connection.join('room') }
+  })
+  const url = `${await listen(app)}/chat`
+  t.same(await chat.to('room').request('ask', 'anybody?'), [], 'nobody is there')
+  const clients: Client[] = []
+  for (let count = 0; count < 5; count++) clients.push(await connect(url))
+  const [yes, no, error, silent, left] = clients as [Client, Client, Client, Client, Client]
+  const connections = [...chat.clients]
+  const asked = connections[4]!.to('room').request('ask', 'Sure?')
+  connections[4]!.close()
+  const answers = chat.to('room').request('ask', 'Sure?', { timeout: 200 })
+  const requests = await Promise.all([yes, no, error, silent].map(async (client) => (await client.take(2)).map(String)))
+  t.equal(new Set(requests.flat()).size, 2, 'each request is the same for all')
+  await left.closed
+  const id = (client: number, request: number): number => JSON.parse(requests[client]![request]!).id
+  for (const request of [0, 1]) {
+    tell(yes, { type: 'reply', id: id(0, request), data: true })
+    tell(no, { type: 'reply', id: id(1, request), data: 'not a boolean' })
+    tell(error, { type: 'error', id: id(2, request), code: 'NO', message: '' })
+  }
+  const settled = await answers
+  t.same(settled.map(({ connection }) => connections.indexOf(connection)), [0, 1, 2, 3])
+  t.match(settled, [{ status: 'fulfilled', value: true }, { status: 'rejected', reason: { code: 'FSR_ERR_DATA_INVALID' } }, { reason: { code: 'FSR_ERR_REQUEST_REFUSED' } }, { reason: { code: 'FSR_ERR_REQUEST_TIMEOUT' } }])
+  silent.socket.terminate()
+  t.match((await asked).map(({ status }) => status), ['fulfilled', 'rejected', 'rejected', 'rejected'], 'without the one that asks')
+  await t.rejects(chat.to('room').request('none' as 'ask', ''), { code: 'FSR_ERR_EVENT_UNKNOWN' })
+})

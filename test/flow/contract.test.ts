@@ -1,0 +1,211 @@
+// A route with a contract, over real sockets: what comes in is validated and answered, and what goes out is what the contract says.
+import { Type } from 'typebox'
+import t, { type Test } from 'tap'
+import { ReplyError, type SocketRouteOptions } from '../../src/index.js'
+import { connect, connectAs, type Client } from '../support/client.js'
+import { createApp, listen, tokenOf } from '../support/server.js'
+
+const Text = Type.Object({ text: Type.String({ maxLength: 10 }) }, { additionalProperties: false })
+
+const schema = {
+  in: {
+    say: { data: Text },
+    count: { data: Type.Array(Type.Number()), reply: Type.Object({ sum: Type.Number() }) },
+    fail: {},
+    refuse: { reply: Type.Null() },
+    leave: {}
+  },
+  out: {
+    message: Type.Object({ text: Type.String() }),
+    bye: null
+  }
+} as const
+
+async function chat (t: Test, options: SocketRouteOptions = {}, onError?: (error: Error) => void): Promise<{ client: Client, url: string, errors: Error[] }> {
+  const app = await createApp(t)
+  const errors: Error[] = []
+  app.socketRoute('/chat', {
+    schema,
+    on: {
+      say (connection, data) { connection.send('message', data as { text: string }) },
+      count: async (_connection, data) => ({ sum: (data as number[]).reduce((sum, number) => sum + number, 0), secret: 'not in the contract' }),
+      fail () { throw new Error('a secret of the server') },
+      refuse () { throw new ReplyError('ROOM_FULL', 'The room is full', { path: '/room' }) },
+      leave (connection) { connection.send('bye') }
+    },
+    onError (_connection, error) {
+      errors.push(error)
+      onError?.(error)
+    }
+  }, options)
+  const url = `${await listen(app)}/chat`
+  return { client: await connect(url), url, errors }
+}
+
+const ask = async (client: Client, message: unknown): Promise<unknown> => {
+  client.send(typeof message === 'string' ? message : JSON.stringify(message))
+  return await client.json()
+}
+
+t.test('a message goes to the handler of its type', async (t) => {
+  const { client } = await chat(t)
+  t.same(await ask(client, { type: 'say', data: { text: 'hello' } }), { type: 'message', data: { text: 'hello' } })
+})
+
+t.test('a message without data has none', async (t) => {
+  const { client } = await chat(t)
+  client.send(JSON.stringify({ type: 'leave', data: 'whatever' }))
+  t.equal(await client.next(), '{"type":"bye"}')
+})
+
+t.test('whoever gives a message an id is answered, with what the contract has and nothing else', async (t) => {
+  const { client } = await chat(t)
+  client.send(JSON.stringify({ type: 'count', data: [1, 2], id: 7 }))
+  t.equal(await client.next(), '{"type":"reply","id":7,"data":{"sum":3}}')
+  client.send(JSON.stringify({ type: 'count', data: [1], id: 'a "name"' }))
+  t.equal(await client.next(), '{"type":"reply","id":"a \\"name\\"","data":{"sum":1}}')
+})
+
+t.test('where there is no reply in the contract, the answer says that the message was handled', async (t) => {
+  const { client } = await chat(t)
+  client.send(JSON.stringify({ type: 'say', data: { text: 'a' }, id: 1 }))
+  t.same(await client.take(2), ['{"type":"message","data":{"text":"a"}}', '{"type":"reply","id":1}'])
+})
+
+t.test('whoever gives no id gets no answer', async (t) => {
+  const { client } = await chat(t)
+  client.send(JSON.stringify({ type: 'count', data: [1] }))
+  t.same(await ask(client, { type: 'say', data: { text: 'next' } }), { type: 'message', data: { text: 'next' } })
+})
+
+const refused: Array<[what: string, message: unknown, code: string, more?: object]> = [
+  ['a type that there is not', { type: 'shout', id: 1 }, 'FSR_ERR_TYPE_UNKNOWN', { id: 1 }],
+  ['a type that every object has', { type: 'toString' }, 'FSR_ERR_TYPE_UNKNOWN'],
+  ['a type that prototypes have', { type: '__proto__' }, 'FSR_ERR_TYPE_UNKNOWN'],
+  ['a type that is no text', { type: 1, id: 2 }, 'FSR_ERR_MESSAGE_INVALID', { id: 2 }],
+  ['no type', {}, 'FSR_ERR_MESSAGE_INVALID'],
+  ['a list', [], 'FSR_ERR_MESSAGE_INVALID'],
+  ['null', 'null', 'FSR_ERR_MESSAGE_INVALID'],
+  ['text that is not JSON', '{"type":', 'FSR_ERR_MESSAGE_NOT_JSON'],
+  ['nothing', '', 'FSR_ERR_MESSAGE_NOT_JSON'],
+  ['an id that is an object', { type: 'say', data: { text: 'a' }, id: {} }, 'FSR_ERR_MESSAGE_INVALID'],
+  ['an id that is null', { type: 'say', data: { text: 'a' }, id: null }, 'FSR_ERR_MESSAGE_INVALID'],
+  ['an id that is too long', { type: 'say', data: { text: 'a' }, id: 'x'.repeat(65) }, 'FSR_ERR_MESSAGE_INVALID'],
+  ['an id that is not exact', '{"type":"leave","id":9007199254740993}', 'FSR_ERR_MESSAGE_INVALID'],
+  ['an id that is a fraction', { type: 'leave', id: 1.5 }, 'FSR_ERR_MESSAGE_INVALID'],
+  ['data that is too long', { type: 'say', data: { text: 'longer than ten' }, id: 3 }, 'FSR_ERR_DATA_INVALID', { id: 3, path: '/text', message: 'data/text must NOT have more than 10 characters' }],
+  ['no data', { type: 'say', id: 4 }, 'FSR_ERR_DATA_INVALID', { id: 4 }],
+  ['data that lacks something', { type: 'say', data: {} }, 'FSR_ERR_DATA_INVALID', { message: "data must have required property 'text'" }],
+  ['a prototype', '{"type":"say","data":{"text":"a","__proto__":{"isAdmin":true}}}', 'FSR_ERR_MESSAGE_NOT_JSON'],
+  ['a prototype, spelt otherwise', '{"type":"say","data":{"text":"a","\\u005f_proto__":{"isAdmin":true}}}', 'FSR_ERR_MESSAGE_NOT_JSON'],
+  ['the prototype of a constructor', '{"type":"say","data":{"text":"a","constructor":{"prototype":{"isAdmin":true}}}}', 'FSR_ERR_MESSAGE_NOT_JSON'],
+  ['what is nested as deep as it can be', '['.repeat(60_000), 'FSR_ERR_MESSAGE_NOT_JSON'],
+  ['a list that is nested as deep as it can be', `{"type":"say","data":${'['.repeat(30_000)}${']'.repeat(30_000)}}`, 'FSR_ERR_DATA_INVALID']
+]
+for (const [what, message, code, more = {}] of refused) {
+  t.test(`${what} is answered with an error, and the connection goes on`, async (t) => {
+    const { client, errors } = await chat(t)
+    t.match(await ask(client, message), { type: 'error', code, ...more })
+    t.match(errors, [{ code }], 'and onError hears of it')
+    t.same(await ask(client, { type: 'say', data: { text: 'still' } }), { type: 'message', data: { text: 'still' } })
+  })
+}
+
+t.test('a binary message is answered with an error', async (t) => {
+  const { client, errors } = await chat(t)
+  client.send(Buffer.from('{"type":"leave"}'))
+  t.match(await client.json(), { type: 'error', code: 'FSR_ERR_MESSAGE_BINARY' })
+  t.equal(errors.length, 1)
+})
+
+t.test('a route can close instead', async (t) => {
+  const messages: Array<[string | Buffer, number, string]> = [
+    ['{', 1007, 'invalid payload'],
+    ['{"type":"shout"}', 1007, 'invalid payload'],
+    ['{"type":"say","data":1}', 1007, 'invalid payload'],
+    [Buffer.from('{}'), 1003, 'unsupported data']
+  ]
+  for (const [message, code, reason] of messages) {
+    const { client, errors } = await chat(t, { invalidMessages: 'close' })
+    client.send(message)
+    t.same(await client.closed, { code, reason })
+    t.equal(errors.length, 1)
+  }
+})
+
+t.test('what a handler throws is told to onError, and to the client only that it failed', async (t) => {
+  const { client, errors } = await chat(t)
+  t.same(await ask(client, { type: 'fail', id: 1 }), { type: 'error', id: 1, code: 'FSR_ERR_HANDLER_FAILED', message: 'The message could not be handled' })
+  t.same(await ask(client, { type: 'fail' }), { type: 'error', code: 'FSR_ERR_HANDLER_FAILED', message: 'The message could not be handled' })
+  t.match(errors, [{ message: 'a secret of the server' }, { message: 'a secret of the server' }])
+})
+
+t.test('what is meant for the client is told as it is, and is no failure', async (t) => {
+  const { client, errors } = await chat(t)
+  t.same(await ask(client, { type: 'refuse', id: 1 }), { type: 'error', id: 1, code: 'ROOM_FULL', message: 'The room is full', path: '/room' })
+  t.same(errors, [])
+})
+
+t.test('an onError that throws ends the connection', async (t) => {
+  const { client } = await chat(t, {}, () => { throw new Error('again') })
+  t.match(await ask(client, { type: 'fail', id: 1 }), { type: 'error', id: 1 })
+  t.match(await client.closed, { code: 1011 })
+})
+
+t.test('without onError a failure is logged, and the connection goes on', async (t) => {
+  const app = await createApp(t)
+  app.socketRoute('/chat', { schema: { in: { fail: {}, ok: {} } }, on: { fail: async () => { throw new Error('oh') }, ok () {} } })
+  const client = await connect(`${await listen(app)}/chat`)
+  t.match(await ask(client, { type: 'fail', id: 1 }), { type: 'error', id: 1, code: 'FSR_ERR_HANDLER_FAILED' })
+  t.same(await ask(client, { type: 'ok', id: 1 }), { type: 'reply', id: 1 }, 'an id can be used again')
+})
+
+t.test('a second message with an id that is not answered yet is refused, and the first goes on', async (t) => {
+  const app = await createApp(t)
+  let go = (): void => {}
+  app.socketRoute('/chat', { schema: { in: { wait: { reply: Type.Number() } } }, on: { wait: () => new Promise<number>((resolve) => { go = () => { resolve(1) } }) } }, { concurrency: 2 })
+  const client = await connect(`${await listen(app)}/chat`)
+  client.send('{"type":"wait","id":1}')
+  t.match(await ask(client, { type: 'wait', id: 1 }), { type: 'error', id: 1, code: 'FSR_ERR_ID_DUPLICATE' })
+  go()
+  t.same(await client.json(), { type: 'reply', id: 1, data: 1 })
+})
+
+t.test('who may send a message is checked against the user of that moment', async (t) => {
+  const app = await createApp(t)
+  app.socketRoute('/chat', {
+    schema: { in: { kick: { isGranted: 'ROLE_ADMIN' }, only: { isGranted: (user: unknown) => (user as { sub: string }).sub === 'alice' }, later: { isGranted: async () => false } } },
+    on: { kick () {}, only () {}, later () {} }
+  }, { isGranted: 'ROLE_USER', roleHierarchy: { ROLE_ROOT: ['ROLE_ADMIN', 'ROLE_USER'] } })
+  const url = `${await listen(app)}/chat`
+  const user = await connectAs(tokenOf(app), url)
+  t.match(await ask(user, { type: 'kick', id: 1 }), { type: 'error', id: 1, code: 'FSR_ERR_MESSAGE_NOT_GRANTED' })
+  t.match(await ask(user, { type: 'only', id: 1 }), { type: 'reply', id: 1 })
+  t.match(await ask(user, { type: 'later', id: 1 }), { type: 'error', code: 'FSR_ERR_MESSAGE_NOT_GRANTED' })
+  t.match(await ask(await connectAs(tokenOf(app, ['ROLE_ROOT']), url), { type: 'kick', id: 1 }), { type: 'reply', id: 1 })
+
+  t.same(await ask(user, { type: 'renew', id: 2, data: { token: tokenOf(app, ['ROLE_ROOT']) } }), { type: 'reply', id: 2 })
+  t.match(await ask(user, { type: 'kick', id: 3 }), { type: 'reply', id: 3 }, 'after the renewal that is another')
+  t.match(await ask(user, { type: 'renew', id: 4, data: { token: 'none' } }), { type: 'error', id: 4, code: 'FSR_ERR_TOKEN_INVALID' })
+  t.match(await ask(user, { type: 'renew', id: 5 }), { type: 'error', id: 5, code: 'FSR_ERR_TOKEN_INVALID' })
+})
+
+t.test('rooms and broadcasts send what the contract has', async (t) => {
+  const app = await createApp(t)
+  const chat = app.socketRoute('/chat', {
+    schema: { in: { join: {} }, out: { message: Type.Object({ text: Type.String() }), bye: null } },
+    on: { join: async (connection) => { await connection.join('room') } }
+  })
+  const url = `${await listen(app)}/chat`
+  const [one, other] = [await connect(url), await connect(url)]
+  await ask(one, { type: 'join', id: 1 })
+  await ask(other, { type: 'join', id: 1 })
+  chat.to('room').send('message', { text: 'a' })
+  chat.broadcast('message', { text: 'b' }, { except: [...chat.clients][0]! })
+  chat.broadcast('bye')
+  t.same(await one.take(2), ['{"type":"message","data":{"text":"a"}}', '{"type":"bye"}'])
+  t.same(await other.take(3), ['{"type":"message","data":{"text":"a"}}', '{"type":"message","data":{"text":"b"}}', '{"type":"bye"}'])
+  t.throws(() => { chat.broadcast('massage' as 'bye') }, { code: 'FSR_ERR_EVENT_UNKNOWN', message: /'massage'.* message, bye/ })
+  t.throws(() => { chat.broadcast('message', {} as never) }, { code: 'FSR_ERR_EVENT_INVALID' })
+  t.throws(() => { chat.broadcast({ type: 'bye' } as never) }, { code: 'FSR_ERR_EVENT_UNKNOWN' })
+})

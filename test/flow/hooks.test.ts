@@ -1,0 +1,156 @@
+// Hooks around messages: before each is handled, and before each is sent; enough for a rate limiter, a tenant check, an audit log.
+import { Type } from 'typebox'
+import t from 'tap'
+import { ReplyError, type ReceivedMessage, type SentMessage } from '../../src/index.js'
+import { connect, type Client } from '../support/client.js'
+import { createApp, listen } from '../support/server.js'
+
+const contract = {
+  schema: { in: { say: { data: Type.String() }, add: { data: Type.Integer(), reply: Type.Integer() }, ticks: { stream: Type.Integer() }, ask: {} }, out: { said: Type.String(), ask: { reply: Type.Integer() } } },
+  on: {
+    say () {},
+    add: (_connection: unknown, number: unknown) => (number as number) + 1,
+    async * ticks () { yield 1 },
+    ask () {}
+  }
+} as const
+
+const ask = async (client: Client, message: object): Promise<unknown> => {
+  client.send(JSON.stringify(message))
+  return await client.json()
+}
+
+t.test('preMessage runs before the handler, outermost scope first, with what the contract has made of the message', async (t) => {
+  const app = await createApp(t)
+  const seen: Array<Omit<ReceivedMessage, 'message'> | string> = []
+  await app.register(async (scope) => {
+    scope.socketScope({
+      preMessage: [
+        async (_connection, { message, ...received }) => {
+          await new Promise(setImmediate)
+          seen.push(received)
+          t.equal(message.text.includes('"type"'), true)
+        },
+        (_connection, _received, done) => { seen.push('done at once'); done() },
+        (_connection, _received, done) => { setImmediate(() => { seen.push('done later'); done() }) }
+      ]
+    })
+    scope.socketRoute('/in', contract, { preMessage: () => { seen.push('of the route') } })
+  })
+  app.socketRoute('/out', contract)
+  const url = await listen(app)
+  t.same(await ask(await connect(`${url}/in`), { type: 'add', data: 1, id: 7 }), { type: 'reply', id: 7, data: 2 })
+  t.same(seen, [{ type: 'add', id: 7, data: 1 }, 'done at once', 'done later', 'of the route'])
+  await ask(await connect(`${url}/out`), { type: 'add', data: 1, id: 7 })
+  t.equal(seen.length, 4, 'and in its scope only')
+})
+
+t.test('what a hook throws is answered, and nothing is handled', async (t) => {
+  const app = await createApp(t)
+  const errors: Error[] = []
+  let count = 0
+  app.socketRoute('/chat', { ...contract, onError (_connection, error) { errors.push(error) } }, {
+    preMessage: [
+      (_connection, _received, done) => { done(++count === 1 ? new ReplyError('TOO_MANY', 'Wait a second') : null) },
+      async () => { if (count === 2) throw new Error('a secret') },
+      () => { if (count === 3) throw new ReplyError('NOT_YOURS', 'Another tenant') }
+    ]
+  })
+  const client = await connect(`${await listen(app)}/chat`)
+  t.same(await ask(client, { type: 'add', data: 1, id: 1 }), { type: 'error', id: 1, code: 'TOO_MANY', message: 'Wait a second' })
+  t.match(await ask(client, { type: 'add', data: 1, id: 1 }), { type: 'error', id: 1, code: 'FSR_ERR_HANDLER_FAILED' })
+  t.match(await ask(client, { type: 'add', data: 1, id: 1 }), { type: 'error', id: 1, code: 'NOT_YOURS' })
+  t.same(await ask(client, { type: 'add', data: 1, id: 1 }), { type: 'reply', id: 1, data: 2 })
+  t.match(errors, [{ message: 'a secret' }])
+  t.match(await ask(client, { type: 'add', data: {}, id: 1 }), { code: 'FSR_ERR_DATA_INVALID' })
+  t.equal(count, 4, 'what the contract refuses does not come to them')
+})
+
+t.test('on a route without a contract they run as well', async (t) => {
+  const app = await createApp(t)
+  class Echo {
+    readonly #suffix = '!'
+    onOpen (): string { return `open${this.#suffix}` }
+    onMessage (_connection: unknown, message: { text: string }): string { return message.text + this.#suffix }
+    onError (_connection: unknown, error: Error): string { return error.message + this.#suffix }
+    onClose (): string { return `bye${this.#suffix}` }
+  }
+  const sent: SentMessage[] = []
+  const route = app.socketRoute('/raw', Echo, {
+    preMessage: async (connection, { message, type }) => {
+      if (message.text === 'close') connection.close()
+      if (message.text === 'no') throw new Error(`refused ${String(type)}`)
+    },
+    preSend: (to, data) => {
+      sent.push(to)
+      return typeof data === 'string' ? data.toUpperCase() : undefined
+    }
+  })
+  const client = await connect(`${await listen(app)}/raw`)
+  t.equal(await client.next(), 'OPEN!')
+  client.send('a')
+  client.send('no')
+  t.same(await client.take(2), ['A!', 'REFUSED UNDEFINED!'])
+  await [...route.clients][0]!.join('room')
+  route.broadcast('all')
+  route.to('room').send({ in: 'room' })
+  t.same(await client.take(2), ['ALL', '{"in":"room"}'])
+  client.send('close')
+  t.same(await client.take(2), ['CLOSE!', 'BYE!'])
+  t.match(sent.map(({ connection, room }) => connection === undefined ? room : 'one'), ['one', 'one', 'one', undefined, 'room', 'one', 'one'])
+})
+
+t.test('preSend sees all that leaves, once for all receivers, and can change it', async (t) => {
+  const app = await createApp(t)
+  const seen: unknown[] = []
+  const chat = app.socketRoute('/chat', contract, {
+    preSend: [
+      ({ connection, room, type, id }, data, done) => {
+        seen.push([connection !== undefined, room, type, id, data])
+        done(null, typeof data === 'string' ? `${data}!` : data)
+      },
+      (_sent, data) => typeof data === 'number' ? data + 10 : undefined
+    ]
+  })
+  const url = `${await listen(app)}/chat`
+  const [one, other] = [await connect(url), await connect(url)]
+  for (const connection of chat.clients) await connection.join('room')
+  chat.to('room').send('said', 'room')
+  chat.broadcast('said', 'all');
+  [...chat.clients][0]!.send('said', 'one')
+  t.same((await one.take(3)).map((text) => JSON.parse(String(text)).data), ['room!', 'all!', 'one!'])
+  t.same((await other.take(2)).map((text) => JSON.parse(String(text)).data), ['room!', 'all!'])
+  t.same(await ask(one, { type: 'add', data: 1, id: 7 }), { type: 'reply', id: 7, data: 12 })
+  t.same(await ask(one, { type: 'ticks', id: 8 }), { type: 'reply', id: 8, data: 11, more: true })
+  const asked = [...chat.clients][0]!.request('ask')
+  await one.json()
+  one.send(JSON.stringify({ type: 'reply', id: (await one.json() as { id: number }).id, data: 1 }))
+  t.equal(await asked, 1)
+  t.same(seen, [
+    [false, 'room', 'said', undefined, 'room'], [false, undefined, 'said', undefined, 'all'], [true, undefined, 'said', undefined, 'one'],
+    [true, undefined, 'reply', 7, 2], [true, undefined, 'reply', 8, 1], [true, undefined, 'ask', undefined, undefined]
+  ])
+})
+
+t.test('what preSend throws is thrown by whoever sends', async (t) => {
+  const app = await createApp(t)
+  const chat = app.socketRoute('/chat', contract, {
+    preSend: (_sent, data, done) => {
+      if (data === 'never') return
+      if (data === 'thrown') throw new Error('thrown')
+      done(data === 'refused' ? new Error('refused') : null)
+    }
+  })
+  t.throws(() => { chat.broadcast('said', 'refused') }, { message: 'refused' })
+  t.throws(() => { chat.broadcast('said', 'thrown') }, { message: 'thrown' })
+  t.throws(() => { chat.broadcast('said', 'never') }, { code: 'FSR_ERR_HOOK_INVALID' }, 'it cannot wait')
+  const late = app.socketRoute('/late', contract, { preSend: () => Promise.resolve('later') })
+  t.throws(() => { late.broadcast('said', 'a') }, { code: 'FSR_ERR_HOOK_INVALID' })
+})
+
+t.test('what is no hook is refused at registration', async (t) => {
+  const app = await createApp(t)
+  t.throws(() => app.socketRoute('/a', contract, { preMessage: 'hook' as never }), { code: 'FSR_ERR_HOOK_INVALID', message: /preMessage is not a function/ })
+  t.throws(() => app.socketRoute('/a', contract, { preMessage: [async (_connection, _received, _done) => {}] }), { code: 'FSR_ERR_HOOK_INVALID', message: /takes done/ })
+  t.throws(() => app.socketRoute('/a', contract, { preSend: async () => {} }), { code: 'FSR_ERR_HOOK_INVALID', message: /is async/ })
+})
