@@ -10,6 +10,8 @@ export interface EchoWork {
   readonly size: number
   /** The message is an object of JSON, which the server parses; it answers another. */
   readonly isJson?: boolean
+  /** That object is a message of a contract: it has a type, an id and data, which is validated where the target can. */
+  readonly isContract?: boolean
 }
 
 /** Messages that go to all other members of a room. */
@@ -167,6 +169,13 @@ export const jobs: readonly Job[] = [
 
   { ...echo(1, 16, main, {}), group: 'json', name: 'JSON in, JSON out, 1 in flight', work: { kind: 'echo', path: '/json', connections: CONNECTIONS, inFlight: 1, size: 0, isJson: true } },
   { ...echo(1, 16, main, {}), group: 'json', name: 'JSON in, JSON out, 16 in flight', work: { kind: 'echo', path: '/json', connections: CONNECTIONS, inFlight: 16, size: 0, isJson: true } },
+
+  ...[1, 16].map((inFlight): Job => ({
+    ...echo(inFlight, 16, ['ws', 'fastify-websocket', 'plugin', 'plugin-stringify', 'plugin-public'], {}),
+    group: 'contract',
+    name: `message of a contract, ${inFlight} in flight`,
+    work: { kind: 'echo', path: '/contract', connections: CONNECTIONS, inFlight, size: 0, isContract: true }
+  })),
 
   ...[1, 16].map((inFlight): Job => ({ ...echo(inFlight, 16, main, {}), group: 'tls', name: `echo over TLS, ${inFlight} in flight, 16 B`, isSecure: true })),
 

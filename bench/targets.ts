@@ -26,6 +26,7 @@ export const targets = {
   crossws: { title: 'crossws', module: 'crossws.js', package: { name: 'crossws', from: 'bench' } },
   plugin: { title: 'fastify-socket-route', module: 'plugin.js' },
   'plugin-public': { title: 'fastify-socket-route, fastPath: false', module: 'plugin.js', config: { fastPath: false }, needs: 'fastPath' },
+  'plugin-stringify': { title: 'fastify-socket-route, JSON.stringify', module: 'plugin.js', config: { stringify: true } },
   uwebsockets: { title: 'uWebSockets.js', module: 'uwebsockets.js', package: { name: '@trufflesuite/uws-js-unofficial', from: 'bench' } },
   tcp: { title: 'plain TCP', module: 'tcp.js', isChecked: false }
 } as const satisfies Record<string, Target>

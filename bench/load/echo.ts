@@ -5,14 +5,15 @@ import { deadline } from './deadline.js'
 import { dialects } from './dialect.js'
 import { clientFrame, serverFrameSize } from './frame.js'
 import type { Order, Outcome } from './order.js'
-import { request, text } from './payload.js'
+import { contractRequest, request, text } from './payload.js'
 import { time } from './phase.js'
 
 const SAMPLE = 8
 
 /** What is asked, and what is to be answered, by number. All are of one size. */
-function exchange (order: Order, { path, size, isJson }: EchoWork): (number: number) => { question: string, answer: string } {
+function exchange (order: Order, { path, size, isJson, isContract }: EchoWork): (number: number) => { question: string, answer: string } {
   if (isJson === true) return request
+  if (isContract === true) return contractRequest
   const { wrap } = dialects[order.dialect]
   return (number) => {
     const question = wrap(path, text(size, number))

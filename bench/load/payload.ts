@@ -35,3 +35,14 @@ export function request (number: number): { question: string, answer: string } {
     answer: JSON.stringify({ type: 'stored', id, by: 'alice' })
   }
 }
+
+/** The same as a message of a contract, whose id is a text so that all are of one size. */
+export function contractRequest (number: number): { question: string, answer: string } {
+  const { question, answer } = request(number)
+  const { type, id, ...order } = JSON.parse(question) as { type: string, id: string }
+  const { by } = JSON.parse(answer) as { by: string }
+  return {
+    question: JSON.stringify({ type, id, data: order }),
+    answer: JSON.stringify({ type: 'reply', id, data: { by } })
+  }
+}

@@ -3,7 +3,7 @@ import fastifyJwt from '@fastify/jwt'
 import fastifyWebsocket from '@fastify/websocket'
 import Fastify from 'fastify'
 import { config, listens } from './child.js'
-import { reply } from './reply.js'
+import { contractReply, reply } from './reply.js'
 
 const app = Fastify(config.tls === undefined ? {} : { https: config.tls })
 await app.register(fastifyJwt, { secret: config.secret })
@@ -28,6 +28,9 @@ app.get('/echo', { websocket: true }, echo)
 app.get('/open', { websocket: true }, echo)
 app.get('/all', { websocket: true }, relay())
 app.get('/room', { websocket: true }, relay())
+app.get('/contract', { websocket: true }, (socket) => {
+  socket.on('message', (data) => { socket.send(JSON.stringify(contractReply(JSON.parse(data)))) })
+})
 app.get('/json', { websocket: true }, (socket) => {
   socket.on('message', (data) => { socket.send(JSON.stringify(reply(JSON.parse(data)))) })
 })

@@ -18,6 +18,25 @@ app.socketRoute('/open', echo)
 app.socketRoute('/echo', echo, 'ROLE_USER')
 app.socketRoute('/guarded', echo, 'ROLE_USER')
 app.socketRoute('/json', { onMessage: (_connection, message) => reply(message.json()) }, 'ROLE_USER')
+// With `stringify`, what JSON.stringify makes of a reply in the place of what Fastify's serializer does.
+if (config.stringify === true) app.setSerializerCompiler(() => JSON.stringify)
+const object = (properties) => ({ type: 'object', properties, required: Object.keys(properties), additionalProperties: false })
+const text = { type: 'string' }
+app.socketRoute('/contract', {
+  schema: {
+    in: {
+      store: {
+        data: object({
+          user: object({ name: text, roles: { type: 'array', items: text } }),
+          items: { type: 'array', items: object({ sku: text, count: { type: 'integer' }, price: { type: 'number' } }) },
+          note: text
+        }),
+        reply: object({ by: text })
+      }
+    }
+  },
+  on: { store: (_connection, { user }) => ({ by: user.name }) }
+}, 'ROLE_USER')
 app.socketRoute('/all', {
   onMessage (connection, message, clients) { clients.broadcast(message, { except: connection }) }
 }, 'ROLE_USER')

@@ -3,7 +3,7 @@ import { WebSocketServer } from 'ws'
 import { config } from './child.js'
 import { admit } from './guard.js'
 import { serve } from './http-server.js'
-import { reply } from './reply.js'
+import { contractReply, reply } from './reply.js'
 
 const websockets = new WebSocketServer({
   noServer: true,
@@ -28,6 +28,9 @@ const routes = {
   '/guarded': echo,
   '/all': relay,
   '/room': relay,
+  '/contract': (socket) => {
+    socket.on('message', (data) => { socket.send(JSON.stringify(contractReply(JSON.parse(data)))) })
+  },
   '/json': (socket) => {
     socket.on('message', (data) => { socket.send(JSON.stringify(reply(JSON.parse(data)))) })
   }
