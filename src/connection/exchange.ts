@@ -17,6 +17,9 @@ export interface RequestOptions {
   readonly signal?: undefined | AbortSignal
 }
 
+// More than these are handled as if nobody had taken them back.
+const MOST_TAKEN_BACK = 64
+
 interface Asked {
   readonly accept: Request['accept']
   readonly resolve: (value: unknown) => void
@@ -56,6 +59,8 @@ export class Exchange {
   readonly #outbox: Outbox
   readonly #asked = new Map<MessageId, Asked>()
   readonly #works = new Map<MessageId, Work>()
+  // Ids of messages that were taken back before their turn, with the last message that such an id can be of.
+  readonly #takenBack = new Map<MessageId, object>()
   /** Streams that the client is being sent. */
   streams = 0
   #isEnded = false
@@ -64,7 +69,7 @@ export class Exchange {
     this.#outbox = outbox
   }
 
-  /** Whether anything may come that is not to wait for messages before it. */
+  /** Whether anybody waits for an answer. */
   get isBusy (): boolean {
     return this.#asked.size > 0 || this.#works.size > 0
   }
@@ -126,9 +131,22 @@ export class Exchange {
     return work
   }
 
-  /** Whether a message of the client with this id is not answered yet. */
-  isAnswering (id: undefined | MessageId): boolean {
-    return id !== undefined && this.#works.has(id)
+  /**
+   * The client does not want the answer any more.
+   *
+   * @param last the last message that waits for its turn, if one does: the id may be that of one of these.
+   */
+  takeBack (id: MessageId, last: undefined | object): void {
+    if (this.#works.has(id)) this.finish(id)
+    else if (last !== undefined && this.#takenBack.size < MOST_TAKEN_BACK) this.#takenBack.set(id, last)
+  }
+
+  /** Whether a message whose turn has come was taken back before. */
+  isTakenBack (id: undefined | MessageId, message: object): boolean {
+    if (this.#takenBack.size === 0) return false
+    const isTakenBack = id !== undefined && this.#takenBack.has(id)
+    for (const [id, last] of this.#takenBack) if (last === message) this.#takenBack.delete(id)
+    return isTakenBack
   }
 
   /** It is answered, or nobody wants that any more. */

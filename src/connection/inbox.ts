@@ -42,6 +42,11 @@ export class Inbox {
     return this.#messages[0]
   }
 
+  /** The one that has come last. */
+  get last (): undefined | Message {
+    return this.#messages.at(-1)
+  }
+
   push (message: Message): void {
     message.compact()
     this.#messages.push(message)

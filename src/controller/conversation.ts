@@ -118,7 +118,8 @@ export class Conversation implements SocketController {
   onMessage (connection: WsConnection, message: Message, clients: Clients): undefined | Answer | Promise<undefined | Answer> {
     const envelope = readEnvelope(message)
     const { type, id } = envelope
-    if (this.#isProtocol(connection, envelope)) return
+    if (this.#isProtocol(connection, envelope, undefined)) return
+    if (connection.hasExchange && connection.exchange.isTakenBack(id, message)) return
     if (type === 'renew') return this.#renew(connection, envelope)
     const handling = this.#handlings.get(type)
     if (handling === undefined) throw new MessageFailure(new errors.TypeUnknown(), id)
@@ -131,15 +132,16 @@ export class Conversation implements SocketController {
     }
   }
 
-  /** What must not wait for the messages before it. Answers whether it was that, and is done. */
-  interrupt (connection: WsConnection, message: Message): boolean {
+  /**
+   * What must not wait for the messages before it. Answers whether it was that, and is done.
+   *
+   * @param last the last of those that wait.
+   */
+  interrupt (connection: WsConnection, message: Message, last: undefined | Message): boolean {
     // Looked for before it is parsed, as what is not that is parsed again when its turn comes.
     if (message.isBinary || !/"(?:reply|error|cancel)"/.test(message.text)) return false
     try {
-      const envelope = readEnvelope(message)
-      // What is taken back may itself wait for its turn; then that comes first.
-      if (envelope.type === 'cancel' && !connection.exchange.isAnswering(envelope.id)) return false
-      return this.#isProtocol(connection, envelope)
+      return this.#isProtocol(connection, readEnvelope(message), last)
     } catch {
       // Answered when its turn comes.
       return false
@@ -147,13 +149,13 @@ export class Conversation implements SocketController {
   }
 
   // Answers to what the server has asked, and what the client does not want any more.
-  #isProtocol (connection: WsConnection, { type, id, data, code, message }: Envelope): boolean {
+  #isProtocol (connection: WsConnection, { type, id, data, code, message }: Envelope, last: undefined | Message): boolean {
     if (type !== 'reply' && type !== 'error' && type !== 'cancel') return false
     // Late, or made up: it costs nothing, so nothing is said.
-    if (id === undefined || !connection.hasExchange) return true
+    if (id === undefined || (last === undefined && !connection.hasExchange)) return true
     const { exchange } = connection
     if (type === 'reply') exchange.answered(id, data)
-    else if (type === 'cancel') exchange.finish(id)
+    else if (type === 'cancel') exchange.takeBack(id, last)
     else exchange.refused(id, Object.assign(new errors.RequestRefused(textOf(code)), { reason: { code: textOf(code), message: textOf(message) } }))
     return true
   }

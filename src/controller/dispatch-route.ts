@@ -20,8 +20,8 @@ export interface DispatchRoute {
   readonly codec: Codec
   /** What encodes that callbacks return, if not just that. */
   readonly replies: undefined | Codec
-  /** Looks at a message that waits for others: answers whether it must not, and is done. */
-  readonly interrupt: undefined | ((connection: WsConnection, message: Message) => boolean)
+  /** Looks at a message that waits for others, the last of which may be known: answers whether it must not, and is done. */
+  readonly interrupt: undefined | ((connection: WsConnection, message: Message, last: undefined | Message) => boolean)
   readonly clients: ClientSet
   readonly counts: ConnectionCounts
   readonly rooms: Rooms

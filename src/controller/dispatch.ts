@@ -109,8 +109,7 @@ export class Dispatch implements ConnectionKeeper, Beating, Counted, Live, Meter
 
   // What somebody waits for must not wait for the messages before it.
   #isInterruption (message: Message): boolean {
-    const { connection } = this
-    if (!this.isStaying || !connection.hasExchange || !connection.exchange.isBusy || this.#route.interrupt?.(connection, message) !== true) return false
+    if (!this.isStaying || this.#route.interrupt?.(this.connection, message, this.#inbox?.last) !== true) return false
     // It counts like any other, and may be the one too many.
     this.#mayTake(message.size)
     return true

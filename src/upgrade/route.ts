@@ -145,7 +145,7 @@ export class Route implements SocketRouteHandle {
       controller: this.#conversation ?? withPreMessage(controller, hooks.preMessage),
       codec,
       replies: this.#conversation === undefined && codec !== own ? codec : undefined,
-      interrupt: this.#conversation && ((connection, message) => this.#conversation!.interrupt(connection, message)),
+      interrupt: this.#conversation && ((connection, message, last) => this.#conversation!.interrupt(connection, message, last)),
       clients: this.clients,
       counts: server.counts,
       rooms: new Rooms(this.clients.fanout, codec),

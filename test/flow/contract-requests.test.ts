@@ -1,4 +1,6 @@
 // The server asks a client, or a room, and gets the answers; whatever happens, nobody waits for ever and nothing is kept.
+import { once } from 'node:events'
+import { setTimeout } from 'node:timers/promises'
 import { Type } from 'typebox'
 import t, { type Test } from 'tap'
 import type { RequestOptions, WsConnection } from '../../src/index.js'
@@ -128,6 +130,62 @@ t.test('a client can take a message back: its handler is told, and there is no a
   t.same(handled, ['aborted'])
   tell(client, { type: 'reply', id, data: false })
   t.same(await client.json(), { type: 'reply', id: 1, data: false })
+})
+
+t.test('that a handler was ended by its own signal is no failure; any other error is one, though nobody waits', async (t) => {
+  const app = await createApp(t)
+  const errors: Error[] = []
+  let begun = false
+  app.socketRoute('/work', {
+    schema: { in: { wait: {}, fail: {}, note: {} } },
+    on: {
+      wait: async (_connection, _data, { signal }) => { await setTimeout(60_000, undefined, { signal }) },
+      fail: async (_connection, _data, { signal }) => {
+        begun = true
+        await once(signal, 'abort')
+        throw new Error('real')
+      },
+      note () {}
+    },
+    onError (_connection, error) { errors.push(error) }
+  })
+  const client = await connect(`${await listen(app)}/work`)
+  tell(client, { type: 'wait', id: 1 })
+  tell(client, { type: 'cancel', id: 1 })
+  tell(client, { type: 'fail', id: 1 })
+  await until(() => begun)
+  tell(client, { type: 'cancel', id: 1 })
+  tell(client, { type: 'note', id: 2 })
+  t.same(await client.json(), { type: 'reply', id: 2 }, 'the next answer is that to the next message')
+  t.match(errors, [{ message: 'real' }])
+  t.equal(errors.length, 1)
+})
+
+t.test('a message that waits for its turn can be taken back: it is not handled; one that comes later, with the same id, is', async (t) => {
+  const app = await createApp(t)
+  const handled: unknown[] = []
+  let go: undefined | (() => void)
+  app.socketRoute('/work', {
+    schema: { in: { first: {}, next: { data: Type.String() } } },
+    on: {
+      first: () => new Promise<void>((resolve) => { go = resolve }),
+      next (_connection, text) { handled.push(text) }
+    }
+  })
+  const client = await connect(`${await listen(app)}/work`)
+  tell(client, { type: 'first', id: 1 })
+  tell(client, { type: 'next', id: 2, data: 'taken back' })
+  tell(client, { type: 'next', id: 3, data: 'kept' })
+  tell(client, { type: 'cancel', id: 2 })
+  tell(client, { type: 'cancel', id: 4 })
+  tell(client, { type: 'next', id: 2, data: 'again' })
+  tell(client, { type: 'next', id: 4, data: 'later' })
+  // Behind all of these, as pongs are.
+  client.socket.ping()
+  await once(client.socket, 'pong')
+  go!()
+  t.same(await client.take(4), [1, 3, 2, 4].map((id) => `{"type":"reply","id":${id}}`))
+  t.same(handled, ['kept', 'again', 'later'])
 })
 
 t.test('a route without a contract cannot ask', async (t) => {
