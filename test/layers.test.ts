@@ -5,9 +5,12 @@ import t from 'tap'
 // From what looks after everything to what everything uses: imports go down this list, never up.
 const layers = ['index', 'plugin', 'operate', 'upgrade', 'controller', 'room', 'connection', 'message', 'errors', 'close-codes']
 
-const sources = readdirSync('src', { recursive: true })
+const all = readdirSync('src', { recursive: true })
   .map((name) => normalize(String(name)))
   .filter((name) => name.endsWith('.ts'))
+// The client is a program of its own, for browsers too.
+const clients = all.filter((name) => name.startsWith('client/'))
+const sources = all.filter((name) => !clients.includes(name))
 const layerOf = (file: string) => file.replace(/\.ts$/, '').split('/')[0]!
 const read = (file: string) => readFileSync(join('src', file), 'utf8')
 
@@ -27,13 +30,24 @@ t.test('imports go down the layers', async (t) => {
   t.ok(count > 30)
 })
 
+t.test('the client imports nothing but itself and partysocket, and the server nothing of the client', async (t) => {
+  t.ok(clients.length > 10)
+  for (const file of clients) {
+    for (const [, imported] of read(file).matchAll(/(?:from|import) *\(?'([^']*)'/g)) {
+      if (imported === 'partysocket/ws') t.equal(file, 'client/transport.ts')
+      else t.match(imported, /^\.\/[\w-]+\.js$/, `${file} imports ${imported}`)
+    }
+  }
+  for (const file of sources) t.notMatch(read(file), /from '[^']*client\//, file)
+})
+
 t.test('imports form no circle', async (t) => {
-  const graph = new Map(sources.map((file) => [file, [...read(file).matchAll(/from '(\.[^']*)\.js'/g)].map(([, imported]) => `${normalize(join(file, '..', imported!))}.ts`)]))
+  const graph = new Map(all.map((file) => [file, [...read(file).matchAll(/from '(\.[^']*)\.js'/g)].map(([, imported]) => `${normalize(join(file, '..', imported!))}.ts`)]))
   const visit = (file: string, path: string[]): void => {
     if (path.includes(file)) t.fail(`${[...path, file].join(' → ')}`)
     else for (const next of graph.get(file) ?? t.fail(`${file} is missing`) as never) visit(next, [...path, file])
   }
-  for (const file of sources) visit(file, [])
+  for (const file of all) visit(file, [])
   t.pass('each was followed to its end')
 })
 
@@ -60,5 +74,5 @@ t.test('nothing starts a timer but the shared deadlines, the drain, and a reques
 })
 
 t.test('no source speaks to the console, reads the environment, or listens to the process', async (t) => {
-  for (const file of sources) t.notMatch(read(file), /\bconsole\.|\bprocess\.[a-z]/, file)
+  for (const file of all) t.notMatch(read(file), /\bconsole\.|\bprocess\.[a-z]/, file)
 })

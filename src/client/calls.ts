@@ -1,0 +1,76 @@
+import { clientErrors, RequestError } from './errors.js'
+import type { Incoming } from './wire.js'
+
+// The longest time that a timer can have; it would fire at once for more.
+const LONGEST = 2 ** 31 - 1
+
+/** Who waits for an answer. */
+export interface Call {
+  /** The answer; with `more` an item of a stream, which an answer without `more` ends. */
+  onReply (data: unknown, more: boolean): void
+  onFailure (error: unknown): void
+}
+
+/** How long somebody waits. */
+export interface Patience {
+  readonly signal?: undefined | AbortSignal
+  /** Milliseconds. */
+  readonly timeout?: undefined | number
+}
+
+/** What waits for an answer of the server. */
+export class Calls {
+  readonly #calls = new Map<number, Call>()
+  readonly #withdraw: (id: number) => void
+
+  /** @param withdraw tells the server that an answer is not wanted any more. */
+  constructor (withdraw: (id: number) => void) {
+    this.#withdraw = withdraw
+  }
+
+  /** Waits for the answer to a message that was sent with this id. What it answers gives up, and does nothing once that has ended. */
+  add (id: number, call: Call, { signal, timeout = Infinity }: Patience): (error: unknown) => void {
+    const abandon = (error: unknown) => {
+      if (!this.#calls.has(id)) return
+      this.#withdraw(id)
+      this.fail(id, error)
+    }
+    const onAbort = () => { abandon(signal!.reason) }
+    const onTimeout = () => { abandon(new RequestError(clientErrors.timeout, `There was no reply within ${timeout} ms`)) }
+    const timer = timeout === Infinity ? undefined : setTimeout(onTimeout, Math.min(timeout, LONGEST))
+    signal?.addEventListener('abort', onAbort)
+    const rest = () => {
+      clearTimeout(timer)
+      signal?.removeEventListener('abort', onAbort)
+    }
+    this.#calls.set(id, {
+      onReply (data, more) {
+        if (!more) rest()
+        call.onReply(data, more)
+      },
+      onFailure (error) {
+        rest()
+        call.onFailure(error)
+      }
+    })
+    return abandon
+  }
+
+  /** An answer to what does not wait any more is ignored. */
+  reply ({ id, data, more }: Incoming): void {
+    const call = this.#calls.get(id as number)
+    if (!more) this.#calls.delete(id as number)
+    call?.onReply(data, more)
+  }
+
+  fail (id: unknown, error: unknown): void {
+    const call = this.#calls.get(id as number)
+    this.#calls.delete(id as number)
+    call?.onFailure(error)
+  }
+
+  /** Fails all whose message has been sent. */
+  failAll (error: RequestError, isSent: (id: number) => boolean): void {
+    for (const id of [...this.#calls.keys()].filter(isSent)) this.fail(id, error)
+  }
+}

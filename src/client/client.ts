@@ -1,0 +1,254 @@
+import { Calls, type Call, type Patience } from './calls.js'
+import type { UnknownRoute } from './contract.js'
+import { ClientError, RequestError, clientErrors, closed, disconnected } from './errors.js'
+import { Feed } from './feed.js'
+import { Handlers, type Handler } from './handlers.js'
+import type { ClientOptions } from './options.js'
+import { Outbox } from './outbox.js'
+import type { Closed } from './reconnection.js'
+import { Renewal } from './renewal.js'
+import type { ClosedConnection, IterationOptions, RequestOptions, SocketClient } from './socket-client.js'
+import { Transport, type Address } from './transport.js'
+import { parse } from './wire.js'
+
+/** The client itself, which knows nothing of types. */
+export class Client implements Record<keyof SocketClient<UnknownRoute>, unknown> {
+  readonly closed: Promise<Closed>
+  readonly #options: ClientOptions
+  readonly #transport: Transport
+  readonly #outbox: Outbox
+  readonly #calls: Calls
+  readonly #handlers: Handlers
+  readonly #renewal: Renewal
+  readonly #feeds = new Set<Feed<unknown>>()
+  readonly #onOpen = new Set<() => void>()
+  readonly #onClose = new Set<(closed: ClosedConnection) => void>()
+  #opening = gate<void>()
+  readonly #closing = gate<Closed>()
+  #isOpen = false
+  #hasEnded = false
+  #lastId = 0
+
+  constructor (address: Address, options: ClientOptions) {
+    const write = (text: string) => this.#transport.send(text)
+    this.#options = options
+    this.closed = this.#closing.promise
+    this.#outbox = new Outbox(options.buffer ?? 100, write)
+    this.#calls = new Calls((id) => { if (!this.#outbox.remove(id)) write(JSON.stringify({ type: 'cancel', id })) })
+    this.#handlers = new Handlers(write, (error) => { this.#crash(error) })
+    this.#renewal = new Renewal({
+      before: options.renewBefore ?? 60_000,
+      provide: () => options.token?.(),
+      renew: async (token) => { await this.renew(token) },
+      report: (error) => { this.#report(error) }
+    })
+    this.#transport = new Transport(address, options, {
+      onOpen: () => { this.#open() },
+      onMessage: (data) => { this.#receive(data) },
+      onDown: (closed, willReconnect) => { this.#down(closed, willReconnect) },
+      onFailure: (error) => { this.#report(error) }
+    })
+  }
+
+  get isOpen (): boolean {
+    return this.#isOpen
+  }
+
+  get opened (): Promise<void> {
+    return this.#opening.promise
+  }
+
+  send (type: string, data?: unknown): void {
+    this.#post(type, data)
+  }
+
+  async request (type: string, data?: unknown, options: RequestOptions = {}): Promise<unknown> {
+    return await new Promise((resolve, reject) => {
+      const { timeout = this.#options.timeout ?? 10_000, signal } = options
+      this.#ask(type, data, {
+        // A stream that nobody has asked for says that it is done with its last message.
+        onReply (data, more) { if (!more) resolve(data) },
+        onFailure: reject
+      }, { timeout, signal })
+    })
+  }
+
+  stream (type: string, data?: unknown, { signal, buffer }: IterationOptions = {}): AsyncIterable<unknown> {
+    return iterable(() => {
+      let abandon = (_error?: unknown) => {}
+      const feed = this.#feed(buffer, () => { abandon() })
+      try {
+        abandon = this.#ask(type, data, {
+          onReply (item, more) { if (more) feed.push(item); else feed.end() },
+          onFailure (error) { feed.end({ error }) }
+        }, { signal })
+      } catch (error) {
+        feed.end({ error })
+      }
+      return feed
+    })
+  }
+
+  on (type: string, handler: Handler): () => void {
+    return this.#handlers.on(type, handler)
+  }
+
+  events (type: string, { signal, buffer }: IterationOptions = {}): AsyncIterable<unknown> {
+    return iterable(() => {
+      const end = () => { feed.end() }
+      const feed = this.#feed(buffer, () => {
+        off()
+        signal?.removeEventListener('abort', end)
+      })
+      const off = this.#handlers.on(type, (data) => { feed.push(data) })
+      signal?.addEventListener('abort', end)
+      if (this.#hasEnded || signal?.aborted) end()
+      return feed
+    })
+  }
+
+  onOpen (handler: () => void): () => void {
+    return subscribed(this.#onOpen, () => { handler() })
+  }
+
+  onClose (handler: (closed: ClosedConnection) => void): () => void {
+    return subscribed(this.#onClose, (closed) => { handler(closed) })
+  }
+
+  async renew (token: string): Promise<void> {
+    // It is for this connection: the next one comes with its own.
+    if (!this.#isOpen) throw disconnected()
+    await this.request('renew', { token })
+    this.#renewal.plan(token)
+  }
+
+  close (code = 1000, reason = ''): void {
+    // The WebSocket would throw, and partysocket keep that to itself.
+    if (code !== 1000 && !(code >= 3000 && code <= 4999)) throw new RangeError('The close code has to be 1000, or from 3000 to 4999')
+    if (new TextEncoder().encode(reason).length > 123) throw new RangeError('The reason has to be at most 123 bytes long')
+    if (this.#hasEnded) return
+    this.#hasEnded = true
+    this.#transport.close(code, reason)
+    this.#finish({ code, reason })
+  }
+
+  #post (type: string, data: unknown, wantsAnswer = false): number {
+    if (this.#hasEnded) throw closed()
+    const id = ++this.#lastId
+    this.#outbox.send(id, JSON.stringify({ type, data, id: wantsAnswer ? id : undefined }))
+    return id
+  }
+
+  #ask (type: string, data: unknown, call: Call, patience: Patience): (error: unknown) => void {
+    patience.signal?.throwIfAborted()
+    return this.#calls.add(this.#post(type, data, true), call, patience)
+  }
+
+  #feed (limit = 10_000, release: () => void): Feed<unknown> {
+    const feed: Feed<unknown> = new Feed(limit, () => {
+      this.#feeds.delete(feed)
+      release()
+    })
+    this.#feeds.add(feed)
+    return feed
+  }
+
+  #open (): void {
+    this.#isOpen = true
+    this.#renewal.plan(this.#transport.token)
+    this.#opening.resolve()
+    this.#tell(this.#onOpen)
+    this.#outbox.flush()
+  }
+
+  #receive (data: unknown): void {
+    const message = parse(data)
+    if (message === undefined) {
+      this.#report(new ClientError(clientErrors.protocol, 'What came is not a message of the protocol'))
+      return
+    }
+    const { type, id, code, path } = message
+    if (type === 'reply') this.#calls.reply(message)
+    else if (type === 'cancel') this.#handlers.cancel(id)
+    else if (type !== 'error') this.#handlers.dispatch(message)
+    else if (id === undefined) this.#report(new RequestError(code, message.message, path))
+    else this.#calls.fail(id, new RequestError(code, message.message, path))
+  }
+
+  #down (closed: Closed, willReconnect: boolean): void {
+    if (this.#hasEnded) return
+    if (!willReconnect) {
+      this.#hasEnded = true
+      this.#transport.close(1000, '')
+      this.#finish(closed)
+    } else if (this.#isOpen) {
+      this.#opening = gate()
+      this.#rest()
+      this.#calls.failAll(disconnected(), (id) => !this.#outbox.has(id))
+      this.#tell(this.#onClose, { ...closed, willReconnect })
+    }
+  }
+
+  #finish ({ code, reason }: Closed): void {
+    this.#rest()
+    this.#opening.reject(closed())
+    this.#calls.failAll(closed(), (id) => { this.#outbox.remove(id); return true })
+    if (this.#outbox.size > 0) this.#report(new ClientError(clientErrors.closed, `The client is closed, and ${this.#outbox.size} messages were not sent`))
+    this.#outbox.clear()
+    for (const feed of [...this.#feeds]) feed.end()
+    this.#closing.resolve({ code, reason })
+    this.#tell(this.#onClose, { code, reason, willReconnect: false })
+  }
+
+  // What belongs to a connection ends with it.
+  #rest (): void {
+    this.#isOpen = false
+    this.#renewal.stop()
+    this.#handlers.cancelAll()
+  }
+
+  #tell<Event extends unknown[]> (handlers: Set<(...event: Event) => void>, ...event: Event): void {
+    for (const handler of [...handlers]) {
+      try {
+        handler(...event)
+      } catch (error) {
+        this.#crash(error)
+      }
+    }
+  }
+
+  // In a turn of its own, so that what it throws disturbs nothing here.
+  #report (error: unknown): void {
+    const { onError } = this.#options
+    if (onError !== undefined) queueMicrotask(() => { onError(error) })
+  }
+
+  // A fault of the app's own is not to pass unseen.
+  #crash (error: unknown): void {
+    if (this.#options.onError === undefined) queueMicrotask(() => { throw error })
+    else this.#report(error)
+  }
+}
+
+interface Gate<Value> {
+  readonly promise: Promise<Value>
+  resolve (value: Value): void
+  reject (error: unknown): void
+}
+
+function gate<Value> (): Gate<Value> {
+  const parts = {} as Omit<Gate<Value>, 'promise'>
+  const promise = new Promise<Value>((resolve, reject) => { Object.assign(parts, { resolve, reject }) })
+  // Nobody has to wait for it.
+  promise.catch(() => {})
+  return { ...parts, promise }
+}
+
+function subscribed<Value> (values: Set<Value>, value: Value): () => void {
+  values.add(value)
+  return () => { values.delete(value) }
+}
+
+function iterable (iterate: () => AsyncIterator<unknown, undefined>): AsyncIterable<unknown> {
+  return { [Symbol.asyncIterator]: iterate }
+}

@@ -1,0 +1,28 @@
+import { Client } from './client.js'
+import type { ContractRoute, UnknownRoute } from './contract.js'
+import type { ClientOptions } from './options.js'
+import type { SocketClient } from './socket-client.js'
+import type { Address } from './transport.js'
+
+export { ClientError, RequestError, clientErrors } from './errors.js'
+export type {
+  CallArguments, ContractRoute, DataArguments, EventData, EventReply, EventType, MessageData, MessageType, NoticeType, ReplyData, RequestType, StreamItem, StreamType,
+  UnknownRoute
+} from './contract.js'
+export type { EventContext } from './handlers.js'
+export type { ClientOptions, Ended, ReconnectOptions, WebSocketConstructor } from './options.js'
+export type { Closed } from './reconnection.js'
+export type { ClosedConnection, IterationOptions, RequestOptions, SocketClient } from './socket-client.js'
+export type { Address } from './transport.js'
+
+/**
+ * Connects to a route with a contract, and connects again whenever the connection ends, unless the close code says that the server does
+ * not want that. Types come from the route's handle: `connect<typeof chat>('wss://example.test/chat')`, with `import type`.
+ *
+ * @typeParam Route the type of what `socketRoute` has returned. Without it every type of message is accepted.
+ * @param address `ws:`, `wss:`, `http:` or `https:`; in a browser also relative to the page. A function is called before every attempt.
+ * @throws `FSR_CLIENT_NO_WEBSOCKET`; a `TypeError` for an address that is none.
+ */
+export function connect<Route extends ContractRoute = UnknownRoute> (address: Address, options: ClientOptions = {}): SocketClient<Route> {
+  return new Client(address, options) as object as SocketClient<Route>
+}

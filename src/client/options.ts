@@ -1,0 +1,83 @@
+import type { Closed } from './reconnection.js'
+
+/** A constructor like `WebSocket` of browsers and of `ws`. */
+export type WebSocketConstructor = new (url: string, protocols?: string | string[]) => object
+
+/** How a connection ended, or an attempt to make one, and the how manieth new attempt would be next. */
+export interface Ended extends Closed {
+  /** How many new attempts there were since a connection last stayed open for five seconds. */
+  readonly attempts: number
+}
+
+/** When a client connects again, and how often. */
+export interface ReconnectOptions {
+  /**
+   * Milliseconds. The first new attempt is made after a random time from this to four times this. Each further one that fails makes it
+   * half as long again. The count begins anew when a connection has stayed open for five seconds.
+   *
+   * @default 1_000
+   */
+  readonly minDelay?: undefined | number
+  /**
+   * Milliseconds: the longest time between two attempts, of which it is a random part, from half to all.
+   *
+   * @default 30_000
+   */
+  readonly maxDelay?: undefined | number
+  /**
+   * Says whether to connect again, before each new attempt. `undefined` leaves it to the close code, and connects again after an attempt
+   * that failed (1006). For the close codes of an app, or to give up after some attempts.
+   */
+  readonly when?: undefined | ((ended: Ended) => undefined | boolean)
+}
+
+/** The options of `connect`. */
+export interface ClientOptions {
+  /**
+   * Called before every attempt to connect, and before the token expires, so that each gets a fresh one. It is sent as sub-protocols,
+   * `['bearer', token]`. `undefined` or `null` connects without a token. If it throws, the attempt counts as failed, and the next is made
+   * after the usual delay; to give up, close the client.
+   */
+  readonly token?: undefined | (() => undefined | null | string | Promise<undefined | null | string>)
+  /**
+   * Milliseconds before the expiry of the token (`exp` of a JWT) at which `token` is called for the next, which is sent over the
+   * connection that is open. Half the time that is left, if that is later.
+   *
+   * @default 60_000
+   */
+  readonly renewBefore?: undefined | number
+  /** Further sub-protocols to ask for. */
+  readonly protocols?: undefined | readonly string[]
+  /**
+   * The WebSocket to use. Needed where there is no global one: in Node before 22, that of `ws`.
+   *
+   * @default the global one
+   */
+  readonly WebSocket?: undefined | WebSocketConstructor
+  /**
+   * Milliseconds that a request waits for its reply, also while there is no connection. `Infinity` for ever.
+   *
+   * @default 10_000
+   */
+  readonly timeout?: undefined | number
+  /**
+   * Milliseconds that the handshake of a connection may take.
+   *
+   * @default 10_000
+   */
+  readonly connectTimeout?: undefined | number
+  /**
+   * How many messages may wait while there is no connection. One more is an error with the code `FSR_CLIENT_BUFFER_FULL`.
+   *
+   * @default 100
+   */
+  readonly buffer?: undefined | number
+  /** When to connect again. `false`: never. */
+  readonly reconnect?: undefined | false | ReconnectOptions
+  /**
+   * Called with what goes wrong where nobody waits: an attempt to connect that failed, a token that could not be had or renewed, something
+   * from the server that is not a message of the protocol, a failure without an id, messages that could not be sent any more, and what a
+   * handler throws. Without it all of these are ignored but the last, which is then an unhandled rejection.
+   */
+  readonly onError?: undefined | ((error: unknown) => void)
+}
