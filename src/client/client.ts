@@ -182,7 +182,6 @@ export class Client implements Record<keyof SocketClient<UnknownRoute>, unknown>
       this.#transport.close(1000, '')
       this.#finish(closed)
     } else if (this.#isOpen) {
-      this.#opening = gate()
       this.#rest()
       this.#calls.failAll(disconnected(), (id) => !this.#outbox.has(id))
       this.#tell(this.#onClose, { ...closed, willReconnect })
@@ -202,6 +201,7 @@ export class Client implements Record<keyof SocketClient<UnknownRoute>, unknown>
 
   // What belongs to a connection ends with it.
   #rest (): void {
+    if (this.#isOpen) this.#opening = gate()
     this.#isOpen = false
     this.#renewal.stop()
     this.#handlers.cancelAll()

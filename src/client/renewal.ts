@@ -30,8 +30,8 @@ export class Renewal {
     const expiry = token === undefined ? undefined : expiryOf(token)
     if (expiry === undefined) return
     const left = expiry - Date.now()
-    // If it is late by this clock, the server's may be another. It will say so, and the next connection gets a new token.
-    if (left <= 0) return
+    // If it is too late by this clock, the server's may be another. It will say so, and the next connection gets a new token.
+    if (left <= SHORTEST) return
     const wait = Math.max(left - this.#parts.before, left / 2, SHORTEST)
     const timer = setTimeout(() => { this.#run(token!, timer) }, Math.min(wait, LONGEST))
     this.#timer = timer

@@ -29,8 +29,8 @@ export function parse (text: unknown): undefined | Incoming {
     id: typeof id === 'string' || typeof id === 'number' ? id : undefined,
     data,
     more: more === true,
-    code: String(code),
-    message: String(message),
+    code: typeof code === 'string' ? code : '',
+    message: typeof message === 'string' ? message : '',
     path: typeof path === 'string' ? path : undefined
   }
 }

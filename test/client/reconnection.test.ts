@@ -1,0 +1,262 @@
+import { once } from 'node:events'
+import t, { type Test } from 'tap'
+import { WebSocket } from 'ws'
+import { connect, type Ended } from '../../src/client/index.js'
+import { reconnectionOf } from '../../src/client/reconnection.js'
+import { closeCodes } from '../../src/index.js'
+import { turns } from '../support/until.js'
+import { connectTo, pair, WireServer } from './wire-server.js'
+
+t.test('the client does what the close codes of the server say', async (t) => {
+  for (const [name, { code, reason, reconnect }] of Object.entries(closeCodes)) {
+    t.equal(reconnectionOf({ code, reason }), reconnect === 'jitter' ? 'later' : reconnect && 'now', name)
+  }
+})
+
+for (const [code, reason] of [[1001, ''], [1011, 'internal error'], [1012, 'service restart'], [1013, 'too slow'], [1014, ''], [4401, 'token expired'], [4429, 'too many messages']] as const) {
+  t.test(`the client comes back after ${code} ${reason}`, async (t) => {
+    const { server, client, connection } = await pair(t)
+    const ended = new Promise((resolve) => { client.onClose(resolve) })
+    connection.socket.close(code, reason)
+    t.strictSame(await ended, { code, reason, willReconnect: true })
+    t.notOk(client.isOpen)
+    await server.accept()
+    await client.opened
+    t.ok(client.isOpen)
+  })
+}
+
+for (const [code, reason] of [[1000, ''], [1002, 'protocol error'], [1003, ''], [1007, 'invalid payload'], [1008, 'policy violation'], [1009, 'message too big'], [4401, 'token missing'], [4401, 'token not valid'], [4403, 'access revoked'], [4000, 'of the app'], [3000, '']] as const) {
+  t.test(`the client stays away after ${code} ${reason}`, async (t) => {
+    const { server, client, connection } = await pair(t)
+    const events: unknown[] = []
+    client.onClose((closed) => { events.push(closed) })
+    connection.socket.close(code, reason)
+    t.strictSame(await client.closed, { code, reason })
+    await t.rejects(client.opened, { code: 'FSR_CLIENT_CLOSED' })
+    t.strictSame(events, [{ code, reason, willReconnect: false }])
+    t.notOk(server.hasMore)
+  })
+}
+
+t.test('a close without a code is taken for a normal one', async (t) => {
+  const { client, connection } = await pair(t)
+  connection.socket.close()
+  t.strictSame(await client.closed, { code: 1005, reason: '' })
+})
+
+t.test('a connection that is cut is made again', async (t) => {
+  const { server, client, connection } = await pair(t)
+  const ended = new Promise((resolve) => { client.onClose(resolve) })
+  connection.socket.terminate()
+  t.strictSame(await ended, { code: 1006, reason: '', willReconnect: true })
+  await server.accept()
+  await client.opened
+})
+
+t.test('what breaks the protocol of WebSocket counts as a cut', async (t) => {
+  const errors: unknown[] = []
+  const { server, client, connection } = await pair(t, { onError (error) { errors.push(error) } })
+  const ended = new Promise((resolve) => { client.onClose(resolve) })
+  // A frame with a reserved bit.
+  ;(connection.socket as unknown as { _socket: { write (bytes: Buffer): void } })._socket.write(Buffer.from([0xf1, 0x00]))
+  t.strictSame(await ended, { code: 1006, reason: '', willReconnect: true })
+  await server.accept()
+  await client.opened
+  t.match(errors, [{ name: 'ClientError', code: 'FSR_CLIENT_CONNECTION', message: /RSV2/ }])
+})
+
+t.test('the client finds a server that has been restarted', async (t) => {
+  const failed = { count: 0, resolve () {} }
+  const attempts = new Promise<void>((resolve) => { failed.resolve = resolve })
+  const { server, client } = await pair(t, { onError: () => { if (++failed.count === 3) failed.resolve() } })
+  await server.stop()
+  await attempts
+  t.notOk(client.isOpen)
+  const next = await WireServer.start(t, { port: server.port })
+  await next.accept()
+  await client.opened
+})
+
+t.test('attempts that fail are told to onError, and to nobody else', async (t) => {
+  const server = await WireServer.start(t, { refusal: 503 })
+  const errors: unknown[] = []
+  const client = connectTo(t, server.url, { onError (error) { errors.push(error); if (errors.length === 3) client.close() } })
+  client.onClose((closed) => { t.strictSame(closed, { code: 1000, reason: '', willReconnect: false }) })
+  await client.closed
+  t.match(errors, Array(3).fill({ name: 'ClientError', code: 'FSR_CLIENT_CONNECTION', message: 'Unexpected server response: 503' }))
+})
+
+t.test('a handshake that is not answered ends after connectTimeout', async (t) => {
+  class Silent extends EventTarget {
+    readonly url = 'ws://localhost/'
+    readyState = 0
+    close () { this.readyState = 3 }
+  }
+  const error = await new Promise((resolve) => {
+    const client = connectTo(t, 'ws://localhost/', { WebSocket: Silent, connectTimeout: 1, onError (error) { client.close(); resolve(error) } })
+  })
+  t.match(error, { code: 'FSR_CLIENT_CONNECTION', message: 'TIMEOUT' })
+})
+
+t.test('reconnect: false makes one connection', async (t) => {
+  const { client, connection } = await pair(t, { reconnect: false })
+  connection.socket.close(1012)
+  t.strictSame(await client.closed, { code: 1012, reason: '' })
+  await pair(t).then(async ({ server }) => {
+    await server.stop()
+    const other = connectTo(t, server.url, { reconnect: false })
+    t.strictSame(await other.closed, { code: 1006, reason: '' }, 'or one attempt')
+    const failing = connectTo(t, server.url, { reconnect: false, token () { throw new Error('no token') } })
+    t.strictSame(await failing.closed, { code: 1006, reason: '' }, 'also if there was no token for it')
+  })
+})
+
+t.test('the app can say for its own close codes, and how often to try', async (t) => {
+  const asked: Ended[] = []
+  const { server, client, connection } = await pair(t, {
+    reconnect: {
+      minDelay: 1,
+      maxDelay: 2,
+      when (ended) {
+        asked.push(ended)
+        if (ended.code === 4000) return true
+        if (ended.attempts === 3) return false
+      }
+    }
+  })
+  connection.socket.close(4000, 'come back')
+  await server.accept()
+  await client.opened
+  await server.stop()
+  t.strictSame(await client.closed, { code: 1006, reason: '' })
+  t.strictSame(asked, [
+    { code: 4000, reason: 'come back', attempts: 0 },
+    { code: 1006, reason: '', attempts: 1 },
+    { code: 1006, reason: '', attempts: 2 },
+    { code: 1006, reason: '', attempts: 3 }
+  ])
+})
+
+t.test('when() that throws is told to onError, and the close code decides', async (t) => {
+  const errors: unknown[] = []
+  const { server, client, connection } = await pair(t, {
+    reconnect: { minDelay: 1, when () { throw new Error('of the app') } },
+    onError (error) { errors.push(error) }
+  })
+  connection.socket.close(1012)
+  await server.accept()
+  await client.opened
+  t.match(errors, [{ message: 'of the app' }])
+})
+
+// A WebSocket that fails at once, and a clock that tells how long each wait is.
+async function delaysOf (t: Test, random: number, reconnect: object, count: number): Promise<number[]> {
+  const delays: number[] = []
+  const { setTimeout } = globalThis
+  t.intercept(Math, 'random', { value: () => random })
+  t.intercept(globalThis, 'setTimeout', {
+    value: (run: () => void, delay: number) => { delays.push(delay); return setTimeout(run, 0) }
+  })
+  class Failing extends EventTarget {
+    readonly url = 'ws://localhost/'
+    readonly readyState = 3
+    constructor () {
+      super()
+      queueMicrotask(() => { this.dispatchEvent(new Event('error')) })
+    }
+
+    close () {}
+  }
+  const client = connect('ws://localhost/', { WebSocket: Failing, connectTimeout: 77_000, reconnect, onError: () => { if (delays.filter((delay) => delay !== 77_000).length === count) client.close() } })
+  await client.closed
+  return delays.filter((delay) => delay !== 77_000).map(Math.round)
+}
+
+t.test('the delays are random, and grow up to a bound', async (t) => {
+  t.strictSame(await delaysOf(t, 0, {}, 12), [0, 1000, 1500, 2250, 3375, 5063, 7594, 11391, 15000, 15000, 15000, 15000])
+  t.strictSame(await delaysOf(t, 1, {}, 9), [0, 4000, 6000, 9000, 13500, 20250, 30000, 30000, 30000])
+  t.strictSame(await delaysOf(t, 0.5, { minDelay: 10, maxDelay: 100 }, 6), [0, 25, 38, 56, 75, 75])
+})
+
+t.test('each address is asked for before its attempt', async (t) => {
+  const server = await WireServer.start(t)
+  let ticket = 0
+  const client = connectTo(t, async () => {
+    if (++ticket === 2) throw new Error('no ticket')
+    return `http://127.0.0.1:${server.port}/chat?ticket=${ticket}`
+  })
+  const connection = await server.accept()
+  connection.socket.close(1012)
+  await server.accept()
+  await client.opened
+  t.strictSame(server.asked, ['/chat?ticket=1', '/chat?ticket=3'])
+})
+
+t.test('close() ends the client at once, also between two attempts, and only once', async (t) => {
+  const { client, connection } = await pair(t)
+  const events: unknown[] = []
+  client.onClose((closed) => { events.push(closed) })
+  client.close(4001, 'bye')
+  client.close()
+  t.strictSame(await client.closed, { code: 4001, reason: 'bye' })
+  t.strictSame(await connection.closed, { code: 4001, reason: 'bye' })
+  t.strictSame(events, [{ code: 4001, reason: 'bye', willReconnect: false }])
+
+  const other = await pair(t)
+  const ended = new Promise((resolve) => { other.client.onClose(resolve) })
+  other.connection.socket.terminate()
+  await ended
+  other.client.close()
+  t.strictSame(await other.client.closed, { code: 1000, reason: '' })
+  t.notOk(other.server.hasMore)
+})
+
+t.test('handlers of open and close are called until they are taken away, whatever they throw', async (t) => {
+  const errors: unknown[] = []
+  const { server, client, connection } = await pair(t, { onError (error) { errors.push(error) } })
+  const got: string[] = []
+  const off = [client.onOpen(() => { got.push('open') }), client.onClose(() => { got.push('close') })]
+  client.onOpen(() => { throw new Error('open') })
+  client.onClose(() => { throw new Error('close') })
+  connection.socket.close(1012)
+  const next = await server.accept()
+  await client.opened
+  for (const end of off) end()
+  next.socket.close(1012)
+  await server.accept()
+  await client.opened
+  t.strictSame(got, ['close', 'open'])
+  await turns(1)
+  t.match(errors, ['close', 'open', 'close', 'open'].map((message) => ({ message })))
+})
+
+t.test('with no global WebSocket one has to be given', async (t) => {
+  t.intercept(globalThis, 'WebSocket' as never, { value: undefined })
+  t.throws(() => connect('ws://localhost/'), { code: 'FSR_CLIENT_NO_WEBSOCKET', message: /Give the option WebSocket/ })
+})
+
+t.test('the global WebSocket is used if none is given', async (t) => {
+  t.intercept(globalThis, 'WebSocket' as never, { value: WebSocket as never })
+  const server = await WireServer.start(t)
+  const client = connect(server.url)
+  const connection = await server.accept()
+  client.close()
+  await once(connection.socket, 'close')
+})
+
+t.test('an address that is none throws; one that is relative is relative to the page', async (t) => {
+  t.throws(() => connect('/chat', { WebSocket }), TypeError)
+  const server = await WireServer.start(t)
+  t.intercept(globalThis, 'location' as never, { value: { href: `http://127.0.0.1:${server.port}/page` } as never })
+  connectTo(t, '/chat')
+  await server.accept()
+  t.strictSame(server.asked, ['/chat'])
+})
+
+t.test('a close code that a client must not send throws', async (t) => {
+  const { client } = await pair(t)
+  for (const code of [0, 999, 1001, 1005, 2999, 5000]) t.throws(() => { client.close(code) }, RangeError, String(code))
+  t.throws(() => { client.close(1000, 'ä'.repeat(62)) }, RangeError)
+  t.ok(client.isOpen)
+})

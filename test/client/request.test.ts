@@ -1,0 +1,169 @@
+import t from 'tap'
+import { ClientError, RequestError } from '../../src/client/index.js'
+import { connectTo, pair, tell, WireServer } from './wire-server.js'
+
+t.test('a request is answered', async (t) => {
+  const { client, connection } = await pair(t)
+  const reply = client.request('join', { room: 'lobby' })
+  t.strictSame(await connection.json(), { type: 'join', data: { room: 'lobby' }, id: 1 })
+  tell(connection, { type: 'reply', id: 1, data: { members: 2 } })
+  t.strictSame(await reply, { members: 2 })
+})
+
+t.test('a request without data has none, and resolves with nothing if the reply has none', async (t) => {
+  const { client, connection } = await pair(t)
+  const reply = client.request('leave')
+  t.strictSame(await connection.json(), { type: 'leave', id: 1 })
+  tell(connection, { type: 'reply', id: 1 })
+  t.equal(await reply, undefined)
+})
+
+t.test('replies find their requests in any order', async (t) => {
+  const { client, connection } = await pair(t)
+  const replies = [client.request('a'), client.request('b')]
+  const [a, b] = [await connection.json(), await connection.json()] as [{ id: number }, { id: number }]
+  tell(connection, { type: 'reply', id: b.id, data: 'b' })
+  tell(connection, { type: 'reply', id: a.id, data: 'a' })
+  t.strictSame(await Promise.all(replies), ['a', 'b'])
+})
+
+t.test('a message that wants no answer has no id', async (t) => {
+  const { client, connection } = await pair(t)
+  client.send('say', { text: 'hi' })
+  client.send('leave')
+  t.equal(await connection.next(), '{"type":"say","data":{"text":"hi"}}')
+  t.equal(await connection.next(), '{"type":"leave"}')
+})
+
+t.test('a failure rejects with the code, the text and the path of the server', async (t) => {
+  const { client, connection } = await pair(t)
+  const reply = client.request('join', {})
+  await connection.next()
+  tell(connection, { type: 'error', id: 1, code: 'FSR_ERR_X', message: 'The data is wrong', path: '/room' })
+  const error = await reply.catch((error: unknown) => error)
+  t.ok(error instanceof RequestError && error instanceof ClientError)
+  t.match(error, { name: 'RequestError', code: 'FSR_ERR_X', message: 'The data is wrong', path: '/room' })
+})
+
+t.test('a request that is not answered in time rejects, and is cancelled', async (t) => {
+  const { client, connection } = await pair(t, { timeout: 1 })
+  await t.rejects(client.request('slow'), { name: 'RequestError', code: 'FSR_CLIENT_TIMEOUT', message: 'There was no reply within 1 ms' })
+  t.match(await connection.take(2), ['{"type":"slow","id":1}', '{"type":"cancel","id":1}'])
+  await t.rejects(client.request('slow', undefined, { timeout: 2 }), { message: 'There was no reply within 2 ms' })
+})
+
+t.test('a request that may take any time has no timer, and one of a month does not end at once', async (t) => {
+  const { client, connection } = await pair(t, { timeout: Infinity })
+  const replies = [client.request('slow'), client.request('slow', undefined, { timeout: 2 ** 31 })]
+  await connection.take(2)
+  for (const id of [1, 2]) tell(connection, { type: 'reply', id, data: id })
+  t.strictSame(await Promise.all(replies), [1, 2])
+})
+
+t.test('a request that is aborted rejects with the reason, and is cancelled', async (t) => {
+  const { client, connection } = await pair(t)
+  const controller = new AbortController()
+  const reply = client.request('slow', undefined, { signal: controller.signal })
+  await connection.next()
+  const reason = new Error('not needed any more')
+  controller.abort(reason)
+  await t.rejects(reply, reason)
+  t.strictSame(await connection.json(), { type: 'cancel', id: 1 })
+})
+
+t.test('a request that was aborted before is not sent', async (t) => {
+  const { client, connection } = await pair(t)
+  await t.rejects(client.request('slow', undefined, { signal: AbortSignal.abort() }), { name: 'AbortError' })
+  client.send('next')
+  t.strictSame(await connection.json(), { type: 'next' })
+})
+
+t.test('a signal that aborts after the reply has nothing to cancel', async (t) => {
+  const { client, connection } = await pair(t)
+  const controller = new AbortController()
+  const reply = client.request('quick', undefined, { signal: controller.signal })
+  await connection.next()
+  tell(connection, { type: 'reply', id: 1, data: 1 })
+  t.equal(await reply, 1)
+  controller.abort()
+  client.send('next')
+  t.strictSame(await connection.json(), { type: 'next' })
+})
+
+t.test('what answers nothing that waits is ignored', async (t) => {
+  const errors: unknown[] = []
+  const { client, connection } = await pair(t, { onError (error) { errors.push(error) } })
+  const reply = client.request('join')
+  await connection.next()
+  tell(connection, { type: 'reply', id: 99, data: 'made up' })
+  tell(connection, { type: 'reply', data: 'to nothing' })
+  tell(connection, { type: 'error', id: 'x', code: 'X', message: 'made up' })
+  tell(connection, { type: 'reply', id: 1, data: 'first' })
+  tell(connection, { type: 'reply', id: 1, data: 'second' })
+  tell(connection, { type: 'error', id: 1, code: 'X', message: 'third' })
+  t.equal(await reply, 'first')
+  const next = client.request('next')
+  await connection.next()
+  tell(connection, { type: 'reply', id: 2, data: 'next' })
+  t.equal(await next, 'next')
+  t.strictSame(errors, [])
+})
+
+t.test('items of a stream that nobody has asked for are not the reply', async (t) => {
+  const { client, connection } = await pair(t)
+  const reply = client.request('list')
+  await connection.next()
+  tell(connection, { type: 'reply', id: 1, data: 'item', more: true })
+  tell(connection, { type: 'reply', id: 1 })
+  t.equal(await reply, undefined)
+})
+
+t.test('what is under way when the connection is cut rejects, and is not sent again', async (t) => {
+  const { server, client, connection } = await pair(t)
+  const reply = client.request('pay')
+  await connection.next()
+  connection.socket.terminate()
+  await t.rejects(reply, { name: 'RequestError', code: 'FSR_CLIENT_DISCONNECTED' })
+  const next = await server.accept()
+  client.send('hello')
+  t.strictSame(await next.json(), { type: 'hello' })
+})
+
+t.test('what is under way when the server closes for good, or the client, rejects', async (t) => {
+  const { client, connection } = await pair(t)
+  const reply = client.request('pay')
+  await connection.next()
+  connection.socket.close(4403, 'access revoked')
+  await t.rejects(reply, { name: 'RequestError', code: 'FSR_CLIENT_CLOSED' })
+  await t.rejects(client.request('pay'), { code: 'FSR_CLIENT_CLOSED' })
+  t.throws(() => { client.send('say') }, { code: 'FSR_CLIENT_CLOSED' })
+
+  const other = await pair(t)
+  const another = other.client.request('pay')
+  other.client.close()
+  await t.rejects(another, { code: 'FSR_CLIENT_CLOSED' })
+})
+
+t.test('what is no JSON rejects, and throws from send', async (t) => {
+  const { client, connection } = await pair(t)
+  await t.rejects(client.request('say', 1n), TypeError)
+  t.throws(() => { client.send('say', 1n) }, TypeError)
+  client.send('next')
+  t.strictSame(await connection.json(), { type: 'next' })
+})
+
+t.test('a request waits for the connection, and one that was given up by then is never sent', async (t) => {
+  const server = await WireServer.start(t)
+  const client = connectTo(t, server.url)
+  const controller = new AbortController()
+  const aborted = client.request('aborted', undefined, { signal: controller.signal })
+  const waiting = client.request('waiting')
+  controller.abort()
+  await t.rejects(aborted, { name: 'AbortError' })
+  const connection = await server.accept()
+  const { id } = await connection.json() as { id: number }
+  t.equal(id, 2)
+  tell(connection, { type: 'reply', id, data: 'done' })
+  t.equal(await waiting, 'done')
+  t.strictSame(connection.unread, [])
+})

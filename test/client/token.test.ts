@@ -1,0 +1,138 @@
+import t from 'tap'
+import { expiryOf } from '../../src/client/token.js'
+import { turns } from '../support/until.js'
+import { tokenOf, withClock } from './clock.js'
+import { connectTo, pair, tell, WireServer } from './wire-server.js'
+
+t.test('the expiry of a token is read, if it says one', async (t) => {
+  t.equal(expiryOf(tokenOf({ exp: 1_700_000_000 })), 1_700_000_000_000)
+  t.equal(expiryOf(tokenOf({ exp: 1, name: 'Ærøskøbing ÿþ?>~~~' })), 1_000, 'whatever else is in it')
+  for (const token of ['', 'opaque', 'a.b.c', '...', tokenOf({}), tokenOf({ exp: '1' }), 'x.bnVsbA.x']) t.equal(expiryOf(token), undefined, token)
+})
+
+t.test('every connection gets a token of its own, as sub-protocols', async (t) => {
+  const server = await WireServer.start(t)
+  let count = 0
+  const client = connectTo(t, server.url, { token: async () => `token-${++count}`, protocols: ['chat.v1'] })
+  for (let times = 0; times < 2; times++) {
+    const connection = await server.accept()
+    await client.opened
+    connection.socket.close(1012)
+    await connection.closed
+  }
+  await server.accept()
+  t.strictSame(server.offered, [1, 2, 3].map((count) => ['bearer', `token-${count}`, 'chat.v1']))
+})
+
+t.test('without a token there are only the protocols, or nothing', async (t) => {
+  const server = await WireServer.start(t)
+  for (const options of [{}, { token: () => undefined }, { token: async () => null }, { token: () => null, protocols: ['chat.v1'] }]) {
+    connectTo(t, server.url, options)
+    await server.accept()
+  }
+  t.strictSame(server.offered, [[''], [''], [''], ['chat.v1']])
+})
+
+t.test('a token that cannot be had is told to onError, and asked for again', async (t) => {
+  const server = await WireServer.start(t)
+  const errors: unknown[] = []
+  let count = 0
+  const client = connectTo(t, server.url, {
+    token () {
+      count++
+      if (count === 1) throw new Error('signed out')
+      // eslint-disable-next-line no-throw-literal
+      if (count === 3) throw undefined
+      return 'token'
+    },
+    onError (error) { errors.push(error) }
+  })
+  const connection = await server.accept()
+  t.equal(count, 2)
+  connection.socket.terminate()
+  await server.accept()
+  await client.opened
+  t.equal(count, 4)
+  t.match(errors, [{ message: 'signed out' }, { code: 'FSR_CLIENT_CONNECTION', message: 'failed' }])
+})
+
+t.test('the pauses between attempts to get a token are those between attempts to connect', async (t) => await withClock(async (tick) => {
+  t.intercept(Math, 'random', { value: () => 0 })
+  const at: number[] = []
+  connectTo(t, 'ws://localhost/', { reconnect: { minDelay: 1_000 }, token () { at.push(Date.now()); throw new Error('signed out') } })
+  for (let seconds = 0; seconds < 5; seconds++) await tick(seconds === 0 ? 0 : 1_000)
+  t.strictSame(at, [0, 1_000, 3_000])
+}))
+
+t.test('a token that cannot be a sub-protocol is not in the text of the error', async (t) => {
+  const error = await new Promise((resolve) => {
+    const client = connectTo(t, 'ws://localhost/', { token: () => 'not a token', onError (error) { client.close(); resolve(error) } })
+  })
+  t.match(error, { name: 'ClientError', code: 'FSR_CLIENT_TOKEN', message: 'The token has characters that a sub-protocol must not have' })
+})
+
+t.test('when the token has expired the client comes back at once, with a new one; but not twice in a row', async (t) => await withClock(async (tick) => {
+  const server = await WireServer.start(t)
+  let count = 0
+  const client = connectTo(t, server.url, { token: () => `token-${++count}`, reconnect: { minDelay: 1_000 } })
+  await tick(0)
+  const connection = await server.accept()
+  await client.opened
+  connection.socket.close(4401, 'token expired')
+  await connection.closed
+  await turns(5)
+  await tick(0)
+  const second = await server.accept()
+  await client.opened
+  t.strictSame(server.offered, [['bearer', 'token-1'], ['bearer', 'token-2']])
+
+  const ended = new Promise((resolve) => { client.onClose(resolve) })
+  second.socket.close(4401, 'token expired')
+  t.match(await ended, { willReconnect: true })
+  await tick(999)
+  await turns(5)
+  t.equal(count, 2)
+  await tick(5_000)
+  await server.accept()
+  t.equal(count, 3)
+}))
+
+t.test('renew() sends a token, and waits for the answer', async (t) => {
+  const { client, connection } = await pair(t)
+  const renewed = client.renew('token-2')
+  t.strictSame(await connection.json(), { type: 'renew', data: { token: 'token-2' }, id: 1 })
+  tell(connection, { type: 'reply', id: 1 })
+  t.equal(await renewed, undefined)
+
+  const refused = client.renew('token-3')
+  await connection.next()
+  tell(connection, { type: 'error', id: 2, code: 'FSR_ERR_TOKEN_INVALID', message: 'no' })
+  await t.rejects(refused, { code: 'FSR_ERR_TOKEN_INVALID' })
+  connection.socket.terminate()
+  await new Promise((resolve) => { client.onClose(resolve) })
+  await t.rejects(client.renew('token-4'), { code: 'FSR_CLIENT_DISCONNECTED' }, 'and does not wait for the next connection')
+})
+
+t.test('a token is renewed before it expires, over the connection that is open', async (t) => await withClock(async (tick) => {
+  const server = await WireServer.start(t)
+  let count = 0
+  const client = connectTo(t, server.url, { token: () => tokenOf({ exp: Date.now() / 1_000 + 600, count: ++count }) })
+  await tick(0)
+  const connection = await server.accept()
+  await client.opened
+  for (const times of [2, 3]) {
+    await tick(539_999)
+    t.equal(count, times - 1)
+    await tick(1)
+    const { type, id, data } = await connection.json() as { type: string, id: number, data: { token: string } }
+    t.strictSame([type, data.token], ['renew', tokenOf({ exp: Date.now() / 1_000 + 600, count: times })])
+    const done = new Promise((resolve) => { client.on('done', resolve) })
+    tell(connection, { type: 'reply', id })
+    tell(connection, { type: 'done' })
+    await done
+    await turns(1)
+  }
+  client.close()
+  await tick(3_600_000)
+  t.equal(count, 3, 'and not any more when the client is closed')
+}))
