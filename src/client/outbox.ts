@@ -26,11 +26,11 @@ export class Outbox {
     this.#waiting.set(id, text)
   }
 
+  /** Sends what waits; whatever cannot be sent goes on waiting. */
   flush (): void {
-    for (const [id, text] of this.#waiting) {
-      if (!this.#write(text)) break
-      this.#waiting.delete(id)
-    }
+    const waiting = [...this.#waiting]
+    this.#waiting.clear()
+    for (const [id, text] of waiting) this.send(id, text)
   }
 
   has (id: number): boolean {

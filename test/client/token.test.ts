@@ -116,7 +116,14 @@ t.test('renew() sends a token, and waits for the answer', async (t) => {
 t.test('a token is renewed before it expires, over the connection that is open', async (t) => await withClock(async (tick) => {
   const server = await WireServer.start(t)
   let count = 0
-  const client = connectTo(t, server.url, { token: () => tokenOf({ exp: Date.now() / 1_000 + 600, count: ++count }) })
+  const errors: unknown[] = []
+  const client = connectTo(t, server.url, {
+    token () {
+      if (++count === 4) throw new Error('signed out')
+      return tokenOf({ exp: Date.now() / 1_000 + 600, count })
+    },
+    onError (error) { errors.push(error) }
+  })
   await tick(0)
   const connection = await server.accept()
   await client.opened
@@ -132,7 +139,9 @@ t.test('a token is renewed before it expires, over the connection that is open',
     await done
     await turns(1)
   }
+  await tick(540_000)
+  t.match(errors, [{ message: 'signed out' }])
   client.close()
   await tick(3_600_000)
-  t.equal(count, 3, 'and not any more when the client is closed')
+  t.equal(count, 4, 'and not any more when the client is closed')
 }))

@@ -7,7 +7,7 @@ import { Client } from '../support/client.js'
 
 /** How a server of the tests answers an upgrade. */
 export interface WireServerOptions {
-  readonly port?: number
+  readonly port?: undefined | number
   /** The status with which upgrades are refused; none lets in. */
   refusal?: undefined | number
 }
