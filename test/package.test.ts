@@ -1,4 +1,4 @@
-import { execFileSync } from 'node:child_process'
+import { execFileSync, spawnSync } from 'node:child_process'
 import { existsSync, mkdirSync, mkdtempSync, readFileSync, readdirSync, realpathSync, rmSync, symlinkSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join, resolve } from 'node:path'
@@ -51,6 +51,36 @@ t.test('the package as it is published', async (t) => {
         }
       }, `exactOptionalPropertyTypes: ${exact}`)
     }
+  })
+
+  await t.test('has a client that compiles for browsers with nothing else, and for Node', async (t) => {
+    const client = (options: string) => `
+      import { connect } from 'fastify-socket-route/client'
+      ${options.includes('WebSocket') ? "import { WebSocket } from 'ws'" : ''}
+      interface Chat { '~contract'?: undefined | { in: { join: { data: { room: string }, reply: { members: number }, stream: undefined } }, out: { message: { data: string, reply: undefined } } } }
+      const client = connect<Chat>('wss://example.test/chat'${options})
+      client.on('message', (text) => text.length)
+      export const { members } = await client.request('join', { room: 'lobby' })
+    `
+    writeFileSync(join(project, 'page.mts'), client(''))
+    writeFileSync(join(project, 'program.mts'), client(', { WebSocket }'))
+    for (const [file, compilerOptions] of [['page.mts', { types: [], lib: ['es2022', 'dom'] }], ['program.mts', { types: ['node'], lib: ['es2022'] }]] as const) {
+      writeFileSync(join(project, 'tsconfig.json'), JSON.stringify({
+        compilerOptions: { module: 'nodenext', target: 'es2022', strict: true, skipLibCheck: false, noEmit: true, ...compilerOptions },
+        files: [file]
+      }))
+      const { stdout, status } = spawnSync(process.execPath, [resolve('node_modules/typescript/lib/tsc.js'), '-p', project])
+      t.equal(stdout.toString(), '', file)
+      t.equal(status, 0)
+    }
+  })
+
+  await t.test('has a client that runs beside partysocket, and is not loaded by the server', async (t) => {
+    const run = (code: string) => spawnSync(process.execPath, ['--input-type=module', '--eval', code], { cwd: project })
+    t.equal(run("await import('fastify-socket-route')").status, 0)
+    t.match(run("await import('fastify-socket-route/client')").stderr.toString(), /Cannot find package 'partysocket'/)
+    for (const name of ['partysocket', 'event-target-polyfill']) symlinkSync(resolve('node_modules', name), join(project, 'node_modules', name))
+    t.equal(run("console.log(typeof (await import('fastify-socket-route/client')).connect)").stdout.toString().trim(), 'function')
   })
 
   await t.test('is loaded by import and by require(), as one module', async (t) => {

@@ -91,6 +91,21 @@ for (const [name, compiler] of [['TypeScript 6', 'typescript'], ['TypeScript 7',
     t.match(await compile(compiler, directory), { code: 0, output: /^$/ })
   })
 
+  t.test(`with ${name} the client compiles with nothing but the types of browsers`, { timeout }, async (t) => {
+    const page = `
+      import { connect } from 'fastify-socket-route/client'
+      interface Chat { '~contract'?: { in: { join: { data: { room: string }, reply: { members: number }, stream: undefined } }, out: { message: { data: string, reply: undefined } } } }
+      const client = connect<Chat>('/chat', { token: async () => null, WebSocket })
+      client.on('message', (text) => { document.title = text })
+      const { members } = await client.request('join', { room: 'lobby' }, { signal: AbortSignal.timeout(500) })
+      document.title = members.toFixed()
+      // @ts-expect-error other data
+      client.send('join', { room: 1 })
+    `
+    const directory = program(t, { 'page.ts': page }, { types: [], lib: ['es2022', 'dom'], skipLibCheck: false })
+    t.match(await compile(compiler, directory), { code: 0, output: /^$/ })
+  })
+
   t.test(`with ${name} these tests can fail`, { timeout }, async (t) => {
     const directory = program(t, {
       'not-the-type.ts': `
