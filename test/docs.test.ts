@@ -4,6 +4,7 @@ import { existsSync, mkdirSync, readFileSync, readdirSync, rmSync, writeFileSync
 import { dirname, join, relative, resolve } from 'node:path'
 import { promisify } from 'node:util'
 import t from 'tap'
+import { clientErrors } from '../src/client/index.js'
 import { closeCodes, errors } from '../src/index.js'
 
 // A compiler takes its seconds, on a busy machine many.
@@ -110,6 +111,22 @@ t.test('docs/api.md has every public name', async (t) => {
     .map((name) => name.trim().replace('type ', '')).filter((name) => name !== 'default')
   t.ok(names.length > 30)
   for (const name of names) t.ok(new RegExp(`\\b${name}\\b`).test(api), name)
+})
+
+t.test('docs/client.md has every option of the client, with its default, every name and every code', async (t) => {
+  const client = read('docs/client.md')
+  const options = [...read('src/client/options.ts').matchAll(/\/\*\*((?:(?!\*\/)[^])*)\*\/\s*readonly (\w+)\?:/g)]
+  t.ok(options.length > 10)
+  for (const [, comment, name] of options) {
+    const row = new RegExp(`^\\| \`(?:reconnect\\.)?${name!}\` \\|[^\\n]*$`, 'm').exec(client)
+    t.ok(row, name!)
+    const given = /@default (\d\S*)/.exec(comment!)?.[1]
+    if (given !== undefined) t.ok(row?.[0].includes(`\`${given}\``), `${name!} has the default ${given}`)
+  }
+  const names = [...read('src/client/index.ts').matchAll(/^export (?:type )?\{([^}]*)\}/gm)].flatMap(([, list]) => list!.split(',')).map((name) => name.trim())
+  t.ok(names.length > 20)
+  for (const name of names) t.ok(new RegExp(`\\b${name}\\b`).test(client), name)
+  t.strictSame([...client.matchAll(/^\| `(\w+)` \| `(FSR_CLIENT_\w+)` \|/gm)].map(([, name, code]) => [name, code]), Object.entries(clientErrors))
 })
 
 t.test('docs/errors.md has each close code, with its reason and whether to connect again', async (t) => {

@@ -40,6 +40,7 @@ export class Transport {
   #closed = cut
   #willReconnect = true
   #isAtOnce = false
+  #isClosed = false
   #failure: unknown
   #token: undefined | string
 
@@ -73,6 +74,7 @@ export class Transport {
   }
 
   close (code: number, reason: string): void {
+    this.#isClosed = true
     this.#socket.close(code, reason)
   }
 
@@ -116,6 +118,7 @@ export class Transport {
 
   // An event that partysocket has made itself, with the code 1000, stands for an error or a time-out.
   #judge (event?: Closed): boolean {
+    if (this.#isClosed) return false
     const closed = event === undefined || event instanceof CloseEvent ? cut : { code: event.code, reason: event.reason }
     const attempts = this.#socket.retryCount
     const advice = reconnectionOf(closed)

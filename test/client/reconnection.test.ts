@@ -194,7 +194,7 @@ t.test('each address is asked for before its attempt', async (t) => {
 })
 
 t.test('close() ends the client at once, also between two attempts, and only once', async (t) => {
-  const { client, connection } = await pair(t)
+  const { client, connection } = await pair(t, { reconnect: { when () { t.fail('the client itself has closed') } } })
   const events: unknown[] = []
   client.onClose((closed) => { events.push(closed) })
   client.close(4001, 'bye')
