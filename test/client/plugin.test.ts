@@ -1,0 +1,55 @@
+import t from 'tap'
+import type { Message } from '../../src/index.js'
+import { createApp, listen, tokenOf } from '../support/server.js'
+import { connectTo } from './wire-server.js'
+
+/** Answers every request with its type, as a route with a contract would. */
+function reply (_connection: unknown, message: Message): undefined | object {
+  const { type, id } = message.json<{ type: string, id?: number }>()
+  return id === undefined ? undefined : { type: 'reply', id, data: type }
+}
+
+t.test('the client comes in where the token of its sub-protocol is wanted, and comes back when the server has stopped', async (t) => {
+  const start = async (port = 0) => {
+    const app = await createApp(t)
+    app.socketRoute('/chat', { onMessage: reply }, 'ROLE_USER')
+    return { app, url: port === 0 ? await listen(app) : await app.listen({ port, host: '127.0.0.1' }) }
+  }
+  const first = await start()
+  const client = connectTo(t, `${first.url}/chat`, { token: () => tokenOf(first.app) })
+  t.equal(await client.request('join'), 'join')
+  const ended = new Promise((resolve) => { client.onClose(resolve) })
+  await first.app.close()
+  t.strictSame(await ended, { code: 1012, reason: 'service restart', willReconnect: true })
+  await start(Number(new URL(first.url).port))
+  t.equal(await client.request('again'), 'again')
+})
+
+t.test('the client comes back with a new token when the old one has expired', async (t) => {
+  const app = await createApp(t)
+  app.socketRoute('/chat', { onMessage: reply }, 'ROLE_USER')
+  const url = await listen(app)
+  let count = 0
+  // The first is good for a second or two. This route knows nothing of renewal.
+  const client = connectTo(t, `${url}/chat`, { token: () => tokenOf(app, ['ROLE_USER'], { exp: Math.ceil(Date.now() / 1_000) + (++count === 1 ? 1 : 3_600) }) })
+  const ended = await new Promise((resolve) => { client.onClose(resolve) })
+  t.strictSame(ended, { code: 4401, reason: 'token expired', willReconnect: true })
+  t.equal(await client.request('join'), 'join')
+  t.ok(count >= 2)
+})
+
+t.test('the client stays away when its access was revoked, and a refused token is an attempt that fails', async (t) => {
+  const app = await createApp(t)
+  app.socketRoute('/chat', { onMessage: reply }, 'ROLE_USER')
+  const url = await listen(app)
+  const client = connectTo(t, `${url}/chat`, { token: () => tokenOf(app) })
+  await client.opened
+  await app.socketRevoke({ sub: 'alice' })
+  t.strictSame(await client.closed, { code: 4403, reason: 'access revoked' })
+
+  const errors: unknown[] = []
+  const refused = connectTo(t, `${url}/chat`, { token: () => 'not.a.token', reconnect: false, onError (error) { errors.push(error) } })
+  t.strictSame(await refused.closed, { code: 1006, reason: '' })
+  await new Promise(setImmediate)
+  t.match(errors, [{ code: 'FSR_CLIENT_CONNECTION', message: 'Unexpected server response: 401' }])
+})
