@@ -42,9 +42,9 @@ import { createAuthenticator, isOfJwt, jwtOf, userOf, type Authenticator } from 
  * What `socketRoute` returns, and `fastify.socketRoutes` has by name: the way from anywhere in the app to the clients of a route.
  *
  * @typeParam Connection the connections of the route.
- * @typeParam Contract what its clients see of its contract, if it has one.
+ * @typeParam Contract what its clients see of its contract; `'none'` if it has none, so that no typed client can be made of it.
  */
-export interface SocketRouteHandle<Connection = WsConnection, Contract = undefined> {
+export interface SocketRouteHandle<Connection = WsConnection, Contract = 'none'> {
   /** For the compiler alone: what a client of the route may send and gets, `connect<typeof chat>(…)`. */
   readonly '~contract'?: undefined | Contract
   readonly name: string

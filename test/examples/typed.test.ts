@@ -1,0 +1,85 @@
+import { spawn, type ChildProcess } from 'node:child_process'
+import { once } from 'node:events'
+import { resolve } from 'node:path'
+import { createInterface } from 'node:readline'
+import t, { type Test } from 'tap'
+import { WebSocket } from 'ws'
+import { createApp, type Chat } from '../../examples/typed/app.js'
+import { connect, type SocketClient } from '../../src/client/index.js'
+import { asPackage, startExample } from '../support/example.js'
+import { listen } from '../support/server.js'
+
+const root = resolve(import.meta.dirname, '../..')
+
+async function start (t: Test): Promise<string> {
+  const app = await createApp()
+  t.teardown(() => app.close())
+  return `${await listen(app)}/chat`
+}
+
+function visitor (t: Test, url: string, name: string): SocketClient<Chat> {
+  const client = connect<Chat>(url, { WebSocket })
+  t.teardown(() => { client.close() })
+  client.on('nickname', () => name)
+  return client
+}
+
+t.test('clients with the type of the route join, talk, and see what was said before', async (t) => {
+  const url = await start(t)
+  const [alice, bob] = [visitor(t, url, 'alice'), visitor(t, url, 'bob')]
+  t.same(await alice.request('join', { room: 'lobby' }), { members: 1 })
+  t.same(await bob.request('join', { room: 'lobby' }), { members: 2 })
+  const heard = new Promise((resolve) => { bob.on('line', resolve) })
+  alice.send('say', { text: 'hello' })
+  t.same(await heard, { from: 'alice', text: 'hello' })
+  const earlier: object[] = []
+  for await (const line of bob.stream('history', { room: 'lobby' })) earlier.push(line)
+  t.same(earlier, [{ from: 'alice', text: 'hello' }])
+})
+
+t.test('what is not in the contract is told with its place', async (t) => {
+  const client = visitor(t, await start(t), 'alice')
+  await t.rejects(client.request('join', { room: '' }), { code: 'FSR_ERR_DATA_INVALID', path: '/room' })
+})
+
+t.test('a room has so many seats', async (t) => {
+  const url = await start(t)
+  for (let count = 0; count < 10; count++) await visitor(t, url, `visitor ${count}`).request('join', { room: 'full' })
+  await t.rejects(visitor(t, url, 'late').request('join', { room: 'full' }), { code: 'ROOM_FULL', path: '/room', message: 'There is no seat left' })
+})
+
+t.test('the programs of the example speak to each other', async (t) => {
+  const { url, stop } = await startExample(t, 'typed')
+  const run = (name: string): ChildProcess & { next (text: string): Promise<void> } => {
+    const child = spawn(resolve(root, 'node_modules/.bin/tsx'), ['examples/typed/client.ts', `${url.replace('http', 'ws')}/chat`, name], {
+      cwd: root, env: { ...process.env, ...asPackage }, stdio: ['pipe', 'pipe', 'inherit']
+    })
+    t.teardown(() => { child.kill() })
+    const lines: string[] = []
+    const waiting = new Set<() => void>()
+    createInterface(child.stdout!).on('line', (line) => {
+      lines.push(line)
+      for (const look of waiting) look()
+    })
+    return Object.assign(child, {
+      next: (text: string) => new Promise<void>((resolve) => {
+        const look = (): void => { if (lines.includes(text)) resolve() }
+        waiting.add(look)
+        look()
+      })
+    })
+  }
+  const alice = run('alice')
+  await alice.next('lobby has 1 members')
+  alice.stdin!.write('hello\n')
+  alice.stdin!.write('are you there?\n')
+  const bob = run('bob')
+  await bob.next('lobby has 2 members')
+  bob.stdin!.write('I am\n')
+  await alice.next('bob: I am')
+  await bob.next('alice: hello (earlier)')
+  bob.stdin!.end()
+  const [code] = await once(bob, 'exit') as [number]
+  t.equal(code, 0)
+  t.equal(await stop(), 0)
+})
