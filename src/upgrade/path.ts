@@ -63,6 +63,23 @@ export function patternOf (path: string): RegExp {
   return new RegExp(`^${segments.join('/')}${last}/?$`, 'i')
 }
 
+/** A path as a template (RFC 6570 level 1), with the names that its parameters have there. */
+export interface PathTemplate {
+  readonly address: string
+  readonly params: ReadonlyArray<{ readonly key: string, readonly name: string, readonly isOptional: boolean }>
+}
+
+/** Makes it, for documents. */
+export function templateOf (path: string): PathTemplate {
+  const params: Array<PathTemplate['params'][number]> = []
+  const address = path.replace(PARAMETER, (_match, name: string = '*', _expression, optional: undefined | string) => {
+    const key = name === '*' ? 'wildcard' : name
+    params.push({ key, name, isOptional: optional !== undefined })
+    return `{${key}}`
+  })
+  return { address, params }
+}
+
 /** The parameters that a path names, as their type: `'/chat/:room/:page?'` gives `{ room: string, page?: undefined | string }`. */
 export type ParamsOfPath<Path extends string> = ParamsOfNames<NamesOfPath<Path>>
 

@@ -102,6 +102,11 @@ export interface Server {
   readonly fastPath: boolean
 }
 
+/** What is written down of a route, for those who describe it. */
+export interface Declared extends Pick<SocketRouteOptions, 'schema' | 'config' | 'protocols'> {
+  readonly scope: FastifyInstance
+}
+
 /** One socket route. */
 export class Route implements SocketRouteHandle {
   readonly name: string
@@ -189,6 +194,12 @@ export class Route implements SocketRouteHandle {
   /** The contract, if there is one. @internal */
   get contract (): undefined | ContractDefinition {
     return this.#conversation?.definition
+  }
+
+  /** What the app has said of it besides its options, and where. @internal */
+  get declared (): Declared {
+    const { schema, config } = this.#given
+    return { scope: this.#fastify, schema, config, protocols: this.#protocols }
   }
 
   to (room: string): Room {
