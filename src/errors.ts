@@ -64,6 +64,7 @@ export const errors = {
     "The socket route '%s' is guarded by isGranted, but @fastify/jwt is not registered in its scope. Register it, await app.register(jwt, { secret }), or set tokenFrom: [] if a hook of yours sets request.user"),
   ContractInvalid: atRegistration('FSR_ERR_CONTRACT_INVALID', "The contract of '%s' %s"),
   HookInvalid: atRegistration('FSR_ERR_HOOK_INVALID', 'The hook %s %s'),
+  AsyncapiNotReady: atRegistration('FSR_ERR_ASYNCAPI_NOT_READY', 'The routes of the app are not all there yet: await app.ready() before app.asyncapi()'),
   UrlParamMissing: atRegistration('FSR_ERR_URL_PARAM_MISSING', "url() of the socket route '%s' needs the parameter '%s'"),
 
   // Before the upgrade

@@ -51,6 +51,16 @@ t.test('imports form no circle', async (t) => {
   t.pass('each was followed to its end')
 })
 
+t.test('the core does without the AsyncAPI document, and what that needs', async (t) => {
+  const isPart = (file: string) => file.startsWith('operate/asyncapi/')
+  t.ok(sources.filter(isPart).length > 10)
+  for (const file of sources) {
+    const imported = [...read(file).matchAll(/from '([^']*)'/g)].map(([, name]) => name!)
+    t.equal(imported.includes('yaml'), file === 'operate/asyncapi/plugin.ts', file)
+    if (!isPart(file)) t.notOk(imported.some((name) => name.includes('asyncapi')), file)
+  }
+})
+
 // Invariant 1
 t.test('only one file calls the callbacks of controllers, and one that is such a controller itself', async (t) => {
   for (const file of sources) t.equal(/\bon(Open|Message|Close|Error)\.call\(|controller\.on\w+!?\(/.test(read(file)), ['controller/callbacks.ts', 'controller/conversation.ts'].includes(file), file)

@@ -28,6 +28,7 @@ t.test('the package as it is published', async (t) => {
     writeFileSync(join(project, 'app.mts'), `
       import Fastify from 'fastify'
       import socketRoutes, { JsonMessage, SocketRoute, WsConnection, type SocketController } from 'fastify-socket-route'
+      import asyncapi, { type AsyncapiDocument } from 'fastify-socket-route/asyncapi'
       const app = Fastify()
       await app.register(socketRoutes, { maxPayload: 1000 })
       app.socketRoute('/chat/:room', {
@@ -37,6 +38,8 @@ t.test('the package as it is published', async (t) => {
       @SocketRoute({ path: '/class' })
       class Chat implements SocketController { onOpen (connection: WsConnection) { return connection.id } }
       app.socketController(Chat)
+      await app.register(asyncapi, { info: { title: 'Chat', version: '1.0.0' } })
+      app.asyncapi() satisfies AsyncapiDocument
     `)
     for (const exact of [true, false]) {
       writeFileSync(join(project, 'tsconfig.json'), JSON.stringify({

@@ -1,0 +1,119 @@
+import type { Route } from '../../upgrade/route.js'
+import { templateOf } from '../../upgrade/path.js'
+import { tellContract, type PlaceSchema } from './contract-talk.js'
+import { toJsonSchema, type SchemaTransform } from './conversion.js'
+import type { AsyncapiChannel, AsyncapiParameter, JsonSchema } from './document.js'
+import { factsOf, type Facts } from './facts.js'
+import type { ProtocolMessages } from './protocol.js'
+import { closesOf, refusalsOf } from './refusals.js'
+import type { RouteInfo } from './route-info.js'
+import type { Schemas } from './schemas.js'
+import type { SecuritySchemes } from './security.js'
+import { toSegment, valueAt } from './subschemas.js'
+import { Talk, type NamedOperation } from './talk.js'
+
+/** What the channels of a document have in common. */
+export interface Shared {
+  readonly schemas: Schemas
+  readonly security: SecuritySchemes
+  readonly protocol: ProtocolMessages
+  readonly transform: undefined | SchemaTransform
+}
+
+/** Tells one route. @throws `FSR_ERR_OPTION_INVALID` where a schema is no JSON Schema. */
+export function describeRoute (route: Route, key: string, { summary, description, tags }: RouteInfo, shared: Shared): { channel: AsyncapiChannel, operations: readonly NamedOperation[] } {
+  const { scope, schema } = route.declared
+  const facts = factsOf(route)
+  const talk = new Talk(key, shared.security.of(facts))
+  const place: PlaceSchema = (given, pointer, origin) =>
+    toJsonSchema(given, { ...origin, route: route.name }, shared.transform, (schema) => shared.schemas.place(scope, schema, pointer))
+  const placePart = (part: 'params' | 'querystring' | 'headers', given: unknown, inside: string): undefined | JsonSchema =>
+    given === undefined ? undefined : place(given, `#/channels/${key}/${inside}`, { io: 'input', part })
+
+  const params = placePart('params', schema?.params, 'x-params')
+  const { address, params: named } = templateOf(route.path)
+  const known = shared.schemas.follow(params)
+  const parameters = Object.fromEntries(named.map(({ key, name, isOptional }) =>
+    [key, parameterOf(shared.schemas.follow(valueAt(known, `/properties/${toSegment(name)}`) as JsonSchema), name, isOptional)]))
+
+  if (facts.sources.includes('message')) tellToken(talk)
+  if (facts.contract === undefined) tellRaw(talk)
+  else tellContract(talk, facts.contract, facts.canRenew, shared.protocol, place)
+  return {
+    channel: {
+      address,
+      title: route.name,
+      summary,
+      description,
+      tags: tags?.map((name) => ({ name })),
+      parameters: named.length === 0 ? undefined : parameters,
+      messages: talk.messages,
+      bindings: {
+        ws: {
+          method: 'GET',
+          query: placePart('querystring', schema?.querystring ?? (schema as undefined | { query?: unknown })?.query, 'bindings/ws/query'),
+          headers: placePart('headers', schema?.headers, 'bindings/ws/headers'),
+          bindingVersion: '0.1.0'
+        }
+      },
+      'x-params': params,
+      'x-socket-route': aboutRoute(facts)
+    },
+    operations: talk.operations
+  }
+}
+
+// A parameter has no schema in AsyncAPI 3: it is a text, of which some things can be said.
+function parameterOf (schema: undefined | JsonSchema, name: string, isOptional: boolean): AsyncapiParameter {
+  const { description, enum: values, default: fallback, examples } = Object(schema) as Readonly<Record<string, unknown>>
+  const texts = (values: unknown): undefined | string[] => Array.isArray(values) ? values.map(String) : undefined
+  return {
+    description: typeof description === 'string' ? description : name === '*' ? 'The rest of the path.' : undefined,
+    enum: texts(values),
+    default: fallback === undefined ? undefined : String(fallback),
+    examples: texts(examples),
+    'x-optional': isOptional ? true : undefined
+  }
+}
+
+// Without a contract nothing is known of what is said.
+function tellRaw (talk: Talk): void {
+  const payload = {}
+  const contentType = 'application/octet-stream'
+  talk.operation('receive', talk.add('in.message', 'raw', () => ({ title: 'Message', description: 'A text or bytes, as the controller takes them.', contentType, payload })))
+  talk.operation('send', talk.add('out.message', 'raw', () => ({ title: 'Message', description: 'A text or bytes, as the controller sends them.', contentType, payload })))
+}
+
+function tellToken (talk: Talk): void {
+  talk.operation('receive', talk.add('token', 'own', () => ({
+    title: 'Token',
+    description: 'The first message of a client that has brought no token otherwise: the token alone.',
+    contentType: 'text/plain',
+    payload: { type: 'string' }
+  })))
+}
+
+function aboutRoute (facts: Facts): AsyncapiChannel['x-socket-route'] {
+  const { name, path, contract, roles, hasPredicate, sources, protocols, options } = facts
+  const { maxPayload, concurrency, rate, connections, roomsPerConnection, streamsPerConnection } = options
+  return {
+    name,
+    path,
+    isRaw: contract === undefined,
+    roles,
+    hasPredicate,
+    tokenFrom: sources,
+    protocols,
+    limits: {
+      maxPayload,
+      concurrency,
+      // A limit that is not set is not one.
+      rate: rate && Object.fromEntries(Object.entries(rate).filter(([, value]) => value !== Infinity)),
+      connections,
+      roomsPerConnection,
+      streamsPerConnection: contract && streamsPerConnection
+    },
+    closeCodes: closesOf(facts),
+    refusals: refusalsOf(facts)
+  }
+}

@@ -1,0 +1,53 @@
+import type { Route } from '../../upgrade/route.js'
+import { describeRoute } from './channel.js'
+import type { AsyncapiChannel, AsyncapiDocument, AsyncapiOperation, AsyncapiServer } from './document.js'
+import { keyOf, Keys } from './keys.js'
+import type { AsyncapiOptions } from './options.js'
+import { correlationIds, ProtocolMessages } from './protocol.js'
+import { routeInfoOf } from './route-info.js'
+import { Schemas } from './schemas.js'
+import { SecuritySchemes } from './security.js'
+
+/**
+ * Makes the document of all routes that are not hidden.
+ *
+ * @throws `FSR_ERR_OPTION_INVALID` where a schema is no JSON Schema.
+ */
+export function createDocument (routes: Iterable<Route>, { info, transform, transformObject }: AsyncapiOptions, servers: Readonly<Record<string, AsyncapiServer>>): AsyncapiDocument {
+  const schemas = new Schemas()
+  const shared = { schemas, security: new SecuritySchemes(), protocol: new ProtocolMessages(schemas), transform }
+  const channels = new Map<string, AsyncapiChannel>()
+  const operations = new Map<string, AsyncapiOperation>()
+  const keys = { channels: new Keys(), operations: new Keys() }
+  for (const route of routes) {
+    const routeInfo = routeInfoOf(route.declared.config)
+    if (routeInfo.hide === true) continue
+    const key = keys.channels.take(keyOf(route.name.replace(/^\W+|\W+$/g, '')) || 'root', route.name)
+    const described = describeRoute(route, key, routeInfo, shared)
+    channels.set(key, described.channel)
+    for (const { name, operation } of described.operations) operations.set(keys.operations.take(name, JSON.stringify(operation)), operation)
+  }
+  const messages = shared.protocol.components
+  const document: AsyncapiDocument = {
+    // Nothing of 3.1 is needed, and more tools read this one.
+    asyncapi: '3.0.0',
+    info,
+    defaultContentType: 'application/json',
+    servers: filled(servers),
+    channels: Object.fromEntries(channels),
+    operations: Object.fromEntries(operations),
+    components: {
+      schemas: filled(schemas.components),
+      messages: filled(messages),
+      correlationIds: filled(messages) && correlationIds,
+      securitySchemes: filled(shared.security.components)
+    }
+  }
+  // Without what is undefined, and with nothing in it that belongs to somebody else.
+  const copied = JSON.parse(JSON.stringify(document)) as AsyncapiDocument
+  return transformObject === undefined ? copied : transformObject(copied)
+}
+
+function filled<Part extends object> (part: Part): undefined | Part {
+  return Object.keys(part).length === 0 ? undefined : part
+}

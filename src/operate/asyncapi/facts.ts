@@ -1,0 +1,55 @@
+import type { ContractDefinition } from '../../controller/definition.js'
+import { asRoleList } from '../../upgrade/grant.js'
+import type { TokenSource } from '../../upgrade/options.js'
+import type { Options } from '../../upgrade/resolve.js'
+import type { Route } from '../../upgrade/route.js'
+import { jwtOf } from '../../upgrade/token.js'
+
+/** What is told of a route besides its schemas. */
+export interface Facts {
+  readonly name: string
+  readonly path: string
+  readonly contract: undefined | ContractDefinition
+  readonly options: Options
+  readonly isGuarded: boolean
+  /** One role of each list is needed. */
+  readonly roles: ReadonlyArray<readonly string[]>
+  readonly hasPredicate: boolean
+  /** Where the guard looks, if there is one. */
+  readonly sources: readonly TokenSource[]
+  /** The name of the cookie that a token may be in. */
+  readonly cookie: undefined | string
+  /** Whether a client can send a new token. */
+  readonly canRenew: boolean
+  readonly protocols: readonly string[]
+  readonly hasSchema: boolean
+}
+
+/** Gathers them, once all plugins are loaded. */
+export function factsOf (route: Route): Facts {
+  const { name, path, contract, inForce: { options, grants }, declared: { scope, schema, protocols } } = route
+  const jwt = jwtOf(scope)
+  const isGuarded = grants.length > 0
+  const isRead: Record<TokenSource, boolean> = {
+    header: jwt?.options.verify.onlyCookie !== true,
+    protocol: true,
+    cookie: jwt?.cookie !== undefined,
+    query: true,
+    ticket: true,
+    message: true
+  }
+  return {
+    name,
+    path,
+    contract,
+    options,
+    isGuarded,
+    roles: grants.flatMap(({ grant }) => typeof grant === 'function' ? [] : [asRoleList(grant)]),
+    hasPredicate: grants.some(({ grant }) => typeof grant === 'function'),
+    sources: isGuarded ? options.tokenFrom.filter((source) => isRead[source]) : [],
+    cookie: jwt?.cookie?.cookieName,
+    canRenew: isGuarded && jwt !== undefined,
+    protocols: protocols ?? [],
+    hasSchema: schema !== undefined
+  }
+}

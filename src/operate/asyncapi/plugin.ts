@@ -1,0 +1,72 @@
+import { Server as TlsServer } from 'node:tls'
+import type { FastifyInstance, FastifySchema } from 'fastify'
+import fastifyPlugin from 'fastify-plugin'
+import { stringify } from 'yaml'
+import { errors } from '../../errors.js'
+import type { Route } from '../../upgrade/route.js'
+import { createDocument } from './create-document.js'
+import type { AsyncapiDocument } from './document.js'
+import { checkOptions, type AsyncapiOptions } from './options.js'
+import { serversAt, serversOf } from './servers.js'
+
+// What is served at the end of the prefix. A document has no parts that occur twice, and so no aliases in YAML.
+const forms = [
+  { file: '/asyncapi.json', type: 'application/json; charset=utf-8', write: (document: AsyncapiDocument) => JSON.stringify(document) },
+  // RFC 9512
+  { file: '/asyncapi.yaml', type: 'application/yaml', write: (document: AsyncapiDocument) => stringify(document, { aliasDuplicateObjects: false, lineWidth: 0 }) }
+]
+
+async function asyncapi (fastify: FastifyInstance, options: AsyncapiOptions): Promise<void> {
+  checkOptions(options)
+  const { prefix = '/asyncapi', servers, onRequest, preValidation, preHandler } = options
+  let document: undefined | AsyncapiDocument
+  // Written when they are first asked for: YAML takes its time.
+  const written = new Map<string, Buffer>()
+  const make = async (): Promise<void> => {
+    const known = servers === undefined ? serversAt(fastify.addresses(), fastify.server instanceof TlsServer) : serversOf(servers)
+    document = createDocument(fastify.socketRoutes.values() as Iterable<Route>, options, known)
+    written.clear()
+  }
+  const read = (): AsyncapiDocument => {
+    if (document === undefined) throw new errors.AsyncapiNotReady()
+    return document
+  }
+
+  fastify.decorate('asyncapi', read)
+  fastify.addHook('onReady', make)
+  if (servers === undefined) fastify.addHook('onListen', make)
+  await fastify.register(async (scope) => {
+    for (const { file, type, write } of forms) {
+      scope.get(file, {
+        // For @fastify/swagger, as this is no part of the API.
+        schema: { hide: true } as FastifySchema,
+        ...(onRequest && { onRequest }),
+        ...(preValidation && { preValidation }),
+        ...(preHandler && { preHandler })
+      }, async (_request, reply) => {
+        const bytes = written.get(file) ?? Buffer.from(write(read()))
+        written.set(file, bytes)
+        return await reply.type(type).send(bytes)
+      })
+    }
+  }, { prefix })
+}
+
+/**
+ * Describes the socket routes of an app as an AsyncAPI 3 document: `await app.register(asyncapi, { info: { title, version } })`, before or
+ * after the routes. It is served as `asyncapi.json` and `asyncapi.yaml` under `prefix`, and `fastify.asyncapi()` answers it.
+ *
+ * @throws `FSR_ERR_OPTION_INVALID`.
+ */
+export default fastifyPlugin(asyncapi, { fastify: '5.x', name: 'fastify-socket-route-asyncapi', dependencies: ['fastify-socket-route'] })
+
+declare module 'fastify' {
+  interface FastifyInstance {
+    /**
+     * The AsyncAPI document of the socket routes, once the app is ready.
+     *
+     * @throws `FSR_ERR_ASYNCAPI_NOT_READY` before.
+     */
+    asyncapi (): AsyncapiDocument
+  }
+}

@@ -1,0 +1,59 @@
+import { closeCodes } from '../../close-codes.js'
+import { errors } from '../../errors.js'
+import type { AsyncapiClose, AsyncapiRoute } from './document.js'
+import type { Facts } from './facts.js'
+
+/** How a connection to a route may end; an app may close with codes of its own besides. */
+export function closesOf ({ contract, isGuarded, sources, options: { connections: { perUser }, rate } }: Facts): AsyncapiClose[] {
+  const isLater = sources.includes('message')
+  const may: Record<keyof typeof closeCodes, boolean> = {
+    normal: true,
+    protocolError: true,
+    unsupportedData: contract !== undefined,
+    invalidPayload: true,
+    policyViolation: true,
+    replaced: typeof perUser === 'object' && perUser.on === 'close-oldest',
+    tooBig: true,
+    handlerFailed: true,
+    restart: true,
+    tooSlow: true,
+    tokenExpired: isGuarded,
+    tokenMissing: isLater,
+    tokenInvalid: isGuarded,
+    notGranted: isLater,
+    tooManyConnections: isLater && perUser !== undefined,
+    tooManyMessages: rate !== undefined,
+    revoked: isGuarded
+  }
+  return namesOf(may).map((name) => closeCodes[name])
+}
+
+/** What may be answered over HTTP, instead of the upgrade; hooks of an app may answer otherwise. */
+export function refusalsOf ({ isGuarded, sources, protocols, hasSchema, options: { connections } }: Facts): AsyncapiRoute['refusals'] {
+  const { perRoute, perUser, perIp } = connections
+  const may = {
+    HandshakeInvalid: true,
+    VersionUnsupported: true,
+    UpgradeRequired: true,
+    ProtocolUnsupported: protocols.length > 0,
+    OriginRefused: true,
+    TokenMissing: isGuarded && !sources.includes('message'),
+    TokenInvalid: isGuarded,
+    TokenExpired: isGuarded,
+    TicketInvalid: sources.includes('ticket'),
+    NotGranted: isGuarded,
+    ConnectionsTooMany: perIp !== undefined || perUser !== undefined,
+    RouteFull: perRoute !== undefined,
+    StoreFailed: isGuarded,
+    Closing: true
+  } as const satisfies Partial<Record<keyof typeof errors, boolean>>
+  const refusals = namesOf(may).map((name) => {
+    const { statusCode, code } = new errors[name]()
+    return { status: statusCode!, code }
+  })
+  return hasSchema ? [...refusals, { status: 400, code: 'FST_ERR_VALIDATION' }] : refusals
+}
+
+function namesOf<Name extends string> (may: Readonly<Record<Name, boolean>>): Name[] {
+  return (Object.keys(may) as Name[]).filter((name) => may[name])
+}

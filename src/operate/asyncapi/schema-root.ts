@@ -1,0 +1,122 @@
+import type { JsonSchema, SchemaObject } from './document.js'
+import { isObject, mapSubschemas, valueAt } from './subschemas.js'
+
+/** The schemas that were added to a scope, by their `$id`. */
+export interface SharedSchemas {
+  find (id: string): undefined | SchemaRoot
+}
+
+/** A schema within a root. */
+export interface SchemaPlace {
+  readonly root: SchemaRoot
+  /** A JSON Pointer. */
+  readonly at: string
+}
+
+// What a `$ref` is relative to: the innermost schema around it that has an `$id`.
+interface Resource {
+  readonly at: string
+  readonly id: string
+}
+
+/** A whole schema, and where the references in it lead (JSON Schema draft 07, section 8.2). */
+export class SchemaRoot {
+  readonly schema: JsonSchema
+  /** What it was added with; empty for one of a route. */
+  readonly id: string
+  /** Where it is in the document, if it is there once, and not among the components. */
+  readonly pointer: undefined | string
+  readonly #shared: SharedSchemas
+  readonly #resources = new Map<string, Resource>()
+  readonly #ids = new Map<string, string>()
+  readonly #anchors = new Map<string, string>()
+
+  constructor (schema: JsonSchema, id: string, shared: SharedSchemas, pointer?: string) {
+    this.schema = schema
+    this.id = id
+    this.pointer = pointer
+    this.#shared = shared
+    this.#ids.set(id, '')
+    if (typeof schema === 'object') this.#index(schema, '', { at: '', id })
+  }
+
+  /** Follows a `$ref` of the schema at a place. @throws if it leads nowhere. */
+  resolve ($ref: string, at: string): SchemaPlace {
+    const [uri, fragment = ''] = $ref.split('#') as [string, undefined | string]
+    const resource = this.#resources.get(at)!
+    const target = uri === '' ? { root: this, at: resource.at } : this.#find(uri, resource.id)
+    const inside = fragment === '' || fragment.startsWith('/') ? decodeURIComponent(fragment) : undefined
+    const place = target && (inside === undefined ? target.root.#anchor(target.at, fragment) : { root: target.root, at: target.at + inside })
+    if (place === undefined || valueAt(place.root.schema, place.at) === undefined) throw new Error(`its $ref '${$ref}' leads nowhere`)
+    return place
+  }
+
+  /** Where the references lead that are in the schema at a place. */
+  referencesIn (at: string): SchemaPlace[] {
+    const found: SchemaPlace[] = []
+    const look = (schema: SchemaObject, at: string): SchemaObject => {
+      if (typeof schema['$ref'] === 'string') found.push(this.resolve(schema['$ref'], at))
+      return mapSubschemas(schema, at, look)
+    }
+    const schema = this.partAt(at)
+    if (typeof schema === 'object') look(schema, at)
+    return found
+  }
+
+  /** The schema at a place; that of the root is without its definitions, which are parts of their own. */
+  partAt (at: string): JsonSchema {
+    const schema = valueAt(this.schema, at) as JsonSchema
+    if (at !== '' || typeof schema !== 'object') return schema
+    const { definitions, $defs, ...rest } = schema
+    return rest
+  }
+
+  #index (schema: SchemaObject, at: string, outer: Resource): SchemaObject {
+    let resource = outer
+    const { $id, $anchor } = schema
+    if (typeof $id === 'string' && !$id.startsWith('#')) {
+      const id = $id.replace(/#$/, '')
+      resource = { at, id: absolute(id, outer.id) }
+      this.#ids.set(id, at).set(resource.id, at)
+    }
+    // An anchor is `$anchor`, or in draft 07 an `$id` that is a fragment alone.
+    for (const name of [$anchor, $id]) if (typeof name === 'string') this.#anchors.set(`${resource.at}#${name.replace(/^#/, '')}`, at)
+    this.#resources.set(at, resource)
+    return mapSubschemas(schema, at, (inner, at) => this.#index(inner, at, resource))
+  }
+
+  #find (uri: string, base: string): undefined | SchemaPlace {
+    for (const id of [uri, absolute(uri, base)]) {
+      const at = this.#ids.get(id)
+      if (at !== undefined) return { root: this, at }
+      const root = this.#shared.find(id)
+      if (root !== undefined) return { root, at: '' }
+    }
+  }
+
+  #anchor (resource: string, name: string): undefined | SchemaPlace {
+    const at = this.#anchors.get(`${resource}#${name}`)
+    return at === undefined ? undefined : { root: this, at }
+  }
+}
+
+/** The schemas of a scope, each looked at when it is asked for. */
+export function createSharedSchemas (schemas: Readonly<Record<string, unknown>>): SharedSchemas {
+  const roots = new Map<string, SchemaRoot>()
+  const shared: SharedSchemas = {
+    find (id) {
+      const known = roots.get(id)
+      const schema = [id, `${id}#`].filter((id) => Object.hasOwn(schemas, id)).map((id) => schemas[id])[0]
+      if (known !== undefined || !isObject(schema)) return known
+      // What is not JSON of it, as the marks of a library, is for the compiler alone.
+      const root = new SchemaRoot(JSON.parse(JSON.stringify(schema)), id, shared)
+      roots.set(id, root)
+      return root
+    }
+  }
+  return shared
+}
+
+function absolute (uri: string, base: string): string {
+  return URL.canParse(uri, base) ? new URL(uri, base).href : uri
+}

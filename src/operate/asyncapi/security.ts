@@ -1,0 +1,39 @@
+import type { TokenSource } from '../../upgrade/options.js'
+import type { Reference } from './document.js'
+import type { Facts } from './facts.js'
+import { Keys } from './keys.js'
+
+type Scheme = Readonly<Record<string, string>>
+
+/** The ways to bring a token, of all routes. */
+export class SecuritySchemes {
+  readonly #keys = new Keys()
+  readonly #schemes = new Map<string, Scheme>()
+
+  /** By key. */
+  get components (): Readonly<Record<string, Scheme>> {
+    return Object.fromEntries(this.#schemes)
+  }
+
+  /** Those of a route, any of which is enough. */
+  of ({ sources, cookie }: Facts): Reference[] {
+    return sources.map((source) => {
+      const scheme = schemeOf(source, cookie)
+      const key = this.#keys.take(source, JSON.stringify(scheme))
+      this.#schemes.set(key, scheme)
+      return { $ref: `#/components/securitySchemes/${key}` }
+    })
+  }
+}
+
+function schemeOf (source: TokenSource, cookie: undefined | string): Scheme {
+  switch (source) {
+    case 'header': return { type: 'http', scheme: 'bearer', bearerFormat: 'JWT' }
+    case 'protocol': return { type: 'httpApiKey', name: 'Sec-WebSocket-Protocol', in: 'header', description: 'The token as the sub-protocol after `bearer`: `new WebSocket(url, [\'bearer\', token])`.' }
+    case 'cookie': return { type: 'httpApiKey', name: cookie!, in: 'cookie' }
+    case 'query': return { type: 'httpApiKey', name: 'access_token', in: 'query' }
+    case 'ticket': return { type: 'httpApiKey', name: 'ticket', in: 'query', description: 'A ticket, which is issued over HTTP and is good for one connection.' }
+    // AsyncAPI has no word for it; this one says that the credential is sent over the connection, without a name of the user.
+    case 'message': return { type: 'apiKey', in: 'password', description: 'The token as the first message, a text.' }
+  }
+}

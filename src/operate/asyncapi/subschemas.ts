@@ -1,0 +1,47 @@
+import type { JsonSchema, SchemaObject } from './document.js'
+
+// Keywords whose members are schemas, and those whose values look like schemas but are none.
+const named = ['properties', 'patternProperties', 'definitions', '$defs', 'dependentSchemas', 'dependencies']
+const data = ['const', 'enum', 'default', 'examples', 'example']
+
+/**
+ * Copies a schema, with each schema directly in it replaced.
+ *
+ * @param at where it is in its root, a JSON Pointer (RFC 6901).
+ */
+export function mapSubschemas (schema: SchemaObject, at: string, replace: (schema: SchemaObject, at: string) => JsonSchema): SchemaObject {
+  const mapAny = (value: unknown, at: string): unknown => {
+    if (Array.isArray(value)) return value.map((item, index) => mapAny(item, `${at}/${index}`))
+    return isObject(value) ? replace(value, at) : value
+  }
+  const mapNamed = (value: SchemaObject, at: string): SchemaObject =>
+    Object.fromEntries(Object.entries(value).map(([name, schema]) => [name, mapAny(schema, `${at}/${toSegment(name)}`)]))
+  // Not by assignment, as a name can be `__proto__`.
+  return Object.fromEntries(Object.entries(schema).map(([keyword, value]) => {
+    if (data.includes(keyword) || keyword.startsWith('x-')) return [keyword, value]
+    const inside = `${at}/${toSegment(keyword)}`
+    return [keyword, named.includes(keyword) && isObject(value) ? mapNamed(value, inside) : mapAny(value, inside)]
+  }))
+}
+
+/** What is at a place of a schema; `undefined` if nothing is. */
+export function valueAt (schema: unknown, at: string): unknown {
+  return at.split('/').slice(1).reduce<unknown>((value, segment) => {
+    const name = fromSegment(segment)
+    return typeof value === 'object' && value !== null && Object.hasOwn(value, name) ? (value as Record<string, unknown>)[name] : undefined
+  }, schema)
+}
+
+/** A name as a part of a JSON Pointer (RFC 6901 section 3). */
+export function toSegment (name: string): string {
+  return name.replaceAll('~', '~0').replaceAll('/', '~1')
+}
+
+/** The name that a part of a JSON Pointer stands for. */
+export function fromSegment (segment: string): string {
+  return segment.replaceAll('~1', '/').replaceAll('~0', '~')
+}
+
+export function isObject (value: unknown): value is SchemaObject {
+  return typeof value === 'object' && value !== null && !Array.isArray(value)
+}
