@@ -120,6 +120,7 @@ export function explain ({ grant, rolesOf: { claim } }: GrantInForce, user: unkn
   return typeof grant === 'function' || claim === undefined ? { wanted } : { wanted, claim, isClaimThere: hasClaim(user, claim) }
 }
 
-function asRoleList (grant: string | readonly string[]): readonly string[] {
+/** The roles that a grant names, any of which lets in. */
+export function asRoleList (grant: string | readonly string[]): readonly string[] {
   return typeof grant === 'string' ? [grant] : grant
 }
