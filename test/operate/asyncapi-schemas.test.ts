@@ -163,7 +163,7 @@ const zodContract = {
 
 for (const [title, transform] of [
   ['schemas that can tell themselves as JSON Schema need no transform', undefined],
-  ['a transform makes JSON Schema of what the app has', (schema: unknown, { io }: SchemaOrigin) => z.toJSONSchema(schema as z.ZodType, { io, target: 'draft-7' })]
+  ['a transform makes JSON Schema of what the app has', (schema: unknown, { io }: SchemaOrigin) => z.toJSONSchema(schema as z.ZodType, { io, target: 'draft-7', override: ({ jsonSchema }) => { jsonSchema.description ??= 'As it was transformed' } })]
 ] as const) {
   t.test(title, async (t) => {
     const asked: SchemaOrigin[] = []
@@ -178,6 +178,7 @@ for (const [title, transform] of [
     t.strictSame(document.channels['chat_room']!.parameters, { room: { description: 'Where to' } })
     t.notMatch(JSON.stringify(document), /\$schema/)
     if (transform === undefined) return
+    t.match(document.components.schemas!['Line'], { description: 'As it was transformed' }, 'and nothing else is made of it')
     t.strictSame(asked.map(({ route, part, type, io }) => [route, part, type, io].join(' ')), [
       'params  input', 'say data input', 'say reply output', 'ticks stream output', 'message data output', 'ask data output', 'ask reply input', 'querystring  input', 'headers  input'
     ].map((each) => `/chat/:room ${each.replace(/^(\w+) (data|reply|stream)/, '$2 $1')}`))
@@ -188,6 +189,7 @@ t.test('what is no JSON Schema, or leads nowhere, is refused when the app gets r
   const cases: Array<readonly [unknown, RegExp, (() => unknown)?]> = [
     [{ type: 'string' }, /has to make a JSON Schema of the data of 'a' of '\/chat': it is of another kind/, () => 'text'],
     [{ type: 'string' }, /its \$ref '#\/definitions\/none' leads nowhere/, () => ({ $ref: '#/definitions/none' })],
+    [{ type: 'string' }, /its \$ref '#\/constructor' leads nowhere/, () => ({ $ref: '#/constructor' })],
     [{ type: 'string' }, /its \$ref '#none' leads nowhere/, () => ({ $ref: '#none' })],
     [{ type: 'string' }, /its \$ref 'none#' leads nowhere/, () => ({ $ref: 'none#' })],
     [{ type: 'string' }, /Date cannot be represented/, () => z.toJSONSchema(z.date())]

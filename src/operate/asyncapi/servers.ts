@@ -20,7 +20,7 @@ function serverAt (url: string): AsyncapiServer {
   return { host, protocol: protocol.slice(0, -1), pathname: pathname === '/' ? undefined : pathname }
 }
 
-/** The servers of an app that listens. One that listens everywhere is told as the machine itself. */
+/** The servers of an app that listens, each once. One that listens everywhere is told as the machine itself. */
 export function serversAt (addresses: ReadonlyArray<string | Pick<AddressInfo, 'address' | 'port' | 'family'>>, isTls: boolean): Record<string, AsyncapiServer> {
   const keys = new Keys()
   const hosts = addresses.flatMap((each) => {
@@ -30,5 +30,5 @@ export function serversAt (addresses: ReadonlyArray<string | Pick<AddressInfo, '
     const host = ['0.0.0.0', '::'].includes(address) ? 'localhost' : family === 'IPv6' ? `[${address}]` : address
     return [`${host}:${port}`]
   })
-  return Object.fromEntries([...new Set(hosts)].map((host) => [keys.take('server', host), { host, protocol: isTls ? 'wss' : 'ws' }]))
+  return Object.fromEntries(hosts.map((host) => [keys.take('server', host), { host, protocol: isTls ? 'wss' : 'ws' }]))
 }
