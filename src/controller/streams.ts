@@ -1,5 +1,9 @@
 import { Readable } from 'node:stream'
 
+// So many items are handed on before others get their turn: one that has all its items at hand would hold up everybody, for as long as
+// its client reads as fast as it is written to.
+const SLICE = 32
+
 /** The streams that one connection is being sent. */
 export class Streams {
   readonly #stops = new Set<() => void>()
@@ -24,11 +28,12 @@ export class Streams {
         release(iterable, iterator, this.#onLateFailure)
       }
       const run = async () => {
-        while (this.#stops.has(stop)) {
+        for (let count = 1; this.#stops.has(stop); count++) {
           const step = await iterator.next()
           if (!this.#stops.has(stop)) return
           if (step.done === true) break
           if (step.value !== undefined && step.value !== null) await send(step.value)
+          if (count % SLICE === 0) await new Promise(setImmediate)
         }
         this.#stops.delete(stop)
         resolve()
