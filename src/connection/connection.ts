@@ -314,6 +314,11 @@ export class WsConnection<Types extends ConnectionTypes = ConnectionTypes> {
     return this.#exchange !== undefined
   }
 
+  /** Whether it has begun to close, and `signal` has told so. @internal */
+  get isAborted (): boolean {
+    return this.#isEnded
+  }
+
   /** Closes it for one of the reasons of this plugin. @internal */
   shut (reason: CloseReason): boolean {
     return this.#keeper.shut(reason)

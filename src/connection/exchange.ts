@@ -25,29 +25,54 @@ interface Asked {
 
 /** A message of the client that is not answered yet. */
 export class Work {
+  readonly #onLeft: () => void
   #controller: undefined | AbortController
+  #isAborted = false
   #isOver = false
-  /** Called once when nobody wants the answer any more. */
+  #hasLeft = false
+  /** Called once when it is answered, or nobody wants the answer any more. */
   onOver: undefined | (() => void)
 
-  /** Aborts when nobody wants the answer any more. */
+  /** @param onLeft is called once when nothing runs for it any more. */
+  constructor (onLeft: () => void) {
+    this.#onLeft = onLeft
+  }
+
+  /** Aborts when nobody wants the answer any more, or the connection begins to close. */
   get signal (): AbortSignal {
     if (this.#controller === undefined) {
       this.#controller = new AbortController()
-      if (this.#isOver) this.#controller.abort()
+      if (this.#isAborted) this.#controller.abort()
     }
     return this.#controller.signal
   }
 
+  get isAborted (): boolean {
+    return this.#isAborted
+  }
+
+  /** Whether it is answered, or nobody wants that any more. */
   get isOver (): boolean {
     return this.#isOver
+  }
+
+  abort (): void {
+    this.#isAborted = true
+    this.#controller?.abort()
   }
 
   end (): void {
     if (this.#isOver) return
     this.#isOver = true
-    this.#controller?.abort()
+    this.abort()
     this.onOver?.()
+  }
+
+  /** Its handler, and the stream that this has returned, have come to their end. */
+  leave (): void {
+    if (this.#hasLeft) return
+    this.#hasLeft = true
+    this.#onLeft()
   }
 }
 
@@ -56,8 +81,9 @@ export class Exchange {
   readonly #outbox: Outbox
   readonly #asked = new Map<MessageId, Asked>()
   readonly #works = new Map<MessageId, Work>()
-  /** Streams that the client is being sent. */
-  streams = 0
+  // Streams that the client wants, and those that have not come to their end yet, wanted or not.
+  #wantedStreams = 0
+  #streams = 0
   #isEnded = false
 
   constructor (outbox: Outbox) {
@@ -119,11 +145,26 @@ export class Exchange {
   }
 
   /** A message of the client is to be answered. Answers nothing if another with its id is not answered yet. */
-  begin (id: MessageId): undefined | Work {
+  begin (id: MessageId, isStream = false): undefined | Work {
     if (this.#works.has(id)) return
-    const work = new Work()
+    const work = new Work(() => { if (isStream) this.#streams-- })
+    if (isStream) {
+      this.#streams++
+      this.#wantedStreams++
+      work.onOver = () => { this.#wantedStreams-- }
+    }
     this.#works.set(id, work)
+    // What the client sent before it left is still handled.
+    if (this.#isEnded) work.abort()
     return work
+  }
+
+  /**
+   * Whether there may be another stream. One that was cancelled goes on until what it awaits has settled: as many of these may be left
+   * as may be sent.
+   */
+  hasRoomForStream (limit: number): boolean {
+    return this.#wantedStreams < limit && this.#streams < limit * 2
   }
 
   /** Whether a message of the client with this id is not answered yet. */
@@ -131,17 +172,22 @@ export class Exchange {
     return id !== undefined && this.#works.has(id)
   }
 
-  /** It is answered, or nobody wants that any more. */
-  finish (id: MessageId): void {
-    const work = this.#works.get(id)
-    this.#works.delete(id)
-    work?.end()
+  /** It is answered. Another message may have its id by now, if it was cancelled before. */
+  finish (id: MessageId, work: Work): void {
+    if (this.#works.get(id) === work) this.#works.delete(id)
+    work.end()
   }
 
-  /** The connection has ended. */
+  /** Nobody wants the answer any more. */
+  cancel (id: MessageId): void {
+    const work = this.#works.get(id)
+    if (work !== undefined) this.finish(id, work)
+  }
+
+  /** The connection has begun to close. What is answered nevertheless is sent, if that is possible. */
   end (): void {
     this.#isEnded = true
     for (const { reject } of this.#asked.values()) reject(new errors.RequestEnded())
-    for (const id of this.#works.keys()) this.finish(id)
+    for (const work of this.#works.values()) work.abort()
   }
 }

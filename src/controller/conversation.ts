@@ -101,7 +101,7 @@ export class Conversation implements SocketController {
   onError (connection: WsConnection, thrown: Error, clients: Clients): undefined | Promise<void> {
     const error = thrown instanceof MessageFailure ? thrown.error : thrown
     // Whoever took the message back, or has gone, has ended it: that it says so is what was asked of it.
-    if (thrown instanceof MessageFailure && !thrown.isWanted && isAbort(error)) return
+    if (thrown instanceof MessageFailure && thrown.isAborted && isAbort(error)) return
     const answered = thrown instanceof MessageFailure ? this.#refuse(connection, thrown) : undefined
     // That is an answer, and nothing that has failed.
     if (error instanceof ReplyError) return answered
@@ -153,7 +153,7 @@ export class Conversation implements SocketController {
     if (id === undefined || !connection.hasExchange) return true
     const { exchange } = connection
     if (type === 'reply') exchange.answered(id, data)
-    else if (type === 'cancel') exchange.finish(id)
+    else if (type === 'cancel') exchange.cancel(id)
     else exchange.refused(id, Object.assign(new errors.RequestRefused(textOf(code)), { reason: { code: textOf(code), message: textOf(message) } }))
     return true
   }
@@ -164,8 +164,8 @@ export class Conversation implements SocketController {
       if (stream !== undefined) throw new MessageFailure(new errors.MessageInvalid('it asks for a stream and has no id'), id)
       return
     }
-    if (stream !== undefined && exchange.streams >= this.#options!.streamsPerConnection) throw new MessageFailure(new errors.StreamsTooMany(), id)
-    const work = exchange.begin(id)
+    if (stream !== undefined && !exchange.hasRoomForStream(this.#options!.streamsPerConnection)) throw new MessageFailure(new errors.StreamsTooMany(), id)
+    const work = exchange.begin(id, stream !== undefined)
     if (work === undefined) throw new MessageFailure(new errors.IdDuplicate(), id)
     return work
   }
@@ -189,7 +189,7 @@ export class Conversation implements SocketController {
     if (stream !== undefined) return this.#stream(connection, type, stream, id, work, answer)
     if (work.isOver) return
     const json = this.#encode(connection, reply, answer, type, id)
-    connection.exchange.finish(id)
+    connection.exchange.finish(id, work)
     return replyFrame(id, json)
   }
 
@@ -200,15 +200,16 @@ export class Conversation implements SocketController {
       encode: (item) => replyFrame(id, this.#encode(connection, serialize, item, type, id), true),
       last: replyFrame(id, undefined),
       wrap: (error) => new MessageFailure(error, id),
-      onEnd: () => { exchange.finish(id) }
+      onEnd: () => { exchange.finish(id, work) },
+      onLeft: () => { work.leave() }
     })
-    exchange.streams++
+    const { onOver } = work
     work.onOver = () => {
-      exchange.streams--
+      onOver?.()
       answers.stop()
     }
     // Cancelled before the handler has returned it.
-    if (work.isOver) work.onOver()
+    if (work.isOver) answers.stop()
     return answers
   }
 
@@ -220,9 +221,10 @@ export class Conversation implements SocketController {
   }
 
   #failed ({ connection, envelope: { id }, work }: Call, error: unknown): MessageFailure {
-    const isWanted = work?.isOver !== true
-    if (id !== undefined) connection.exchange.finish(id)
-    return new MessageFailure(error, id, isWanted)
+    const failure = new MessageFailure(error, id, work?.isOver !== true, (work ?? connection).isAborted)
+    work?.leave()
+    if (id !== undefined && work !== undefined) connection.exchange.finish(id, work)
+    return failure
   }
 
   async #renew (connection: WsConnection, { id, data }: Envelope): Promise<undefined | Frame> {

@@ -7,11 +7,14 @@ export class MessageFailure extends Error {
   readonly id: undefined | MessageId
   /** Whether anybody still waits for the answer. */
   readonly isWanted: boolean
+  /** Whether its handler was told to stop before. */
+  readonly isAborted: boolean
 
-  constructor (error: unknown, id: undefined | MessageId, isWanted = true) {
+  constructor (error: unknown, id: undefined | MessageId, isWanted = true, isAborted = false) {
     super('a message has failed', { cause: error })
     this.error = error
     this.id = id
     this.isWanted = isWanted
+    this.isAborted = isAborted
   }
 }

@@ -61,9 +61,9 @@ export class Streams {
   }
 }
 
-/** Lets go of a stream that is not read to its end. */
-export function release (iterable: AsyncIterable<unknown>, iterator: AsyncIterator<unknown>, onLateFailure: (error: unknown) => void): void {
+/** Lets go of a stream that is not read to its end. Resolves when that has ended, which may be never. */
+export function release (iterable: AsyncIterable<unknown>, iterator: AsyncIterator<unknown>, onLateFailure: (error: unknown) => void): Promise<void> {
   // A stream of Node holds a file or a socket, and its own iterator returns only after what it is waiting for.
   if (iterable instanceof Readable) iterable.on('error', onLateFailure).destroy()
-  Promise.resolve().then(() => iterator.return?.()).catch(onLateFailure)
+  return Promise.resolve().then(() => iterator.return?.()).then(() => {}, onLateFailure)
 }

@@ -4,7 +4,7 @@ import t, { type Test } from 'tap'
 import type { RequestOptions, WsConnection } from '../../src/index.js'
 import { connect, type Client } from '../support/client.js'
 import { createApp, listen } from '../support/server.js'
-import { until } from '../support/until.js'
+import { turns, until } from '../support/until.js'
 
 type Asking = WsConnection<{ Events: { ask: { data: { question: string }, reply: boolean } } }>
 
@@ -27,7 +27,9 @@ async function start (t: Test): Promise<Started> {
     on: {
       confirm: async (connection) => await connection.request('ask', { question: 'Sure?' }) as boolean,
       wait: async (_connection, _data, { signal }) => await new Promise((resolve) => {
-        signal.addEventListener('abort', () => { handled.push('aborted'); resolve() })
+        const stop = (): void => { handled.push('aborted'); resolve() }
+        if (signal.aborted) stop()
+        else signal.addEventListener('abort', stop)
       }),
       note (_connection, text) { handled.push(text as string) }
     },
@@ -128,6 +130,60 @@ t.test('a client can take a message back: its handler is told, and there is no a
   t.same(handled, ['aborted'])
   tell(client, { type: 'reply', id, data: false })
   t.same(await client.json(), { type: 'reply', id: 1, data: false })
+})
+
+t.test('a message that was taken back has nothing to do with the next of its id', async (t) => {
+  const app = await createApp(t)
+  const running: Array<{ fail (error: Error): void, answer (): void, signal: AbortSignal }> = []
+  app.socketRoute('/chat', {
+    schema: { in: { work: { reply: Type.Integer() }, list: { stream: Type.Integer() } } },
+    on: {
+      work: (_connection, _data, { signal }) => new Promise((resolve, reject) => { running.push({ fail: reject, answer: () => { resolve(7) }, signal }) }),
+      list: (_connection, _data, { signal }) => new Promise((resolve, reject) => { running.push({ fail: reject, answer: () => { resolve((async function * () { yield 1 })()) }, signal }) })
+    }
+  }, { concurrency: 4 })
+  const client = await connect(`${await listen(app)}/chat`)
+  for (const [index, how] of (['fail', 'answer'] as const).entries()) {
+    tell(client, { type: how === 'fail' ? 'work' : 'list', id: 1 })
+    tell(client, { type: 'cancel', id: 1 })
+    tell(client, { type: 'work', id: 1 })
+    await until(() => running.length === (index + 1) * 2)
+    const [before, now] = running.slice(-2)
+    before![how](new Error('of the one that nobody waits for'))
+    await turns(3)
+    t.notOk(now!.signal.aborted)
+    now!.answer()
+    t.same(await client.json(), { type: 'reply', id: 1, data: 7 })
+  }
+})
+
+t.test('what is handled when its client has left is told to stop as well', async (t) => {
+  const { client, connection, handled } = await start(t)
+  tell(client, { type: 'wait', id: 1 })
+  tell(client, { type: 'wait', id: 2 })
+  tell(client, { type: 'note', data: 'last' })
+  await until(() => connection.hasExchange)
+  client.socket.terminate()
+  await until(() => handled.includes('last'))
+  t.same(handled, ['aborted', 'aborted', 'last'])
+})
+
+t.test('what a handler returns while the server closes is sent', async (t) => {
+  const app = await createApp(t)
+  let save = (_value: number): void => {}
+  const chat = app.socketRoute('/chat', {
+    schema: { in: { save: { reply: Type.Integer() } } },
+    on: { save: () => new Promise<number>((resolve) => { save = resolve }) }
+  })
+  const client = await connect(`${await listen(app)}/chat`)
+  tell(client, { type: 'save', id: 1 })
+  const [connection] = [...chat.clients]
+  await until(() => connection!.hasExchange)
+  connection!.close(1012)
+  await turns(3)
+  save(1)
+  t.same(await client.json(), { type: 'reply', id: 1, data: 1 })
+  t.match(await client.closed, { code: 1012 })
 })
 
 t.test('a route without a contract cannot ask', async (t) => {
