@@ -17,6 +17,9 @@ export interface RequestOptions {
   readonly signal?: undefined | AbortSignal
 }
 
+// What is longer, Node takes for one millisecond: 24.8 days.
+const LONGEST_TIMEOUT = 2_147_483_647
+
 interface Asked {
   readonly accept: Request['accept']
   readonly resolve: (value: unknown) => void
@@ -102,6 +105,7 @@ export class Exchange {
    */
   wait ({ id, accept, cancel }: Request, { timeout = 10_000, signal }: RequestOptions): Promise<unknown> {
     if (this.#isEnded) return Promise.reject(new errors.RequestEnded())
+    if (signal?.aborted === true) return Promise.reject(signal.reason)
     return new Promise((resolve, reject) => {
       const giveUp = (error: unknown): void => {
         this.#outbox.send(cancel, { type: 'cancel', id })
@@ -109,7 +113,7 @@ export class Exchange {
         reject(error)
       }
       const onAbort = (): void => { giveUp(signal!.reason) }
-      const timer = setTimeout(() => { giveUp(new errors.RequestTimeout()) }, timeout).unref()
+      const timer = setTimeout(() => { giveUp(new errors.RequestTimeout()) }, Math.min(timeout, LONGEST_TIMEOUT)).unref()
       const settle = (): void => {
         this.#asked.delete(id)
         clearTimeout(timer)
@@ -121,7 +125,6 @@ export class Exchange {
         resolve: (value) => { settle(); resolve(value) },
         reject: (error) => { settle(); reject(error) }
       })
-      if (signal?.aborted === true) onAbort()
     })
   }
 

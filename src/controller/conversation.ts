@@ -1,6 +1,6 @@
 import type { WsConnection } from '../connection/connection.js'
 import type { MessageId, Work } from '../connection/exchange.js'
-import { errors, isRefusal, type SocketError } from '../errors.js'
+import { closeReasonOf, errors, isRefusal, type SocketError } from '../errors.js'
 import type { Frame } from '../message/frame.js'
 import type { Message } from '../message/message.js'
 import type { Clients } from '../room/clients.js'
@@ -40,6 +40,8 @@ interface Call {
   readonly clients: Clients
   /** If it wants an answer. */
   readonly work: undefined | Work
+  /** Whether the contract is being asked, and not the app. */
+  isJudged: boolean
 }
 
 // What is sent of what a handler has returned: an answer, or several.
@@ -107,7 +109,7 @@ export class Conversation implements SocketController {
     if (error instanceof ReplyError) return answered
     const { onError } = this.#user
     if (onError === undefined) {
-      if (thrown instanceof MessageFailure) connection.log[isRefusal(error) ? 'debug' : 'error']({ err: error }, 'a message was refused, or its handler failed')
+      if (thrown instanceof MessageFailure) connection.log[thrown.isRefusal ? 'debug' : 'error']({ err: error }, 'a message was refused, or its handler failed')
       else connection.log.error({ err: error }, 'a callback failed')
       return answered
     }
@@ -122,7 +124,7 @@ export class Conversation implements SocketController {
     if (type === 'renew') return this.#renew(connection, envelope)
     const handling = this.#handlings.get(type)
     if (handling === undefined) throw new MessageFailure(new errors.TypeUnknown(), id)
-    const call: Call = { connection, handling, envelope, message, clients, work: this.#begin(connection, handling, id) }
+    const call: Call = { connection, handling, envelope, message, clients, work: this.#begin(connection, handling, id), isJudged: false }
     try {
       const answer = this.#handle(call)
       return isThenable(answer) ? answer.then(undefined, (error: unknown) => { throw this.#failed(call, error) }) : answer
@@ -154,7 +156,7 @@ export class Conversation implements SocketController {
     const { exchange } = connection
     if (type === 'reply') exchange.answered(id, data)
     else if (type === 'cancel') exchange.cancel(id)
-    else exchange.refused(id, Object.assign(new errors.RequestRefused(textOf(code)), { reason: { code: textOf(code), message: textOf(message) } }))
+    else exchange.refused(id, refusedWith({ code: textOf(code), message: textOf(message) }))
     return true
   }
 
@@ -176,10 +178,13 @@ export class Conversation implements SocketController {
     const { preMessage } = this.#options!.hooks
     const handlers = this.#user.on as unknown as Record<string, Handle>
     return then(isGranted?.(connection.user, connection), (isGranted = true) => {
+      call.isJudged = true
       if (!isGranted) throw new errors.MessageNotGranted()
-      return then(check?.(data), (data) =>
-        then(beforeMessage(preMessage, connection, { type, id, data, message }), () =>
-          then(handlers[type]!(connection, data, new Context(connection, id, work, clients)), (answer) => this.#finished(call, answer))))
+      return then(check?.(data), (data) => {
+        call.isJudged = false
+        return then(beforeMessage(preMessage, connection, { type, id, data, message }), () =>
+          then(handlers[type]!(connection, data, new Context(connection, id, work, clients)), (answer) => this.#finished(call, answer)))
+      })
     })
   }
 
@@ -199,7 +204,7 @@ export class Conversation implements SocketController {
     const answers = new Answers(items, {
       encode: (item) => replyFrame(id, this.#encode(connection, serialize, item, type, id), true),
       last: replyFrame(id, undefined),
-      wrap: (error) => new MessageFailure(error, id),
+      wrap: (error) => new MessageFailure(error, id, { isRefusal: false }),
       onEnd: () => { exchange.finish(id, work) },
       onLeft: () => { work.leave() }
     })
@@ -220,8 +225,13 @@ export class Conversation implements SocketController {
     return serialized(serialize, sent, type)
   }
 
-  #failed ({ connection, envelope: { id }, work }: Call, error: unknown): MessageFailure {
-    const failure = new MessageFailure(error, id, work?.isOver !== true, (work ?? connection).isAborted)
+  #failed ({ connection, envelope: { id }, work, isJudged }: Call, error: unknown): MessageFailure {
+    const failure = new MessageFailure(error, id, {
+      isWanted: work?.isOver !== true,
+      isAborted: (work ?? connection).isAborted,
+      // What another client has answered to a handler is not the fault of this one.
+      isRefusal: isJudged && isRefusal(error)
+    })
     work?.leave()
     if (id !== undefined && work !== undefined) connection.exchange.finish(id, work)
     return failure
@@ -233,20 +243,19 @@ export class Conversation implements SocketController {
       await connection.renew(typeof token === 'string' ? token : '')
     } catch (error) {
       const { code, message } = error as SocketError
-      throw new MessageFailure(new ReplyError(code, message), id)
+      throw new MessageFailure(new ReplyError(code, message), id, { isRefusal: false })
     }
     return id === undefined ? undefined : replyFrame(id, undefined)
   }
 
   // Answers a message that has failed, or ends the connection for it, as the route says.
-  #refuse (connection: WsConnection, { error, id, isWanted }: MessageFailure): undefined | Promise<void> {
+  #refuse (connection: WsConnection, { error, id, isWanted, isRefusal }: MessageFailure): undefined | Promise<void> {
     if (!isWanted) return
-    const isClient = isRefusal(error)
-    if (isClient && this.#options!.invalidMessages === 'close') {
-      connection.shut(error.close!)
+    if (isRefusal && this.#options!.invalidMessages === 'close') {
+      connection.shut(closeReasonOf(error))
       return
     }
-    const told = error instanceof ReplyError || isClient ? error : new errors.HandlerFailed()
+    const told = error instanceof ReplyError || isRefusal ? error : new errors.HandlerFailed()
     return connection.outbox.reply(errorFrame(id, told as ReplyError)) ? undefined : connection.outbox.drained()
   }
 }
@@ -282,6 +291,11 @@ function then<Value, Result> (value: Value, next: (value: Awaited<Value>) => Res
 // What Node and fetch throw when a signal has ended them.
 function isAbort (error: unknown): boolean {
   return (error as null | { readonly name?: unknown })?.name === 'AbortError'
+}
+
+// What the client says is for the app, and for no log.
+function refusedWith (reason: { code: string, message: string }): Error {
+  return Object.defineProperty(new errors.RequestRefused(), 'reason', { value: reason })
 }
 
 function textOf (value: unknown): string {

@@ -186,6 +186,90 @@ t.test('what a handler returns while the server closes is sent', async (t) => {
   t.match(await client.closed, { code: 1012 })
 })
 
+t.test('what one client answers is not the fault of another, and is not told to it', async (t) => {
+  const app = await createApp(t)
+  const errors: unknown[] = []
+  const schema = {
+    in: { invite: {}, watch: { stream: Type.Integer() } },
+    out: { ask: { reply: Type.Record(Type.String(), Type.Integer()) } }
+  }
+  const chat = app.socketRoute('/chat', {
+    schema,
+    on: {
+      async invite (connection, _data, { clients }) { await [...clients].find((other) => other !== connection)!.request('ask') },
+      async * watch (connection, _data, { clients }) {
+        await [...clients].find((other) => other !== connection)!.request('ask')
+        yield 1
+      }
+    },
+    onError (_connection, error) { errors.push(error) }
+  }, { invalidMessages: 'close' })
+  const url = `${await listen(app)}/chat`
+  const [one, other] = [await connect(url), await connect(url)]
+  for (const type of ['invite', 'watch']) {
+    tell(one, { type, id: 1 })
+    tell(other, { type: 'reply', id: (await other.json() as { id: number }).id, data: { 'of another': 'no number' } })
+    t.same(await one.json(), { type: 'error', id: 1, code: 'FSR_ERR_HANDLER_FAILED', message: 'The message could not be handled' })
+  }
+  t.match(errors, [{ code: 'FSR_ERR_DATA_INVALID' }, { code: 'FSR_ERR_DATA_INVALID' }])
+  t.equal(chat.clients.size, 2, 'and nobody is closed for it')
+})
+
+t.test('an answer that is no answer harms nobody, also before somebody waits for it', async (t) => {
+  const app = await createApp(t)
+  let isAnswered = (): void => {}
+  const answered = new Promise<void>((resolve) => { isAnswered = resolve })
+  app.socketRoute('/chat', {
+    schema: { in: { confirm: { reply: Type.Boolean() }, note: {} }, out: { ask: { reply: Type.Boolean() } } },
+    on: {
+      async confirm (connection) {
+        const asked = connection.request('ask')
+        await answered
+        await turns(3)
+        return await asked
+      },
+      note () { isAnswered() }
+    },
+    onError () {}
+  }, { concurrency: 2 })
+  const client = await connect(`${await listen(app)}/chat`)
+  tell(client, { type: 'confirm', id: 1 })
+  tell(client, { type: 'error', id: (await client.json() as { id: number }).id, code: 'NO' })
+  tell(client, { type: 'note' })
+  t.match(await client.json(), { type: 'error', id: 1, code: 'FSR_ERR_HANDLER_FAILED' })
+})
+
+t.test('what was given up before it is asked is not asked', async (t) => {
+  const { client, connection } = await start(t)
+  await t.rejects(ask(connection, { signal: AbortSignal.abort(new Error('never')) }), { message: 'never' })
+  tell(client, { type: 'note', data: 'after', id: 6 })
+  t.same(await client.json(), { type: 'reply', id: 6 })
+})
+
+t.test('who is asked without an end is given the time', async (t) => {
+  const { client, connection } = await start(t)
+  const asked = ask(connection, { timeout: Infinity })
+  const { id } = await client.json() as { id: number }
+  await t.rejects(ask(connection, { timeout: 5 }), { code: 'FSR_ERR_REQUEST_TIMEOUT' })
+  tell(client, { type: 'reply', id, data: true })
+  t.equal(await asked, true)
+})
+
+t.test('what a client says when it refuses reaches no log', async (t) => {
+  const lines: string[] = []
+  const app = await createApp(t, { fastify: { logger: { level: 'trace', stream: { write: (line: string) => { lines.push(line) } } } } })
+  app.socketRoute('/chat', {
+    schema: { in: { confirm: { reply: Type.Boolean() } }, out: { ask: { reply: Type.Boolean() } } },
+    on: { confirm: async (connection) => await connection.request('ask') }
+  })
+  const client = await connect(`${await listen(app)}/chat`)
+  tell(client, { type: 'confirm', id: 1 })
+  tell(client, { type: 'error', id: (await client.json() as { id: number }).id, code: 'a code of my own', message: 'a text of my own' })
+  t.match(await client.json(), { type: 'error', id: 1, code: 'FSR_ERR_HANDLER_FAILED' })
+  t.ok(lines.some((line) => line.includes('FSR_ERR_REQUEST_REFUSED')))
+  t.notOk(lines.some((line) => line.includes('of my own')))
+})
+
 t.test('a route without a contract cannot ask', async (t) => {
   const app = await createApp(t)
   const failed = new Promise((resolve) => {
@@ -210,6 +294,8 @@ t.test('a room is asked as a whole, and each answer is told with who has given i
   for (let count = 0; count < 5; count++) clients.push(await connect(url))
   const [yes, no, error, silent, left] = clients as [Client, Client, Client, Client, Client]
   const connections = [...chat.clients]
+  const never = await chat.to('room').request('ask', 'Sure?', { signal: AbortSignal.abort('never') })
+  t.same(never.map((answer) => answer.status === 'rejected' && answer.reason), Array(5).fill('never'), 'nobody is asked what nobody wants to know')
   const asked = connections[4]!.to('room').request('ask', 'Sure?')
   connections[4]!.close()
   const answers = chat.to('room').request('ask', 'Sure?', { timeout: 200 })
