@@ -1,7 +1,7 @@
 // Hooks around messages: before each is handled, and before each is sent; enough for a rate limiter, a tenant check, an audit log.
 import { Type } from 'typebox'
 import t from 'tap'
-import { ReplyError, type ReceivedMessage, type SentMessage } from '../../src/index.js'
+import { ReplyError, type PreMessageHook, type PreSendHook, type ReceivedMessage, type SentMessage } from '../../src/index.js'
 import { connect, type Client } from '../support/client.js'
 import { createApp, listen } from '../support/server.js'
 
@@ -64,6 +64,26 @@ t.test('what a hook throws is answered, and nothing is handled', async (t) => {
   t.match(errors, [{ message: 'a secret' }])
   t.match(await ask(client, { type: 'add', data: {}, id: 1 }), { code: 'FSR_ERR_DATA_INVALID' })
   t.equal(count, 4, 'what the contract refuses does not come to them')
+})
+
+t.test('however a hook fails, nothing is handled and the process goes on', async (t) => {
+  const app = await createApp(t)
+  let handled = 0
+  const on = { ...contract.on, add: () => ++handled }
+  const hooks: Record<string, PreMessageHook> = {
+    'returns a promise though it takes done': (_connection, _received, _done) => Promise.reject(new Error('no')),
+    'calls done and rejects': (_connection, _received, done) => { done(); return Promise.reject(new Error('no')) },
+    'takes done without naming it': (...args) => { args[2](new Error('no')) },
+    'takes done without naming it, and returns a promise': async (...args) => { args[2](new Error('no')) }
+  }
+  for (const [index, preMessage] of Object.values(hooks).entries()) app.socketRoute(`/${index}`, { ...contract, on }, { preMessage })
+  app.socketRoute('/fine', { ...contract, on }, { preMessage: (_connection, _received, done) => new Promise<void>((resolve) => { setImmediate(() => { done(); resolve() }) }) })
+  const url = await listen(app)
+  for (const [index, how] of Object.keys(hooks).entries()) {
+    t.match(await ask(await connect(`${url}/${index}`), { type: 'add', data: 1, id: 1 }), { type: 'error', id: 1, code: 'FSR_ERR_HANDLER_FAILED' }, how)
+  }
+  t.equal(handled, 0)
+  t.match(await ask(await connect(`${url}/fine`), { type: 'add', data: 1, id: 1 }), { type: 'reply', id: 1, data: 1 })
 })
 
 t.test('on a route without a contract they run as well', async (t) => {
@@ -146,6 +166,16 @@ t.test('what preSend throws is thrown by whoever sends', async (t) => {
   t.throws(() => { chat.broadcast('said', 'never') }, { code: 'FSR_ERR_HOOK_INVALID' }, 'it cannot wait')
   const late = app.socketRoute('/late', contract, { preSend: () => Promise.resolve('later') })
   t.throws(() => { late.broadcast('said', 'a') }, { code: 'FSR_ERR_HOOK_INVALID' })
+  const wrong: PreSendHook[] = [
+    () => Promise.reject(new Error('rejected')),
+    (_sent, _data, done) => { setImmediate(() => { done(new Error('too late')) }) }
+  ]
+  for (const [index, preSend] of wrong.entries()) {
+    const chat = app.socketRoute(`/wrong/${index}`, contract, { preSend })
+    t.throws(() => { chat.broadcast('said', 'a') }, { code: 'FSR_ERR_HOOK_INVALID' })
+  }
+  await new Promise(setImmediate)
+  t.pass('and what it does later harms nobody')
 })
 
 t.test('what is no hook is refused at registration', async (t) => {
