@@ -277,7 +277,8 @@ export class WsConnection<Types extends ConnectionTypes = ConnectionTypes> {
    */
   renew (token: string): Promise<void> {
     const renewed = this.#keeper.renew(token, this.#request).then((user) => { this.#user = user })
-    renewed.catch(() => { this.log.info('a renewal was refused') })
+    // A client may ask for as many as it likes.
+    renewed.catch(() => { this.log.debug('a renewal was refused') })
     return renewed
   }
 

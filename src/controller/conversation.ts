@@ -16,6 +16,9 @@ import { ReplyError } from './reply-error.js'
 import { isAsyncIterable, isThenable } from './returned.js'
 import { errorFrame, readEnvelope, replyFrame, type Envelope } from './wire.js'
 
+// What a client is told when it renews its token.
+const renewalErrors = [errors.TokenInvalid, errors.TokenExpired, errors.NotGranted]
+
 type User = ContractController<WsConnection, never, ContractSchema>
 type Handle = (connection: WsConnection, data: unknown, context: MessageContext) => unknown
 
@@ -242,8 +245,9 @@ export class Conversation implements SocketController {
       const { token } = Object(data) as { token?: unknown }
       await connection.renew(typeof token === 'string' ? token : '')
     } catch (error) {
-      const { code, message } = error as SocketError
-      throw new MessageFailure(new ReplyError(code, message), id, { isRefusal: false })
+      // What else fails is not about the token: a store, or a predicate of the app.
+      const isOfToken = renewalErrors.some((Constructor) => error instanceof Constructor)
+      throw new MessageFailure(isOfToken ? new ReplyError((error as SocketError).code, (error as SocketError).message) : error, id, { isRefusal: false })
     }
     return id === undefined ? undefined : replyFrame(id, undefined)
   }

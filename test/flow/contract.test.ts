@@ -190,6 +190,38 @@ t.test('who may send a message is checked against the user of that moment', asyn
   t.match(await ask(user, { type: 'renew', id: 5 }), { type: 'error', id: 5, code: 'FSR_ERR_TOKEN_INVALID' })
 })
 
+t.test('a renewal that fails for another reason than its token is a failure of the server, and its text is not told', async (t) => {
+  let isBroken = false
+  const fail = (): void => { if (isBroken) throw new Error('a secret of the server') }
+  const app = await createApp(t, { plugin: { revocations: { revoke () {}, revokedBefore: () => { fail(); return undefined } } } })
+  const errors: unknown[] = []
+  const controller = { schema: { in: { ok: {} } }, on: { ok () {} }, onError (_connection: unknown, error: unknown) { errors.push(error) } }
+  app.socketRoute('/store', controller, 'ROLE_USER')
+  app.socketRoute('/predicate', controller, { isGranted: () => { fail(); return true } })
+  app.socketRoute('/nothing', controller, { isGranted: () => { if (isBroken) throw undefined as unknown as Error; return true } })
+  const url = await listen(app)
+  const clients = await Promise.all(['/predicate', '/nothing', '/store'].map(async (path) => await connectAs(tokenOf(app, undefined, { sub: path }), url + path)))
+  isBroken = true
+  for (const client of clients) {
+    const { pathname } = new URL(client.socket.url)
+    t.same(await ask(client, { type: 'renew', id: 1, data: { token: tokenOf(app, undefined, { sub: pathname }) } }), { type: 'error', id: 1, code: 'FSR_ERR_HANDLER_FAILED', message: 'The message could not be handled' })
+    t.match(await ask(client, { type: 'ok', id: 1 }), { type: 'reply', id: 1 })
+  }
+  t.equal(errors.length, 3)
+})
+
+t.test('renewals that are refused are logged at debug only, wherever they come', async (t) => {
+  for (const jwt of [true, false]) {
+    const lines: string[] = []
+    const app = await createApp(t, { jwt, fastify: { logger: { level: 'info', stream: { write: (line: string) => { lines.push(line) } } } } })
+    app.socketRoute('/chat', { schema: { in: { ok: {} } }, on: { ok () {} } })
+    const client = await connect(`${await listen(app)}/chat`)
+    const before = lines.length
+    t.match(await ask(client, { type: 'renew', id: 1, data: { token: 'a token that is none' } }), { type: 'error', code: 'FSR_ERR_TOKEN_INVALID' })
+    t.same(lines.slice(before), [])
+  }
+})
+
 t.test('rooms and broadcasts send what the contract has', async (t) => {
   const app = await createApp(t)
   const chat = app.socketRoute('/chat', {
