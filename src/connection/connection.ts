@@ -79,6 +79,8 @@ export type Answer<Member, Reply> = { readonly connection: Member } & (
 export interface ConnectionKeeper extends Closable {
   /** How what is sent is encoded. */
   readonly codec: Codec
+  /** Whether no message is to be handled any more, also none that has come before: the server closes, or `onClose` has run. */
+  readonly isDone: boolean
   close (code: number, reason: string): void
   terminate (): void
   join (connection: WsConnection, room: string): void
@@ -321,6 +323,11 @@ export class WsConnection<Types extends ConnectionTypes = ConnectionTypes> {
   /** Whether there is one: it is made when it is asked for. @internal */
   get hasExchange (): boolean {
     return this.#exchange !== undefined
+  }
+
+  /** Whether no message is to be handled any more. @internal */
+  get isDone (): boolean {
+    return this.#keeper.isDone
   }
 
   /** Whether it has begun to close, and `signal` has told so. @internal */

@@ -185,8 +185,14 @@ export class Conversation implements SocketController {
       if (!isGranted) throw new errors.MessageNotGranted()
       return then(check?.(data), (data) => {
         call.isJudged = false
-        return then(beforeMessage(preMessage, connection, { type, id, data, message }), () =>
-          then(handlers[type]!(connection, data, new Context(connection, id, work, clients)), (answer) => this.#finished(call, answer)))
+        return then(beforeMessage(preMessage, connection, { type, id, data, message }), () => {
+          // Taken back meanwhile, or the connection is being closed: by a hook, or because the user was revoked.
+          if (work?.isOver === true || connection.isDone) {
+            this.#leave(call)
+            return
+          }
+          return then(handlers[type]!(connection, data, new Context(connection, id, work, clients)), (answer) => this.#finished(call, answer))
+        })
       })
     })
   }
@@ -228,16 +234,22 @@ export class Conversation implements SocketController {
     return serialized(serialize, sent, type)
   }
 
-  #failed ({ connection, envelope: { id }, work, isJudged }: Call, error: unknown): MessageFailure {
+  #failed (call: Call, error: unknown): MessageFailure {
+    const { connection, envelope: { id }, work, isJudged } = call
     const failure = new MessageFailure(error, id, {
       isWanted: work?.isOver !== true,
       isAborted: (work ?? connection).isAborted,
       // What another client has answered to a handler is not the fault of this one.
       isRefusal: isJudged && isRefusal(error)
     })
+    this.#leave(call)
+    return failure
+  }
+
+  // Nothing runs for a message any more, and nothing is going to.
+  #leave ({ connection, envelope: { id }, work }: Call): void {
     work?.leave()
     if (id !== undefined && work !== undefined) connection.exchange.finish(id, work)
-    return failure
   }
 
   async #renew (connection: WsConnection, { id, data }: Envelope): Promise<undefined | Frame> {

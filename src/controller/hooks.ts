@@ -143,7 +143,9 @@ export function withPreMessage (controller: SocketController, hooks: readonly Pr
     ...(onError && { onError: onError.bind(controller) }),
     onMessage (connection: WsConnection, message: Message, clients: Clients): Returned {
       const pending = beforeMessage(hooks, connection, { type: undefined, id: undefined, data: undefined, message })
-      return pending === undefined ? handle(connection, message, clients) : pending.then(() => handle(connection, message, clients)) as Promise<never>
+      // A hook may have closed the connection.
+      const goOn = (): Returned => connection.isDone ? undefined : handle(connection, message, clients)
+      return pending === undefined ? goOn() : pending.then(goOn) as Promise<never>
     }
   }
 }

@@ -157,6 +157,18 @@ t.test('a message that was taken back has nothing to do with the next of its id'
   }
 })
 
+t.test('a message can also be taken back while it waits for its turn', async (t) => {
+  const { client, handled } = await start(t)
+  tell(client, { type: 'wait', id: 1 })
+  tell(client, { type: 'wait', id: 2 })
+  tell(client, { type: 'cancel', id: 2 })
+  tell(client, { type: 'note', data: 'last', id: 3 })
+  tell(client, { type: 'cancel', id: 1 })
+  t.same(await client.json(), { type: 'reply', id: 3 })
+  t.same(handled, ['aborted', 'aborted', 'last'])
+  t.same(client.unread, [])
+})
+
 t.test('what is handled when its client has left is told to stop as well', async (t) => {
   const { client, connection, handled } = await start(t)
   tell(client, { type: 'wait', id: 1 })
