@@ -112,8 +112,9 @@ export class Conversation implements SocketController {
     if (error instanceof ReplyError) return answered
     const { onError } = this.#user
     if (onError === undefined) {
-      if (thrown instanceof MessageFailure) connection.log[thrown.isRefusal ? 'debug' : 'error']({ err: error }, 'a message was refused, or its handler failed')
-      else connection.log.error({ err: error }, 'a callback failed')
+      // A callback that fails, above all onOpen, has not done what messages rely on.
+      if (!(thrown instanceof MessageFailure)) throw thrown
+      connection.log[thrown.isRefusal ? 'debug' : 'error']({ err: error }, 'a message was refused, or its handler failed')
       return answered
     }
     const heard = nothing(onError.call(this.#user, connection, error as Error, clients), 'onError')

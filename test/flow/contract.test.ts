@@ -4,6 +4,7 @@ import t, { type Test } from 'tap'
 import { ReplyError, type SocketRouteOptions } from '../../src/index.js'
 import { connect, connectAs, type Client } from '../support/client.js'
 import { createApp, listen, tokenOf } from '../support/server.js'
+import { until } from '../support/until.js'
 
 const Text = Type.Object({ text: Type.String({ maxLength: 10 }) }, { additionalProperties: false })
 
@@ -158,6 +159,28 @@ t.test('without onError a failure is logged, and the connection goes on', async 
   const client = await connect(`${await listen(app)}/chat`)
   t.match(await ask(client, { type: 'fail', id: 1 }), { type: 'error', id: 1, code: 'FSR_ERR_HANDLER_FAILED' })
   t.same(await ask(client, { type: 'ok', id: 1 }), { type: 'reply', id: 1 }, 'an id can be used again')
+})
+
+t.test('without onError a connection whose onOpen has failed is closed, and handles nothing', async (t) => {
+  const lines: string[] = []
+  const app = await createApp(t, { fastify: { logger: { level: 'info', stream: { write: (line: string) => { lines.push(line) } } } } })
+  const handled: string[] = []
+  const ok = { schema: { in: { ok: {} } }, on: { ok () { handled.push('ok') } } }
+  app.socketRoute('/sync', { ...ok, onOpen () { throw new Error('oh') } })
+  app.socketRoute('/async', { ...ok, onOpen: async () => { throw new Error('oh') } })
+  app.socketRoute('/fine', { ...ok, onClose () { throw new Error('oh') } }, { maxPayload: 100 })
+  const url = await listen(app)
+  for (const path of ['/sync', '/async']) {
+    const client = await connect(url + path)
+    client.send('{"type":"ok","id":1}')
+    t.same(await client.closed, { code: 1011, reason: 'internal error' })
+  }
+  t.same(handled, [])
+  const client = await connect(`${url}/fine`)
+  client.send(JSON.stringify({ type: 'ok', data: 'x'.repeat(200) }))
+  t.match(await client.closed, { code: 1009 })
+  await until(() => lines.filter((line) => line.includes('"message":"oh"')).length === 3)
+  t.equal(lines.filter((line) => line.includes('"level":50')).length, 3, 'what a client does is not an error of the server')
 })
 
 t.test('a second message with an id that is not answered yet is refused, and the first goes on', async (t) => {
