@@ -109,7 +109,7 @@ export const errors = {
   StreamsTooMany: refused('FSR_ERR_STREAMS_TOO_MANY', 'The connection has as many streams as streamsPerConnection allows', closeCodes.policyViolation),
   RequestUnanswerable: connected('FSR_ERR_REQUEST_UNANSWERABLE', "'%s' has no reply in the contract, so nobody would answer it. Give it one, or send it", closeCodes.handlerFailed),
   RequestTimeout: connected('FSR_ERR_REQUEST_TIMEOUT', 'The client has not answered in time', closeCodes.handlerFailed),
-  RequestRefused: connected('FSR_ERR_REQUEST_REFUSED', 'The client has answered with an error: %s', closeCodes.handlerFailed),
+  RequestRefused: connected('FSR_ERR_REQUEST_REFUSED', 'The client has answered with an error; reason says which', closeCodes.handlerFailed),
   RequestEnded: connected('FSR_ERR_REQUEST_ENDED', 'The connection ended before the client has answered', closeCodes.handlerFailed),
   NotAnError: connected('FSR_ERR_NOT_AN_ERROR', 'A callback threw something that is not an Error; it is the cause of this one', closeCodes.handlerFailed),
   CloseInvalid: connected('FSR_ERR_CLOSE_INVALID',

@@ -2,7 +2,7 @@ import { randomUUID } from 'node:crypto'
 import type { FastifyBaseLogger, FastifyRequest } from 'fastify'
 import { closeCodes, type CloseReason } from '../close-codes.js'
 import { errors } from '../errors.js'
-import type { Codec } from '../message/codec.js'
+import type { Codec, Request } from '../message/codec.js'
 import type { Sendable } from '../message/outbound.js'
 import type { Closable } from './closable.js'
 import { Exchange, type RequestOptions } from './exchange.js'
@@ -79,6 +79,8 @@ export type Answer<Member, Reply> = { readonly connection: Member } & (
 export interface ConnectionKeeper extends Closable {
   /** How what is sent is encoded. */
   readonly codec: Codec
+  /** Whether no message is to be handled any more, also none that has come before: the server closes, or `onClose` has run. */
+  readonly isDone: boolean
   close (code: number, reason: string): void
   terminate (): void
   join (connection: WsConnection, room: string): void
@@ -277,7 +279,8 @@ export class WsConnection<Types extends ConnectionTypes = ConnectionTypes> {
    */
   renew (token: string): Promise<void> {
     const renewed = this.#keeper.renew(token, this.#request).then((user) => { this.#user = user })
-    renewed.catch(() => { this.log.info('a renewal was refused') })
+    // A client may ask for as many as it likes.
+    renewed.catch(() => { this.log.debug('a renewal was refused') })
     return renewed
   }
 
@@ -291,13 +294,21 @@ export class WsConnection<Types extends ConnectionTypes = ConnectionTypes> {
    * whether the client answers or not.
    *
    * @throws as `send`; `FSR_ERR_REQUEST_TIMEOUT`, `FSR_ERR_REQUEST_REFUSED`, `FSR_ERR_REQUEST_ENDED`, `FSR_ERR_DATA_INVALID`, and the reason
-   * of `signal`, as a rejection.
+   * of `signal`, as a rejection. What is up to the client harms nobody if it is not waited for.
    */
-  async request<Type extends RequestOf<Types>> (type: Type, ...[data, options = {}]: RequestArguments<Types, Type>): Promise<RequestReply<Types, Type>> {
-    const request = this.#keeper.codec.requestOf(type, data, this)
-    const reply = this.exchange.wait(request, options)
-    this.#outbox.send(request.frame, this.#keeper.codec.messageOf(type, data))
-    return await reply as RequestReply<Types, Type>
+  request<Type extends RequestOf<Types>> (type: Type, ...[data, options = {}]: RequestArguments<Types, Type>): Promise<RequestReply<Types, Type>> {
+    const { codec } = this.#keeper
+    let request: Request
+    try {
+      request = codec.requestOf(type, data, this)
+    } catch (error) {
+      return Promise.reject(error)
+    }
+    const reply = this.exchange.wait(request, options) as Promise<RequestReply<Types, Type>>
+    // The client decides when and how it answers: that must not end the process, also where nobody waits for it, or not yet.
+    reply.catch(() => {})
+    if (options.signal?.aborted !== true) this.#outbox.send(request.frame, codec.messageOf(type, data))
+    return reply
   }
 
   /** The requests under way. @internal */
@@ -312,6 +323,16 @@ export class WsConnection<Types extends ConnectionTypes = ConnectionTypes> {
   /** Whether there is one: it is made when it is asked for. @internal */
   get hasExchange (): boolean {
     return this.#exchange !== undefined
+  }
+
+  /** Whether no message is to be handled any more. @internal */
+  get isDone (): boolean {
+    return this.#keeper.isDone
+  }
+
+  /** Whether it has begun to close, and `signal` has told so. @internal */
+  get isAborted (): boolean {
+    return this.#isEnded
   }
 
   /** Closes it for one of the reasons of this plugin. @internal */

@@ -20,6 +20,9 @@ export interface RequestOptions {
 // More than these are handled as if nobody had taken them back.
 const MOST_TAKEN_BACK = 64
 
+// What is longer, Node takes for one millisecond: 24.8 days.
+const LONGEST_TIMEOUT = 2_147_483_647
+
 interface Asked {
   readonly accept: Request['accept']
   readonly resolve: (value: unknown) => void
@@ -28,29 +31,54 @@ interface Asked {
 
 /** A message of the client that is not answered yet. */
 export class Work {
+  readonly #onLeft: () => void
   #controller: undefined | AbortController
+  #isAborted = false
   #isOver = false
-  /** Called once when nobody wants the answer any more. */
+  #hasLeft = false
+  /** Called once when it is answered, or nobody wants the answer any more. */
   onOver: undefined | (() => void)
 
-  /** Aborts when nobody wants the answer any more. */
+  /** @param onLeft is called once when nothing runs for it any more. */
+  constructor (onLeft: () => void) {
+    this.#onLeft = onLeft
+  }
+
+  /** Aborts when nobody wants the answer any more, or the connection begins to close. */
   get signal (): AbortSignal {
     if (this.#controller === undefined) {
       this.#controller = new AbortController()
-      if (this.#isOver) this.#controller.abort()
+      if (this.#isAborted) this.#controller.abort()
     }
     return this.#controller.signal
   }
 
+  get isAborted (): boolean {
+    return this.#isAborted
+  }
+
+  /** Whether it is answered, or nobody wants that any more. */
   get isOver (): boolean {
     return this.#isOver
+  }
+
+  abort (): void {
+    this.#isAborted = true
+    this.#controller?.abort()
   }
 
   end (): void {
     if (this.#isOver) return
     this.#isOver = true
-    this.#controller?.abort()
+    this.abort()
     this.onOver?.()
+  }
+
+  /** Its handler, and the stream that this has returned, have come to their end. */
+  leave (): void {
+    if (this.#hasLeft) return
+    this.#hasLeft = true
+    this.#onLeft()
   }
 }
 
@@ -61,8 +89,9 @@ export class Exchange {
   readonly #works = new Map<MessageId, Work>()
   // Ids of messages that were taken back before their turn, with the last message that such an id can be of.
   readonly #takenBack = new Map<MessageId, object>()
-  /** Streams that the client is being sent. */
-  streams = 0
+  // Streams that the client wants, and those that have not come to their end yet, wanted or not.
+  #wantedStreams = 0
+  #streams = 0
   #isEnded = false
 
   constructor (outbox: Outbox) {
@@ -81,6 +110,7 @@ export class Exchange {
    */
   wait ({ id, accept, cancel }: Request, { timeout = 10_000, signal }: RequestOptions): Promise<unknown> {
     if (this.#isEnded) return Promise.reject(new errors.RequestEnded())
+    if (signal?.aborted === true) return Promise.reject(signal.reason)
     return new Promise((resolve, reject) => {
       const giveUp = (error: unknown): void => {
         this.#outbox.send(cancel, { type: 'cancel', id })
@@ -88,7 +118,7 @@ export class Exchange {
         reject(error)
       }
       const onAbort = (): void => { giveUp(signal!.reason) }
-      const timer = setTimeout(() => { giveUp(new errors.RequestTimeout()) }, timeout).unref()
+      const timer = setTimeout(() => { giveUp(new errors.RequestTimeout()) }, Math.min(timeout, LONGEST_TIMEOUT)).unref()
       const settle = (): void => {
         this.#asked.delete(id)
         clearTimeout(timer)
@@ -100,7 +130,6 @@ export class Exchange {
         resolve: (value) => { settle(); resolve(value) },
         reject: (error) => { settle(); reject(error) }
       })
-      if (signal?.aborted === true) onAbort()
     })
   }
 
@@ -124,10 +153,17 @@ export class Exchange {
   }
 
   /** A message of the client is to be answered. Answers nothing if another with its id is not answered yet. */
-  begin (id: MessageId): undefined | Work {
+  begin (id: MessageId, isStream = false): undefined | Work {
     if (this.#works.has(id)) return
-    const work = new Work()
+    const work = new Work(() => { if (isStream) this.#streams-- })
+    if (isStream) {
+      this.#streams++
+      this.#wantedStreams++
+      work.onOver = () => { this.#wantedStreams-- }
+    }
     this.#works.set(id, work)
+    // What the client sent before it left is still handled.
+    if (this.#isEnded) work.abort()
     return work
   }
 
@@ -137,7 +173,8 @@ export class Exchange {
    * @param last the last message that waits for its turn, if one does: the id may be that of one of these.
    */
   takeBack (id: MessageId, last: undefined | object): void {
-    if (this.#works.has(id)) this.finish(id)
+    const work = this.#works.get(id)
+    if (work !== undefined) this.finish(id, work)
     else if (last !== undefined && this.#takenBack.size < MOST_TAKEN_BACK) this.#takenBack.set(id, last)
   }
 
@@ -149,17 +186,24 @@ export class Exchange {
     return isTakenBack
   }
 
-  /** It is answered, or nobody wants that any more. */
-  finish (id: MessageId): void {
-    const work = this.#works.get(id)
-    this.#works.delete(id)
-    work?.end()
+  /**
+   * Whether there may be another stream. One that was cancelled goes on until what it awaits has settled: as many of these may be left
+   * as may be sent.
+   */
+  hasRoomForStream (limit: number): boolean {
+    return this.#wantedStreams < limit && this.#streams < limit * 2
   }
 
-  /** The connection has ended. */
+  /** It is answered. Another message may have its id by now, if it was cancelled before. */
+  finish (id: MessageId, work: Work): void {
+    if (this.#works.get(id) === work) this.#works.delete(id)
+    work.end()
+  }
+
+  /** The connection has begun to close. What is answered nevertheless is sent, if that is possible. */
   end (): void {
     this.#isEnded = true
     for (const { reject } of this.#asked.values()) reject(new errors.RequestEnded())
-    for (const id of this.#works.keys()) this.finish(id)
+    for (const work of this.#works.values()) work.abort()
   }
 }

@@ -10,6 +10,8 @@ export interface AnswersOptions {
   wrap (error: unknown): unknown
   /** Nothing more will be sent, for whatever reason. */
   onEnd (): void
+  /** The stream has come to its end, which may be later if it was stopped. */
+  onLeft (): void
 }
 
 /**
@@ -51,7 +53,7 @@ export class Answers implements AsyncIterableIterator<Frame> {
   stop (): void {
     if (!this.#end()) return
     this.#waiting?.(OVER)
-    release(this.#iterable, this.#iterator, () => {})
+    release(this.#iterable, this.#iterator, () => {}).then(this.#options.onLeft)
   }
 
   async #step (): Promise<IteratorResult<Frame>> {
@@ -61,10 +63,11 @@ export class Answers implements AsyncIterableIterator<Frame> {
       if (this.#isOver) return OVER
       if (done !== true) return { done: false, value: encode(value) }
       this.#end()
+      this.#options.onLeft()
       return { done: false, value: last }
     } catch (error) {
       if (!this.#end()) return OVER
-      release(this.#iterable, this.#iterator, () => {})
+      release(this.#iterable, this.#iterator, () => {}).then(this.#options.onLeft)
       throw wrap(error)
     }
   }

@@ -135,7 +135,9 @@ export class Callbacks {
     // Nobody deals with it: the connection ends, the process does not.
     const reason = closeReasonOf(error)
     const level = reason === closeCodes.handlerFailed ? 'error' : 'info'
-    this.#log(level, 'connection closed after an error', { err: error, callback: source, ...(handled === undefined ? undefined : { handled }) })
+    const details = handled === undefined ? { callback: source } : { callback: source, handled }
+    // What onError throws again it has not dealt with.
+    this.#log(level, 'connection closed after an error', { err: error, ...(handled === error ? undefined : details) })
     this.#owner.shut(reason)
   }
 

@@ -19,10 +19,19 @@ const LONGEST_PATH = 256
 /** Calls a validator the way Fastify does. */
 export function createCheck (validate: Validator): Check {
   return (data) => {
-    const result = validate(data)
+    const result = called(validate, data)
     // Not of this validator only: a promise is awaited whatever made it.
     if (result instanceof Promise) return result.then((settled) => valueOf(settled, data, validate), (error: unknown) => { throw invalid(error) })
     return valueOf(result, data, validate)
+  }
+}
+
+function called (validate: Validator, data: unknown): unknown {
+  try {
+    return validate(data)
+  } catch (error) {
+    // Data that is nested deeper than a schema that refers to itself can follow.
+    throw error instanceof RangeError ? invalid(error) : error
   }
 }
 

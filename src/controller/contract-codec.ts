@@ -67,9 +67,15 @@ export function serialized (serialize: undefined | Serializer, data: unknown, ty
   try {
     json = serialize(data)
   } catch (cause) {
-    throw new errors.EventInvalid(type, { cause })
+    throw new errors.EventInvalid(type, { cause: withoutValue(cause) })
   }
-  // What JSON.stringify makes of a function, or of nothing.
-  if (typeof json !== 'string') throw new errors.EventInvalid(type)
+  // What JSON.stringify makes of a function, or of nothing, and Fastify's serializer a text of that.
+  if (typeof json !== 'string' || json === 'undefined') throw new errors.EventInvalid(type)
   return json
+}
+
+// Fastify's serializer quotes what cannot be written, which may be what a client has sent, and would reach the log.
+function withoutValue (error: unknown): unknown {
+  const quoting = error instanceof Error ? /^The value ".*" (cannot be converted to [\w -]+\.)$/s.exec(error.message) : null
+  return quoting === null ? error : new TypeError(`A value ${quoting[1]!}`)
 }

@@ -1,6 +1,6 @@
 import type { WsConnection } from '../connection/connection.js'
 import type { MessageId, Work } from '../connection/exchange.js'
-import { errors, isRefusal, type SocketError } from '../errors.js'
+import { closeReasonOf, errors, isRefusal, type SocketError } from '../errors.js'
 import type { Frame } from '../message/frame.js'
 import type { Message } from '../message/message.js'
 import type { Clients } from '../room/clients.js'
@@ -15,6 +15,9 @@ import { MessageFailure } from './message-failure.js'
 import { ReplyError } from './reply-error.js'
 import { isAsyncIterable, isThenable } from './returned.js'
 import { errorFrame, readEnvelope, replyFrame, type Envelope } from './wire.js'
+
+// What a client is told when it renews its token.
+const renewalErrors = [errors.TokenInvalid, errors.TokenExpired, errors.NotGranted]
 
 type User = ContractController<WsConnection, never, ContractSchema>
 type Handle = (connection: WsConnection, data: unknown, context: MessageContext) => unknown
@@ -40,6 +43,8 @@ interface Call {
   readonly clients: Clients
   /** If it wants an answer. */
   readonly work: undefined | Work
+  /** Whether the contract is being asked, and not the app. */
+  isJudged: boolean
 }
 
 // What is sent of what a handler has returned: an answer, or several.
@@ -101,14 +106,15 @@ export class Conversation implements SocketController {
   onError (connection: WsConnection, thrown: Error, clients: Clients): undefined | Promise<void> {
     const error = thrown instanceof MessageFailure ? thrown.error : thrown
     // Whoever took the message back, or has gone, has ended it: that it says so is what was asked of it.
-    if (thrown instanceof MessageFailure && !thrown.isWanted && isAbort(error)) return
+    if (thrown instanceof MessageFailure && thrown.isAborted && isAbort(error)) return
     const answered = thrown instanceof MessageFailure ? this.#refuse(connection, thrown) : undefined
     // That is an answer, and nothing that has failed.
     if (error instanceof ReplyError) return answered
     const { onError } = this.#user
     if (onError === undefined) {
-      if (thrown instanceof MessageFailure) connection.log[isRefusal(error) ? 'debug' : 'error']({ err: error }, 'a message was refused, or its handler failed')
-      else connection.log.error({ err: error }, 'a callback failed')
+      // A callback that fails, above all onOpen, has not done what messages rely on.
+      if (!(thrown instanceof MessageFailure)) throw thrown
+      connection.log[thrown.isRefusal ? 'debug' : 'error']({ err: error }, 'a message was refused, or its handler failed')
       return answered
     }
     const heard = nothing(onError.call(this.#user, connection, error as Error, clients), 'onError')
@@ -123,7 +129,7 @@ export class Conversation implements SocketController {
     if (type === 'renew') return this.#renew(connection, envelope)
     const handling = this.#handlings.get(type)
     if (handling === undefined) throw new MessageFailure(new errors.TypeUnknown(), id)
-    const call: Call = { connection, handling, envelope, message, clients, work: this.#begin(connection, handling, id) }
+    const call: Call = { connection, handling, envelope, message, clients, work: this.#begin(connection, handling, id), isJudged: false }
     try {
       const answer = this.#handle(call)
       return isThenable(answer) ? answer.then(undefined, (error: unknown) => { throw this.#failed(call, error) }) : answer
@@ -156,7 +162,7 @@ export class Conversation implements SocketController {
     const { exchange } = connection
     if (type === 'reply') exchange.answered(id, data)
     else if (type === 'cancel') exchange.takeBack(id, last)
-    else exchange.refused(id, Object.assign(new errors.RequestRefused(textOf(code)), { reason: { code: textOf(code), message: textOf(message) } }))
+    else exchange.refused(id, refusedWith({ code: textOf(code), message: textOf(message) }))
     return true
   }
 
@@ -166,8 +172,8 @@ export class Conversation implements SocketController {
       if (stream !== undefined) throw new MessageFailure(new errors.MessageInvalid('it asks for a stream and has no id'), id)
       return
     }
-    if (stream !== undefined && exchange.streams >= this.#options!.streamsPerConnection) throw new MessageFailure(new errors.StreamsTooMany(), id)
-    const work = exchange.begin(id)
+    if (stream !== undefined && !exchange.hasRoomForStream(this.#options!.streamsPerConnection)) throw new MessageFailure(new errors.StreamsTooMany(), id)
+    const work = exchange.begin(id, stream !== undefined)
     if (work === undefined) throw new MessageFailure(new errors.IdDuplicate(), id)
     return work
   }
@@ -178,10 +184,19 @@ export class Conversation implements SocketController {
     const { preMessage } = this.#options!.hooks
     const handlers = this.#user.on as unknown as Record<string, Handle>
     return then(isGranted?.(connection.user, connection), (isGranted = true) => {
+      call.isJudged = true
       if (!isGranted) throw new errors.MessageNotGranted()
-      return then(check?.(data), (data) =>
-        then(beforeMessage(preMessage, connection, { type, id, data, message }), () =>
-          then(handlers[type]!(connection, data, new Context(connection, id, work, clients)), (answer) => this.#finished(call, answer))))
+      return then(check?.(data), (data) => {
+        call.isJudged = false
+        return then(beforeMessage(preMessage, connection, { type, id, data, message }), () => {
+          // Taken back meanwhile, or the connection is being closed: by a hook, or because the user was revoked.
+          if (work?.isOver === true || connection.isDone) {
+            this.#leave(call)
+            return
+          }
+          return then(handlers[type]!(connection, data, new Context(connection, id, work, clients)), (answer) => this.#finished(call, answer))
+        })
+      })
     })
   }
 
@@ -191,7 +206,7 @@ export class Conversation implements SocketController {
     if (stream !== undefined) return this.#stream(connection, type, stream, id, work, answer)
     if (work.isOver) return
     const json = this.#encode(connection, reply, answer, type, id)
-    connection.exchange.finish(id)
+    connection.exchange.finish(id, work)
     return replyFrame(id, json)
   }
 
@@ -201,16 +216,17 @@ export class Conversation implements SocketController {
     const answers = new Answers(items, {
       encode: (item) => replyFrame(id, this.#encode(connection, serialize, item, type, id), true),
       last: replyFrame(id, undefined),
-      wrap: (error) => new MessageFailure(error, id),
-      onEnd: () => { exchange.finish(id) }
+      wrap: (error) => new MessageFailure(error, id, { isRefusal: false }),
+      onEnd: () => { exchange.finish(id, work) },
+      onLeft: () => { work.leave() }
     })
-    exchange.streams++
+    const { onOver } = work
     work.onOver = () => {
-      exchange.streams--
+      onOver?.()
       answers.stop()
     }
     // Cancelled before the handler has returned it.
-    if (work.isOver) work.onOver()
+    if (work.isOver) answers.stop()
     return answers
   }
 
@@ -221,10 +237,22 @@ export class Conversation implements SocketController {
     return serialized(serialize, sent, type)
   }
 
-  #failed ({ connection, envelope: { id }, work }: Call, error: unknown): MessageFailure {
-    const isWanted = work?.isOver !== true
-    if (id !== undefined) connection.exchange.finish(id)
-    return new MessageFailure(error, id, isWanted)
+  #failed (call: Call, error: unknown): MessageFailure {
+    const { connection, envelope: { id }, work, isJudged } = call
+    const failure = new MessageFailure(error, id, {
+      isWanted: work?.isOver !== true,
+      isAborted: (work ?? connection).isAborted,
+      // What another client has answered to a handler is not the fault of this one.
+      isRefusal: isJudged && isRefusal(error)
+    })
+    this.#leave(call)
+    return failure
+  }
+
+  // Nothing runs for a message any more, and nothing is going to.
+  #leave ({ connection, envelope: { id }, work }: Call): void {
+    work?.leave()
+    if (id !== undefined && work !== undefined) connection.exchange.finish(id, work)
   }
 
   async #renew (connection: WsConnection, { id, data }: Envelope): Promise<undefined | Frame> {
@@ -232,21 +260,21 @@ export class Conversation implements SocketController {
       const { token } = Object(data) as { token?: unknown }
       await connection.renew(typeof token === 'string' ? token : '')
     } catch (error) {
-      const { code, message } = error as SocketError
-      throw new MessageFailure(new ReplyError(code, message), id)
+      // What else fails is not about the token: a store, or a predicate of the app.
+      const isOfToken = renewalErrors.some((Constructor) => error instanceof Constructor)
+      throw new MessageFailure(isOfToken ? new ReplyError((error as SocketError).code, (error as SocketError).message) : error, id, { isRefusal: false })
     }
     return id === undefined ? undefined : replyFrame(id, undefined)
   }
 
   // Answers a message that has failed, or ends the connection for it, as the route says.
-  #refuse (connection: WsConnection, { error, id, isWanted }: MessageFailure): undefined | Promise<void> {
+  #refuse (connection: WsConnection, { error, id, isWanted, isRefusal }: MessageFailure): undefined | Promise<void> {
     if (!isWanted) return
-    const isClient = isRefusal(error)
-    if (isClient && this.#options!.invalidMessages === 'close') {
-      connection.shut(error.close!)
+    if (isRefusal && this.#options!.invalidMessages === 'close') {
+      connection.shut(closeReasonOf(error))
       return
     }
-    const told = error instanceof ReplyError || isClient ? error : new errors.HandlerFailed()
+    const told = error instanceof ReplyError || isRefusal ? error : new errors.HandlerFailed()
     return connection.outbox.reply(errorFrame(id, told as ReplyError)) ? undefined : connection.outbox.drained()
   }
 }
@@ -282,6 +310,11 @@ function then<Value, Result> (value: Value, next: (value: Awaited<Value>) => Res
 // What Node and fetch throw when a signal has ended them.
 function isAbort (error: unknown): boolean {
   return (error as null | { readonly name?: unknown })?.name === 'AbortError'
+}
+
+// What the client says is for the app, and for no log.
+function refusedWith (reason: { code: string, message: string }): Error {
+  return Object.defineProperty(new errors.RequestRefused(), 'reason', { value: reason })
 }
 
 function textOf (value: unknown): string {

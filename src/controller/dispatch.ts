@@ -88,7 +88,7 @@ export class Dispatch implements ConnectionKeeper, Beating, Counted, Live, Meter
   /** A message has come. */
   receive (message: Message): void {
     const { size } = message
-    if (this.#stage === 'closing' || this.#stage === 'ended') {
+    if (this.isDone) {
       this.#drop(1)
     } else if (size > this.#route.maxPayload) {
       this.violated(new errors.MessageTooBig())
@@ -135,7 +135,7 @@ export class Dispatch implements ConnectionKeeper, Beating, Counted, Live, Meter
   /** The client broke the protocol or a limit: the app hears of it, and the connection is closed. */
   violated (error: Error): void {
     this.connection.log.info({ err: error }, 'the client broke a rule')
-    if (this.#stage === 'closing' || this.#stage === 'ended') return
+    if (this.isDone) return
     this.hold(() => {
       this.shut(closeReasonOf(error))
       return this.#callbacks.onError(error)
@@ -144,6 +144,10 @@ export class Dispatch implements ConnectionKeeper, Beating, Counted, Live, Meter
 
   get isStaying (): boolean {
     return this.#stage === 'opening' || this.#stage === 'open'
+  }
+
+  get isDone (): boolean {
+    return this.#stage === 'closing' || this.#stage === 'ended'
   }
 
   hold (work: () => Pending): void {
@@ -276,12 +280,16 @@ export class Dispatch implements ConnectionKeeper, Beating, Counted, Live, Meter
 
   // Handles what waits, as far as it may at once, and closes when nothing is left to do.
   #work (): void {
+    let hasBegun = false
     while (this.#hasOpened && this.#running < this.#route.concurrency && (this.#stage === 'open' || this.#stage === 'leaving')) {
       const next = this.#inbox?.next
       if (next === undefined || !this.#mayTake(next.size)) break
       this.#inbox!.shift()
       this.#handle(next)
+      hasBegun = true
     }
+    // What came to take back the one that has just begun, while that waited itself.
+    if (hasBegun && this.#running > 0 && this.#unhandled > 0) this.#inbox!.takeOut((message) => this.#isInterruption(message))
     if (this.#stage === 'open') this.#readOn()
     else if (this.#running === 0 && this.#unhandled === 0 && this.#stage !== 'opening' && this.#stage !== 'ended') this.#callOnClose()
   }

@@ -65,34 +65,35 @@ export function beforeMessage (hooks: readonly PreMessageHook[], connection: WsC
   }
 }
 
+// Whatever a hook fails by counts, also where it takes `done` and returns a promise, or takes it without naming it.
 function callHook (hook: PreMessageHook, connection: WsConnection, received: ReceivedMessage): undefined | Promise<void> {
-  if (hook.length < 3) {
-    const returned = hook(connection, received, () => {})
-    return isThenable(returned) ? Promise.resolve(returned) : undefined
-  }
-  let outcome: undefined | { error: undefined | null | Error }
+  let outcome: undefined | { readonly error: undefined | null | Error }
   let settle: undefined | (() => void)
-  hook(connection, received, (error) => {
+  const returned = hook(connection, received, (error) => {
     outcome ??= { error }
     settle?.()
   })
-  const finish = (): void => { if (outcome!.error) throw outcome!.error }
-  if (outcome === undefined) return new Promise<void>((resolve) => { settle = resolve }).then(finish)
-  finish()
+  const finish = (): void => { if (outcome?.error) throw outcome.error }
+  const isAwaited = hook.length > 2 && outcome === undefined
+  if (!isAwaited && !isThenable(returned)) {
+    finish()
+    return
+  }
+  const called = isAwaited ? new Promise<void>((resolve) => { settle = resolve }) : undefined
+  return Promise.all([returned, called]).then(finish)
 }
 
 /** What the hooks make of data that is sent. @throws what they throw; `FSR_ERR_HOOK_INVALID` if one wants to be waited for. */
 export function beforeSend (hooks: readonly PreSendHook[], sent: SentMessage, data: unknown): unknown {
   for (const hook of hooks) {
-    let answer: unknown
-    let isDone = hook.length < 3
-    const returned = hook(sent, data, (error, changed) => {
-      if (error) throw error
-      isDone = true
-      answer = changed
-    })
-    if (!isDone || isThenable(returned)) throw new errors.HookInvalid('preSend', 'has not answered at once')
-    data = answer ?? returned ?? data
+    const answers: Array<{ readonly error: undefined | null | Error, readonly data: unknown }> = []
+    const returned = hook(sent, data, (error, data) => { answers.push({ error, data }) })
+    const [answer] = answers
+    if (answer?.error) throw answer.error
+    // If that rejects it must not end the process.
+    if (isThenable(returned)) Promise.resolve(returned).catch(() => {})
+    if (isThenable(returned) || (hook.length > 2 && answer === undefined)) throw new errors.HookInvalid('preSend', 'has not answered at once')
+    data = answer?.data ?? returned ?? data
   }
   return data
 }
@@ -142,7 +143,9 @@ export function withPreMessage (controller: SocketController, hooks: readonly Pr
     ...(onError && { onError: onError.bind(controller) }),
     onMessage (connection: WsConnection, message: Message, clients: Clients): Returned {
       const pending = beforeMessage(hooks, connection, { type: undefined, id: undefined, data: undefined, message })
-      return pending === undefined ? handle(connection, message, clients) : pending.then(() => handle(connection, message, clients)) as Promise<never>
+      // A hook may have closed the connection.
+      const goOn = (): Returned => connection.isDone ? undefined : handle(connection, message, clients)
+      return pending === undefined ? goOn() : pending.then(goOn) as Promise<never>
     }
   }
 }

@@ -1,5 +1,9 @@
 import { Readable } from 'node:stream'
 
+// So many items are handed on before others get their turn: one that has all its items at hand would hold up everybody, for as long as
+// its client reads as fast as it is written to.
+const SLICE = 32
+
 /** The streams that one connection is being sent. */
 export class Streams {
   readonly #stops = new Set<() => void>()
@@ -24,11 +28,12 @@ export class Streams {
         release(iterable, iterator, this.#onLateFailure)
       }
       const run = async () => {
-        while (this.#stops.has(stop)) {
+        for (let count = 1; this.#stops.has(stop); count++) {
           const step = await iterator.next()
           if (!this.#stops.has(stop)) return
           if (step.done === true) break
           if (step.value !== undefined && step.value !== null) await send(step.value)
+          if (count % SLICE === 0) await new Promise(setImmediate)
         }
         this.#stops.delete(stop)
         resolve()
@@ -56,9 +61,9 @@ export class Streams {
   }
 }
 
-/** Lets go of a stream that is not read to its end. */
-export function release (iterable: AsyncIterable<unknown>, iterator: AsyncIterator<unknown>, onLateFailure: (error: unknown) => void): void {
+/** Lets go of a stream that is not read to its end. Resolves when that has ended, which may be never. */
+export function release (iterable: AsyncIterable<unknown>, iterator: AsyncIterator<unknown>, onLateFailure: (error: unknown) => void): Promise<void> {
   // A stream of Node holds a file or a socket, and its own iterator returns only after what it is waiting for.
   if (iterable instanceof Readable) iterable.on('error', onLateFailure).destroy()
-  Promise.resolve().then(() => iterator.return?.()).catch(onLateFailure)
+  return Promise.resolve().then(() => iterator.return?.()).then(() => {}, onLateFailure)
 }

@@ -109,6 +109,7 @@ export function createAuthenticator (jwt: undefined | Jwt, tokenFrom: readonly T
   }
 
   const verify = async (request: FastifyRequest, token: string): Promise<Identity> => {
+    if (jwt === undefined) throw new errors.TokenInvalid()
     try {
       const user = await ask(request as unknown as JwtRequest, token)
       const payload = payloadOf(token)

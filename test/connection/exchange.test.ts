@@ -14,7 +14,8 @@ function exchange (): { exchange: Exchange, sent: Frame[] } {
 const request = (id: number, accept: Request['accept'] = (data) => data): Request => ({ id, frame: cancel, cancel, accept })
 
 t.test('work that is over is over for whoever looks later, and ends once', async (t) => {
-  const work = new Work()
+  const work = new Work(() => { left++ })
+  let left = 0
   let count = 0
   work.onOver = () => { count++ }
   t.notOk(work.isOver)
@@ -24,7 +25,10 @@ t.test('work that is over is over for whoever looks later, and ends once', async
   t.ok(work.isOver)
   t.ok(work.signal.aborted)
   t.equal(work.signal, work.signal)
-  new Work().end()
+  work.leave()
+  work.leave()
+  t.equal(left, 1)
+  new Work(() => {}).end()
 })
 
 t.test('an id is free again when its work is finished', async (t) => {
@@ -33,9 +37,21 @@ t.test('an id is free again when its work is finished', async (t) => {
   t.notOk(one.begin(1))
   t.ok(one.begin('1'), 'a text is another than a number')
   t.ok(one.isBusy)
-  one.finish(1)
-  one.finish(1)
+  one.cancel(1)
+  one.cancel(1)
   t.ok(one.begin(1))
+})
+
+t.test('who has had an id before does not finish the work that has it now', async (t) => {
+  const { exchange: one } = exchange()
+  const before = one.begin(1)!
+  one.cancel(1)
+  const now = one.begin(1)!
+  one.finish(1, before)
+  t.notOk(now.isOver)
+  t.ok(one.isAnswering(1))
+  one.finish(1, now)
+  t.notOk(one.isAnswering(1))
 })
 
 t.test('what is answered cannot be given up any more, and keeps no listener', async (t) => {
@@ -63,6 +79,7 @@ t.test('the end ends everything', async (t) => {
   const work = one.begin(1)!
   one.end()
   await t.rejects(asked, { code: 'FSR_ERR_REQUEST_ENDED' })
-  t.ok(work.isOver)
-  t.notOk(one.isBusy)
+  t.ok(work.isAborted)
+  t.notOk(work.isOver, 'its answer may still be sent')
+  t.ok(one.begin(2)!.signal.aborted, 'whatever begins later is told to stop at once')
 })

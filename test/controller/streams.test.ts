@@ -40,3 +40,16 @@ t.test('an item that comes after the stream was stopped is not sent', async (t) 
   await new Promise(setImmediate)
   t.strictSame(sent, [])
 })
+
+t.test('a stream that has all its items at hand lets others have their turns', async (t) => {
+  let pulled = 0
+  async function * numbers (): AsyncGenerator<number> {
+    while (pulled < 100_000) yield ++pulled
+  }
+  const streams = new Streams(() => {})
+  const done = streams.pump(numbers(), () => undefined)
+  await new Promise(setImmediate)
+  t.ok(pulled < 1_000, `after ${pulled} items`)
+  streams.stop()
+  await done
+})

@@ -6,7 +6,7 @@ import t, { type Test } from 'tap'
 import type { RequestOptions, WsConnection } from '../../src/index.js'
 import { connect, type Client } from '../support/client.js'
 import { createApp, listen } from '../support/server.js'
-import { until } from '../support/until.js'
+import { turns, until } from '../support/until.js'
 
 type Asking = WsConnection<{ Events: { ask: { data: { question: string }, reply: boolean } } }>
 
@@ -29,7 +29,9 @@ async function start (t: Test): Promise<Started> {
     on: {
       confirm: async (connection) => await connection.request('ask', { question: 'Sure?' }) as boolean,
       wait: async (_connection, _data, { signal }) => await new Promise((resolve) => {
-        signal.addEventListener('abort', () => { handled.push('aborted'); resolve() })
+        const stop = (): void => { handled.push('aborted'); resolve() }
+        if (signal.aborted) stop()
+        else signal.addEventListener('abort', stop)
       }),
       note (_connection, text) { handled.push(text as string) }
     },
@@ -188,6 +190,144 @@ t.test('a message that waits for its turn can be taken back: it is not handled; 
   t.same(handled, ['kept', 'again', 'later'])
 })
 
+t.test('a message that was taken back has nothing to do with the next of its id', async (t) => {
+  const app = await createApp(t)
+  const running: Array<{ fail (error: Error): void, answer (): void, signal: AbortSignal }> = []
+  app.socketRoute('/chat', {
+    schema: { in: { work: { reply: Type.Integer() }, list: { stream: Type.Integer() } } },
+    on: {
+      work: (_connection, _data, { signal }) => new Promise((resolve, reject) => { running.push({ fail: reject, answer: () => { resolve(7) }, signal }) }),
+      list: (_connection, _data, { signal }) => new Promise((resolve, reject) => { running.push({ fail: reject, answer: () => { resolve((async function * () { yield 1 })()) }, signal }) })
+    }
+  }, { concurrency: 4 })
+  const client = await connect(`${await listen(app)}/chat`)
+  for (const [index, how] of (['fail', 'answer'] as const).entries()) {
+    tell(client, { type: how === 'fail' ? 'work' : 'list', id: 1 })
+    tell(client, { type: 'cancel', id: 1 })
+    tell(client, { type: 'work', id: 1 })
+    await until(() => running.length === (index + 1) * 2)
+    const [before, now] = running.slice(-2)
+    before![how](new Error('of the one that nobody waits for'))
+    await turns(3)
+    t.notOk(now!.signal.aborted)
+    now!.answer()
+    t.same(await client.json(), { type: 'reply', id: 1, data: 7 })
+  }
+})
+
+t.test('what is handled when its client has left is told to stop as well', async (t) => {
+  const { client, connection, handled } = await start(t)
+  tell(client, { type: 'wait', id: 1 })
+  tell(client, { type: 'wait', id: 2 })
+  tell(client, { type: 'note', data: 'last' })
+  await until(() => connection.hasExchange)
+  client.socket.terminate()
+  await until(() => handled.includes('last'))
+  t.same(handled, ['aborted', 'aborted', 'last'])
+})
+
+t.test('what a handler returns while the server closes is sent', async (t) => {
+  const app = await createApp(t)
+  let save = (_value: number): void => {}
+  const chat = app.socketRoute('/chat', {
+    schema: { in: { save: { reply: Type.Integer() } } },
+    on: { save: () => new Promise<number>((resolve) => { save = resolve }) }
+  })
+  const client = await connect(`${await listen(app)}/chat`)
+  tell(client, { type: 'save', id: 1 })
+  const [connection] = [...chat.clients]
+  await until(() => connection!.hasExchange)
+  connection!.close(1012)
+  await turns(3)
+  save(1)
+  t.same(await client.json(), { type: 'reply', id: 1, data: 1 })
+  t.match(await client.closed, { code: 1012 })
+})
+
+t.test('what one client answers is not the fault of another, and is not told to it', async (t) => {
+  const app = await createApp(t)
+  const errors: unknown[] = []
+  const schema = {
+    in: { invite: {}, watch: { stream: Type.Integer() } },
+    out: { ask: { reply: Type.Record(Type.String(), Type.Integer()) } }
+  }
+  const chat = app.socketRoute('/chat', {
+    schema,
+    on: {
+      async invite (connection, _data, { clients }) { await [...clients].find((other) => other !== connection)!.request('ask') },
+      async * watch (connection, _data, { clients }) {
+        await [...clients].find((other) => other !== connection)!.request('ask')
+        yield 1
+      }
+    },
+    onError (_connection, error) { errors.push(error) }
+  }, { invalidMessages: 'close' })
+  const url = `${await listen(app)}/chat`
+  const [one, other] = [await connect(url), await connect(url)]
+  for (const type of ['invite', 'watch']) {
+    tell(one, { type, id: 1 })
+    tell(other, { type: 'reply', id: (await other.json() as { id: number }).id, data: { 'of another': 'no number' } })
+    t.same(await one.json(), { type: 'error', id: 1, code: 'FSR_ERR_HANDLER_FAILED', message: 'The message could not be handled' })
+  }
+  t.match(errors, [{ code: 'FSR_ERR_DATA_INVALID' }, { code: 'FSR_ERR_DATA_INVALID' }])
+  t.equal(chat.clients.size, 2, 'and nobody is closed for it')
+})
+
+t.test('an answer that is no answer harms nobody, also before somebody waits for it', async (t) => {
+  const app = await createApp(t)
+  let isAnswered = (): void => {}
+  const answered = new Promise<void>((resolve) => { isAnswered = resolve })
+  app.socketRoute('/chat', {
+    schema: { in: { confirm: { reply: Type.Boolean() }, note: {} }, out: { ask: { reply: Type.Boolean() } } },
+    on: {
+      async confirm (connection) {
+        const asked = connection.request('ask')
+        await answered
+        await turns(3)
+        return await asked
+      },
+      note () { isAnswered() }
+    },
+    onError () {}
+  }, { concurrency: 2 })
+  const client = await connect(`${await listen(app)}/chat`)
+  tell(client, { type: 'confirm', id: 1 })
+  tell(client, { type: 'error', id: (await client.json() as { id: number }).id, code: 'NO' })
+  tell(client, { type: 'note' })
+  t.match(await client.json(), { type: 'error', id: 1, code: 'FSR_ERR_HANDLER_FAILED' })
+})
+
+t.test('what was given up before it is asked is not asked', async (t) => {
+  const { client, connection } = await start(t)
+  await t.rejects(ask(connection, { signal: AbortSignal.abort(new Error('never')) }), { message: 'never' })
+  tell(client, { type: 'note', data: 'after', id: 6 })
+  t.same(await client.json(), { type: 'reply', id: 6 })
+})
+
+t.test('who is asked without an end is given the time', async (t) => {
+  const { client, connection } = await start(t)
+  const asked = ask(connection, { timeout: Infinity })
+  const { id } = await client.json() as { id: number }
+  await t.rejects(ask(connection, { timeout: 5 }), { code: 'FSR_ERR_REQUEST_TIMEOUT' })
+  tell(client, { type: 'reply', id, data: true })
+  t.equal(await asked, true)
+})
+
+t.test('what a client says when it refuses reaches no log', async (t) => {
+  const lines: string[] = []
+  const app = await createApp(t, { fastify: { logger: { level: 'trace', stream: { write: (line: string) => { lines.push(line) } } } } })
+  app.socketRoute('/chat', {
+    schema: { in: { confirm: { reply: Type.Boolean() } }, out: { ask: { reply: Type.Boolean() } } },
+    on: { confirm: async (connection) => await connection.request('ask') }
+  })
+  const client = await connect(`${await listen(app)}/chat`)
+  tell(client, { type: 'confirm', id: 1 })
+  tell(client, { type: 'error', id: (await client.json() as { id: number }).id, code: 'a code of my own', message: 'a text of my own' })
+  t.match(await client.json(), { type: 'error', id: 1, code: 'FSR_ERR_HANDLER_FAILED' })
+  t.ok(lines.some((line) => line.includes('FSR_ERR_REQUEST_REFUSED')))
+  t.notOk(lines.some((line) => line.includes('of my own')))
+})
+
 t.test('a route without a contract cannot ask', async (t) => {
   const app = await createApp(t)
   const failed = new Promise((resolve) => {
@@ -212,6 +352,8 @@ t.test('a room is asked as a whole, and each answer is told with who has given i
   for (let count = 0; count < 5; count++) clients.push(await connect(url))
   const [yes, no, error, silent, left] = clients as [Client, Client, Client, Client, Client]
   const connections = [...chat.clients]
+  const never = await chat.to('room').request('ask', 'Sure?', { signal: AbortSignal.abort('never') })
+  t.same(never.map((answer) => answer.status === 'rejected' && answer.reason), Array(5).fill('never'), 'nobody is asked what nobody wants to know')
   const asked = connections[4]!.to('room').request('ask', 'Sure?')
   connections[4]!.close()
   const answers = chat.to('room').request('ask', 'Sure?', { timeout: 200 })

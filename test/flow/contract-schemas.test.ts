@@ -128,3 +128,47 @@ t.test('a contract that is none is refused at registration, with the cure', asyn
   t.throws(() => app.socketRoute('/a', { schema: { in: { say: { isGranted: undefined } } }, on } as never), { code: 'FSR_ERR_GRANT_INVALID' }, 'also a role constant that does not exist')
   t.throws(() => app.socketRoute('/a', { schema: {}, on: {} }, { invalidMessages: 'ignore' as never }), { code: 'FSR_ERR_OPTION_INVALID' })
 })
+
+t.test('where there is nothing to write, nothing is sent that is no JSON', async (t) => {
+  const app = await createApp(t)
+  app.socketRoute('/any', {
+    schema: { in: { relay: { data: {} }, echo: { data: {}, reply: {} } }, out: { relayed: {} } },
+    on: { relay: (connection, data) => { connection.send('relayed', data) }, echo: (_connection, data) => data },
+    onError () {}
+  })
+  const client = await connect(`${await listen(app)}/any`)
+  t.match(await ask(client, { type: 'relay', id: 1 }), { type: 'error', id: 1, code: 'FSR_ERR_HANDLER_FAILED' })
+  t.match(await ask(client, { type: 'echo', id: 1 }), { type: 'error', id: 1, code: 'FSR_ERR_HANDLER_FAILED' })
+  t.same(await ask(client, { type: 'relay', data: 'undefined' }), { type: 'relayed', data: 'undefined' })
+  t.same(await ask(client, { type: 'relay', data: null }), { type: 'relayed', data: null })
+})
+
+t.test('what cannot be written as its schema says reaches no log', async (t) => {
+  const lines: string[] = []
+  const app = await createApp(t, { fastify: { logger: { level: 'trace', stream: { write: (line: string) => { lines.push(line) } } } } })
+  const formats = { integer: { type: 'integer' }, number: { type: 'number' }, at: { type: 'string', format: 'date-time' } }
+  app.socketRoute('/echo', {
+    schema: { in: Object.fromEntries(Object.entries(formats).map(([type, reply]) => [type, { data: {}, reply }])) },
+    on: Object.fromEntries(Object.keys(formats).map((type) => [type, (_connection: unknown, data: unknown) => data]))
+  })
+  const client = await connect(`${await listen(app)}/echo`)
+  for (const [type, data] of [['integer', 'a text\n"of my own"'], ['number', 'a text of my own'], ['at', ['a text of my own']]]) {
+    t.match(await ask(client, { type, data, id: 1 }), { type: 'error', id: 1, code: 'FSR_ERR_HANDLER_FAILED' })
+  }
+  t.equal(lines.filter((line) => line.includes('A value cannot be converted to ')).length, 3)
+  t.notOk(lines.some((line) => line.includes('of my own')))
+})
+
+t.test('what is nested deeper than a schema that refers to itself can follow is refused', async (t) => {
+  const app = await createApp(t)
+  const errors: Error[] = []
+  app.socketRoute('/tree', {
+    schema: { in: { tree: { data: { $id: 'tree', type: 'array', items: { $ref: '#' } } } } },
+    on: { tree () {} },
+    onError (_connection, error) { errors.push(error) }
+  })
+  const client = await connect(`${await listen(app)}/tree`)
+  client.send(`{"type":"tree","id":1,"data":${'['.repeat(30_000)}${']'.repeat(30_000)}}`)
+  t.match(await client.json(), { type: 'error', id: 1, code: 'FSR_ERR_DATA_INVALID' })
+  t.match(errors, [{ code: 'FSR_ERR_DATA_INVALID', validation: RangeError }])
+})

@@ -6,7 +6,7 @@ import t, { type Test } from 'tap'
 import { ReplyError } from '../../src/index.js'
 import { connect, type Client } from '../support/client.js'
 import { createApp, listen } from '../support/server.js'
-import { until } from '../support/until.js'
+import { turns, until } from '../support/until.js'
 
 interface Seen {
   readonly client: Client
@@ -192,4 +192,35 @@ t.test('a stream without an id, and one too many, are refused', async (t) => {
   tell(client, { type: 'cancel', id: 2 })
   tell(client, { type: 'silent', id: 4 })
   t.match(await client.json(), { type: 'reply', id: 4 })
+})
+
+t.test('streams that were cancelled and have not ended yet are no more than those that may be sent', async (t) => {
+  const app = await createApp(t)
+  const ends: Array<() => void> = []
+  app.socketRoute('/slow', {
+    schema: { in: { slow: { stream: Type.Integer() }, later: { stream: Type.Integer() } } },
+    on: {
+      async * slow () { yield await new Promise<number>((resolve) => { ends.push(() => { resolve(1) }) }) },
+      later: async () => await new Promise<AsyncIterable<number>>((resolve) => { ends.push(() => { resolve((async function * () { yield 1 })()) }) })
+    }
+  }, { streamsPerConnection: 2, concurrency: 10 })
+  const client = await connect(`${await listen(app)}/slow`)
+  for (const type of ['slow', 'later']) {
+    for (let id = 1; id <= 4; id++) {
+      tell(client, { type, id })
+      tell(client, { type: 'cancel', id })
+    }
+    tell(client, { type, id: 5 })
+    t.match(await client.json(), { type: 'error', id: 5, code: 'FSR_ERR_STREAMS_TOO_MANY' })
+    t.equal(ends.length, 4)
+    for (const end of ends.splice(0)) end()
+    await turns(3)
+    tell(client, { type, id: 5 })
+    tell(client, { type, id: 6 })
+    tell(client, { type, id: 7 })
+    t.match(await client.json(), { type: 'error', id: 7, code: 'FSR_ERR_STREAMS_TOO_MANY' }, 'those that a handler has not returned yet count')
+    t.equal(ends.length, 2)
+    for (const end of ends.splice(0)) end()
+    t.equal((await client.take(4)).length, 4)
+  }
 })

@@ -4,6 +4,7 @@ import t, { type Test } from 'tap'
 import { ReplyError, type SocketRouteOptions } from '../../src/index.js'
 import { connect, connectAs, type Client } from '../support/client.js'
 import { createApp, listen, tokenOf } from '../support/server.js'
+import { until } from '../support/until.js'
 
 const Text = Type.Object({ text: Type.String({ maxLength: 10 }) }, { additionalProperties: false })
 
@@ -160,6 +161,28 @@ t.test('without onError a failure is logged, and the connection goes on', async 
   t.same(await ask(client, { type: 'ok', id: 1 }), { type: 'reply', id: 1 }, 'an id can be used again')
 })
 
+t.test('without onError a connection whose onOpen has failed is closed, and handles nothing', async (t) => {
+  const lines: string[] = []
+  const app = await createApp(t, { fastify: { logger: { level: 'info', stream: { write: (line: string) => { lines.push(line) } } } } })
+  const handled: string[] = []
+  const ok = { schema: { in: { ok: {} } }, on: { ok () { handled.push('ok') } } }
+  app.socketRoute('/sync', { ...ok, onOpen () { throw new Error('oh') } })
+  app.socketRoute('/async', { ...ok, onOpen: async () => { throw new Error('oh') } })
+  app.socketRoute('/fine', { ...ok, onClose () { throw new Error('oh') } }, { maxPayload: 100 })
+  const url = await listen(app)
+  for (const path of ['/sync', '/async']) {
+    const client = await connect(url + path)
+    client.send('{"type":"ok","id":1}')
+    t.same(await client.closed, { code: 1011, reason: 'internal error' })
+  }
+  t.same(handled, [])
+  const client = await connect(`${url}/fine`)
+  client.send(JSON.stringify({ type: 'ok', data: 'x'.repeat(200) }))
+  t.match(await client.closed, { code: 1009 })
+  await until(() => lines.filter((line) => line.includes('"message":"oh"')).length === 3)
+  t.equal(lines.filter((line) => line.includes('"level":50')).length, 3, 'what a client does is not an error of the server')
+})
+
 t.test('a second message with an id that is not answered yet is refused, and the first goes on', async (t) => {
   const app = await createApp(t)
   let go = (): void => {}
@@ -188,6 +211,38 @@ t.test('who may send a message is checked against the user of that moment', asyn
   t.match(await ask(user, { type: 'kick', id: 3 }), { type: 'reply', id: 3 }, 'after the renewal that is another')
   t.match(await ask(user, { type: 'renew', id: 4, data: { token: 'none' } }), { type: 'error', id: 4, code: 'FSR_ERR_TOKEN_INVALID' })
   t.match(await ask(user, { type: 'renew', id: 5 }), { type: 'error', id: 5, code: 'FSR_ERR_TOKEN_INVALID' })
+})
+
+t.test('a renewal that fails for another reason than its token is a failure of the server, and its text is not told', async (t) => {
+  let isBroken = false
+  const fail = (): void => { if (isBroken) throw new Error('a secret of the server') }
+  const app = await createApp(t, { plugin: { revocations: { revoke () {}, revokedBefore: () => { fail(); return undefined } } } })
+  const errors: unknown[] = []
+  const controller = { schema: { in: { ok: {} } }, on: { ok () {} }, onError (_connection: unknown, error: unknown) { errors.push(error) } }
+  app.socketRoute('/store', controller, 'ROLE_USER')
+  app.socketRoute('/predicate', controller, { isGranted: () => { fail(); return true } })
+  app.socketRoute('/nothing', controller, { isGranted: () => { if (isBroken) throw undefined as unknown as Error; return true } })
+  const url = await listen(app)
+  const clients = await Promise.all(['/predicate', '/nothing', '/store'].map(async (path) => await connectAs(tokenOf(app, undefined, { sub: path }), url + path)))
+  isBroken = true
+  for (const client of clients) {
+    const { pathname } = new URL(client.socket.url)
+    t.same(await ask(client, { type: 'renew', id: 1, data: { token: tokenOf(app, undefined, { sub: pathname }) } }), { type: 'error', id: 1, code: 'FSR_ERR_HANDLER_FAILED', message: 'The message could not be handled' })
+    t.match(await ask(client, { type: 'ok', id: 1 }), { type: 'reply', id: 1 })
+  }
+  t.equal(errors.length, 3)
+})
+
+t.test('renewals that are refused are logged at debug only, wherever they come', async (t) => {
+  for (const jwt of [true, false]) {
+    const lines: string[] = []
+    const app = await createApp(t, { jwt, fastify: { logger: { level: 'info', stream: { write: (line: string) => { lines.push(line) } } } } })
+    app.socketRoute('/chat', { schema: { in: { ok: {} } }, on: { ok () {} } })
+    const client = await connect(`${await listen(app)}/chat`)
+    const before = lines.length
+    t.match(await ask(client, { type: 'renew', id: 1, data: { token: 'a token that is none' } }), { type: 'error', code: 'FSR_ERR_TOKEN_INVALID' })
+    t.same(lines.slice(before), [])
+  }
 })
 
 t.test('rooms and broadcasts send what the contract has', async (t) => {

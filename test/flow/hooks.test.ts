@@ -1,9 +1,10 @@
 // Hooks around messages: before each is handled, and before each is sent; enough for a rate limiter, a tenant check, an audit log.
 import { Type } from 'typebox'
 import t from 'tap'
-import { ReplyError, type ReceivedMessage, type SentMessage } from '../../src/index.js'
+import { ReplyError, type PreMessageHook, type PreSendHook, type ReceivedMessage, type SentMessage, type SocketRouteOptions } from '../../src/index.js'
 import { connect, type Client } from '../support/client.js'
 import { createApp, listen } from '../support/server.js'
+import { turns, until } from '../support/until.js'
 
 const contract = {
   schema: { in: { say: { data: Type.String() }, add: { data: Type.Integer(), reply: Type.Integer() }, ticks: { stream: Type.Integer() }, ask: {} }, out: { said: Type.String(), ask: { reply: Type.Integer() } } },
@@ -66,6 +67,26 @@ t.test('what a hook throws is answered, and nothing is handled', async (t) => {
   t.equal(count, 4, 'what the contract refuses does not come to them')
 })
 
+t.test('however a hook fails, nothing is handled and the process goes on', async (t) => {
+  const app = await createApp(t)
+  let handled = 0
+  const on = { ...contract.on, add: () => ++handled }
+  const hooks: Record<string, PreMessageHook> = {
+    'returns a promise though it takes done': (_connection, _received, _done) => Promise.reject(new Error('no')),
+    'calls done and rejects': (_connection, _received, done) => { done(); return Promise.reject(new Error('no')) },
+    'takes done without naming it': (...args) => { args[2](new Error('no')) },
+    'takes done without naming it, and returns a promise': async (...args) => { args[2](new Error('no')) }
+  }
+  for (const [index, preMessage] of Object.values(hooks).entries()) app.socketRoute(`/${index}`, { ...contract, on }, { preMessage })
+  app.socketRoute('/fine', { ...contract, on }, { preMessage: (_connection, _received, done) => new Promise<void>((resolve) => { setImmediate(() => { done(); resolve() }) }) })
+  const url = await listen(app)
+  for (const [index, how] of Object.keys(hooks).entries()) {
+    t.match(await ask(await connect(`${url}/${index}`), { type: 'add', data: 1, id: 1 }), { type: 'error', id: 1, code: 'FSR_ERR_HANDLER_FAILED' }, how)
+  }
+  t.equal(handled, 0)
+  t.match(await ask(await connect(`${url}/fine`), { type: 'add', data: 1, id: 1 }), { type: 'reply', id: 1, data: 1 })
+})
+
 t.test('on a route without a contract they run as well', async (t) => {
   const app = await createApp(t)
   class Echo {
@@ -96,8 +117,59 @@ t.test('on a route without a contract they run as well', async (t) => {
   route.to('room').send({ in: 'room' })
   t.same(await client.take(2), ['ALL', '{"in":"room"}'])
   client.send('close')
-  t.same(await client.take(2), ['CLOSE!', 'BYE!'])
-  t.match(sent.map(({ connection, room }) => connection === undefined ? room : 'one'), ['one', 'one', 'one', undefined, 'room', 'one', 'one'])
+  t.equal(await client.next(), 'BYE!', 'what closes the connection is not handled')
+  t.match(sent.map(({ connection, room }) => connection === undefined ? room : 'one'), ['one', 'one', 'one', undefined, 'room', 'one'])
+  t.same(client.unread, [])
+})
+
+t.test('what is taken back, or whose connection is closed, while hooks and guards are asked is not handled', async (t) => {
+  const app = await createApp(t)
+  let handled = 0
+  let asked = 0
+  let goOn = (): void => {}
+  const wait = async (): Promise<void> => {
+    asked++
+    await new Promise<void>((resolve) => { goOn = resolve })
+  }
+  const controller = {
+    schema: {
+      in: {
+        hooked: { reply: Type.Integer() },
+        streamed: { stream: Type.Integer() },
+        guarded: { reply: Type.Integer(), isGranted: async () => { await wait(); return true } }
+      }
+    },
+    on: { hooked: () => ++handled, streamed: async function * () { yield ++handled }, guarded: () => ++handled }
+  } as const
+  const hooks: SocketRouteOptions = { preMessage: async (_connection, { type }) => { if (type !== 'guarded') await wait() } }
+  const chat = app.socketRoute('/chat', controller, { ...hooks, streamsPerConnection: 1 })
+  const raw = app.socketRoute('/raw', { onMessage: () => { handled++ } }, hooks)
+  const url = await listen(app)
+  const client = await connect(`${url}/chat`)
+  const tell = (message: object): void => { client.send(JSON.stringify(message)) }
+  for (const type of ['hooked', 'streamed', 'streamed', 'streamed', 'guarded']) {
+    const before = asked
+    tell({ type, id: 1 })
+    await until(() => asked > before)
+    tell({ type: 'cancel', id: 1 })
+    const [connection] = [...chat.clients]
+    await until(() => !connection!.exchange.isAnswering(1))
+    goOn()
+    await turns(3)
+  }
+  tell({ type: 'guarded', id: 2 })
+  await until(() => asked === 6)
+  for (const connection of chat.clients) connection.close(4000)
+  goOn()
+  t.match(await client.closed, { code: 4000 })
+  const other = await connect(`${url}/raw`)
+  other.send('a')
+  await until(() => asked === 7)
+  for (const connection of raw.clients) connection.close(4000)
+  goOn()
+  t.match(await other.closed, { code: 4000 })
+  t.equal(handled, 0)
+  t.same(client.unread, [])
 })
 
 t.test('preSend sees all that leaves, once for all receivers, and can change it', async (t) => {
@@ -146,6 +218,16 @@ t.test('what preSend throws is thrown by whoever sends', async (t) => {
   t.throws(() => { chat.broadcast('said', 'never') }, { code: 'FSR_ERR_HOOK_INVALID' }, 'it cannot wait')
   const late = app.socketRoute('/late', contract, { preSend: () => Promise.resolve('later') })
   t.throws(() => { late.broadcast('said', 'a') }, { code: 'FSR_ERR_HOOK_INVALID' })
+  const wrong: PreSendHook[] = [
+    () => Promise.reject(new Error('rejected')),
+    (_sent, _data, done) => { setImmediate(() => { done(new Error('too late')) }) }
+  ]
+  for (const [index, preSend] of wrong.entries()) {
+    const chat = app.socketRoute(`/wrong/${index}`, contract, { preSend })
+    t.throws(() => { chat.broadcast('said', 'a') }, { code: 'FSR_ERR_HOOK_INVALID' })
+  }
+  await new Promise(setImmediate)
+  t.pass('and what it does later harms nobody')
 })
 
 t.test('what is no hook is refused at registration', async (t) => {
