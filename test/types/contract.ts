@@ -62,3 +62,16 @@ is<undefined>()(seen.in.say.reply)
 is<boolean>()(seen.out.ask.reply)
 
 export const raw = app.socketRoute('/raw/:room', { onMessage: (_connection, message) => message }, 'ROLE_USER')
+
+// What is validated before the upgrade is typed as on any route.
+export const pages = app.socketRoute('/pages/:page', {
+  schema: { in: { turn: {} } },
+  on: {
+    turn (connection) {
+      is<{ page: number }>()(connection.params)
+      is<{ size?: number }>()(connection.query)
+      is<string>()(connection.headers['x-device'])
+    }
+  }
+}, { schema: { params: Type.Object({ page: Type.Integer() }), querystring: Type.Object({ size: Type.Optional(Type.Integer()) }), headers: Type.Object({ 'x-device': Type.String() }) } })
+for (const client of pages.clients) is<{ page: number }>()(client.params)
