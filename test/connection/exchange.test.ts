@@ -66,3 +66,15 @@ t.test('the end ends everything', async (t) => {
   t.ok(work.isOver)
   t.notOk(one.isBusy)
 })
+
+t.test('an answer is waited for ten seconds if nothing else is said, and the timer ends with the wait', async (t) => {
+  const { exchange: one } = exchange()
+  const [set, cleared] = [t.capture(globalThis, 'setTimeout', setTimeout), t.capture(globalThis, 'clearTimeout', clearTimeout)]
+  const asked = one.wait(request(1), {})
+  one.answered(1, 'yes')
+  await asked
+  const [{ args: [, timeout], returned }] = set() as unknown as [{ args: unknown[], returned: NodeJS.Timeout }]
+  t.equal(timeout, 10_000)
+  t.notOk(returned.hasRef(), 'which does not keep the process running')
+  t.equal(cleared()[0]?.args[0], returned)
+})

@@ -1,7 +1,9 @@
 // The server asks a client, or a room, and gets the answers; whatever happens, nobody waits for ever and nothing is kept.
+import { setTimeout } from 'node:timers/promises'
+import { once } from 'node:events'
 import { Type } from 'typebox'
 import t, { type Test } from 'tap'
-import type { RequestOptions, WsConnection } from '../../src/index.js'
+import { ReplyError, type RequestOptions, type WsConnection } from '../../src/index.js'
 import { connect, type Client } from '../support/client.js'
 import { createApp, listen } from '../support/server.js'
 import { until } from '../support/until.js'
@@ -56,6 +58,10 @@ t.test('the client is asked, and its answer is validated', async (t) => {
   const refused = ask(connection)
   tell(client, { type: 'error', id: (await client.json() as { id: number }).id, code: 'BUSY', message: 'Not now' })
   await t.rejects(refused, { code: 'FSR_ERR_REQUEST_REFUSED', reason: { code: 'BUSY', message: 'Not now' } })
+
+  const odd = ask(connection)
+  tell(client, { type: 'error', id: (await client.json() as { id: number }).id, code: {}, message: 'x'.repeat(1_000) })
+  await t.rejects(odd, { reason: { code: '', message: 'x'.repeat(256) } }, 'no more is kept of it than anybody reads')
 })
 
 t.test('a handler can ask its own client, though one message is handled at a time', async (t) => {
@@ -67,6 +73,11 @@ t.test('a handler can ask its own client, though one message is handled at a tim
   t.same(await client.json(), { type: 'reply', id: 1, data: true })
   await until(() => handled.includes('later'))
   t.pass('what came before the answer is handled after it')
+
+  tell(client, { type: 'confirm' })
+  tell(client, { type: 'reply', id: (await client.json() as { id: number }).id, data: true })
+  tell(client, { type: 'note', data: 'last', id: 2 })
+  t.same(await client.json(), { type: 'reply', id: 2 }, 'also for a message that wants no answer')
 })
 
 t.test('who does not answer in time is not waited for, and is told so', async (t) => {
@@ -128,6 +139,31 @@ t.test('a client can take a message back: its handler is told, and there is no a
   t.same(handled, ['aborted'])
   tell(client, { type: 'reply', id, data: false })
   t.same(await client.json(), { type: 'reply', id: 1, data: false })
+})
+
+t.test('a message that was taken back has no answer, whatever its handler does then', async (t) => {
+  const app = await createApp(t)
+  const errors: string[] = []
+  app.socketRoute('/chat', {
+    schema: { in: { abort: {}, fail: {}, tell: {}, still: {} } },
+    on: {
+      abort: async (_connection, _data, { signal }) => { await setTimeout(60_000, undefined, { signal }) },
+      fail: async (_connection, _data, { signal }) => { await once(signal, 'abort').then(() => { throw new Error('failed then') }) },
+      tell: async (_connection, _data, { signal }) => { await once(signal, 'abort').then(() => { throw new ReplyError('THEN', 'told then') }) },
+      still: async () => { await setTimeout(60_000, undefined, { signal: AbortSignal.abort() }) }
+    },
+    onError (_connection, error) { errors.push(error.message) }
+  })
+  const client = await connect(`${await listen(app)}/chat`)
+  for (const type of ['abort', 'fail', 'tell']) {
+    tell(client, { type, id: type })
+    tell(client, { type: 'cancel', id: type })
+    tell(client, { type: 'none', id: 0 })
+    t.match(await client.json(), { type: 'error', id: 0 }, 'the next answer is another')
+  }
+  tell(client, { type: 'still', id: 1 })
+  t.match(await client.json(), { type: 'error', id: 1, code: 'FSR_ERR_HANDLER_FAILED' }, 'and what is aborted by something else has failed')
+  t.same(errors.filter((message) => !message.startsWith('There is no')), ['failed then', 'The operation was aborted'], 'that it was aborted is what was asked of it')
 })
 
 t.test('a route without a contract cannot ask', async (t) => {
