@@ -22,6 +22,10 @@ export class ContractCodec implements Codec {
 
   constructor (definitions: ReadonlyMap<string, MessageDefinition>) {
     this.#definitions = definitions
+    // Until the app is ready nobody is there to get anything, but it can be sent.
+    for (const { type, data, reply } of definitions.values()) {
+      this.#events.set(type, { serialize: data === undefined ? undefined : JSON.stringify, acceptReply: reply === undefined ? undefined : (answer) => answer })
+    }
   }
 
   compile (compilers: Compilers): void {

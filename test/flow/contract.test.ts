@@ -264,6 +264,15 @@ t.test('who may send a message is checked against the user of that moment', asyn
   t.match(await ask(user, { type: 'renew', id: 5 }), { type: 'error', id: 5, code: 'FSR_ERR_TOKEN_INVALID' }, 'without an id there is no answer')
 })
 
+t.test('who sends before the app is ready reaches nobody, and does no harm', async (t) => {
+  const app = await createApp(t)
+  const chat = app.socketRoute('/chat', { schema: { out: { message: Type.Object({ text: Type.String() }), bye: null, ask: { reply: Type.Boolean() } } }, on: {} })
+  chat.to('room').send('message', { text: 'a' })
+  chat.broadcast('bye')
+  t.same(await chat.to('room').request('ask'), [])
+  t.throws(() => { chat.broadcast('massage' as 'bye') }, { code: 'FSR_ERR_EVENT_UNKNOWN' })
+})
+
 t.test('rooms and broadcasts send what the contract has', async (t) => {
   const app = await createApp(t)
   const chat = app.socketRoute('/chat', {
