@@ -290,8 +290,8 @@ export class WsConnection<Types extends ConnectionTypes = ConnectionTypes> {
    * Asks the client, and answers what it replies: one of the contract's messages that has a reply. Nothing is kept of it afterwards,
    * whether the client answers or not.
    *
-   * @throws as `send`; `FSR_ERR_REQUEST_TIMEOUT`, `FSR_ERR_REQUEST_REFUSED`, `FSR_ERR_REQUEST_ENDED`, `FSR_ERR_DATA_INVALID`, and the reason
-   * of `signal`, as a rejection.
+   * @throws as `send`; `FSR_ERR_REQUEST_TIMEOUT`, `FSR_ERR_REQUEST_REFUSED`, `FSR_ERR_REQUEST_ENDED`, `FSR_ERR_ANSWER_INVALID`, and the
+   * reason of `signal`, as a rejection.
    */
   async request<Type extends RequestOf<Types>> (type: Type, ...[data, options = {}]: RequestArguments<Types, Type>): Promise<RequestReply<Types, Type>> {
     const request = this.#keeper.codec.requestOf(type, data, this)

@@ -72,7 +72,7 @@ export class Exchange {
   /**
    * Waits for the answer to a request that is being sent. Whatever happens, nothing is kept of it afterwards.
    *
-   * @throws `FSR_ERR_REQUEST_TIMEOUT`, `FSR_ERR_REQUEST_REFUSED`, `FSR_ERR_REQUEST_ENDED`, `FSR_ERR_DATA_INVALID`, the reason of the signal.
+   * @throws `FSR_ERR_REQUEST_TIMEOUT`, `FSR_ERR_REQUEST_REFUSED`, `FSR_ERR_REQUEST_ENDED`, `FSR_ERR_ANSWER_INVALID`, the reason of the signal.
    */
   wait ({ id, accept, cancel }: Request, { timeout = 10_000, signal }: RequestOptions): Promise<unknown> {
     if (this.#isEnded) return Promise.reject(new errors.RequestEnded())

@@ -32,7 +32,7 @@ export class ContractCodec implements Codec {
     for (const { type, data, reply } of this.#definitions.values()) {
       this.#events.set(type, {
         serialize: data === undefined ? undefined : compilers.serializer(data),
-        acceptReply: reply === undefined ? undefined : createCheck(compilers.validator(reply))
+        acceptReply: reply === undefined ? undefined : createCheck(compilers.validator(reply), errors.AnswerInvalid)
       })
     }
   }

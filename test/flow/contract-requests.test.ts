@@ -53,7 +53,7 @@ t.test('the client is asked, and its answer is validated', async (t) => {
 
   const wrong = ask(connection)
   tell(client, { type: 'reply', id: (await client.json() as { id: number }).id, data: { no: 'boolean' } })
-  await t.rejects(wrong, { code: 'FSR_ERR_DATA_INVALID' })
+  await t.rejects(wrong, { code: 'FSR_ERR_ANSWER_INVALID', validation: [{ keyword: 'type' }] })
 
   const refused = ask(connection)
   tell(client, { type: 'error', id: (await client.json() as { id: number }).id, code: 'BUSY', message: 'Not now' })
@@ -78,6 +78,23 @@ t.test('a handler can ask its own client, though one message is handled at a tim
   tell(client, { type: 'reply', id: (await client.json() as { id: number }).id, data: true })
   tell(client, { type: 'note', data: 'last', id: 2 })
   t.same(await client.json(), { type: 'reply', id: 2 }, 'also for a message that wants no answer')
+})
+
+t.test('a wrong answer is not a wrong message of whoever waits for it', async (t) => {
+  const app = await createApp(t)
+  app.socketRoute('/chat', {
+    schema: { in: { poll: {} }, out: { vote: { reply: Type.Boolean() } } },
+    on: {
+      async poll (connection, _data, { clients }) {
+        for (const client of clients) if (client !== connection) await client.request('vote')
+      }
+    }
+  }, { invalidMessages: 'close' })
+  const url = `${await listen(app)}/chat`
+  const [asking, asked] = [await connect(url), await connect(url)]
+  tell(asking, { type: 'poll', id: 1 })
+  tell(asked, { type: 'reply', id: (await asked.json() as { id: number }).id, data: 'what?' })
+  t.same(await asking.json(), { type: 'error', id: 1, code: 'FSR_ERR_HANDLER_FAILED', message: 'The message could not be handled' })
 })
 
 t.test('who does not answer in time is not waited for, and is told so', async (t) => {
@@ -204,7 +221,7 @@ t.test('a room is asked as a whole, and each answer is told with who has given i
   }
   const settled = await answers
   t.same(settled.map(({ connection }) => connections.indexOf(connection)), [0, 1, 2, 3])
-  t.match(settled, [{ status: 'fulfilled', value: true }, { status: 'rejected', reason: { code: 'FSR_ERR_DATA_INVALID' } }, { reason: { code: 'FSR_ERR_REQUEST_REFUSED' } }, { reason: { code: 'FSR_ERR_REQUEST_TIMEOUT' } }])
+  t.match(settled, [{ status: 'fulfilled', value: true }, { status: 'rejected', reason: { code: 'FSR_ERR_ANSWER_INVALID' } }, { reason: { code: 'FSR_ERR_REQUEST_REFUSED' } }, { reason: { code: 'FSR_ERR_REQUEST_TIMEOUT' } }])
   silent.socket.terminate()
   t.match((await asked).map(({ status }) => status), ['fulfilled', 'rejected', 'rejected', 'rejected'], 'without the one that asks')
   await t.rejects(chat.to('room').request('none' as 'ask', ''), { code: 'FSR_ERR_EVENT_UNKNOWN' })
