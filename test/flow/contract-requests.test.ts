@@ -61,7 +61,7 @@ t.test('the client is asked, and its answer is validated', async (t) => {
 
   const odd = ask(connection)
   tell(client, { type: 'error', id: (await client.json() as { id: number }).id, code: {}, message: 'x'.repeat(1_000) })
-  await t.rejects(odd, { reason: { code: '', message: 'x'.repeat(256) } }, 'no more is kept of it than anybody reads')
+  t.same((await odd.then(() => {}, (error: unknown) => error) as { reason: unknown }).reason, { code: '', message: 'x'.repeat(256) }, 'no more is kept of it than anybody reads')
 })
 
 t.test('a handler can ask its own client, though one message is handled at a time', async (t) => {

@@ -53,7 +53,11 @@ t.test('what a hook throws is answered, and nothing is handled', async (t) => {
     preMessage: [
       (_connection, _received, done) => { done(++count === 1 ? new ReplyError('TOO_MANY', 'Wait a second') : null) },
       async () => { if (count === 2) throw new Error('a secret') },
-      () => { if (count === 3) throw new ReplyError('NOT_YOURS', 'Another tenant') }
+      () => { if (count === 3) throw new ReplyError('NOT_YOURS', 'Another tenant') },
+      (_connection, _received, done) => {
+        done()
+        done(new Error('too late'))
+      }
     ]
   })
   const client = await connect(`${await listen(app)}/chat`)
