@@ -65,7 +65,7 @@ export interface Room<Member = WsConnection> extends Iterable<Member> {
    * Asks every member, and gathers what they answer: one of the contract's messages that has a reply. It resolves when each has answered,
    * has refused, or is not waited for any more; the request is encoded once.
    *
-   * @throws as `send`, as a rejection; what goes wrong with one member is in its answer.
+   * @throws as `send`, and the reason of a `signal` that has aborted before, as a rejection; what goes wrong with one member is in its answer.
    */
   request<Type extends RequestOf<TypesOf<Member>>> (type: Type, ...rest: RequestArguments<TypesOf<Member>, Type>): Promise<Array<Answer<Member, RequestReply<TypesOf<Member>, Type>>>>
 }
@@ -295,6 +295,7 @@ export class WsConnection<Types extends ConnectionTypes = ConnectionTypes> {
    */
   async request<Type extends RequestOf<Types>> (type: Type, ...[data, options = {}]: RequestArguments<Types, Type>): Promise<RequestReply<Types, Type>> {
     const request = this.#keeper.codec.requestOf(type, data, this)
+    options.signal?.throwIfAborted()
     const reply = this.exchange.wait(request, options)
     this.#outbox.send(request.frame, this.#keeper.codec.messageOf(type, data))
     return await reply as RequestReply<Types, Type>

@@ -121,6 +121,8 @@ t.test('a signal ends the wait with its reason', async (t) => {
   await t.rejects(asked, { message: 'not needed any more' })
   t.same(await client.json(), { type: 'cancel', id })
   await t.rejects(ask(connection, { signal: AbortSignal.abort(new Error('never')) }), { message: 'never' })
+  tell(client, { type: 'note', data: 'next', id: 1 })
+  t.same(await client.json(), { type: 'reply', id: 1 }, 'what nobody wants to know is not asked')
 })
 
 t.test('the end of the connection ends the wait', async (t) => {
@@ -203,6 +205,7 @@ t.test('a room is asked as a whole, and each answer is told with who has given i
   })
   const url = `${await listen(app)}/chat`
   t.same(await chat.to('room').request('ask', 'anybody?'), [], 'nobody is there')
+  await t.rejects(chat.to('room').request('ask', 'never', { signal: AbortSignal.abort(new Error('never')) }), { message: 'never' })
   const clients: Client[] = []
   for (let count = 0; count < 5; count++) clients.push(await connect(url))
   const [yes, no, error, silent, left] = clients as [Client, Client, Client, Client, Client]
