@@ -42,6 +42,13 @@ t.test('stopped, it is over at once, and an item that comes then is not looked a
   t.same(await one.next(), { done: true, value: undefined })
 })
 
+t.test('whoever reads it can let go of it', async (t) => {
+  const { answers: one, seen } = answers(() => new Promise(() => {}))
+  t.same(await one.return(), { done: true, value: undefined })
+  await turns(2)
+  t.same(seen, ['ended', 'returned'])
+})
+
 t.test('an item that cannot be encoded ends it, and the stream is let go of', async (t) => {
   const { answers: one, seen } = answers(async () => ({ done: false, value: 1 }), { encode () { throw new Error('no item') } })
   await t.rejects(one.next(), { message: 'no item' })

@@ -133,6 +133,12 @@ t.test('the end of the connection ends the wait', async (t) => {
   await t.rejects(asked, { code: 'FSR_ERR_REQUEST_ENDED' })
   await t.rejects(ask(connection), { code: 'FSR_ERR_REQUEST_ENDED' }, 'and who asks then does not wait')
   t.notOk(connection.exchange.isBusy)
+
+  const { client: quiet, connection: unasked } = await start(t)
+  const ended = new Promise((resolve) => { unasked.signal.addEventListener('abort', resolve) })
+  quiet.socket.terminate()
+  await ended
+  await t.rejects(ask(unasked), { code: 'FSR_ERR_REQUEST_ENDED' }, 'also one that was never asked')
 })
 
 t.test('nothing is kept of who never answers', async (t) => {
@@ -228,4 +234,21 @@ t.test('a room is asked as a whole, and each answer is told with who has given i
   silent.socket.terminate()
   t.match((await asked).map(({ status }) => status), ['fulfilled', 'rejected', 'rejected', 'rejected'], 'without the one that asks')
   await t.rejects(chat.to('room').request('none' as 'ask', ''), { code: 'FSR_ERR_EVENT_UNKNOWN' })
+})
+
+t.test('who asks a room that it is in is not asked itself', async (t) => {
+  const app = await createApp(t)
+  const chat = app.socketRoute('/chat', {
+    schema: { out: { ask: { reply: Type.Boolean() }, tell: null } },
+    on: {},
+    onOpen: async (connection) => { await connection.join('room') }
+  })
+  const url = `${await listen(app)}/chat`
+  const [asking, asked] = [await connect(url), await connect(url)]
+  const [one, other] = [...chat.clients]
+  const answers = one!.to('room').request('ask')
+  tell(asked, { type: 'reply', id: (await asked.json() as { id: number }).id, data: true })
+  t.same((await answers).map(({ connection, ...answer }) => [connection.id, answer]), [[other!.id, { status: 'fulfilled', value: true }]])
+  one!.send('tell')
+  t.same(await asking.json(), { type: 'tell' }, 'the first that it gets')
 })

@@ -100,7 +100,7 @@ t.test('a validator of a scope may answer in every way that Fastify knows', asyn
 t.test('a schema that cannot be compiled fails when the app gets ready', async (t) => {
   const app = await createApp(t)
   app.socketRoute('/echo', echo({ type: 'nothing that there is' }))
-  await t.rejects(Promise.resolve(app.ready()), { code: 'FSR_ERR_CONTRACT_INVALID', message: /'\/echo' cannot be compiled/ })
+  await t.rejects(Promise.resolve(app.ready()), { code: 'FSR_ERR_CONTRACT_INVALID', message: /'\/echo' cannot be compiled/, cause: Error })
 })
 
 t.test('a contract that is none is refused at registration, with the cure', async (t) => {

@@ -247,14 +247,14 @@ t.test('a second message with an id that is not answered yet is refused, and the
 t.test('who may send a message is checked against the user of that moment', async (t) => {
   const app = await createApp(t)
   app.socketRoute('/chat', {
-    schema: { in: { kick: { isGranted: 'ROLE_ADMIN' }, only: { isGranted: (user: unknown) => (user as { sub: string }).sub === 'alice' }, later: { isGranted: async () => false } } },
-    on: { kick () {}, only () {}, later () {} }
+    schema: { in: { kick: { isGranted: 'ROLE_ADMIN' }, only: { isGranted: (user: unknown) => (user as { sub: string }).sub === 'alice' }, later: { isGranted: async () => false }, truthy: { isGranted: () => 'yes' as never }, truthyLater: { isGranted: async () => 1 as never } } },
+    on: { kick () {}, only () {}, later () {}, truthy () {}, truthyLater () {} }
   }, { isGranted: 'ROLE_USER', roleHierarchy: { ROLE_ROOT: ['ROLE_ADMIN', 'ROLE_USER'] } })
   const url = `${await listen(app)}/chat`
   const user = await connectAs(tokenOf(app), url)
   t.match(await ask(user, { type: 'kick', id: 1 }), { type: 'error', id: 1, code: 'FSR_ERR_MESSAGE_NOT_GRANTED' })
   t.match(await ask(user, { type: 'only', id: 1 }), { type: 'reply', id: 1 })
-  t.match(await ask(user, { type: 'later', id: 1 }), { type: 'error', code: 'FSR_ERR_MESSAGE_NOT_GRANTED' })
+  for (const type of ['later', 'truthy', 'truthyLater']) t.match(await ask(user, { type, id: 1 }), { type: 'error', code: 'FSR_ERR_MESSAGE_NOT_GRANTED' }, 'only true lets in')
   t.match(await ask(await connectAs(tokenOf(app, ['ROLE_ROOT']), url), { type: 'kick', id: 1 }), { type: 'reply', id: 1 })
 
   t.same(await ask(user, { type: 'renew', id: 2, data: { token: tokenOf(app, ['ROLE_ROOT']) } }), { type: 'reply', id: 2 })

@@ -136,6 +136,16 @@ t.test('preSend sees all that leaves, once for all receivers, and can change it'
   ])
 })
 
+t.test('preSend of an outer scope runs first', async (t) => {
+  const app = await createApp(t)
+  const mark = (mark: string) => ({ preSend: (_sent: SentMessage, data: unknown) => `${String(data)} ${mark}` })
+  app.socketScope(mark('scope'))
+  const chat = app.socketRoute('/chat', contract, mark('route'))
+  const client = await connect(`${await listen(app)}/chat`)
+  chat.broadcast('said', 'sent')
+  t.same(await client.json(), { type: 'said', data: 'sent scope route' })
+})
+
 t.test('what preSend throws is thrown by whoever sends', async (t) => {
   const app = await createApp(t)
   const chat = app.socketRoute('/chat', contract, {
