@@ -110,6 +110,7 @@ export const errors = {
   RequestUnanswerable: connected('FSR_ERR_REQUEST_UNANSWERABLE', "'%s' has no reply in the contract, so nobody would answer it. Give it one, or send it", closeCodes.handlerFailed),
   RequestTimeout: connected('FSR_ERR_REQUEST_TIMEOUT', 'The client has not answered in time', closeCodes.handlerFailed),
   RequestRefused: connected('FSR_ERR_REQUEST_REFUSED', 'The client has answered with an error; reason says which', closeCodes.handlerFailed),
+  AnswerInvalid: connected('FSR_ERR_ANSWER_INVALID', 'What the client has answered is not what the contract says: %s', closeCodes.handlerFailed),
   RequestEnded: connected('FSR_ERR_REQUEST_ENDED', 'The connection ended before the client has answered', closeCodes.handlerFailed),
   NotAnError: connected('FSR_ERR_NOT_AN_ERROR', 'A callback threw something that is not an Error; it is the cause of this one', closeCodes.handlerFailed),
   CloseInvalid: connected('FSR_ERR_CLOSE_INVALID',

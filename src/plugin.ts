@@ -14,7 +14,7 @@ import { FastSocket } from './connection/fast-socket.js'
 import type { UserOfRequest } from './connection/identity.js'
 import { isSupported, readsDirectly } from './connection/lazy-socket.js'
 import { Clocks } from './controller/clocks.js'
-import type { ClientContract, ContractController, ContractSchema, EventsOf } from './controller/contract.js'
+import type { ClientContract, ContractController, ContractSchema, WithEvents } from './controller/contract.js'
 import type { SocketController, SocketControllerClass } from './controller/controller.js'
 import { createController } from './controller/create-controller.js'
 import { errors } from './errors.js'
@@ -165,18 +165,19 @@ export type ConnectionOf<
   Request extends FastifyRequest<Generic, RawServer, RawRequest, Schema, TypeProvider> = FastifyRequest<Generic, RawServer, RawRequest, Schema, TypeProvider>
 > = WsConnection<TypesOf<Generic, Path, Request, User>>
 
-// One with a contract, whose connections send what it names.
-type TypedConnectionOf<
+// The types of one with a contract.
+type TypesWithEvents<
   Generic extends SocketRouteGeneric,
   Path extends string,
-  Schema extends FastifySchema,
   RawServer extends RawServerBase,
   RawRequest extends RawRequestDefaultExpression<RawServer>,
   TypeProvider extends FastifyTypeProvider,
   Options,
-  Contract extends ContractSchema,
-  Request extends FastifyRequest<Generic, RawServer, RawRequest, Schema, TypeProvider> = FastifyRequest<Generic, RawServer, RawRequest, Schema, TypeProvider>
-> = WsConnection<TypesOf<Generic, Path, Request, UserFor<Options>> & { Events: EventsOf<TypeProvider, Contract> }>
+  Contract extends ContractSchema
+> = WithEvents<TypesOf<Generic, Path, FastifyRequest<Generic, RawServer, RawRequest, SchemaOf<Options>, TypeProvider>, UserFor<Options>>, TypeProvider, Contract>
+
+// What is validated before the upgrade. Not inferred by itself, as it is in the options as a whole.
+type SchemaOf<Options> = Options extends { readonly schema: infer Schema extends FastifySchema } ? Schema : FastifySchema
 
 // Whoever has been let in by a guard is somebody. Of options with a function in them the compiler does not tell whether there is one.
 type UserFor<Options> = undefined extends Options ? UserOfRequest | null : Options extends { readonly isGranted: unknown } | string | readonly string[] | ((...given: never) => unknown) ? UserOfRequest : UserOfRequest | null
@@ -223,14 +224,13 @@ declare module 'fastify' {
     socketRoute<
       Generic extends SocketRouteGeneric = SocketRouteGeneric,
       const Path extends string = string,
-      const Schema extends FastifySchema = FastifySchema,
       const Contract extends ContractSchema = ContractSchema,
-      const Options extends undefined | Grant<UserOf<Generic>> | SocketRouteOptions<Schema, UserOf<Generic>> = undefined | Grant<UserOf<Generic>> | SocketRouteOptions<Schema, UserOf<Generic>>
+      const Options extends undefined | Grant<UserOf<Generic>> | SocketRouteOptions<FastifySchema, UserOf<Generic>> = undefined | Grant<UserOf<Generic>> | SocketRouteOptions<FastifySchema, UserOf<Generic>>
     > (
       path: Path,
-      controller: ContractControllerOf<TypedConnectionOf<Generic, Path, Schema, RawServer, RawRequest, TypeProvider, Options, Contract>, TypeProvider, Contract>,
+      controller: ContractControllerOf<WsConnection<TypesWithEvents<Generic, Path, RawServer, RawRequest, TypeProvider, Options, Contract>>, TypeProvider, Contract>,
       options?: Options
-    ): SocketRouteHandle<TypedConnectionOf<Generic, Path, Schema, RawServer, RawRequest, TypeProvider, Options, Contract>, ClientContract<TypeProvider, Contract>>
+    ): SocketRouteHandle<WsConnection<TypesWithEvents<Generic, Path, RawServer, RawRequest, TypeProvider, Options, Contract>>, ClientContract<TypeProvider, Contract>>
 
     /**
      * Registers a socket route in this scope.

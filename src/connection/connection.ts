@@ -65,7 +65,7 @@ export interface Room<Member = WsConnection> extends Iterable<Member> {
    * Asks every member, and gathers what they answer: one of the contract's messages that has a reply. It resolves when each has answered,
    * has refused, or is not waited for any more; the request is encoded once.
    *
-   * @throws as `send`, as a rejection; what goes wrong with one member is in its answer.
+   * @throws as `send`, and the reason of a `signal` that has aborted before, as a rejection; what goes wrong with one member is in its answer.
    */
   request<Type extends RequestOf<TypesOf<Member>>> (type: Type, ...rest: RequestArguments<TypesOf<Member>, Type>): Promise<Array<Answer<Member, RequestReply<TypesOf<Member>, Type>>>>
 }
@@ -293,7 +293,7 @@ export class WsConnection<Types extends ConnectionTypes = ConnectionTypes> {
    * Asks the client, and answers what it replies: one of the contract's messages that has a reply. Nothing is kept of it afterwards,
    * whether the client answers or not.
    *
-   * @throws as `send`; `FSR_ERR_REQUEST_TIMEOUT`, `FSR_ERR_REQUEST_REFUSED`, `FSR_ERR_REQUEST_ENDED`, `FSR_ERR_DATA_INVALID`, and the reason
+   * @throws as `send`; `FSR_ERR_REQUEST_TIMEOUT`, `FSR_ERR_REQUEST_REFUSED`, `FSR_ERR_REQUEST_ENDED`, `FSR_ERR_ANSWER_INVALID`, and the reason
    * of `signal`, as a rejection. What is up to the client harms nobody if it is not waited for.
    */
   request<Type extends RequestOf<Types>> (type: Type, ...[data, options = {}]: RequestArguments<Types, Type>): Promise<RequestReply<Types, Type>> {

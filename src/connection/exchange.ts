@@ -13,7 +13,7 @@ export interface RequestOptions {
    * @default 10_000
    */
   readonly timeout?: undefined | number
-  /** Ends the wait, with its reason. */
+  /** Ends the wait, with its reason; nothing is sent if it has ended it before. */
   readonly signal?: undefined | AbortSignal
 }
 
@@ -104,9 +104,9 @@ export class Exchange {
   }
 
   /**
-   * Waits for the answer to a request that is being sent. Whatever happens, nothing is kept of it afterwards.
+   * Waits for the answer to a request that is being sent, unless its signal has aborted before. Whatever happens, nothing is kept of it afterwards.
    *
-   * @throws `FSR_ERR_REQUEST_TIMEOUT`, `FSR_ERR_REQUEST_REFUSED`, `FSR_ERR_REQUEST_ENDED`, `FSR_ERR_DATA_INVALID`, the reason of the signal.
+   * @throws `FSR_ERR_REQUEST_TIMEOUT`, `FSR_ERR_REQUEST_REFUSED`, `FSR_ERR_REQUEST_ENDED`, `FSR_ERR_ANSWER_INVALID`, the reason of the signal.
    */
   wait ({ id, accept, cancel }: Request, { timeout = 10_000, signal }: RequestOptions): Promise<unknown> {
     if (this.#isEnded) return Promise.reject(new errors.RequestEnded())

@@ -10,44 +10,43 @@ export interface Compilers {
 export type Validator = ((data: unknown) => unknown) & { readonly errors?: unknown }
 export type Serializer = (data: unknown) => string
 
-/** Makes of data what a schema says, or a promise of that. @throws `FSR_ERR_DATA_INVALID`. */
+/** Makes of data what a schema says, or a promise of that. @throws `FSR_ERR_DATA_INVALID`, or for an answer `FSR_ERR_ANSWER_INVALID`. */
 export type Check = (data: unknown) => unknown
 
 // A name that the client has chosen is in the path.
 const LONGEST_PATH = 256
 
-/** Calls a validator the way Fastify does. */
-export function createCheck (validate: Validator): Check {
+/** Calls a validator the way Fastify does. @param Invalid what is thrown for data that is not what the schema says. */
+export function createCheck (validate: Validator, Invalid: typeof errors.DataInvalid = errors.DataInvalid): Check {
+  const invalid = (details: unknown): Error => describe(details, Invalid)
+  const valueOf = (result: unknown, data: unknown): unknown => {
+    if (result === false) throw invalid(validate.errors)
+    if (typeof result !== 'object' || result === null) return data
+    if ('error' in result && result.error !== undefined) throw invalid(result.error)
+    return 'value' in result ? result.value : data
+  }
+  const called = (data: unknown): unknown => {
+    try {
+      return validate(data)
+    } catch (error) {
+      // Data that is nested deeper than a schema that refers to itself can follow.
+      throw error instanceof RangeError ? invalid(error) : error
+    }
+  }
   return (data) => {
-    const result = called(validate, data)
+    const result = called(data)
     // Not of this validator only: a promise is awaited whatever made it.
-    if (result instanceof Promise) return result.then((settled) => valueOf(settled, data, validate), (error: unknown) => { throw invalid(error) })
-    return valueOf(result, data, validate)
+    if (result instanceof Promise) return result.then((settled) => valueOf(settled, data), (error: unknown) => { throw invalid(error) })
+    return valueOf(result, data)
   }
-}
-
-function called (validate: Validator, data: unknown): unknown {
-  try {
-    return validate(data)
-  } catch (error) {
-    // Data that is nested deeper than a schema that refers to itself can follow.
-    throw error instanceof RangeError ? invalid(error) : error
-  }
-}
-
-function valueOf (result: unknown, data: unknown, validate: Validator): unknown {
-  if (result === false) throw invalid(validate.errors)
-  if (typeof result !== 'object' || result === null) return data
-  if ('error' in result && result.error !== undefined) throw invalid(result.error)
-  return 'value' in result ? result.value : data
 }
 
 // What Fastify's validators tell is a list, whose texts are made of the schema. Others tell an error, whose text may quote the data:
 // that is for onError alone.
-function invalid (details: unknown): Error {
+function describe (details: unknown, Invalid: typeof errors.DataInvalid): Error {
   const first = Array.isArray(details) ? details[0] as undefined | { instancePath?: unknown, message?: unknown } : undefined
   const path = typeof first?.instancePath === 'string' ? first.instancePath.slice(0, LONGEST_PATH) : undefined
-  const error = new errors.DataInvalid(typeof first?.message === 'string' ? `data${path ?? ''} ${first.message}` : 'data is not what the contract says')
+  const error = new Invalid(typeof first?.message === 'string' ? `data${path ?? ''} ${first.message}` : 'data is not what the contract says')
   if (path !== undefined && path !== '') Object.assign(error, { path })
   return Object.defineProperty(error, 'validation', { value: details })
 }

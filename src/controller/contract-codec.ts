@@ -22,13 +22,17 @@ export class ContractCodec implements Codec {
 
   constructor (definitions: ReadonlyMap<string, MessageDefinition>) {
     this.#definitions = definitions
+    // Until the app is ready nobody is there to get anything, but it can be sent.
+    for (const { type, data, reply } of definitions.values()) {
+      this.#events.set(type, { serialize: data === undefined ? undefined : JSON.stringify, acceptReply: reply === undefined ? undefined : (answer) => answer })
+    }
   }
 
   compile (compilers: Compilers): void {
     for (const { type, data, reply } of this.#definitions.values()) {
       this.#events.set(type, {
         serialize: data === undefined ? undefined : compilers.serializer(data),
-        acceptReply: reply === undefined ? undefined : createCheck(compilers.validator(reply))
+        acceptReply: reply === undefined ? undefined : createCheck(compilers.validator(reply), errors.AnswerInvalid)
       })
     }
   }

@@ -1,9 +1,9 @@
 import type { FastifyTypeProvider, FastifyTypeProviderDefault } from 'fastify'
 import type { ConnectionTypes, WsConnection } from '../connection/connection.js'
 import type { UserOfRequest } from '../connection/identity.js'
-import type { ClientContract, ContractController, ContractSchema, EventsOf, Handlers } from './contract.js'
+import type { ClientContract, ContractController, ContractSchema, Handlers, WithEvents } from './contract.js'
 
-type Connected<Types, Provider extends FastifyTypeProvider, Schema extends ContractSchema> = WsConnection<Types & { Events: EventsOf<Provider, Schema> }>
+type Connected<Types, Provider extends FastifyTypeProvider, Schema extends ContractSchema> = WithEvents<Types, Provider, Schema> extends infer All extends ConnectionTypes ? WsConnection<All> : never
 
 /**
  * Types a controller with a contract that is written elsewhere than in the call of `socketRoute`:

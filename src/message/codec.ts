@@ -6,7 +6,7 @@ import { toFrame, type Sendable } from './outbound.js'
 export interface Request {
   readonly id: number
   readonly frame: Frame
-  /** Makes of an answer's data what the contract says. @throws `FSR_ERR_DATA_INVALID`. */
+  /** Makes of an answer's data what the contract says. @throws `FSR_ERR_ANSWER_INVALID`. */
   accept (data: unknown): unknown
   /** Tells the client that nobody waits for its answer any more. */
   readonly cancel: Frame

@@ -99,6 +99,7 @@ class LiveRoom implements Room {
 
   async request (type?: unknown, data?: unknown, options: RequestOptions = {}): Promise<Array<Answer<WsConnection, never>>> {
     const request = this.#codec.requestOf(type, data, this.name)
+    options.signal?.throwIfAborted()
     const members = [...this]
     // Before it is sent: a member that is not open any more has an answer at once.
     const answers = members.map((connection) => connection.exchange.wait(request, options))

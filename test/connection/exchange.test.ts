@@ -37,21 +37,21 @@ t.test('an id is free again when its work is finished', async (t) => {
   t.notOk(one.begin(1))
   t.ok(one.begin('1'), 'a text is another than a number')
   t.ok(one.isBusy)
-  one.cancel(1)
-  one.cancel(1)
+  one.takeBack(1, undefined)
+  one.takeBack(1, undefined)
   t.ok(one.begin(1))
 })
 
 t.test('who has had an id before does not finish the work that has it now', async (t) => {
   const { exchange: one } = exchange()
   const before = one.begin(1)!
-  one.cancel(1)
+  one.takeBack(1, undefined)
   const now = one.begin(1)!
   one.finish(1, before)
   t.notOk(now.isOver)
-  t.ok(one.isAnswering(1))
+  t.ok(one.isBusy)
   one.finish(1, now)
-  t.notOk(one.isAnswering(1))
+  t.notOk(one.isBusy)
 })
 
 t.test('what is answered cannot be given up any more, and keeps no listener', async (t) => {
@@ -82,4 +82,16 @@ t.test('the end ends everything', async (t) => {
   t.ok(work.isAborted)
   t.notOk(work.isOver, 'its answer may still be sent')
   t.ok(one.begin(2)!.signal.aborted, 'whatever begins later is told to stop at once')
+})
+
+t.test('an answer is waited for ten seconds if nothing else is said, and the timer ends with the wait', async (t) => {
+  const { exchange: one } = exchange()
+  const [set, cleared] = [t.capture(globalThis, 'setTimeout', setTimeout), t.capture(globalThis, 'clearTimeout', clearTimeout)]
+  const asked = one.wait(request(1), {})
+  one.answered(1, 'yes')
+  await asked
+  const [{ args: [, timeout], returned }] = set() as unknown as [{ args: unknown[], returned: NodeJS.Timeout }]
+  t.equal(timeout, 10_000)
+  t.notOk(returned.hasRef(), 'which does not keep the process running')
+  t.equal(cleared()[0]?.args[0], returned)
 })

@@ -37,6 +37,32 @@ t.test('as a class or an instance, whose handlers and callbacks are its own', as
   t.same(await ask(await connect(`${url}/instance`)), { type: 'reply', id: 1, data: 11 })
 })
 
+t.test('its onError and onClose are its own too', async (t) => {
+  const app = await createApp(t)
+  const heard: string[] = []
+  const closed = new Promise<void>((resolve) => {
+    app.socketRoute('/class', class extends baseController()(schema) {
+      readonly #name = 'mine'
+
+      override readonly on = this.handlers({ count: () => { throw new Error(this.#name) } })
+
+      override onError (_connection: unknown, error: Error): void {
+        heard.push(`${this.#name}: ${error.message}`)
+      }
+
+      override onClose (): void {
+        heard.push(this.#name)
+        resolve()
+      }
+    })
+  })
+  const client = await connect(`${await listen(app)}/class`)
+  await ask(client)
+  client.socket.close()
+  await closed
+  t.same(heard, ['mine: mine', 'mine'])
+})
+
 t.test('as a class with a decorator', async (t) => {
   const app = await createApp(t)
   class Decorated extends Counter {}

@@ -3,7 +3,7 @@ import { once } from 'node:events'
 import { setTimeout } from 'node:timers/promises'
 import { Type } from 'typebox'
 import t, { type Test } from 'tap'
-import type { RequestOptions, WsConnection } from '../../src/index.js'
+import { ReplyError, type RequestOptions, type WsConnection } from '../../src/index.js'
 import { connect, type Client } from '../support/client.js'
 import { createApp, listen } from '../support/server.js'
 import { turns, until } from '../support/until.js'
@@ -55,11 +55,15 @@ t.test('the client is asked, and its answer is validated', async (t) => {
 
   const wrong = ask(connection)
   tell(client, { type: 'reply', id: (await client.json() as { id: number }).id, data: { no: 'boolean' } })
-  await t.rejects(wrong, { code: 'FSR_ERR_DATA_INVALID' })
+  await t.rejects(wrong, { code: 'FSR_ERR_ANSWER_INVALID', validation: [{ keyword: 'type' }] })
 
   const refused = ask(connection)
   tell(client, { type: 'error', id: (await client.json() as { id: number }).id, code: 'BUSY', message: 'Not now' })
   await t.rejects(refused, { code: 'FSR_ERR_REQUEST_REFUSED', reason: { code: 'BUSY', message: 'Not now' } })
+
+  const odd = ask(connection)
+  tell(client, { type: 'error', id: (await client.json() as { id: number }).id, code: {}, message: 'x'.repeat(1_000) })
+  t.same((await odd.then(() => {}, (error: unknown) => error) as { reason: unknown }).reason, { code: '', message: 'x'.repeat(256) }, 'no more is kept of it than anybody reads')
 })
 
 t.test('a handler can ask its own client, though one message is handled at a time', async (t) => {
@@ -71,6 +75,28 @@ t.test('a handler can ask its own client, though one message is handled at a tim
   t.same(await client.json(), { type: 'reply', id: 1, data: true })
   await until(() => handled.includes('later'))
   t.pass('what came before the answer is handled after it')
+
+  tell(client, { type: 'confirm' })
+  tell(client, { type: 'reply', id: (await client.json() as { id: number }).id, data: true })
+  tell(client, { type: 'note', data: 'last', id: 2 })
+  t.same(await client.json(), { type: 'reply', id: 2 }, 'also for a message that wants no answer')
+})
+
+t.test('a wrong answer is not a wrong message of whoever waits for it', async (t) => {
+  const app = await createApp(t)
+  app.socketRoute('/chat', {
+    schema: { in: { poll: {} }, out: { vote: { reply: Type.Boolean() } } },
+    on: {
+      async poll (connection, _data, { clients }) {
+        for (const client of clients) if (client !== connection) await client.request('vote')
+      }
+    }
+  }, { invalidMessages: 'close' })
+  const url = `${await listen(app)}/chat`
+  const [asking, asked] = [await connect(url), await connect(url)]
+  tell(asking, { type: 'poll', id: 1 })
+  tell(asked, { type: 'reply', id: (await asked.json() as { id: number }).id, data: 'what?' })
+  t.same(await asking.json(), { type: 'error', id: 1, code: 'FSR_ERR_HANDLER_FAILED', message: 'The message could not be handled' })
 })
 
 t.test('who does not answer in time is not waited for, and is told so', async (t) => {
@@ -97,6 +123,8 @@ t.test('a signal ends the wait with its reason', async (t) => {
   await t.rejects(asked, { message: 'not needed any more' })
   t.same(await client.json(), { type: 'cancel', id })
   await t.rejects(ask(connection, { signal: AbortSignal.abort(new Error('never')) }), { message: 'never' })
+  tell(client, { type: 'note', data: 'next', id: 1 })
+  t.same(await client.json(), { type: 'reply', id: 1 }, 'what nobody wants to know is not asked')
 })
 
 t.test('the end of the connection ends the wait', async (t) => {
@@ -107,6 +135,12 @@ t.test('the end of the connection ends the wait', async (t) => {
   await t.rejects(asked, { code: 'FSR_ERR_REQUEST_ENDED' })
   await t.rejects(ask(connection), { code: 'FSR_ERR_REQUEST_ENDED' }, 'and who asks then does not wait')
   t.notOk(connection.exchange.isBusy)
+
+  const { client: quiet, connection: unasked } = await start(t)
+  const ended = new Promise((resolve) => { unasked.signal.addEventListener('abort', resolve) })
+  quiet.socket.terminate()
+  await ended
+  await t.rejects(ask(unasked), { code: 'FSR_ERR_REQUEST_ENDED' }, 'also one that was never asked')
 })
 
 t.test('nothing is kept of who never answers', async (t) => {
@@ -269,7 +303,7 @@ t.test('what one client answers is not the fault of another, and is not told to 
     tell(other, { type: 'reply', id: (await other.json() as { id: number }).id, data: { 'of another': 'no number' } })
     t.same(await one.json(), { type: 'error', id: 1, code: 'FSR_ERR_HANDLER_FAILED', message: 'The message could not be handled' })
   }
-  t.match(errors, [{ code: 'FSR_ERR_DATA_INVALID' }, { code: 'FSR_ERR_DATA_INVALID' }])
+  t.match(errors, [{ code: 'FSR_ERR_ANSWER_INVALID' }, { code: 'FSR_ERR_ANSWER_INVALID' }])
   t.equal(chat.clients.size, 2, 'and nobody is closed for it')
 })
 
@@ -328,6 +362,32 @@ t.test('what a client says when it refuses reaches no log', async (t) => {
   t.notOk(lines.some((line) => line.includes('of my own')))
 })
 
+
+t.test('a message that was taken back has no answer, whatever its handler does then', async (t) => {
+  const app = await createApp(t)
+  const errors: string[] = []
+  app.socketRoute('/chat', {
+    schema: { in: { abort: {}, fail: {}, tell: {}, still: {} } },
+    on: {
+      abort: async (_connection, _data, { signal }) => { await setTimeout(60_000, undefined, { signal }) },
+      fail: async (_connection, _data, { signal }) => { await once(signal, 'abort').then(() => { throw new Error('failed then') }) },
+      tell: async (_connection, _data, { signal }) => { await once(signal, 'abort').then(() => { throw new ReplyError('THEN', 'told then') }) },
+      still: async () => { await setTimeout(60_000, undefined, { signal: AbortSignal.abort() }) }
+    },
+    onError (_connection, error) { errors.push(error.message) }
+  })
+  const client = await connect(`${await listen(app)}/chat`)
+  for (const type of ['abort', 'fail', 'tell']) {
+    tell(client, { type, id: type })
+    tell(client, { type: 'cancel', id: type })
+    tell(client, { type: 'none', id: 0 })
+    t.match(await client.json(), { type: 'error', id: 0 }, 'the next answer is another')
+  }
+  tell(client, { type: 'still', id: 1 })
+  t.match(await client.json(), { type: 'error', id: 1, code: 'FSR_ERR_HANDLER_FAILED' }, 'and what is aborted by something else has failed')
+  t.same(errors.filter((message) => !message.startsWith('There is no')), ['failed then', 'The operation was aborted'], 'that it was aborted is what was asked of it')
+})
+
 t.test('a route without a contract cannot ask', async (t) => {
   const app = await createApp(t)
   const failed = new Promise((resolve) => {
@@ -348,6 +408,7 @@ t.test('a room is asked as a whole, and each answer is told with who has given i
   })
   const url = `${await listen(app)}/chat`
   t.same(await chat.to('room').request('ask', 'anybody?'), [], 'nobody is there')
+  await t.rejects(chat.to('room').request('ask', 'never', { signal: AbortSignal.abort(new Error('never')) }), { message: 'never' })
   const clients: Client[] = []
   for (let count = 0; count < 5; count++) clients.push(await connect(url))
   const [yes, no, error, silent, left] = clients as [Client, Client, Client, Client, Client]
@@ -368,8 +429,25 @@ t.test('a room is asked as a whole, and each answer is told with who has given i
   }
   const settled = await answers
   t.same(settled.map(({ connection }) => connections.indexOf(connection)), [0, 1, 2, 3])
-  t.match(settled, [{ status: 'fulfilled', value: true }, { status: 'rejected', reason: { code: 'FSR_ERR_DATA_INVALID' } }, { reason: { code: 'FSR_ERR_REQUEST_REFUSED' } }, { reason: { code: 'FSR_ERR_REQUEST_TIMEOUT' } }])
+  t.match(settled, [{ status: 'fulfilled', value: true }, { status: 'rejected', reason: { code: 'FSR_ERR_ANSWER_INVALID' } }, { reason: { code: 'FSR_ERR_REQUEST_REFUSED' } }, { reason: { code: 'FSR_ERR_REQUEST_TIMEOUT' } }])
   silent.socket.terminate()
   t.match((await asked).map(({ status }) => status), ['fulfilled', 'rejected', 'rejected', 'rejected'], 'without the one that asks')
   await t.rejects(chat.to('room').request('none' as 'ask', ''), { code: 'FSR_ERR_EVENT_UNKNOWN' })
+})
+
+t.test('who asks a room that it is in is not asked itself', async (t) => {
+  const app = await createApp(t)
+  const chat = app.socketRoute('/chat', {
+    schema: { out: { ask: { reply: Type.Boolean() }, tell: null } },
+    on: {},
+    onOpen: async (connection) => { await connection.join('room') }
+  })
+  const url = `${await listen(app)}/chat`
+  const [asking, asked] = [await connect(url), await connect(url)]
+  const [one, other] = [...chat.clients]
+  const answers = one!.to('room').request('ask')
+  tell(asked, { type: 'reply', id: (await asked.json() as { id: number }).id, data: true })
+  t.same((await answers).map(({ connection, ...answer }) => [connection.id, answer]), [[other!.id, { status: 'fulfilled', value: true }]])
+  one!.send('tell')
+  t.same(await asking.json(), { type: 'tell' }, 'the first that it gets')
 })

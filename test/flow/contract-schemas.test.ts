@@ -100,7 +100,7 @@ t.test('a validator of a scope may answer in every way that Fastify knows', asyn
 t.test('a schema that cannot be compiled fails when the app gets ready', async (t) => {
   const app = await createApp(t)
   app.socketRoute('/echo', echo({ type: 'nothing that there is' }))
-  await t.rejects(Promise.resolve(app.ready()), { code: 'FSR_ERR_CONTRACT_INVALID', message: /'\/echo' cannot be compiled/ })
+  await t.rejects(Promise.resolve(app.ready()), { code: 'FSR_ERR_CONTRACT_INVALID', message: /'\/echo' cannot be compiled/, cause: Error })
 })
 
 t.test('a contract that is none is refused at registration, with the cure', async (t) => {
@@ -116,6 +116,9 @@ t.test('a contract that is none is refused at registration, with the cure', asyn
     [{ schema: { in: { say: { type: 'string' } } }, on }, /has 'type' in the message 'say'.*belongs into data/],
     [{ schema: { in: { say: 'string' } }, on }, /no \{ data, .* \} for the message 'say'/],
     [{ schema: { in: { reply: {} } }, on: { reply () {} } }, /'reply', a name of the protocol's own/],
+    [{ schema: { in: { '': {} } }, on: { '' () {} } }, /'', a name of the protocol's own/],
+    [{ schema: { out: { cancel: {} } }, on: {} }, /'cancel', a name of the protocol's own/],
+    [{ schema: { in: { renew: {} } }, on: { renew () {} } }, /'renew', a name of the protocol's own/],
     [{ schema: { out: { error: {} } }, on: {} }, /'error', a name of the protocol's own/],
     [{ schema: { in: { say: { reply: {}, stream: {} } } }, on }, /a reply and a stream/],
     [{ schema: { in: {} }, on }, /a handler for 'say'/],

@@ -146,6 +146,31 @@ t.test('cancelled, it stops, and nothing more is sent of it', async (t) => {
   }
 })
 
+t.test('cancelled before there is a stream, or before its turn, it is let go of', async (t) => {
+  const app = await createApp(t)
+  const ended: string[] = []
+  const on = {
+    late: async (_connection: unknown, _data: unknown, { signal }: { signal: AbortSignal }) => {
+      await once(signal, 'abort')
+      return mute(() => { ended.push('late') })
+    },
+    wait: async (_connection: unknown, _data: unknown, { signal }: { signal: AbortSignal }) => { await once(signal, 'abort') },
+    mute: () => mute(() => { ended.push('mute') })
+  }
+  app.socketRoute('/late', { schema: { in: { late: { stream: Type.Integer() }, wait: {}, mute: { stream: Type.Integer() } } }, on }, { streamsPerConnection: 1 })
+  const client = await connect(`${await listen(app)}/late`)
+  tell(client, { type: 'late', id: 1 })
+  tell(client, { type: 'cancel', id: 1 })
+  await until(() => ended.includes('late'))
+  tell(client, { type: 'wait', id: 1 })
+  tell(client, { type: 'mute', id: 2 })
+  tell(client, { type: 'cancel', id: 2 })
+  tell(client, { type: 'cancel', id: 1 })
+  await until(() => ended.includes('mute'))
+  tell(client, { type: 'none', id: 3 })
+  t.match(await client.json(), { type: 'error', id: 3 }, 'and there is no answer')
+})
+
 t.test('it stops when the connection ends, also where it waits for what never comes', async (t) => {
   for (const type of ['forever', 'silent', 'mute']) {
     const { client, ended } = await numbers(t)

@@ -4,7 +4,7 @@ import t, { type Test } from 'tap'
 import { ReplyError, type SocketRouteOptions } from '../../src/index.js'
 import { connect, connectAs, type Client } from '../support/client.js'
 import { createApp, listen, tokenOf } from '../support/server.js'
-import { until } from '../support/until.js'
+import { turns, until } from '../support/until.js'
 
 const Text = Type.Object({ text: Type.String({ maxLength: 10 }) }, { additionalProperties: false })
 
@@ -67,6 +67,13 @@ t.test('whoever gives a message an id is answered, with what the contract has an
   t.equal(await client.next(), '{"type":"reply","id":"a \\"name\\"","data":{"sum":1}}')
 })
 
+t.test('an id is a text of up to 64 characters, or an integer', async (t) => {
+  const { client } = await chat(t)
+  for (const id of ['x', 'x'.repeat(64), 0, -1, Number.MAX_SAFE_INTEGER, Number.MIN_SAFE_INTEGER]) {
+    t.same(await ask(client, { type: 'count', data: [1], id }), { type: 'reply', id, data: { sum: 1 } })
+  }
+})
+
 t.test('where there is no reply in the contract, the answer says that the message was handled', async (t) => {
   const { client } = await chat(t)
   client.send(JSON.stringify({ type: 'say', data: { text: 'a' }, id: 1 }))
@@ -91,6 +98,7 @@ const refused: Array<[what: string, message: unknown, code: string, more?: objec
   ['nothing', '', 'FSR_ERR_MESSAGE_NOT_JSON'],
   ['an id that is an object', { type: 'say', data: { text: 'a' }, id: {} }, 'FSR_ERR_MESSAGE_INVALID'],
   ['an id that is null', { type: 'say', data: { text: 'a' }, id: null }, 'FSR_ERR_MESSAGE_INVALID'],
+  ['an id that is empty', { type: 'leave', id: '' }, 'FSR_ERR_MESSAGE_INVALID'],
   ['an id that is too long', { type: 'say', data: { text: 'a' }, id: 'x'.repeat(65) }, 'FSR_ERR_MESSAGE_INVALID'],
   ['an id that is not exact', '{"type":"leave","id":9007199254740993}', 'FSR_ERR_MESSAGE_INVALID'],
   ['an id that is a fraction', { type: 'leave', id: 1.5 }, 'FSR_ERR_MESSAGE_INVALID'],
@@ -132,6 +140,13 @@ t.test('a route can close instead', async (t) => {
     t.same(await client.closed, { code, reason })
     t.equal(errors.length, 1)
   }
+})
+
+t.test('who closes for wrong messages does not for a handler that fails, nor for what is meant for the client', async (t) => {
+  const { client } = await chat(t, { invalidMessages: 'close' })
+  t.match(await ask(client, { type: 'fail', id: 1 }), { type: 'error', id: 1, code: 'FSR_ERR_HANDLER_FAILED' })
+  t.match(await ask(client, { type: 'refuse', id: 2 }), { type: 'error', id: 2, code: 'ROOM_FULL' })
+  t.match(await ask(client, { type: 'count', data: [1], id: 3 }), { type: 'reply', id: 3 })
 })
 
 t.test('what a handler throws is told to onError, and to the client only that it failed', async (t) => {
@@ -183,6 +198,63 @@ t.test('without onError a connection whose onOpen has failed is closed, and hand
   t.equal(lines.filter((line) => line.includes('"level":50')).length, 3, 'what a client does is not an error of the server')
 })
 
+t.test('a client that does not read what it is answered is not read from', async (t) => {
+  const app = await createApp(t)
+  // In the text of each answer.
+  const name = 'x'.repeat(30_000)
+  let refused = 0
+  app.socketRoute('/chat', {
+    schema: { in: { say: { data: Type.Object({ [name]: Type.String() }) } } },
+    on: { say () {} },
+    onError: async () => { refused++ }
+  })
+  const client = await connect(`${await listen(app)}/chat`)
+  client.socket.pause()
+  const count = 2_000
+  for (let sent = 0; sent < count; sent++) client.send('{"type":"say","data":{}}')
+  await until(() => refused > 0)
+  let before = -1
+  while (before !== refused) {
+    before = refused
+    await turns(200)
+  }
+  t.ok(refused < count, `after ${refused} of ${count}`)
+  client.socket.resume()
+  for (let taken = 0; taken < count; taken++) await client.next()
+  t.equal(refused, count, 'all are answered when it reads')
+})
+
+t.test('what the client does is not logged as a fault, and what the app does is', async (t) => {
+  const lines: Array<{ level: number, err?: { message: string } }> = []
+  const app = await createApp(t, { fastify: { logger: { level: 'debug', stream: { write: (line: string) => { lines.push(JSON.parse(line)) } } } } })
+  app.socketRoute('/chat', { schema: { in: { fail: {} } }, on: { fail () { throw new Error('oh') } } })
+  const client = await connect(`${await listen(app)}/chat`)
+  await ask(client, { type: 'none' })
+  await ask(client, { type: 'fail' })
+  t.same(lines.filter(({ err }) => err !== undefined).map(({ level, err }) => [level, err!.message]), [[20, 'There is no message of this type'], [50, 'oh']])
+})
+
+t.test('a callback that returns something has failed: what leaves is in the contract', async (t) => {
+  const app = await createApp(t)
+  const errors: Error[] = []
+  const closed = new Promise<void>((resolve) => {
+    app.socketRoute('/chat', {
+      schema: {},
+      on: {},
+      onOpen: (() => 'hello') as never,
+      onClose: (async () => { resolve(); return 'bye' }) as never,
+      onError (_connection, error) { errors.push(error) }
+    })
+  })
+  const client = await connect(`${await listen(app)}/chat`)
+  await until(() => errors.length === 1)
+  t.same(client.unread, [])
+  client.socket.close()
+  await closed
+  await until(() => errors.length === 2)
+  t.match(errors, [{ code: 'FSR_ERR_RETURN_INVALID', message: /^onOpen / }, { code: 'FSR_ERR_RETURN_INVALID', message: /^onClose / }])
+})
+
 t.test('a second message with an id that is not answered yet is refused, and the first goes on', async (t) => {
   const app = await createApp(t)
   let go = (): void => {}
@@ -197,20 +269,30 @@ t.test('a second message with an id that is not answered yet is refused, and the
 t.test('who may send a message is checked against the user of that moment', async (t) => {
   const app = await createApp(t)
   app.socketRoute('/chat', {
-    schema: { in: { kick: { isGranted: 'ROLE_ADMIN' }, only: { isGranted: (user: unknown) => (user as { sub: string }).sub === 'alice' }, later: { isGranted: async () => false } } },
-    on: { kick () {}, only () {}, later () {} }
+    schema: { in: { kick: { isGranted: 'ROLE_ADMIN' }, only: { isGranted: (user: unknown) => (user as { sub: string }).sub === 'alice' }, later: { isGranted: async () => false }, truthy: { isGranted: () => 'yes' as never }, truthyLater: { isGranted: async () => 1 as never } } },
+    on: { kick () {}, only () {}, later () {}, truthy () {}, truthyLater () {} }
   }, { isGranted: 'ROLE_USER', roleHierarchy: { ROLE_ROOT: ['ROLE_ADMIN', 'ROLE_USER'] } })
   const url = `${await listen(app)}/chat`
   const user = await connectAs(tokenOf(app), url)
   t.match(await ask(user, { type: 'kick', id: 1 }), { type: 'error', id: 1, code: 'FSR_ERR_MESSAGE_NOT_GRANTED' })
   t.match(await ask(user, { type: 'only', id: 1 }), { type: 'reply', id: 1 })
-  t.match(await ask(user, { type: 'later', id: 1 }), { type: 'error', code: 'FSR_ERR_MESSAGE_NOT_GRANTED' })
+  for (const type of ['later', 'truthy', 'truthyLater']) t.match(await ask(user, { type, id: 1 }), { type: 'error', code: 'FSR_ERR_MESSAGE_NOT_GRANTED' }, 'only true lets in')
   t.match(await ask(await connectAs(tokenOf(app, ['ROLE_ROOT']), url), { type: 'kick', id: 1 }), { type: 'reply', id: 1 })
 
   t.same(await ask(user, { type: 'renew', id: 2, data: { token: tokenOf(app, ['ROLE_ROOT']) } }), { type: 'reply', id: 2 })
   t.match(await ask(user, { type: 'kick', id: 3 }), { type: 'reply', id: 3 }, 'after the renewal that is another')
   t.match(await ask(user, { type: 'renew', id: 4, data: { token: 'none' } }), { type: 'error', id: 4, code: 'FSR_ERR_TOKEN_INVALID' })
-  t.match(await ask(user, { type: 'renew', id: 5 }), { type: 'error', id: 5, code: 'FSR_ERR_TOKEN_INVALID' })
+  user.send(JSON.stringify({ type: 'renew', data: { token: tokenOf(app, ['ROLE_ROOT']) } }))
+  t.match(await ask(user, { type: 'renew', id: 5 }), { type: 'error', id: 5, code: 'FSR_ERR_TOKEN_INVALID' }, 'without an id there is no answer')
+})
+
+t.test('who sends before the app is ready reaches nobody, and does no harm', async (t) => {
+  const app = await createApp(t)
+  const chat = app.socketRoute('/chat', { schema: { out: { message: Type.Object({ text: Type.String() }), bye: null, ask: { reply: Type.Boolean() } } }, on: {} })
+  chat.to('room').send('message', { text: 'a' })
+  chat.broadcast('bye')
+  t.same(await chat.to('room').request('ask'), [])
+  t.throws(() => { chat.broadcast('massage' as 'bye') }, { code: 'FSR_ERR_EVENT_UNKNOWN' })
 })
 
 t.test('a renewal that fails for another reason than its token is a failure of the server, and its text is not told', async (t) => {
@@ -262,5 +344,5 @@ t.test('rooms and broadcasts send what the contract has', async (t) => {
   t.same(await other.take(3), ['{"type":"message","data":{"text":"a"}}', '{"type":"message","data":{"text":"b"}}', '{"type":"bye"}'])
   t.throws(() => { chat.broadcast('massage' as 'bye') }, { code: 'FSR_ERR_EVENT_UNKNOWN', message: /'massage'.* message, bye/ })
   t.throws(() => { chat.broadcast('message', {} as never) }, { code: 'FSR_ERR_EVENT_INVALID' })
-  t.throws(() => { chat.broadcast({ type: 'bye' } as never) }, { code: 'FSR_ERR_EVENT_UNKNOWN' })
+  t.throws(() => { chat.broadcast({ type: 'bye' } as never) }, { code: 'FSR_ERR_EVENT_UNKNOWN', message: /'a value of type object'/ })
 })

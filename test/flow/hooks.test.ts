@@ -54,7 +54,11 @@ t.test('what a hook throws is answered, and nothing is handled', async (t) => {
     preMessage: [
       (_connection, _received, done) => { done(++count === 1 ? new ReplyError('TOO_MANY', 'Wait a second') : null) },
       async () => { if (count === 2) throw new Error('a secret') },
-      () => { if (count === 3) throw new ReplyError('NOT_YOURS', 'Another tenant') }
+      () => { if (count === 3) throw new ReplyError('NOT_YOURS', 'Another tenant') },
+      (_connection, _received, done) => {
+        done()
+        done(new Error('too late'))
+      }
     ]
   })
   const client = await connect(`${await listen(app)}/chat`)
@@ -153,7 +157,7 @@ t.test('what is taken back, or whose connection is closed, while hooks and guard
     await until(() => asked > before)
     tell({ type: 'cancel', id: 1 })
     const [connection] = [...chat.clients]
-    await until(() => !connection!.exchange.isAnswering(1))
+    await until(() => !connection!.exchange.isBusy)
     goOn()
     await turns(3)
   }
@@ -202,6 +206,16 @@ t.test('preSend sees all that leaves, once for all receivers, and can change it'
     [false, 'room', 'said', undefined, 'room'], [false, undefined, 'said', undefined, 'all'], [true, undefined, 'said', undefined, 'one'],
     [true, undefined, 'reply', 7, 2], [true, undefined, 'reply', 8, 1], [true, undefined, 'ask', undefined, undefined]
   ])
+})
+
+t.test('preSend of an outer scope runs first', async (t) => {
+  const app = await createApp(t)
+  const mark = (mark: string) => ({ preSend: (_sent: SentMessage, data: unknown) => `${String(data)} ${mark}` })
+  app.socketScope(mark('scope'))
+  const chat = app.socketRoute('/chat', contract, mark('route'))
+  const client = await connect(`${await listen(app)}/chat`)
+  chat.broadcast('said', 'sent')
+  t.same(await client.json(), { type: 'said', data: 'sent scope route' })
 })
 
 t.test('what preSend throws is thrown by whoever sends', async (t) => {

@@ -1,7 +1,11 @@
 // A contract says what may be sent, in both directions, in one object.
 import Fastify from 'fastify'
+import type { JsonSchemaToTsProvider } from '@fastify/type-provider-json-schema-to-ts'
 import type { TypeBoxTypeProvider } from '@fastify/type-provider-typebox'
+import type { ZodTypeProvider } from 'fastify-type-provider-zod'
+import { defineController } from 'fastify-socket-route'
 import { Type } from 'typebox'
+import { z } from 'zod'
 import { is } from './expect.js'
 
 const app = Fastify().withTypeProvider<TypeBoxTypeProvider>()
@@ -62,3 +66,87 @@ is<undefined>()(seen.in.say.reply)
 is<boolean>()(seen.out.ask.reply)
 
 export const raw = app.socketRoute('/raw/:room', { onMessage: (_connection, message) => message }, 'ROLE_USER')
+
+// What is validated before the upgrade is typed as on any route.
+export const pages = app.socketRoute('/pages/:page', {
+  schema: { in: { turn: {} } },
+  on: {
+    turn (connection) {
+      is<{ page: number }>()(connection.params)
+      is<{ size?: number }>()(connection.query)
+      is<string>()(connection.headers['x-device'])
+    }
+  }
+}, { schema: { params: Type.Object({ page: Type.Integer() }), querystring: Type.Object({ size: Type.Optional(Type.Integer()) }), headers: Type.Object({ 'x-device': Type.String() }) } })
+for (const client of pages.clients) is<{ page: number }>()(client.params)
+
+// With other providers, and with none.
+const jsonSchema = Fastify().withTypeProvider<JsonSchemaToTsProvider>()
+export const ofJsonSchema = jsonSchema.socketRoute('/chat', {
+  schema: {
+    in: { say: { data: { type: 'object', properties: { text: { type: 'string' }, kind: { enum: ['a', 'b'] } }, required: ['text'] }, reply: { type: 'integer' } } },
+    out: { message: { type: 'object', properties: { at: { type: 'number' } }, required: ['at'], additionalProperties: false } }
+  },
+  on: {
+    say (connection, { text, kind }) {
+      is<string>()(text)
+      is<undefined | 'a' | 'b'>()(kind)
+      connection.send('message', { at: 1 })
+      // @ts-expect-error not its data
+      connection.send('message', { at: '1' })
+      return 1
+    }
+  }
+})
+jsonSchema.socketRoute('/elsewhere', defineController<JsonSchemaToTsProvider>()({
+  schema: { in: { say: { data: { type: 'string' } } } },
+  on: { say (_connection, data) { is<string>()(data) } }
+}))
+
+const zod = Fastify().withTypeProvider<ZodTypeProvider>()
+export const ofZod = zod.socketRoute('/chat', {
+  schema: {
+    in: { say: { data: z.object({ at: z.iso.datetime().transform((text) => new Date(text)), count: z.number().default(1) }), reply: z.object({ year: z.number() }) } },
+    out: { message: z.object({ text: z.string() }) }
+  },
+  on: {
+    say (connection, { at, count }) {
+      is<Date>()(at)
+      is<number>()(count)
+      connection.send('message', { text: '' })
+      return { year: at.getUTCFullYear() }
+    }
+  }
+})
+declare const seenWithZod: NonNullable<(typeof ofZod)['~contract']>
+// What a client writes, not what is made of it.
+is<string>()(seenWithZod.in.say.data.at)
+is<undefined | number>()(seenWithZod.in.say.data.count)
+
+export const untyped = Fastify().socketRoute('/chat/:room', {
+  schema: { in: { say: { data: { type: 'object' }, reply: { type: 'string' } } }, out: { message: { type: 'string' }, bye: null } },
+  on: {
+    say (connection, data) {
+      is<unknown>()(data)
+      is<{ room: string }>()(connection.params)
+      connection.send('bye')
+      // @ts-expect-error no such message
+      connection.send('massage', '')
+      return 'whatever'
+    }
+  }
+})
+
+// A contract in a variable, in parts, and the handlers before it.
+const part = { in: { ping: { reply: Type.Literal('pong') } }, out: { bye: null } }
+app.socketRoute('/parts', {
+  on: {
+    ping: (_connection) => 'pong',
+    say (connection, { text }) {
+      is<string>()(text)
+      connection.send('bye')
+      connection.send('message', { text })
+    }
+  },
+  schema: { in: { ...part.in, say: { data: Type.Object({ text: Type.String() }) } }, out: { ...part.out, message: Type.Object({ text: Type.String() }) } }
+})

@@ -1,0 +1,29 @@
+import t from 'tap'
+import { createCheck, type Validator } from '../../src/controller/checked.js'
+
+const refusing = (errors: unknown): Validator => Object.assign(() => false, { errors })
+
+const failureOf = (validate: Validator): unknown => {
+  try {
+    return createCheck(validate)('given')
+  } catch (error) {
+    return error
+  }
+}
+
+t.test('of a path that the client has chosen no more is told than anybody reads', async (t) => {
+  const error = failureOf(refusing([{ instancePath: `/${'x'.repeat(1_000)}`, message: 'is wrong' }])) as { path: string, message: string }
+  t.equal(error.path.length, 256)
+  t.equal(error.message, `data${error.path} is wrong`)
+})
+
+t.test('what is wrong as a whole has no path', async (t) => {
+  const error = failureOf(refusing([{ instancePath: '', message: 'must be string' }])) as Error
+  t.equal(error.message, 'data must be string')
+  t.notOk('path' in error)
+})
+
+t.test('a validator may say that there is no error, or what it has made of the data', async (t) => {
+  t.equal(createCheck(() => ({ error: undefined, value: 'made' }))('given'), 'made')
+  t.equal(createCheck(() => ({}))('given'), 'given')
+})
