@@ -1,0 +1,30 @@
+// Makes the console page: one script, one style, and the licences of what is in the script.
+import { copyFileSync, existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { build } from 'esbuild'
+
+const source = import.meta.dirname
+const target = join(source, '..', 'dist', 'operate', 'ui', 'page')
+mkdirSync(target, { recursive: true })
+
+const { metafile } = await build({
+  absWorkingDir: join(source, '..'),
+  entryPoints: [{ in: join(source, 'page.ts'), out: 'console' }, { in: join(source, 'console.css'), out: 'console' }],
+  outdir: target,
+  bundle: true,
+  minify: true,
+  format: 'esm',
+  target: ['es2022', 'chrome111', 'firefox114', 'safari16.4'],
+  legalComments: 'none',
+  metafile: true
+})
+for (const name of ['index.html', 'icon.svg']) copyFileSync(join(source, name), join(target, name))
+
+const packages = new Set(Object.keys(metafile.inputs).map((path) => /^node_modules\/((?:@[^/]+\/)?[^/]+)/.exec(path)?.[1]).filter((name) => name !== undefined))
+const licences = [...packages].sort().map((name) => {
+  const folder = join(source, '..', 'node_modules', name)
+  const { version, license } = JSON.parse(readFileSync(join(folder, 'package.json'), 'utf8'))
+  const file = ['LICENSE', 'LICENSE.md', 'license'].map((name) => join(folder, name)).find(existsSync)
+  return `${name} ${version} (${license})\n\n${file === undefined ? '' : readFileSync(file, 'utf8')}`
+})
+writeFileSync(join(target, 'licences.txt'), licences.join('\n\n'))

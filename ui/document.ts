@@ -1,0 +1,190 @@
+// The AsyncAPI document as the page reads it: nothing in it is trusted to have its form.
+import { isObject, resolve, type Schema } from './schema.js'
+
+/** What the page reads of one message, in either direction. */
+export interface MessageView {
+  /** Its `type` on the wire. */
+  readonly type: string
+  readonly summary: string
+  readonly description: string
+  /** Who may send it: roles, in words. Empty for everyone who is connected. */
+  readonly granted: string
+  /** The schema of its data. Without one it has none. */
+  readonly data: undefined | Schema
+  /** The schema of the answer. */
+  readonly reply: undefined | Schema
+  /** The schema of each item, where the answer is a stream. */
+  readonly item: undefined | Schema
+}
+
+/** A part of a socket's address that is filled in. */
+export interface Field {
+  readonly name: string
+  readonly description: string
+  readonly isRequired: boolean
+  readonly example: string
+  readonly choices: readonly string[]
+}
+
+export interface CloseView {
+  readonly code: number
+  readonly reason: string
+  readonly reconnect: boolean | 'jitter'
+}
+
+export interface RouteView {
+  readonly key: string
+  readonly name: string
+  /** As a client calls it, with `{name}` for what is filled in. */
+  readonly address: string
+  readonly description: string
+  readonly isRaw: boolean
+  /** Who may connect, each line in addition to the others. Empty for everyone. */
+  readonly granted: readonly string[]
+  readonly tokenFrom: readonly string[]
+  readonly protocols: readonly string[]
+  /** Name and value. */
+  readonly limits: ReadonlyArray<readonly [string, string]>
+  readonly closes: readonly CloseView[]
+  readonly parameters: readonly Field[]
+  readonly query: readonly Field[]
+  /** Headers that the route asks for: a browser cannot send them. */
+  readonly headers: readonly string[]
+  readonly inbound: readonly MessageView[]
+  readonly outbound: readonly MessageView[]
+}
+
+export interface DocumentView {
+  readonly title: string
+  readonly version: string
+  readonly description: string
+  readonly routes: readonly RouteView[]
+}
+
+/** Reads a document. What it cannot read it leaves out. */
+export function readDocument (document: unknown): DocumentView {
+  const { info } = object(document)
+  const channels = object(object(document)['channels'])
+  return {
+    title: text(object(info)['title']),
+    version: text(object(info)['version']),
+    description: text(object(info)['description']),
+    routes: Object.entries(channels).map(([key, channel]) => readRoute(document, key, object(resolve(document, channel))))
+  }
+}
+
+function readRoute (document: unknown, key: string, channel: Record<string, unknown>): RouteView {
+  const own = object(channel['x-socket-route'])
+  const bindings = object(object(resolve(document, channel['bindings']))['ws'])
+  const address = text(channel['address']) || text(own['path']) || '/'
+  const messages = readMessages(document, key, channel)
+  return {
+    key,
+    name: text(own['name']) || text(channel['title']) || key,
+    address,
+    description: [text(channel['summary']), text(channel['description'])].filter((line) => line !== '').join('\n'),
+    isRaw: own['isRaw'] === true || (own['isRaw'] === undefined && messages.inbound.length + messages.outbound.length === 0),
+    granted: [...list(own['roles']).map(grantText), ...(own['hasPredicate'] === true ? ['a check of the app'] : [])].filter((line) => line !== ''),
+    tokenFrom: list(own['tokenFrom']).map(text),
+    protocols: list(own['protocols']).map(text),
+    limits: Object.entries(object(own['limits'])).filter(([, value]) => value !== null && value !== undefined).flatMap(([name, value]) => limitTexts(name, value)),
+    closes: list(own['closeCodes']).map(object).filter(({ code }) => typeof code === 'number').map(({ code, reason, reconnect }) => ({
+      code: code as number,
+      reason: text(reason),
+      reconnect: reconnect === 'jitter' ? 'jitter' : reconnect === true
+    })),
+    parameters: readParameters(document, address, object(channel['parameters'])),
+    query: fieldsOf(document, bindings['query']),
+    headers: fieldsOf(document, bindings['headers']).map(({ name }) => name),
+    ...messages
+  }
+}
+
+function readParameters (document: unknown, address: string, given: Record<string, unknown>): Field[] {
+  return [...address.matchAll(/\{([^}]+)\}/g)].map(([, name]) => {
+    const parameter = object(resolve(document, given[name!]))
+    const choices = list(parameter['enum']).map(text)
+    return { name: name!, description: text(parameter['description']), isRequired: true, example: text(parameter['default'] ?? list(parameter['examples'])[0] ?? choices[0]), choices }
+  })
+}
+
+function fieldsOf (document: unknown, given: unknown): Field[] {
+  const schema = object(resolve(document, given))
+  const required = list(schema['required'])
+  return Object.entries(object(schema['properties'])).map(([name, given]) => {
+    const property = object(resolve(document, given))
+    return {
+      name,
+      description: text(property['description']),
+      isRequired: required.includes(name),
+      example: text(property['default'] ?? list(property['examples'])[0]),
+      choices: list(property['enum']).map(text)
+    }
+  })
+}
+
+// `in.say`, `out.message`, and what answers them: `in.join.reply`, `in.ticks.item`.
+function readMessages (document: unknown, channelKey: string, channel: Record<string, unknown>): Pick<RouteView, 'inbound' | 'outbound'> {
+  const messages = new Map(Object.entries(object(channel['messages'])).map(([key, message]) => [key, object(resolve(document, message))]))
+  const answers = (key: string): boolean => /\.(?:reply|item)$/.test(key) && messages.has(key.replace(/\.\w+$/, ''))
+  const read = (direction: string): MessageView[] => [...messages].filter(([key]) => key.startsWith(direction) && !answers(key)).map(([key, message]) => {
+    const operation = operationOf(document, channelKey, key)
+    return {
+      type: text(message['name']) || key.slice(direction.length),
+      summary: text(message['summary']) || text(message['title']),
+      description: text(message['description']),
+      granted: grantText(operation['x-granted'] ?? message['x-granted']),
+      data: dataOf(document, message),
+      reply: messages.has(`${key}.reply`) ? dataOf(document, messages.get(`${key}.reply`)!) ?? true : undefined,
+      item: messages.has(`${key}.item`) ? dataOf(document, messages.get(`${key}.item`)!) ?? true : undefined
+    }
+  })
+  return { inbound: read('in.'), outbound: read('out.') }
+}
+
+function operationOf (document: unknown, channelKey: string, messageKey: string): Record<string, unknown> {
+  const escape = (key: string): string => key.replaceAll('~', '~0').replaceAll('/', '~1')
+  const reference = `#/channels/${escape(channelKey)}/messages/${escape(messageKey)}`
+  const isIts = (operation: Record<string, unknown>): boolean => list(operation['messages']).some((message) => object(message)['$ref'] === reference)
+  return Object.values(object(object(document)['operations'])).map(object).find(isIts) ?? {}
+}
+
+// The schema of the data alone: said by the document, or what the envelope has as `data`.
+function dataOf (document: unknown, message: Record<string, unknown>): undefined | Schema {
+  const said = message['x-data']
+  if (typeof said === 'string') return { $ref: said }
+  if (isSchema(said)) return said
+  const payload = object(resolve(document, message['payload']))
+  const envelope = object(resolve(document, isObject(payload['schema']) ? payload['schema'] : payload))
+  const data = object(envelope['properties'])['data']
+  return isSchema(data) ? data : undefined
+}
+
+function isSchema (value: unknown): value is Schema {
+  return typeof value === 'boolean' || isObject(value)
+}
+
+/** Any of these roles, in words. */
+function grantText (given: unknown): string {
+  if (given === true) return 'a check of the app'
+  if (isObject(given)) return [...list(given['roles']).map(grantText), ...(given['hasPredicate'] === true ? ['a check of the app'] : [])].join(', and ')
+  return Array.isArray(given) ? given.map(grantText).join(given.some(Array.isArray) ? ', and ' : ' or ') : text(given)
+}
+
+function limitTexts (name: string, value: unknown): Array<readonly [string, string]> {
+  const words = name.replace(/[A-Z]/g, (letter) => ` ${letter.toLowerCase()}`)
+  if (!isObject(value)) return [[words, typeof value === 'number' ? value.toLocaleString('en') : text(value)]]
+  return Object.entries(value).filter(([, value]) => value !== null && value !== undefined).flatMap(([part, value]) => limitTexts(`${name} ${part}`, value))
+}
+
+function object (value: unknown): Record<string, unknown> {
+  return isObject(value) ? value : {}
+}
+
+function list (value: unknown): unknown[] {
+  return Array.isArray(value) ? value : []
+}
+
+function text (value: unknown): string {
+  return typeof value === 'string' ? value : typeof value === 'number' || typeof value === 'boolean' ? String(value) : ''
+}

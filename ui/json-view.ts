@@ -1,0 +1,16 @@
+import { h } from './element.js'
+import { indented, isJson, tokensOf } from './json-text.js'
+
+// What a browser colours at once.
+const LONGEST = 60_000
+
+/** A text in a block: indented and coloured if it is JSON, else as it is. */
+export function jsonView (text: string): HTMLElement {
+  const block = h('pre', { class: 'json', tabindex: 0 })
+  if (text.length > LONGEST) {
+    block.append(text.slice(0, LONGEST), h('em', {}, `\n… and ${(text.length - LONGEST).toLocaleString('en')} characters more. Copy gives them all.`))
+  } else if (isJson(text)) {
+    block.append(...indented(tokensOf(text)).map((piece) => typeof piece === 'string' ? piece : h('span', { class: `json-${piece.kind}` }, piece.text)))
+  } else block.append(text)
+  return block
+}

@@ -1,0 +1,131 @@
+import { button, h } from './element.js'
+import { entryView, type EntryView } from './entry-view.js'
+import type { Entry, Log } from './log.js'
+import { lineOf } from './entry-text.js'
+
+type Kind = 'all' | 'sent' | 'received' | 'bad'
+
+/** The log of a connection: live, filtered, paused, copied. */
+export class LogView {
+  readonly element: HTMLElement
+  readonly #log: Log
+  readonly #list = h('ol', { class: 'entries', role: 'log', 'aria-label': 'Log', tabindex: 0 })
+  readonly #views = new Map<Entry, EntryView>()
+  // What has to be shown, or shown anew.
+  readonly #due = new Set<Entry>()
+  readonly #count = h('span', { class: 'log-count', role: 'status' })
+  readonly #empty = h('p', { class: 'log-empty' }, 'What is sent and received will be here.')
+  readonly #pause = button('Pause', () => { this.#toggle() }, { class: 'small' })
+  readonly #copy = button('Copy', () => { this.#copyAll() }, { class: 'small' })
+  #isPaused = false
+  #isScheduled = false
+  #kind: Kind = 'all'
+  #search = ''
+
+  constructor (log: Log) {
+    this.#log = log
+    log.listener = {
+      added: (entry) => { this.#mark(entry) },
+      changed: (entry) => { this.#mark(entry) },
+      removed: (entry) => {
+        this.#due.delete(entry)
+        this.#views.get(entry)?.element.remove()
+        this.#views.delete(entry)
+        this.#schedule()
+      }
+    }
+    const search = h('input', { type: 'search', placeholder: 'Filter', 'aria-label': 'Filter the log', class: 'log-search' })
+    search.addEventListener('input', () => {
+      this.#search = search.value.toLowerCase()
+      this.#filter()
+    })
+    const kinds = h('select', { 'aria-label': 'Which entries' }, ...([['all', 'All'], ['sent', 'Sent'], ['received', 'Received'], ['bad', 'Errors']] as const).map(([value, text]) => h('option', { value }, text)))
+    kinds.addEventListener('change', () => {
+      this.#kind = kinds.value as Kind
+      this.#filter()
+    })
+    this.element = h('section', { class: 'log panel', 'aria-label': 'Messages' },
+      h('div', { class: 'log-head' }, h('h2', {}, 'Log'), this.#count, h('div', { class: 'row' }, this.#pause, this.#copy, button('Clear', () => { log.clear() }, { class: 'small' }))),
+      h('div', { class: 'log-filter' }, search, kinds),
+      h('div', { class: 'log-body' }, this.#empty, this.#list)
+    )
+    this.#show()
+  }
+
+  #mark (entry: Entry): void {
+    this.#due.add(entry)
+    this.#schedule()
+  }
+
+  #schedule (): void {
+    if (this.#isScheduled) return
+    this.#isScheduled = true
+    // Once for all that comes until the browser draws.
+    requestAnimationFrame(() => {
+      this.#isScheduled = false
+      this.#show()
+    })
+  }
+
+  #show (): void {
+    if (!this.#isPaused) {
+      const list = this.#list
+      const isAtEnd = list.scrollHeight - list.scrollTop - list.clientHeight < 40
+      for (const entry of this.#due) {
+        let view = this.#views.get(entry)
+        if (view === undefined) {
+          view = entryView(entry)
+          this.#views.set(entry, view)
+          list.append(view.element)
+        }
+        view.update()
+        view.element.hidden = !this.#matches(entry)
+      }
+      this.#due.clear()
+      if (isAtEnd) list.scrollTop = list.scrollHeight
+    }
+    const { length } = this.#log.entries
+    const waiting = [...this.#due].filter((entry) => !this.#views.has(entry)).length
+    this.#count.textContent = this.#isPaused ? `paused, ${waiting} new` : length === 0 ? '' : `${length.toLocaleString('en')} ${length === 1 ? 'entry' : 'entries'}`
+    this.#empty.hidden = length > 0
+    this.#list.hidden = length === 0
+  }
+
+  #toggle (): void {
+    this.#isPaused = !this.#isPaused
+    this.#pause.textContent = this.#isPaused ? 'Go on' : 'Pause'
+    this.#show()
+  }
+
+  #filter (): void {
+    for (const [entry, { element }] of this.#views) element.hidden = !this.#matches(entry)
+  }
+
+  #matches (entry: Entry): boolean {
+    if (this.#kind === 'bad' ? entry.tone !== 'bad' : this.#kind !== 'all' && entry.direction !== this.#kind) return false
+    return this.#search === '' || lineOf(entry).toLowerCase().includes(this.#search)
+  }
+
+  async #copyAll (): Promise<void> {
+    const text = this.#log.entries.filter((entry) => this.#matches(entry)).map(lineOf).join('\n')
+    const isCopied = await copy(text)
+    this.#copy.textContent = isCopied ? 'Copied' : 'Not allowed'
+    setTimeout(() => { this.#copy.textContent = 'Copy' }, 1_500)
+  }
+}
+
+async function copy (text: string): Promise<boolean> {
+  try {
+    await navigator.clipboard.writeText(text)
+    return true
+  } catch {
+    // Without TLS there is only the old way.
+    const area = h('textarea', { class: 'hidden', 'aria-hidden': 'true' })
+    area.value = text
+    document.body.append(area)
+    area.select()
+    const isCopied = document.execCommand('copy')
+    area.remove()
+    return isCopied
+  }
+}

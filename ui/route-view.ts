@@ -1,0 +1,79 @@
+import { connectView } from './connect-view.js'
+import type { RouteView } from './document.js'
+import { h } from './element.js'
+import { LogView } from './log-view.js'
+import { inboundView, outboundView } from './message-view.js'
+import { questionsView } from './questions-view.js'
+import { binaryView, textView } from './raw-view.js'
+import type { Session } from './session.js'
+import type { Settings } from './settings.js'
+import type { Token } from './token.js'
+
+/** All of one route: what it is, its connection, its messages, its log. */
+export function routeView (settings: Settings, session: Session, token: Token): HTMLElement {
+  const { route } = session
+  const { document } = settings
+  return h('div', { class: 'route' },
+    h('div', { class: 'route-main' },
+      headView(route),
+      connectView(settings, session, token),
+      questionsView(document, session),
+      ...(route.isRaw ? [rawPanel(session)] : [contractPanel(document, session)])
+    ),
+    new LogView(session.log).element
+  )
+}
+
+function headView (route: RouteView): HTMLElement {
+  const { address, name, description, granted, limits, closes, isRaw } = route
+  return h('section', { class: 'panel route-head', 'aria-labelledby': 'route-title' },
+    h('h1', { id: 'route-title', tabindex: -1 }, ...addressParts(address)),
+    h('p', { class: 'tags' },
+      name === address ? undefined : h('span', { class: 'tag' }, name),
+      isRaw ? h('span', { class: 'tag' }, 'no contract') : undefined,
+      ...(granted.length === 0 ? [h('span', { class: 'tag open' }, 'open to everyone')] : granted.map((line) => h('span', { class: 'tag lock' }, line)))
+    ),
+    description === '' ? undefined : h('p', { class: 'about' }, description),
+    limits.length + closes.length === 0
+      ? undefined
+      : h('details', {}, h('summary', {}, 'Limits and close codes'),
+        h('dl', { class: 'limits' }, ...limits.map(([name, value]) => h('div', {}, h('dt', {}, name), h('dd', {}, value)))),
+        closes.length === 0 ? undefined : closeTable(route))
+  )
+}
+
+/** An address with what is filled in set apart, and places to break a line. */
+function addressParts (address: string): Array<Node | string> {
+  return address.split(/(\{[^}]+\}|\/)/).filter((part) => part !== '').flatMap((part) =>
+    part === '/' ? [part, h('wbr')] : part.startsWith('{') ? [h('span', { class: 'parameter' }, part)] : [part])
+}
+
+function closeTable ({ closes }: RouteView): HTMLElement {
+  const again = { true: 'yes', false: 'no', jitter: 'after a random delay' }
+  return h('div', { class: 'table', tabindex: 0, role: 'region', 'aria-label': 'Close codes' }, h('table', {},
+    h('thead', {}, h('tr', {}, ...['Code', 'Reason', 'Connect again'].map((text) => h('th', { scope: 'col' }, text)))),
+    h('tbody', {}, ...closes.map(({ code, reason, reconnect }) => h('tr', {}, h('td', {}, String(code)), h('td', {}, reason), h('td', {}, again[`${reconnect}`]))))
+  ))
+}
+
+function contractPanel (document: unknown, session: Session): HTMLElement {
+  const { inbound, outbound } = session.route
+  return h('section', { class: 'panel messages', 'aria-label': 'Messages of the route' },
+    h('h2', {}, 'What you can send'),
+    inbound.length === 0 ? h('p', { class: 'hint' }, 'Nothing: this route only tells.') : undefined,
+    ...inbound.map((message, at) => inboundView(document, session, message, at === 0)),
+    h('details', { class: 'message anything' },
+      h('summary', {}, h('span', { class: 'badge' }, 'any'), h('span', { class: 'message-summary' }, 'Any text, to see what the server makes of it')),
+      h('div', { class: 'message-body' }, textView(session))),
+    outbound.length === 0 ? undefined : h('h2', {}, 'What you can get'),
+    ...outbound.map((message) => outboundView(document, message))
+  )
+}
+
+function rawPanel (session: Session): HTMLElement {
+  return h('section', { class: 'panel messages', 'aria-label': 'Messages of the route' },
+    h('h2', {}, 'Send'),
+    h('p', { class: 'hint' }, 'This route has no contract: its controller gets what you send as it is.'),
+    textView(session), binaryView(session)
+  )
+}

@@ -1,0 +1,123 @@
+// Schemas of the document: what they refer to, and whether a value is what they say. Nothing here makes code of them.
+import { Validator, type SchemaDraft } from '@cfworker/json-schema'
+
+export type Schema = boolean | { readonly [keyword: string]: unknown }
+
+/** What is wrong with a value, and where: a JSON Pointer (RFC 6901), empty for the value as a whole. */
+export interface Problem {
+  readonly path: string
+  readonly message: string
+}
+
+export function isObject (value: unknown): value is Record<string, unknown> {
+  return typeof value === 'object' && value !== null && !Array.isArray(value)
+}
+
+/** Follows a reference, and those it leads to. What leads nowhere, or in a circle, stays as it is. */
+export function resolve (document: unknown, value: unknown): unknown {
+  let found = value
+  for (let steps = 0; steps < 20 && isObject(found) && typeof found['$ref'] === 'string'; steps++) {
+    const target = targetOf(document, found['$ref'])
+    if (target === undefined) return found
+    found = target
+  }
+  return found
+}
+
+/** The last part of where a schema refers to, for people. */
+export function nameOf (schema: Schema): undefined | string {
+  if (typeof schema !== 'object' || typeof schema['$ref'] !== 'string') return undefined
+  return decodeURIComponent(schema['$ref'].split(/[/#]/).filter((part) => part !== '').at(-1) ?? '')
+}
+
+function targetOf (document: unknown, reference: string): unknown {
+  const [id, pointer = ''] = reference.split('#', 2) as [string, string?]
+  const root = id === '' ? document : schemasOf(document).find((schema) => schema['$id'] === id)
+  let target: unknown = root
+  for (const part of pointer.split('/').slice(1)) {
+    const key = safeDecode(part).replaceAll('~1', '/').replaceAll('~0', '~')
+    if (typeof target !== 'object' || target === null || !Object.hasOwn(target, key)) return undefined
+    target = (target as Record<string, unknown>)[key]
+  }
+  return target
+}
+
+function schemasOf (document: unknown): Array<Record<string, unknown>> {
+  const components = isObject(document) ? document['components'] : undefined
+  const schemas = isObject(components) ? components['schemas'] : undefined
+  return isObject(schemas) ? Object.values(schemas).filter(isObject) : []
+}
+
+function safeDecode (part: string): string {
+  try {
+    return decodeURIComponent(part)
+  } catch {
+    return part
+  }
+}
+
+// What has names of its own below it, which are no keywords.
+const maps = ['properties', 'patternProperties', '$defs', 'definitions', 'dependentSchemas']
+const values = ['const', 'enum', 'default', 'examples', 'example']
+
+/** A schema with all that it refers to, so that it can be used without its document. */
+export function bundle (document: unknown, schema: Schema): Schema {
+  if (typeof schema === 'boolean') return schema
+  const definitions = new Map<unknown, { readonly name: string, schema: unknown }>()
+  const copy = (value: unknown): unknown => {
+    if (Array.isArray(value)) return value.map(copy)
+    if (!isObject(value)) return value
+    const copied: Record<string, unknown> = {}
+    for (const [key, part] of Object.entries(value)) {
+      if (key === '$id' || key === '$schema' || key === '$anchor') continue
+      if (key === '$ref' && typeof part === 'string') copied[key] = refer(part)
+      else if (values.includes(key)) copied[key] = part
+      else if (maps.includes(key) && isObject(part)) copied[key] = Object.fromEntries(Object.entries(part).map(([name, schema]) => [name, copy(schema)]))
+      else copied[key] = copy(part)
+    }
+    return copied
+  }
+  const refer = (reference: string): string => {
+    // Of what cannot be found everything is valid: that is the server's to say.
+    const target = targetOf(document, reference) ?? targetOf(schema, reference) ?? true
+    let definition = definitions.get(target)
+    if (definition === undefined) {
+      definition = { name: `s${definitions.size}`, schema: true }
+      definitions.set(target, definition)
+      definition.schema = copy(target)
+    }
+    return `#/$defs/${definition.name}`
+  }
+  const copied = copy(schema) as Record<string, unknown>
+  const added = [...definitions.values()].map(({ name, schema }) => [name, schema] as const)
+  return added.length === 0 ? copied : { ...copied, $defs: Object.fromEntries(added) }
+}
+
+// A check says what is wrong with each part and with each whole that has it: only the parts are told.
+const wholes = ['properties', 'items', '$ref', 'allOf', 'additionalProperties', 'prefixItems', 'if', 'then', 'else', 'dependentSchemas', 'patternProperties']
+
+/** Makes what tells the problems of a value. */
+export function createCheck (document: unknown, schema: Schema): (value: unknown) => Problem[] {
+  const bundled = bundle(document, schema)
+  const isNew = /"(?:prefixItems|unevaluated\w+|dependent(?:Required|Schemas))":/.test(JSON.stringify(bundled))
+  const draft: SchemaDraft = isNew ? '2020-12' : '7'
+  let validator: undefined | Validator
+  try {
+    validator = new Validator(bundled, draft, false)
+  } catch {
+    // Not a schema that can be read: the server has the last word anyway.
+  }
+  return (value) => {
+    if (validator === undefined) return []
+    try {
+      const { valid, errors } = validator.validate(value)
+      if (valid) return []
+      const parts = errors.filter(({ keyword, instanceLocation }) =>
+        !wholes.includes(keyword) || !errors.some((other) => other.instanceLocation.startsWith(instanceLocation) && !wholes.includes(other.keyword)))
+      const problems = parts.map(({ instanceLocation, error }) => ({ path: instanceLocation.replace(/^#/, ''), message: error.replace(/ at "[^"]*"$/, '').replace(/\.$/, '') }))
+      return problems.filter(({ path, message }, at) => problems.findIndex((other) => other.path === path && other.message === message) === at)
+    } catch {
+      return []
+    }
+  }
+}

@@ -1,0 +1,253 @@
+import { sizeOf, toHexLines } from './bytes.js'
+import { explainClose } from './closing.js'
+import type { RouteView } from './document.js'
+import { durationText } from './entry-text.js'
+import { Log, type Entry } from './log.js'
+import { askWhy } from './refusal.js'
+import { cancelText, errorText, messageText, readEnvelope, replyText, type Envelope, type MessageId } from './wire.js'
+
+export type State = 'idle' | 'connecting' | 'open' | 'closing'
+
+/** What a connection is made with. */
+export interface Target {
+  readonly url: URL
+  readonly token: string
+  /** How the token travels. */
+  readonly tokenBy: 'none' | 'protocol' | 'query' | 'ticket' | 'message'
+  readonly protocols: readonly string[]
+}
+
+/** What the server has asked, and waits for. */
+export interface Question {
+  readonly id: MessageId
+  readonly type: string
+  readonly entry: Entry
+}
+
+// Nobody answers more by hand.
+const MOST_QUESTIONS = 50
+
+/** The connection of one route, and what is known of the messages on it. */
+export class Session {
+  readonly route: RouteView
+  readonly log = new Log()
+  readonly questions = new Map<MessageId, Question>()
+  state: State = 'idle'
+  onState: undefined | (() => void)
+  onQuestions: undefined | (() => void)
+  #socket: undefined | WebSocket
+  #isGivenUp = false
+  #lastId = 0
+  readonly #requests = new Map<MessageId, Entry>()
+  readonly #streams = new Map<MessageId, Entry>()
+  readonly #sentAt = new WeakMap<Entry, number>()
+
+  constructor (route: RouteView) {
+    this.route = route
+  }
+
+  connect (target: Target): void {
+    if (this.#socket !== undefined) return
+    const { url, token, tokenBy, protocols } = target
+    const secret = tokenBy === 'query' ? 'access_token' : 'ticket'
+    const shown = `${url.host}${url.pathname}${url.search}`
+    const full = new URL(url)
+    if (tokenBy === 'query' || tokenBy === 'ticket') full.searchParams.append(secret, token)
+    let socket: WebSocket
+    try {
+      socket = new WebSocket(full, tokenBy === 'protocol' ? [...protocols, 'bearer', token] : [...protocols])
+    } catch (error) {
+      // It quotes what was given, a token among it.
+      this.#note('not connected', (error as Error).name === 'SyntaxError' ? 'The token or a sub-protocol has characters that a sub-protocol cannot have.' : 'The browser does not allow this address.', 'bad')
+      return
+    }
+    socket.binaryType = 'arraybuffer'
+    this.#socket = socket
+    this.#enter('connecting')
+    const begun = performance.now()
+    let wasOpen = false
+    socket.addEventListener('open', () => {
+      wasOpen = true
+      const as = socket.protocol === '' ? '' : `, sub-protocol ${socket.protocol}`
+      this.#note('connected', `to ${shown}${as}, in ${Math.round(performance.now() - begun)} ms`, 'good')
+      if (tokenBy === 'message') {
+        socket.send(token)
+        this.log.add({ direction: 'sent', at: Date.now(), title: 'token', text: '', size: sizeOf(token), note: 'The token, as the first message. It is not shown.' })
+      }
+      this.#enter('open')
+    })
+    socket.addEventListener('message', ({ data }: MessageEvent<string | ArrayBuffer>) => { this.#receive(data) })
+    socket.addEventListener('close', ({ code, reason }) => {
+      this.#socket = undefined
+      this.#endAll()
+      this.#enter('idle')
+      if (wasOpen) this.#closed(code, reason)
+      else if (this.#isGivenUp) this.#note('not connected', 'You gave up before the server answered.')
+      else this.#refused(target)
+      this.#isGivenUp = false
+    })
+  }
+
+  disconnect (): void {
+    if (this.state === 'connecting') this.#isGivenUp = true
+    if (this.state === 'open') this.#enter('closing')
+    this.#socket?.close(1000)
+  }
+
+  /** Sends a message of the contract; its data is JSON as it was written. */
+  send (type: string, data: undefined | string, withReply: boolean): void {
+    const id = withReply ? ++this.#lastId : undefined
+    const text = messageText(type, data, id)
+    const entry = this.#sent(type, text, id)
+    if (id === undefined || entry === undefined) return
+    entry.note = 'waiting for the reply'
+    entry.cancel = () => {
+      this.#settle(id, entry, 'cancelled')
+      this.#sent('cancel', cancelText(id), id)
+    }
+    this.#requests.set(id, entry)
+    this.#sentAt.set(entry, performance.now())
+    this.log.changed(entry)
+  }
+
+  /** A new token for the one that this connection was opened with. */
+  renew (token: string): void {
+    const id = ++this.#lastId
+    const text = messageText('renew', JSON.stringify({ token }), id)
+    if (!this.#transmit(text)) return
+    const entry = this.log.add({ direction: 'sent', at: Date.now(), title: 'renew', id, text: messageText('renew', '{"token":"…"}', id), size: sizeOf(text), note: 'waiting for the reply' })
+    this.#requests.set(id, entry)
+    this.#sentAt.set(entry, performance.now())
+  }
+
+  /** Answers what the server has asked. */
+  answer ({ id, entry }: Question, data: undefined | string): void {
+    this.#finishQuestion(id, entry, 'answered')
+    this.#sent('reply', replyText(id, data), id, entry)
+  }
+
+  refuse ({ id, entry }: Question, code: string, message: string): void {
+    this.#finishQuestion(id, entry, 'refused')
+    this.#sent('error', errorText(id, code, message), id, entry)
+  }
+
+  /** Sends a text as it is. */
+  sendText (text: string): void {
+    this.#sent('text', text, undefined)
+  }
+
+  sendBytes (bytes: Uint8Array<ArrayBuffer>): void {
+    if (!this.#transmit(bytes)) return
+    this.log.add({ direction: 'sent', at: Date.now(), title: 'binary', text: toHexLines(bytes), size: bytes.length })
+  }
+
+  #sent (title: string, text: string, id: undefined | MessageId, request?: Entry): undefined | Entry {
+    if (!this.#transmit(text)) return undefined
+    return this.log.add({ direction: 'sent', at: Date.now(), title, id, text, size: sizeOf(text), request })
+  }
+
+  #transmit (data: string | Uint8Array<ArrayBuffer>): boolean {
+    if (this.#socket?.readyState !== WebSocket.OPEN) {
+      this.#note('not sent', 'There is no connection.', 'bad')
+      return false
+    }
+    this.#socket.send(data)
+    return true
+  }
+
+  #receive (data: string | ArrayBuffer): void {
+    if (typeof data !== 'string') {
+      const bytes = new Uint8Array(data)
+      this.log.add({ direction: 'received', at: Date.now(), title: 'binary', text: toHexLines(bytes), size: bytes.length })
+      return
+    }
+    if (this.route.isRaw) this.log.add({ direction: 'received', at: Date.now(), title: 'text', text: data, size: sizeOf(data) })
+    else this.#receiveMessage(data, readEnvelope(data))
+  }
+
+  #receiveMessage (text: string, envelope: Envelope): void {
+    const { type, id } = envelope
+    const base = { direction: 'received', at: Date.now(), title: type ?? 'text', id, text, size: sizeOf(text) } as const
+    if (type === 'reply' || type === 'error') {
+      this.#receiveAnswer(base, envelope)
+      return
+    }
+    if (type === 'cancel') {
+      const question = id === undefined ? undefined : this.questions.get(id)
+      this.log.add({ ...base, request: question?.entry, note: 'The server does not want the answer any more.' })
+      if (question !== undefined) this.#finishQuestion(question.id, question.entry, 'taken back by the server')
+      return
+    }
+    const known = this.route.outbound.find((message) => message.type === type)
+    const entry = this.log.add({ ...base, ...(known === undefined ? { tone: 'warn', note: 'This message is not in the document.' } as const : undefined) })
+    if (id !== undefined && type !== undefined && this.questions.size < MOST_QUESTIONS) {
+      entry.note = 'The server waits for your answer.'
+      this.questions.set(id, { id, type, entry })
+      this.onQuestions?.()
+    }
+  }
+
+  #receiveAnswer (base: Entry, envelope: Envelope): void {
+    const { id, type, hasMore, code, message, path } = envelope
+    const request = id === undefined ? undefined : this.#requests.get(id)
+    const isError = type === 'error'
+    const note = isError ? `${code}: ${message}${path === '' ? '' : `, at ${path}`}` : undefined
+    if (request === undefined || id === undefined) {
+      this.log.add({ ...base, tone: isError ? 'bad' : undefined, note: note ?? 'This answers nothing that waits.' })
+      return
+    }
+    const took = performance.now() - this.#sentAt.get(request)!
+    const stream = this.#streams.get(id)
+    if (hasMore) {
+      if (stream === undefined) this.#streams.set(id, this.log.add({ ...base, title: 'stream', text: '', size: base.size, request, took, items: [base.text], count: 1, note: 'goes on' }))
+      else this.log.addItem(stream, base.text, base.size)
+      return
+    }
+    this.#settle(id, request, isError ? 'failed' : stream === undefined ? 'answered' : 'complete', took)
+    this.log.add({ ...base, request, took, tone: isError ? 'bad' : 'good', note: note ?? (stream === undefined ? undefined : 'The stream is complete.') })
+  }
+
+  // The request has its answer, or will have none.
+  #settle (id: MessageId, request: Entry, how: string, took?: number): void {
+    this.#requests.delete(id)
+    request.cancel = undefined
+    request.note = took === undefined ? how : `${how} after ${durationText(took)}`
+    this.log.changed(request)
+    const stream = this.#streams.get(id)
+    if (stream === undefined) return
+    this.#streams.delete(id)
+    stream.note = how === 'failed' ? 'broke off' : how
+    this.log.changed(stream)
+  }
+
+  #finishQuestion (id: MessageId, entry: Entry, how: string): void {
+    this.questions.delete(id)
+    entry.note = how
+    this.log.changed(entry)
+    this.onQuestions?.()
+  }
+
+  #endAll (): void {
+    for (const [id, request] of this.#requests) this.#settle(id, request, 'no answer: the connection has ended')
+    for (const { id, entry } of [...this.questions.values()]) this.#finishQuestion(id, entry, 'not answered: the connection has ended')
+  }
+
+  #closed (code: number, reason: string): void {
+    const { meaning, advice } = explainClose(code, reason, this.route.closes)
+    this.#note(`closed ${code}${reason === '' ? '' : ` ${reason}`}`, `${meaning} ${advice}`, code === 1000 || code === 1001 || code === 1005 ? undefined : 'bad')
+  }
+
+  async #refused (target: Target): Promise<void> {
+    const { title, explanation } = await askWhy(target, this.route.tokenFrom)
+    this.#note(title, explanation, 'bad')
+  }
+
+  #note (title: string, note: string, tone?: Entry['tone']): void {
+    this.log.add({ direction: 'note', at: Date.now(), title, text: '', size: 0, note, tone })
+  }
+
+  #enter (state: State): void {
+    this.state = state
+    this.onState?.()
+  }
+}
