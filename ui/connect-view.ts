@@ -48,17 +48,21 @@ export function connectView (settings: Settings, session: Session, token: Token)
   }
   const id = freshId()
   const controls = [...parameters, ...query].map(([, input]) => input)
-  const element = h('section', { class: 'panel connect', 'aria-label': 'Connection' },
-    h('div', { class: 'connect-head' }, h('h2', {}, 'Connection'), status),
+  const details = h('details', { class: 'settings', open: true },
+    h('summary', {}, isGuarded ? 'Address and token' : 'Address'),
     h('div', { class: 'fields' },
       settings.servers.length === 0 ? undefined : field('Server', origin),
       ...[...parameters, ...query].map(([{ name, description, isRequired }, input]) => field(isRequired ? name : `${name} (optional)`, input, description)),
       route.protocols.length === 0 ? undefined : field('Sub-protocol', protocol),
-      field('More query', more),
+      field('More query (optional)', more),
       isGuarded && by.options.length > 1 ? field('Token sent', by) : undefined
     ),
     isGuarded ? tokenPart(settings, route, token, id) : undefined,
-    route.headers.length === 0 ? undefined : h('p', { class: 'hint' }, `The route asks for headers that a browser cannot send: ${route.headers.join(', ')}.`),
+    route.headers.length === 0 ? undefined : h('p', { class: 'hint' }, `The route asks for headers that a browser cannot send: ${route.headers.join(', ')}.`)
+  )
+  const element = h('section', { class: 'panel connect', 'aria-label': 'Connection' },
+    h('div', { class: 'connect-head' }, h('h2', {}, 'Connection'), status),
+    details,
     form(submit, { id }, h('div', { class: 'address-line' }, address), problem, h('div', { class: 'row actions' }, connect, disconnect, renew))
   )
   // They stand outside of the form, as the one that fetches a token cannot be within it.
@@ -66,11 +70,17 @@ export function connectView (settings: Settings, session: Session, token: Token)
   element.addEventListener('input', update)
   const show = (): void => {
     const { state } = session
+    const hadFocus = element.contains(window.document.activeElement)
+    // Who is connected needs the room for messages.
+    if (state === 'open') details.open = false
+    if (state === 'idle') details.open = true
     status.textContent = states[state]
     element.dataset['state'] = state
     connect.hidden = state !== 'idle'
     disconnect.hidden = state === 'idle'
     renew.hidden = state !== 'open' || !isGuarded || route.isRaw
+    // The button that was pressed is gone.
+    if (hadFocus) (state === 'idle' ? connect : disconnect).focus()
   }
   session.onState = show
   update()

@@ -48,6 +48,17 @@ const colours = HighlightStyle.define([
   { tag: [tags.bool, tags.null], color: 'var(--json-word)' }
 ])
 
+// A browser that puts text in the place of coloured text keeps its colour, as an inline style: the page's Content-Security-Policy does not
+// let it, and the console says so. So it is not asked to.
+const replacing = EditorView.domEventHandlers({
+  beforeinput (event, view) {
+    if (event.inputType !== 'insertText' || event.data === null || view.state.selection.main.empty || view.composing) return false
+    event.preventDefault()
+    view.dispatch(view.state.update(view.state.replaceSelection(event.data), { userEvent: 'input.type', scrollIntoView: true }))
+    return true
+  }
+})
+
 export function createEditor ({ label, text, check, onSubmit }: EditorOptions): Editor {
   const element = h('div', { class: 'editor' })
   // In a root of its own the editor's style is a sheet that a script has made, which the page's Content-Security-Policy lets be.
@@ -70,7 +81,7 @@ export function createEditor ({ label, text, check, onSubmit }: EditorOptions): 
       extensions: [
         // Tab leaves the editor, as it leaves any other field.
         keymap.of([{ key: 'Mod-Enter', run: () => { onSubmit(); return true } }, ...defaultKeymap, ...historyKeymap, ...lintKeymap]),
-        history(), json(), indentOnInput(), bracketMatching(), underline, theme, syntaxHighlighting(colours), EditorView.lineWrapping,
+        history(), json(), indentOnInput(), bracketMatching(), underline, theme, replacing, syntaxHighlighting(colours), EditorView.lineWrapping,
         EditorView.contentAttributes.of({ 'aria-label': label, spellcheck: 'false', autocapitalize: 'off' })
       ]
     })

@@ -50,3 +50,8 @@ export function form (onSubmit: () => void, attributes: Attributes, ...children:
   })
   return element
 }
+
+/** A text with `code` in it. The rest of Markdown stays as it was written, which can be read as well. */
+export function prose (text: string): Array<Node | string> {
+  return text.split(/`([^`\n]+)`/).map((part, at) => at % 2 === 1 ? h('code', {}, part) : part)
+}

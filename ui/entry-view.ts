@@ -37,7 +37,7 @@ export function entryView (entry: Entry): EntryView {
   const draw = (): void => {
     if (!details.open) return
     if (entry.items !== undefined) content.replaceChildren(...hiddenItems(entry), ...entry.items.map(jsonView))
-    else if (!isDrawn) content.replaceChildren(entry.title === 'binary' ? h('pre', { class: 'json', tabindex: 0 }, entry.text) : jsonView(entry.text))
+    else if (!isDrawn) content.replaceChildren(entry.title === 'binary' ? h('pre', { class: 'json' }, entry.text) : jsonView(entry.text))
     isDrawn = true
   }
   details.addEventListener('toggle', draw)
@@ -50,7 +50,7 @@ export function entryView (entry: Entry): EntryView {
     facts.textContent = [
       ...answers,
       ...(items === undefined ? [] : [`${count!.toLocaleString('en')} ${count === 1 ? 'item' : 'items'}`]),
-      ...(took === undefined ? [] : [durationText(took)]),
+      ...(took === undefined ? [] : [items === undefined ? durationText(took) : `first after ${durationText(took)}`]),
       ...(size === 0 ? [] : [sizeText(size)])
     ].join(' · ')
     const shown = items?.at(-1) ?? text

@@ -6,7 +6,7 @@ const LONGEST = 60_000
 
 /** A text in a block: indented and coloured if it is JSON, else as it is. */
 export function jsonView (text: string): HTMLElement {
-  const block = h('pre', { class: 'json', tabindex: 0 })
+  const block = h('pre', { class: 'json' })
   if (text.length > LONGEST) {
     block.append(text.slice(0, LONGEST), h('em', {}, `\n… and ${(text.length - LONGEST).toLocaleString('en')} characters more. Copy gives them all.`))
   } else if (isJson(text)) {

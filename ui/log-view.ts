@@ -18,6 +18,8 @@ export class LogView {
   readonly #pause = button('Pause', () => { this.#toggle() }, { class: 'small' })
   readonly #copy = button('Copy', () => { this.#copyAll() }, { class: 'small' })
   #isPaused = false
+  // Whether the end is looked at, and shall be.
+  #isAtEnd = true
   #isScheduled = false
   #kind: Kind = 'all'
   #search = ''
@@ -49,7 +51,16 @@ export class LogView {
       h('div', { class: 'log-filter' }, search, kinds),
       h('div', { class: 'log-body' }, this.#empty, this.#list)
     )
+    this.#list.addEventListener('scroll', () => {
+      const { scrollHeight, scrollTop, clientHeight } = this.#list
+      this.#isAtEnd = scrollHeight - scrollTop - clientHeight < 40
+    })
+    new ResizeObserver(() => { this.#keepEnd() }).observe(this.#list)
     this.#show()
+  }
+
+  #keepEnd (): void {
+    if (this.#isAtEnd) this.#list.scrollTop = this.#list.scrollHeight
   }
 
   #mark (entry: Entry): void {
@@ -69,20 +80,18 @@ export class LogView {
 
   #show (): void {
     if (!this.#isPaused) {
-      const list = this.#list
-      const isAtEnd = list.scrollHeight - list.scrollTop - list.clientHeight < 40
       for (const entry of this.#due) {
         let view = this.#views.get(entry)
         if (view === undefined) {
           view = entryView(entry)
           this.#views.set(entry, view)
-          list.append(view.element)
+          this.#list.append(view.element)
         }
         view.update()
         view.element.hidden = !this.#matches(entry)
       }
       this.#due.clear()
-      if (isAtEnd) list.scrollTop = list.scrollHeight
+      this.#keepEnd()
     }
     const { length } = this.#log.entries
     const waiting = [...this.#due].filter((entry) => !this.#views.has(entry)).length

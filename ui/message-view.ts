@@ -1,6 +1,6 @@
 import { DataForm } from './data-form.js'
 import type { MessageView } from './document.js'
-import { freshId, h } from './element.js'
+import { freshId, h, prose } from './element.js'
 import { schemaView } from './schema-view.js'
 import type { Schema } from './schema.js'
 import type { Session } from './session.js'
@@ -49,10 +49,10 @@ function messageView (document: unknown, message: MessageView, badge: string, is
     if (!details.open || body.childElementCount > 0) return
     const schemas: Array<readonly [string, undefined | Schema]> = [['Data', data], ['Reply', reply], ['Each item of the stream', item]]
     body.append(
-      ...(description === '' ? [] : [h('p', { class: 'about' }, description)]),
+      ...(description === '' ? [] : [h('p', { class: 'about' }, ...prose(description))]),
+      ...(data === undefined ? [h('p', { class: 'hint' }, 'This message has no data.')] : []),
       ...form(),
-      h('div', { class: 'schemas' }, ...schemas.filter(([, schema]) => schema !== undefined).map(([title, schema]) => h('div', {}, h('h4', {}, title), schemaView(document, schema!)))),
-      ...(data === undefined ? [h('p', { class: 'hint' }, 'This message has no data.')] : [])
+      h('div', { class: 'schemas' }, ...schemas.filter(([, schema]) => schema !== undefined).map(([title, schema]) => h('div', {}, h('h4', {}, title), schemaView(document, schema!))))
     )
   })
   details.open = isOpen

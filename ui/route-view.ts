@@ -1,6 +1,6 @@
 import { connectView } from './connect-view.js'
 import type { RouteView } from './document.js'
-import { h } from './element.js'
+import { h, prose } from './element.js'
 import { LogView } from './log-view.js'
 import { inboundView, outboundView } from './message-view.js'
 import { questionsView } from './questions-view.js'
@@ -17,9 +17,9 @@ export function routeView (settings: Settings, session: Session, token: Token): 
     h('div', { class: 'route-main' },
       headView(route),
       connectView(settings, session, token),
-      questionsView(document, session),
       ...(route.isRaw ? [rawPanel(session)] : [contractPanel(document, session)])
     ),
+    questionsView(document, session),
     new LogView(session.log).element
   )
 }
@@ -33,7 +33,7 @@ function headView (route: RouteView): HTMLElement {
       isRaw ? h('span', { class: 'tag' }, 'no contract') : undefined,
       ...(granted.length === 0 ? [h('span', { class: 'tag open' }, 'open to everyone')] : granted.map((line) => h('span', { class: 'tag lock' }, line)))
     ),
-    description === '' ? undefined : h('p', { class: 'about' }, description),
+    description === '' ? undefined : h('p', { class: 'about' }, ...prose(description)),
     limits.length + closes.length === 0
       ? undefined
       : h('details', {}, h('summary', {}, 'Limits and close codes'),

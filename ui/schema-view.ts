@@ -1,4 +1,4 @@
-import { h } from './element.js'
+import { h, prose } from './element.js'
 import { isObject, nameOf, resolve, type Schema } from './schema.js'
 
 const DEEPEST = 8
@@ -12,7 +12,7 @@ function describe (document: unknown, given: Schema, above: readonly unknown[]):
   const schema = resolve(document, given)
   const parts: HTMLElement[] = [h('p', { class: 'schema-line' }, ...typeLine(document, given))]
   if (!isObject(schema)) return parts
-  if (typeof schema['description'] === 'string') parts.push(h('p', { class: 'schema-about' }, schema['description']))
+  if (typeof schema['description'] === 'string') parts.push(h('p', { class: 'schema-about' }, ...prose(schema['description'])))
   if (above.includes(schema) || above.length >= DEEPEST) return parts
   const below = [...above, schema]
   const { properties, items, prefixItems } = schema
@@ -71,13 +71,18 @@ function limitsOf (schema: Record<string, unknown>): string[] {
     ...say('maximum', (value) => `≤ ${value}`),
     ...say('exclusiveMaximum', (value) => `< ${value}`),
     ...say('multipleOf', (value) => `multiple of ${value}`),
-    ...say('minLength', (value) => `at least ${value} characters`),
-    ...say('maxLength', (value) => `at most ${value} characters`),
+    ...between(schema['minLength'], schema['maxLength'], 'character'),
     ...say('pattern', (value) => `matches ${value}`),
-    ...say('minItems', (value) => `at least ${value} items`),
-    ...say('maxItems', (value) => `at most ${value} items`),
+    ...between(schema['minItems'], schema['maxItems'], 'item'),
     ...say('uniqueItems', () => 'no item twice'),
     ...say('default', (value) => `default ${value}`),
-    ...(schema['additionalProperties'] === false ? ['and nothing else'] : [])
+    ...(schema['additionalProperties'] === false ? ['no other properties'] : [])
   ]
+}
+
+function between (least: unknown, most: unknown, what: string): string[] {
+  const count = (number: unknown): string => `${String(number)} ${what}${number === 1 ? '' : 's'}`
+  if (typeof least === 'number' && typeof most === 'number') return [least === most ? count(least) : `${least} to ${count(most)}`]
+  if (typeof least === 'number') return [`at least ${count(least)}`]
+  return typeof most === 'number' ? [`at most ${count(most)}`] : []
 }

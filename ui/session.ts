@@ -204,7 +204,8 @@ export class Session {
       return
     }
     this.#settle(id, request, isError ? 'failed' : stream === undefined ? 'answered' : 'complete', took)
-    this.log.add({ ...base, request, took, tone: isError ? 'bad' : 'good', note: note ?? (stream === undefined ? undefined : 'The stream is complete.') })
+    // The end of a stream is told where the stream is.
+    if (stream === undefined || isError) this.log.add({ ...base, request, took, tone: isError ? 'bad' : 'good', note })
   }
 
   // The request has its answer, or will have none.
@@ -216,7 +217,8 @@ export class Session {
     const stream = this.#streams.get(id)
     if (stream === undefined) return
     this.#streams.delete(id)
-    stream.note = how === 'failed' ? 'broke off' : how
+    stream.note = how === 'failed' ? 'broke off' : request.note
+    if (how === 'complete') stream.tone = 'good'
     this.log.changed(stream)
   }
 

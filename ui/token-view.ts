@@ -8,7 +8,7 @@ import { logIn, type Token } from './token.js'
 /** A field for the token, and a form that fetches one where the app has said how. */
 export function tokenView (settings: Settings, token: Token, hint: string, formId: string): HTMLElement {
   const input = h('input', { type: 'password', autocomplete: 'off', spellcheck: 'false', class: 'mono', form: formId })
-  const about = h('p', { class: 'claims' })
+  const about = h('p', { class: 'claims', role: 'status' })
   const show = button('Show', () => {
     const isHidden = input.type === 'password'
     input.type = isHidden ? 'text' : 'password'
@@ -47,23 +47,24 @@ function expiryText (exp: number): string {
 }
 
 function loginView (login: Login, base: string, token: Token): HTMLElement {
-  const told = h('p', { class: 'told', role: 'status' })
+  const told = h('p', { class: 'told', role: 'alert' })
   const isFlat = isObject(login.body) && Object.values(login.body).every((value) => typeof value === 'string')
   const inputs = isFlat ? Object.entries(login.body as Record<string, string>).map(([name, value]) => inputOf(name, value)) : []
   const submit = async (): Promise<void> => {
     told.textContent = ''
-    told.classList.remove('bad')
     try {
       const body: unknown = editor === undefined ? Object.fromEntries(inputs.map(({ name, value }) => [name, value])) : JSON.parse(editor.text)
       token.value = await logIn(login, base, body)
-      told.textContent = 'Here is your token.'
+      // What the token says is told above.
+      details.open = false
+      summary.focus()
     } catch (error) {
       told.textContent = (error as Error).message
-      told.classList.add('bad')
     }
   }
   const editor = isFlat || login.body === undefined ? undefined : createEditor({ label: 'Body of the login', text: JSON.stringify(login.body, null, 2), check: () => [], onSubmit: () => { submit() } })
-  return h('details', { class: 'login' }, h('summary', {}, 'Fetch a token'),
+  const summary = h('summary', {}, 'Fetch a token')
+  const details = h('details', { class: 'login' }, summary,
     form(() => { submit() }, {},
       h('p', { class: 'hint' }, 'From ', h('code', {}, `${login.method} ${login.url}`)),
       editor?.element,
@@ -71,6 +72,7 @@ function loginView (login: Login, base: string, token: Token): HTMLElement {
       h('div', { class: 'row' }, h('button', { type: 'submit' }, 'Fetch token'), told)
     )
   )
+  return details
 }
 
 function inputOf (name: string, value: string): HTMLInputElement {

@@ -32,6 +32,9 @@ class Tab {
 
   static async open (context: BrowserContext, url: string): Promise<Tab> {
     const tab = new Tab(await context.newPage(), new URL(url).origin)
+    await tab.page.addInitScript(`document.addEventListener('securitypolicyviolation', ({ effectiveDirective, sourceFile, lineNumber, columnNumber, target }) => {
+      console.error('kept from the page:', effectiveDirective, sourceFile, lineNumber, columnNumber, target.outerHTML)
+    })`)
     await tab.page.goto(url)
     await tab.page.getByRole('heading', { level: 1 }).waitFor()
     return tab
@@ -68,7 +71,9 @@ class Tab {
   }
 
   async write (label: string, text: string): Promise<void> {
-    await this.page.getByRole('textbox', { name: label }).fill(text)
+    // As a user does, who selects before writing: `fill` does both at once.
+    await this.page.getByRole('textbox', { name: label }).press('Control+A')
+    await this.page.keyboard.insertText(text)
   }
 
   /** The last entry of the log with a title. */
@@ -142,6 +147,8 @@ t.test('the console in a browser', browserTest, async (t) => {
     const told = await say.getByRole('alert').innerText()
     for (const path of ['/text', '/mood', '/mentions/0/id']) t.match(told, path)
     t.equal(await tab.entry('say').count(), 0)
+    await say.scrollIntoViewIfNeeded()
+    await tab.shoot('invalid', 'dark', 1440, 1000)
     await tab.write('Data of say', '{ "text": ')
     await tab.press('Send', say)
     t.match(await say.getByRole('alert').innerText(), 'This is not JSON')
@@ -182,7 +189,7 @@ t.test('the console in a browser', browserTest, async (t) => {
     const stream = tab.entry('stream')
     await stream.filter({ hasText: '250 items' }).filter({ hasText: 'complete' }).waitFor()
     await stream.locator('summary').click()
-    t.match(await stream.innerText(), 'The last 100 of 250.')
+    await stream.getByText('The last 100 of 250.').waitFor()
     t.equal(await stream.locator('pre').count(), 100)
     await stream.locator('summary').click()
   })
@@ -192,6 +199,8 @@ t.test('the console in a browser', browserTest, async (t) => {
     const asked = page.getByRole('region', { name: 'Questions of the server' })
     await asked.getByText('Are you sure?').waitFor()
     await tab.shoot('asked', 'light', 1440, 900)
+    await tab.shoot('asked-narrow', 'dark', 390, 844)
+    await page.setViewportSize({ width: 1440, height: 900 })
     await tab.press('Answer', asked)
     await asked.waitFor({ state: 'hidden' })
     t.match(await tab.entry('reply').innerText(), 'to confirm')
@@ -261,6 +270,8 @@ t.test('the console in a browser', browserTest, async (t) => {
     await tab.shoot('wide-light', 'light', 1440, 900)
     await tab.shoot('wide-dark', 'dark', 1600, 1000)
     await tab.shoot('middle-light', 'light', 1024, 800)
+    await page.locator('.messages').evaluate((element) => { element.scrollIntoView() })
+    await tab.shoot('narrow-messages', 'light', 390, 844)
     await tab.shoot('narrow-light', 'light', 390, 844, true)
     await tab.shoot('narrow-dark', 'dark', 360, 780, true)
     await page.setViewportSize({ width: 1440, height: 900 })
@@ -279,6 +290,7 @@ t.test('the console in a browser', browserTest, async (t) => {
     const closed = tab.entry('closed 4401 token expired')
     t.match(await closed.innerText(), 'The token has expired while connected. A client connects again at once, with a new token.')
     await tab.isIn('Not connected')
+    await tab.shoot('closed', 'dark', 1440, 900)
     await tab.connect()
     await tab.press('Disconnect')
     t.match(await tab.entry('closed 1000').innerText(), 'The conversation is over. A client does not connect again by itself.')
