@@ -26,22 +26,23 @@ const meanings: Readonly<Record<number, string>> = {
   4429: 'More was sent, or connected, than is allowed.'
 }
 
-const reasons: Readonly<Record<string, string>> = {
-  'token expired': 'The token has expired while connected.',
-  'token missing': 'No token came as the first message in time.',
-  'token not valid': 'The token that was sent is not valid.',
-  'access revoked': 'The user has lost the right to be here, or all its tokens were revoked.',
-  'not granted': 'The user of this token may not connect to this route.',
-  'replaced by a newer connection': 'The user has come again elsewhere, and may be connected only so often.',
-  'too many connections': 'The user has as many connections as it may.',
-  'too many messages': 'The client has sent more than it may, for longer than is tolerated.',
-  'too slow': 'The client reads more slowly than it is sent to.'
-}
+// A map, as a reason may be the name of what every object has.
+const reasons = new Map([
+  ['token expired', 'The token has expired while connected.'],
+  ['token missing', 'No token came as the first message in time.'],
+  ['token not valid', 'The token that was sent is not valid.'],
+  ['access revoked', 'The user has lost the right to be here, or all its tokens were revoked.'],
+  ['not granted', 'The user of this token may not connect to this route.'],
+  ['replaced by a newer connection', 'The user has come again elsewhere, and may be connected only so often.'],
+  ['too many connections', 'The user has as many connections as it may.'],
+  ['too many messages', 'The client has sent more than it may, for longer than is tolerated.'],
+  ['too slow', 'The client reads more slowly than it is sent to.']
+])
 
 /** Explains a close: by the route's own table, else by what is known of the code. */
 export function explainClose (code: number, reason: string, closes: readonly CloseView[]): Closing {
   const known = closes.find((close) => close.code === code && close.reason === reason) ?? closes.find((close) => close.code === code)
-  const meaning = (known !== undefined && reasons[reason]) || meanings[code] || (code >= 4000 ? 'A close of the app’s own.' : 'A code that RFC 6455 leaves open.')
+  const meaning = (known !== undefined && reasons.get(reason)) || meanings[code] || (code >= 4000 ? 'A close of the app’s own.' : 'A code that RFC 6455 leaves open.')
   const reconnect = known?.reconnect ?? ([1001, 1006, 1011, 1012, 1013].includes(code) ? 'jitter' : false)
   if (reconnect === true) return { meaning, advice: code === 4401 ? 'A client connects again at once, with a new token.' : 'A client connects again at once.' }
   return { meaning, advice: reconnect === 'jitter' ? 'A client connects again after a random delay.' : 'A client does not connect again by itself.' }

@@ -8,6 +8,7 @@ import { tokenView } from './token-view.js'
 
 type TokenBy = Target['tokenBy']
 
+// Where a browser can put a token.
 const ways: Readonly<Record<string, { readonly by: TokenBy, readonly text: string, readonly hint: string }>> = {
   protocol: { by: 'protocol', text: 'as a sub-protocol', hint: 'Sent as sub-protocols: bearer, then the token.' },
   message: { by: 'message', text: 'as the first message', hint: 'Sent as the first message.' },
@@ -96,9 +97,8 @@ function tokenPart (settings: Settings, route: RouteView, token: Token, formId: 
   return tokenView(settings, token, hint, formId)
 }
 
-// Where a browser can put a token.
 function tokenWays ({ tokenFrom }: RouteView): string[] {
-  return ['protocol', 'message', 'query', 'ticket'].filter((way) => tokenFrom.includes(way))
+  return Object.keys(ways).filter((way) => tokenFrom.includes(way))
 }
 
 function inputsOf (fields: readonly Field[]): Array<readonly [Field, HTMLInputElement | HTMLSelectElement]> {

@@ -62,22 +62,22 @@ function exampleArray (document: unknown, schema: Exclude<Schema, boolean>, dept
   return Array.from({ length: Math.min(Math.max(1, Number(schema['minItems'] ?? 1)), 5) }, () => exampleOf(document, schema['items'] as Schema, depth + 1))
 }
 
-const formats: Readonly<Record<string, string>> = {
-  'date-time': '2025-01-31T12:00:00Z',
-  date: '2025-01-31',
-  time: '12:00:00Z',
-  email: 'alice@example.test',
-  uri: 'https://example.test/',
-  url: 'https://example.test/',
-  uuid: '3f0c1f6e-6f0b-4d58-9a3c-0d9e2b7c5a11',
-  ipv4: '192.0.2.1',
-  ipv6: '2001:db8::1',
-  hostname: 'example.test'
-}
+const formats = new Map([
+  ['date-time', '2025-01-31T12:00:00Z'],
+  ['date', '2025-01-31'],
+  ['time', '12:00:00Z'],
+  ['email', 'alice@example.test'],
+  ['uri', 'https://example.test/'],
+  ['url', 'https://example.test/'],
+  ['uuid', '3f0c1f6e-6f0b-4d58-9a3c-0d9e2b7c5a11'],
+  ['ipv4', '192.0.2.1'],
+  ['ipv6', '2001:db8::1'],
+  ['hostname', 'example.test']
+])
 
 function exampleText (schema: Exclude<Schema, boolean>): string {
   const { format, minLength, maxLength } = schema
-  const text = typeof format === 'string' ? formats[format] ?? 'text' : 'text'
+  const text = typeof format === 'string' ? formats.get(format) ?? 'text' : 'text'
   const long = typeof minLength === 'number' && minLength > text.length && minLength < 1_000 ? text.padEnd(minLength, '.') : text
   return typeof maxLength === 'number' ? long.slice(0, maxLength) : long
 }

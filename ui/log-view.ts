@@ -9,7 +9,8 @@ type Kind = 'all' | 'sent' | 'received' | 'bad'
 export class LogView {
   readonly element: HTMLElement
   readonly #log: Log
-  readonly #list = h('ol', { class: 'entries', role: 'log', 'aria-label': 'Log', tabindex: 0 })
+  readonly #list = h('ol')
+  readonly #scroller = h('div', { class: 'entries', role: 'log', 'aria-label': 'Log', tabindex: 0 }, this.#list)
   readonly #views = new Map<Entry, EntryView>()
   // What has to be shown, or shown anew.
   readonly #due = new Set<Entry>()
@@ -49,18 +50,18 @@ export class LogView {
     this.element = h('section', { class: 'log panel', 'aria-label': 'Messages' },
       h('div', { class: 'log-head' }, h('h2', {}, 'Log'), this.#count, h('div', { class: 'row' }, this.#pause, this.#copy, button('Clear', () => { log.clear() }, { class: 'small' }))),
       h('div', { class: 'log-filter' }, search, kinds),
-      h('div', { class: 'log-body' }, this.#empty, this.#list)
+      h('div', { class: 'log-body' }, this.#empty, this.#scroller)
     )
-    this.#list.addEventListener('scroll', () => {
-      const { scrollHeight, scrollTop, clientHeight } = this.#list
+    this.#scroller.addEventListener('scroll', () => {
+      const { scrollHeight, scrollTop, clientHeight } = this.#scroller
       this.#isAtEnd = scrollHeight - scrollTop - clientHeight < 40
     })
-    new ResizeObserver(() => { this.#keepEnd() }).observe(this.#list)
+    new ResizeObserver(() => { this.#keepEnd() }).observe(this.#scroller)
     this.#show()
   }
 
   #keepEnd (): void {
-    if (this.#isAtEnd) this.#list.scrollTop = this.#list.scrollHeight
+    if (this.#isAtEnd) this.#scroller.scrollTop = this.#scroller.scrollHeight
   }
 
   #mark (entry: Entry): void {
@@ -97,7 +98,7 @@ export class LogView {
     const waiting = [...this.#due].filter((entry) => !this.#views.has(entry)).length
     this.#count.textContent = this.#isPaused ? `paused, ${waiting} new` : length === 0 ? '' : `${length.toLocaleString('en')} ${length === 1 ? 'entry' : 'entries'}`
     this.#empty.hidden = length > 0
-    this.#list.hidden = length === 0
+    this.#scroller.hidden = length === 0
   }
 
   #toggle (): void {

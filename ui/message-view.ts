@@ -52,7 +52,7 @@ function messageView (document: unknown, message: MessageView, badge: string, is
       ...(description === '' ? [] : [h('p', { class: 'about' }, ...prose(description))]),
       ...(data === undefined ? [h('p', { class: 'hint' }, 'This message has no data.')] : []),
       ...form(),
-      h('div', { class: 'schemas' }, ...schemas.filter(([, schema]) => schema !== undefined).map(([title, schema]) => h('div', {}, h('h4', {}, title), schemaView(document, schema!))))
+      h('div', { class: 'schemas' }, ...schemas.filter(([, schema]) => schema !== undefined).map(([title, schema]) => h('div', {}, h('h3', {}, title), schemaView(document, schema!))))
     )
   })
   details.open = isOpen

@@ -8,7 +8,7 @@ import type { MessageId } from './wire.js'
 export function questionsView (document: unknown, session: Session): HTMLElement {
   const views = new Map<MessageId, HTMLElement>()
   const list = h('div', { class: 'questions' })
-  const element = h('section', { class: 'panel asked', 'aria-label': 'Questions of the server', hidden: true }, h('h2', { role: 'status' }, 'The server asks'), list)
+  const element = h('section', { class: 'panel asked', 'aria-label': 'Questions of the server', hidden: true }, h('div', { role: 'status' }, h('h2', {}, 'The server asks')), list)
   session.onQuestions = () => {
     for (const [id, view] of views) {
       if (session.questions.has(id)) continue

@@ -1,0 +1,152 @@
+// What the console page is made of, as far as it needs no browser.
+import t from 'tap'
+import { at, claimsOf, fillAddress } from '../../ui/address.js'
+import { fromHex, sizeText, toHexLines } from '../../ui/bytes.js'
+import { explainClose } from '../../ui/closing.js'
+import { readDocument, type RouteView } from '../../ui/document.js'
+import { exampleOf } from '../../ui/example.js'
+import { indented, tokensOf } from '../../ui/json-text.js'
+import { Log, MOST_ENTRIES, type Entry } from '../../ui/log.js'
+import { createCheck, type Schema } from '../../ui/schema.js'
+import { messageText, readEnvelope } from '../../ui/wire.js'
+import { closeCodes } from '../../src/index.js'
+import { consoleDocument } from '../support/console-document.js'
+
+t.test('a document is read into routes and messages', async (t) => {
+  const { title, routes } = readDocument(consoleDocument)
+  t.equal(title, 'Chat service')
+  const [chat, echo, admin] = routes as [RouteView, RouteView, RouteView]
+  t.match(chat, {
+    name: 'chat',
+    address: '/chat/{room}',
+    isRaw: false,
+    granted: ['ROLE_USER or ROLE_ADMIN'],
+    parameters: [{ name: 'room', example: 'lobby', isRequired: true }],
+    query: [{ name: 'lang', choices: ['en', 'de'], isRequired: false }],
+    limits: [['max payload', '65,536'], ['rate messages', '20'], ['rate per', '1,000'], ['connections per user', '5']]
+  })
+  t.strictSame(chat.inbound.map(({ type, granted, reply, item }) => [type, granted, reply !== undefined, item !== undefined]), [
+    ['say', '', false, false], ['join', '', true, false], ['ticks', '', false, true], ['confirm', '', true, false], ['fail', '', false, false],
+    ['leave', '', false, false], ['hostile', '', false, false], ['ban', 'ROLE_MODERATOR', false, false]
+  ])
+  t.strictSame(chat.outbound.map(({ type, reply }) => [type, reply !== undefined]), [['message', false], ['ask', true]])
+  t.ok(echo.isRaw)
+  t.strictSame(admin.granted, ['ROLE_ADMIN', 'a check of the app'])
+})
+
+t.test('what cannot be read of a document is left out', async (t) => {
+  for (const document of [undefined, null, 1, 'x', [], {}, { channels: [] }, { channels: { a: null, b: 1, c: { messages: { 'in.x': 1 }, address: 3, parameters: 'x', bindings: [] } } }]) {
+    t.doesNotThrow(() => readDocument(document), JSON.stringify(document))
+  }
+  const { routes: [route] } = readDocument({
+    channels: {
+      a: {
+        address: '/a',
+        messages: {
+          'in.a.reply': { name: 'a.reply' },
+          'in.b': { payload: { schemaFormat: 'x', schema: { properties: { data: { type: 'string' } } } } },
+          'in.c': { $ref: '#/components/messages/c~1d' },
+          'in.e': { 'x-data': '#/components/schemas/E' },
+          'in.loop': { $ref: '#/channels/a/messages/in.loop' }
+        }
+      }
+    },
+    components: { messages: { 'c/d': { name: 'c', 'x-data': true } }, schemas: { E: { type: 'integer' } } }
+  })
+  t.strictSame(route!.inbound.map(({ type, data }) => [type, data]), [
+    ['a.reply', undefined], ['b', { type: 'string' }], ['c', true], ['e', { $ref: '#/components/schemas/E' }], ['loop', undefined]
+  ], 'a message whose name ends like that of an answer is one of its own')
+})
+
+t.test('an example is what its schema takes', async (t) => {
+  const document = { components: { schemas: { Node: { $id: 'urn:node', type: 'object', required: ['name'], properties: { name: { type: 'string' }, next: { $ref: '#/components/schemas/Node' } } } } } }
+  const schemas: Schema[] = [
+    { type: 'object', required: ['a', 'b'], properties: { a: { type: 'string', minLength: 12, maxLength: 20 }, b: { type: 'integer', exclusiveMinimum: 3, multipleOf: 5 }, c: { type: 'boolean' } } },
+    { type: 'array', minItems: 2, items: { type: 'number', maximum: -3 } },
+    { anyOf: [{ type: 'string', format: 'email' }, { type: 'null' }] },
+    { allOf: [{ type: 'object', required: ['x'], properties: { x: { const: 4 } } }, { required: ['y'], properties: { y: { enum: ['u', 'v'] } } }] },
+    { type: ['null', 'string'], maxLength: 2 },
+    { type: 'array', prefixItems: [{ type: 'string' }, { type: 'integer', minimum: 7 }] },
+    { $ref: '#/components/schemas/Node' },
+    { $ref: 'urn:node' },
+    { type: 'string', default: 'preset' },
+    { type: 'string', format: 'constructor' },
+    { type: 'string', examples: ['first', 'second'] },
+    true
+  ]
+  for (const schema of schemas) t.strictSame(createCheck(document, schema)(exampleOf(document, schema)), [], JSON.stringify(exampleOf(document, schema)))
+})
+
+t.test('a value is checked, and each problem has its place', async (t) => {
+  const check = createCheck(consoleDocument, { $ref: '#/components/schemas/Saying' })
+  t.strictSame(check({ text: 'x', mentions: [{ name: 'bob', id: 1 }] }), [])
+  t.strictSame(check({ text: '', mentions: [{ name: 'bob', id: 0 }] }).map(({ path }) => path), ['/text', '/mentions/0/id'])
+  t.match(check({}), [{ path: '', message: /text/ }])
+  t.match(check({ text: 'x', more: 1 }), [{ path: '/more' }], 'also what should not be there')
+  t.match(check(7), [{ path: '' }])
+  t.strictSame(createCheck({}, { $ref: '#/nowhere' })(1), [], 'what cannot be found takes everything')
+  t.strictSame(createCheck({}, { type: 'string', pattern: '(' })('x'), [], 'and what cannot be read')
+  t.match(createCheck({}, { type: 'array', prefixItems: [{ type: 'string' }] })([1]), [{ path: '/0' }], 'newer keywords are known')
+})
+
+t.test('JSON is laid out without being changed', async (t) => {
+  const lay = (json: string) => indented(tokensOf(json)).map((piece) => typeof piece === 'string' ? piece : piece.text).join('')
+  for (const value of [{ a: [1, { b: null }], c: {}, d: [], 'e:{"': 'x\\"}' }, [], [[]], 'x', 3, true, null, { a: '' }]) t.equal(lay(JSON.stringify(value)), JSON.stringify(value, null, 2))
+  t.equal(lay('{"n":12345678901234567890,"n":1.0}'), '{\n  "n": 12345678901234567890,\n  "n": 1.0\n}')
+})
+
+t.test('bytes are read and shown in hexadecimal', async (t) => {
+  t.strictSame([...fromHex('0x48 69\n00:ff')], [0x48, 0x69, 0, 255])
+  t.throws(() => fromHex('4'), { message: 'A byte has two digits, and one is missing' })
+  t.throws(() => fromHex('4g'), { message: '“g” is no hexadecimal digit' })
+  t.equal(toHexLines(fromHex('48 69 00 ff')), `0000  48 69 00 ff${' '.repeat(36)}  Hi..`)
+  t.match(toHexLines(new Uint8Array(5_000)), /… and 3,976 bytes more$/)
+  t.strictSame([0, 999, 1_000, 12_345, 2_000_000].map(sizeText), ['0 B', '999 B', '1.0 kB', '12 kB', '2.0 MB'])
+})
+
+t.test('an address is filled in', async (t) => {
+  const [chat] = readDocument(consoleDocument).routes
+  t.equal(fillAddress(chat!, new Map([['room', 'a/b ü']]), new Map([['lang', ''], ['x', '&']]), '?more=1'), '/chat/a%2Fb%20%C3%BC?x=%26&more=1')
+  t.equal(fillAddress(chat!, new Map(), new Map()), '/chat/{room}')
+  t.equal(fillAddress({ ...chat!, address: '/files/{*}' }, new Map([['*', 'a/b c']]), new Map()), '/files/a/b%20c')
+})
+
+t.test('a token and an answer are looked into, whatever they are', async (t) => {
+  t.strictSame(claimsOf(`x.${Buffer.from('{"sub":"ü"}').toString('base64url')}.y`), { sub: 'ü' })
+  for (const token of ['', 'x', 'a.b.c', 'a..c', `a.${btoa('1')}.c`]) t.equal(claimsOf(token), undefined)
+  t.equal(at({ a: { 'b/c': [1, 'x'] } }, '/a/b~1c/1'), 'x')
+  for (const pointer of ['/b', '/a/b/c', '/constructor']) t.equal(at({ a: 1 }, pointer), undefined)
+})
+
+t.test('every close that the server can send is explained', async (t) => {
+  const closes = Object.values(closeCodes)
+  for (const { code, reason, reconnect } of closes) {
+    const { meaning, advice } = explainClose(code, reason, closes)
+    t.notMatch(meaning, /leaves open|of the app/, `${code} ${reason}`)
+    t.match(advice, reconnect === true ? 'at once' : reconnect === 'jitter' ? 'random delay' : 'does not')
+  }
+  t.match(explainClose(1006, '', []), { meaning: /cut/, advice: /random delay/ })
+  t.match(explainClose(4711, 'x', []), { meaning: /app/, advice: /does not/ })
+  t.type(explainClose(1000, 'constructor', [{ code: 1000, reason: 'constructor', reconnect: false }]).meaning, 'string')
+  t.match(explainClose(3001, '', []), { meaning: /RFC 6455/ })
+})
+
+t.test('a message is put together and read', async (t) => {
+  t.equal(messageText('say', '{ "n": 1.0 }', 7), '{"type":"say","data":{ "n": 1.0 },"id":7}')
+  t.equal(messageText('say', undefined), '{"type":"say"}')
+  t.match(readEnvelope('{"type":"reply","id":"x","more":true}'), { type: 'reply', id: 'x', hasMore: true })
+  for (const text of ['', '1', 'null', '[]', '{"type":1,"id":{}}']) t.match(readEnvelope(text), { type: undefined, id: undefined, hasMore: false })
+})
+
+t.test('the log has an end, in entries and in characters', async (t) => {
+  const log = new Log()
+  const entry = (text: string): Entry => ({ direction: 'sent', at: 0, title: 'x', text, size: 1 })
+  for (let n = 0; n < MOST_ENTRIES + 5; n++) log.add(entry(String(n)))
+  t.equal(log.entries.length, MOST_ENTRIES)
+  t.equal(log.entries[0]!.text, '5')
+  for (let n = 0; n < 20; n++) log.add(entry('x'.repeat(2_000_000)))
+  t.equal(log.entries.length, 8)
+  t.match(log.entries[7]!.note, 'Only the first 1,000,000 characters are kept.')
+  log.clear()
+  t.equal(log.entries.length, 0)
+})
