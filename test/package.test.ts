@@ -102,6 +102,17 @@ t.test('the package as it is published', async (t) => {
     t.equal(execFileSync(process.execPath, ['app.cjs'], { cwd: project, stdio: ['ignore', 'pipe', 'ignore'] }).toString().trim(), 'true')
   })
 
+  await t.test('has the page of the console, which needs nothing else', async (t) => {
+    writeFileSync(join(project, 'console.mjs'), `
+      import Fastify from 'fastify'
+      import ui from 'fastify-socket-route/ui'
+      const app = Fastify()
+      await app.register(ui, { document: () => ({}) })
+      console.log((await app.inject('/console.js')).statusCode)
+    `)
+    t.equal(execFileSync(process.execPath, ['console.mjs'], { cwd: project }).toString().trim(), '200')
+  })
+
   const packed = join(project, 'node_modules/fastify-socket-route')
 
   await t.test('holds what was built and the documents, and no sources or tests', async (t) => {
