@@ -1,11 +1,12 @@
 import type { RouteView } from './document.js'
 
-/** The address of a socket with its parameters and query filled in. An empty parameter stays visible as `{name}`. */
+/** The address of a socket with its parameters and query filled in. An empty parameter stays visible as `{name}`, unless it may be left out. */
 export function fillAddress (route: RouteView, parameters: ReadonlyMap<string, string>, query: ReadonlyMap<string, string>, more = ''): string {
-  const path = route.address.replace(/\{([^}]+)\}/g, (whole, name: string) => {
+  const path = route.address.replace(/(\/?)\{([^}]+)\}/g, (whole, slash: string, name: string) => {
     const value = parameters.get(name) ?? ''
-    return value === '' ? whole : name === '*' ? value.split('/').map(encodeURIComponent).join('/') : encodeURIComponent(value)
-  })
+    if (value !== '') return `${slash}${name === 'wildcard' ? value.split('/').map(encodeURIComponent).join('/') : encodeURIComponent(value)}`
+    return route.parameters.some((field) => field.name === name && !field.isRequired) ? '' : whole
+  }) || '/'
   const pairs = [...query].filter(([, value]) => value !== '').map(([name, value]) => `${encodeURIComponent(name)}=${encodeURIComponent(value)}`)
   const search = [...pairs, ...(more === '' ? [] : [more.replace(/^[?&]/, '')])].join('&')
   return search === '' ? path : `${path}?${search}`

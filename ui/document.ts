@@ -46,6 +46,8 @@ export interface RouteView {
   /** Name and value. */
   readonly limits: ReadonlyArray<readonly [string, string]>
   readonly closes: readonly CloseView[]
+  /** What may be answered over HTTP instead: status and code. */
+  readonly refusals: ReadonlyArray<readonly [string, string]>
   readonly parameters: readonly Field[]
   readonly query: readonly Field[]
   /** Headers that the route asks for: a browser cannot send them. */
@@ -60,6 +62,8 @@ export interface DocumentView {
   readonly description: string
   readonly routes: readonly RouteView[]
 }
+
+const APP_CHECK = 'a check of the app'
 
 /** Reads a document. What it cannot read it leaves out. */
 export function readDocument (document: unknown): DocumentView {
@@ -80,19 +84,21 @@ function readRoute (document: unknown, key: string, channel: Record<string, unkn
   const messages = readMessages(document, key, channel)
   return {
     key,
-    name: text(own['name']) || text(channel['title']) || key,
+    // One without a name of its own is called as its path, which is the address in another spelling.
+    name: [own['name'], channel['title'], key].map(text).map((name) => name === own['path'] ? address : name).find((name) => name !== '')!,
     address,
     description: [text(channel['summary']), text(channel['description'])].filter((line) => line !== '').join('\n'),
     isRaw: own['isRaw'] === true || (own['isRaw'] === undefined && messages.inbound.length + messages.outbound.length === 0),
-    granted: [...list(own['roles']).map(grantText), ...(own['hasPredicate'] === true ? ['a check of the app'] : [])].filter((line) => line !== ''),
+    granted: [...list(own['roles']).map(grantText), ...(own['hasPredicate'] === true ? [APP_CHECK] : [])].filter((line) => line !== ''),
     tokenFrom: list(own['tokenFrom']).map(text),
     protocols: list(own['protocols']).map(text),
-    limits: Object.entries(object(own['limits'])).filter(([, value]) => value !== null && value !== undefined).flatMap(([name, value]) => limitTexts(name, value)),
+    limits: limitTexts(object(own['limits'])),
     closes: list(own['closeCodes']).map(object).filter(({ code }) => typeof code === 'number').map(({ code, reason, reconnect }) => ({
       code: code as number,
       reason: text(reason),
       reconnect: reconnect === 'jitter' ? 'jitter' : reconnect === true
     })),
+    refusals: list(own['refusals']).map(object).map(({ status, code }) => [text(status), text(code)] as const),
     parameters: readParameters(document, address, object(channel['parameters'])),
     query: fieldsOf(document, bindings['query']),
     headers: fieldsOf(document, bindings['headers']).map(({ name }) => name),
@@ -104,7 +110,7 @@ function readParameters (document: unknown, address: string, given: Record<strin
   return [...address.matchAll(/\{([^}]+)\}/g)].map(([, name]) => {
     const parameter = object(resolve(document, given[name!]))
     const choices = list(parameter['enum']).map(text)
-    return { name: name!, description: text(parameter['description']), isRequired: true, example: text(parameter['default'] ?? list(parameter['examples'])[0] ?? choices[0]), choices }
+    return { name: name!, description: text(parameter['description']), isRequired: parameter['x-optional'] !== true, example: text(parameter['default'] ?? list(parameter['examples'])[0] ?? choices[0]), choices }
   })
 }
 
@@ -131,9 +137,9 @@ function readMessages (document: unknown, channelKey: string, channel: Record<st
     const operation = operationOf(document, channelKey, key)
     return {
       type: text(message['name']) || key.slice(direction.length),
-      summary: text(message['summary']) || text(message['title']),
+      summary: text(message['summary']),
       description: text(message['description']),
-      granted: grantText(operation['x-granted'] ?? message['x-granted']),
+      granted: [grantText(operation['x-granted']), ...(operation['x-has-predicate'] === true ? [APP_CHECK] : [])].filter((line) => line !== '').join(', and '),
       data: dataOf(document, message),
       reply: messages.has(`${key}.reply`) ? dataOf(document, messages.get(`${key}.reply`)!) ?? true : undefined,
       item: messages.has(`${key}.item`) ? dataOf(document, messages.get(`${key}.item`)!) ?? true : undefined
@@ -166,15 +172,25 @@ function isSchema (value: unknown): value is Schema {
 
 /** Any of these roles, in words. */
 function grantText (given: unknown): string {
-  if (given === true) return 'a check of the app'
-  if (isObject(given)) return [...list(given['roles']).map(grantText), ...(given['hasPredicate'] === true ? ['a check of the app'] : [])].join(', and ')
-  return Array.isArray(given) ? given.map(grantText).join(given.some(Array.isArray) ? ', and ' : ' or ') : text(given)
+  return Array.isArray(given) ? given.map(text).filter((role) => role !== '').join(' or ') : text(given)
 }
 
-function limitTexts (name: string, value: unknown): Array<readonly [string, string]> {
-  const words = name.replace(/[A-Z]/g, (letter) => ` ${letter.toLowerCase()}`)
-  if (!isObject(value)) return [[words, typeof value === 'number' ? value.toLocaleString('en') : text(value)]]
-  return Object.entries(value).filter(([, value]) => value !== null && value !== undefined).flatMap(([part, value]) => limitTexts(`${name} ${part}`, value))
+function limitTexts (limits: Record<string, unknown>): Array<readonly [string, string]> {
+  return Object.entries(limits).flatMap(([name, value]) => {
+    if (name === 'rate' && isObject(value)) return [['rate', rateText(value)] as const]
+    if (isObject(value)) return limitTexts(Object.fromEntries(Object.entries(value).map(([part, value]) => [`${name} ${part}`, value])))
+    if (value === null || value === undefined) return []
+    return [[name.replace(/[A-Z]/g, (letter) => ` ${letter.toLowerCase()}`), `${numberText(value)}${name === 'maxPayload' ? ' bytes' : ''}`] as const]
+  })
+}
+
+function rateText ({ messages, bytes, per, tolerance }: Record<string, unknown>): string {
+  const amounts = [...(messages === undefined ? [] : [`${numberText(messages)} messages`]), ...(bytes === undefined ? [] : [`${numberText(bytes)} bytes`])]
+  return `${amounts.join(' and ')} per ${numberText(per ?? 1_000)} ms${tolerance === undefined ? '' : `, tolerance ${numberText(tolerance)}`}`
+}
+
+function numberText (value: unknown): string {
+  return typeof value === 'number' ? value.toLocaleString('en') : text(value)
 }
 
 function object (value: unknown): Record<string, unknown> {

@@ -25,7 +25,7 @@ export function routeView (settings: Settings, session: Session, token: Token): 
 }
 
 function headView (route: RouteView): HTMLElement {
-  const { address, name, description, granted, limits, closes, isRaw } = route
+  const { address, name, description, granted, limits, closes, refusals, isRaw } = route
   return h('section', { class: 'panel route-head', 'aria-labelledby': 'route-title' },
     h('h1', { id: 'route-title', tabindex: -1 }, ...addressParts(address)),
     h('p', { class: 'tags' },
@@ -34,11 +34,12 @@ function headView (route: RouteView): HTMLElement {
       ...(granted.length === 0 ? [h('span', { class: 'tag open' }, 'open to everyone')] : granted.map((line) => h('span', { class: 'tag lock' }, line)))
     ),
     description === '' ? undefined : h('p', { class: 'about' }, ...prose(description)),
-    limits.length + closes.length === 0
+    limits.length + closes.length + refusals.length === 0
       ? undefined
-      : h('details', {}, h('summary', {}, 'Limits and close codes'),
+      : h('details', {}, h('summary', {}, 'Limits, close codes and refusals'),
         h('dl', { class: 'limits' }, ...limits.map(([name, value]) => h('div', {}, h('dt', {}, name), h('dd', {}, value)))),
-        closes.length === 0 ? undefined : closeTable(route))
+        closes.length === 0 ? undefined : table('Close codes', ['Code', 'Reason', 'Connect again'], closes.map(({ code, reason, reconnect }) => [String(code), reason, again[`${reconnect}`]])),
+        refusals.length === 0 ? undefined : table('Refusals over HTTP', ['Status', 'Code'], refusals))
   )
 }
 
@@ -48,11 +49,13 @@ function addressParts (address: string): Array<Node | string> {
     part === '/' ? [part, h('wbr')] : part.startsWith('{') ? [h('span', { class: 'parameter' }, part)] : [part])
 }
 
-function closeTable ({ closes }: RouteView): HTMLElement {
-  const again = { true: 'yes', false: 'no', jitter: 'after a random delay' }
-  return h('div', { class: 'table', tabindex: 0, role: 'region', 'aria-label': 'Close codes' }, h('table', {},
-    h('thead', {}, h('tr', {}, ...['Code', 'Reason', 'Connect again'].map((text) => h('th', { scope: 'col' }, text)))),
-    h('tbody', {}, ...closes.map(({ code, reason, reconnect }) => h('tr', {}, h('td', {}, String(code)), h('td', {}, reason), h('td', {}, again[`${reconnect}`]))))
+const again = { true: 'yes', false: 'no', jitter: 'after a random delay' }
+
+function table (title: string, columns: readonly string[], rows: ReadonlyArray<readonly string[]>): HTMLElement {
+  return h('div', { class: 'table', tabindex: 0, role: 'region', 'aria-label': title }, h('table', {},
+    h('caption', {}, title),
+    h('thead', {}, h('tr', {}, ...columns.map((text) => h('th', { scope: 'col' }, text)))),
+    h('tbody', {}, ...rows.map((cells) => h('tr', {}, ...cells.map((text) => h('td', {}, text)))))
   ))
 }
 

@@ -24,10 +24,11 @@ export function resolve (document: unknown, value: unknown): unknown {
   return found
 }
 
-/** The last part of where a schema refers to, for people. */
+/** The name that a document has given a schema, if it refers to one of its components. */
 export function nameOf (schema: Schema): undefined | string {
-  if (typeof schema !== 'object' || typeof schema['$ref'] !== 'string') return undefined
-  return decodeURIComponent(schema['$ref'].split(/[/#]/).filter((part) => part !== '').at(-1) ?? '')
+  const reference = typeof schema === 'object' ? schema['$ref'] : undefined
+  const [, name] = typeof reference === 'string' ? /^#\/components\/schemas\/([^/]+)$/.exec(reference) ?? [] : []
+  return name === undefined ? undefined : safeDecode(name)
 }
 
 function targetOf (document: unknown, reference: string): unknown {

@@ -23,13 +23,16 @@ t.test('a document is read into routes and messages', async (t) => {
     granted: ['ROLE_USER or ROLE_ADMIN'],
     parameters: [{ name: 'room', example: 'lobby', isRequired: true }],
     query: [{ name: 'lang', choices: ['en', 'de'], isRequired: false }],
-    limits: [['max payload', '65,536'], ['rate messages', '20'], ['rate per', '1,000'], ['connections per user', '5']]
+    limits: [['max payload', '65,536 bytes'], ['rate', '20 messages per 1,000 ms'], ['connections per user', '5']],
+    refusals: [['401', 'FSR_ERR_TOKEN_MISSING'], ['403', 'FSR_ERR_NOT_GRANTED']]
   })
   t.strictSame(chat.inbound.map(({ type, granted, reply, item }) => [type, granted, reply !== undefined, item !== undefined]), [
     ['say', '', false, false], ['join', '', true, false], ['ticks', '', false, true], ['confirm', '', true, false], ['fail', '', false, false],
     ['leave', '', false, false], ['hostile', '', false, false], ['ban', 'ROLE_MODERATOR', false, false]
   ])
   t.strictSame(chat.outbound.map(({ type, reply }) => [type, reply !== undefined]), [['message', false], ['ask', true]])
+  const [unnamed] = readDocument({ channels: { a: { address: '/a/{b}', title: '/a/:b', 'x-socket-route': { name: '/a/:b', path: '/a/:b' } } } }).routes
+  t.equal(unnamed!.name, '/a/{b}', 'a route without a name is called as its address')
   t.ok(echo.isRaw)
   t.strictSame(admin.granted, ['ROLE_ADMIN', 'a check of the app'])
 })
@@ -108,7 +111,10 @@ t.test('an address is filled in', async (t) => {
   const [chat] = readDocument(consoleDocument).routes
   t.equal(fillAddress(chat!, new Map([['room', 'a/b ü']]), new Map([['lang', ''], ['x', '&']]), '?more=1'), '/chat/a%2Fb%20%C3%BC?x=%26&more=1')
   t.equal(fillAddress(chat!, new Map(), new Map()), '/chat/{room}')
-  t.equal(fillAddress({ ...chat!, address: '/files/{*}' }, new Map([['*', 'a/b c']]), new Map()), '/files/a/b%20c')
+  t.equal(fillAddress({ ...chat!, address: '/files/{wildcard}' }, new Map([['wildcard', 'a/b c']]), new Map()), '/files/a/b%20c')
+  const optional = { name: 'room', isRequired: false, description: '', example: '', choices: [] }
+  t.equal(fillAddress({ ...chat!, parameters: [optional] }, new Map(), new Map()), '/chat')
+  t.equal(fillAddress({ ...chat!, address: '/{room}', parameters: [optional] }, new Map(), new Map([['x', '1']])), '/?x=1')
 })
 
 t.test('a token and an answer are looked into, whatever they are', async (t) => {

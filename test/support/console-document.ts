@@ -10,7 +10,7 @@ const text = (maxLength: number): Schema => ({ type: 'string', minLength: 1, max
 export const HOSTILE = '<img src=x onerror="window.hacked=1"><script>window.hacked=1</script>'
 
 function message (type: string, data?: Schema, more: Schema = {}): Schema {
-  return { name: type, payload: { type: 'object', required: ['type'], properties: { type: { const: type }, id, ...(data && { data }) } }, ...(data && { 'x-data': data }), ...more }
+  return { name: type, title: type, payload: { type: 'object', required: ['type'], properties: { type: { const: type }, id, ...(data && { data }) } }, ...(data && { 'x-data': data }), ...more }
 }
 
 function answer (data?: Schema): Schema {
@@ -35,6 +35,7 @@ const route = (name: string, path: string, more: Schema = {}): Schema => ({
   protocols: [],
   limits: { maxPayload: 65_536, rate: { messages: 20, per: 1_000 }, connections: { perUser: 5 } },
   closeCodes,
+  refusals: [{ status: 401, code: 'FSR_ERR_TOKEN_MISSING' }, { status: 403, code: 'FSR_ERR_NOT_GRANTED' }],
   ...more
 })
 
