@@ -33,7 +33,8 @@ export function connectView (settings: Settings, session: Session, token: Token)
   const status = h('p', { class: 'status', role: 'status' })
   const connect = h('button', { type: 'submit', class: 'primary' }, 'Connect')
   const disconnect = button('Disconnect', () => { session.disconnect() })
-  const renew = button('Renew the token', () => { session.renew(token.value) }, { label: 'Send this token in the place of the one that the connection has' })
+  const renew = button('Renew the token', () => { session.renew(token.value) })
+  renew.title = 'Send this token in the place of the one that the connection has'
 
   const filled = (): string => fillAddress(route, valuesOf(parameters), valuesOf(query), more.value.trim())
   const update = (): void => { address.textContent = `${origin.value}${settings.base}${filled()}` }

@@ -50,7 +50,7 @@ export function entryView (entry: Entry): EntryView {
     facts.textContent = [
       ...answers,
       ...(items === undefined ? [] : [`${count!.toLocaleString('en')} ${count === 1 ? 'item' : 'items'}`]),
-      ...(took === undefined ? [] : [items === undefined ? durationText(took) : `first after ${durationText(took)}`]),
+      ...(took === undefined || items !== undefined ? [] : [durationText(took)]),
       ...(size === 0 ? [] : [sizeText(size)])
     ].join(' · ')
     const shown = items?.at(-1) ?? text

@@ -217,7 +217,7 @@ export class Session {
     const stream = this.#streams.get(id)
     if (stream === undefined) return
     this.#streams.delete(id)
-    stream.note = how === 'failed' ? 'broke off' : request.note
+    stream.note = how === 'failed' ? 'broke off' : `${request.note}, the first item after ${durationText(stream.took!)}`
     if (how === 'complete') stream.tone = 'good'
     this.log.changed(stream)
   }

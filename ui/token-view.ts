@@ -13,7 +13,7 @@ export function tokenView (settings: Settings, token: Token, hint: string, formI
     const isHidden = input.type === 'password'
     input.type = isHidden ? 'text' : 'password'
     show.textContent = isHidden ? 'Hide' : 'Show'
-  }, { label: 'Show the token' })
+  })
   const update = (): void => {
     if (input.value.trim() !== token.value) input.value = token.value
     about.textContent = token.value === '' ? '' : claimsText(token.value)
