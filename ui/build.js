@@ -20,7 +20,7 @@ const { metafile } = await build({
 })
 for (const name of ['index.html', 'icon.svg']) copyFileSync(join(source, name), join(target, name))
 
-const packages = new Set(Object.keys(metafile.inputs).map((path) => /^node_modules\/((?:@[^/]+\/)?[^/]+)/.exec(path)?.[1]).filter((name) => name !== undefined))
+const packages = new Set(Object.keys(metafile.inputs).map((path) => /.*\bnode_modules\/((?:@[^/]+\/)?[^/]+)/.exec(path)?.[1]).filter((name) => name !== undefined))
 const licences = [...packages].sort().map((name) => {
   const folder = join(source, '..', 'node_modules', name)
   const { version, license } = JSON.parse(readFileSync(join(folder, 'package.json'), 'utf8'))

@@ -1,5 +1,7 @@
 // The console page in a browser, with sockets of a real app.
+import { once } from 'node:events'
 import { mkdirSync } from 'node:fs'
+import { connect, createServer, type AddressInfo } from 'node:net'
 import { resolve } from 'node:path'
 import type { BrowserContext, Locator, Page } from 'playwright-core'
 import t from 'tap'
@@ -88,6 +90,28 @@ class Tab {
     if (image.length < 10_000) throw new Error(`The screenshot ${name} is empty`)
   }
 }
+
+t.test('behind a proxy that adds to the path, the page finds its sockets and its login', browserTest, async (t) => {
+  const app = await createConsoleApp(t)
+  const { port } = new URL(await app.listen({ port: 0, host: '127.0.0.1' }))
+  // Takes `/api` away from the first line of each connection.
+  const proxy = createServer((client) => {
+    const server = connect(Number(port), '127.0.0.1')
+    client.on('data', (data) => { server.write(Buffer.from(data.toString('latin1').replace(/^(GET|POST) \/api\//, '$1 /'), 'latin1')) })
+    server.pipe(client)
+    for (const [one, other] of [[client, server], [server, client]] as const) one.on('error', () => {}).on('close', () => { other.destroy() })
+  }).listen(0, '127.0.0.1')
+  t.teardown(() => { proxy.close() })
+  await once(proxy, 'listening')
+  const context = await (await launch(t)).newContext()
+  const tab = await Tab.open(context, `http://127.0.0.1:${(proxy.address() as AddressInfo).port}/api/sockets`)
+  await tab.page.getByText('/api/chat/lobby').waitFor()
+  await tab.fetchToken('alice')
+  await tab.page.getByText('The token says: alice').waitFor()
+  await tab.connect()
+  await tab.page.close()
+  t.same(tab.problems, [])
+})
 
 t.test('the console in a browser', browserTest, async (t) => {
   mkdirSync(screenshots, { recursive: true })
