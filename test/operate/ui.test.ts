@@ -138,7 +138,7 @@ t.test('the document is that of app.asyncapi(), if nothing else is said', async 
   const app = Fastify()
   t.teardown(() => app.close())
   await app.register(ui)
-  app.decorate('asyncapi', () => ({ asyncapi: '3.0.0' }))
+  app.decorate('asyncapi', (() => ({ asyncapi: '3.0.0' })) as never)
   t.strictSame((await app.inject('/console.json')).json().document, { asyncapi: '3.0.0' })
 
   const without = Fastify()
