@@ -167,11 +167,12 @@ export class Conversation implements SocketController {
   }
 
   // A message that wants an answer is known by its id until it has that.
-  #begin ({ exchange }: WsConnection, { stream }: Handling, id: undefined | MessageId): undefined | Work {
+  #begin (connection: WsConnection, { stream }: Handling, id: undefined | MessageId): undefined | Work {
     if (id === undefined) {
       if (stream !== undefined) throw new MessageFailure(new errors.MessageInvalid('it asks for a stream and has no id'), id)
       return
     }
+    const { exchange } = connection
     if (stream !== undefined && !exchange.hasRoomForStream(this.#options!.streamsPerConnection)) throw new MessageFailure(new errors.StreamsTooMany(), id)
     const work = exchange.begin(id, stream !== undefined)
     if (work === undefined) throw new MessageFailure(new errors.IdDuplicate(), id)

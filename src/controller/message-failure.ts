@@ -1,7 +1,11 @@
+import createError from '@fastify/error'
 import type { MessageId } from '../connection/exchange.js'
 
+// Without a stack: nobody sees it, and it would take longer than all else that is done with a message that is refused.
+const Failure = createError('FSR_MESSAGE_FAILURE', 'a message has failed', 500, Error, false)
+
 /** An error that belongs to one message of a client: on its way from where it happened to where it is answered. */
-export class MessageFailure extends Error {
+export class MessageFailure extends Failure {
   readonly error: unknown
   /** What the message is answered by. */
   readonly id: undefined | MessageId
@@ -13,7 +17,7 @@ export class MessageFailure extends Error {
   readonly isRefusal: boolean
 
   constructor (error: unknown, id: undefined | MessageId, { isWanted = true, isAborted = false, isRefusal = true } = {}) {
-    super('a message has failed', { cause: error })
+    super()
     this.error = error
     this.id = id
     this.isWanted = isWanted
