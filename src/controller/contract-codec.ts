@@ -80,6 +80,6 @@ export function serialized (serialize: undefined | Serializer, data: unknown, ty
 
 // Fastify's serializer quotes what cannot be written, which may be what a client has sent, and would reach the log.
 function withoutValue (error: unknown): unknown {
-  const quoting = error instanceof Error ? /^The value ".*" (cannot be converted to [\w -]+\.)$/s.exec(error.message) : null
+  const quoting = /^The value ".*" (cannot be converted to [\w -]+\.)$/s.exec(String((error as undefined | null | Error)?.message))
   return quoting === null ? error : new TypeError(`A value ${quoting[1]!}`)
 }

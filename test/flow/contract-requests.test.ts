@@ -249,6 +249,20 @@ t.test('a message that was taken back has nothing to do with the next of its id'
   }
 })
 
+t.test('a message can also be taken back while it waits for its turn', async (t) => {
+  const { client, handled } = await start(t)
+  tell(client, { type: 'wait', id: 1 })
+  tell(client, { type: 'wait', id: 2 })
+  tell(client, { type: 'cancel', id: 2 })
+  client.send('{"cancel"')
+  tell(client, { type: 'note', data: 'last', id: 3 })
+  tell(client, { type: 'cancel', id: 1 })
+  t.match(await client.json(), { type: 'error', code: 'FSR_ERR_MESSAGE_NOT_JSON' }, 'what only looks like that waits')
+  t.same(await client.json(), { type: 'reply', id: 3 })
+  t.same(handled, ['aborted', 'last'])
+  t.same(client.unread, [])
+})
+
 t.test('what is handled when its client has left is told to stop as well', async (t) => {
   const { client, connection, handled } = await start(t)
   tell(client, { type: 'wait', id: 1 })
@@ -258,6 +272,36 @@ t.test('what is handled when its client has left is told to stop as well', async
   client.socket.terminate()
   await until(() => handled.includes('last'))
   t.same(handled, ['aborted', 'aborted', 'last'])
+})
+
+t.test('a handler that ends because it was told to has not failed, whoever told it', async (t) => {
+  const app = await createApp(t)
+  const errors: unknown[] = []
+  let running = 0
+  let ended = 0
+  app.socketRoute('/chat', {
+    schema: { in: { wait: {} } },
+    on: {
+      async wait (_connection, _data, { signal }) {
+        running++
+        try {
+          await setTimeout(60_000, undefined, { signal })
+        } finally {
+          ended++
+        }
+      }
+    },
+    onError (_connection, error) { errors.push(error) }
+  }, { concurrency: 3 })
+  const client = await connect(`${await listen(app)}/chat`)
+  for (const message of [{ id: 1 }, { id: 2 }, {}]) tell(client, { type: 'wait', ...message })
+  await until(() => running === 3)
+  tell(client, { type: 'cancel', id: 1 })
+  await until(() => ended === 1)
+  client.socket.terminate()
+  await until(() => ended === 3)
+  await turns(3)
+  t.same(errors, [])
 })
 
 t.test('what a handler returns while the server closes is sent', async (t) => {

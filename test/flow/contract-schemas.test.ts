@@ -72,7 +72,8 @@ t.test('a validator of a scope may answer in every way that Fastify knows', asyn
     fault: () => ({ error: new Error('quotes "a secret"') }),
     laterError: async () => ({ error: new Error('a secret') }),
     rejects: async () => { throw new Error('a secret') },
-    nothing: () => undefined
+    nothing: () => undefined,
+    throws: () => { throw new Error('a secret') }
   }
   const errors: Error[] = []
   await app.register(async (scope) => {
@@ -94,7 +95,8 @@ t.test('a validator of a scope may answer in every way that Fastify knows', asyn
   for (const type of ['fault', 'laterError', 'rejects']) {
     t.same(await reply(type), { type: 'error', id: 1, code: 'FSR_ERR_DATA_INVALID', message: 'data is not what the contract says' }, 'a text that may quote the data is for onError alone')
   }
-  t.match(errors, [{ code: 'FSR_ERR_EVENT_INVALID' }, { validation: { message: 'quotes "a secret"' } }, {}, {}])
+  t.same(await reply('throws'), { type: 'error', id: 1, code: 'FSR_ERR_HANDLER_FAILED', message: 'The message could not be handled' }, 'one that fails has not looked at the data')
+  t.match(errors, [{ code: 'FSR_ERR_EVENT_INVALID' }, { validation: { message: 'quotes "a secret"' } }, {}, {}, { message: 'a secret' }])
 })
 
 t.test('a schema that cannot be compiled fails when the app gets ready', async (t) => {

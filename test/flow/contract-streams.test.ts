@@ -1,6 +1,7 @@
 // The answer to a message can be a stream: its items come as fast as the client reads, beside other messages, until it ends, fails or is cancelled.
 import { once } from 'node:events'
 import { Readable } from 'node:stream'
+import { setTimeout } from 'node:timers/promises'
 import { Type } from 'typebox'
 import t, { type Test } from 'tap'
 import { ReplyError } from '../../src/index.js'
@@ -248,4 +249,31 @@ t.test('streams that were cancelled and have not ended yet are no more than thos
     for (const end of ends.splice(0)) end()
     t.equal((await client.take(4)).length, 4)
   }
+})
+
+t.test('what a stream throws when it was cancelled is nobody\'s business, and it counts no more', async (t) => {
+  const app = await createApp(t)
+  const errors: unknown[] = []
+  let isRunning = false
+  app.socketRoute('/wait', {
+    schema: { in: { wait: { stream: Type.Integer() } } },
+    on: {
+      async * wait (_connection, _data, { signal }) {
+        isRunning = true
+        await setTimeout(60_000, undefined, { signal })
+        yield 1
+      }
+    },
+    onError (_connection, error) { errors.push(error) }
+  }, { streamsPerConnection: 1 })
+  const client = await connect(`${await listen(app)}/wait`)
+  for (let id = 1; id <= 5; id++) {
+    isRunning = false
+    tell(client, { type: 'wait', id })
+    await until(() => isRunning)
+    tell(client, { type: 'cancel', id })
+    tell(client, { type: 'nothing', id: 'marker' })
+    t.match(await client.json(), { type: 'error', id: 'marker' })
+  }
+  t.match(errors, Array(5).fill({ code: 'FSR_ERR_TYPE_UNKNOWN' }))
 })

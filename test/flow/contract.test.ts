@@ -303,9 +303,8 @@ t.test('a renewal that fails for another reason than its token is a failure of t
   const controller = { schema: { in: { ok: {} } }, on: { ok () {} }, onError (_connection: unknown, error: unknown) { errors.push(error) } }
   app.socketRoute('/store', controller, 'ROLE_USER')
   app.socketRoute('/predicate', controller, { isGranted: () => { fail(); return true } })
-  // What is thrown may be anything, also nothing.
-  // eslint-disable-next-line no-throw-literal
-  app.socketRoute('/nothing', controller, { isGranted: () => { if (isBroken) throw undefined as unknown as Error; return true } })
+  const nothing = undefined as unknown as Error
+  app.socketRoute('/nothing', controller, { isGranted: () => isBroken ? Promise.reject(nothing) : true })
   const url = await listen(app)
   const clients = await Promise.all(['/predicate', '/nothing', '/store'].map(async (path) => await connectAs(tokenOf(app, undefined, { sub: path }), url + path)))
   isBroken = true

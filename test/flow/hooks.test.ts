@@ -148,6 +148,7 @@ t.test('what is taken back, or whose connection is closed, while hooks and guard
   const hooks: SocketRouteOptions = { preMessage: async (_connection, { type }) => { if (type !== 'guarded') await wait() } }
   const chat = app.socketRoute('/chat', controller, { ...hooks, streamsPerConnection: 1 })
   const raw = app.socketRoute('/raw', { onMessage: () => { handled++ } }, hooks)
+  app.socketRoute('/closing', { onMessage: () => { handled++ } }, { preMessage: (connection) => { connection.close(4000) } })
   const url = await listen(app)
   const client = await connect(`${url}/chat`)
   const tell = (message: object): void => { client.send(JSON.stringify(message)) }
@@ -172,6 +173,9 @@ t.test('what is taken back, or whose connection is closed, while hooks and guard
   for (const connection of raw.clients) connection.close(4000)
   goOn()
   t.match(await other.closed, { code: 4000 })
+  const third = await connect(`${url}/closing`)
+  third.send('a')
+  t.match(await third.closed, { code: 4000 })
   t.equal(handled, 0)
   t.same(client.unread, [])
 })
