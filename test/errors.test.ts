@@ -1,7 +1,7 @@
 import { readFileSync } from 'node:fs'
 import t from 'tap'
 import { errors } from '../src/index.js'
-import { closeReasonOf } from '../src/errors.js'
+import { closeReasonOf, isRefusal } from '../src/errors.js'
 
 const instances = Object.entries(errors).map(([name, Constructor]) => ({ name, error: new Constructor() }))
 
@@ -29,4 +29,12 @@ t.test('an error of another origin closes with 1011, whatever it looks like', as
   for (const error of [new Error('x'), null, 'x', Object.assign(new Error('x'), { code: 5, close: () => {} }), Object.assign(new Error('x'), { code: 'ERR', close: {} })]) {
     t.equal(closeReasonOf(error).code, 1011)
   }
+})
+
+t.test('what is no error at all is no refusal', async (t) => {
+  const { proxy, revoke } = Proxy.revocable(new Error('x'), {})
+  revoke()
+  t.notOk(isRefusal(proxy))
+  t.notOk(isRefusal(undefined))
+  t.ok(isRefusal(new errors.TypeUnknown()))
 })

@@ -59,19 +59,6 @@ export class Inbox {
     this.#bytes -= this.#messages.shift()!.size
   }
 
-  /** Takes out those of the next messages that need not wait any more, as something says. That may empty it meanwhile. */
-  takeOut (isDone: (message: Message) => boolean): void {
-    for (let index = 0, looked = 0; index < this.#messages.length && looked < MESSAGES; looked++) {
-      const message = this.#messages[index]!
-      if (!isDone(message)) {
-        index++
-      } else if (this.#messages[index] === message) {
-        this.#messages.splice(index, 1)
-        this.#bytes -= message.size
-      }
-    }
-  }
-
   /** Drops all that waits, and answers how many that were. */
   clear (): number {
     const count = this.#messages.length

@@ -280,16 +280,12 @@ export class Dispatch implements ConnectionKeeper, Beating, Counted, Live, Meter
 
   // Handles what waits, as far as it may at once, and closes when nothing is left to do.
   #work (): void {
-    let hasBegun = false
     while (this.#hasOpened && this.#running < this.#route.concurrency && (this.#stage === 'open' || this.#stage === 'leaving')) {
       const next = this.#inbox?.next
       if (next === undefined || !this.#mayTake(next.size)) break
       this.#inbox!.shift()
       this.#handle(next)
-      hasBegun = true
     }
-    // What came to take back the one that has just begun, while that waited itself.
-    if (hasBegun && this.#running > 0 && this.#unhandled > 0) this.#inbox!.takeOut((message) => this.#isInterruption(message))
     if (this.#stage === 'open') this.#readOn()
     else if (this.#running === 0 && this.#unhandled === 0 && this.#stage !== 'opening' && this.#stage !== 'ended') this.#callOnClose()
   }

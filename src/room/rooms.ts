@@ -104,7 +104,7 @@ class LiveRoom implements Room {
     // Before it is sent: a member that is not open any more has an answer at once.
     const answers = members.map((connection) => connection.exchange.wait(request, options))
     const room = this.#rooms.get(this.name)
-    if (room !== undefined && options.signal?.aborted !== true) this.#fanout.send(room, request.frame, this.#codec.messageOf(type, data), this.#except)
+    if (room !== undefined) this.#fanout.send(room, request.frame, this.#codec.messageOf(type, data), this.#except)
     const settled = await Promise.allSettled(answers)
     return settled.map((answer, index) => ({ connection: members[index]!, ...answer as PromiseSettledResult<never> }))
   }

@@ -27,3 +27,7 @@ t.test('a validator may say that there is no error, or what it has made of the d
   t.equal(createCheck(() => ({ error: undefined, value: 'made' }))('given'), 'made')
   t.equal(createCheck(() => ({}))('given'), 'given')
 })
+
+t.test('a list of errors without places is told all the same', async (t) => {
+  t.equal((failureOf(refusing([{ message: 'is wrong' }])) as Error).message, 'data is wrong')
+})
