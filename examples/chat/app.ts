@@ -2,7 +2,7 @@ import { fileURLToPath } from 'node:url'
 import jwt from '@fastify/jwt'
 import fastifyStatic from '@fastify/static'
 import Fastify, { type FastifyInstance, type FastifyServerOptions } from 'fastify'
-import socketRoutes, { JsonMessage } from 'fastify-socket-route'
+import socketRoutes from 'fastify-socket-route'
 import { addRoom } from './room.js'
 import { findUser, type User } from './users.js'
 
@@ -21,9 +21,9 @@ export async function createChat ({ secret, fastify }: ChatOptions): Promise<Fas
   await app.register(socketRoutes, { roleHierarchy: { ROLE_ADMIN: ['ROLE_USER'] }, maxPayload: 4_096 })
   await app.register(fastifyStatic, { root: fileURLToPath(new URL('public', import.meta.url)), setHeaders: protectPage })
 
-  addRoom(app, 'public')
-  addRoom(app, 'members', 'ROLE_USER')
-  addRoom(app, 'admin', 'ROLE_ADMIN')
+  const rooms = [addRoom(app, 'public'), addRoom(app, 'members', 'ROLE_USER'), addRoom(app, 'admin', 'ROLE_ADMIN')]
+  // Without a contract a route sends and receives whatever its controller does, and nothing else is on the wire.
+  app.socketRoute('/echo', { onMessage: (_connection, message) => message })
 
   app.post<{ Body: { name: string, password: string } }>('/login', { schema: { body: texts('name', 'password') } }, async (request, reply) => {
     const user = findUser(request.body.name, request.body.password)
@@ -35,13 +35,8 @@ export async function createChat ({ secret, fastify }: ChatOptions): Promise<Fas
   app.post<{ Body: { text: string } }>('/announce', { schema: { body: texts('text') } }, async (request, reply) => {
     const { name, roles } = await request.jwtVerify<User>()
     if (!roles.includes('ROLE_ADMIN')) return reply.code(403).send({ message: `${name} may not announce: that needs ROLE_ADMIN` })
-    const announcement = new JsonMessage({ type: 'announcement', from: name, text: request.body.text })
-    let reached = 0
-    for (const route of app.socketRoutes.values()) {
-      route.broadcast(announcement)
-      reached += route.clients.size
-    }
-    return { reached }
+    for (const room of rooms) room.broadcast('announcement', { from: name, text: request.body.text })
+    return { reached: rooms.reduce((sum, { clients }) => sum + clients.size, 0) }
   })
 
   return app

@@ -42,13 +42,15 @@ async function createServer (t: Test): Promise<Chat> {
   }
 }
 
-// The next message of a type; those of other types before it are passed over.
+// The data of the next message of a type; those of other types before it are passed over.
 async function next (client: Client, type: string): Promise<unknown> {
   for (;;) {
-    const message = await client.json() as { type: string }
-    if (message.type === type) return message
+    const message = await client.json() as { type: string, data?: unknown }
+    if (message.type === type) return message.data ?? message
   }
 }
+
+const say = (client: Client, text: unknown): void => { client.send(JSON.stringify({ type: 'say', data: { text } })) }
 
 const bearer = (token: string) => ({ authorization: `Bearer ${token}` })
 
@@ -69,7 +71,7 @@ t.test('everyone enters the public room, as a guest', async (t) => {
   const one = await enter('public')
   const two = await enter('public')
   t.match(one.name, /^guest-[0-9a-f]{4}$/)
-  two.client.send(JSON.stringify({ text: ' hello ' }))
+  say(two.client, ' hello ')
   for (const { client } of [one, two]) {
     t.match(await next(client, 'message'), { from: two.name, text: 'hello', at: Number })
   }
@@ -100,26 +102,35 @@ t.test('members are listed by name, once however many connections they have', as
   const alice = await signIn('alice')
   const first = await enter('members', alice)
   const bob = await enter('members', await signIn('bob'))
-  t.same(await next(first.client, 'members'), { type: 'members', names: ['alice', 'bob'] })
+  t.same(await next(first.client, 'members'), { names: ['alice', 'bob'] })
   const second = await enter('members', alice)
-  t.same(await next(bob.client, 'members'), { type: 'members', names: ['alice', 'bob'] })
+  t.same(await next(bob.client, 'members'), { names: ['alice', 'bob'] })
   await second.client.close()
-  t.same(await next(bob.client, 'members'), { type: 'members', names: ['alice', 'bob'] })
+  t.same(await next(bob.client, 'members'), { names: ['alice', 'bob'] })
   await first.client.close()
-  t.same(await next(bob.client, 'members'), { type: 'members', names: ['bob'] })
+  t.same(await next(bob.client, 'members'), { names: ['bob'] })
 })
 
 t.test('what is not a message is answered with an error, to the sender alone, who stays', async (t) => {
   const { enter } = await createServer(t)
   const guest = await enter('public')
   const other = await enter('public')
-  const bad = ['no JSON', 'null', '7', '{}', '{"text":7}', '{"text":"  "}', JSON.stringify({ text: 'x'.repeat(501) })]
+  const bad = ['no JSON', 'null', '7', '{}', '{"text":"hello"}', '{"type":"shout"}', '{"type":"say"}', '{"type":"say","data":{"text":{}}}', '{"type":"say","data":{"text":"  "}}', JSON.stringify({ type: 'say', data: { text: 'x'.repeat(501) } })]
   for (const text of bad) {
     guest.client.send(text)
-    t.match(await next(guest.client, 'error'), { text: String }, text.slice(0, 20))
+    t.match(await next(guest.client, 'error'), { code: /^FSR_ERR_/, message: String }, text.slice(0, 40))
   }
-  guest.client.send(JSON.stringify({ text: 'sorry' }))
-  t.match(await other.client.json(), { type: 'message', text: 'sorry' })
+  say(guest.client, 'sorry')
+  t.match(await other.client.json(), { type: 'message', data: { text: 'sorry' } })
+})
+
+t.test('a route without a contract sends what came, as it came', async (t) => {
+  const { app } = await createServer(t)
+  const { port } = app.server.address() as AddressInfo
+  const client = await connect(`ws://127.0.0.1:${port}/echo`)
+  client.send('{"type": "whatever" }')
+  client.send(Buffer.from([1, 2]))
+  t.same(await client.take(2), ['{"type": "whatever" }', Buffer.from([1, 2])])
 })
 
 t.test('an admin announces to the clients of every room', async (t) => {
@@ -131,7 +142,7 @@ t.test('an admin announces to the clients of every room', async (t) => {
   t.equal((await announce(bearer(await signIn('alice')))).statusCode, 403)
   t.equal((await announce(bearer(bob), { text: '' })).statusCode, 400)
   t.same((await announce(bearer(bob))).json(), { reached: 3 })
-  for (const { client } of all) t.same(await next(client, 'announcement'), { type: 'announcement', from: 'bob', text: 'Lunch!' })
+  for (const { client } of all) t.same(await next(client, 'announcement'), { from: 'bob', text: 'Lunch!' })
 })
 
 t.test('when the server stops it says goodbye, and that clients may come back', async (t) => {

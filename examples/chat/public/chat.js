@@ -38,7 +38,7 @@ function enter (name) {
   const isGuarded = rooms[name].needs !== undefined
   socket = new ReconnectingSocket(`/chat/${name}`, isGuarded && user !== null ? user.token : null)
   socket.addEventListener('state', ({ detail }) => { showState(detail) })
-  socket.addEventListener('message', ({ detail }) => { receive[detail.type]?.(detail) })
+  socket.addEventListener('message', ({ detail }) => { receive[detail.type]?.(detail.data ?? detail) })
   socket.connect()
 }
 
@@ -60,9 +60,9 @@ const receive = {
     if (from === you && unconfirmed[0] === text) unconfirmed.shift()
     addMessage(from, text, at)
   },
-  error ({ text }) {
+  error ({ code, message }) {
     unconfirmed.shift()
-    addNote(text, 'error')
+    addNote(code === 'FSR_ERR_DATA_INVALID' ? 'A message has 1 to 500 characters of text.' : message, 'error')
   },
   announcement ({ from, text }) { addNote(text, 'announcement', `Announcement from ${from}`) },
   system ({ text }) { addNote(text) }
@@ -214,7 +214,7 @@ $('#composer').addEventListener('submit', (event) => {
   event.preventDefault()
   const text = $('#text').value.trim()
   if (text === '' || !socket.isOpen) return
-  socket.send({ text })
+  socket.send({ type: 'say', data: { text } })
   unconfirmed.push(text)
   $('#text').value = ''
 })
