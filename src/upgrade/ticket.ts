@@ -21,15 +21,25 @@ const ENTRY = 256
 export class MemoryTickets implements TicketStore {
   // In the order of their ends, as all have the same time.
   readonly #kept = new Map<string, { readonly value: string, readonly end: number }>()
+  // The oldest, unless it was taken, and where it is: a Map steps over all that was taken before its first, each time anew.
+  #oldest = ''
+  #ids = this.#kept.keys()
   #bytes = 0
 
   put (id: string, value: string, ttl: number): void {
     const now = Date.now()
     this.#bytes += ENTRY + value.length
     this.#kept.set(id, { value, end: now + ttl })
-    for (const [each, { end }] of this.#kept) {
-      if (end > now && this.#bytes <= MOST) break
-      this.take(each)
+    for (;;) {
+      const { end = 0 } = this.#kept.get(this.#oldest) ?? {}
+      if (end > now && this.#bytes <= MOST) return
+      this.take(this.#oldest)
+      const { done, value } = this.#ids.next()
+      if (done === true) {
+        this.#ids = this.#kept.keys()
+        return
+      }
+      this.#oldest = value
     }
   }
 

@@ -183,6 +183,12 @@ t.test('tickets in this process are bounded in bytes, forgotten at their end, an
   brief.put('b', 'y', 60_000)
   t.equal(brief.take('a'), undefined)
   t.equal(brief.take('b'), 'y')
+
+  brief.put('larger than all may be', 'x'.repeat(70_000_000), 60_000)
+  t.equal(brief.take('larger than all may be'), undefined)
+  for (let count = 0; count < 100; count++) brief.put(`${count}`, mega, 60_000)
+  t.equal(brief.take('32'), undefined, 'and the next are bounded as before')
+  t.equal(brief.take('33'), mega)
 })
 
 t.test('what cannot work is told: a route that takes none, a user that is not JSON, options that are none', async (t) => {
