@@ -32,6 +32,13 @@ function connected (code: string, message: string, close: CloseReason): SocketEr
   return Constructor as unknown as SocketErrorConstructor
 }
 
+// While connected, because a client did not do what the app has asked of it or for it: as `connected`, but no fault of the app.
+function ofClient (code: string, message: string): SocketErrorConstructor {
+  const Constructor = connected(code, message, closeCodes.handlerFailed)
+  Object.defineProperty(Constructor.prototype, 'isOfClient', { value: true })
+  return Constructor
+}
+
 // While connected, because of a message that the contract does not have: answered with this code, then handed to onError.
 function refused (code: string, message: string, close: CloseReason = closeCodes.invalidPayload): SocketErrorConstructor {
   // Without a stack, as at the upgrade: it is the client's fault.
@@ -108,25 +115,36 @@ export const errors = {
   ContractMissing: connected('FSR_ERR_CONTRACT_MISSING', 'Only a route with a contract can ask its clients', closeCodes.handlerFailed),
   StreamsTooMany: refused('FSR_ERR_STREAMS_TOO_MANY', 'The connection has as many streams as streamsPerConnection allows', closeCodes.policyViolation),
   RequestUnanswerable: connected('FSR_ERR_REQUEST_UNANSWERABLE', "'%s' has no reply in the contract, so nobody would answer it. Give it one, or send it", closeCodes.handlerFailed),
-  RequestTimeout: connected('FSR_ERR_REQUEST_TIMEOUT', 'The client has not answered in time', closeCodes.handlerFailed),
-  RequestRefused: connected('FSR_ERR_REQUEST_REFUSED', 'The client has answered with an error; reason says which', closeCodes.handlerFailed),
-  AnswerInvalid: connected('FSR_ERR_ANSWER_INVALID', 'What the client has answered is not what the contract says: %s', closeCodes.handlerFailed),
-  RequestEnded: connected('FSR_ERR_REQUEST_ENDED', 'The connection ended before the client has answered', closeCodes.handlerFailed),
+  RequestTimeout: ofClient('FSR_ERR_REQUEST_TIMEOUT', 'The client has not answered in time'),
+  RequestRefused: ofClient('FSR_ERR_REQUEST_REFUSED', 'The client has answered with an error; reason says which'),
+  AnswerInvalid: ofClient('FSR_ERR_ANSWER_INVALID', 'What the client has answered is not what the contract says: %s'),
+  RequestEnded: ofClient('FSR_ERR_REQUEST_ENDED', 'The connection ended before the client has answered'),
   NotAnError: connected('FSR_ERR_NOT_AN_ERROR', 'A callback threw something that is not an Error; it is the cause of this one', closeCodes.handlerFailed),
   CloseInvalid: connected('FSR_ERR_CLOSE_INVALID',
     'close() takes a code of 1000, 1001, 1003, 1007 to 1014 or 3000 to 4999, and a reason of at most 123 bytes, but %s', closeCodes.handlerFailed),
-  RoomInvalid: connected('FSR_ERR_ROOM_INVALID', 'The name of a room is a string of 1 to 256 characters, but this is %s', closeCodes.handlerFailed),
-  RoomsTooMany: connected('FSR_ERR_ROOMS_TOO_MANY', 'The connection is in %s rooms already, the most that roomsPerConnection allows', closeCodes.handlerFailed)
+  RoomInvalid: ofClient('FSR_ERR_ROOM_INVALID', 'The name of a room is a string of 1 to 256 characters, but this is %s'),
+  RoomsTooMany: ofClient('FSR_ERR_ROOMS_TOO_MANY', 'The connection is in %s rooms already, the most that roomsPerConnection allows')
 } as const
 
 const all = Object.values(errors)
 
 const refusals = all.filter(({ prototype }) => prototype.isRefusal === true)
+const ofClients = all.filter(({ prototype }) => prototype.isOfClient === true)
 
 /** Whether an error is about a message that the contract does not have: its text is meant for the client. */
 export function isRefusal (error: unknown): error is SocketError {
+  return isOneOf(refusals, error)
+}
+
+/** Whether an error that a handler let pass is what its client has made of it, as often as that likes. */
+export function isOfClient (error: unknown): error is SocketError {
+  return isOneOf(ofClients, error)
+}
+
+// What was thrown may be anything, also something that throws when it is looked at.
+function isOneOf (constructors: readonly SocketErrorConstructor[], error: unknown): boolean {
   try {
-    return refusals.some((Constructor) => error instanceof Constructor)
+    return constructors.some((Constructor) => error instanceof Constructor)
   } catch {
     return false
   }

@@ -178,12 +178,14 @@ export class Exchange {
     else if (last !== undefined && this.#takenBack.size < MOST_TAKEN_BACK) this.#takenBack.set(id, last)
   }
 
-  /** Whether a message whose turn has come was taken back before. */
-  isTakenBack (id: undefined | MessageId, message: object): boolean {
-    if (this.#takenBack.size === 0) return false
-    const isTakenBack = id !== undefined && this.#takenBack.has(id)
+  /** Whether the message of this id, whose turn has come, was taken back before. */
+  isTakenBack (id: MessageId): boolean {
+    return this.#takenBack.has(id)
+  }
+
+  /** A message has had its turn: ids that were taken back before it came, and can be of no later message, are forgotten. */
+  hadTurn (message: object): void {
     for (const [id, last] of this.#takenBack) if (last === message) this.#takenBack.delete(id)
-    return isTakenBack
   }
 
   /**

@@ -7,13 +7,15 @@ export interface Compilers {
   serializer (schema: unknown): Serializer
 }
 
+/** What tells whether data is what a schema says. */
 export type Validator = ((data: unknown) => unknown) & { readonly errors?: unknown }
+/** What writes data as JSON, as a schema says. */
 export type Serializer = (data: unknown) => string
 
 /** Makes of data what a schema says, or a promise of that. @throws `FSR_ERR_DATA_INVALID`, or for an answer `FSR_ERR_ANSWER_INVALID`. */
 export type Check = (data: unknown) => unknown
 
-// A name that the client has chosen is in the path.
+// A name that the client has chosen may be in the path: that is for the client and for onError, and for no log.
 const LONGEST_PATH = 256
 
 /** Calls a validator the way Fastify does. @param Invalid what is thrown for data that is not what the schema says. */
@@ -21,7 +23,8 @@ export function createCheck (validate: Validator, Invalid: typeof errors.DataInv
   const invalid = (details: unknown): Error => describe(details, Invalid)
   const valueOf = (result: unknown, data: unknown): unknown => {
     if (result === false) throw invalid(validate.errors)
-    if (typeof result !== 'object' || result === null) return data
+    // Ajv's asynchronous validators answer the data itself, which may have any members.
+    if (typeof result !== 'object' || result === null || result === data) return data
     if ('error' in result && result.error !== undefined) throw invalid(result.error)
     return 'value' in result ? result.value : data
   }
@@ -46,7 +49,7 @@ export function createCheck (validate: Validator, Invalid: typeof errors.DataInv
 function describe (details: unknown, Invalid: typeof errors.DataInvalid): Error {
   const first = Array.isArray(details) ? details[0] as undefined | { instancePath?: unknown, message?: unknown } : undefined
   const path = typeof first?.instancePath === 'string' ? first.instancePath.slice(0, LONGEST_PATH) : undefined
-  const error = new Invalid(typeof first?.message === 'string' ? `data${path ?? ''} ${first.message}` : 'data is not what the contract says')
-  if (path !== undefined && path !== '') Object.assign(error, { path })
+  const error = new Invalid(typeof first?.message === 'string' ? `data ${first.message}` : 'data is not what the contract says')
+  if (path !== undefined && path !== '') Object.defineProperty(error, 'path', { value: path })
   return Object.defineProperty(error, 'validation', { value: details })
 }

@@ -1,6 +1,6 @@
 import type { WsConnection } from '../connection/connection.js'
 import type { MessageId, Work } from '../connection/exchange.js'
-import { closeReasonOf, errors, isRefusal, type SocketError } from '../errors.js'
+import { closeReasonOf, errors, isOfClient, isRefusal, type SocketError } from '../errors.js'
 import type { Frame } from '../message/frame.js'
 import type { Message } from '../message/message.js'
 import type { Clients } from '../room/clients.js'
@@ -11,9 +11,10 @@ import { ContractCodec, serialized } from './contract-codec.js'
 import type { CloseInfo, SocketController } from './controller.js'
 import type { ContractDefinition } from './definition.js'
 import { beforeMessage, beforeSend, sentTo, type Hooks } from './hooks.js'
+import { Context } from './message-context.js'
 import { MessageFailure } from './message-failure.js'
 import { ReplyError } from './reply-error.js'
-import { isAsyncIterable, isThenable } from './returned.js'
+import { isAsyncIterable, isThenable, nothing, then } from './returned.js'
 import { errorFrame, readEnvelope, replyFrame, type Envelope } from './wire.js'
 
 // What a client is told when it renews its token.
@@ -114,7 +115,8 @@ export class Conversation implements SocketController {
     if (onError === undefined) {
       // A callback that fails, above all onOpen, has not done what messages rely on.
       if (!(thrown instanceof MessageFailure)) throw thrown
-      connection.log[thrown.isRefusal ? 'debug' : 'error']({ err: error }, 'a message was refused, or its handler failed')
+      const level = thrown.isRefusal ? 'debug' : isOfClient(error) ? 'info' : 'error'
+      connection.log[level]({ err: error }, 'a message was refused, or its handler failed')
       return answered
     }
     const heard = nothing(onError.call(this.#user, connection, error as Error, clients), 'onError')
@@ -122,10 +124,21 @@ export class Conversation implements SocketController {
   }
 
   onMessage (connection: WsConnection, message: Message, clients: Clients): undefined | Answer | Promise<undefined | Answer> {
+    if (!connection.hasExchange) return this.#take(connection, message, clients)
+    const { exchange } = connection
+    try {
+      return this.#take(connection, message, clients)
+    } finally {
+      // Whatever has become of it.
+      exchange.hadTurn(message)
+    }
+  }
+
+  #take (connection: WsConnection, message: Message, clients: Clients): undefined | Answer | Promise<undefined | Answer> {
     const envelope = readEnvelope(message)
     const { type, id } = envelope
     if (this.#isProtocol(connection, envelope, undefined)) return
-    if (connection.hasExchange && connection.exchange.isTakenBack(id, message)) return
+    if (id !== undefined && connection.hasExchange && connection.exchange.isTakenBack(id)) return
     if (type === 'renew') return this.#renew(connection, envelope)
     const handling = this.#handlings.get(type)
     if (handling === undefined) throw new MessageFailure(new errors.TypeUnknown(), id)
@@ -278,34 +291,6 @@ export class Conversation implements SocketController {
     const told = error instanceof ReplyError || isRefusal ? error : new errors.HandlerFailed()
     return connection.outbox.reply(errorFrame(id, told as ReplyError)) ? undefined : connection.outbox.drained()
   }
-}
-
-// Made for each message: its signal is made only for those who look.
-class Context implements MessageContext {
-  readonly id: undefined | MessageId
-  readonly clients: Clients
-  readonly #owner: { readonly signal: AbortSignal }
-
-  constructor (connection: WsConnection, id: undefined | MessageId, work: undefined | Work, clients: Clients) {
-    this.id = id
-    this.clients = clients
-    this.#owner = work ?? connection
-  }
-
-  get signal (): AbortSignal {
-    return this.#owner.signal
-  }
-}
-
-/** @throws `FSR_ERR_RETURN_INVALID` if it is something. */
-function nothing (returned: unknown, callback: string): undefined | Promise<undefined> {
-  if (isThenable(returned)) return Promise.resolve(returned).then((value) => nothing(value, callback))
-  if (returned !== undefined) throw new errors.ReturnInvalid(callback, 'nothing: send with connection.send(type, data), so that what leaves is in the contract')
-}
-
-// Goes on with a value, now or when it is there.
-function then<Value, Result> (value: Value, next: (value: Awaited<Value>) => Result | Promise<Result>): Result | Promise<Result> {
-  return isThenable(value) ? Promise.resolve(value).then(next as (value: unknown) => Result) : next(value as Awaited<Value>)
 }
 
 // What Node and fetch throw when a signal has ended them.

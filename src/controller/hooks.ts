@@ -1,3 +1,4 @@
+import { closeCodes } from '../close-codes.js'
 import { WsConnection } from '../connection/connection.js'
 import type { MessageId } from '../connection/exchange.js'
 import { errors } from '../errors.js'
@@ -69,11 +70,16 @@ export function beforeMessage (hooks: readonly PreMessageHook[], connection: WsC
 function callHook (hook: PreMessageHook, connection: WsConnection, received: ReceivedMessage): undefined | Promise<void> {
   let outcome: undefined | { readonly error: undefined | null | Error }
   let settle: undefined | (() => void)
+  let isLeft = false
   const returned = hook(connection, received, (error) => {
+    if (outcome === undefined && isLeft && error) tooLate(connection, error)
     outcome ??= { error }
     settle?.()
   })
-  const finish = (): void => { if (outcome?.error) throw outcome.error }
+  const finish = (): void => {
+    isLeft = true
+    if (outcome?.error) throw outcome.error
+  }
   const isAwaited = hook.length > 2 && outcome === undefined
   if (!isAwaited && !isThenable(returned)) {
     finish()
@@ -81,6 +87,12 @@ function callHook (hook: PreMessageHook, connection: WsConnection, received: Rec
   }
   const called = isAwaited ? new Promise<void>((resolve) => { settle = resolve }) : undefined
   return Promise.all([returned, called]).then(finish)
+}
+
+// A hook has refused a message that is being handled: it takes `done` without naming it, so nobody has waited.
+function tooLate (connection: WsConnection, cause: Error): void {
+  connection.log.error({ err: new errors.HookInvalid('preMessage', 'has given an error to done when nobody waited for it any more. Name done among its parameters, without a default, or return a promise', { cause }) })
+  connection.shut(closeCodes.handlerFailed)
 }
 
 /** What the hooks make of data that is sent. @throws what they throw; `FSR_ERR_HOOK_INVALID` if one wants to be waited for. */
@@ -93,7 +105,8 @@ export function beforeSend (hooks: readonly PreSendHook[], sent: SentMessage, da
     // If that rejects it must not end the process.
     if (isThenable(returned)) Promise.resolve(returned).catch(() => {})
     if (isThenable(returned) || (hook.length > 2 && answer === undefined)) throw new errors.HookInvalid('preSend', 'has not answered at once')
-    data = answer?.data ?? returned ?? data
+    // `null` is data as well.
+    data = [answer?.data, returned, data].find((data) => data !== undefined)
   }
   return data
 }

@@ -10,11 +10,13 @@ export class Admission {
   readonly #authenticator: Authenticator
   readonly #revocations: Revocations
   readonly #guard: Guard
+  readonly #isGuarded: boolean
 
   constructor (authenticator: Authenticator, revocations: Revocations, grants: readonly GrantInForce[]) {
     this.#authenticator = authenticator
     this.#revocations = revocations
     this.#guard = createGuard(grants)
+    this.#isGuarded = grants.length > 0
   }
 
   /**
@@ -29,14 +31,24 @@ export class Admission {
   }
 
   /**
-   * Whoever brings a token while connected.
+   * Whoever brings the first token while connected.
    *
-   * @param before who it has to be.
    * @throws as `admit`.
    */
-  async admitLater (request: FastifyRequest, token: string, before?: Identity): Promise<Identity> {
+  async admitLater (request: FastifyRequest, token: string): Promise<Identity> {
+    return this.#check(request, await this.#authenticator.verify(request, token))
+  }
+
+  /**
+   * Whoever brings another token while connected.
+   *
+   * @param before who it has to be. Nobody can be told to be the same who has no `sub`.
+   * @throws as `admit`.
+   */
+  async admitAgain (request: FastifyRequest, token: string, before: Identity): Promise<Identity> {
+    if (!this.#isGuarded || before.sub === undefined) throw new errors.TokenInvalid()
     const identity = await this.#authenticator.verify(request, token)
-    if (before !== undefined && identity.sub !== before.sub) throw new errors.TokenInvalid()
+    if (identity.sub !== before.sub) throw new errors.TokenInvalid()
     return this.#check(request, identity)
   }
 

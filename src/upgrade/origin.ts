@@ -13,13 +13,16 @@ export type Origins = 'same-origin' | '*' | string | RegExp | ReadonlyArray<stri
 /** Whether the page that a request comes from may connect; a request without an `Origin` comes from no page (RFC 6454 section 7). */
 export type OriginCheck = (request: FastifyRequest) => boolean | Promise<boolean>
 
+/** Lets every page of the web in. */
+export const everyOrigin: OriginCheck = () => true
+
 /**
  * Makes the check of a route.
  *
  * @throws `FSR_ERR_OPTION_INVALID`.
  */
 export function createOriginCheck (origins: Origins): OriginCheck {
-  if (origins === '*') return () => true
+  if (origins === '*') return everyOrigin
   if (typeof origins === 'function') {
     return async (request) => {
       const { origin } = request.headers

@@ -159,7 +159,7 @@ export class Route implements SocketRouteHandle {
       heartbeat: server.clocks.heartbeat(options.heartbeat),
       expiry: server.clocks.expiry,
       compaction: server.fastPath ? server.clocks.compaction : undefined,
-      renew: (request, token, before) => this.#admission!.admitLater(request, token, before),
+      renew: (request, token, before) => this.#admission!.admitAgain(request, token, before),
       concurrency: options.concurrency,
       rate: options.rate,
       windows: options.rate && server.clocks.windows(options.rate.per),

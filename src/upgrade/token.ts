@@ -36,7 +36,7 @@ export interface Authenticator {
    */
   authenticate (request: FastifyRequest, offered: undefined | string): undefined | Identity | Promise<Identity>
   /**
-   * The identity of a token that comes later, or from elsewhere.
+   * The identity of a token that comes later, or from elsewhere. A route that looks for none takes none.
    *
    * @throws `FSR_ERR_TOKEN_INVALID`, `FSR_ERR_TOKEN_EXPIRED`.
    */
@@ -109,7 +109,7 @@ export function createAuthenticator (jwt: undefined | Jwt, tokenFrom: readonly T
   }
 
   const verify = async (request: FastifyRequest, token: string): Promise<Identity> => {
-    if (jwt === undefined) throw new errors.TokenInvalid()
+    if (jwt === undefined || !sources.some(isOfJwt)) throw new errors.TokenInvalid()
     try {
       const user = await ask(request as unknown as JwtRequest, token)
       const payload = payloadOf(token)

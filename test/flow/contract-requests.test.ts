@@ -263,6 +263,25 @@ t.test('a message can also be taken back while it waits for its turn', async (t)
   t.same(client.unread, [])
 })
 
+t.test('what is taken back before its turn is forgotten with the last message that waits, whatever that is', async (t) => {
+  const { client, handled } = await start(t)
+  const last: Array<string | Buffer> = [Buffer.from('binary'), 'no JSON', '{"type":"\\u0063ancel","id":"z"}', '{"type":"unknown"}', '{"type":"note","data":"x"}']
+  for (const message of last) {
+    tell(client, { type: 'wait', id: 1 })
+    client.send(message)
+    tell(client, { type: 'cancel', id: 'a' })
+    tell(client, { type: 'cancel', id: 1 })
+    tell(client, { type: 'note', data: String(message), id: 'a' })
+    for (;;) {
+      const { type, id } = await client.json() as { type: string, id?: string }
+      if (type === 'error') continue
+      t.same({ type, id }, { type: 'reply', id: 'a' })
+      break
+    }
+  }
+  t.same(handled.filter((each) => each !== 'x'), last.flatMap((message) => ['aborted', String(message)]))
+})
+
 t.test('what is handled when its client has left is told to stop as well', async (t) => {
   const { client, connection, handled } = await start(t)
   tell(client, { type: 'wait', id: 1 })

@@ -220,6 +220,24 @@ t.test('a stream without an id, and one too many, are refused', async (t) => {
   t.match(await client.json(), { type: 'reply', id: 4 })
 })
 
+t.test('a connection may have sixteen streams, if nothing else is said', async (t) => {
+  const app = await createApp(t)
+  app.socketRoute('/', {
+    schema: { in: { numbers: { stream: Type.Integer() } } },
+    on: {
+      async * numbers (_connection, _data, { signal }) {
+        yield 1
+        await new Promise((resolve) => { signal.addEventListener('abort', resolve) })
+      }
+    }
+  })
+  const client = await connect(await listen(app))
+  for (let id = 1; id <= 17; id++) {
+    tell(client, { type: 'numbers', id })
+    t.match(await client.json(), id <= 16 ? { type: 'reply', id } : { type: 'error', id, code: 'FSR_ERR_STREAMS_TOO_MANY' })
+  }
+})
+
 t.test('streams that were cancelled and have not ended yet are no more than those that may be sent', async (t) => {
   const app = await createApp(t)
   const ends: Array<() => void> = []

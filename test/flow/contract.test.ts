@@ -1,7 +1,7 @@
 // A route with a contract, over real sockets: what comes in is validated and answered, and what goes out is what the contract says.
 import { Type } from 'typebox'
 import t, { type Test } from 'tap'
-import { ReplyError, type SocketRouteOptions } from '../../src/index.js'
+import { ReplyError, type SocketRouteOptions, type WsConnection } from '../../src/index.js'
 import { connect, connectAs, type Client } from '../support/client.js'
 import { createApp, listen, tokenOf } from '../support/server.js'
 import { turns, until } from '../support/until.js'
@@ -102,7 +102,7 @@ const refused: Array<[what: string, message: unknown, code: string, more?: objec
   ['an id that is too long', { type: 'say', data: { text: 'a' }, id: 'x'.repeat(65) }, 'FSR_ERR_MESSAGE_INVALID'],
   ['an id that is not exact', '{"type":"leave","id":9007199254740993}', 'FSR_ERR_MESSAGE_INVALID'],
   ['an id that is a fraction', { type: 'leave', id: 1.5 }, 'FSR_ERR_MESSAGE_INVALID'],
-  ['data that is too long', { type: 'say', data: { text: 'longer than ten' }, id: 3 }, 'FSR_ERR_DATA_INVALID', { id: 3, path: '/text', message: 'data/text must NOT have more than 10 characters' }],
+  ['data that is too long', { type: 'say', data: { text: 'longer than ten' }, id: 3 }, 'FSR_ERR_DATA_INVALID', { id: 3, path: '/text', message: 'data must NOT have more than 10 characters' }],
   ['no data', { type: 'say', id: 4 }, 'FSR_ERR_DATA_INVALID', { id: 4 }],
   ['data that lacks something', { type: 'say', data: {} }, 'FSR_ERR_DATA_INVALID', { message: "data must have required property 'text'" }],
   ['a prototype', '{"type":"say","data":{"text":"a","__proto__":{"isAdmin":true}}}', 'FSR_ERR_MESSAGE_NOT_JSON'],
@@ -314,6 +314,50 @@ t.test('a renewal that fails for another reason than its token is a failure of t
     t.match(await ask(client, { type: 'ok', id: 1 }), { type: 'reply', id: 1 })
   }
   t.equal(errors.length, 3)
+})
+
+t.test('a token takes the place of no other user than that of a token, and of nobody who cannot be told to be the same', async (t) => {
+  const app = await createApp(t)
+  const controller = { schema: { in: { who: { reply: Type.Any() } } }, on: { who: (connection: WsConnection) => connection.user } }
+  const known = async (request: unknown): Promise<void> => { (request as { user: unknown }).user = { sub: 'alice', roles: ['ROLE_USER'] } }
+  app.socketRoute('/hook', controller, { isGranted: 'ROLE_USER', tokenFrom: [], preValidation: known })
+  app.socketRoute('/ticket', controller, { isGranted: 'ROLE_USER', tokenFrom: ['ticket'], preValidation: known })
+  app.socketRoute('/open', controller, { preValidation: known })
+  app.socketRoute('/nobody', controller)
+  app.socketRoute('/unnamed', controller, 'ROLE_USER')
+  const url = await listen(app)
+  const unnamed = (id: number): string => tokenOf(app, ['ROLE_USER'], { sub: undefined, id })
+  for (const [path, token, other] of [['/hook'], ['/ticket'], ['/open'], ['/nobody'], ['/unnamed', unnamed(1), unnamed(2)]] as const) {
+    const client = token === undefined ? await connect(url + path) : await connectAs(token, url + path)
+    const before = await ask(client, { type: 'who', id: 1 })
+    t.match(await ask(client, { type: 'renew', id: 2, data: { token: other ?? tokenOf(app, ['ROLE_USER', 'ROLE_ADMIN']) } }), { type: 'error', id: 2, code: 'FSR_ERR_TOKEN_INVALID' }, path)
+    t.same(await ask(client, { type: 'who', id: 1 }), before)
+  }
+})
+
+t.test('what a client makes of what it was asked is no fault of the app', async (t) => {
+  const levels: number[] = []
+  const stream = { write (line: string) { if (line.includes('a message was refused')) levels.push((JSON.parse(line) as { level: number }).level) } }
+  const app = await createApp(t, { fastify: { logger: { level: 'debug', stream } } })
+  app.socketRoute('/chat', {
+    schema: { in: { start: {}, join: { data: Type.String() }, fail: {} }, out: { ask: { reply: Type.Record(Type.String(), Type.Integer()) } } },
+    on: {
+      async start (connection) { await connection.request('ask', undefined, { timeout: 10 }) },
+      async join (connection, room) { await connection.join(room as string) },
+      fail () { throw new Error('a fault') }
+    }
+  })
+  const client = await connect(`${await listen(app)}/chat`)
+  for (const answer of [{ type: 'error', code: 'NO' }, { type: 'reply', data: { secret: 'x' } }, undefined]) {
+    client.send('{"type":"start"}')
+    const { id } = await client.json() as { id: number }
+    if (answer === undefined) t.match(await client.json(), { type: 'cancel' })
+    else client.send(JSON.stringify({ ...answer, id }))
+    t.match(await client.json(), { type: 'error', code: 'FSR_ERR_HANDLER_FAILED' })
+  }
+  await ask(client, { type: 'join', data: '' })
+  await ask(client, { type: 'fail' })
+  t.same(levels, [30, 30, 30, 30, 50])
 })
 
 t.test('renewals that are refused are logged at debug only, wherever they come', async (t) => {

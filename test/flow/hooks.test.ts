@@ -91,6 +91,27 @@ t.test('however a hook fails, nothing is handled and the process goes on', async
   t.match(await ask(await connect(`${url}/fine`), { type: 'add', data: 1, id: 1 }), { type: 'reply', id: 1, data: 1 })
 })
 
+t.test('a hook that refuses when nobody waits for it any more ends the connection', async (t) => {
+  const lines: string[] = []
+  const app = await createApp(t, { fastify: { logger: { level: 'error', stream: { write: (line: string) => { lines.push(line) } } } } })
+  const late = (done: (error?: null | Error) => void): void => { setImmediate(() => { done(new ReplyError('NO', 'no')) }) }
+  app.socketRoute('/rest', contract, { preMessage: (...args) => { late(args[2]) } })
+  app.socketRoute('/async', contract, { preMessage: async (...args) => { late(args[2]) } })
+  app.socketRoute('/twice', contract, { preMessage: (_connection, _received, done) => { done(); late(done) } })
+  const url = await listen(app)
+  for (const path of ['/rest', '/async']) {
+    const client = await connect(url + path)
+    client.send('{"type":"say","data":"x"}')
+    t.same(await client.closed, { code: 1011, reason: 'internal error' }, path)
+    t.match(lines.pop(), 'FSR_ERR_HOOK_INVALID')
+  }
+  const client = await connect(`${url}/twice`)
+  t.match(await ask(client, { type: 'say', data: 'x', id: 1 }), { type: 'reply' }, 'what it says first counts')
+  await turns(3)
+  t.match(await ask(client, { type: 'say', data: 'x', id: 1 }), { type: 'reply' })
+  t.same(lines, [])
+})
+
 t.test('on a route without a contract they run as well', async (t) => {
   const app = await createApp(t)
   class Echo {
@@ -210,6 +231,15 @@ t.test('preSend sees all that leaves, once for all receivers, and can change it'
     [false, 'room', 'said', undefined, 'room'], [false, undefined, 'said', undefined, 'all'], [true, undefined, 'said', undefined, 'one'],
     [true, undefined, 'reply', 7, 2], [true, undefined, 'reply', 8, 1], [true, undefined, 'ask', undefined, undefined]
   ])
+})
+
+t.test('preSend can take data away', async (t) => {
+  const app = await createApp(t)
+  for (const [path, preSend] of Object.entries({ '/return': () => null, '/done': (_sent: SentMessage, _data: unknown, done: (error: null, data: unknown) => void) => { done(null, null) } })) {
+    app.socketRoute(path, { schema: { in: { get: { reply: Type.Union([Type.String(), Type.Null()]) } } }, on: { get: () => 'secret' } }, { preSend })
+  }
+  const url = await listen(app)
+  for (const path of ['/return', '/done']) t.same(await ask(await connect(url + path), { type: 'get', id: 1 }), { type: 'reply', id: 1, data: null })
 })
 
 t.test('preSend of an outer scope runs first', async (t) => {

@@ -1,6 +1,7 @@
 import { once } from 'node:events'
 import type { Socket } from 'node:net'
 import t, { type Test } from 'tap'
+import { Type } from 'typebox'
 import type { FastifyInstance } from 'fastify'
 import type { SocketPluginOptions, SocketRouteHandle, WsConnection } from '../../src/index.js'
 import { connect, handshake, tcp, type Client } from '../support/client.js'
@@ -62,6 +63,28 @@ t.test('latestBy: a slow client of a feed gets the present, not the past', async
   const last = { symbol: 'A', price: 9_999 }
   t.strictSame(await rest(feed), [last, { ...last, symbol: 'B' }, { ...last, symbol: 'C' }, { news: true }])
   t.equal(feed.connection.dropped, 3 * 9_999)
+})
+
+t.test('latestBy is given the type and the data of a message of a contract', async (t) => {
+  const app = await createApp(t, { plugin: { outbox: { overflow: { latestBy: (message) => (message as { data: { symbol?: string } }).data.symbol } } } })
+  let connection: undefined | { send (type: 'fill', data: string): boolean }
+  const route = app.socketRoute('/', {
+    schema: { in: {}, out: { fill: Type.String(), price: Type.Object({ symbol: Type.String(), price: Type.Integer() }) } },
+    on: {},
+    onOpen (opened) { connection = opened }
+  })
+  const client = await connect(await listen(app))
+  await until(() => connection !== undefined)
+  client.socket.pause()
+  while (connection!.send('fill', 'x'.repeat(50_000)));
+  for (let price = 0; price < 1_000; price++) {
+    for (const symbol of ['A', 'B']) route.broadcast('price', { symbol, price })
+  }
+  route.broadcast('fill', 'the end')
+  client.socket.resume()
+  const received: string[] = []
+  while (received.at(-1) !== '{"type":"fill","data":"the end"}') received.push(String(await client.next()))
+  t.strictSame(received.filter((text) => text.includes('price')), ['A', 'B'].map((symbol) => JSON.stringify({ type: 'price', data: { symbol, price: 999 } })))
 })
 
 t.test('answers wait in their place among what others send, and none is dropped', async (t) => {

@@ -65,6 +65,16 @@ t.test('the close with 4429 comes at once, also if the message that is too many 
   t.equal(closed, 4429)
 })
 
+t.test('what need not wait for its turn counts as well', async (t) => {
+  const app = await createApp(t)
+  app.socketRoute('/', { schema: { in: { wait: {} } }, on: { wait: async () => await new Promise<undefined>(() => {}) } }, { rate: { messages: 2, per: 20, tolerance: 3 }, closeTimeout: 10 })
+  const client = await connect(await listen(app))
+  client.send('{"type":"wait"}')
+  const sending = setInterval(() => { client.send('{"type":"cancel","id":1}') }, 1)
+  t.teardown(() => { clearInterval(sending) })
+  t.strictSame(await client.closed, { code: 4429, reason: 'too many messages' })
+})
+
 t.test('who slows down in time is forgiven', async (t) => {
   const app = await createApp(t)
   app.socketRoute('/', { onMessage: (_connection, message) => message }, { rate: { messages: 2, per: 20, tolerance: 3 } })

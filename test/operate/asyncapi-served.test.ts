@@ -38,6 +38,14 @@ t.test('JSON, YAML and what the app gets are the same document', async (t) => {
   t.ok(app.asyncapi().servers)
 })
 
+t.test('nobody keeps it who may not read it later, and it need not be served', async (t) => {
+  const app = await createDescribed(t)
+  for (const file of ['json', 'yaml']) t.equal((await app.inject(`/asyncapi/asyncapi.${file}`)).headers['cache-control'], 'no-store')
+  const hidden = await createDescribed(t, { expose: false })
+  for (const file of ['json', 'yaml']) t.equal((await hidden.inject(`/asyncapi/asyncapi.${file}`)).statusCode, 404)
+  t.ok(hidden.asyncapi().channels['chat'])
+})
+
 t.test('routes may come before it and after it', async (t) => {
   const app = await createApp(t)
   app.socketRoute('/before', controller)
@@ -117,6 +125,7 @@ t.test('what is not an option is refused at once', async (t) => {
     [{ info: undefined }, /info\.title/],
     [{ info: { title: 'a' } }, /info\.version/],
     [{ info, path: '/docs' }, /'path' is unknown/],
+    [{ info, expose: 'no' }, /expose/],
     [{ info, prefix: 'docs' }, /prefix/],
     [{ info, prefix: '/docs/' }, /prefix/],
     [{ info, prefix: '/' }, /prefix/],

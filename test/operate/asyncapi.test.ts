@@ -203,7 +203,7 @@ t.test('where a guard does not look there is no scheme', async (t) => {
   const app = await createApp(t, { jwt: false })
   await app.register(asyncapi, { info })
   app.socketRoute('/own', { onOpen: () => 'welcome' }, { isGranted: 'ROLE_USER', tokenFrom: [] })
-  app.socketRoute('/open', { onOpen: () => 'welcome' })
+  app.socketRoute('/open', { onOpen: () => 'welcome' }, { origins: '*' })
   const contract = { schema: { in: { a: {} } }, on: { a () {} } }
   app.socketRoute('/ticket', contract, { isGranted: 'ROLE_USER', tokenFrom: ['ticket'] })
   for (const [prefix, cookie, verify] of [['/jwt', undefined, {}], ['/only', { cookieName: 'a', signed: false }, { onlyCookie: true }], ['/other', { cookieName: 'b', signed: false }, {}]] as const) {
@@ -219,7 +219,13 @@ t.test('where a guard does not look there is no scheme', async (t) => {
   t.equal(operations['own.in.message']!.security, undefined)
   t.strictSame([securitySchemes!['cookie'], securitySchemes!['cookie_2']].map((scheme) => scheme!['name']), ['a', 'b'], 'two cookies are two schemes')
   t.notOk('ticket.in.renew' in operations, 'without tokens none is renewed')
+  t.notOk('own.in.renew' in operations)
   t.ok('jwt.in.renew' in operations)
+  const refusals = (key: string) => channels[key]!['x-socket-route'].refusals.map(({ code }) => code)
+  t.notOk(refusals('open').includes('FSR_ERR_ORIGIN_REFUSED'))
+  t.ok(refusals('own').includes('FSR_ERR_ORIGIN_REFUSED'))
+  t.notOk(refusals('own').includes('FSR_ERR_TOKEN_EXPIRED'), 'where no token is read none has expired')
+  t.ok(refusals('jwt').includes('FSR_ERR_TOKEN_EXPIRED'))
 })
 
 t.test('roles, limits and ends of a route are told', async (t) => {

@@ -3,7 +3,7 @@ import { asRoleList } from '../../upgrade/grant.js'
 import type { TokenSource } from '../../upgrade/options.js'
 import type { Options } from '../../upgrade/resolve.js'
 import type { Route } from '../../upgrade/route.js'
-import { jwtOf } from '../../upgrade/token.js'
+import { isOfJwt, jwtOf } from '../../upgrade/token.js'
 
 /** What is told of a route besides its schemas. */
 export interface Facts {
@@ -38,6 +38,7 @@ export function factsOf (route: Route): Facts {
     ticket: true,
     message: true
   }
+  const sources = isGuarded ? options.tokenFrom.filter((source) => isRead[source]) : []
   return {
     name,
     path,
@@ -46,9 +47,9 @@ export function factsOf (route: Route): Facts {
     isGuarded,
     roles: grants.flatMap(({ grant }) => typeof grant === 'function' ? [] : [asRoleList(grant)]),
     hasPredicate: grants.some(({ grant }) => typeof grant === 'function'),
-    sources: isGuarded ? options.tokenFrom.filter((source) => isRead[source]) : [],
+    sources,
     cookie: jwt?.cookie?.cookieName,
-    canRenew: isGuarded && jwt !== undefined,
+    canRenew: jwt !== undefined && sources.some(isOfJwt),
     protocols: protocols ?? [],
     hasSchema: schema !== undefined
   }

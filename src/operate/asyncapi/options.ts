@@ -16,6 +16,12 @@ export interface AsyncapiOptions {
   // Without `undefined`, as Fastify has it.
   readonly prefix?: string
   /**
+   * Whether they are served. Without that there is `fastify.asyncapi()` alone: for the console, or a route of your own.
+   *
+   * @default true
+   */
+  readonly expose?: undefined | boolean
+  /**
    * Where clients reach the app, by a name of your choice: addresses, `{ production: 'wss://example.com' }`, or AsyncAPI Server Objects.
    *
    * @default the addresses at which the app listens, from when it listens
@@ -38,15 +44,16 @@ export interface AsyncapiOptions {
   readonly preHandler?: undefined | RouteShorthandOptions['preHandler']
 }
 
-const keys = ['info', 'prefix', 'servers', 'transform', 'transformObject', 'onRequest', 'preValidation', 'preHandler', 'logLevel', 'logSerializers']
+const keys = ['info', 'prefix', 'expose', 'servers', 'transform', 'transformObject', 'onRequest', 'preValidation', 'preHandler', 'logLevel', 'logSerializers']
 
 /** Checks them. @throws `FSR_ERR_OPTION_INVALID`. */
 export function checkOptions (given: AsyncapiOptions): void {
-  const { info, prefix, servers = {}, transform, transformObject } = given
+  const { info, prefix, expose, servers = {}, transform, transformObject } = given
   const unknown = Object.keys(given).find((key) => !keys.includes(key))
   check(unknown === undefined, `'${unknown}'`, `is unknown here; there are ${keys.join(', ')}`)
   for (const name of ['title', 'version'] as const) check(typeof Object(info)[name] === 'string', `info.${name}`, 'is not a text')
   check(prefix === undefined || (typeof prefix === 'string' && /^(\/.*[^/])?$/.test(prefix)), 'prefix', "is not a path that starts with '/' and does not end with it")
+  check(expose === undefined || typeof expose === 'boolean', 'expose', 'is neither true nor false')
   check(typeof servers === 'object' && servers !== null, 'servers', 'is not an object of servers by their names')
   for (const [name, server] of Object.entries(servers)) {
     const isServer = typeof server === 'string' ? isWebsocketUrl(server) : typeof Object(server).host === 'string' && typeof Object(server).protocol === 'string'

@@ -18,7 +18,7 @@ const forms = [
 
 async function asyncapi (fastify: FastifyInstance, options: AsyncapiOptions): Promise<void> {
   checkOptions(options)
-  const { prefix = '/asyncapi', servers, onRequest, preValidation, preHandler } = options
+  const { prefix = '/asyncapi', expose = true, servers, onRequest, preValidation, preHandler } = options
   let document: undefined | AsyncapiDocument
   // Written when they are first asked for: YAML takes its time.
   const written = new Map<string, Buffer>()
@@ -35,6 +35,7 @@ async function asyncapi (fastify: FastifyInstance, options: AsyncapiOptions): Pr
   fastify.decorate('asyncapi', read)
   fastify.addHook('onReady', make)
   if (servers === undefined) fastify.addHook('onListen', make)
+  if (!expose) return
   await fastify.register(async (scope) => {
     for (const { file, type, write } of forms) {
       scope.get(file, {
@@ -46,7 +47,8 @@ async function asyncapi (fastify: FastifyInstance, options: AsyncapiOptions): Pr
       }, async (_request, reply) => {
         const bytes = written.get(file) ?? Buffer.from(write(read()))
         written.set(file, bytes)
-        return await reply.type(type).send(bytes)
+        // Whoever may read it now may not be the one who may read it later.
+        return await reply.type(type).header('cache-control', 'no-store').send(bytes)
       })
     }
   }, { prefix })

@@ -1,6 +1,8 @@
 import { closeCodes } from '../../close-codes.js'
 import { errors } from '../../errors.js'
 import type { AsyncapiClose, AsyncapiRoute } from './document.js'
+import { everyOrigin } from '../../upgrade/origin.js'
+import { isOfJwt } from '../../upgrade/token.js'
 import type { Facts } from './facts.js'
 
 /** How a connection to a route may end; an app may close with codes of its own besides. */
@@ -29,17 +31,17 @@ export function closesOf ({ contract, isGuarded, sources, options: { connections
 }
 
 /** What may be answered over HTTP, instead of the upgrade; hooks of an app may answer otherwise. */
-export function refusalsOf ({ isGuarded, sources, protocols, hasSchema, options: { connections } }: Facts): AsyncapiRoute['refusals'] {
+export function refusalsOf ({ isGuarded, sources, protocols, hasSchema, options: { connections, isOriginAllowed } }: Facts): AsyncapiRoute['refusals'] {
   const { perRoute, perUser, perIp } = connections
   const may = {
     HandshakeInvalid: true,
     VersionUnsupported: true,
     UpgradeRequired: true,
     ProtocolUnsupported: protocols.length > 0,
-    OriginRefused: true,
+    OriginRefused: isOriginAllowed !== everyOrigin,
     TokenMissing: isGuarded && !sources.includes('message'),
     TokenInvalid: isGuarded,
-    TokenExpired: isGuarded,
+    TokenExpired: sources.some(isOfJwt),
     TicketInvalid: sources.includes('ticket'),
     NotGranted: isGuarded,
     ConnectionsTooMany: perIp !== undefined || perUser !== undefined,
