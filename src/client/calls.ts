@@ -1,8 +1,6 @@
 import { clientErrors, RequestError } from './errors.js'
+import { LONGEST } from './timer.js'
 import type { Incoming } from './wire.js'
-
-// The longest time that a timer can have; it would fire at once for more.
-const LONGEST = 2 ** 31 - 1
 
 /** Who waits for an answer. */
 export interface Call {

@@ -3,7 +3,7 @@ import type { UnknownRoute } from './contract.js'
 import { ClientError, RequestError, clientErrors, closed, disconnected } from './errors.js'
 import { Feed } from './feed.js'
 import { Handlers, type Handler } from './handlers.js'
-import type { ClientOptions } from './options.js'
+import { settingsOf, type ClientOptions, type Settings } from './options.js'
 import { Outbox } from './outbox.js'
 import type { Closed } from './reconnection.js'
 import { Renewal } from './renewal.js'
@@ -14,15 +14,15 @@ import { parse } from './wire.js'
 /** The client itself, which knows nothing of types. */
 export class Client implements Record<keyof SocketClient<UnknownRoute>, unknown> {
   readonly closed: Promise<Closed>
-  readonly #options: ClientOptions
+  readonly #settings: Settings
   readonly #transport: Transport
   readonly #outbox: Outbox
   readonly #calls: Calls
   readonly #handlers: Handlers
   readonly #renewal: Renewal
   readonly #feeds = new Set<Feed<unknown>>()
-  readonly #onOpen = new Set<() => void>()
-  readonly #onClose = new Set<(closed: ClosedConnection) => void>()
+  readonly #onOpen = new Set<() => unknown>()
+  readonly #onClose = new Set<(closed: ClosedConnection) => unknown>()
   #opening = gate<void>()
   readonly #closing = gate<Closed>()
   #isOpen = false
@@ -31,18 +31,19 @@ export class Client implements Record<keyof SocketClient<UnknownRoute>, unknown>
 
   constructor (address: Address, options: ClientOptions) {
     const write = (text: string) => this.#transport.send(text)
-    this.#options = options
+    const settings = settingsOf(options)
+    this.#settings = settings
     this.closed = this.#closing.promise
-    this.#outbox = new Outbox(options.buffer ?? 100, write)
+    this.#outbox = new Outbox(settings.buffer, write)
     this.#calls = new Calls((id) => { if (!this.#outbox.remove(id)) write(JSON.stringify({ type: 'cancel', id })) })
     this.#handlers = new Handlers(write, (error) => { this.#crash(error) })
     this.#renewal = new Renewal({
-      before: options.renewBefore ?? 60_000,
-      provide: () => options.token?.(),
+      before: settings.renewBefore,
+      provide: () => settings.token?.(),
       renew: async (token) => { await this.renew(token) },
       report: (error) => { this.#report(error) }
     })
-    this.#transport = new Transport(address, options, {
+    this.#transport = new Transport(address, settings, {
       onOpen: () => { this.#open() },
       onMessage: (data) => { this.#receive(data) },
       onDown: (closed, willReconnect) => { this.#down(closed, willReconnect) },
@@ -51,7 +52,7 @@ export class Client implements Record<keyof SocketClient<UnknownRoute>, unknown>
   }
 
   get isOpen (): boolean {
-    return this.#isOpen
+    return this.#isOpen && this.#transport.isOpen
   }
 
   get opened (): Promise<void> {
@@ -64,7 +65,7 @@ export class Client implements Record<keyof SocketClient<UnknownRoute>, unknown>
 
   async request (type: string, data?: unknown, options: RequestOptions = {}): Promise<unknown> {
     return await new Promise((resolve, reject) => {
-      const { timeout = this.#options.timeout ?? 10_000, signal } = options
+      const { timeout = this.#settings.timeout, signal } = options
       this.#ask(type, data, {
         // A stream that nobody has asked for says that it is done with its last message.
         onReply (data, more) { if (!more) resolve(data) },
@@ -100,7 +101,7 @@ export class Client implements Record<keyof SocketClient<UnknownRoute>, unknown>
         off()
         signal?.removeEventListener('abort', end)
       })
-      const off = this.#handlers.on(type, (data) => { feed.push(data) })
+      const off = this.#handlers.on(type, (data) => { feed.push(data) }, false)
       signal?.addEventListener('abort', end)
       if (this.#hasEnded || signal?.aborted) end()
       return feed
@@ -108,16 +109,16 @@ export class Client implements Record<keyof SocketClient<UnknownRoute>, unknown>
   }
 
   onOpen (handler: () => void): () => void {
-    return subscribed(this.#onOpen, () => { handler() })
+    return subscribed(this.#onOpen, () => handler())
   }
 
   onClose (handler: (closed: ClosedConnection) => void): () => void {
-    return subscribed(this.#onClose, (closed) => { handler(closed) })
+    return subscribed(this.#onClose, (closed) => handler(closed))
   }
 
   async renew (token: string): Promise<void> {
     // It is for this connection: the next one comes with its own.
-    if (!this.#isOpen) throw disconnected()
+    if (!this.isOpen) throw disconnected()
     await this.request('renew', { token })
     this.#renewal.plan(token)
   }
@@ -207,25 +208,20 @@ export class Client implements Record<keyof SocketClient<UnknownRoute>, unknown>
     this.#handlers.cancelAll()
   }
 
-  #tell<Event extends unknown[]> (handlers: Set<(...event: Event) => void>, ...event: Event): void {
-    for (const handler of [...handlers]) {
-      try {
-        handler(...event)
-      } catch (error) {
-        this.#crash(error)
-      }
-    }
+  #tell<Event extends unknown[]> (handlers: Set<(...event: Event) => unknown>, ...event: Event): void {
+    const call = async (handler: (...event: Event) => unknown) => await handler(...event)
+    for (const handler of [...handlers]) call(handler).catch((error: unknown) => { this.#crash(error) })
   }
 
   // In a turn of its own, so that what it throws disturbs nothing here.
   #report (error: unknown): void {
-    const { onError } = this.#options
+    const { onError } = this.#settings
     if (onError !== undefined) queueMicrotask(() => { onError(error) })
   }
 
   // A fault of the app's own is not to pass unseen.
   #crash (error: unknown): void {
-    if (this.#options.onError === undefined) queueMicrotask(() => { throw error })
+    if (this.#settings.onError === undefined) queueMicrotask(() => { throw error })
     else this.#report(error)
   }
 }

@@ -10,9 +10,15 @@ export interface EventContext {
 /** A handler of any event. */
 export type Handler = (data: unknown, context: EventContext) => unknown
 
+// A handler, and whether the server gets what it returns.
+interface Listener {
+  readonly handler: Handler
+  readonly isAnswering: boolean
+}
+
 /** The handlers of events, and the replies that the server waits for. */
 export class Handlers {
-  readonly #handlers = new Map<string, Set<Handler>>()
+  readonly #listeners = new Map<string, Set<Listener>>()
   readonly #asked = new Map<Id, AbortController>()
   readonly #write: (text: string) => boolean
   readonly #report: (error: unknown) => void
@@ -26,23 +32,35 @@ export class Handlers {
     this.#report = report
   }
 
-  /** Answers what takes the handler away again. */
-  on (type: string, handler: Handler): () => void {
+  /**
+   * Answers what takes the handler away again.
+   *
+   * @param isAnswering whether the server gets what it returns, if it wants a reply.
+   */
+  on (type: string, handler: Handler, isAnswering = true): () => void {
     // A function that is there twice is called twice, and taken away once.
-    const own: Handler = (data, context) => handler(data, context)
-    const handlers = this.#handlers.get(type) ?? new Set()
-    this.#handlers.set(type, handlers.add(own))
-    return () => { handlers.delete(own) }
+    const listener: Listener = { handler, isAnswering }
+    const listeners = this.#listeners.get(type) ?? new Set()
+    this.#listeners.set(type, listeners.add(listener))
+    return () => { listeners.delete(listener) }
   }
 
   /** Calls every handler of an event. The server gets the answer of the first, if it wants one. */
   dispatch ({ type, id, data }: Incoming): void {
     const controller = new AbortController()
-    if (id !== undefined) this.#asked.set(id, controller)
+    if (id !== undefined) {
+      // Of an older question with this id nobody would know any more.
+      this.cancel(id)
+      this.#asked.set(id, controller)
+    }
     const { signal } = controller
-    const results = [...this.#handlers.get(type) ?? []].map(async (handler) => await handler(data, { signal }))
-    if (id !== undefined) this.#answer(id, controller, results.shift())
-    for (const result of results) result.catch(this.#report)
+    let answer: undefined | Promise<unknown>
+    for (const { handler, isAnswering } of [...this.#listeners.get(type) ?? []]) {
+      const result = call(handler, data, { signal })
+      if (id !== undefined && isAnswering && answer === undefined) answer = result
+      else result.catch(this.#report)
+    }
+    if (id !== undefined) this.#answer(id, controller, answer)
   }
 
   /** The server does not want this answer any more. */
@@ -75,6 +93,11 @@ export class Handlers {
       return failure(id, clientErrors.handlerFailed, 'The handler of the client failed')
     }
   }
+}
+
+// So that what it throws at once is a rejection as well.
+async function call (handler: Handler, data: unknown, context: EventContext): Promise<unknown> {
+  return await handler(data, context)
 }
 
 function failure (id: Id, code: string, message: string): string {

@@ -21,7 +21,7 @@ export type { Address } from './transport.js'
  *
  * @typeParam Route the type of what `socketRoute` has returned. Without it every type of message is accepted.
  * @param address `ws:`, `wss:`, `http:` or `https:`; in a browser also relative to the page. A function is called before every attempt.
- * @throws `FSR_CLIENT_NO_WEBSOCKET`; a `TypeError` for an address that is none.
+ * @throws `FSR_CLIENT_NO_WEBSOCKET`; a `TypeError` for an address that is none, or of another scheme; a `RangeError` for an option that is no number.
  */
 export function connect<Route extends ContractRoute = UnknownRoute> (address: Address, options: ClientOptions = {}): SocketClient<Route> {
   return new Client(address, options) as object as SocketClient<Route>

@@ -72,12 +72,31 @@ export interface ClientOptions {
    * @default 100
    */
   readonly buffer?: undefined | number
-  /** When to connect again. `false`: never. */
+  /** When to connect again. `false`: never. @default by the close code */
   readonly reconnect?: undefined | false | ReconnectOptions
   /**
    * Called with what goes wrong where nobody waits: an attempt to connect that failed, a token that could not be had or renewed, something
    * from the server that is not a message of the protocol, a failure without an id, messages that could not be sent any more, and what a
-   * handler throws. Without it all of these are ignored but the last, which is then an unhandled rejection.
+   * handler throws, or rejects with. Without it all of these are ignored but the last, which is then an uncaught exception.
    */
   readonly onError?: undefined | ((error: unknown) => void)
+}
+
+/** The options as they hold. */
+export interface Settings extends ClientOptions {
+  readonly renewBefore: number
+  readonly timeout: number
+  readonly connectTimeout: number
+  readonly buffer: number
+  readonly minDelay: number
+  readonly maxDelay: number
+}
+
+/** Checks them, and says what holds where nothing is said. @throws RangeError for a number that is none, or less than 0. */
+export function settingsOf (options: ClientOptions): Settings {
+  const { renewBefore = 60_000, timeout = 10_000, connectTimeout = 10_000, buffer = 100, reconnect } = options
+  const { minDelay = 1_000, maxDelay = 30_000 } = reconnect || {}
+  const numbers = { renewBefore, timeout, connectTimeout, buffer, minDelay, maxDelay }
+  for (const [name, value] of Object.entries(numbers)) if (typeof value !== 'number' || !(value >= 0)) throw new RangeError(`${name} has to be a number, and not less than 0`)
+  return { ...options, ...numbers }
 }

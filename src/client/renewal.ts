@@ -1,7 +1,7 @@
+import { LONGEST } from './timer.js'
 import { expiryOf } from './token.js'
 
-// The longest time that a timer can have, and the shortest between two renewals.
-const LONGEST = 2 ** 31 - 1
+// The shortest time between two renewals.
 const SHORTEST = 1_000
 
 /** What a renewal needs of the client. */

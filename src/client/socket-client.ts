@@ -1,5 +1,5 @@
 import type {
-  CallArguments, ContractRoute, DataArguments, EventData, EventReply, EventType, MessageData, MessageType, NoticeType, ReplyData, RequestType, StreamItem, StreamType
+  CallArguments, ContractRoute, DataArguments, EventData, EventReply, EventType, MessageData, NoticeType, ReplyData, RequestType, StreamItem, StreamType
 } from './contract.js'
 import type { EventContext } from './handlers.js'
 import type { Closed } from './reconnection.js'
@@ -48,11 +48,11 @@ export interface SocketClient<Route extends ContractRoute> {
   readonly closed: Promise<Closed>
 
   /**
-   * Sends a message that wants no answer. If there is no connection, it waits for the next; see the option `buffer`.
+   * Sends a message that wants no answer; one that is answered with a stream does. If there is no connection, it waits for the next; see the option `buffer`.
    *
    * @throws `FSR_CLIENT_BUFFER_FULL`, `FSR_CLIENT_CLOSED`; a `TypeError` for what JSON cannot say.
    */
-  send<Type extends MessageType<Route>> (type: Type, ...data: DataArguments<MessageData<Route, Type>>): void
+  send<Type extends RequestType<Route>> (type: Type, ...data: DataArguments<MessageData<Route, Type>>): void
 
   /**
    * Sends a message, and answers what the server replies. If there is no connection, the message waits for the next. If the connection
@@ -85,7 +85,7 @@ export interface SocketClient<Route extends ContractRoute> {
 
   /**
    * Calls a handler with every connection that is made. What it sends goes before what has waited for the connection: so it can enter
-   * its rooms again.
+   * its rooms again. What it throws, or rejects with, is told to `onError`.
    *
    * @returns what takes the handler away again.
    */

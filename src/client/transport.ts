@@ -1,7 +1,8 @@
 import PartySocket, { CloseEvent } from 'partysocket/ws'
 import { clientErrors, ClientError } from './errors.js'
-import type { ClientOptions, WebSocketConstructor } from './options.js'
+import type { Settings, WebSocketConstructor } from './options.js'
 import { reconnectionOf, type Closed } from './reconnection.js'
+import { LONGEST } from './timer.js'
 import { isSubProtocol } from './token.js'
 
 /** An address, or what makes one before every attempt to connect: with a new ticket, for example. */
@@ -30,21 +31,24 @@ interface Socket {
 }
 
 const OPEN = 1
+const FAILED = 'There is no address, or no token'
 const cut: Closed = { code: 1006, reason: '' }
 
 /** A connection that partysocket makes anew, as often as the close codes and the options want it. */
 export class Transport {
   readonly #socket: Socket
-  readonly #options: ClientOptions
+  readonly #options: Settings
   readonly #listener: TransportListener
   #closed = cut
   #willReconnect = true
   #isAtOnce = false
   #isClosed = false
+  // Of the address or the token of this attempt.
   #failure: unknown
+  #attempt = 0
   #token: undefined | string
 
-  constructor (address: Address, options: ClientOptions, listener: TransportListener) {
+  constructor (address: Address, options: Settings, listener: TransportListener) {
     this.#options = options
     this.#listener = listener
     this.#socket = this.#connect(typeof address === 'string' ? always(absolute(address)) : async () => absolute(await address()))
@@ -52,8 +56,9 @@ export class Transport {
     this.#socket.onmessage = ({ data }) => { listener.onMessage(data) }
     this.#socket.onclose = () => { listener.onDown(this.#closed, this.#willReconnect) }
     this.#socket.onerror = ({ message, error }) => {
-      const failure = this.#failure ?? new ClientError(clientErrors.connection, message || 'The connection failed', error)
-      this.#failure = undefined
+      const failure = message === FAILED ? this.#failure : new ClientError(clientErrors.connection, message || 'The connection failed', error)
+      // The client was closed meanwhile.
+      if (failure === undefined) return
       // As long as there has been no socket, partysocket asks nobody and closes nothing.
       if (this.#socket.url === '') {
         this.#judge()
@@ -68,9 +73,14 @@ export class Transport {
     return this.#token
   }
 
+  /** Whether something can be sent: not any more once the server has begun to close. */
+  get isOpen (): boolean {
+    return this.#socket.readyState === OPEN
+  }
+
   /** Answers whether it was sent, which it is only over an open connection. */
   send (text: string): boolean {
-    return this.#socket.readyState === OPEN && this.#socket.send(text)
+    return this.isOpen && this.#socket.send(text)
   }
 
   close (code: number, reason: string): void {
@@ -79,12 +89,11 @@ export class Transport {
   }
 
   #connect (address: () => Promise<string>): Socket {
-    const { WebSocket = globalWebSocket(), connectTimeout = 10_000, reconnect } = this.#options
-    const { minDelay = 1_000, maxDelay = 30_000 } = reconnect || {}
+    const { WebSocket = globalWebSocket(), connectTimeout, minDelay, maxDelay } = this.#options
     const isAtOnce = () => this.#isAtOnce
-    return new PartySocket(async () => await this.#noted(address), async () => await this.#noted(async () => await this.#protocols()), {
+    return new PartySocket(async () => await this.#begin(address), async () => await this.#noted(async () => await this.#protocols()), {
       WebSocket,
-      connectionTimeout: connectTimeout,
+      connectionTimeout: Math.min(connectTimeout, LONGEST),
       reconnectionDelayGrowFactor: 1.5,
       minUptime: 5_000,
       // What has to wait is kept by the client: see outbox.ts.
@@ -97,23 +106,33 @@ export class Transport {
     }) as unknown as Socket
   }
 
+  // partysocket asks for the address first, and for the protocols in the same breath.
+  async #begin (address: () => Promise<string>): Promise<string> {
+    this.#attempt++
+    this.#failure = undefined
+    return await this.#noted(address)
+  }
+
   async #protocols (): Promise<null | string[]> {
+    const attempt = this.#attempt
     const token = await this.#options.token?.() ?? undefined
     // Otherwise the error of the browser would have the token in its text.
     if (token !== undefined && !isSubProtocol(token)) throw new ClientError(clientErrors.token, 'The token has characters that a sub-protocol must not have')
-    this.#token = token
+    if (attempt === this.#attempt) this.#token = token
     const names = [...token === undefined ? [] : ['bearer', token], ...this.#options.protocols ?? []]
     return names.length > 0 ? names : null
   }
 
-  // partysocket keeps no more of an error than its message, and ends with it if it has none.
+  // partysocket keeps no more of an error than its message, and ends with it if it has none. And it asks for an address and a token
+  // before it looks whether it was closed.
   async #noted<Value> (provide: () => Promise<Value>): Promise<Value> {
+    const attempt = this.#attempt
     try {
-      return await provide()
+      if (!this.#isClosed) return await provide()
     } catch (error) {
-      this.#failure = error
-      throw new Error('failed')
+      if (attempt === this.#attempt && !this.#isClosed) this.#failure = error ?? new ClientError(clientErrors.connection, FAILED)
     }
+    throw new Error(FAILED)
   }
 
   // An event that partysocket has made itself, with the code 1000, stands for an error or a time-out.
@@ -149,6 +168,7 @@ function absolute (address: string): string {
   const { location } = globalThis as { readonly location?: { readonly href: string } }
   const url = new URL(address, location?.href)
   url.protocol = url.protocol.replace('http', 'ws')
+  if (!/^wss?:$/.test(url.protocol)) throw new TypeError(`${url.protocol} is not ws:, wss:, http: or https:`)
   return url.href
 }
 

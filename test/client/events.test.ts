@@ -38,6 +38,28 @@ t.test('a handler that the server asks answers, also later', async (t) => {
   t.strictSame(await connection.json(), { type: 'reply', id: 8 })
   tell(connection, { type: 'nobody', id: 9 })
   t.strictSame(await connection.json(), { type: 'error', id: 9, code: 'FSR_CLIENT_NO_HANDLER', message: 'The client has no handler for this event' })
+  const loop = client.events('nobody')[Symbol.asyncIterator]()
+  tell(connection, { type: 'nobody', id: 10, data: 'seen' })
+  t.match(await connection.json(), { id: 10, code: 'FSR_CLIENT_NO_HANDLER' }, 'a loop answers nothing')
+  t.same(await loop.next(), { value: 'seen', done: false })
+  client.on('nobody', () => 'somebody')
+  tell(connection, { type: 'nobody', id: 11 })
+  t.strictSame(await connection.json(), { type: 'reply', id: 11, data: 'somebody' })
+})
+
+t.test('of two questions with one id the older is given up', async (t) => {
+  const { client, connection } = await pair(t)
+  const signals: AbortSignal[] = []
+  client.on('ask', async (data, { signal }) => {
+    signals.push(signal)
+    if (data === 'older') await once(signal, 'abort')
+    return data
+  })
+  tell(connection, { type: 'ask', id: 1, data: 'older' })
+  tell(connection, { type: 'ask', id: 1, data: 'newer' })
+  t.strictSame(await connection.json(), { type: 'reply', id: 1, data: 'newer' })
+  t.strictSame(signals.map(({ aborted }) => aborted), [true, false])
+  t.same(connection.unread, [])
 })
 
 t.test('a handler that fails answers a fixed text, and what it threw is told to onError', async (t) => {

@@ -1,6 +1,8 @@
+import { Type } from 'typebox'
 import t from 'tap'
 import type { Message } from '../../src/index.js'
 import { createApp, listen, tokenOf } from '../support/server.js'
+import { until } from '../support/until.js'
 import { connectTo } from './wire-server.js'
 
 /** Answers every request with its type, as a route with a contract would. */
@@ -36,6 +38,47 @@ t.test('the client comes back with a new token when the old one has expired', as
   t.strictSame(ended, { code: 4401, reason: 'token expired', willReconnect: true })
   t.equal(await client.request('join'), 'join')
   t.ok(count >= 2)
+})
+
+t.test('a route with a contract takes renewed tokens, and what the client gives up', async (t) => {
+  const app = await createApp(t)
+  const errors: unknown[] = []
+  const ended: string[] = []
+  app.socketRoute('/chat', {
+    schema: { in: { turned: { reply: Type.Integer() }, who: { reply: Type.Array(Type.String()) }, wait: {}, count: { stream: Type.Integer() } }, out: { ask: { reply: Type.Integer() } } },
+    on: {
+      turned: async (connection) => await connection.request('ask') as number,
+      who: (connection) => (connection.user as { roles: string[] }).roles,
+      wait: async (_connection, _data, { signal }) => await new Promise<undefined>((resolve) => { signal.addEventListener('abort', () => { ended.push('request'); resolve(undefined) }) }),
+      async * count () {
+        try {
+          for (let n = 0; ; n++) yield n
+        } finally {
+          ended.push('stream')
+        }
+      }
+    }
+  }, { isGranted: 'ROLE_USER', concurrency: 2 })
+  let count = 0
+  // It is renewed after half of its life, which is a second or two.
+  const client = connectTo(t, `${await listen(app)}/chat`, {
+    token: () => tokenOf(app, ['ROLE_USER', `ROLE_${++count}`], { exp: Math.ceil(Date.now() / 1_000) + (count === 1 ? 3 : 3_600) }),
+    onError (error) { errors.push(error) }
+  })
+  t.strictSame(await client.request('who'), ['ROLE_USER', 'ROLE_1'])
+  await until(() => count === 2)
+  while ((await client.request('who') as string[])[1] !== 'ROLE_2');
+  t.strictSame(errors, [])
+
+  const aborting = new AbortController()
+  const waiting = client.request('wait', undefined, { signal: aborting.signal })
+  for await (const n of client.stream('count')) if (n === 3) break
+  aborting.abort(new Error('enough'))
+  await t.rejects(waiting, { message: 'enough' })
+  await until(() => ended.length === 2)
+
+  client.on('ask', () => 7)
+  t.equal(await client.request('turned'), 7)
 })
 
 t.test('the client stays away when its access was revoked, and a refused token is an attempt that fails', async (t) => {

@@ -1,11 +1,32 @@
 import { once } from 'node:events'
 import t, { type Test } from 'tap'
 import { WebSocket } from 'ws'
-import { connect, type Ended } from '../../src/client/index.js'
+import { connect, type ClientOptions, type Ended } from '../../src/client/index.js'
 import { reconnectionOf } from '../../src/client/reconnection.js'
 import { closeCodes } from '../../src/index.js'
-import { turns } from '../support/until.js'
+import { turns, until } from '../support/until.js'
+import { withClock, type Tick } from './clock.js'
 import { connectTo, pair, WireServer } from './wire-server.js'
+
+// A WebSocket that notes the addresses to which it has connected.
+function counting (attempts: string[]): typeof WebSocket {
+  return class extends WebSocket {
+    constructor (url: string, protocols?: string | string[]) {
+      super(url, protocols)
+      attempts.push(url)
+    }
+  } as typeof WebSocket
+}
+
+// As `pair`, while the clock stands still.
+async function pairAt (t: Test, tick: Tick, options: ClientOptions): ReturnType<typeof pair> {
+  const server = await WireServer.start(t)
+  const client = connectTo(t, server.url, options)
+  await tick(0)
+  const connection = await server.accept()
+  await client.opened
+  return { server, client, connection }
+}
 
 t.test('the client does what the close codes of the server say', async (t) => {
   for (const [name, { code, reason, reconnect }] of Object.entries(closeCodes)) {
@@ -28,14 +49,18 @@ for (const [code, reason] of [[1001, ''], [1011, 'internal error'], [1012, 'serv
 
 for (const [code, reason] of [[1000, ''], [1002, 'protocol error'], [1003, ''], [1007, 'invalid payload'], [1008, 'policy violation'], [1009, 'message too big'], [4401, 'token missing'], [4401, 'token not valid'], [4403, 'access revoked'], [4000, 'of the app'], [3000, '']] as const) {
   t.test(`the client stays away after ${code} ${reason}`, async (t) => {
-    const { server, client, connection } = await pair(t)
-    const events: unknown[] = []
-    client.onClose((closed) => { events.push(closed) })
-    connection.socket.close(code, reason)
-    t.strictSame(await client.closed, { code, reason })
-    await t.rejects(client.opened, { code: 'FSR_CLIENT_CLOSED' })
-    t.strictSame(events, [{ code, reason, willReconnect: false }])
-    t.notOk(server.hasMore)
+    const attempts: string[] = []
+    await withClock(async (tick) => {
+      const { client, connection } = await pairAt(t, tick, { WebSocket: counting(attempts) })
+      const events: unknown[] = []
+      client.onClose((closed) => { events.push(closed) })
+      connection.socket.close(code, reason)
+      t.strictSame(await client.closed, { code, reason })
+      await tick(60_000)
+      await t.rejects(client.opened, { code: 'FSR_CLIENT_CLOSED' })
+      t.strictSame(events, [{ code, reason, willReconnect: false }])
+    })
+    t.equal(attempts.length, 1)
   })
 }
 
@@ -203,13 +228,56 @@ t.test('close() ends the client at once, also between two attempts, and only onc
   t.strictSame(await connection.closed, { code: 4001, reason: 'bye' })
   t.strictSame(events, [{ code: 4001, reason: 'bye', willReconnect: false }])
 
-  const other = await pair(t)
-  const ended = new Promise((resolve) => { other.client.onClose(resolve) })
-  other.connection.socket.terminate()
-  await ended
-  other.client.close()
-  t.strictSame(await other.client.closed, { code: 1000, reason: '' })
-  t.notOk(other.server.hasMore)
+  const attempts: string[] = []
+  let asked = 0
+  await withClock(async (tick) => {
+    const other = await pairAt(t, tick, { WebSocket: counting(attempts), token: () => { asked++; return undefined } })
+    const ended = new Promise((resolve) => { other.client.onClose(resolve) })
+    other.connection.socket.terminate()
+    await ended
+    other.client.close()
+    t.strictSame(await other.client.closed, { code: 1000, reason: '' })
+    await tick(60_000)
+  })
+  t.equal(attempts.length, 1)
+  t.equal(asked, 1, 'nobody is asked for a token any more')
+})
+
+t.test('after close() nobody is asked for an address or a token, and nothing is told', async (t) => {
+  const fail = (): never => { throw new Error('asked') }
+  await withClock(async (tick) => {
+    const client = connect(fail, { WebSocket, token: fail, onError (error) { t.fail(String(error)) } })
+    client.close()
+    await tick(60_000)
+
+    // Asked before, and answered after.
+    let reject: undefined | ((error: Error) => void)
+    const late = connect('ws://127.0.0.1:1/', { WebSocket, token: async () => await new Promise((_resolve, ...rest) => { [reject] = rest }), onError (error) { t.fail(String(error)) } })
+    await tick(0)
+    late.close()
+    reject!(new Error('late'))
+    await tick(60_000)
+  })
+})
+
+t.test('a failure of one attempt is not told of another', async (t) => {
+  const errors: unknown[] = []
+  let attempt = 0
+  let reject: undefined | ((error: Error) => void)
+  await withClock(async (tick) => {
+    const client = connect(async () => { if (++attempt === 1) throw new Error('no address'); return 'ws://127.0.0.1:1/' }, {
+      WebSocket,
+      token: async () => await new Promise((resolve, ...rest) => { if (attempt > 1) resolve(null); else [reject] = rest }),
+      onError (error) { errors.push(error) }
+    })
+    t.teardown(() => { client.close() })
+    await tick(0)
+    reject!(new Error('late'))
+    await tick(60_000)
+    await until(() => errors.length > 1)
+    client.close()
+  })
+  t.match(errors, [{ message: 'no address' }, { code: 'FSR_CLIENT_CONNECTION' }])
 })
 
 t.test('handlers of open and close are called until they are taken away, whatever they throw', async (t) => {
@@ -219,6 +287,8 @@ t.test('handlers of open and close are called until they are taken away, whateve
   const off = [client.onOpen(() => { got.push('open') }), client.onClose(() => { got.push('close') })]
   client.onOpen(() => { throw new Error('open') })
   client.onClose(() => { throw new Error('close') })
+  client.onOpen(async () => { throw new Error('open, later') })
+  client.onClose(async () => { throw new Error('close, later') })
   connection.socket.close(1012)
   const next = await server.accept()
   await client.opened
@@ -228,7 +298,7 @@ t.test('handlers of open and close are called until they are taken away, whateve
   await client.opened
   t.strictSame(got, ['close', 'open'])
   await turns(1)
-  t.match(errors, ['close', 'open', 'close', 'open'].map((message) => ({ message })))
+  t.match(errors, ['close', 'close, later', 'open', 'open, later', 'close', 'close, later', 'open', 'open, later'].map((message) => ({ message })))
 })
 
 t.test('with no global WebSocket one has to be given', async (t) => {
@@ -247,11 +317,21 @@ t.test('the global WebSocket is used if none is given', async (t) => {
 
 t.test('an address that is none throws; one that is relative is relative to the page', async (t) => {
   t.throws(() => connect('/chat', { WebSocket }), TypeError)
+  for (const address of ['ftp://localhost/', 'mailto:a@b', 'localhost:3000']) t.throws(() => connect(address, { WebSocket }), TypeError, address)
   const server = await WireServer.start(t)
   t.intercept(globalThis, 'location' as never, { value: { href: `http://127.0.0.1:${server.port}/page` } as never })
   connectTo(t, '/chat')
   await server.accept()
   t.strictSame(server.asked, ['/chat'])
+})
+
+t.test('an option that is no number throws, and one that is for ever is for ever', async (t) => {
+  for (const name of ['renewBefore', 'timeout', 'connectTimeout', 'buffer'] as const) {
+    for (const value of [NaN, -1, '5']) t.throws(() => connect('ws://localhost/', { WebSocket, [name]: value as number }), { name: 'RangeError', message: new RegExp(name) }, `${name} ${value}`)
+  }
+  for (const reconnect of [{ minDelay: NaN }, { maxDelay: -1 }]) t.throws(() => connect('ws://localhost/', { WebSocket, reconnect }), RangeError)
+  const { client } = await pair(t, { connectTimeout: Infinity, timeout: Infinity, renewBefore: Infinity, buffer: Infinity })
+  t.ok(client.isOpen)
 })
 
 t.test('a close code that a client must not send throws', async (t) => {

@@ -53,7 +53,7 @@ t.test('a token that cannot be had is told to onError, and asked for again', asy
   await server.accept()
   await client.opened
   t.equal(count, 4)
-  t.match(errors, [{ message: 'signed out' }, { code: 'FSR_CLIENT_CONNECTION', message: 'failed' }])
+  t.match(errors, [{ message: 'signed out' }, { code: 'FSR_CLIENT_CONNECTION', message: /no token/ }])
 })
 
 t.test('the pauses between attempts to get a token are those between attempts to connect', async (t) => await withClock(async (tick) => {
@@ -111,6 +111,26 @@ t.test('renew() sends a token, and waits for the answer', async (t) => {
   connection.socket.terminate()
   await new Promise((resolve) => { client.onClose(resolve) })
   await t.rejects(client.renew('token-4'), { code: 'FSR_CLIENT_DISCONNECTED' }, 'and does not wait for the next connection')
+})
+
+t.test('a token is not renewed over a connection that is closing, nor over the next', async (t) => {
+  const { server, client, connection } = await pair(t)
+  const refused = new Promise<unknown>((resolve) => {
+    client.on('last', () => {
+      // The close frame has been read by then, and the end of the connection not.
+      setImmediate(() => {
+        t.notOk(client.isOpen)
+        client.renew('old').catch(resolve)
+      })
+    })
+  })
+  connection.socket.send('{"type":"last"}')
+  connection.socket.close(1012)
+  t.match(await refused, { code: 'FSR_CLIENT_DISCONNECTED' })
+  const next = await server.accept()
+  await client.opened
+  client.send('next')
+  t.strictSame(await next.json(), { type: 'next' })
 })
 
 t.test('a token is renewed before it expires, over the connection that is open', async (t) => await withClock(async (tick) => {

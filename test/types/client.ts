@@ -31,6 +31,8 @@ client.send('say', { text: 'hi' })
 client.send('ping')
 client.send('search')
 client.send('search', 'x')
+// @ts-expect-error it is answered with a stream
+client.send('history', { room: 'a' })
 // @ts-expect-error no such message
 client.send('shout', { text: 'hi' })
 // @ts-expect-error no data
