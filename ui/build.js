@@ -24,7 +24,9 @@ const packages = new Set(Object.keys(metafile.inputs).map((path) => /.*\bnode_mo
 const licences = [...packages].sort().map((name) => {
   const folder = join(source, '..', 'node_modules', name)
   const { version, license } = JSON.parse(readFileSync(join(folder, 'package.json'), 'utf8'))
-  const file = ['LICENSE', 'LICENSE.md', 'license'].map((name) => join(folder, name)).find(existsSync)
-  return `${name} ${version} (${license})\n\n${file === undefined ? '' : readFileSync(file, 'utf8')}`
+  // A package may have its licence in its repository only: then it is here.
+  const file = [join(folder, 'LICENSE'), join(folder, 'LICENSE.md'), join(folder, 'license'), join(source, 'licences', `${name.replace('/', '+')}.txt`)].find(existsSync)
+  if (file === undefined) throw new Error(`${name} has no licence: put that of its repository into ui/licences`)
+  return `${name} ${version} (${license})\n\n${readFileSync(file, 'utf8')}`
 })
 writeFileSync(join(target, 'licences.txt'), licences.join('\n\n'))

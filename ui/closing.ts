@@ -1,3 +1,4 @@
+import { reconnectionOf, type Reconnection } from '../src/client/reconnection.js'
 import type { CloseView } from './document.js'
 
 /** What the end of a connection means, for people. */
@@ -20,6 +21,7 @@ const meanings: Readonly<Record<number, string>> = {
   1011: 'Something failed in the server. Its log says what.',
   1012: 'The server restarts.',
   1013: 'The server could not keep up: this client read too slowly, or there is too much to do.',
+  1014: 'A proxy got no proper answer of the server behind it.',
   1015: 'TLS could not be agreed on.',
   4401: 'The token is missing, not valid, or has ended.',
   4403: 'The user may not be here, or not any more.',
@@ -39,11 +41,16 @@ const reasons = new Map([
   ['too slow', 'The client reads more slowly than it is sent to.']
 ])
 
-/** Explains a close: by the route's own table, else by what is known of the code. */
+const advices = { now: 'A client connects again at once, with a new token.', later: 'A client connects again after a random delay.', false: 'A client does not connect again by itself.' }
+
+/** Explains a close: by the route's own table, else as the client of this package takes it. */
 export function explainClose (code: number, reason: string, closes: readonly CloseView[]): Closing {
-  const known = closes.find((close) => close.code === code && close.reason === reason) ?? closes.find((close) => close.code === code)
+  const known = closes.find((close) => close.code === code && close.reason === reason)
   const meaning = (known !== undefined && reasons.get(reason)) || meanings[code] || (code >= 4000 ? 'A close of the app’s own.' : 'A code that RFC 6455 leaves open.')
-  const reconnect = known?.reconnect ?? ([1001, 1006, 1011, 1012, 1013].includes(code) ? 'jitter' : false)
-  if (reconnect === true) return { meaning, advice: code === 4401 ? 'A client connects again at once, with a new token.' : 'A client connects again at once.' }
-  return { meaning, advice: reconnect === 'jitter' ? 'A client connects again after a random delay.' : 'A client does not connect again by itself.' }
+  const reconnection = known === undefined ? reconnectionOf({ code, reason }) : told(known)
+  return { meaning, advice: advices[`${reconnection}`] }
+}
+
+function told ({ reconnect }: CloseView): Reconnection {
+  return reconnect === 'jitter' ? 'later' : reconnect && 'now'
 }

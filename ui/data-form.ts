@@ -3,6 +3,7 @@ import { createEditor, type Editor } from './editor.js'
 import { exampleOf } from './example.js'
 import { createCheck, type Problem, type Schema } from './schema.js'
 
+/** What a form for data is made of. */
 export interface DataFormOptions {
   readonly document: unknown
   /** Of what is written. Without one there is nothing to write. */

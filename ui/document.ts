@@ -26,12 +26,14 @@ export interface Field {
   readonly choices: readonly string[]
 }
 
+/** How a connection may end, and when a client connects again. */
 export interface CloseView {
   readonly code: number
   readonly reason: string
   readonly reconnect: boolean | 'jitter'
 }
 
+/** What the page reads of one route. */
 export interface RouteView {
   readonly key: string
   readonly name: string
@@ -54,8 +56,11 @@ export interface RouteView {
   readonly headers: readonly string[]
   readonly inbound: readonly MessageView[]
   readonly outbound: readonly MessageView[]
+  /** Whether a new token can be sent while connected. */
+  readonly canRenew: boolean
 }
 
+/** What the page reads of the document. */
 export interface DocumentView {
   readonly title: string
   readonly version: string
@@ -129,30 +134,54 @@ function fieldsOf (document: unknown, given: unknown): Field[] {
   })
 }
 
-// `in.say`, `out.message`, and what answers them: `in.join.reply`, `in.ticks.item`.
-function readMessages (document: unknown, channelKey: string, channel: Record<string, unknown>): Pick<RouteView, 'inbound' | 'outbound'> {
-  const messages = new Map(Object.entries(object(channel['messages'])).map(([key, message]) => [key, object(resolve(document, message))]))
-  const answers = (key: string): boolean => /\.(?:reply|item)$/.test(key) && messages.has(key.replace(/\.\w+$/, ''))
-  const read = (direction: string): MessageView[] => [...messages].filter(([key]) => key.startsWith(direction) && !answers(key)).map(([key, message]) => {
-    const operation = operationOf(document, channelKey, key)
-    return {
-      type: text(message['name']) || key.slice(direction.length),
-      summary: text(message['summary']),
-      description: text(message['description']),
-      granted: [grantText(operation['x-granted']), ...(operation['x-has-predicate'] === true ? [APP_CHECK] : [])].filter((line) => line !== '').join(', and '),
-      data: dataOf(document, message),
-      reply: messages.has(`${key}.reply`) ? dataOf(document, messages.get(`${key}.reply`)!) ?? true : undefined,
-      item: messages.has(`${key}.item`) ? dataOf(document, messages.get(`${key}.item`)!) ?? true : undefined
+// The protocol's own messages, which every contract has.
+const own = ['reply', 'error', 'cancel', 'renew', 'token']
+
+// What is said on a channel, by the operations of the app: it receives what the page sends.
+function readMessages (document: unknown, channelKey: string, channel: Record<string, unknown>): Pick<RouteView, 'inbound' | 'outbound' | 'canRenew'> {
+  const messages = object(channel['messages'])
+  const prefix = `#/channels/${escape(channelKey)}/messages/`
+  const keysOf = (references: unknown): string[] => list(references).map((reference) => text(object(reference)['$ref']))
+    .filter((reference) => reference.startsWith(prefix)).map((reference) => unescape(reference.slice(prefix.length))).filter((key) => Object.hasOwn(messages, key))
+  const messageOf = (key: string): Record<string, unknown> => object(resolve(document, messages[key]))
+  const operations = Object.values(object(object(document)['operations'])).map((operation) => object(resolve(document, operation)))
+
+  const read = (action: string): MessageView[] => operations.filter((operation) => operation['action'] === action).flatMap((operation) => {
+    const answers = keysOf(object(operation['reply'])['messages']).filter((key) => !own.includes(key)).map(messageOf)
+    const answerOf = (isItem: boolean): undefined | Schema => {
+      const answer = answers.find((answer) => list(envelopeOf(document, answer)['required']).includes('more') === isItem)
+      return answer && (dataOf(document, answer) ?? true)
     }
+    return keysOf(operation['messages']).filter((key) => !own.includes(key)).map((key) => {
+      const message = messageOf(key)
+      return {
+        type: text(message['name']) || key,
+        summary: text(message['summary']),
+        description: text(message['description']),
+        granted: [grantText(operation['x-granted']), ...(operation['x-has-predicate'] === true ? [APP_CHECK] : [])].filter((line) => line !== '').join(', '),
+        data: dataOf(document, message),
+        reply: answerOf(false),
+        item: answerOf(true)
+      }
+    })
   })
-  return { inbound: read('in.'), outbound: read('out.') }
+  const canRenew = operations.some((operation) => operation['action'] === 'receive' && keysOf(operation['messages']).includes('renew'))
+  return { inbound: read('receive'), outbound: read('send'), canRenew }
 }
 
-function operationOf (document: unknown, channelKey: string, messageKey: string): Record<string, unknown> {
-  const escape = (key: string): string => key.replaceAll('~', '~0').replaceAll('/', '~1')
-  const reference = `#/channels/${escape(channelKey)}/messages/${escape(messageKey)}`
-  const isIts = (operation: Record<string, unknown>): boolean => list(operation['messages']).some((message) => object(message)['$ref'] === reference)
-  return Object.values(object(object(document)['operations'])).map(object).find(isIts) ?? {}
+// A name within a JSON Pointer (RFC 6901 section 3).
+function escape (name: string): string {
+  return name.replaceAll('~', '~0').replaceAll('/', '~1')
+}
+
+function unescape (name: string): string {
+  return name.replaceAll('~1', '/').replaceAll('~0', '~')
+}
+
+// The message as it is on the wire.
+function envelopeOf (document: unknown, message: Record<string, unknown>): Record<string, unknown> {
+  const payload = object(resolve(document, message['payload']))
+  return object(resolve(document, isObject(payload['schema']) ? payload['schema'] : payload))
 }
 
 // The schema of the data alone: said by the document, or what the envelope has as `data`.
@@ -160,9 +189,7 @@ function dataOf (document: unknown, message: Record<string, unknown>): undefined
   const said = message['x-data']
   if (typeof said === 'string') return { $ref: said }
   if (isSchema(said)) return said
-  const payload = object(resolve(document, message['payload']))
-  const envelope = object(resolve(document, isObject(payload['schema']) ? payload['schema'] : payload))
-  const data = object(envelope['properties'])['data']
+  const data = object(envelopeOf(document, message)['properties'])['data']
   return isSchema(data) ? data : undefined
 }
 

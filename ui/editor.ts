@@ -9,6 +9,7 @@ import { h } from './element.js'
 import { rangeAt } from './pointer.js'
 import type { Problem } from './schema.js'
 
+/** What an editor is made of. */
 export interface EditorOptions {
   readonly label: string
   readonly text: string
@@ -59,6 +60,7 @@ const replacing = EditorView.domEventHandlers({
   }
 })
 
+/** Makes an editor for JSON, which marks what its check tells. */
 export function createEditor ({ label, text, check, onSubmit }: EditorOptions): Editor {
   const element = h('div', { class: 'editor' })
   // In a root of its own the editor's style is a sheet that a script has made, which the page's Content-Security-Policy lets be.

@@ -21,11 +21,13 @@ export function freshId (): string {
   return `e${++lastId}`
 }
 
+/** What a button may have. */
 export interface ButtonOptions {
   readonly class?: undefined | string
   readonly label?: undefined | string
 }
 
+/** Makes a button, which does not send a form. */
 export function button (text: string, onClick: () => void, { class: className, label }: ButtonOptions = {}): HTMLButtonElement {
   const element = h('button', { type: 'button', class: className, 'aria-label': label }, text)
   element.addEventListener('click', onClick)
@@ -33,7 +35,7 @@ export function button (text: string, onClick: () => void, { class: className, l
 }
 
 /** A label above a control, with a hint below it. */
-export function field (label: string, control: HTMLElement, hint = ''): HTMLElement {
+export function field (label: string, control: HTMLElement, hint: string | Node = ''): HTMLElement {
   control.id ||= freshId()
   if (hint === '') return h('div', { class: 'field' }, h('label', { for: control.id }, label), control)
   const hintId = freshId()

@@ -14,6 +14,7 @@ export interface EntryView {
 const PREVIEW = 160
 const arrows = { sent: '↑', received: '↓', note: '•' }
 
+/** Shows one line of the log. */
 export function entryView (entry: Entry): EntryView {
   const { direction, at, id, request } = entry
   const time = new Date(at)

@@ -19,11 +19,14 @@ export function tokensOf (json: string): Token[] {
   return tokens
 }
 
+// Nobody sees a difference beyond, and what somebody has nested by the thousand would be mostly spaces.
+const DEEPEST = 40
+
 /** The tokens with lines and indentation between them. */
 export function indented (tokens: readonly Token[]): Array<Token | string> {
   const pieces: Array<Token | string> = []
   let depth = 0
-  const line = (): string => `\n${'  '.repeat(depth)}`
+  const line = (): string => `\n${'  '.repeat(Math.min(depth, DEEPEST))}`
   tokens.forEach((token, at) => {
     const before = tokens[at - 1]?.text
     const isOpening = before === '{' || before === '['

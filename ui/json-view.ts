@@ -10,7 +10,8 @@ export function jsonView (text: string): HTMLElement {
   if (text.length > LONGEST) {
     block.append(text.slice(0, LONGEST), h('em', {}, `\n… and ${(text.length - LONGEST).toLocaleString('en')} characters more. Copy gives them all.`))
   } else if (isJson(text)) {
-    block.append(...indented(tokensOf(text)).map((piece) => typeof piece === 'string' ? piece : h('span', { class: `json-${piece.kind}` }, piece.text)))
+    // One after the other, as a browser may not take as many arguments as there are pieces.
+    for (const piece of indented(tokensOf(text))) block.append(typeof piece === 'string' ? piece : h('span', { class: `json-${piece.kind}` }, piece.text))
   } else block.append(text)
   return block
 }

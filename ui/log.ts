@@ -36,9 +36,12 @@ export interface LogListener {
 /** What a browser can show and keep without getting slow. */
 export const MOST_ENTRIES = 1_000
 const MOST_CHARACTERS = 8_000_000
+/** How many items of one stream are kept. */
 export const MOST_ITEMS = 100
-// The longest message that is kept as a whole.
+// The longest message, and the longest item of a stream, that is kept as a whole.
 const LONGEST = 1_000_000
+const LONGEST_ITEM = 10_000
+const LONGEST_TITLE = 200
 
 /** What has happened on a connection, and on those before it: the last 1,000 entries. */
 export class Log {
@@ -48,13 +51,15 @@ export class Log {
 
   add (entry: Entry): Entry {
     if (entry.text.length > LONGEST) {
-      entry.text = entry.text.slice(0, LONGEST)
+      entry.text = cut(entry.text, LONGEST)
       entry.note = `${entry.note ?? ''} Only the first ${LONGEST.toLocaleString('en')} characters are kept.`.trim()
     }
+    entry.title = cut(entry.title, LONGEST_TITLE)
+    entry.note &&= cut(entry.note, LONGEST_ITEM)
     this.entries.push(entry)
-    this.#characters += entry.text.length
+    this.#characters += lengthOf(entry)
     this.listener?.added(entry)
-    while (this.entries.length > MOST_ENTRIES || (this.#characters > MOST_CHARACTERS && this.entries.length > 1)) this.#remove()
+    this.#makeRoom()
     return entry
   }
 
@@ -65,20 +70,37 @@ export class Log {
   /** One more of a stream. */
   addItem (entry: Entry, text: string, size: number): void {
     const items = entry.items!
-    items.push(text.slice(0, 10_000))
-    if (items.length > MOST_ITEMS) items.shift()
+    const item = cut(text, LONGEST_ITEM)
+    items.push(item)
+    const gone = items.length > MOST_ITEMS ? items.shift()! : ''
+    // It may be out of the log already.
+    if (this.entries.includes(entry)) this.#characters += item.length - gone.length
     entry.count = (entry.count ?? 0) + 1
     entry.size += size
     this.changed(entry)
+    this.#makeRoom()
   }
 
   clear (): void {
     while (this.entries.length > 0) this.#remove()
   }
 
+  #makeRoom (): void {
+    while (this.entries.length > MOST_ENTRIES || (this.#characters > MOST_CHARACTERS && this.entries.length > 1)) this.#remove()
+  }
+
   #remove (): void {
     const entry = this.entries.shift()!
-    this.#characters -= entry.text.length
+    this.#characters -= lengthOf(entry)
     this.listener?.removed(entry)
   }
+}
+
+function lengthOf ({ text, items = [] }: Entry): number {
+  return items.reduce((length, item) => length + item.length, text.length)
+}
+
+// A part of a text would keep the whole of it in memory.
+function cut (text: string, length: number): string {
+  return text.length <= length ? text : new TextDecoder().decode(new TextEncoder().encode(text.slice(0, length)))
 }

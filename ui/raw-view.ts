@@ -32,6 +32,9 @@ export function binaryView (session: Session): HTMLElement {
       tell((error as Error).message)
     }
   }
+  hex.addEventListener('keydown', (event) => {
+    if (event.key === 'Enter' && (event.ctrlKey || event.metaKey)) send()
+  })
   hex.addEventListener('input', () => { file.value = '' })
   return form(() => { send() }, { class: 'data-form' },
     field('Bytes in hexadecimal', hex), field('or a file', file), problem,

@@ -1,6 +1,7 @@
 // Schemas of the document: what they refer to, and whether a value is what they say. Nothing here makes code of them.
 import { Validator, type SchemaDraft } from '@cfworker/json-schema'
 
+/** A JSON Schema, of whatever draft. */
 export type Schema = boolean | { readonly [keyword: string]: unknown }
 
 /** What is wrong with a value, and where: a JSON Pointer (RFC 6901), empty for the value as a whole. */
@@ -9,6 +10,7 @@ export interface Problem {
   readonly message: string
 }
 
+/** Whether a value is an object, and no array. */
 export function isObject (value: unknown): value is Record<string, unknown> {
   return typeof value === 'object' && value !== null && !Array.isArray(value)
 }

@@ -6,6 +6,7 @@ import { Log, type Entry } from './log.js'
 import { askWhy } from './refusal.js'
 import { cancelText, errorText, messageText, readEnvelope, replyText, type Envelope, type MessageId } from './wire.js'
 
+/** Where a connection is in its life. */
 export type State = 'idle' | 'connecting' | 'open' | 'closing'
 
 /** What a connection is made with. */
@@ -199,8 +200,9 @@ export class Session {
     const took = performance.now() - this.#sentAt.get(request)!
     const stream = this.#streams.get(id)
     if (hasMore) {
-      if (stream === undefined) this.#streams.set(id, this.log.add({ ...base, title: 'stream', text: '', size: base.size, request, took, items: [base.text], count: 1, note: 'goes on' }))
-      else this.log.addItem(stream, base.text, base.size)
+      const entry = stream ?? this.log.add({ ...base, title: 'stream', text: '', size: 0, request, took, items: [], count: 0, note: 'goes on' })
+      this.#streams.set(id, entry)
+      this.log.addItem(entry, base.text, base.size)
       return
     }
     this.#settle(id, request, isError ? 'failed' : stream === undefined ? 'answered' : 'complete', took)

@@ -6,7 +6,7 @@ import type { Login, Settings } from './settings.js'
 import { logIn, type Token } from './token.js'
 
 /** A field for the token, and a form that fetches one where the app has said how. */
-export function tokenView (settings: Settings, token: Token, hint: string, formId: string): HTMLElement {
+export function tokenView (settings: Settings, token: Token, hint: Node, formId: string): HTMLElement {
   const input = h('input', { type: 'password', autocomplete: 'off', spellcheck: 'false', class: 'mono', form: formId })
   const about = h('p', { class: 'claims', role: 'status' })
   const show = button('Show', () => {

@@ -3,10 +3,9 @@ import Fastify from 'fastify'
 import t from 'tap'
 import ui from '../../src/operate/ui/ui.js'
 import { createConsoleApp } from '../support/console-app.js'
-import { consoleDocument } from '../support/console-document.js'
 import { createApp } from '../support/server.js'
 
-const document = () => consoleDocument
+const document = () => ({ asyncapi: '3.0.0', info: { title: 'Chat service' } })
 
 t.test('the page and all that it is made of come from the package', async (t) => {
   const app = await createConsoleApp(t)
@@ -22,6 +21,9 @@ t.test('the page and all that it is made of come from the package', async (t) =>
     t.ok(body.length > 100)
     t.notMatch(body, /https?:\/\/(?!www\.w3\.org)[\w.]*(?:cdn|unpkg|jsdelivr|googleapis)/)
   }
+  const licences = (await app.inject('/sockets/licences.txt')).body.split(/^(?=@?[\w/-]+ \d+\.\d+\.\d+ \()/m)
+  t.ok(licences.length > 5)
+  for (const licence of licences) t.match(licence, /Copyright[^]*Permission/i, licence.slice(0, 40))
   t.notMatch(page.body, /<script>|<style|style=|\son\w+=/, 'nothing is inline')
 })
 
@@ -125,7 +127,7 @@ t.test('the page is told the document, and how to log in', async (t) => {
     prefix: '/sockets',
     servers: ['wss://a.example.test'],
     login: { url: '/login', method: 'POST', body: { name: 'alice', password: '' }, tokenPath: '/answer/token' },
-    document: consoleDocument
+    document: app.asyncapi()
   })))
 
   const plain = Fastify()
@@ -169,6 +171,7 @@ t.test('a wrong option is an error at registration', async (t) => {
     [{ login: { url: 'javascript:alert(1)' } }, /ui\.login\.url/],
     [{ login: { url: '/', method: 'DELETE' } }, /ui\.login\.method/],
     [{ login: { url: '/', body: 'x' } }, /ui\.login\.body/],
+    [{ login: { url: '/', method: 'GET', body: {} } }, /ui\.login\.body/],
     [{ login: { url: '/', tokenPath: 'token' } }, /ui\.login\.tokenPath/]
   ]
   for (const [options, message] of wrong) {

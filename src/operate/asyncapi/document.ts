@@ -7,6 +7,7 @@ export interface Reference {
 
 /** A schema of draft 07, which is what AsyncAPI's own are a superset of. */
 export type JsonSchema = boolean | SchemaObject
+/** A JSON Schema that is an object. */
 export interface SchemaObject {
   readonly [keyword: string]: unknown
 }

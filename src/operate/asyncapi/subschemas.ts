@@ -42,6 +42,7 @@ export function fromSegment (segment: string): string {
   return segment.replaceAll('~1', '/').replaceAll('~0', '~')
 }
 
+/** Whether a value is an object, and no array. */
 export function isObject (value: unknown): value is SchemaObject {
   return typeof value === 'object' && value !== null && !Array.isArray(value)
 }

@@ -7,7 +7,7 @@ export interface ConsoleLogin {
   readonly url: string
   /** @default 'POST' */
   readonly method?: undefined | 'GET' | 'POST' | 'PUT'
-  /** What is sent, as JSON, with what the form begins with: `{ name: 'alice', password: '' }`. The page has a field for each text. */
+  /** What is sent, as JSON, with what the form begins with: `{ name: 'alice', password: '' }`. The page has a field for each text. Not with `GET`. */
   readonly body?: undefined | object
   /** Where the token is in the answer: a JSON Pointer (RFC 6901). @default '/token' */
   readonly tokenPath?: undefined | string
@@ -54,6 +54,7 @@ function checkLogin (login: unknown): void {
   check(typeof url === 'string' && (/^\/(?!\/)/.test(url) || isServer(originOf(url), 'http')), 'ui.login.url', 'is neither a path nor an address that begins with http')
   check(typeof method === 'string' && ['GET', 'POST', 'PUT'].includes(method), 'ui.login.method', 'is not GET, POST or PUT')
   check(body === undefined || (typeof body === 'object' && body !== null), 'ui.login.body', 'is not an object')
+  check(body === undefined || method !== 'GET', 'ui.login.body', 'is not sent with GET: say what the login needs in its url')
   check(tokenPath === undefined || (typeof tokenPath === 'string' && /^(\/[^/]+)+$/.test(tokenPath)), 'ui.login.tokenPath', "is not a JSON Pointer such as '/token'")
 }
 
