@@ -7,6 +7,7 @@ type App = FastifyInstance<RawServerDefault, RawRequestDefaultExpression, RawRep
 const Room = Type.Object({ room: Type.String({ minLength: 1, maxLength: 20 }) })
 const Line = Type.Object({ from: Type.String(), text: Type.String() })
 const KEPT = 50
+const ROOMS = 100
 const SEATS = 10
 
 /** Makes an app with one socket route, whose contract says what each message is. */
@@ -38,18 +39,24 @@ function addChat (app: App) {
 
     on: {
       async join (connection, { room }) {
-        if (connection.to(room).size >= SEATS) throw new ReplyError('ROOM_FULL', 'There is no seat left', { path: '/room' })
         // The server asks back, and the client answers.
         connection.data['name'] = await connection.request('nickname', undefined, { timeout: 60_000 })
-        for (const other of connection.rooms) await connection.leave(other)
+        // Behind all that is waited for, so that nobody comes in between.
+        if (connection.to(room).size >= SEATS) throw new ReplyError('ROOM_FULL', 'There is no seat left', { path: '/room' })
+        const others = [...connection.rooms].filter((other) => other !== room)
         await connection.join(room)
+        for (const other of others) await connection.leave(other)
         return { members: connection.to(room).size + 1 }
       },
 
       say (connection, { text }) {
         const line = { from: String(connection.data['name'] ?? 'somebody'), text }
         for (const room of connection.rooms) {
-          lines.set(room, [...lines.get(room) ?? [], line].slice(-KEPT))
+          const said = [...lines.get(room) ?? [], line].slice(-KEPT)
+          // To the end, so that the first is the one where nothing has been said for longest: clients choose the names.
+          lines.delete(room)
+          lines.set(room, said)
+          if (lines.size > ROOMS) lines.delete([...lines.keys()][0]!)
           connection.to(room).send('line', line)
         }
       },

@@ -6,7 +6,7 @@ import { WebSocket } from 'ws'
 import type { Chat } from './app.js'
 
 const [url = 'ws://localhost:3000/chat', name = 'somebody', room = 'lobby'] = process.argv.slice(2)
-const chat = connect<Chat>(url, { WebSocket })
+const chat = connect<Chat>(url, { WebSocket, onError: (error) => { console.error(String(error)) } })
 
 chat.on('nickname', () => name)
 chat.on('line', ({ from, text }) => { console.log(`${from}: ${text}`) })
@@ -19,4 +19,6 @@ chat.onOpen(async () => {
 })
 
 for await (const text of createInterface(process.stdin)) if (text !== '') chat.send('say', { text })
+// What was typed before there was a connection goes first.
+await chat.opened
 chat.close()

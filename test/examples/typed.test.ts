@@ -46,6 +46,23 @@ t.test('a room has so many seats', async (t) => {
   const url = await start(t)
   for (let count = 0; count < 10; count++) await visitor(t, url, `visitor ${count}`).request('join', { room: 'full' })
   await t.rejects(visitor(t, url, 'late').request('join', { room: 'full' }), { code: 'ROOM_FULL', path: '/room', message: 'There is no seat left' })
+  const joins = Array.from({ length: 15 }, async (_, count) => await visitor(t, url, `visitor ${count}`).request('join', { room: 'rush' }))
+  t.equal((await Promise.allSettled(joins)).filter(({ status }) => status === 'fulfilled').length, 10, 'also if all come at once')
+})
+
+t.test('what was said is kept of so many rooms', async (t) => {
+  const client = visitor(t, await start(t), 'alice')
+  for (let room = 0; room <= 100; room++) {
+    await client.request('join', { room: String(room) })
+    await client.request('say', { text: `in ${room}` })
+  }
+  const kept = async (room: string): Promise<number> => {
+    let count = 0
+    for await (const _ of client.stream('history', { room })) count++
+    return count
+  }
+  t.equal(await kept('0'), 0)
+  t.equal(await kept('1'), 1)
 })
 
 t.test('the programs of the example speak to each other', async (t) => {

@@ -111,5 +111,6 @@ export class ReconnectingSocket extends EventTarget {
 }
 
 function isFinal (code) {
-  return FINAL.has(code) || code >= 4000
+  // Who has sent too much may come back later.
+  return FINAL.has(code) || (code >= 4000 && code !== 4429)
 }
