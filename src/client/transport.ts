@@ -43,9 +43,8 @@ export class Transport {
   #willReconnect = true
   #isAtOnce = false
   #isClosed = false
-  // Of the address or the token of this attempt.
+  // Why there is no address or no token.
   #failure: unknown
-  #attempt = 0
   #token: undefined | string
 
   constructor (address: Address, options: Settings, listener: TransportListener) {
@@ -85,13 +84,14 @@ export class Transport {
 
   close (code: number, reason: string): void {
     this.#isClosed = true
+    this.#failure = undefined
     this.#socket.close(code, reason)
   }
 
   #connect (address: () => Promise<string>): Socket {
     const { WebSocket = globalWebSocket(), connectTimeout, minDelay, maxDelay } = this.#options
     const isAtOnce = () => this.#isAtOnce
-    return new PartySocket(async () => await this.#begin(address), async () => await this.#noted(async () => await this.#protocols()), {
+    return new PartySocket(async () => await this.#noted(address), async () => await this.#noted(async () => await this.#protocols()), {
       WebSocket,
       connectionTimeout: Math.min(connectTimeout, LONGEST),
       reconnectionDelayGrowFactor: 1.5,
@@ -106,19 +106,11 @@ export class Transport {
     }) as unknown as Socket
   }
 
-  // partysocket asks for the address first, and for the protocols in the same breath.
-  async #begin (address: () => Promise<string>): Promise<string> {
-    this.#attempt++
-    this.#failure = undefined
-    return await this.#noted(address)
-  }
-
   async #protocols (): Promise<null | string[]> {
-    const attempt = this.#attempt
     const token = await this.#options.token?.() ?? undefined
     // Otherwise the error of the browser would have the token in its text.
     if (token !== undefined && !isSubProtocol(token)) throw new ClientError(clientErrors.token, 'The token has characters that a sub-protocol must not have')
-    if (attempt === this.#attempt) this.#token = token
+    this.#token = token
     const names = [...token === undefined ? [] : ['bearer', token], ...this.#options.protocols ?? []]
     return names.length > 0 ? names : null
   }
@@ -126,11 +118,10 @@ export class Transport {
   // partysocket keeps no more of an error than its message, and ends with it if it has none. And it asks for an address and a token
   // before it looks whether it was closed.
   async #noted<Value> (provide: () => Promise<Value>): Promise<Value> {
-    const attempt = this.#attempt
     try {
       if (!this.#isClosed) return await provide()
     } catch (error) {
-      if (attempt === this.#attempt && !this.#isClosed) this.#failure = error ?? new ClientError(clientErrors.connection, FAILED)
+      if (!this.#isClosed) this.#failure = error ?? new ClientError(clientErrors.connection, FAILED)
     }
     throw new Error(FAILED)
   }

@@ -10,13 +10,11 @@ export class Admission {
   readonly #authenticator: Authenticator
   readonly #revocations: Revocations
   readonly #guard: Guard
-  readonly #isGuarded: boolean
 
   constructor (authenticator: Authenticator, revocations: Revocations, grants: readonly GrantInForce[]) {
     this.#authenticator = authenticator
     this.#revocations = revocations
     this.#guard = createGuard(grants)
-    this.#isGuarded = grants.length > 0
   }
 
   /**
@@ -46,7 +44,7 @@ export class Admission {
    * @throws as `admit`.
    */
   async admitAgain (request: FastifyRequest, token: string, before: Identity): Promise<Identity> {
-    if (!this.#isGuarded || before.sub === undefined) throw new errors.TokenInvalid()
+    if (before.sub === undefined) throw new errors.TokenInvalid()
     const identity = await this.#authenticator.verify(request, token)
     if (identity.sub !== before.sub) throw new errors.TokenInvalid()
     return this.#check(request, identity)

@@ -257,6 +257,18 @@ t.test('after close() nobody is asked for an address or a token, and nothing is 
     late.close()
     reject!(new Error('late'))
     await tick(60_000)
+
+    // Of the attempt before, where the address has failed first.
+    const told: unknown[] = []
+    const twice = connect(fail, { WebSocket, token: async () => await new Promise((_resolve, ...rest) => { [reject] = rest }), onError (error) { told.push(error) } })
+    await tick(0)
+    await turns(1)
+    reject!(new Error('late'))
+    await turns(1)
+    twice.close()
+    await tick(60_000)
+    t.match(told, [{ message: 'asked' }])
+    t.equal(told.length, 1)
   })
 })
 
@@ -265,15 +277,22 @@ t.test('a failure of one attempt is not told of another', async (t) => {
   let attempt = 0
   let reject: undefined | ((error: Error) => void)
   await withClock(async (tick) => {
-    const client = connect(async () => { if (++attempt === 1) throw new Error('no address'); return 'ws://127.0.0.1:1/' }, {
+    let answer: undefined | ((address: string) => void)
+    const client = connect(async () => {
+      if (++attempt === 1) throw new Error('no address')
+      return await new Promise((resolve) => { answer = resolve })
+    }, {
       WebSocket,
       token: async () => await new Promise((resolve, ...rest) => { if (attempt > 1) resolve(null); else [reject] = rest }),
       onError (error) { errors.push(error) }
     })
     t.teardown(() => { client.close() })
     await tick(0)
-    reject!(new Error('late'))
     await tick(60_000)
+    await until(() => answer !== undefined)
+    reject!(new Error('late'))
+    await turns(1)
+    answer!('ws://127.0.0.1:1/')
     await until(() => errors.length > 1)
     client.close()
   })
@@ -330,8 +349,12 @@ t.test('an option that is no number throws, and one that is for ever is for ever
     for (const value of [NaN, -1, '5']) t.throws(() => connect('ws://localhost/', { WebSocket, [name]: value as number }), { name: 'RangeError', message: new RegExp(name) }, `${name} ${value}`)
   }
   for (const reconnect of [{ minDelay: NaN }, { maxDelay: -1 }]) t.throws(() => connect('ws://localhost/', { WebSocket, reconnect }), RangeError)
+  const timers = t.capture(globalThis, 'setTimeout', setTimeout)
   const { client } = await pair(t, { connectTimeout: Infinity, timeout: Infinity, renewBefore: Infinity, buffer: Infinity })
   t.ok(client.isOpen)
+  const delays = timers().map(({ args }) => Number(args[1]))
+  t.ok(delays.includes(2 ** 31 - 1))
+  t.ok(delays.every((delay) => delay < 2 ** 31), 'as a timer of more would fire at once')
 })
 
 t.test('a close code that a client must not send throws', async (t) => {

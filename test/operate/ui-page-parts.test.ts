@@ -211,7 +211,7 @@ t.test('the log has an end, in entries and in characters', async (t) => {
   t.equal(log.entries.length, 8)
   const gone = log.entries[0]!
   log.clear()
-  log.addItem(gone, 'x', 1)
-  log.add(entry('x'.repeat(1_000_000)))
-  t.equal(log.entries.length, 1, 'what is out of the log counts no more')
+  for (let n = 0; n < 100; n++) log.addItem(gone, '', 0)
+  for (let n = 0; n < 20; n++) log.add(entry('x'.repeat(1_000_000)))
+  t.equal(log.entries.length, 8, 'what is out of the log counts no more')
 })
