@@ -124,6 +124,13 @@ for (const [name, compiler] of [['TypeScript 6', 'typescript'], ['TypeScript 7',
         import 'fastify-socket-route'
         // @ts-expect-error but this is right
         Fastify().socketRoute('/chat/:room', { onOpen: ({ params }) => params.room })
+      `,
+      'wrong-name.ts': `
+        import { connect } from 'fastify-socket-route/client'
+        interface Message { data: undefined, reply: undefined, stream: undefined }
+        const client = connect<{ '~contract'?: { in: { join: Message, say: Message }, out: { bye: Message, hello: Message } } }>('/chat')
+        client.send('sya')
+        client.on('helo', () => {})
       `
     })
     const { code, output } = await compile(compiler, directory)
@@ -131,7 +138,9 @@ for (const [name, compiler] of [['TypeScript 6', 'typescript'], ['TypeScript 7',
     t.match(output, /not-the-type\.ts\(5,\d+\): error TS2554/)
     t.match(output, /any\.ts\(3,\d+\): error TS2554/)
     t.match(output, /no-mistake\.ts\(4,\d+\): error TS2578/)
-    t.equal(output.match(/error TS/g)?.length, 3, 'and nothing else is wrong')
+    t.match(output, /wrong-name\.ts\(5,\d+\): .*"join" \| "say"/, 'a name that is none is told with those that there are')
+    t.match(output, /wrong-name\.ts\(6,\d+\): .*"bye" \| "hello"/)
+    t.equal(output.match(/error TS/g)?.length, 5, 'and nothing else is wrong')
   })
 }
 

@@ -27,6 +27,8 @@ export function connectView (settings: Settings, session: Session, token: Token)
     target.element,
     form(submit, { id }, h('div', { class: 'address-line' }, target.address), problem, h('div', { class: 'row actions' }, connect, disconnect, renew))
   )
+  // It may have been the token that was missing.
+  token.onChange(() => { problem.hidden = true })
   session.onState = () => {
     const { state } = session
     const focused = window.document.activeElement

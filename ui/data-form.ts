@@ -3,6 +3,8 @@ import { createEditor, type Editor } from './editor.js'
 import { exampleOf } from './example.js'
 import { createCheck, type Problem, type Schema } from './schema.js'
 
+const NOT_JSON = 'This is not JSON:'
+
 /** What a form for data is made of. */
 export interface DataFormOptions {
   readonly document: unknown
@@ -60,7 +62,7 @@ export class DataForm {
     try {
       value = JSON.parse(text)
     } catch (error) {
-      return [{ path: '', message: `This is not JSON: ${(error as Error).message}` }]
+      return [{ path: '', message: `${NOT_JSON} ${(error as Error).message}` }]
     }
     return this.#check(value)
   }
@@ -68,7 +70,7 @@ export class DataForm {
   #tell (problems: readonly Problem[]): void {
     this.#problems.hidden = this.#anyway.hidden = problems.length === 0
     this.#problems.replaceChildren(
-      h('strong', {}, problems.length === 1 ? 'This is not what the schema says:' : `${problems.length} things are not what the schema says:`),
+      h('strong', {}, headingOf(problems)),
       h('ul', {}, ...problems.slice(0, 20).map(({ path, message }) => h('li', {}, path === '' ? undefined : h('code', {}, path), path === '' ? '' : ' ', message)))
     )
   }
@@ -81,4 +83,9 @@ export class DataForm {
       this.#submit()
     }
   }
+}
+
+function headingOf (problems: readonly Problem[]): string {
+  if (problems[0]?.message.startsWith(NOT_JSON) === true) return 'There is nothing to check yet:'
+  return problems.length === 1 ? 'This is not what the schema says:' : `${problems.length} things are not what the schema says:`
 }

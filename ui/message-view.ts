@@ -7,7 +7,7 @@ import type { Session } from './session.js'
 
 /** A message that clients may send: what it is, and a form that sends it. */
 export function inboundView (document: unknown, session: Session, message: MessageView, isOpen: boolean): HTMLElement {
-  return messageView(document, message, 'send', isOpen, () => [sendForm(document, session, message)])
+  return messageView(document, message, message.item === undefined ? 'send' : 'stream', isOpen, () => [sendForm(document, session, message)])
 }
 
 /** A message that the server may send. */

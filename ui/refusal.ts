@@ -31,7 +31,7 @@ export async function askWhy ({ url, token, tokenBy }: Target, tokenFrom: readon
   if (status === 401 && tokenBy === 'protocol' && !tokenFrom.includes('header')) {
     return { title: 'refused', explanation: 'Most likely the token is expired or not valid. The route takes none from a header, so the reason cannot be asked for.' }
   }
-  return { title: `refused ${status}${code === '' ? '' : ` ${code}`}`, explanation: [message === '' ? '' : `${message.replace(/\.$/, '')}.`, meanings[status] ?? ''].join(' ').trim() }
+  return { title: `refused ${status}${code === '' ? '' : ` ${code}`}`, explanation: [message === '' ? '' : `${message.replace(/\.$/, '')}.`, code === 'FSR_ERR_TOKEN_MISSING' ? '' : meanings[status] ?? ''].join(' ').trim() }
 }
 
 const meanings: Readonly<Record<number, string>> = {

@@ -49,7 +49,7 @@ function addressParts (address: string): Array<Node | string> {
     part === '/' ? [part, h('wbr')] : part.startsWith('{') ? [h('span', { class: 'parameter' }, part)] : [part])
 }
 
-const again = { true: 'yes', false: 'no', jitter: 'after a random delay' }
+const again = { true: 'at once', false: 'no', jitter: 'after a random delay' }
 
 function table (title: string, columns: readonly string[], rows: ReadonlyArray<readonly string[]>): HTMLElement {
   return h('div', { class: 'table', tabindex: 0, role: 'region', 'aria-label': title }, h('table', {},

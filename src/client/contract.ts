@@ -22,21 +22,22 @@ export interface UnknownRoute {
 type In<Route extends ContractRoute> = NonNullable<Route['~contract']>['in']
 type Out<Route extends ContractRoute> = NonNullable<Route['~contract']>['out']
 type Member<Messages, Type, Name> = Type extends keyof Messages ? Name extends keyof Messages[Type] ? Messages[Type][Name] : undefined : never
-/** The types of the messages that have no such member; `unknown` may be none. */
-type Without<Messages, Name> = { [Type in keyof Messages & string]: undefined extends Member<Messages, Type, Name> ? Type : never }[keyof Messages & string]
-/** The types of the messages that have such a member. */
-type With<Messages, Name> = { [Type in keyof Messages & string]: [Member<Messages, Type, Name>] extends [undefined] ? never : Type }[keyof Messages & string]
+// The messages that have no such member, where `unknown` may be none; and those that have one.
+type Without<Messages, Name> = { [Type in keyof Messages & string as undefined extends Member<Messages, Type, Name> ? Type : never]: 0 }
+type With<Messages, Name> = { [Type in keyof Messages & string as [Member<Messages, Type, Name>] extends [undefined] ? never : Type]: 0 }
+// A compiler that says what a name may be says the names, and not how they are found.
+type NamesOf<Messages> = keyof Messages & string extends infer Name extends string ? Name : never
 
 /** The types of the messages that a client of the route can send. */
 export type MessageType<Route extends ContractRoute> = keyof In<Route> & string
 /** The types of those that are answered once, be it only that they were handled. */
-export type RequestType<Route extends ContractRoute> = Without<In<Route>, 'stream'>
+export type RequestType<Route extends ContractRoute> = NamesOf<Without<In<Route>, 'stream'>>
 /** The types of those that are answered with a stream. */
-export type StreamType<Route extends ContractRoute> = With<In<Route>, 'stream'>
+export type StreamType<Route extends ContractRoute> = NamesOf<With<In<Route>, 'stream'>>
 /** The types of the events that a client of the route gets. */
-export type EventType<Route extends ContractRoute> = keyof Out<Route> & string
+export type EventType<Route extends ContractRoute> = NamesOf<Out<Route>>
 /** The types of the events for which the server wants no reply. */
-export type NoticeType<Route extends ContractRoute> = Without<Out<Route>, 'reply'>
+export type NoticeType<Route extends ContractRoute> = NamesOf<Without<Out<Route>, 'reply'>>
 
 /** The data of a message to the server. */
 export type MessageData<Route extends ContractRoute, Type> = Member<In<Route>, Type, 'data'>

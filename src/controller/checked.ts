@@ -18,6 +18,15 @@ export type Check = (data: unknown) => unknown
 // A name that the client has chosen may be in the path: that is for the client and for onError, and for no log.
 const LONGEST_PATH = 256
 
+/** Compiles a schema. @throws with the place of the schema, besides what the compiler says. */
+export function named<Compiled> (place: string, compile: () => Compiled): Compiled {
+  try {
+    return compile()
+  } catch (cause) {
+    throw new Error(`${place}: ${(cause as Error).message}`, { cause })
+  }
+}
+
 /** Calls a validator the way Fastify does. @param Invalid what is thrown for data that is not what the schema says. */
 export function createCheck (validate: Validator, Invalid: typeof errors.DataInvalid = errors.DataInvalid): Check {
   const invalid = (details: unknown): Error => describe(details, Invalid)

@@ -2,7 +2,7 @@ import { errors } from '../errors.js'
 import type { Codec, Request } from '../message/codec.js'
 import type { Frame } from '../message/frame.js'
 import { encodeText, type Sendable } from '../message/outbound.js'
-import { createCheck, type Check, type Compilers, type Serializer } from './checked.js'
+import { createCheck, named, type Check, type Compilers, type Serializer } from './checked.js'
 import type { MessageDefinition } from './definition.js'
 import { cancelFrame, eventText, requestFrame } from './wire.js'
 
@@ -31,14 +31,14 @@ export class ContractCodec implements Codec {
   compile (compilers: Compilers): void {
     for (const { type, data, reply } of this.#definitions.values()) {
       this.#events.set(type, {
-        serialize: data === undefined ? undefined : compilers.serializer(data),
-        acceptReply: reply === undefined ? undefined : createCheck(compilers.validator(reply), errors.AnswerInvalid)
+        serialize: data === undefined ? undefined : named(`data of '${type}' in out`, () => compilers.serializer(data)),
+        acceptReply: reply === undefined ? undefined : createCheck(named(`reply of '${type}' in out`, () => compilers.validator(reply)), errors.AnswerInvalid)
       })
     }
   }
 
   frameOf (type: unknown, data?: unknown): Frame {
-    return encodeText(eventText(type as string, serialized(this.#event(type).serialize, data, type as string)))
+    return encodeText(eventText(type as string, serialized(this.#event(type).serialize, data, 'data of', type as string)))
   }
 
   messageOf (type: unknown, data?: unknown): Sendable {
@@ -48,7 +48,7 @@ export class ContractCodec implements Codec {
   requestOf (type: unknown, data: unknown): Request {
     const { serialize, acceptReply: accept } = this.#event(type)
     if (accept === undefined) throw new errors.RequestUnanswerable(type as string)
-    const json = serialized(serialize, data, type as string)
+    const json = serialized(serialize, data, 'data of', type as string)
     const id = ++this.#lastId
     return { id, accept, frame: requestFrame(type as string, json, id), cancel: cancelFrame(id) }
   }
@@ -63,18 +63,19 @@ export class ContractCodec implements Codec {
 /**
  * Data in JSON, as its schema says.
  *
+ * @param what it is of the message of this type, for whoever reads an error.
  * @throws `FSR_ERR_EVENT_INVALID`.
  */
-export function serialized (serialize: undefined | Serializer, data: unknown, type: string): undefined | string {
+export function serialized (serialize: undefined | Serializer, data: unknown, what: 'data of' | 'reply to', type: string): undefined | string {
   if (serialize === undefined) return
   let json: unknown
   try {
     json = serialize(data)
   } catch (cause) {
-    throw new errors.EventInvalid(type, { cause: withoutValue(cause) })
+    throw new errors.EventInvalid(what, type, { cause: withoutValue(cause) })
   }
   // What JSON.stringify makes of a function, or of nothing, and Fastify's serializer a text of that.
-  if (typeof json !== 'string' || json === 'undefined') throw new errors.EventInvalid(type)
+  if (typeof json !== 'string' || json === 'undefined') throw new errors.EventInvalid(what, type)
   return json
 }
 

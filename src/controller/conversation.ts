@@ -5,7 +5,7 @@ import type { Frame } from '../message/frame.js'
 import type { Message } from '../message/message.js'
 import type { Clients } from '../room/clients.js'
 import { Answers } from './answers.js'
-import { createCheck, type Check, type Compilers, type Serializer } from './checked.js'
+import { createCheck, named, type Check, type Compilers, type Serializer } from './checked.js'
 import type { ContractController, ContractSchema, MessageContext, MessageGrant } from './contract.js'
 import { ContractCodec, serialized } from './contract-codec.js'
 import type { CloseInfo, SocketController } from './controller.js'
@@ -86,9 +86,9 @@ export class Conversation implements SocketController {
       this.#handlings.set(type, {
         type,
         isGranted: isGranted === undefined ? undefined : options.guardOf(isGranted),
-        check: data === undefined ? undefined : createCheck(compilers.validator(data)),
-        reply: reply === undefined ? undefined : compilers.serializer(reply),
-        stream: stream === undefined ? undefined : compilers.serializer(stream)
+        check: data === undefined ? undefined : createCheck(named(`data of '${type}'`, () => compilers.validator(data))),
+        reply: reply === undefined ? undefined : named(`reply of '${type}'`, () => compilers.serializer(reply)),
+        stream: stream === undefined ? undefined : named(`stream of '${type}'`, () => compilers.serializer(stream))
       })
     }
   }
@@ -248,7 +248,7 @@ export class Conversation implements SocketController {
   #encode (connection: WsConnection, serialize: undefined | Serializer, data: unknown, type: string, id: MessageId): undefined | string {
     const { preSend } = this.#options!.hooks
     const sent = preSend.length === 0 ? data : beforeSend(preSend, sentTo(connection, 'reply', id), data)
-    return serialized(serialize, sent, type)
+    return serialized(serialize, sent, 'reply to', type)
   }
 
   #failed (call: Call, error: unknown): MessageFailure {

@@ -233,7 +233,7 @@ export class Route implements SocketRouteHandle {
         guardOf: (grant) => createMessageGuard(grant, rolesOf, hierarchy)
       })
     } catch (cause) {
-      throw new errors.ContractInvalid(this.path, `cannot be compiled: ${(cause as Error).message}`, { cause })
+      throw new errors.ContractInvalid(this.path, `cannot be compiled, in the ${(cause as Error).message}`, { cause })
     }
   }
 

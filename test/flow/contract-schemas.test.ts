@@ -100,9 +100,19 @@ t.test('a validator of a scope may answer in every way that Fastify knows', asyn
 })
 
 t.test('a schema that cannot be compiled fails when the app gets ready', async (t) => {
-  const app = await createApp(t)
-  app.socketRoute('/echo', echo({ type: 'nothing that there is' }))
-  await t.rejects(Promise.resolve(app.ready()), { code: 'FSR_ERR_CONTRACT_INVALID', message: /'\/echo' cannot be compiled/, cause: Error })
+  const none = { type: 'nothing that there is' }
+  const on = { say () {}, join () {}, async * count () {} }
+  for (const [place, schema] of [
+    ["data of 'say'", { in: { join: {}, say: { data: none }, count: {} } }],
+    ["reply of 'join'", { in: { say: {}, join: { reply: none }, count: {} } }],
+    ["stream of 'count'", { in: { say: {}, join: {}, count: { stream: none } } }],
+    ["data of 'told' in out", { in: { say: {}, join: {}, count: {} }, out: { told: none } }],
+    ["reply of 'asked' in out", { in: { say: {}, join: {}, count: {} }, out: { asked: { reply: none } } }]
+  ] as const) {
+    const app = await createApp(t)
+    app.socketRoute('/chat', { schema, on } as never)
+    await t.rejects(Promise.resolve(app.ready()), { code: 'FSR_ERR_CONTRACT_INVALID', message: new RegExp(`'/chat' cannot be compiled, in the ${place}: `), cause: Error }, place)
+  }
 })
 
 t.test('a contract that is none is refused at registration, with the cure', async (t) => {
@@ -161,6 +171,7 @@ t.test('what cannot be written as its schema says reaches no log', async (t) => 
     t.match(await ask(client, { type, data, id: 1 }), { type: 'error', id: 1, code: 'FSR_ERR_HANDLER_FAILED' })
   }
   t.equal(lines.filter((line) => line.includes('A value cannot be converted to ')).length, 3)
+  t.equal(lines.filter((line) => /The reply to '(?:integer|number|at)' cannot be written/.test(line)).length, 3)
   t.notOk(lines.some((line) => line.includes('of my own')))
 })
 

@@ -130,7 +130,7 @@ t.test('the console in a browser', browserTest, async (t) => {
     t.match(await page.locator('.route-head').innerText(), 'ROLE_USER or ROLE_ADMIN')
     await page.getByText('Limits, close codes and refusals').click()
     t.match(await page.locator('.limits').innerText(), /max payload\s+65,536 bytes/i)
-    t.match(await page.getByRole('region', { name: 'Close codes' }).innerText(), /4401\s+token expired\s+yes/)
+    t.match(await page.getByRole('region', { name: 'Close codes' }).innerText(), /4401\s+token expired\s+at once/)
     t.match(await page.getByRole('region', { name: 'Refusals' }).innerText(), /403\s+FSR_ERR_NOT_GRANTED/)
     await tab.shoot('limits', 'light', 1440, 900)
     await page.getByText('Limits, close codes and refusals').click()
