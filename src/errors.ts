@@ -110,7 +110,7 @@ export const errors = {
   IdDuplicate: refused('FSR_ERR_ID_DUPLICATE', 'A message with this id has not been answered yet'),
   HandlerFailed: refused('FSR_ERR_HANDLER_FAILED', 'The message could not be handled', closeCodes.handlerFailed),
   EventUnknown: connected('FSR_ERR_EVENT_UNKNOWN', "'%s' is not a message that the contract lets the server send. There are: %s", closeCodes.handlerFailed),
-  EventInvalid: connected('FSR_ERR_EVENT_INVALID', "The %s '%s' cannot be written as the contract says; the cause of this error says why", closeCodes.handlerFailed),
+  EventInvalid: connected('FSR_ERR_EVENT_INVALID', "The %s '%s' cannot be written as the contract says", closeCodes.handlerFailed),
   ReturnInvalid: connected('FSR_ERR_RETURN_INVALID', '%s of a controller with a contract has to return %s', closeCodes.handlerFailed),
   ContractMissing: connected('FSR_ERR_CONTRACT_MISSING', 'Only a route with a contract can ask its clients', closeCodes.handlerFailed),
   StreamsTooMany: refused('FSR_ERR_STREAMS_TOO_MANY', 'The connection has as many streams as streamsPerConnection allows', closeCodes.policyViolation),

@@ -23,14 +23,3 @@ export function claimsOf (token: string): undefined | Record<string, unknown> {
     return undefined
   }
 }
-
-/** What a JSON Pointer (RFC 6901) leads to. */
-export function at (value: unknown, pointer: string): unknown {
-  let found = value
-  for (const part of pointer.split('/').slice(1)) {
-    const key = part.replaceAll('~1', '/').replaceAll('~0', '~')
-    if (typeof found !== 'object' || found === null || !Object.hasOwn(found, key)) return undefined
-    found = (found as Record<string, unknown>)[key]
-  }
-  return found
-}

@@ -1,4 +1,5 @@
 // The AsyncAPI document as the page reads it: nothing in it is trusted to have its form.
+import { fromSegment, toSegment } from '../src/operate/asyncapi/subschemas.js'
 import { isObject, resolve, type Schema } from './schema.js'
 
 /** What the page reads of one message, in either direction. */
@@ -140,9 +141,9 @@ const own = ['reply', 'error', 'cancel', 'renew', 'token']
 // What is said on a channel, by the operations of the app: it receives what the page sends.
 function readMessages (document: unknown, channelKey: string, channel: Record<string, unknown>): Pick<RouteView, 'inbound' | 'outbound' | 'canRenew'> {
   const messages = object(channel['messages'])
-  const prefix = `#/channels/${escape(channelKey)}/messages/`
+  const prefix = `#/channels/${toSegment(channelKey)}/messages/`
   const keysOf = (references: unknown): string[] => list(references).map((reference) => text(object(reference)['$ref']))
-    .filter((reference) => reference.startsWith(prefix)).map((reference) => unescape(reference.slice(prefix.length))).filter((key) => Object.hasOwn(messages, key))
+    .filter((reference) => reference.startsWith(prefix)).map((reference) => fromSegment(reference.slice(prefix.length))).filter((key) => Object.hasOwn(messages, key))
   const messageOf = (key: string): Record<string, unknown> => object(resolve(document, messages[key]))
   const operations = Object.values(object(object(document)['operations'])).map((operation) => object(resolve(document, operation)))
 
@@ -167,15 +168,6 @@ function readMessages (document: unknown, channelKey: string, channel: Record<st
   })
   const canRenew = operations.some((operation) => operation['action'] === 'receive' && keysOf(operation['messages']).includes('renew'))
   return { inbound: read('receive'), outbound: read('send'), canRenew }
-}
-
-// A name within a JSON Pointer (RFC 6901 section 3).
-function escape (name: string): string {
-  return name.replaceAll('~', '~0').replaceAll('/', '~1')
-}
-
-function unescape (name: string): string {
-  return name.replaceAll('~1', '/').replaceAll('~0', '~')
 }
 
 // The message as it is on the wire.

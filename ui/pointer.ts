@@ -1,11 +1,13 @@
 import type { SyntaxNode, Tree } from '@lezer/common'
 import type { Text } from '@codemirror/state'
+import { fromSegment } from '../src/operate/asyncapi/subschemas.js'
+import { decode } from './schema.js'
 
 /** Where the value that a JSON Pointer (RFC 6901) leads to stands in a text; if it is not there, what it would be in. */
 export function rangeAt (tree: Tree, text: Text, pointer: string): { from: number, to: number } {
   let node: null | SyntaxNode = tree.topNode.firstChild
   for (const part of pointer.split('/').slice(1)) {
-    const name = decode(part).replaceAll('~1', '/').replaceAll('~0', '~')
+    const name = fromSegment(decode(part))
     const next = node === null ? null : childOf(node, text, name)
     if (next === null) break
     node = next
@@ -39,13 +41,5 @@ function unquoted (text: string): unknown {
     return JSON.parse(text)
   } catch {
     return undefined
-  }
-}
-
-function decode (part: string): string {
-  try {
-    return decodeURIComponent(part)
-  } catch {
-    return part
   }
 }

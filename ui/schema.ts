@@ -1,5 +1,6 @@
 // Schemas of the document: what they refer to, and whether a value is what they say. Nothing here makes code of them.
 import { Validator, type SchemaDraft } from '@cfworker/json-schema'
+import { fromSegment } from '../src/operate/asyncapi/subschemas.js'
 
 /** A JSON Schema, of whatever draft. */
 export type Schema = boolean | { readonly [keyword: string]: unknown }
@@ -30,7 +31,7 @@ export function resolve (document: unknown, value: unknown): unknown {
 export function nameOf (schema: Schema): undefined | string {
   const reference = typeof schema === 'object' ? schema['$ref'] : undefined
   const [, name] = typeof reference === 'string' ? /^#\/components\/schemas\/([^/]+)$/.exec(reference) ?? [] : []
-  return name === undefined ? undefined : safeDecode(name)
+  return name === undefined ? undefined : decode(name)
 }
 
 function targetOf (document: unknown, reference: string): unknown {
@@ -38,7 +39,7 @@ function targetOf (document: unknown, reference: string): unknown {
   const root = id === '' ? document : schemasOf(document).find((schema) => schema['$id'] === id)
   let target: unknown = root
   for (const part of pointer.split('/').slice(1)) {
-    const key = safeDecode(part).replaceAll('~1', '/').replaceAll('~0', '~')
+    const key = fromSegment(decode(part))
     if (typeof target !== 'object' || target === null || !Object.hasOwn(target, key)) return undefined
     target = (target as Record<string, unknown>)[key]
   }
@@ -51,7 +52,8 @@ function schemasOf (document: unknown): Array<Record<string, unknown>> {
   return isObject(schemas) ? Object.values(schemas).filter(isObject) : []
 }
 
-function safeDecode (part: string): string {
+/** A part of a reference without its percent signs; as it is where that fails. */
+export function decode (part: string): string {
   try {
     return decodeURIComponent(part)
   } catch {

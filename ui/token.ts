@@ -1,4 +1,4 @@
-import { at } from './address.js'
+import { valueAt } from '../src/operate/asyncapi/subschemas.js'
 import type { Login } from './settings.js'
 
 /** The token of all routes. It is kept in this page only, and gone with it. */
@@ -37,8 +37,8 @@ export async function logIn ({ url, method, tokenPath }: Login, base: string, bo
     throw new Error('The login cannot be reached, or it does not let this page in.')
   }
   const answer: unknown = await response.json().catch(() => undefined)
-  const token = at(answer, tokenPath)
+  const token = valueAt(answer, tokenPath)
   if (response.ok && typeof token === 'string') return token
-  const message = at(answer, '/message')
+  const message = valueAt(answer, '/message')
   throw new Error(response.ok ? `The answer has no token at ${tokenPath}` : `${response.status}${typeof message === 'string' ? `: ${message}` : ''}`)
 }

@@ -106,7 +106,8 @@ export function beforeSend (hooks: readonly PreSendHook[], sent: SentMessage, da
     if (isThenable(returned)) Promise.resolve(returned).catch(() => {})
     if (isThenable(returned) || (hook.length > 2 && answer === undefined)) throw new errors.HookInvalid('preSend', 'has not answered at once')
     // `null` is data as well.
-    data = [answer?.data, returned, data].find((data) => data !== undefined)
+    const given = answer?.data !== undefined ? answer.data : returned
+    if (given !== undefined) data = given
   }
   return data
 }

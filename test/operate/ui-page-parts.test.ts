@@ -1,7 +1,7 @@
 // What the console page is made of, as far as it needs no browser.
 import { Type } from 'typebox'
 import t from 'tap'
-import { at, claimsOf, fillAddress } from '../../ui/address.js'
+import { claimsOf, fillAddress } from '../../ui/address.js'
 import { fromHex, sizeText, toHexLines } from '../../ui/bytes.js'
 import { explainClose } from '../../ui/closing.js'
 import { readDocument, type RouteView } from '../../ui/document.js'
@@ -12,6 +12,7 @@ import { createCheck, resolve, type Schema } from '../../ui/schema.js'
 import { messageText, readEnvelope } from '../../ui/wire.js'
 import { closeCodes } from '../../src/index.js'
 import asyncapi from '../../src/operate/asyncapi/index.js'
+import { valueAt } from '../../src/operate/asyncapi/subschemas.js'
 import { createConsoleApp, HOSTILE } from '../support/console-app.js'
 import { createApp } from '../support/server.js'
 
@@ -161,8 +162,8 @@ t.test('an address is filled in', async (t) => {
 t.test('a token and an answer are looked into, whatever they are', async (t) => {
   t.strictSame(claimsOf(`x.${Buffer.from('{"sub":"ü"}').toString('base64url')}.y`), { sub: 'ü' })
   for (const token of ['', 'x', 'a.b.c', 'a..c', `a.${btoa('1')}.c`]) t.equal(claimsOf(token), undefined)
-  t.equal(at({ a: { 'b/c': [1, 'x'] } }, '/a/b~1c/1'), 'x')
-  for (const pointer of ['/b', '/a/b/c', '/constructor']) t.equal(at({ a: 1 }, pointer), undefined)
+  t.equal(valueAt({ a: { 'b/c': [1, 'x'] } }, '/a/b~1c/1'), 'x')
+  for (const pointer of ['/b', '/a/b/c', '/constructor']) t.equal(valueAt({ a: 1 }, pointer), undefined)
 })
 
 t.test('every close that the server can send is explained', async (t) => {
