@@ -5,6 +5,7 @@ import type {
   RawRequestDefaultExpression, RawServerBase, RouteGenericInterface
 } from 'fastify'
 import fastifyPlugin from 'fastify-plugin'
+import { clockOf } from './clock.js'
 import { closeCodes } from './close-codes.js'
 import { Budget } from './connection/budget.js'
 import type { Closable } from './connection/closable.js'
@@ -30,7 +31,7 @@ import type { SocketPluginOptions, SocketRouteOptions, SocketScopeOptions } from
 import { joinPath, slashVariants, type ParamsOfPath } from './upgrade/path.js'
 import { QueryCredentials } from './upgrade/query.js'
 import { defaults, resolvePlugin } from './upgrade/resolve.js'
-import { MemoryRevocations, Revocations, type Revocation } from './upgrade/revocation.js'
+import { Revocations, type Revocation } from './upgrade/revocation.js'
 import { kUpgrade, Route, type SocketRouteHandle } from './upgrade/route.js'
 import { addToScope, enterScope, openScopes, overlay } from './upgrade/scope.js'
 import { RouteTable } from './upgrade/table.js'
@@ -56,23 +57,24 @@ async function socketRoutes (fastify: FastifyInstance, pluginOptions: SocketPlug
     await fastify.register(fastifyWebsocket, fastPath ? { ...websocket, options: { ...websocket.options, WebSocket: FastSocket as never } } : websocket)
   }
 
-  const drain = new Drain()
+  const clock = clockOf(pluginOptions)
+  const drain = new Drain(clock)
   const { handshakeTimeout, tickets } = settings
-  const handshakes = new Handshakes(fastify.server, handshakeTimeout, drain)
+  const handshakes = new Handshakes(clock, fastify.server, handshakeTimeout, drain)
   const credentials = new QueryCredentials(fastify.server)
   // An upgrade, and a token as the first message after it, may take a timeout each.
-  const revocations = new Revocations(settings.revocations ?? new MemoryRevocations(), 2 * handshakeTimeout)
+  const revocations = new Revocations(clock, settings.revocations, 2 * handshakeTimeout)
   const server = {
     live: drain,
-    clocks: new Clocks(),
+    clocks: new Clocks(clock),
     counts: new ConnectionCounts(),
     budget: new Budget(settings.outboxBudget),
     handshakes,
     credentials,
-    tickets: new Tickets(tickets.store, tickets.ttl),
+    tickets: new Tickets(clock, tickets.store, tickets.ttl),
     revocations,
     compression: settings.compression,
-    tokens: new Deadlines<Closable>(handshakeTimeout, (connection) => { connection.shut(closeCodes.tokenMissing) }),
+    tokens: new Deadlines<Closable>(clock, handshakeTimeout, (connection) => { connection.shut(closeCodes.tokenMissing) }),
     fastPath
   }
   openScopes(fastify, root)
@@ -99,7 +101,7 @@ async function socketRoutes (fastify: FastifyInstance, pluginOptions: SocketPlug
     addToScope(this, options)
     return this
   })
-  fastify.decorate('socketRevoke', (revocation: Revocation) => revoke(drain, revocations, revocation))
+  fastify.decorate('socketRevoke', (revocation: Revocation) => revoke(clock, drain, revocations, revocation))
   fastify.decorate('socketTicket', async (request: Pick<FastifyRequest, 'headers'>, options: { readonly route: string }) => {
     const name = String(Object(options).route)
     const route = table.byName.get(name)

@@ -3,7 +3,7 @@ import { join, normalize } from 'node:path'
 import t from 'tap'
 
 // From what looks after everything to what everything uses: imports go down this list, never up.
-const layers = ['index', 'plugin', 'operate', 'upgrade', 'controller', 'room', 'connection', 'message', 'errors', 'close-codes']
+const layers = ['index', 'plugin', 'operate', 'upgrade', 'controller', 'room', 'connection', 'message', 'errors', 'close-codes', 'clock']
 
 const all = readdirSync('src', { recursive: true })
   .map((name) => normalize(String(name)))
@@ -80,7 +80,11 @@ t.test('only one file touches what is not public in ws', async (t) => {
 
 // Invariant 7
 t.test('nothing starts a timer but the shared deadlines, the drain, and a request that is waited for', async (t) => {
-  for (const file of sources) t.equal(/setTimeout\(|setInterval\(/.test(read(file)), ['connection/deadlines.ts', 'connection/exchange.ts', 'connection/expiry.ts', 'connection/heartbeat.ts', 'operate/drain.ts'].includes(file), file)
+  for (const file of sources) t.equal(/[cC]lock\.(after|every)\(/.test(read(file)), ['connection/deadlines.ts', 'connection/exchange.ts', 'connection/expiry.ts', 'connection/heartbeat.ts', 'operate/drain.ts'].includes(file), file)
+})
+
+t.test('only the clock knows the time of the machine', async (t) => {
+  for (const file of sources) t.equal(/\b(setTimeout|setInterval|performance\.now|Date\.now|new Date|hrtime)\(|node:timers/.test(read(file)), file === 'clock.ts', file)
 })
 
 t.test('no source speaks to the console, reads the environment, or listens to the process', async (t) => {

@@ -1,5 +1,6 @@
 import { randomUUID } from 'node:crypto'
 import type { FastifyBaseLogger, FastifyRequest } from 'fastify'
+import type { Clock } from '../clock.js'
 import { closeCodes, type CloseReason } from '../close-codes.js'
 import { errors } from '../errors.js'
 import type { Codec, Request } from '../message/codec.js'
@@ -77,6 +78,7 @@ export type Answer<Member, Reply> = { readonly connection: Member } & (
 
 /** What a connection asks of whoever runs it. */
 export interface ConnectionKeeper extends Closable {
+  readonly clock: Clock
   /** How what is sent is encoded. */
   readonly codec: Codec
   /** Whether no message is to be handled any more, also none that has come before: the server closes, or `onClose` has run. */
@@ -314,7 +316,7 @@ export class WsConnection<Types extends ConnectionTypes = ConnectionTypes> {
   /** The requests under way. @internal */
   get exchange (): Exchange {
     if (this.#exchange === undefined) {
-      this.#exchange = new Exchange(this.#outbox)
+      this.#exchange = new Exchange(this.#keeper.clock, this.#outbox)
       if (this.#isEnded) this.#exchange.end()
     }
     return this.#exchange

@@ -1,15 +1,19 @@
+import type { Clock, Timer } from '../clock.js'
+
 /**
  * Calls back when things are not done in time: one timer for any number of them, as all have the same time.
  * It keeps no process alive.
  */
 export class Deadlines<T> {
+  readonly #clock: Clock
   readonly #milliseconds: number
   readonly #onDeadline: (item: T) => void
   // In the order of their deadlines, as every item is given the same time.
   readonly #due = new Map<T, number>()
-  #timer: undefined | NodeJS.Timeout
+  #timer: undefined | Timer
 
-  constructor (milliseconds: number, onDeadline: (item: T) => void) {
+  constructor (clock: Clock, milliseconds: number, onDeadline: (item: T) => void) {
+    this.#clock = clock
     this.#milliseconds = milliseconds
     this.#onDeadline = onDeadline
   }
@@ -17,7 +21,7 @@ export class Deadlines<T> {
   /** Starts the time of an item; an item whose time runs already keeps it. */
   add (item: T): void {
     if (this.#due.has(item)) return
-    this.#due.set(item, performance.now() + this.#milliseconds)
+    this.#due.set(item, this.#clock.now() + this.#milliseconds)
     this.#timer ??= this.#start(this.#milliseconds)
   }
 
@@ -26,12 +30,12 @@ export class Deadlines<T> {
     this.#due.delete(item)
   }
 
-  #start (milliseconds: number): NodeJS.Timeout {
-    return setTimeout(() => { this.#check() }, milliseconds).unref()
+  #start (milliseconds: number): Timer {
+    return this.#clock.after(milliseconds, () => { this.#check() })
   }
 
   #check (): void {
-    const now = performance.now()
+    const now = this.#clock.now()
     for (const [item, due] of this.#due) {
       // Timers may fire up to a millisecond early.
       if (due > now + 1) {

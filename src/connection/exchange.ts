@@ -1,3 +1,4 @@
+import type { Clock } from '../clock.js'
 import { errors } from '../errors.js'
 import type { Request } from '../message/codec.js'
 import type { Outbox } from './outbox.js'
@@ -84,6 +85,7 @@ export class Work {
 
 /** The requests under way on one connection, in both directions. It is made with the first. */
 export class Exchange {
+  readonly #clock: Clock
   readonly #outbox: Outbox
   readonly #asked = new Map<MessageId, Asked>()
   readonly #works = new Map<MessageId, Work>()
@@ -94,7 +96,8 @@ export class Exchange {
   #streams = 0
   #isEnded = false
 
-  constructor (outbox: Outbox) {
+  constructor (clock: Clock, outbox: Outbox) {
+    this.#clock = clock
     this.#outbox = outbox
   }
 
@@ -118,10 +121,10 @@ export class Exchange {
         reject(error)
       }
       const onAbort = (): void => { giveUp(signal!.reason) }
-      const timer = setTimeout(() => { giveUp(new errors.RequestTimeout()) }, Math.min(timeout, LONGEST_TIMEOUT)).unref()
+      const timer = this.#clock.after(Math.min(timeout, LONGEST_TIMEOUT), () => { giveUp(new errors.RequestTimeout()) })
       const settle = (): void => {
         this.#asked.delete(id)
-        clearTimeout(timer)
+        this.#clock.cancel(timer)
         signal?.removeEventListener('abort', onAbort)
       }
       signal?.addEventListener('abort', onAbort)

@@ -1,13 +1,17 @@
+import type { Clock, Timer } from '../clock.js'
+
 /**
  * Calls back when things expire, to the second: one timer for any number of them. It keeps no process alive.
  */
 export class Expiry<T> {
+  readonly #clock: Clock
   readonly #onExpired: (item: T) => void
   // By the second of the Unix time in which they expire.
   readonly #seconds = new Map<number, Set<T>>()
-  #timer: undefined | NodeJS.Timeout
+  #timer: undefined | Timer
 
-  constructor (onExpired: (item: T) => void) {
+  constructor (clock: Clock, onExpired: (item: T) => void) {
+    this.#clock = clock
     this.#onExpired = onExpired
   }
 
@@ -19,7 +23,7 @@ export class Expiry<T> {
     if (items === undefined) this.#seconds.set(second, new Set([item]))
     else items.add(item)
     // A tick a second rather than a timer to the next: the clock may be set, and a timer ends after 24.8 days.
-    this.#timer ??= setInterval(() => { this.#tick() }, 1000).unref()
+    this.#timer ??= this.#clock.every(1_000, () => { this.#tick() })
   }
 
   delete (item: T, at: undefined | number): void {
@@ -30,7 +34,7 @@ export class Expiry<T> {
   }
 
   #tick (): void {
-    const now = Date.now() / 1000
+    const now = this.#clock.unixNow() / 1000
     for (const [second, items] of this.#seconds) {
       if (second > now) continue
       this.#forget(second)
@@ -41,7 +45,7 @@ export class Expiry<T> {
   #forget (second: number): void {
     this.#seconds.delete(second)
     if (this.#seconds.size > 0) return
-    clearInterval(this.#timer)
+    this.#clock.cancel(this.#timer)
     this.#timer = undefined
   }
 }

@@ -1,3 +1,4 @@
+import type { Clock, Timer } from '../clock.js'
 import { Deadlines } from './deadlines.js'
 
 /** How silent clients are found. */
@@ -45,6 +46,7 @@ const SLICES = 25
 
 /** Pings any number of connections on one timer, and finds those that are silent (RFC 6455 section 5.5.2). */
 export class Heartbeat {
+  readonly #clock: Clock
   readonly #slices: ReadonlyArray<Set<Beating>> = Array.from({ length: SLICES }, () => new Set())
   // The traffic at the ping, of those that have to show life.
   readonly #pinged = new Map<Beating, undefined | Traffic>()
@@ -54,18 +56,19 @@ export class Heartbeat {
   readonly #pause: number
   #size = 0
   #turn = 0
-  #timer: undefined | NodeJS.Timeout
+  #timer: undefined | Timer
 
-  constructor (interval: number, timeout: number) {
+  constructor (clock: Clock, interval: number, timeout: number) {
+    this.#clock = clock
     this.#pause = interval / SLICES
-    this.#deadlines = new Deadlines(timeout, (item) => { this.#check(item) })
+    this.#deadlines = new Deadlines(clock, timeout, (item) => { this.#check(item) })
   }
 
   add (item: Beating): void {
     // The slice that has just been: its first ping is an interval away.
     this.#slices[(this.#turn + SLICES - 1) % SLICES]!.add(item)
     this.#size++
-    this.#timer ??= setInterval(() => { this.#beat() }, this.#pause).unref()
+    this.#timer ??= this.#clock.every(this.#pause, () => { this.#beat() })
   }
 
   delete (item: Beating): void {
@@ -75,7 +78,7 @@ export class Heartbeat {
     this.#excuses.delete(item)
     this.#deadlines.delete(item)
     if (this.#size === 0) {
-      clearInterval(this.#timer)
+      this.#clock.cancel(this.#timer)
       this.#timer = undefined
     }
   }

@@ -1,3 +1,5 @@
+import type { Clock } from '../clock.js'
+
 /** How fast one client may send. */
 export interface RateOptions {
   /** Messages in each `per`. @default any number */
@@ -26,6 +28,7 @@ export type Rate = Readonly<Required<{ [Key in keyof RateOptions]: NonNullable<R
 
 /** Counts what one client sends, in windows of `per` that begin with its first message. */
 export class Meter {
+  readonly #clock: Clock
   readonly #rate: Rate
   #windowEnd = 0
   #messages = 0
@@ -33,13 +36,14 @@ export class Meter {
   #isOver = false
   #timesOver = 0
 
-  constructor (rate: Rate) {
+  constructor (clock: Clock, rate: Rate) {
+    this.#clock = clock
     this.#rate = rate
   }
 
   /** Takes one message in, if it may come now; a single message that is larger than `bytes` may come in a window of its own. */
   take (bytes: number): boolean {
-    const now = performance.now()
+    const now = this.#clock.now()
     if (now >= this.#windowEnd) this.#begin(now)
     const fits = this.#messages < this.#rate.messages && (this.#bytes + bytes <= this.#rate.bytes || this.#bytes === 0)
     if (fits) {
@@ -53,7 +57,7 @@ export class Meter {
 
   /** The next window has come, also where the clock of a timer has run a little ahead. */
   turn (): void {
-    this.#windowEnd = Math.min(this.#windowEnd, performance.now())
+    this.#windowEnd = Math.min(this.#windowEnd, this.#clock.now())
   }
 
   /** Whether the client has been over its rate for longer than is tolerated. */

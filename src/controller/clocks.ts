@@ -1,3 +1,4 @@
+import type { Clock } from '../clock.js'
 import { closeCodes } from '../close-codes.js'
 import type { Closable, Live } from '../connection/closable.js'
 import type { WsConnection } from '../connection/connection.js'
@@ -8,28 +9,35 @@ import type { Metered } from '../connection/rate.js'
 
 /** The timers of an app: one for each different setting, however many routes and connections share it. */
 export class Clocks {
+  readonly clock: Clock
   /** Ends connections when their tokens do. */
-  readonly expiry = new Expiry<Closable>((item) => { item.shut(closeCodes.tokenExpired) })
+  readonly expiry: Expiry<Closable>
   /** Has connections that have lasted a second take less memory: what is cut before then is not worth the work. */
-  readonly compaction = new Deadlines<WsConnection>(1_000, (connection) => { connection.compact() })
+  readonly compaction: Deadlines<WsConnection>
   readonly #closing = new Map<number, Deadlines<Live>>()
   readonly #windows = new Map<number, Deadlines<Metered>>()
   readonly #heartbeats = new Map<string, Heartbeat>()
 
+  constructor (clock: Clock) {
+    this.clock = clock
+    this.expiry = new Expiry(clock, (item) => { item.shut(closeCodes.tokenExpired) })
+    this.compaction = new Deadlines(clock, 1_000, (connection) => { connection.compact() })
+  }
+
   /** For connections that have to be closed in time. @param timeout milliseconds. */
   closing (timeout: number): Deadlines<Live> {
-    return getOrMake(this.#closing, timeout, () => new Deadlines(timeout, (connection) => { connection.expire() }))
+    return getOrMake(this.#closing, timeout, () => new Deadlines(this.clock, timeout, (connection) => { connection.expire() }))
   }
 
   /** For clients that were too fast. @param per milliseconds. */
   windows (per: number): Deadlines<Metered> {
-    return getOrMake(this.#windows, per, () => new Deadlines(per, (client) => { client.nextWindow() }))
+    return getOrMake(this.#windows, per, () => new Deadlines(this.clock, per, (client) => { client.nextWindow() }))
   }
 
   heartbeat (options: false | { readonly interval: number, readonly timeout: number }): undefined | Heartbeat {
     if (options === false) return
     const { interval, timeout } = options
-    return getOrMake(this.#heartbeats, `${interval} ${timeout}`, () => new Heartbeat(interval, timeout))
+    return getOrMake(this.#heartbeats, `${interval} ${timeout}`, () => new Heartbeat(this.clock, interval, timeout))
   }
 }
 

@@ -1,3 +1,4 @@
+import type { Clock } from '../clock.js'
 import type { WsConnection } from '../connection/connection.js'
 import type { Closable, Live, LiveSet } from '../connection/closable.js'
 import type { Deadlines } from '../connection/deadlines.js'
@@ -26,6 +27,7 @@ export interface DispatchRoute {
   readonly counts: ConnectionCounts
   readonly rooms: Rooms
   readonly live: LiveSet
+  readonly clock: Clock
   readonly closing: Deadlines<Live>
   readonly heartbeat: undefined | Heartbeat
   readonly expiry: Expiry<Closable>

@@ -1,6 +1,7 @@
 import type { Socket } from 'node:net'
 import type { FastifyRequest } from 'fastify'
 import type { WebSocket } from 'ws'
+import type { Clock } from '../clock.js'
 import { closeCodes, type CloseReason } from '../close-codes.js'
 import type { Live } from '../connection/closable.js'
 import { WsConnection, type ConnectionKeeper, type Room } from '../connection/connection.js'
@@ -113,6 +114,10 @@ export class Dispatch implements ConnectionKeeper, Beating, Counted, Live, Meter
     // It counts like any other, and may be the one too many.
     this.#mayTake(message.size)
     return true
+  }
+
+  get clock (): Clock {
+    return this.#route.clock
   }
 
   get codec (): Codec {
@@ -292,10 +297,10 @@ export class Dispatch implements ConnectionKeeper, Beating, Counted, Live, Meter
 
   // Whether the rate of the client lets a message in now; if not, all waits for the next window.
   #mayTake (bytes: number): boolean {
-    const { rate, windows } = this.#route
+    const { clock, rate, windows } = this.#route
     // What a client sent that is gone cannot be slowed down any more.
     if (rate === undefined || this.#stage === 'leaving') return true
-    this.#meter ??= new Meter(rate)
+    this.#meter ??= new Meter(clock, rate)
     if (this.#meter.take(bytes)) return true
     if (this.#meter.isExcessive) {
       this.shut(closeCodes.tooManyMessages)

@@ -1,5 +1,5 @@
-import { setTimeout as wait } from 'node:timers/promises'
 import type { FastifyBaseLogger } from 'fastify'
+import type { Clock } from '../clock.js'
 import { closeCodes } from '../close-codes.js'
 import type { Live, LiveSet } from '../connection/closable.js'
 
@@ -12,9 +12,14 @@ export interface DrainSettings {
 
 /** Every connection of the app that is not done yet, to be closed with the app. */
 export class Drain implements LiveSet {
+  readonly #clock: Clock
   readonly #live = new Set<Live>()
   #isClosing = false
   #onEmpty: undefined | (() => void)
+
+  constructor (clock: Clock) {
+    this.#clock = clock
+  }
 
   /** Whether the app is closing, so that nobody is let in any more. */
   get isClosing (): boolean {
@@ -55,31 +60,35 @@ export class Drain implements LiveSet {
    */
   async run ({ deadline, batch, interval }: DrainSettings, log: FastifyBaseLogger): Promise<void> {
     this.begin()
-    const cut = performance.now() + deadline * 4 / 5
-    const last = performance.now() + deadline * 2 / 5
+    const cut = this.#clock.now() + deadline * 4 / 5
+    const last = this.#clock.now() + deadline * 2 / 5
     const pauses = Math.max(1, Math.ceil(this.#live.size / batch) - 1)
     // The last batch is to have half of the time left.
     const pause = Math.min(interval, deadline * 2 / 5 / pauses)
     let count = 0
     for (const connection of [...this.#live]) {
       // A timer takes a millisecond at least: with many small batches that would add up.
-      if (count > 0 && count % batch === 0 && performance.now() < last) await wait(pause)
+      if (count > 0 && count % batch === 0 && this.#clock.now() < last) await this.#wait(pause)
       connection.shut(closeCodes.restart)
       count++
     }
-    if (await this.#isEmptyWithin(cut - performance.now())) return
+    if (await this.#isEmptyWithin(cut - this.#clock.now())) return
     log.warn({ connections: this.#live.size }, 'connections did not close in time and are cut')
     for (const connection of this.#live) connection.expire()
     if (await this.#isEmptyWithin(deadline / 5)) return
     log.warn({ connections: this.#live.size }, 'onClose did not end in time')
   }
 
+  #wait (milliseconds: number): Promise<void> {
+    return new Promise((resolve) => { this.#clock.after(milliseconds, resolve, true) })
+  }
+
   #isEmptyWithin (milliseconds: number): Promise<boolean> {
     if (this.#live.size === 0) return Promise.resolve(true)
     return new Promise((resolve) => {
-      const timer = setTimeout(() => { resolve(false) }, milliseconds)
+      const timer = this.#clock.after(milliseconds, () => { resolve(false) }, true)
       this.#onEmpty = () => {
-        clearTimeout(timer)
+        this.#clock.cancel(timer)
         resolve(true)
       }
     })

@@ -1,3 +1,4 @@
+import type { Clock } from '../clock.js'
 import { closeCodes } from '../close-codes.js'
 import type { Live } from '../connection/closable.js'
 import { errors } from '../errors.js'
@@ -12,7 +13,7 @@ const MILLISECONDS = 1e11
  * @returns how many connections of this process were closed.
  * @throws `FSR_ERR_OPTION_INVALID`, and what a store of the app throws, after the connections were closed.
  */
-export async function revoke (live: Iterable<Live>, revocations: Revocations, given: Revocation): Promise<number> {
+export async function revoke (clock: Clock, live: Iterable<Live>, revocations: Revocations, given: Revocation): Promise<number> {
   const { sub, before, until } = given
   const unknown = Object.keys(given).find((name) => !['sub', 'before', 'until'].includes(name))
   if (unknown !== undefined) throw new errors.OptionInvalid(`'${unknown}'`, 'is unknown here; there are sub, before, until')
@@ -23,7 +24,7 @@ export async function revoke (live: Iterable<Live>, revocations: Revocations, gi
     if (time !== undefined && time >= MILLISECONDS) throw new errors.OptionInvalid(name, 'is a time in milliseconds, not in seconds')
   }
   // The default revokes also what was issued in this very second.
-  const revocation = { sub, before: before ?? Math.floor(Date.now() / 1000) + 1, until }
+  const revocation = { sub, before: before ?? Math.floor(clock.unixNow() / 1000) + 1, until }
   // First here, where it cannot fail; upgrades under way see it at once.
   revocations.revokeHere(revocation)
   let closed = 0

@@ -2,6 +2,7 @@ import type { EventEmitter } from 'node:events'
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import type { Socket } from 'node:net'
 import type { Duplex } from 'node:stream'
+import type { Clock } from '../clock.js'
 import { Deadlines } from '../connection/deadlines.js'
 import { refuseAsClosing } from './refusal.js'
 
@@ -30,8 +31,8 @@ export class Handshakes {
    * @param timeout milliseconds from an upgrade request to its answer.
    * @param live tells whether the app is closing.
    */
-  constructor (server: EventEmitter, timeout: number, live: { readonly isClosing: boolean }) {
-    this.#deadlines = new Deadlines(timeout, (socket) => { socket.destroy() })
+  constructor (clock: Clock, server: EventEmitter, timeout: number, live: { readonly isClosing: boolean }) {
+    this.#deadlines = new Deadlines(clock, timeout, (socket) => { socket.destroy() })
     this.watch(server)
     const others = server.listeners('upgrade')
     server.prependListener('upgrade', (request: UpgradeRequest, socket: Tracked) => {

@@ -1,3 +1,4 @@
+import type { Clock } from '../clock.js'
 import type { Identity } from '../connection/identity.js'
 import { asked } from './store.js'
 
@@ -28,10 +29,15 @@ export interface RevocationStore {
 
 /** Remembers revocations in this process. It grows with what the app revokes, and forgets at `until`. */
 export class MemoryRevocations implements RevocationStore {
+  readonly #clock: Clock
   readonly #revocations = new Map<string, { before: number, until: number }>()
 
+  constructor (clock: Clock) {
+    this.#clock = clock
+  }
+
   revoke ({ sub, before, until = Infinity }: Parameters<RevocationStore['revoke']>[0]): void {
-    const now = Date.now() / 1000
+    const now = this.#clock.unixNow() / 1000
     for (const [each, known] of this.#revocations) if (known.until < now) this.#revocations.delete(each)
     const known = this.#revocations.get(sub)
     this.#revocations.set(sub, { before: Math.max(before, known?.before ?? 0), until: Math.max(until, known?.until ?? 0) })
@@ -49,20 +55,23 @@ export function isRevoked ({ iat }: Identity, before: undefined | number): boole
 
 /** What is revoked: in the store, and, for those whose upgrade is under way, just now in this process. */
 export class Revocations {
+  readonly #clock: Clock
   readonly #store: RevocationStore
   // Between the answer of the store and the upgrade others may run, and revoke.
-  readonly #recent = new MemoryRevocations()
+  readonly #recent: MemoryRevocations
   readonly #upgrade: number
 
   /** @param upgrade milliseconds that an upgrade may take. */
-  constructor (store: RevocationStore, upgrade: number) {
-    this.#store = store
+  constructor (clock: Clock, store: undefined | RevocationStore, upgrade: number) {
+    this.#clock = clock
+    this.#store = store ?? new MemoryRevocations(clock)
+    this.#recent = new MemoryRevocations(clock)
     this.#upgrade = upgrade
   }
 
   /** Revokes for upgrades that are under way. */
   revokeHere (revocation: Parameters<RevocationStore['revoke']>[0]): void {
-    this.#recent.revoke({ ...revocation, until: Date.now() / 1000 + this.#upgrade / 1000 })
+    this.#recent.revoke({ ...revocation, until: this.#clock.unixNow() / 1000 + this.#upgrade / 1000 })
   }
 
   /** Revokes for all that come. */

@@ -155,6 +155,7 @@ export class Route implements SocketRouteHandle {
       counts: server.counts,
       rooms: new Rooms(this.clients.fanout, codec),
       live: server.live,
+      clock: server.clocks.clock,
       closing: server.clocks.closing(options.closeTimeout),
       heartbeat: server.clocks.heartbeat(options.heartbeat),
       expiry: server.clocks.expiry,

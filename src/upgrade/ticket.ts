@@ -1,5 +1,6 @@
 import { createHash, randomBytes } from 'node:crypto'
 import type { FastifyRequest } from 'fastify'
+import type { Clock } from '../clock.js'
 import type { Identity } from '../connection/identity.js'
 import { errors } from '../errors.js'
 import { originOf } from './origin.js'
@@ -19,6 +20,7 @@ const ENTRY = 256
 
 /** Keeps tickets in this process. */
 export class MemoryTickets implements TicketStore {
+  readonly #clock: Clock
   // In the order of their ends, as all have the same time.
   readonly #kept = new Map<string, { readonly value: string, readonly end: number }>()
   // The oldest, unless it was taken, and where it is: a Map steps over all that was taken before its first, each time anew.
@@ -26,8 +28,12 @@ export class MemoryTickets implements TicketStore {
   #ids = this.#kept.keys()
   #bytes = 0
 
+  constructor (clock: Clock) {
+    this.#clock = clock
+  }
+
   put (id: string, value: string, ttl: number): void {
-    const now = Date.now()
+    const now = this.#clock.unixNow()
     this.#bytes += ENTRY + value.length
     this.#kept.set(id, { value, end: now + ttl })
     for (;;) {
@@ -62,19 +68,21 @@ interface Issued extends Identity {
 
 /** Issues tickets and takes them back: each lets one user connect once, soon, to one route, from one page. */
 export class Tickets {
+  readonly #clock: Clock
   readonly #store: TicketStore
   readonly #ttl: number
 
   /** @param ttl milliseconds that a ticket is good for. */
-  constructor (store: undefined | TicketStore, ttl: number) {
-    this.#store = store ?? new MemoryTickets()
+  constructor (clock: Clock, store: undefined | TicketStore, ttl: number) {
+    this.#clock = clock
+    this.#store = store ?? new MemoryTickets(clock)
     this.#ttl = ttl
   }
 
   /** @throws `FSR_ERR_OPTION_INVALID` if the user cannot be kept as JSON. */
   async issue (route: string, request: FastifyRequest, identity: Identity): Promise<string> {
     const ticket = randomBytes(32).toString('base64url')
-    const issued: Issued = { ...identity, route, origin: request.headers.origin, end: Date.now() + this.#ttl }
+    const issued: Issued = { ...identity, route, origin: request.headers.origin, end: this.#clock.unixNow() + this.#ttl }
     const value = toJson(issued)
     await asked(() => this.#store.put(idOf(ticket), value, this.#ttl))
     return ticket
@@ -90,8 +98,8 @@ export class Tickets {
     const value = await asked(() => this.#store.take(idOf(ticket)))
     if (value === undefined || value === null) throw new errors.TicketInvalid()
     const { route: issuedFor, origin, end, user, sub, iat, exp } = await asked(() => JSON.parse(value) as Issued)
-    if (issuedFor !== route || end <= Date.now() || !isSamePage(origin, request)) throw new errors.TicketInvalid()
-    if (exp !== undefined && exp * 1000 <= Date.now()) throw new errors.TokenExpired()
+    if (issuedFor !== route || end <= this.#clock.unixNow() || !isSamePage(origin, request)) throw new errors.TicketInvalid()
+    if (exp !== undefined && exp * 1000 <= this.#clock.unixNow()) throw new errors.TokenExpired()
     return { user, sub, iat, exp }
   }
 }

@@ -1,4 +1,5 @@
 import t from 'tap'
+import { systemClock } from '../../src/clock.js'
 import { Deadlines } from '../../src/connection/deadlines.js'
 
 // Invariant 7
@@ -6,7 +7,7 @@ t.test('any number of deadlines has one timer, which ends with them', async (t) 
   const timers = () => process.getActiveResourcesInfo().filter((name) => name === 'Timeout').length
   const before = timers()
   let late: number[] = []
-  const deadlines = new Deadlines<number>(30, (item) => { late.push(item) })
+  const deadlines = new Deadlines<number>(systemClock, 30, (item) => { late.push(item) })
   // An unreferenced timer is not active for Node: this one keeps the test alive.
   const until = async (count: number) => { while (late.length < count) await new Promise((resolve) => { setTimeout(resolve, 1) }) }
   for (let item = 0; item < 1000; item++) deadlines.add(item)
@@ -27,7 +28,7 @@ t.test('any number of deadlines has one timer, which ends with them', async (t) 
 t.test('an item may be added again when its time is over', async (t) => {
   let count = 0
   await new Promise<void>((resolve) => {
-    const deadlines = new Deadlines<string>(5, (item) => {
+    const deadlines = new Deadlines<string>(systemClock, 5, (item) => {
       if (++count === 3) resolve()
       else deadlines.add(item)
     })

@@ -1,4 +1,5 @@
 import t from 'tap'
+import { systemClock } from '../../src/clock.js'
 import { Exchange, Work } from '../../src/connection/exchange.js'
 import type { Outbox } from '../../src/connection/outbox.js'
 import type { Frame } from '../../src/message/frame.js'
@@ -8,7 +9,7 @@ const cancel = {} as Frame
 
 function exchange (): { exchange: Exchange, sent: Frame[] } {
   const sent: Frame[] = []
-  return { exchange: new Exchange({ send: (frame: Frame) => sent.push(frame) } as unknown as Outbox), sent }
+  return { exchange: new Exchange(systemClock, { send: (frame: Frame) => sent.push(frame) } as unknown as Outbox), sent }
 }
 
 const request = (id: number, accept: Request['accept'] = (data) => data): Request => ({ id, frame: cancel, cancel, accept })

@@ -2,6 +2,7 @@ import dns from 'node:dns'
 import { once } from 'node:events'
 import { connect as connectTcp, type AddressInfo } from 'node:net'
 import t from 'tap'
+import { systemClock } from '../../src/clock.js'
 import { Drain } from '../../src/operate/drain.js'
 import { connect, handshake, readAll, refusal, tcp } from '../support/client.js'
 import { createApp, listen } from '../support/server.js'
@@ -378,7 +379,7 @@ t.test('fastify.close() ends requests of which half the body has come', async (t
 })
 
 t.test('many small batches do not take longer than the deadline allows', async (t) => {
-  const drain = new Drain()
+  const drain = new Drain(systemClock)
   const live = Array.from({ length: 3_000 }, () => ({ identity: undefined, shut () { drain.delete(this); return true }, expire () {} }))
   for (const each of live) drain.add(each)
   const start = performance.now()

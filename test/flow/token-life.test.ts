@@ -1,4 +1,5 @@
 import t from 'tap'
+import { systemClock } from '../../src/clock.js'
 import type { WsConnection } from '../../src/index.js'
 import { connect, connectAs, refusal } from '../support/client.js'
 import { createApp, listen, tokenOf } from '../support/server.js'
@@ -117,7 +118,7 @@ t.test("socketRevoke() ends a user's connections, answers how many, and refuses 
 
 t.test('a revocation in this process is never taken back by another, and is forgotten at its end', async (t) => {
   const { MemoryRevocations } = await import('../../src/upgrade/revocation.js')
-  const store = new MemoryRevocations()
+  const store = new MemoryRevocations(systemClock)
   const now = seconds()
   store.revoke({ sub: 'alice', before: now, until: undefined })
   store.revoke({ sub: 'alice', before: now - 100, until: now - 50 })

@@ -1,7 +1,9 @@
 import type { Test } from 'tap'
 import Fastify, { type FastifyInstance, type FastifyServerOptions } from 'fastify'
 import jwt from '@fastify/jwt'
+import { kClock } from '../../src/clock.js'
 import socketRoutes, { type SocketPluginOptions } from '../../src/index.js'
+import type { TestClock } from './clock.js'
 import { mustNotBeLogged, witnessed } from './witness.js'
 
 /** The key of every token in the tests. */
@@ -16,16 +18,18 @@ export interface AppOptions {
   readonly plugin?: SocketPluginOptions
   /** Whether `@fastify/jwt` is registered. @default true */
   readonly jwt?: boolean
+  /** One that the test moves, until the app is closed at its end. @default the clock of the machine */
+  readonly clock?: TestClock
 }
 
 /** An app with the plugin; it is closed when the test ends. */
 export async function createApp (t: Test, options: AppOptions = {}): Promise<FastifyInstance> {
-  const { fastify = {} } = options
+  const { fastify = {}, clock } = options
   if (fastify.loggerInstance === undefined) fastify.logger = witnessed(fastify.logger)
   const app = Fastify(fastify)
-  t.teardown(() => app.close())
+  t.teardown(() => clock === undefined ? app.close() : clock.during(app.close()))
   if (options.jwt !== false) await app.register(jwt, { secret: SECRET })
-  await app.register(socketRoutes, { ...fastPath, ...options.plugin })
+  await app.register(socketRoutes, { ...fastPath, ...options.plugin, ...(clock === undefined ? undefined : { [kClock]: clock }) })
   return app
 }
 

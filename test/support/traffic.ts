@@ -1,0 +1,41 @@
+import { once } from 'node:events'
+import { connect, createServer, type AddressInfo, type Socket } from 'node:net'
+
+type Pair = readonly [Socket, Socket]
+
+let pair: undefined | Promise<Pair>
+let last: Promise<void> = Promise.resolve()
+
+/**
+ * Lets what is on its way between the sockets of this process arrive, and be answered. Turns of the event loop are not enough for that,
+ * as the kernel may take its time on a busy machine: a byte goes to and fro beside it, and is not there before what was sent before it.
+ *
+ * @param hops how many messages may follow from one another. @default 6, as in a close handshake
+ */
+export function traffic (hops = 6): Promise<void> {
+  // One after the other, as all use the same pair.
+  last = last.then(async () => {
+    const [a, b] = await (pair ??= open())
+    for (let hop = 0; hop < hops; hop++) await pass(...(hop % 2 === 0 ? [a, b] as const : [b, a] as const))
+  })
+  return last
+}
+
+async function pass (from: Socket, to: Socket): Promise<void> {
+  to.ref()
+  from.write('.')
+  await once(to, 'data')
+  to.unref()
+  // What was read in the same turn is handled too.
+  await new Promise(setImmediate)
+}
+
+async function open (): Promise<Pair> {
+  const server = createServer().listen(0, '127.0.0.1')
+  await once(server, 'listening')
+  const a = connect((server.address() as AddressInfo).port, '127.0.0.1')
+  const [[b]] = await Promise.all([once(server, 'connection') as Promise<[Socket]>, once(a, 'connect')])
+  server.close()
+  for (const socket of [a, b]) socket.setNoDelay().unref()
+  return [a, b]
+}
