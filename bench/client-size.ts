@@ -9,7 +9,7 @@ export const LIMIT = 5_000
 /** Bundles the client for browsers. */
 export async function bundle (options: { external?: string[], globalName?: string } = {}): Promise<string> {
   const { outputFiles } = await build({
-    entryPoints: [resolve(import.meta.dirname, '../src/client/index.ts')],
+    entryPoints: [resolve('src/client/index.ts')],
     bundle: true,
     minify: true,
     write: false,

@@ -11,7 +11,7 @@ import { closeCodes, errors } from '../src/index.js'
 const timeout = 300_000
 t.setTimeout(timeout)
 
-const root = join(import.meta.dirname, '..')
+const root = process.cwd()
 const read = (file: string) => readFileSync(join(root, file), 'utf8')
 const documents = ['README.md', 'CONTRIBUTING.md', 'SECURITY.md', 'CHANGELOG.md', 'bench/README.md', ...readdirSync(join(root, 'docs')).filter((name) => name.endsWith('.md')).map((name) => `docs/${name}`)]
   .filter((file) => existsSync(join(root, file)))
@@ -69,7 +69,7 @@ t.test('the samples of the documents compile', { timeout }, async (t) => {
     include: ['.'],
     exclude: []
   }))
-  const tsc = join(root, 'node_modules', 'typescript', 'bin', 'tsc')
+  const tsc = join(root, 'node_modules', 'typescript-7', 'lib', 'tsc.js')
   const { code, output } = await promisify(execFile)(process.execPath, [tsc, '--noEmit', '--pretty', 'false', '-p', directory], { cwd: root })
     .then(({ stdout }) => ({ code: 0, output: stdout }), ({ code, stdout }: { code: number, stdout: string }) => ({ code, output: stdout }))
   t.equal(output, '')

@@ -1,3 +1,4 @@
+import { resolve } from 'node:path'
 import t from 'tap'
 import * as all from '../src/index.js'
 
@@ -9,7 +10,7 @@ t.test('the public names are these, and a change of them is deliberate', async (
 
 t.test('require() gets the same module', async (t) => {
   const { createRequire } = await import('node:module')
-  const path = new URL('../dist/index.js', import.meta.url).pathname
+  const path = resolve('dist/index.js')
   const required = createRequire(import.meta.url)(path)
   t.equal(required.JsonMessage, (await import(path)).JsonMessage)
 })

@@ -4,13 +4,14 @@ import { join } from 'node:path'
 import { promisify } from 'node:util'
 import t, { type Test } from 'tap'
 import ts from 'typescript'
+import { compilers } from './support/compilers.js'
 
 // A compiler takes its seconds, on a busy machine many.
 const timeout = 300_000
 t.setTimeout(timeout)
 
-const root = join(import.meta.dirname, '..')
-const types = join(import.meta.dirname, 'types')
+const root = process.cwd()
+const types = join(root, 'test', 'types')
 
 /** Compiles a program without output; answers the exit code, and what the compiler has to say. */
 async function compile (compiler: string, project: string): Promise<{ code: number, output: string }> {
@@ -30,7 +31,7 @@ function program (t: Test, files: Record<string, string>, compilerOptions: objec
   return t.testdir({ ...files, 'tsconfig.json': JSON.stringify(tsconfig) })
 }
 
-for (const [name, compiler] of [['TypeScript 6', 'typescript'], ['TypeScript 7', 'typescript-7']] as const) {
+for (const [name, compiler] of compilers) {
   t.test(`with ${name} types are inferred, and mistakes do not compile`, { timeout }, async (t) => {
     t.match(await compile(compiler, types), { code: 0, output: /^$/ })
   })

@@ -8,7 +8,7 @@ import t, { type Test } from 'tap'
 import { browserTest, launch } from '../support/browser.js'
 import { asPackage } from '../support/example.js'
 
-const root = resolve(import.meta.dirname, '../..')
+const root = process.cwd()
 const screenshots = resolve(root, '.tap/screenshots')
 // For what a page does by itself; reconnecting waits a second and more.
 const PATIENCE = 20_000

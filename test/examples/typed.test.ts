@@ -9,7 +9,7 @@ import { connect, type SocketClient } from '../../src/client/index.js'
 import { asPackage, startExample } from '../support/example.js'
 import { listen } from '../support/server.js'
 
-const root = resolve(import.meta.dirname, '../..')
+const root = process.cwd()
 
 async function start (t: Test): Promise<string> {
   const app = await createApp()

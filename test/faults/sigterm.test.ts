@@ -4,7 +4,6 @@ import type { Socket } from 'node:net'
 import { createInterface } from 'node:readline'
 import t from 'tap'
 import { connect, handshake, tcp, type Client } from '../support/client.js'
-import { asPackage } from '../support/example.js'
 
 t.setTimeout(180_000)
 
@@ -21,7 +20,7 @@ async function many<T> (count: number, make: () => Promise<T>): Promise<T[]> {
 }
 
 t.test('on SIGTERM 1000 clients get their goodbye, and nobody keeps the process beyond the deadline', async (t) => {
-  const child = spawn(process.execPath, ['--import=tsx', 'test/support/stop-server.ts'], { env: { ...process.env, ...asPackage }, stdio: ['ignore', 'pipe', 'inherit'] })
+  const child = spawn(process.execPath, ['.build/test/support/stop-server.js'], { stdio: ['ignore', 'pipe', 'inherit'] })
   const exited = once(child, 'exit') as Promise<[null | number, null | NodeJS.Signals]>
   t.teardown(() => { child.kill('SIGKILL') })
   const [address] = await once(createInterface(child.stdout), 'line') as [string]

@@ -9,13 +9,11 @@ import t from 'tap'
 import { python, skipsWithoutPython } from '../support/python.js'
 import { createApp, listen } from '../support/server.js'
 
-const root = join(import.meta.dirname, '../..')
-
 t.test('the client in Python of the documents does what they say', { skip: skipsWithoutPython ?? false }, async (t) => {
   if (python === undefined) throw new Error('There is no Python with the package websockets. Install it: apt-get install python3-websockets')
-  const [, client] = /^```python\n([^]*?)^```$/m.exec(readFileSync(join(root, 'docs/protocol.md'), 'utf8'))!
+  const [, client] = /^```python\n([^]*?)^```$/m.exec(readFileSync('docs/protocol.md', 'utf8'))!
   const script = join(t.testdir(), 'client.py')
-  writeFileSync(script, client! + readFileSync(join(root, 'test/support/protocol-client.py'), 'utf8'))
+  writeFileSync(script, client! + readFileSync('test/support/protocol-client.py', 'utf8'))
 
   const app = (await createApp(t)).withTypeProvider<TypeBoxTypeProvider>()
   app.socketRoute('/chat', {

@@ -1,14 +1,13 @@
 // Any client of RFC 6455 will do: here one in Python.
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'
-import { join } from 'node:path'
 import { text } from 'node:stream/consumers'
 import t from 'tap'
 import type { CloseInfo } from '../../src/index.js'
 import { python, skipsWithoutPython } from '../support/python.js'
 import { createApp, listen, tokenOf } from '../support/server.js'
 
-const script = join(import.meta.dirname, '../support/python-client.py')
+const script = 'test/support/python-client.py'
 
 async function run (args: readonly string[]): Promise<unknown> {
   if (python === undefined) throw new Error('There is no Python with the package websockets. Install it: apt-get install python3-websockets')

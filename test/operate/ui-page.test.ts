@@ -8,7 +8,7 @@ import t from 'tap'
 import { browserTest, launch } from '../support/browser.js'
 import { createConsoleApp } from '../support/console-app.js'
 
-const screenshots = process.env['SCREENSHOTS'] ?? resolve(import.meta.dirname, '../../.tap/screenshots')
+const screenshots = process.env['SCREENSHOTS'] ?? resolve('.tap/screenshots')
 
 /** A tab with the console, that notes whatever should not happen in it. */
 class Tab {

@@ -8,7 +8,7 @@ import { witness } from './witness.js'
 /** Makes tsx resolve `fastify-socket-route` as users have it, to what was built, and not by the `paths` of the type check. */
 export const asPackage = { TSX_TSCONFIG_PATH: 'tsconfig.build.json' }
 
-const root = resolve(import.meta.dirname, '../..')
+const root = process.cwd()
 
 /** An example that runs in a process of its own. */
 export interface Example {

@@ -1,7 +1,7 @@
 import neostandard from 'neostandard'
 
 export default [
-  ...neostandard({ ts: true, ignores: ['dist', '.tap', 'coverage'] }),
+  ...neostandard({ ts: true, ignores: ['dist', '.build', '.tap', 'coverage'] }),
   {
     files: ['**/*.ts'],
     // An augmented interface has to name the type parameters of the original, and TypeScript finds what is unused.
