@@ -1,7 +1,10 @@
 import type { FastifyRequest } from 'fastify'
 import { errors } from '../errors.js'
 
-/** Decides about one origin, such as `https://app.example`; `'null'` is that of a sandboxed frame or a local file. */
+/**
+ * Decides about one origin, such as `https://app.example`; `'null'` is that of a sandboxed frame or a local file. Only `true` lets in.
+ * An error is answered by the error handler of the scope; a failure without a value is `FSR_ERR_ORIGIN_REFUSED`.
+ */
 export type OriginPredicate = (origin: string, request: FastifyRequest) => boolean | undefined | Promise<boolean | undefined>
 
 /**
@@ -26,7 +29,7 @@ export function createOriginCheck (origins: Origins): OriginCheck {
   if (typeof origins === 'function') {
     return async (request) => {
       const { origin } = request.headers
-      return origin === undefined || await origins(origin, request) === true
+      return origin === undefined || await askPredicate(origins, origin, request) === true
     }
   }
   const listed = (Array.isArray(origins) ? origins : [origins]) as ReadonlyArray<string | RegExp>
@@ -41,7 +44,17 @@ export function createOriginCheck (origins: Origins): OriginCheck {
     const { origin } = request.headers
     if (origin === undefined || exact.has(origin)) return true
     if (isSameOrigin && origin === originOf(request)) return true
-    return patterns.some((pattern) => pattern.test(origin))
+    // Any page can open a sandboxed frame, whose origin is null: it is let in by its name alone.
+    return origin !== 'null' && patterns.some((pattern) => pattern.test(origin))
+  }
+}
+
+// Fastify takes a hook that fails with nothing, as `reject()` does, for one that has not failed.
+async function askPredicate (origins: OriginPredicate, origin: string, request: FastifyRequest): Promise<unknown> {
+  try {
+    return await origins(origin, request)
+  } catch (error) {
+    throw error || new errors.OriginRefused()
   }
 }
 
@@ -50,29 +63,37 @@ let last: { readonly address: string, readonly origin: undefined | string } = { 
 
 /** The origin of this server as the client sees it; Fastify's `trustProxy` decides whether a proxy's word counts. */
 export function originOf (request: FastifyRequest): undefined | string {
-  const address = `${request.protocol}://${request.host}`
+  // Some proxies forward the scheme of an upgrade as wss or ws (Traefik, node-http-proxy); its page is https or http.
+  const address = `${request.protocol?.replace(/^ws/i, 'http')}://${request.host}`
   if (address !== last.address) last = { address, origin: readOrigin(address) }
   return last.origin
 }
 
 function readOrigin (address: string): undefined | string {
   try {
-    return new URL(address).origin
+    const { origin } = new URL(address)
+    // Any scheme but these has the origin null, which pages of anybody can have.
+    if (origin !== 'null') return origin
   } catch {
     // A Host header that is none: nothing is of the same origin.
   }
 }
 
+// An app in a web view, or an extension: capacitor://localhost, app://., chrome-extension://id. Files are file://.
+const OF_APP = /^(?!(?:https?|wss?|ftp|data|blob|javascript|about):)([a-z][a-z\d+.-]*:\/\/)([\w.:[\]-]+)\/?$/i
+
 // Written as a browser sends it: without a path, without the default port, in lower case.
 function asOrigin (given: string | RegExp): string {
-  if (given === 'null') return 'null'
+  if (given === 'null' || given === 'file://') return given
+  const [, scheme, host] = OF_APP.exec(given as string) ?? []
+  if (scheme !== undefined) return scheme.toLowerCase() + host!
   try {
-    const { origin, href } = new URL(given as string)
-    if (origin !== 'null' && !origin.includes('*') && href === `${origin}/`) return origin
+    const { protocol, origin, href } = new URL(given as string)
+    if (/^https?:$/.test(protocol) && !origin.includes('*') && href === `${origin}/`) return origin
   } catch {
     // Said below.
   }
-  throw new errors.OptionInvalid('origins', `has '${String(given)}', which is not an origin such as https://app.example, nor 'same-origin'; for several take a pattern, and '*' only alone`)
+  throw new errors.OptionInvalid('origins', `has '${String(given)}', which is not an origin such as https://app.example or capacitor://localhost, nor 'same-origin'; for several take a pattern, and '*' only alone`)
 }
 
 // A pattern without anchors would let https://good.example.evil.example in, and one with the flag g every second time.

@@ -51,6 +51,33 @@ t.test('behind a proxy the origin is what the proxy says, if it is trusted', asy
   }
 })
 
+t.test('a proxy may tell the scheme of an upgrade as that of its page or of its socket, and its address in any form', async (t) => {
+  const app = await createApp(t, { fastify: { trustProxy: true } })
+  app.socketRoute('/', { onOpen: () => 'in' })
+  const url = await listen(app)
+  const forwarded = (proto: string, host: string) => ({ 'x-forwarded-proto': proto, 'x-forwarded-host': host })
+  for (const [proto, host, origin] of [
+    ['https', 'app.example', 'https://app.example'], ['wss', 'app.example', 'https://app.example'], ['ws', 'app.example', 'http://app.example'],
+    ['WSS', 'APP.example', 'https://app.example'], ['HTTPS', 'app.example:443', 'https://app.example'], ['ws, wss', 'other.example, app.example', 'https://app.example'],
+    ['wss', 'app.example:8443', 'https://app.example:8443'], ['ws', 'app.example:80', 'http://app.example'], ['wss', '[2001:db8::1]:443', 'https://[2001:db8::1]'],
+    ['wss', '[2001:DB8:0::1]:8443', 'https://[2001:db8::1]:8443']
+  ] as const) t.equal(await (await connect(url, [], from(origin, forwarded(proto, host)))).next(), 'in', `${proto} ${host}`)
+  for (const [proto, host, origin] of [
+    ['wss', 'app.example', 'http://app.example'], ['ws', 'app.example', 'https://app.example'], ['wss', 'app.example', 'wss://app.example'],
+    ['wss', 'app.example:8443', 'https://app.example'], ['wss, http', 'app.example', 'https://app.example'],
+    ['foo', 'app.example', 'null'], ['file', '', 'null'], ['foo', 'app.example', 'foo://app.example']
+  ] as const) t.equal((await refusal(url, [], from(origin, forwarded(proto, host)))).status, 403, `${proto} ${host} ${origin}`)
+})
+
+t.test('a connection without TCP has no origin of its own', async (t) => {
+  const app = await createApp(t)
+  app.socketRoute('/', { onOpen: () => 'in' })
+  await app.ready()
+  for (const origin of ['null', 'http://app.example', 'undefined://app.example']) {
+    await t.rejects(app.injectWS('/', { headers: { origin, host: 'app.example' } }), { message: /403/ }, origin)
+  }
+})
+
 const cases: Array<{ origins: Origins, in: string[], out: string[] }> = [
   { origins: '*', in: ['https://evil.example', 'null'], out: [] },
   { origins: 'https://app.example', in: ['https://app.example'], out: ['http://app.example', 'https://app.example:444', 'https://app.example.evil.example', 'null'] },
@@ -59,7 +86,13 @@ const cases: Array<{ origins: Origins, in: string[], out: string[] }> = [
   { origins: [/https:\/\/a|https:\/\/a\.b/], in: ['https://a.b', 'https://a'], out: ['https://a.b.c'] },
   { origins: (origin) => origin.endsWith('.example'), in: ['https://a.example'], out: ['https://a.test'] },
   { origins: async (origin, request) => origin === request.headers['x-expected'], in: [], out: ['https://a.example'] },
-  { origins: () => 'yes' as never, in: [], out: ['https://a.example'] }
+  { origins: () => 'yes' as never, in: [], out: ['https://a.example'] },
+  { origins: /.*/, in: ['https://a.example', 'file://'], out: ['null'] },
+  {
+    origins: ['capacitor://localhost', 'Ionic://localhost/', 'tauri://localhost', 'app://.', 'chrome-extension://abcdefghijklmnopabcdefghijklmnop', 'moz-extension://1f2e3d4c-0000-4000-8000-000000000000', 'file://'],
+    in: ['capacitor://localhost', 'ionic://localhost', 'tauri://localhost', 'app://.', 'chrome-extension://abcdefghijklmnopabcdefghijklmnop', 'moz-extension://1f2e3d4c-0000-4000-8000-000000000000', 'file://'],
+    out: ['null', 'capacitor://localhost:1', 'capacitor://evil.example', 'capacitor://', 'https://localhost', 'ionic://localhost/', 'chrome-extension://ponmlkjihgfedcbaponmlkjihgfedcba', 'file:///etc', 'OWN']
+  }
 ]
 for (const { origins, ...expected } of cases) {
   t.test(`origins: ${typeof origins === 'function' ? origins.toString() : JSON.stringify(String(origins))}`, async (t) => {
@@ -73,9 +106,42 @@ for (const { origins, ...expected } of cases) {
   })
 }
 
+const thrown = (value: unknown): never => { throw value }
+const failures: Record<string, [failing: () => unknown, status: number]> = {
+  'throws undefined': [() => thrown(undefined), 403],
+  'throws null': [() => thrown(null), 403],
+  'throws false': [() => thrown(false), 403],
+  "throws ''": [() => thrown(''), 403],
+  'rejects with nothing': [async () => thrown(undefined), 403],
+  'is a thenable that rejects with nothing': [() => ({ then: (_resolve: unknown, reject: () => void) => { reject() } }), 403],
+  'throws an error': [() => { throw new Error('unreachable') }, 500],
+  'returns nothing': [() => undefined, 403],
+  'returns null': [() => null, 403],
+  'returns 1': [() => 1, 403],
+  'returns an object': [() => ({ allowed: true }), 403],
+  "resolves to 'true'": [async () => 'true', 403],
+  'resolves to a function': [async () => () => true, 403],
+  'is a thenable that resolves to 1': [() => ({ then: (resolve: (value: unknown) => void) => { resolve(1) } }), 403]
+}
+for (const [how, [failing, status]] of Object.entries(failures)) {
+  t.test(`a predicate that ${how} lets no page in`, async (t) => {
+    const app = await createApp(t)
+    app.socketRoute('/', { onOpen: () => 'in' }, { origins: failing as never })
+    const url = await listen(app)
+    t.equal((await refusal(url, [], from('https://evil.example'))).status, status)
+    t.equal(await (await connect(url)).next(), 'in', 'a client without an origin is not asked about')
+  })
+}
+
+t.test('a predicate may answer by a thenable', async (t) => {
+  const app = await createApp(t)
+  app.socketRoute('/', { onOpen: () => 'in' }, { origins: (() => ({ then: (resolve: (value: unknown) => void) => { resolve(true) } })) as never })
+  t.equal(await (await connect(await listen(app), [], from('https://a.example'))).next(), 'in')
+})
+
 t.test('what is not an origin fails at registration', async (t) => {
   const app = await createApp(t)
-  for (const origins of ['app.example', 'https://app.example/path', 'https://*.example', [], [5], 5, null, {}, 'same-site', 'data:x']) {
+  for (const origins of ['app.example', 'https://app.example/path', 'https://*.example', [], [5], 5, null, {}, 'same-site', 'data:x', 'ws://app.example', 'wss://app.example', 'ftp://app.example', 'capacitor://localhost/path', 'capacitor://*', 'capacitor://', 'chrome-extension://', 'data://x', 'file:///', 'NULL']) {
     t.throws(() => app.socketRoute('/', { onOpen: () => {} }, { origins: origins as Origins }), { code: 'FSR_ERR_OPTION_INVALID' }, JSON.stringify(origins))
   }
 })
