@@ -1,6 +1,6 @@
 export { default, type ConnectionOf, type SocketRouteGeneric } from './plugin.js'
 export type { SocketHealth } from './operate/health.js'
-export { SocketRoute, type DecoratedRoute } from './upgrade/decorator.js'
+export { SocketRoute, type DecoratedRoute, type SocketControllerOptions } from './upgrade/decorator.js'
 export type { ConnectionCaps } from './upgrade/caps.js'
 export type { GrantPredicate, Grant, RoleHierarchy } from './upgrade/grant.js'
 export type { OriginPredicate, Origins } from './upgrade/origin.js'

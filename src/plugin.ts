@@ -24,7 +24,7 @@ import { createHealth, type HealthReply, type SocketHealth } from './operate/hea
 import { printRoutes } from './operate/print.js'
 import { revoke } from './operate/revoke.js'
 import { ConnectionCounts } from './room/counts.js'
-import { decoratedRoute, refuseDecorated } from './upgrade/decorator.js'
+import { decoratedController, refuseDecorated, type SocketControllerOptions } from './upgrade/decorator.js'
 import { checkGrant, type Grant } from './upgrade/grant.js'
 import { furtherServers, Handshakes } from './upgrade/handshakes.js'
 import type { SocketPluginOptions, SocketRouteOptions, SocketScopeOptions } from './upgrade/options.js'
@@ -93,8 +93,8 @@ async function socketRoutes (fastify: FastifyInstance, pluginOptions: SocketPlug
     refuseDecorated(controller)
     return add(this, path, controller, toOptions(rest))
   } as unknown as FastifyInstance['socketRoute'])
-  fastify.decorate('socketController', function (this: FastifyInstance, controller: SocketControllerClass<never>) {
-    const { path, ...options } = decoratedRoute(controller)
+  fastify.decorate('socketController', function (this: FastifyInstance, given: unknown, ...rest: unknown[]) {
+    const { controller, route: { path, ...options } } = decoratedController(given, this, rest)
     return add(this, path, controller, options as SocketRouteOptions)
   } as unknown as FastifyInstance['socketController'])
   fastify.decorate('socketScope', function (this: FastifyInstance, options: SocketScopeOptions) {
@@ -206,6 +206,11 @@ interface TypedControllerOf<Connection, Contract> {
 type ContractControllerOf<Connection, Provider extends FastifyTypeProvider, Contract extends ContractSchema> =
   ContractController<Connection, Provider, Contract> | (new (fastify: FastifyInstance) => ContractController<Connection, Provider, Contract>)
 
+// The handle of an instance.
+type HandleOf<Controller> = Controller extends TypedControllerOf<infer Connection, infer Contract>
+  ? SocketRouteHandle<Connection, Contract>
+  : Controller extends SocketController<infer Connection> ? SocketRouteHandle<unknown extends Connection ? WsConnection : Connection> : never
+
 type ControllerOf<Connection> = SocketController<Connection> | SocketControllerClass<never>
 
 declare module 'fastify' {
@@ -254,12 +259,16 @@ declare module 'fastify' {
     ): SocketRouteHandle<ConnectionOf<Generic, Path, Schema, UserOfRequest | null, RawServer, RawRequest, TypeProvider>>
 
     /**
-     * Registers a class that is decorated with `@SocketRoute` in this scope.
+     * Registers a class that is decorated with `@SocketRoute` in this scope, or an instance of one. A subclass that is not decorated itself
+     * has the route, and the guard, of the class that it extends.
      *
+     * @param options how an instance of the class is made, `{ create }`.
      * @throws `FSR_ERR_CONTROLLER_UNDECORATED`, and as `socketRoute`.
      */
-    socketController<Connection, Contract> (controller: new (fastify: FastifyInstance) => TypedControllerOf<Connection, Contract>): SocketRouteHandle<Connection, Contract>
-    socketController<Connection = WsConnection> (controller: SocketControllerClass<Connection>): SocketRouteHandle<Connection>
+    socketController<Connection, Contract> (controller: TypedControllerOf<Connection, Contract> | (new (fastify: FastifyInstance) => TypedControllerOf<Connection, Contract>)): SocketRouteHandle<Connection, Contract>
+    socketController<Connection = WsConnection> (controller: SocketController<Connection> | SocketControllerClass<Connection>): SocketRouteHandle<Connection>
+    socketController<Class extends abstract new (...given: never) => TypedControllerOf<unknown, unknown>> (controller: Class, options: SocketControllerOptions<Class>): HandleOf<InstanceType<Class>>
+    socketController<Class extends abstract new (...given: never) => SocketController<never>> (controller: Class, options: SocketControllerOptions<Class>): HandleOf<InstanceType<Class>>
 
     /**
      * Sets options for the socket routes of this scope and of those in it. `isGranted` is demanded in addition to what outer

@@ -4,6 +4,8 @@ import { errors } from '../errors.js'
 import type { Message } from '../message/message.js'
 import type { Sendable } from '../message/outbound.js'
 import type { Clients } from '../room/clients.js'
+import { misplacedIn } from './misplaced.js'
+import { isThenable } from './returned.js'
 
 /** How a connection ended. */
 export interface CloseInfo {
@@ -70,9 +72,9 @@ export function checkController (path: string, given: unknown, fastify: FastifyI
   const fail = (what: string) => new errors.ControllerInvalid(path, what)
   if (typeof controller === 'function') throw fail('is a function that is not a class')
   if (typeof controller !== 'object' || controller === null) throw fail(controller == null ? `is ${controller}` : `is a ${typeof controller}`)
-
-  // A guard that is put here would be ignored, and everyone let in.
-  if ('isGranted' in controller) throw fail('has isGranted, which belongs into the third argument of socketRoute()')
+  if (isThenable(controller)) throw fail('is a promise: wait for it before the route is registered')
+  const misplaced = misplacedIn(controller, Class ?? controller.constructor)
+  if (misplaced !== undefined) throw fail(`has ${misplaced}, which belongs into the third argument of socketRoute(), or into @SocketRoute`)
 
   let found = false
   for (const name of propertyNames(controller)) {

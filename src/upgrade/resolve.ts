@@ -302,7 +302,8 @@ function show (value: unknown): string {
   return value === null ? 'null' : `of type ${typeof value}`
 }
 
-function checkKeys (value: unknown, name: string, keys: readonly string[], not = 'not'): void {
+/** Checks the keys of an option. @throws `FSR_ERR_OPTION_INVALID`. */
+export function checkKeys (value: unknown, name: string, keys: readonly string[], not = 'not'): void {
   check(isObject(value), name, `is ${not} { ${keys.join(', ')} }`)
   const unknown = Object.keys(value).find((key) => !keys.includes(key))
   check(unknown === undefined, name, `has '${unknown}', which is unknown; it is { ${keys.join(', ')} }`)

@@ -86,7 +86,7 @@ class Asking {
 // @ts-expect-error it would be constructed with a Fastify instance
 app.socketRoute('/asking', Asking)
 app.socketRoute('/asking', new Asking('/asking'))
-// @ts-expect-error not a class
-app.socketController(new Plain())
+// @ts-expect-error neither a class nor an instance
+app.socketController(() => 'hi')
 // @ts-expect-error a function is no controller
 app.socketRoute('/function', () => 'hi')
