@@ -81,6 +81,7 @@ export const errors = {
   VersionUnsupported: atUpgrade('FSR_ERR_VERSION_UNSUPPORTED', 'Only version 13 of the WebSocket protocol is spoken here', 426),
   ProtocolUnsupported: atUpgrade('FSR_ERR_PROTOCOL_UNSUPPORTED', 'None of the requested sub-protocols is spoken here', 400),
   OriginRefused: atUpgrade('FSR_ERR_ORIGIN_REFUSED', 'Pages of this origin may not connect', 403),
+  ClientRefused: atUpgrade('FSR_ERR_CLIENT_REFUSED', 'verifyClient of the app has refused the client', 401),
   // RFC 6750 section 3: no error code where no token was sent.
   TokenMissing: atUpgrade('FSR_ERR_TOKEN_MISSING', 'A token is needed to connect', 401, 'Bearer', closeCodes.tokenMissing),
   TokenInvalid: atUpgrade('FSR_ERR_TOKEN_INVALID', 'The token is not valid', 401, 'Bearer error="invalid_token"', closeCodes.tokenInvalid),

@@ -33,6 +33,7 @@ import { QueryCredentials } from './upgrade/query.js'
 import { defaults, resolvePlugin } from './upgrade/resolve.js'
 import { Revocations, type Revocation } from './upgrade/revocation.js'
 import { kUpgrade, Route, type SocketRouteHandle } from './upgrade/route.js'
+import { SocketServer } from './upgrade/socket-server.js'
 import { addToScope, enterScope, openScopes, overlay } from './upgrade/scope.js'
 import { RouteTable } from './upgrade/table.js'
 import { Tickets } from './upgrade/ticket.js'
@@ -48,14 +49,9 @@ async function socketRoutes (fastify: FastifyInstance, pluginOptions: SocketPlug
   if (settings.fastPath && !fastPath) fastify.log.warn('the installed version of ws is made in another way than this plugin knows: it goes on without its fast path')
   if (fastPath && !(fastify.server instanceof TlsServer) && !readsDirectly()) fastify.log.warn('this version of Node is made in another way than this plugin knows: what comes is read through streams, which is slower')
 
-  if (isRegistered) {
-    const { maxPayload } = fastify.websocketServer.options
-    if (maxPayload === undefined || maxPayload > root.options.maxPayload) {
-      fastify.log.warn({ maxPayload }, 'the app has registered @fastify/websocket itself: up to its own maxPayload is read before a message is refused')
-    }
-  } else {
-    await fastify.register(fastifyWebsocket, fastPath ? { ...websocket, options: { ...websocket.options, WebSocket: FastSocket as never } } : websocket)
-  }
+  if (!isRegistered) await fastify.register(fastifyWebsocket, websocket)
+  const sockets = new SocketServer(fastify.websocketServer, fastPath ? { ...websocket.options, WebSocket: FastSocket as never } : websocket.options)
+  table.watch()
 
   const clock = clockOf(pluginOptions)
   const drain = new Drain(clock)
@@ -66,6 +62,7 @@ async function socketRoutes (fastify: FastifyInstance, pluginOptions: SocketPlug
   const revocations = new Revocations(clock, settings.revocations, 2 * handshakeTimeout)
   const server = {
     live: drain,
+    sockets,
     clocks: new Clocks(clock),
     counts: new ConnectionCounts(),
     budget: new Budget(settings.outboxBudget),

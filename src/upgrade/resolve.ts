@@ -1,6 +1,6 @@
 import type { WebsocketPluginOptions } from '@fastify/websocket'
 import type { FastifySchema } from 'fastify'
-import type { PerMessageDeflateOptions } from 'ws'
+import { WebSocket, type PerMessageDeflateOptions, type ServerOptions } from 'ws'
 import type { Overflow } from '../connection/backlog.js'
 import type { OutboxOptions } from '../connection/outbox.js'
 import type { Rate, RateOptions } from '../connection/rate.js'
@@ -173,8 +173,8 @@ export interface PluginSettings {
   readonly tickets: { readonly ttl: number, readonly store: undefined | TicketStore }
   readonly revocations: undefined | RevocationStore
   readonly drain: { readonly deadline: number, readonly batch: number, readonly interval: number }
-  /** What `@fastify/websocket` is registered with. */
-  readonly websocket: WebsocketPluginOptions
+  /** What `@fastify/websocket` is registered with, and, as `options`, the server of socket routes. */
+  readonly websocket: WebsocketPluginOptions & { readonly options: ServerOptions }
 }
 
 /** What the plugin finds in an app. */
@@ -197,7 +197,7 @@ export function resolvePlugin (given: SocketPluginOptions, shared: Options, { is
   return {
     handshakeTimeout: integer(given.handshakeTimeout, 'handshakeTimeout', 'milliseconds') ?? 10_000,
     outboxBudget: integer(given.outboxBudget, 'outboxBudget', 'bytes') ?? 268_435_456,
-    fastPath: isFast && !isRegistered && websocket.options?.WebSocket === undefined && websocket.options?.allowSynchronousEvents !== false,
+    fastPath: isFast && websocket.options?.WebSocket === undefined && websocket.options?.allowSynchronousEvents !== false,
     tickets: resolveTickets(given.tickets),
     revocations: resolveRevocations(given.revocations),
     drain: resolveDrain(given.drain, pluginTimeout),
@@ -230,14 +230,13 @@ function resolveDrain (given: SocketPluginOptions['drain'] = {}, pluginTimeout: 
   }
 }
 
-function resolveWebsocket (given: SocketPluginOptions, { maxPayload, closeTimeout }: Options, isRegistered: boolean, perMessageDeflate: undefined | Deflate): WebsocketPluginOptions {
-  for (const name of ['websocket', 'maxFragments', 'compression'] as const) {
-    check(!isRegistered || given[name] === undefined, name, 'has no effect, as the app has registered @fastify/websocket itself: give that its options')
-  }
+function resolveWebsocket (given: SocketPluginOptions, { maxPayload, closeTimeout }: Options, isRegistered: boolean, perMessageDeflate: undefined | Deflate): PluginSettings['websocket'] {
+  check(!isRegistered || given.websocket === undefined, 'websocket', 'has no effect, as the app has registered @fastify/websocket itself: give that its options')
   const { websocket = {} } = given
   checkKeys(websocket, 'websocket', ['options', 'errorHandler', 'preClose'])
   // Upgrades of another server would pass by all that looks at them before they are routed.
   check(websocket.options?.server === undefined, 'websocket.options.server', 'is none but that of Fastify')
+  check(isOwnSocket(websocket.options?.WebSocket), 'websocket.options.WebSocket', 'does not extend WebSocket of the ws that this plugin uses, so that its limits would not hold: have one version of ws installed (npm ls ws)')
   for (const [name, own] of [['maxPayload', 'maxPayload'], ['maxFragments', 'maxFragments'], ['perMessageDeflate', 'compression']] as const) {
     check(websocket.options?.[name] === undefined, `websocket.options.${name}`, `has a place of its own: the option ${own}`)
   }
@@ -246,6 +245,10 @@ function resolveWebsocket (given: SocketPluginOptions, { maxPayload, closeTimeou
   // How long a client that has closed may keep the TCP connection: @types/ws does not know it.
   const unknown = { closeTimeout } as object
   return { ...websocket, options: { maxPayload, maxFragments, perMessageDeflate: perMessageDeflate ?? false, ...unknown, ...websocket.options } }
+}
+
+function isOwnSocket (given: unknown): boolean {
+  return given === undefined || given === WebSocket || (typeof given === 'function' && given.prototype instanceof WebSocket)
 }
 
 type Deflate = ReturnType<typeof deflateOptions>

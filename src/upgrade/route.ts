@@ -1,5 +1,5 @@
 import type { ServerResponse } from 'node:http'
-import type { FastifyInstance, FastifyReply, FastifyRequest, FastifySchema, RouteOptions } from 'fastify'
+import type { FastifyInstance, FastifyReply, FastifyRequest, FastifySchema, RouteHandlerMethod, RouteOptions } from 'fastify'
 import type { WebSocket } from 'ws'
 import type { OutgoingOf, Room, WsConnection } from '../connection/connection.js'
 import type { Budget } from '../connection/budget.js'
@@ -35,6 +35,7 @@ import { RETRY_AFTER } from './refusal.js'
 import { checkName, checkProtocols, checkSchema } from './resolve.js'
 import type { Revocations } from './revocation.js'
 import type { InForce } from './scope.js'
+import type { SocketServer } from './socket-server.js'
 import type { Tickets } from './ticket.js'
 import { createAuthenticator, isOfJwt, jwtOf, userOf, type Authenticator } from './token.js'
 
@@ -77,6 +78,8 @@ interface Upgrade {
   readonly token: undefined | string
   readonly response: ServerResponse
   identity: undefined | Identity
+  /** What upgrades the request, from when nothing but hooks that look at the answer can refuse it. */
+  accept?: undefined | RouteHandlerMethod
 }
 type UpgradeRequest = FastifyRequest & { [kUpgrade]: null | Upgrade }
 
@@ -88,6 +91,7 @@ export interface LiveConnections extends LiveSet {
 /** What all routes of an app share. */
 export interface Server {
   readonly live: LiveConnections
+  readonly sockets: SocketServer
   readonly clocks: Clocks
   readonly counts: ConnectionCounts
   readonly budget: Budget
@@ -265,7 +269,9 @@ export class Route implements SocketRouteHandle {
       ...(constraints === undefined ? undefined : { constraints }),
       onRequest: [this.#checkRequest, ...asArray(onRequest)],
       preValidation: this.#isGuarded ? [...asArray(preValidation), this.#admit] : asArray(preValidation),
-      preHandler: [...asArray(preHandler), this.#checkCaps],
+      preHandler: [...asArray(preHandler), this.#verify],
+      onError: [this.#fail],
+      onSend: [this.#switch],
       handler: async (_request, reply) => { throw upgradeRequired(reply) },
       wsHandler: (socket: WebSocket, request) => { this.#upgraded(socket, request as UpgradeRequest) }
     }
@@ -280,6 +286,7 @@ export class Route implements SocketRouteHandle {
     // A refused client is not to go on on this connection: it has sent more than one request's worth.
     reply.header('connection', 'close')
     checkHandshake(request, reply)
+    this.#server.sockets.chooseExtension(request.raw.headers)
     const isAllowed = this.inForce.options.isOriginAllowed(request)
     if (typeof isAllowed === 'boolean') {
       this.#begin(request, reply, isAllowed)
@@ -309,11 +316,50 @@ export class Route implements SocketRouteHandle {
     }
   }
 
-  // The last question. Not async, so that nobody else is let in, or revoked, between it and the upgrade.
-  readonly #checkCaps = (request: FastifyRequest, reply: FastifyReply, done: (error?: Error) => void): void => {
-    const refusal = asksForUpgrade(request) ? this.#refusal(request) : undefined
-    if (refusal !== undefined) reply.headers(refusal.headers ?? { 'retry-after': RETRY_AFTER })
-    done(refusal)
+  readonly #verify = (request: FastifyRequest, reply: FastifyReply, done: (error?: Error) => void): void => {
+    const waiting = request.ws ? this.#server.sockets.verify(request, reply) : undefined
+    if (waiting === undefined) done()
+    else waiting.then(() => { done() }, done)
+  }
+
+  /**
+   * Puts the answer before the upgrade: what hooks do to any answer, such as setting cookies, they do to the 101.
+   *
+   * @param upgrade the handler that `@fastify/websocket` has made of that of the route.
+   */
+  answerFirst (upgrade: RouteHandlerMethod): RouteHandlerMethod {
+    return function (request, reply) {
+      if (!request.ws) return upgrade.call(this, request, reply);
+      (request as UpgradeRequest)[kUpgrade]!.accept = upgrade
+      reply.code(101).send()
+    }
+  }
+
+  // A hook that looks at the answer has failed: what is answered now is an error.
+  readonly #fail = (request: FastifyRequest, reply: FastifyReply, _error: Error, done: () => void): void => {
+    const upgrade = (request as UpgradeRequest)[kUpgrade]
+    if (upgrade?.accept !== undefined) {
+      upgrade.accept = undefined
+      reply.code(200)
+    }
+    done()
+  }
+
+  // The last question, and the 101, behind all hooks. Not async, so that nobody else is let in, or revoked, between the two.
+  readonly #switch = (request: FastifyRequest, reply: FastifyReply, payload: unknown, done: (error: null | Error, payload?: unknown) => void): void => {
+    const upgrade = (request as UpgradeRequest)[kUpgrade]
+    if (upgrade?.accept === undefined || reply.statusCode !== 101) {
+      done(null, payload)
+      return
+    }
+    const refusal = this.#refusal(request)
+    if (refusal === undefined) {
+      this.#server.sockets.claim(request.raw, reply)
+      upgrade.accept.call(this.#fastify, request, reply)
+    } else {
+      reply.headers(refusal.headers ?? { 'retry-after': RETRY_AFTER })
+      done(refusal)
+    }
   }
 
   #refusal (request: FastifyRequest): undefined | SocketError {
@@ -326,8 +372,6 @@ export class Route implements SocketRouteHandle {
 
   #upgraded (socket: WebSocket, request: UpgradeRequest): void {
     this.#server.handshakes.done(request.raw)
-    // The route's own clients are nobody else's: not of a broadcast to all sockets, nor of the way @fastify/websocket closes.
-    this.#fastify.websocketServer.clients?.delete(socket)
     const { identity, response } = request[kUpgrade]!
     // The token is in there as well.
     request[kUpgrade] = null

@@ -23,7 +23,7 @@ export class RouteTable {
   readonly #fastify: FastifyInstance
   // Who has a path.
   readonly #owners = new Map<string, Route | Other>()
-  #isAdding = false
+  #adding: undefined | Route
 
   /** @throws `FSR_ERR_ALREADY_REGISTERED` if the app has a table already, in whatever scope: upgrades of a server are handled once. */
   constructor (fastify: FastifyInstance) {
@@ -36,7 +36,14 @@ export class RouteTable {
       validate: () => {},
       mustMatchWhenDerived: false
     })
-    fastify.addHook('onRoute', (options) => { if (!this.#isAdding) this.#meet(options) })
+  }
+
+  /** Looks at all routes to come, behind the hook of `@fastify/websocket`, which makes a handler of its own of each. */
+  watch (): void {
+    this.#fastify.addHook('onRoute', (options) => {
+      if (this.#adding === undefined) this.#meet(options)
+      else options.handler = this.#adding.answerFirst(options.handler)
+    })
   }
 
   /**
@@ -58,11 +65,11 @@ export class RouteTable {
       const isShared = this.#owners.has(key) || this.#fastify.hasRoute({ method: 'GET', url: joinPath(fastify.prefix, url), constraints: constraints ?? {} })
       this.#owners.set(key, route)
       if (isShared) route.isShared = true
-      this.#isAdding = true
+      this.#adding = route
       try {
         fastify.route(route.toRouteOptions(url, isShared ? { ...constraints, [UPGRADE]: 'websocket' } : constraints))
       } finally {
-        this.#isAdding = false
+        this.#adding = undefined
       }
     }
     this.byName.set(route.name, route)

@@ -23,14 +23,21 @@ t.test('sockets are fast ones, unless the app says otherwise or has sockets of i
     t.teardown(() => app.close())
     if (register !== undefined) await app.register(websocket, register)
     await app.register(socketRoutes, options)
-    return app.websocketServer.options.WebSocket
+    app.socketRoute('/', { onOpen () {} })
+    await app.ready()
+    const connected = once(app.websocketServer, 'connection')
+    const client = await app.injectWS('/')
+    const [socket] = await connected
+    client.terminate()
+    return (socket as object).constructor
   }
   t.equal(await classOf({}), FastSocket)
   t.equal(await classOf({ fastPath: true, websocket: { options: { skipUTF8Validation: true } } }), FastSocket)
-  t.not(await classOf({ fastPath: false }), FastSocket)
-  t.not(await classOf({ websocket: { options: { allowSynchronousEvents: false } } }), FastSocket)
+  t.equal(await classOf({ fastPath: false }), WebSocket)
+  t.equal(await classOf({ websocket: { options: { allowSynchronousEvents: false } } }), WebSocket)
   t.equal(await classOf({ websocket: { options: { WebSocket: Own } } }), Own)
-  t.not(await classOf({}, {}), FastSocket, 'the app has registered @fastify/websocket itself')
+  t.equal(await classOf({}, {}), FastSocket, 'the app has registered @fastify/websocket itself')
+  t.equal(await classOf({}, { options: { WebSocket: Own } }), FastSocket, 'with sockets for its bare routes')
 })
 
 t.test('where ws is made in another way, the app is told and goes on without', async (t) => {
@@ -42,7 +49,7 @@ t.test('where ws is made in another way, the app is told and goes on without', a
   const app = await createApp(t, { plugin, fastify: { logger: { level: 'warn', stream: { write: (line: string) => { logged.push(line) } } } } })
   prototype.setSocket = setSocket
   t.match(logged.join(''), /ws is made in another way/)
-  t.not(app.websocketServer.options.WebSocket, FastSocket)
+  app.websocketServer.on('connection', (socket) => { t.equal(socket.constructor, WebSocket) })
   app.socketRoute('/', { onMessage: (_connection, message, clients) => { clients.broadcast(message) } })
   const client = await connect(await listen(app))
   client.send('hello')

@@ -9,8 +9,8 @@ import { mustNotBeLogged, witnessed } from './witness.js'
 /** The key of every token in the tests. */
 export const SECRET = 'a secret of the tests, thirty-two bytes or more'
 
-// All tests are run a second time with it.
-const fastPath = process.env['FAST_PATH'] === 'false' ? { fastPath: false } : {}
+/** All tests are run a second time with it. */
+export const fastPath = process.env['FAST_PATH'] === 'false' ? { fastPath: false } : {}
 
 /** How an app of a test is made. */
 export interface AppOptions {
