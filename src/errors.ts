@@ -1,3 +1,4 @@
+import { types } from 'node:util'
 import createError, { type FastifyError } from '@fastify/error'
 import { closeCodes, type CloseReason } from './close-codes.js'
 
@@ -98,6 +99,8 @@ export const errors = {
     '%s. What can be sent: a JsonMessage, TextMessage or BinaryMessage, an inbound message, a string, bytes (Buffer, typed array, ArrayBuffer), a plain object or an array; a callback may also return an async iterable of these, or a promise of any', closeCodes.handlerFailed),
   NotJson: connected('FSR_ERR_NOT_JSON', 'The data of a message cannot be written as JSON; the cause of this error says why', closeCodes.handlerFailed),
   MessageNotJson: refused('FSR_ERR_MESSAGE_NOT_JSON', 'The message is not JSON', closeCodes.invalidPayload),
+  MessageForbidden: refused('FSR_ERR_MESSAGE_FORBIDDEN', 'The message has a key that reaches for a prototype: __proto__, or prototype in constructor'),
+  MessageNull: refused('FSR_ERR_MESSAGE_NULL', 'The message is null, which json() does not return, as nothing can be read from it. Where null is meant, read text'),
   MessageTooBig: connected('FSR_ERR_MESSAGE_TOO_BIG', 'The message is larger than maxPayload', closeCodes.tooBig),
   MessageNotUtf8: connected('FSR_ERR_MESSAGE_NOT_UTF8', 'A text message is not valid UTF-8', closeCodes.invalidPayload),
   MessageNotInflated: connected('FSR_ERR_MESSAGE_NOT_INFLATED', 'A compressed message cannot be inflated', closeCodes.invalidPayload),
@@ -108,10 +111,11 @@ export const errors = {
   MessageInvalid: refused('FSR_ERR_MESSAGE_INVALID', 'A message is an object with a type and perhaps data and an id, but %s'),
   TypeUnknown: refused('FSR_ERR_TYPE_UNKNOWN', 'There is no message of this type'),
   MessageNotGranted: refused('FSR_ERR_MESSAGE_NOT_GRANTED', 'The user may not send messages of this type', closeCodes.policyViolation),
-  DataInvalid: refused('FSR_ERR_DATA_INVALID', '%s'),
+  DataInvalid: refused('FSR_ERR_DATA_INVALID', 'data is not what the contract says%s'),
+  ValidatorFailed: connected('FSR_ERR_VALIDATOR_FAILED', 'A validator threw rather than return { error }; validation has what it threw, which may quote the data', closeCodes.handlerFailed),
   IdDuplicate: refused('FSR_ERR_ID_DUPLICATE', 'A message with this id has not been answered yet'),
   HandlerFailed: refused('FSR_ERR_HANDLER_FAILED', 'The message could not be handled', closeCodes.handlerFailed),
-  EventUnknown: connected('FSR_ERR_EVENT_UNKNOWN', "'%s' is not a message that the contract lets the server send. There are: %s", closeCodes.handlerFailed),
+  EventUnknown: connected('FSR_ERR_EVENT_UNKNOWN', '%s is not a message that the contract lets the server send. There are: %s', closeCodes.handlerFailed),
   EventInvalid: connected('FSR_ERR_EVENT_INVALID', "The %s '%s' cannot be written as the contract says", closeCodes.handlerFailed),
   ReturnInvalid: connected('FSR_ERR_RETURN_INVALID', '%s of a controller with a contract has to return %s', closeCodes.handlerFailed),
   ContractMissing: connected('FSR_ERR_CONTRACT_MISSING', 'Only a route with a contract can ask its clients', closeCodes.handlerFailed),
@@ -119,7 +123,7 @@ export const errors = {
   RequestUnanswerable: connected('FSR_ERR_REQUEST_UNANSWERABLE', "'%s' has no reply in the contract, so nobody would answer it. Give it one, or send it", closeCodes.handlerFailed),
   RequestTimeout: ofClient('FSR_ERR_REQUEST_TIMEOUT', 'The client has not answered in time'),
   RequestRefused: ofClient('FSR_ERR_REQUEST_REFUSED', 'The client has answered with an error; reason says which'),
-  AnswerInvalid: ofClient('FSR_ERR_ANSWER_INVALID', 'What the client has answered is not what the contract says: %s'),
+  AnswerInvalid: ofClient('FSR_ERR_ANSWER_INVALID', 'What the client has answered is not what the contract says%s'),
   RequestEnded: ofClient('FSR_ERR_REQUEST_ENDED', 'The connection ended before the client has answered'),
   NotAnError: connected('FSR_ERR_NOT_AN_ERROR', 'A callback threw something that is not an Error; it is the cause of this one', closeCodes.handlerFailed),
   CloseInvalid: connected('FSR_ERR_CLOSE_INVALID',
@@ -141,6 +145,16 @@ export function isRefusal (error: unknown): error is SocketError {
 /** Whether an error that a handler let pass is what its client has made of it, as often as that likes. */
 export function isOfClient (error: unknown): error is SocketError {
   return isOneOf(ofClients, error)
+}
+
+/** What was thrown, as an error: anything else is the `cause` of one, also an error of another realm, and a proxy, which may throw when it is looked at. */
+export function asError (thrown: unknown): Error {
+  try {
+    if (!types.isProxy(thrown) && thrown instanceof Error) return thrown
+  } catch {
+    // A prototype of it is a proxy that was revoked.
+  }
+  return new errors.NotAnError({ cause: thrown })
 }
 
 // What was thrown may be anything, also something that throws when it is looked at.

@@ -3,7 +3,7 @@ import { join, normalize } from 'node:path'
 import t from 'tap'
 
 // From what looks after everything to what everything uses: imports go down this list, never up.
-const layers = ['index', 'plugin', 'operate', 'upgrade', 'controller', 'room', 'connection', 'message', 'errors', 'close-codes', 'clock']
+const layers = ['index', 'plugin', 'operate', 'upgrade', 'controller', 'room', 'connection', 'message', 'errors', 'close-codes', 'log', 'clock', 'thenable']
 
 const all = readdirSync('src', { recursive: true })
   .map((name) => normalize(String(name)))
@@ -89,4 +89,12 @@ t.test('only the clock knows the time of the machine', async (t) => {
 
 t.test('no source speaks to the console, reads the environment, or listens to the process', async (t) => {
   for (const file of all) t.notMatch(read(file), /\bconsole\.\w+\(|\bprocess\.[a-z]/, file)
+})
+
+t.test('whether something is a promise is asked in one place, and lines are logged in one', async (t) => {
+  for (const file of sources) {
+    t.equal(/instanceof Promise\b|\bisPromise\(|\.then === 'function'|readonly then\?/.test(read(file)), ['thenable.ts', 'message/outbound.ts'].includes(file), file)
+    // What looks after the app as a whole may fail with it.
+    t.equal(/\blog(\.(debug|info|warn|error)|\[[^\]]+\])\(/.test(read(file)), ['log.ts', 'plugin.ts', 'operate/drain.ts'].includes(file), file)
+  }
 })

@@ -1,5 +1,6 @@
 import type { Frame } from '../message/frame.js'
 import type { Sendable } from '../message/outbound.js'
+import { discard, isThenable } from '../thenable.js'
 
 /**
  * What happens to a message for a client whose outbox is full: the client is closed with 1013 (`'close'`); the oldest or the newest
@@ -80,7 +81,7 @@ export class Backlog {
     try {
       const key = this.#policy.latestBy(message)
       // Of an async function: it is like no other key, and if it rejects that must not end the process.
-      if (key instanceof Promise) key.catch(() => {})
+      if (isThenable(key)) discard(key)
       return key ?? {}
     } catch {
       // A broadcast must not fail for all because one client is slow: the message waits like one without a key.

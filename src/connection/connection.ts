@@ -3,6 +3,7 @@ import type { FastifyBaseLogger, FastifyRequest } from 'fastify'
 import type { Clock } from '../clock.js'
 import { closeCodes, type CloseReason } from '../close-codes.js'
 import { errors } from '../errors.js'
+import { writeLog } from '../log.js'
 import type { Codec, Request } from '../message/codec.js'
 import type { Sendable } from '../message/outbound.js'
 import type { Closable } from './closable.js'
@@ -282,7 +283,7 @@ export class WsConnection<Types extends ConnectionTypes = ConnectionTypes> {
   renew (token: string): Promise<void> {
     const renewed = this.#keeper.renew(token, this.#request).then((user) => { this.#user = user })
     // A client may ask for as many as it likes.
-    renewed.catch(() => { this.log.debug('a renewal was refused') })
+    renewed.catch(() => { writeLog(this, 'debug', {}, 'a renewal was refused') })
     return renewed
   }
 

@@ -331,10 +331,7 @@ export class Outbox implements Flushable {
     this.#missed = 0
     if (notice === undefined) return
     try {
-      const message = notice(dropped)
-      // It cannot be sent, and if it rejects that must not end the process.
-      if (message instanceof Promise) message.catch(() => {})
-      this.#reply(toFrame(message))
+      this.#reply(toFrame(notice(dropped)))
     } catch (error) {
       this.#owner.noticeFailed(error)
     }

@@ -2,14 +2,16 @@ import { closeCodes } from '../close-codes.js'
 import type { Closable } from '../connection/closable.js'
 import type { WsConnection } from '../connection/connection.js'
 import type { Outbox } from '../connection/outbox.js'
-import { closeReasonOf, errors } from '../errors.js'
+import { asError, closeReasonOf } from '../errors.js'
 import type { Codec } from '../message/codec.js'
 import { Frame } from '../message/frame.js'
 import type { Message } from '../message/message.js'
 import { toFrame, type Sendable } from '../message/outbound.js'
+import { writeLog } from '../log.js'
 import type { ClientSet } from '../room/clients.js'
+import { isThenable } from '../thenable.js'
 import type { CloseInfo, Returned, SocketController } from './controller.js'
-import { isAsyncIterable, isThenable } from './returned.js'
+import { isAsyncIterable } from './returned.js'
 import { Streams } from './streams.js'
 import { Answers } from './answers.js'
 
@@ -95,14 +97,20 @@ export class Callbacks {
     if (returned === undefined || returned === null) return
     // What is asked of other values takes longer than all else that is done with a short message.
     if (returned instanceof Frame || typeof returned === 'string') return this.#reply(source, returned)
-    if (isThenable(returned)) {
-      return Promise.resolve(returned).then((value) => this.#deliver(source, value, handled)).catch((error: unknown) => this.#fail(source, error, handled))
-    }
+    if (isThenable(returned)) return this.#deliverLater(source, returned, handled)
     if (!isAsyncIterable(returned)) return this.#reply(source, returned)
     const pending = this.#stream(source, returned)
     if (source !== 'onOpen' && !(returned instanceof Answers)) return pending.catch((error: unknown) => this.#fail(source, error, handled))
     // It may never end, and messages are not to wait for it, as the client of a contract can tell them apart; onClose waits for what its failure calls.
     pending.catch((error: unknown) => { this.#owner.hold(() => this.#fail(source, error, handled)) })
+  }
+
+  async #deliverLater (source: Source, returned: PromiseLike<unknown>, handled: unknown): Promise<void> {
+    try {
+      await this.#deliver(source, await returned, handled)
+    } catch (error) {
+      await this.#fail(source, error, handled)
+    }
   }
 
   #reply (source: Source, message: Sendable): Pending {
@@ -141,21 +149,7 @@ export class Callbacks {
     this.#owner.shut(reason)
   }
 
-  // What user code has thrown may be anything, also something that throws when a logger looks at it.
   #log (level: 'debug' | 'info' | 'error', message: string, details: object = {}): void {
-    try {
-      this.#connection.log[level](details, message)
-    } catch {
-      this.#connection.log[level](`${message}; it cannot be shown`)
-    }
+    writeLog(this.#connection, level, details, message)
   }
-}
-
-function asError (error: unknown): Error {
-  try {
-    if (error instanceof Error) return error
-  } catch {
-    // A revoked proxy, which is not even that.
-  }
-  return new errors.NotAnError({ cause: error })
 }

@@ -55,7 +55,8 @@ export class ContractCodec implements Codec {
 
   #event (type: unknown): Event {
     const event = this.#events.get(type as string)
-    if (event === undefined) throw new errors.EventUnknown(typeof type === 'string' ? type : `a value of type ${typeof type}`, [...this.#definitions.keys()].join(', '))
+    // Without the type, which may be what a client has sent.
+    if (event === undefined) throw new errors.EventUnknown(typeof type === 'string' ? 'This type' : `'a value of type ${typeof type}'`, [...this.#definitions.keys()].join(', '))
     return event
   }
 }

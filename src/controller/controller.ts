@@ -4,8 +4,8 @@ import { errors } from '../errors.js'
 import type { Message } from '../message/message.js'
 import type { Sendable } from '../message/outbound.js'
 import type { Clients } from '../room/clients.js'
+import { isThenable } from '../thenable.js'
 import { misplacedIn } from './misplaced.js'
-import { isThenable } from './returned.js'
 
 /** How a connection ended. */
 export interface CloseInfo {

@@ -1,11 +1,13 @@
 import type { WsConnection } from '../connection/connection.js'
 import type { MessageId, Work } from '../connection/exchange.js'
-import { closeReasonOf, errors, isOfClient, isRefusal, type SocketError } from '../errors.js'
+import { asError, closeReasonOf, errors, isOfClient, isRefusal, type SocketError } from '../errors.js'
 import type { Frame } from '../message/frame.js'
 import type { Message } from '../message/message.js'
+import { writeLog } from '../log.js'
 import type { Clients } from '../room/clients.js'
+import { isThenable, then } from '../thenable.js'
 import { Answers } from './answers.js'
-import { createCheck, named, type Check, type Compilers, type Serializer } from './checked.js'
+import { createCheck, named, type Check, type Compilers, type InvalidData, type Serializer } from './checked.js'
 import type { ContractController, ContractSchema, MessageContext, MessageGrant } from './contract.js'
 import { ContractCodec, serialized } from './contract-codec.js'
 import type { CloseInfo, SocketController } from './controller.js'
@@ -14,7 +16,7 @@ import { beforeMessage, beforeSend, sentTo, type Hooks } from './hooks.js'
 import { Context } from './message-context.js'
 import { MessageFailure } from './message-failure.js'
 import { ReplyError } from './reply-error.js'
-import { isAsyncIterable, isThenable, nothing, then } from './returned.js'
+import { isAsyncIterable, nothing } from './returned.js'
 import { errorFrame, readEnvelope, replyFrame, type Envelope } from './wire.js'
 
 // What a client is told when it renews its token.
@@ -47,6 +49,9 @@ interface Call {
   /** Whether the contract is being asked, and not the app. */
   isJudged: boolean
 }
+
+// What a client is told of an error.
+type Told = Error & InvalidData & { readonly code: string }
 
 // What is sent of what a handler has returned: an answer, or several.
 type Answer = Frame | Answers
@@ -116,11 +121,11 @@ export class Conversation implements SocketController {
       // A callback that fails, above all onOpen, has not done what messages rely on.
       if (!(thrown instanceof MessageFailure)) throw thrown
       const level = thrown.isRefusal ? 'debug' : isOfClient(error) ? 'info' : 'error'
-      connection.log[level]({ err: error }, 'a message was refused, or its handler failed')
+      writeLog(connection, level, { err: error }, 'a message was refused, or its handler failed')
       return answered
     }
-    const heard = nothing(onError.call(this.#user, connection, error as Error, clients), 'onError')
-    return heard === undefined ? answered : heard.then(() => answered)
+    const heard = nothing(onError.call(this.#user, connection, error, clients), 'onError')
+    return heard === undefined ? answered : then(heard, () => answered) as Promise<void>
   }
 
   onMessage (connection: WsConnection, message: Message, clients: Clients): undefined | Answer | Promise<undefined | Answer> {
@@ -230,7 +235,7 @@ export class Conversation implements SocketController {
     const answers = new Answers(items, {
       encode: (item) => replyFrame(id, this.#encode(connection, serialize, item, type, id), true),
       last: replyFrame(id, undefined),
-      wrap: (error) => new MessageFailure(error, id, { isRefusal: false }),
+      wrap: (error) => new MessageFailure(asError(error), id, { isRefusal: false }),
       onEnd: () => { exchange.finish(id, work) },
       onLeft: () => { work.leave() }
     })
@@ -253,7 +258,7 @@ export class Conversation implements SocketController {
 
   #failed (call: Call, error: unknown): MessageFailure {
     const { connection, envelope: { id }, work, isJudged } = call
-    const failure = new MessageFailure(error, id, {
+    const failure = new MessageFailure(asError(error), id, {
       isWanted: work?.isOver !== true,
       isAborted: (work ?? connection).isAborted,
       // What another client has answered to a handler is not the fault of this one.
@@ -276,7 +281,7 @@ export class Conversation implements SocketController {
     } catch (error) {
       // What else fails is not about the token: a store, or a predicate of the app.
       const isOfToken = renewalErrors.some((Constructor) => error instanceof Constructor)
-      throw new MessageFailure(isOfToken ? new ReplyError((error as SocketError).code, (error as SocketError).message) : error, id, { isRefusal: false })
+      throw new MessageFailure(isOfToken ? new ReplyError((error as SocketError).code, (error as SocketError).message) : asError(error), id, { isRefusal: false })
     }
     return id === undefined ? undefined : replyFrame(id, undefined)
   }
@@ -289,13 +294,28 @@ export class Conversation implements SocketController {
       return
     }
     const told = error instanceof ReplyError || isRefusal ? error : new errors.HandlerFailed()
-    return connection.outbox.reply(errorFrame(id, told as ReplyError)) ? undefined : connection.outbox.drained()
+    return connection.outbox.reply(frameOf(id, told as Told)) ? undefined : connection.outbox.drained()
+  }
+}
+
+function frameOf (id: undefined | MessageId, told: Told): Frame {
+  try {
+    const { code, message, path, answer = message } = told
+    return errorFrame(id, { code, message: answer, path })
+  } catch {
+    // A class of the app's own with a getter that throws, or a code that JSON cannot hold.
+    return frameOf(id, new errors.HandlerFailed() as Told)
   }
 }
 
 // What Node and fetch throw when a signal has ended them.
-function isAbort (error: unknown): boolean {
-  return (error as null | { readonly name?: unknown })?.name === 'AbortError'
+function isAbort (error: Error): boolean {
+  try {
+    return error.name === 'AbortError'
+  } catch {
+    // A getter of the app's own error.
+    return false
+  }
 }
 
 // What the client says is for the app, and for no log.

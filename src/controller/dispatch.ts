@@ -16,6 +16,7 @@ import { violationOf } from '../connection/violation.js'
 import { Outbox, type OutboxOwner } from '../connection/outbox.js'
 import { closeReasonOf, errors } from '../errors.js'
 import type { Codec } from '../message/codec.js'
+import { writeLog } from '../log.js'
 import type { Message } from '../message/message.js'
 import type { Counted } from '../room/counts.js'
 import { Callbacks, type CallbacksOwner, type Pending } from './callbacks.js'
@@ -139,7 +140,7 @@ export class Dispatch implements ConnectionKeeper, Beating, Counted, Live, Meter
 
   /** The client broke the protocol or a limit: the app hears of it, and the connection is closed. */
   violated (error: Error): void {
-    this.connection.log.info({ err: error }, 'the client broke a rule')
+    writeLog(this.connection, 'info', { err: error }, 'the client broke a rule')
     if (this.isDone) return
     this.hold(() => {
       this.shut(closeReasonOf(error))
@@ -175,17 +176,17 @@ export class Dispatch implements ConnectionKeeper, Beating, Counted, Live, Meter
   }
 
   silent (): void {
-    this.connection.log.info('the client is silent')
+    writeLog(this.connection, 'info', {}, 'the client is silent')
     this.#socket.terminate()
   }
 
   sendFailed (error: unknown): void {
-    this.connection.log.error({ err: error }, 'bytes that were sent are not there any more: the connection is cut')
+    writeLog(this.connection, 'error', { err: error }, 'bytes that were sent are not there any more: the connection is cut')
     this.terminate()
   }
 
   noticeFailed (error: unknown): void {
-    this.connection.log.warn({ err: error }, 'outbox.notice failed: the client was not told of the messages it has missed')
+    writeLog(this.connection, 'warn', { err: error }, 'outbox.notice failed: the client was not told of the messages it has missed')
   }
 
   get route (): string {
@@ -245,12 +246,12 @@ export class Dispatch implements ConnectionKeeper, Beating, Counted, Live, Meter
   expire (): void {
     this.#callbacks.stopStreams()
     if (this.#stage !== 'ended') {
-      this.connection.log.warn({ running: this.#running, unhandled: this.#unhandled }, 'handlers did not end in time, closing without them')
+      writeLog(this.connection, 'warn', { running: this.#running, unhandled: this.#unhandled }, 'handlers did not end in time, closing without them')
       this.#drop(this.#inbox?.clear() ?? 0)
       this.#route.closing.add(this)
       this.#callOnClose()
     } else if (!this.#hasSettled) {
-      this.connection.log.warn('onClose did not end in time')
+      writeLog(this.connection, 'warn', {}, 'onClose did not end in time')
       this.#hasSettled = true
     }
     this.#socket.terminate()
@@ -345,7 +346,7 @@ export class Dispatch implements ConnectionKeeper, Beating, Counted, Live, Meter
   shut (closed: CloseReason): boolean {
     if (!this.isStaying) return false
     const { code, reason } = closed
-    this.connection.log[closed === closeCodes.restart ? 'debug' : 'info']({ code, reason }, 'the connection is closed')
+    writeLog(this.connection, closed === closeCodes.restart ? 'debug' : 'info', { code, reason }, 'the connection is closed')
     this.close(code, reason)
     return true
   }
@@ -401,6 +402,6 @@ export class Dispatch implements ConnectionKeeper, Beating, Counted, Live, Meter
   }
 
   #drop (count: number): void {
-    if (count > 0) this.connection.log.debug({ count }, 'messages were not handled')
+    if (count > 0) writeLog(this.connection, 'debug', { count }, 'messages were not handled')
   }
 }

@@ -2,11 +2,12 @@ import { closeCodes } from '../close-codes.js'
 import { WsConnection } from '../connection/connection.js'
 import type { MessageId } from '../connection/exchange.js'
 import { errors } from '../errors.js'
+import { writeLog } from '../log.js'
 import type { Codec, Request } from '../message/codec.js'
 import type { Message } from '../message/message.js'
 import type { Clients } from '../room/clients.js'
+import { discard, isThenable } from '../thenable.js'
 import type { Returned, SocketController } from './controller.js'
-import { isThenable } from './returned.js'
 
 /** A message on its way to its handler. */
 export interface ReceivedMessage {
@@ -91,7 +92,8 @@ function callHook (hook: PreMessageHook, connection: WsConnection, received: Rec
 
 // A hook has refused a message that is being handled: it takes `done` without naming it, so nobody has waited.
 function tooLate (connection: WsConnection, cause: Error): void {
-  connection.log.error({ err: new errors.HookInvalid('preMessage', 'has given an error to done when nobody waited for it any more. Name done among its parameters, without a default, or return a promise', { cause }) })
+  const err = new errors.HookInvalid('preMessage', 'has given an error to done when nobody waited for it any more. Name done among its parameters, without a default, or return a promise', { cause })
+  writeLog(connection, 'error', { err }, err.message)
   connection.shut(closeCodes.handlerFailed)
 }
 
@@ -102,9 +104,9 @@ export function beforeSend (hooks: readonly PreSendHook[], sent: SentMessage, da
     const returned = hook(sent, data, (error, data) => { answers.push({ error, data }) })
     const [answer] = answers
     if (answer?.error) throw answer.error
-    // If that rejects it must not end the process.
-    if (isThenable(returned)) Promise.resolve(returned).catch(() => {})
-    if (isThenable(returned) || (hook.length > 2 && answer === undefined)) throw new errors.HookInvalid('preSend', 'has not answered at once')
+    const isPending = isThenable(returned)
+    if (isPending) discard(returned)
+    if (isPending || (hook.length > 2 && answer === undefined)) throw new errors.HookInvalid('preSend', 'has not answered at once')
     // `null` is data as well.
     const given = answer?.data !== undefined ? answer.data : returned
     if (given !== undefined) data = given

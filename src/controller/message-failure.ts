@@ -6,7 +6,7 @@ const Failure = createError('FSR_MESSAGE_FAILURE', 'a message has failed', 500, 
 
 /** An error that belongs to one message of a client: on its way from where it happened to where it is answered. */
 export class MessageFailure extends Failure {
-  readonly error: unknown
+  readonly error: Error
   /** What the message is answered by. */
   readonly id: undefined | MessageId
   /** Whether anybody still waits for the answer. */
@@ -16,7 +16,7 @@ export class MessageFailure extends Failure {
   /** Whether the message is refused by its contract, so that the error is meant for the client: not if the app has thrown it. */
   readonly isRefusal: boolean
 
-  constructor (error: unknown, id: undefined | MessageId, { isWanted = true, isAborted = false, isRefusal = true } = {}) {
+  constructor (error: Error, id: undefined | MessageId, { isWanted = true, isAborted = false, isRefusal = true } = {}) {
     super()
     this.error = error
     this.id = id

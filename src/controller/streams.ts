@@ -1,4 +1,4 @@
-import { Readable } from 'node:stream'
+import type { Readable } from 'node:stream'
 
 // So many items are handed on before others get their turn: one that has all its items at hand would hold up everybody, for as long as
 // its client reads as fast as it is written to.
@@ -61,9 +61,26 @@ export class Streams {
   }
 }
 
-/** Lets go of a stream that is not read to its end. Resolves when that has ended, which may be never. */
-export function release (iterable: AsyncIterable<unknown>, iterator: AsyncIterator<unknown>, onLateFailure: (error: unknown) => void): Promise<void> {
-  // A stream of Node holds a file or a socket, and its own iterator returns only after what it is waiting for.
-  if (iterable instanceof Readable) iterable.on('error', onLateFailure).destroy()
-  return Promise.resolve().then(() => iterator.return?.()).then(() => {}, onLateFailure)
+/** Lets go of a stream that is not read to its end. Resolves when that has ended, which may be never; it never rejects. */
+export async function release (iterable: AsyncIterable<unknown>, iterator: AsyncIterator<unknown>, onLateFailure: (error: unknown) => void): Promise<void> {
+  try {
+    destroy(iterable as object, onLateFailure)
+  } catch (error) {
+    onLateFailure(error)
+  }
+  try {
+    // Not at once: this may be deep inside a broadcast, or inside the handler that closes.
+    await undefined
+    await iterator.return?.()
+  } catch (error) {
+    onLateFailure(error)
+  }
+}
+
+// A stream of Node, or of a library that is made like one, holds a file or a socket, and its own iterator returns only after what it is
+// waiting for.
+function destroy (iterable: object & Partial<Pick<Readable, 'on' | 'destroy'>>, onLateFailure: (error: unknown) => void): void {
+  if (typeof iterable.on !== 'function' || typeof iterable.destroy !== 'function') return
+  iterable.on('error', onLateFailure)
+  iterable.destroy()
 }

@@ -1,7 +1,7 @@
-import { parse } from 'secure-json-parse'
 import type { MessageId } from '../connection/exchange.js'
 import { errors } from '../errors.js'
 import type { Frame } from '../message/frame.js'
+import { parseJson } from '../message/json.js'
 import type { Message } from '../message/message.js'
 import { encodeText } from '../message/outbound.js'
 import { MessageFailure } from './message-failure.js'
@@ -21,16 +21,16 @@ const LONGEST_ID = 64
 /**
  * Reads a message of a client.
  *
- * @throws a failure, with the id if it could be read: `FSR_ERR_MESSAGE_BINARY`, `FSR_ERR_MESSAGE_NOT_JSON`, `FSR_ERR_MESSAGE_INVALID`.
+ * @throws a failure, with the id if it could be read: `FSR_ERR_MESSAGE_BINARY`, `FSR_ERR_MESSAGE_NOT_JSON`, `FSR_ERR_MESSAGE_FORBIDDEN`,
+ * `FSR_ERR_MESSAGE_INVALID`.
  */
 export function readEnvelope (message: Message): Envelope {
   if (message.isBinary) throw new MessageFailure(new errors.MessageBinary(), undefined)
   let value: unknown
   try {
-    value = parse(message.text)
-  } catch {
-    // Not with its cause, which quotes the payload.
-    throw new MessageFailure(new errors.MessageNotJson(), undefined)
+    value = parseJson(message.text)
+  } catch (error) {
+    throw new MessageFailure(error as Error, undefined)
   }
   if (typeof value !== 'object' || value === null || Array.isArray(value)) throw new MessageFailure(new errors.MessageInvalid('it is none'), undefined)
   const { type, id, data, code, message: text } = value as Partial<Record<keyof Envelope, unknown>>

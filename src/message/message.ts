@@ -1,5 +1,6 @@
 import { errors } from '../errors.js'
 import { Frame } from './frame.js'
+import { parseJson } from './json.js'
 
 /**
  * A message that came from a client. Send or broadcast it as it is to relay it: text stays text, binary stays
@@ -15,17 +16,15 @@ export class Message extends Frame {
   }
 
   /**
-   * The payload parsed as JSON, anew with each call.
+   * The payload parsed as JSON, anew with each call. It is never `null`, so that members can be read from it.
    *
    * @typeParam T what the caller takes it to be; nothing checks that.
-   * @throws `FSR_ERR_MESSAGE_NOT_JSON`; the connection is closed with 1007 unless `onError` deals with it.
+   * @throws `FSR_ERR_MESSAGE_NOT_JSON`, `FSR_ERR_MESSAGE_FORBIDDEN` for a key that reaches for a prototype, `FSR_ERR_MESSAGE_NULL`; the
+   * connection is closed with 1007 unless `onError` deals with it.
    */
   json<T = unknown> (): T {
-    try {
-      return JSON.parse(this.text) as T
-    } catch {
-      // Not with its cause: a SyntaxError quotes the payload, which would reach the log.
-      throw new errors.MessageNotJson()
-    }
+    const value = parseJson(this.text)
+    if (value === null) throw new errors.MessageNull()
+    return value as T
   }
 }

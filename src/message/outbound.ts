@@ -1,5 +1,6 @@
 import { types } from 'node:util'
 import { errors } from '../errors.js'
+import { discard } from '../thenable.js'
 import { Frame, LARGE } from './frame.js'
 import type { Message } from './message.js'
 
@@ -132,6 +133,8 @@ function isPlain (value: unknown): value is object {
 }
 
 function notSendable (value: unknown): Error {
+  // A promise is refused by this error: if it rejects, that must not end the process.
+  discard(value)
   return new errors.NotSendable(`${describe(value)} cannot be sent${cureFor(value)}`)
 }
 
@@ -139,7 +142,18 @@ function notSendable (value: unknown): Error {
 function describe (value: unknown): string {
   if (value === null) return 'null'
   if (typeof value !== 'object') return `A value of type ${typeof value}`
-  return `An instance of ${value.constructor?.name ?? 'an unnamed class'}`
+  return `An instance of ${classOf(value) ?? 'an unnamed class'}`
+}
+
+// Of its prototype, as its own members may be what a client has sent.
+function classOf (value: object): undefined | string {
+  try {
+    const name: unknown = Object.getPrototypeOf(value).constructor.name
+    return typeof name === 'string' && name !== '' ? name : undefined
+  } catch {
+    // A proxy, or a prototype with a getter that throws.
+    return undefined
+  }
 }
 
 // What was most likely meant.

@@ -1,6 +1,8 @@
 import type { FastifyRequest } from 'fastify'
 import type { Identity } from '../connection/identity.js'
 import { errors } from '../errors.js'
+import { writeLog } from '../log.js'
+import { isThenable } from '../thenable.js'
 import { createGuard, explain, type GrantInForce, type Guard } from './grant.js'
 import type { Revocations } from './revocation.js'
 import type { Authenticator } from './token.js'
@@ -53,11 +55,11 @@ export class Admission {
   // What need not be waited for is not: each wait is a turn of its own for every upgrade.
   async #check (request: FastifyRequest, identity: Identity): Promise<Identity> {
     const isRevoked = this.#revocations.isRevoked(identity)
-    if (isRevoked instanceof Promise ? await isRevoked : isRevoked) throw new errors.TokenInvalid()
+    if (isThenable(isRevoked) ? await isRevoked : isRevoked) throw new errors.TokenInvalid()
     const asked = this.#guard(identity.user, request)
-    const refusing = asked instanceof Promise ? await asked : asked
+    const refusing = isThenable(asked) ? await asked : asked
     if (refusing !== undefined) {
-      request.log.debug(explain(refusing, identity.user), 'isGranted has refused a user')
+      writeLog(request, 'debug', explain(refusing, identity.user), 'isGranted has refused a user')
       throw new errors.NotGranted()
     }
     if (this.#revocations.isRevokedNow(identity)) throw new errors.TokenInvalid()

@@ -9,6 +9,7 @@ import { listen, type SocketOwner } from '../connection/listening.js'
 import { closeUnused } from '../connection/outbox.js'
 import { OPEN } from '../connection/ready-state.js'
 import { closeReasonOf, errors } from '../errors.js'
+import { writeLog } from '../log.js'
 import type { Message } from '../message/message.js'
 import type { ConnectionCounts, Counted } from '../room/counts.js'
 
@@ -88,7 +89,7 @@ export class FirstMessage implements Counted, Live, SocketOwner {
   shut (closed: CloseReason): boolean {
     if (!this.#isWaiting) return false
     const { code, reason } = closed
-    this.#request.log[closed === closeCodes.restart ? 'debug' : 'info']({ code, reason }, 'the connection is closed')
+    writeLog(this.#request, closed === closeCodes.restart ? 'debug' : 'info', { code, reason }, 'the connection is closed')
     this.#close(closed)
     return true
   }
@@ -147,7 +148,7 @@ export class FirstMessage implements Counted, Live, SocketOwner {
   #refuse (error: unknown): void {
     if (!this.#isWaiting) return
     const reason = closeReasonOf(error)
-    this.#request.log[reason === closeCodes.handlerFailed ? 'error' : 'info']({ err: error }, 'the token of a first message was refused')
+    writeLog(this.#request, reason === closeCodes.handlerFailed ? 'error' : 'info', { err: error }, 'the token of a first message was refused')
     this.#close(reason)
   }
 

@@ -2,6 +2,7 @@ import type { FastifyRequest } from 'fastify'
 import type { MessageGrant } from '../controller/contract.js'
 import type { MessageGuard } from '../controller/conversation.js'
 import { errors } from '../errors.js'
+import { then } from '../thenable.js'
 
 /**
  * Decides about one user. It runs after the token was verified, before the upgrade; what it throws is answered by Fastify's
@@ -15,9 +16,9 @@ export type Grant<User = unknown> = string | readonly string[] | GrantPredicate<
 /** The roles that each role includes: `{ ROLE_ADMIN: ['ROLE_USER'] }`. */
 export type RoleHierarchy = Readonly<Record<string, readonly string[]>>
 
-/** The roles of a user, and the claim that has them, unless a function of the app tells them. */
+/** The roles of a user, or a promise of them, and the claim that has them, unless a function of the app tells them. */
 export interface RolesOf {
-  (user: unknown): readonly string[]
+  (user: unknown): readonly string[] | Promise<readonly string[]>
   readonly claim?: string
 }
 
@@ -35,8 +36,8 @@ export function checkGrant (value: unknown): asserts value is Grant {
 }
 
 /** Reads the roles from a claim, or with a function of the app. */
-export function createRolesOf (roles: string | ((user: unknown) => readonly string[])): RolesOf {
-  if (typeof roles === 'function') return (user) => asRoles(roles(user))
+export function createRolesOf (roles: string | ((user: unknown) => unknown)): RolesOf {
+  if (typeof roles === 'function') return (user) => then(roles(user), asRoles)
   return Object.assign((user: unknown) => hasClaim(user, roles) ? asRoles(user[roles]) : [], { claim: roles })
 }
 
@@ -82,31 +83,30 @@ export interface GrantInForce {
 /** The one question that is asked about every user: which grant says no, if one does. */
 export type Guard = (user: unknown, request: FastifyRequest) => undefined | GrantInForce | Promise<undefined | GrantInForce>
 
-/** Makes it from the grants of the scopes and the route: all must agree, outermost first. Roles alone are compared at once. */
+/** Makes it from the grants of the scopes and the route: all must agree, outermost first. What is known at once is not waited for. */
 export function createGuard (grants: readonly GrantInForce[]): Guard {
   const checks = grants.map((inForce) => ({
     inForce,
     isGranted: typeof inForce.grant === 'function' ? inForce.grant : createRoleCheck(asRoleList(inForce.grant), inForce)
   }))
-  if (grants.every(({ grant }) => typeof grant !== 'function')) return (user, request) => checks.find(({ isGranted }) => isGranted(user, request) !== true)?.inForce
-  return async (user, request) => {
-    for (const { isGranted, inForce } of checks) if (await isGranted(user, request) !== true) return inForce
+  const ask = (user: unknown, request: FastifyRequest, index: number): undefined | GrantInForce | Promise<undefined | GrantInForce> => {
+    const check = checks[index]
+    if (check === undefined) return
+    return then(check.isGranted(user, request), (isGranted) => isGranted === true ? ask(user, request, index + 1) : check.inForce)
   }
+  return (user, request) => ask(user, request, 0)
 }
 
 /** Makes the question that is asked about who sends a message, from what its contract says. */
 export function createMessageGuard (grant: MessageGrant, rolesOf: RolesOf, hierarchy: Expanded): MessageGuard {
   if (typeof grant !== 'function') return createRoleCheck(asRoleList(grant), { rolesOf, hierarchy })
-  return (user, connection) => {
-    const isGranted = grant(user as never, connection)
-    return isGranted instanceof Promise ? isGranted.then((isGranted) => isGranted === true) : isGranted === true
-  }
+  return (user, connection) => then(grant(user as never, connection), (isGranted) => isGranted === true)
 }
 
-function createRoleCheck (roles: readonly string[], { rolesOf, hierarchy }: Pick<GrantInForce, 'rolesOf' | 'hierarchy'>): (user: unknown) => boolean {
+function createRoleCheck (roles: readonly string[], { rolesOf, hierarchy }: Pick<GrantInForce, 'rolesOf' | 'hierarchy'>): (user: unknown) => boolean | Promise<boolean> {
   const sufficient = new Set(roles)
   for (const [role, included] of hierarchy) if (roles.some((each) => included.has(each))) sufficient.add(role)
-  return (user) => rolesOf(user).some((role) => sufficient.has(role))
+  return (user) => then(rolesOf(user), (all) => all.some((role) => sufficient.has(role)))
 }
 
 /** What a grant asks for, for people. */

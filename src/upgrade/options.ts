@@ -18,12 +18,12 @@ export type TokenSource = 'header' | 'protocol' | 'cookie' | 'query' | 'ticket' 
 export interface SharedOptions {
   /**
    * Where the roles of a user are: the name of a claim, an array of strings or a space-separated string (RFC 8693 section 4.2),
-   * or a function from the user to an array.
+   * or a function from the user to an array, or to a promise of one. If it fails, nobody gets in.
    *
    * @default 'roles'
    */
   // A method's parameter is bivariant: a function may ask for a narrower user than is declared.
-  readonly roles?: undefined | string | { rolesOf (user: UserOfRequest): readonly string[] }['rolesOf']
+  readonly roles?: undefined | string | { rolesOf (user: UserOfRequest): readonly string[] | Promise<readonly string[]> }['rolesOf']
   /**
    * What each role includes, transitively.
    *

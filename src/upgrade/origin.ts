@@ -1,5 +1,6 @@
 import type { FastifyRequest } from 'fastify'
-import { errors } from '../errors.js'
+import { asError, errors } from '../errors.js'
+import { attempt } from '../thenable.js'
 
 /**
  * Decides about one origin, such as `https://app.example`; `'null'` is that of a sandboxed frame or a local file. Only `true` lets in.
@@ -27,9 +28,9 @@ export const everyOrigin: OriginCheck = () => true
 export function createOriginCheck (origins: Origins): OriginCheck {
   if (origins === '*') return everyOrigin
   if (typeof origins === 'function') {
-    return async (request) => {
+    return (request) => {
       const { origin } = request.headers
-      return origin === undefined || await askPredicate(origins, origin, request) === true
+      return origin === undefined || askPredicate(origins, origin, request)
     }
   }
   const listed = (Array.isArray(origins) ? origins : [origins]) as ReadonlyArray<string | RegExp>
@@ -50,12 +51,9 @@ export function createOriginCheck (origins: Origins): OriginCheck {
 }
 
 // Fastify takes a hook that fails with nothing, as `reject()` does, for one that has not failed.
-async function askPredicate (origins: OriginPredicate, origin: string, request: FastifyRequest): Promise<unknown> {
-  try {
-    return await origins(origin, request)
-  } catch (error) {
-    throw error || new errors.OriginRefused()
-  }
+function askPredicate (origins: OriginPredicate, origin: string, request: FastifyRequest): boolean | Promise<boolean> {
+  const refuse = (error: unknown): never => { throw error ? asError(error) : new errors.OriginRefused() }
+  return attempt(() => origins(origin, request), (isAllowed) => isAllowed === true, refuse)
 }
 
 // The last one that was told: most servers have one name, and reading an address takes longer than all else that is checked here.

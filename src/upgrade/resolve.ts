@@ -84,7 +84,7 @@ export function resolveOptions (outer: Options, given: SocketScopeOptions, level
   const maxPayload = integer(given.maxPayload, 'maxPayload', 'bytes') ?? outer.maxPayload
   if (level !== 'plugin') check(maxPayload <= outer.maxPayload, 'maxPayload', `is more than the ${outer.maxPayload} that the plugin or the outer scope allows`)
   return {
-    rolesOf: roles === undefined ? outer.rolesOf : createRolesOf(roles as string | ((user: unknown) => readonly string[])),
+    rolesOf: roles === undefined ? outer.rolesOf : createRolesOf(roles as string | ((user: unknown) => unknown)),
     hierarchy: roleHierarchy === undefined ? outer.hierarchy : createRoleHierarchy(roleHierarchy),
     tokenFrom: tokenFrom ?? outer.tokenFrom,
     requireExpiry: boolean(given.requireExpiry, 'requireExpiry') ?? outer.requireExpiry,

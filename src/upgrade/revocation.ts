@@ -1,5 +1,6 @@
 import type { Clock } from '../clock.js'
 import type { Identity } from '../connection/identity.js'
+import { then } from '../thenable.js'
 import { asked } from './store.js'
 
 /** Which tokens count no more although they have not expired. */
@@ -83,7 +84,7 @@ export class Revocations {
     const { sub } = identity
     if (sub === undefined) return false
     const before = asked(() => this.#store.revokedBefore(sub))
-    return before instanceof Promise ? before.then((before) => isRevoked(identity, before)) : isRevoked(identity, before)
+    return then(before, (before) => isRevoked(identity, before))
   }
 
   /** Whether it was revoked here since the store was asked. */

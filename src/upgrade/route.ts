@@ -14,7 +14,8 @@ import type { ContractDefinition } from '../controller/definition.js'
 import { Dispatch } from '../controller/dispatch.js'
 import { HookedCodec, withPreMessage } from '../controller/hooks.js'
 import type { DispatchRoute } from '../controller/dispatch-route.js'
-import { errors, type SocketError } from '../errors.js'
+import { asError, errors, type SocketError } from '../errors.js'
+import { writeLog } from '../log.js'
 import type { Compression } from '../message/frame.js'
 import { plainCodec } from '../message/codec.js'
 import { ClientSet, type BroadcastOptions, type Clients } from '../room/clients.js'
@@ -298,7 +299,7 @@ export class Route implements SocketRouteHandle {
 
   #begin (request: FastifyRequest, reply: FastifyReply, isOriginAllowed: boolean): void {
     if (!isOriginAllowed) {
-      request.log.info({ origin: request.headers.origin, own: originOf(request) }, 'the page of another origin was refused: name it in origins; or, if it is a page of this server behind a proxy that ends TLS, set trustProxy')
+      writeLog(request, 'info', { origin: request.headers.origin, own: originOf(request) }, 'the page of another origin was refused: name it in origins; or, if it is a page of this server behind a proxy that ends TLS, set trustProxy')
       throw new errors.OriginRefused()
     }
     const token = agreeOnProtocol(request.raw.headers, this.#protocols, this.inForce.options.tokenFrom.includes('protocol'));
@@ -310,7 +311,9 @@ export class Route implements SocketRouteHandle {
     const upgrade = (request as UpgradeRequest)[kUpgrade] ??= { token: undefined, response: reply.raw, identity: undefined }
     try {
       upgrade.identity = await this.#admission!.admit(request, upgrade.token)
-    } catch (error) {
+    } catch (thrown) {
+      // Of the app's own predicate, which may throw anything.
+      const error = asError(thrown)
       reply.headers((error as Partial<SocketError>).headers ?? {})
       throw error
     }

@@ -1,5 +1,6 @@
 import { validateHeaderName, validateHeaderValue } from 'node:http'
 import type { FastifyReply } from 'fastify'
+import { writeLog } from '../log.js'
 
 // What a 101 says of the connection by itself (RFC 9110 section 7.8, RFC 6455 section 4.2.2), may not say, as it has no content
 // (RFC 9112 section 6.3), or is told to refused clients only.
@@ -15,7 +16,7 @@ export function switchingHeaders (reply: FastifyReply): string[] {
     if (own.test(name)) continue
     for (const each of Array.isArray(value) ? value : [value]) {
       if (isValid(name, String(each))) lines.push(`${name}: ${String(each)}`)
-      else reply.log.warn('a header that a hook has set is not valid in HTTP, and is left out of the 101')
+      else writeLog(reply, 'warn', {}, 'a header that a hook has set is not valid in HTTP, and is left out of the 101')
     }
   }
   return lines

@@ -2,6 +2,7 @@ import type { IncomingMessage } from 'node:http'
 import type { FastifyInstance, FastifyRequest } from 'fastify'
 import type { Identity } from '../connection/identity.js'
 import { errors } from '../errors.js'
+import { writeLog } from '../log.js'
 import type { TokenSource } from './options.js'
 import { credentialOf } from './query.js'
 
@@ -87,7 +88,7 @@ export function createAuthenticator (jwt: undefined | Jwt, tokenFrom: readonly T
       if (token !== undefined) return { source: 'header', token }
     } catch (error) {
       // A look-up of the app's own, or of @fastify/cookie, fails: not the client's business, and never a 500.
-      request.log.warn({ type: (error as null | Error)?.name }, 'a token could not be looked up')
+      writeLog(request, 'warn', { type: textOf(error, 'name') }, 'a token could not be looked up')
     }
   }
 
@@ -117,9 +118,9 @@ export function createAuthenticator (jwt: undefined | Jwt, tokenFrom: readonly T
       if (hasRightTypes(payload) && (identity.exp !== undefined || !requireExpiry)) return identity
     } catch (error) {
       // Any failure is a 401, so that no token can make the server answer 500. One that is not about the token is logged.
-      const code = codeOf(error)
+      const code = textOf(error, 'code')
       const isOfToken = code !== undefined && /^(FAST_JWT_|FST_JWT_)/.test(code)
-      request.log[isOfToken ? 'debug' : 'warn']({ code, type: (error as null | Error)?.name }, 'a token could not be verified')
+      writeLog(request, isOfToken ? 'debug' : 'warn', { code, type: textOf(error, 'name') }, 'a token could not be verified')
       if (code === 'FST_JWT_AUTHORIZATION_TOKEN_EXPIRED') throw new errors.TokenExpired()
     }
     throw new errors.TokenInvalid()
@@ -187,7 +188,12 @@ function cookieOf (request: JwtRequest, cookie: Jwt['cookie']): undefined | stri
   return unsigned.valid && unsigned.value !== null ? unsigned.value : 'forged'
 }
 
-function codeOf (error: unknown): undefined | string {
-  const code = (error as null | { code?: unknown })?.code
-  return typeof code === 'string' ? code : undefined
+// Of what a look-up or a verifier of the app has thrown, which may be anything.
+function textOf (error: unknown, name: 'code' | 'name'): undefined | string {
+  try {
+    const text = (error as null | { code?: unknown, name?: unknown })?.[name]
+    return typeof text === 'string' ? text : undefined
+  } catch {
+    return undefined
+  }
 }
