@@ -78,6 +78,8 @@ export const errors = {
 
   // Before the upgrade
   UpgradeRequired: atUpgrade('FSR_ERR_UPGRADE_REQUIRED', 'This is a WebSocket route: connect to it with a WebSocket client', 426),
+  UpgradeDropped: atUpgrade('FSR_ERR_UPGRADE_DROPPED',
+    'This is a WebSocket handshake without its %s header, so a proxy has taken it away: let the proxy pass Upgrade and Connection on, over HTTP/1.1', 426),
   HandshakeInvalid: atUpgrade('FSR_ERR_HANDSHAKE_INVALID', 'The WebSocket handshake is not valid: %s', 400),
   VersionUnsupported: atUpgrade('FSR_ERR_VERSION_UNSUPPORTED', 'Only version 13 of the WebSocket protocol is spoken here', 426),
   ProtocolUnsupported: atUpgrade('FSR_ERR_PROTOCOL_UNSUPPORTED', 'None of the requested sub-protocols is spoken here', 400),

@@ -27,6 +27,7 @@ import { ConnectionCounts } from './room/counts.js'
 import { decoratedController, refuseDecorated, type SocketControllerOptions } from './upgrade/decorator.js'
 import { checkGrant, type Grant } from './upgrade/grant.js'
 import { furtherServers, Handshakes } from './upgrade/handshakes.js'
+import { completeInjected } from './upgrade/injected.js'
 import type { SocketPluginOptions, SocketRouteOptions, SocketScopeOptions } from './upgrade/options.js'
 import { joinPath, slashVariants, type ParamsOfPath } from './upgrade/path.js'
 import { QueryCredentials } from './upgrade/query.js'
@@ -58,6 +59,7 @@ async function socketRoutes (fastify: FastifyInstance, pluginOptions: SocketPlug
   const { handshakeTimeout, tickets } = settings
   const handshakes = new Handshakes(clock, fastify.server, handshakeTimeout, drain)
   const credentials = new QueryCredentials(fastify.server)
+  completeInjected(fastify.server, fastify.server instanceof TlsServer)
   // An upgrade, and a token as the first message after it, may take a timeout each.
   const revocations = new Revocations(clock, settings.revocations, 2 * handshakeTimeout)
   const server = {

@@ -10,11 +10,11 @@ import { errors } from '../errors.js'
 export function checkHandshake (request: FastifyRequest, reply: FastifyReply): void {
   const { headers, raw } = request
   // Node parses 'Upgrade' of HTTP/1.0 too, and does not ask upgrade requests for a Host.
-  if (raw.httpVersion !== '1.1') throw new errors.HandshakeInvalid('it is not HTTP/1.1')
-  if (headers.host === undefined && raw.socket !== undefined) throw new errors.HandshakeInvalid('the Host header is missing')
+  if (raw.httpVersion !== '1.1') throw new errors.HandshakeInvalid('it is not HTTP/1.1, as behind nginx without proxy_http_version 1.1')
+  if (headers.host === undefined) throw new errors.HandshakeInvalid('the Host header is missing')
+  if (!isWebsocketUpgrade(headers)) throw upgradeRequired(reply)
   // Without this Node takes it for a plain request.
-  const isUpgrade = /(?:^|[,\s])upgrade(?:$|[,\s])/i.test(headers.connection ?? '')
-  if (!isUpgrade || !isWebsocketUpgrade(headers)) throw upgradeRequired(reply)
+  if (!/(?:^|[,\s])upgrade(?:$|[,\s])/i.test(headers.connection ?? '')) throw upgradeDropped(request, reply, 'Connection: upgrade')
   // Node does not read it, so that it would be taken for frames.
   if ((headers['content-length'] ?? '0') !== '0' || headers['transfer-encoding'] !== undefined) throw new errors.HandshakeInvalid('it has a body')
   if (headers['sec-websocket-version'] !== undefined && String(headers['sec-websocket-version']) !== '13') {
@@ -31,12 +31,31 @@ export function isWebsocketUpgrade (headers: IncomingHttpHeaders): boolean {
   return headers.upgrade?.toLowerCase() === 'websocket'
 }
 
+/**
+ * Whether a request has the headers of a handshake, with or without `Upgrade`, which a proxy that does not know WebSocket takes away
+ * (RFC 9110 section 7.6.1). No request to REST has any of them.
+ */
+export function isHandshake (headers: IncomingHttpHeaders): boolean {
+  if (headers.upgrade !== undefined) return isWebsocketUpgrade(headers)
+  return headers['sec-websocket-key'] !== undefined || headers['sec-websocket-version'] !== undefined
+}
+
+/** The answer to a handshake that has come without one of its headers, which is told to the log as well: the proxy is not the client's. */
+export function upgradeDropped (request: FastifyRequest, reply: FastifyReply, header: string): Error {
+  request.log.warn({ missing: header, httpVersion: request.raw.httpVersion }, 'a WebSocket handshake came without its header: a proxy on the way does not pass it on')
+  return demandUpgrade(reply, new errors.UpgradeDropped(header))
+}
+
 /** The answer to whoever does not ask for a WebSocket (RFC 9110 section 15.5.22). */
 export function upgradeRequired (reply: FastifyReply): Error {
+  return demandUpgrade(reply, new errors.UpgradeRequired())
+}
+
+function demandUpgrade (reply: FastifyReply, error: Error): Error {
   // Node takes any value without `close` for a promise to keep the connection, also where it is to end.
   const isLast = reply.raw.shouldKeepAlive === false || reply.getHeader('connection') === 'close'
   reply.header('upgrade', 'websocket').header('connection', isLast ? 'upgrade, close' : 'upgrade')
-  return new errors.UpgradeRequired()
+  return error
 }
 
 /**

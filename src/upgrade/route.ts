@@ -25,7 +25,7 @@ import { Admission } from './admission.js'
 import { refuseByCaps, refuseUser } from './caps.js'
 import { compilersOf } from './compilers.js'
 import { FirstMessage, type FirstMessageRoute } from './first-message.js'
-import { agreeOnProtocol, checkHandshake, upgradeRequired } from './handshake.js'
+import { agreeOnProtocol, checkHandshake, isHandshake, upgradeDropped, upgradeRequired } from './handshake.js'
 import { createMessageGuard } from './grant.js'
 import type { Handshakes } from './handshakes.js'
 import type { SocketRouteOptions, TokenSource } from './options.js'
@@ -281,7 +281,7 @@ export class Route implements SocketRouteHandle {
   // Not async, as nothing here waits but a predicate of the app: each promise would take a turn of its own.
   readonly #checkRequest = (request: FastifyRequest, reply: FastifyReply, done: (error?: Error) => void): void => {
     if (!asksForUpgrade(request)) {
-      done()
+      done(isHandshake(request.raw.headers) ? upgradeDropped(request, reply, 'Upgrade') : undefined)
       return
     }
     // A refused client is not to go on on this connection: it has sent more than one request's worth.

@@ -1,7 +1,7 @@
 import { inspect } from 'node:util'
 import type { FastifyInstance, FastifyReply, FastifyRequest, RouteOptions } from 'fastify'
 import { errors } from '../errors.js'
-import { isWebsocketUpgrade } from './handshake.js'
+import { isHandshake, isWebsocketUpgrade } from './handshake.js'
 import { joinPath, slashVariants } from './path.js'
 import type { Route } from './route.js'
 
@@ -32,7 +32,7 @@ export class RouteTable {
     fastify.addConstraintStrategy({
       name: UPGRADE,
       storage: () => new Map() as never,
-      deriveConstraint: (request) => isWebsocketUpgrade(request.headers) ? 'websocket' : 'none',
+      deriveConstraint: (request) => isHandshake(request.headers) ? 'websocket' : 'none',
       validate: () => {},
       mustMatchWhenDerived: false
     })

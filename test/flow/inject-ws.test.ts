@@ -2,22 +2,21 @@
 import type { FastifyInstance } from 'fastify'
 import t, { type Test } from 'tap'
 import type { SocketController } from '../../src/index.js'
+import type { SecureServerOptions } from 'node:http2'
 import { Client } from '../support/client.js'
+import { TestClock } from '../support/clock.js'
 import { createApp, tokenOf } from '../support/server.js'
+import { tls } from '../support/tls.js'
 
 // Listens before anything can come.
-async function inject (app: FastifyInstance, path: string, headers: Record<string, string> = {}): Promise<Client> {
+async function inject (app: FastifyInstance, path: string, headers: Record<string, undefined | string> = {}): Promise<Client> {
   let client: undefined | Client
   await app.injectWS(path, { headers }, { onInit: (socket) => { client = new Client(socket) } })
   return client!
 }
 
-// The two streams of injectWS never close by themselves, as TCP would, so that the `close` event of the server's socket waits
-// until `closeTimeout` is over.
-const plugin = { closeTimeout: 20 }
-
 async function start (t: Test, controller: SocketController, isGranted?: string): Promise<FastifyInstance> {
-  const app = await createApp(t, { plugin })
+  const app = await createApp(t)
   app.socketRoute('/chat/:room', controller, isGranted === undefined ? {} : { isGranted })
   await app.ready()
   return app
@@ -112,4 +111,66 @@ t.test('a sub-protocol is agreed on', async (t) => {
   t.equal(await client.next(), 'chat.v1')
   client.socket.terminate()
   await t.rejects(inject(app, '/chat', { 'sec-websocket-protocol': 'mqtt' }), { message: 'Unexpected server response: 400' })
+})
+
+for (const [title, end] of [
+  ['a client that closes', (client: Client) => { client.socket.close() }],
+  ['a client that the test forgets', () => {}],
+  ['a client that is cut', (client: Client) => { client.socket.terminate() }]
+] as const) {
+  t.test(`app.close() waits for nothing more than the close of ${title}`, async (t) => {
+    // Nothing is over by itself: the app's time stands still, and that of ws is long.
+    const app = await createApp(t, { clock: new TestClock(), plugin: { closeTimeout: 600_000 } })
+    let closes = 0
+    app.socketRoute('/', { onMessage: (_connection, message) => message, onClose: () => { closes++ } })
+    await app.ready()
+    const client = await inject(app, '/')
+    client.send('x')
+    t.equal(await client.next(), 'x')
+    end(client)
+    await Promise.all([app.close(), client.closed])
+    t.equal(closes, 1)
+  })
+}
+
+t.test('what a connection shows without a network is as with inject()', async (t) => {
+  const servers: Array<[string, object]> = [['http', {}], ['https', { https: tls }], ['https', { http2: true, https: { ...tls, allowHTTP1: true } satisfies SecureServerOptions }], ['http', { http2: true }]]
+  for (const [protocol, options] of servers) {
+    for (const trustProxy of [false, true, '127.0.0.1', 1, () => true]) {
+      const app = await createApp(t, { fastify: { ...options, trustProxy } as object })
+      app.socketRoute('/', {
+        onOpen: ({ ip, headers }) => ({ ip, host: headers.host, custom: headers['x-custom'], none: 'x-none' in headers }),
+        onMessage: (_connection, message) => message
+      }, { preHandler: async (request, reply) => { reply.header('x-protocol', request.protocol) } })
+      await app.ready()
+      const client = await inject(app, '/', { 'X-Custom': 'yes', 'X-None': undefined, Origin: `${protocol}://localhost` })
+      t.strictSame(await client.json(), { ip: '127.0.0.1', host: 'localhost', custom: 'yes', none: false }, `${protocol}, ${String(trustProxy)}`)
+      client.send('x')
+      t.equal(await client.next(), 'x')
+      await client.close()
+      await t.rejects(inject(app, '/', { origin: 'http://other.example' }), { message: 'Unexpected server response: 403' })
+    }
+  }
+})
+
+t.test('a test says where a client is, and what a proxy says of it', async (t) => {
+  const app = await createApp(t, { fastify: { trustProxy: '10.0.0.1' } })
+  app.socketRoute('/', { onOpen: ({ ip }) => ip }, { connections: { perIp: 1 } })
+  await app.ready()
+  const open = async (context: object): Promise<Client> => {
+    let client: undefined | Client
+    await app.injectWS('/', context, { onInit: (socket) => { client = new Client(socket) } })
+    return client!
+  }
+  const forwarded = { headers: { 'x-forwarded-for': '192.0.2.7', 'x-forwarded-host': 'app.example', origin: 'http://app.example' } }
+  const clients = [await open({ remoteAddress: '10.0.0.1', ...forwarded }), await open({ remoteAddress: '192.0.2.8' }), await open({ socket: { remoteAddress: '192.0.2.9' } })]
+  t.strictSame(await Promise.all(clients.map(async (client) => await client.next())), ['192.0.2.7', '192.0.2.8', '192.0.2.9'])
+  await t.rejects(open({ remoteAddress: '192.0.2.8' }), { message: 'Unexpected server response: 429' })
+})
+
+t.test('a request without a network can be listened to, as handlerTimeout of Fastify does', async (t) => {
+  const app = await createApp(t, { fastify: { handlerTimeout: 600_000 } })
+  app.socketRoute('/', { onOpen: () => 'in' }, { onRequest: async ({ raw }) => { raw.once('close', () => {}) } })
+  await app.ready()
+  t.equal(await (await inject(app, '/')).next(), 'in')
 })
