@@ -1,13 +1,13 @@
+import type { LatestBy } from '../message/codec.js'
 import type { Frame } from '../message/frame.js'
-import type { Sendable } from '../message/outbound.js'
-import { discard, isThenable } from '../thenable.js'
 
 /**
  * What happens to a message for a client whose outbox is full: the client is closed with 1013 (`'close'`); the oldest or the newest
  * message is dropped; or, with `latestBy`, only the newest message of each key waits, so that a slow client gets the present and not
- * the past. A message without a key (`undefined`) replaces none.
+ * the past. The key is asked for once, when the message is sent. A message without a key (`undefined`) replaces none, and is dropped
+ * before any with a key. Where the newest messages of all keys do not fit into `limit`, the client is closed with 1013.
  */
-export type Overflow = 'close' | 'drop-oldest' | 'drop-newest' | { readonly latestBy: (message: Sendable) => unknown }
+export type Overflow = 'close' | 'drop-oldest' | 'drop-newest' | { readonly latestBy: LatestBy }
 
 /** How a backlog drops; `'close'` has none. */
 export type DropPolicy = Exclude<Overflow, 'close'>
@@ -15,8 +15,8 @@ export type DropPolicy = Exclude<Overflow, 'close'>
 interface Entry {
   readonly frame: Frame
   readonly cost: number
-  // What a callback returned is the client's own answer, and is never dropped.
-  readonly isReply: boolean
+  // What a callback returned is the client's own answer; the newest of a key is what the client is promised.
+  readonly isKept: boolean
 }
 
 /** The messages that wait for one slow client, where the policy is to drop some rather than to close it. */
@@ -37,29 +37,37 @@ export class Backlog {
     return this.#entries.size
   }
 
-  /** Answers how many messages were dropped for it, itself among them. */
-  add (frame: Frame, cost: number, limit: number, message: Sendable): number {
-    const key = this.#keyOf(message)
-    const before = this.#entries.get(key)
+  /** Whether more waits than this, and is not one message alone. */
+  isOver (limit: number): boolean {
+    return this.cost > limit && this.size > 1
+  }
+
+  /**
+   * @param key of a message that takes the place of an earlier one of the same key; `undefined`: it takes the place of none.
+   * @returns how many messages were dropped for it, itself among them.
+   */
+  add (frame: Frame, cost: number, limit: number, key: unknown): number {
+    const before = key === undefined ? undefined : this.#entries.get(key)
     if (before !== undefined) {
       // In the place of the one before, which may have been smaller.
-      this.#entries.set(key, { frame, cost, isReply: false })
+      this.#entries.set(key, { frame, cost, isKept: true })
       this.cost += cost - before.cost
-      return 1 + this.#makeRoom(limit, key)
+      return 1 + this.#makeRoom(limit)
     }
     if (this.#policy === 'drop-newest') {
       if (this.cost + cost > limit && this.size > 0) return 1
-      this.#put(key, { frame, cost, isReply: false })
+      this.#put({}, { frame, cost, isKept: false })
       return 0
     }
     const dropped = this.#makeRoom(limit - cost)
-    this.#put(key, { frame, cost, isReply: false })
+    // An object of its own is like no other key.
+    this.#put(key ?? {}, { frame, cost, isKept: key !== undefined })
     return dropped
   }
 
   /** Adds the answer of a callback. */
   addReply (frame: Frame, cost: number): void {
-    this.#put({}, { frame, cost, isReply: true })
+    this.#put({}, { frame, cost, isKept: true })
   }
 
   /** Takes out what is to be sent next. */
@@ -75,26 +83,12 @@ export class Backlog {
     return entry.frame
   }
 
-  #keyOf (message: Sendable): unknown {
-    // An object of its own is like no other key.
-    if (typeof this.#policy === 'string') return {}
-    try {
-      const key = this.#policy.latestBy(message)
-      // Of an async function: it is like no other key, and if it rejects that must not end the process.
-      if (isThenable(key)) discard(key)
-      return key ?? {}
-    } catch {
-      // A broadcast must not fail for all because one client is slow: the message waits like one without a key.
-      return {}
-    }
-  }
-
-  // Drops the oldest until the others cost no more than this; the one to be kept may be as large as it is.
-  #makeRoom (limit: number, kept?: unknown): number {
+  // Drops the oldest that may be dropped, until the others cost no more than this.
+  #makeRoom (limit: number): number {
     let dropped = 0
     for (const [key, entry] of this.#entries) {
       if (this.cost <= limit) break
-      if (entry.isReply || key === kept) continue
+      if (entry.isKept) continue
       this.#delete(key, entry)
       dropped++
     }

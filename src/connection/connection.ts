@@ -7,7 +7,7 @@ import { writeLog } from '../log.js'
 import type { Codec, Request } from '../message/codec.js'
 import type { Sendable } from '../message/outbound.js'
 import type { Closable } from './closable.js'
-import { Exchange, type RequestOptions } from './exchange.js'
+import { checkRequestOptions, Exchange, type RequestOptions } from './exchange.js'
 import { flatText } from './flat-text.js'
 import { keepLess } from './kept-message.js'
 import type { Outbox } from './outbox.js'
@@ -52,17 +52,25 @@ export type OutgoingOf<Connection> = Outgoing<TypesOf<Connection>>
 
 type TypeOf<Types, Key extends string, Default> = Types extends Record<Key, infer Type> ? Type : Default
 
-/** The members of a room, or those of them that a message is meant for. */
+/** Connections that a message to many leaves out. */
+export interface BroadcastOptions {
+  /** One connection or several, the sender above all. */
+  readonly except?: undefined | WsConnection | Iterable<WsConnection>
+}
+
+/** The members of a room, or of several, or those of them that a message is meant for. A member of several is one of them once. */
 export interface Room<Member = WsConnection> extends Iterable<Member> {
+  /** Its name; of several rooms all their names, separated by commas. */
   readonly name: string
+  readonly names: readonly string[]
   /** How many connections a message to it would reach. */
   readonly size: number
   /**
    * Sends to every member; the message is encoded once.
    *
-   * @throws as `connection.send`.
+   * @throws as `connection.send`; `FSR_ERR_OPTION_INVALID`.
    */
-  send (...message: OutgoingOf<Member>): void
+  send (...message: [...OutgoingOf<Member>, options?: BroadcastOptions]): void
   /**
    * Asks every member, and gathers what they answer: one of the contract's messages that has a reply. It resolves when each has answered,
    * has refused, or is not waited for any more; the request is encoded once.
@@ -88,7 +96,7 @@ export interface ConnectionKeeper extends Closable {
   terminate (): void
   join (connection: WsConnection, room: string): void
   leave (connection: WsConnection, room: string): void
-  to (room: string, except: WsConnection): Room
+  to (rooms: string | Iterable<string>, options: undefined | BroadcastOptions, except: WsConnection): Room
   /** Answers the user of the token. @param request what the connection came with. */
   renew (token: string, request: FastifyRequest): Promise<unknown>
 }
@@ -217,7 +225,7 @@ export class WsConnection<Types extends ConnectionTypes = ConnectionTypes> {
   send (...message: Outgoing<Types>): boolean
   send (first?: unknown, second?: unknown): boolean {
     const { codec } = this.#keeper
-    return this.#outbox.send(codec.frameOf(first, second, this), codec.messageOf(first, second))
+    return this.#outbox.send(codec.frameOf(first, second, this), codec.keyOf(first, second))
   }
 
   /** Resolves when the client has caught up, or the connection has ended. */
@@ -265,12 +273,12 @@ export class WsConnection<Types extends ConnectionTypes = ConnectionTypes> {
   }
 
   /**
-   * Everyone in a room but this connection, which need not be in it.
+   * Everyone in a room but this connection, which need not be in it; or in several rooms, once each.
    *
-   * @throws `FSR_ERR_ROOM_INVALID` if the name is not a string.
+   * @throws `FSR_ERR_ROOM_INVALID` for a name that is no string, `FSR_ERR_OPTION_INVALID`.
    */
-  to (room: string): Room<WsConnection<Types>> {
-    return this.#keeper.to(room, this as WsConnection) as Room<never>
+  to (rooms: string | Iterable<string>, options?: BroadcastOptions): Room<WsConnection<Types>> {
+    return this.#keeper.to(rooms, options, this as WsConnection) as Room<never>
   }
 
   /**
@@ -303,6 +311,7 @@ export class WsConnection<Types extends ConnectionTypes = ConnectionTypes> {
     const { codec } = this.#keeper
     let request: Request
     try {
+      checkRequestOptions(options)
       request = codec.requestOf(type, data, this)
     } catch (error) {
       return Promise.reject(error)
@@ -310,7 +319,7 @@ export class WsConnection<Types extends ConnectionTypes = ConnectionTypes> {
     const reply = this.exchange.wait(request, options) as Promise<RequestReply<Types, Type>>
     // The client decides when and how it answers: that must not end the process, also where nobody waits for it, or not yet.
     reply.catch(() => {})
-    if (options.signal?.aborted !== true) this.#outbox.send(request.frame, codec.messageOf(type, data))
+    if (options.signal?.aborted !== true) this.#outbox.send(request.frame)
     return reply
   }
 

@@ -18,6 +18,20 @@ export interface RequestOptions {
   readonly signal?: undefined | AbortSignal
 }
 
+/**
+ * Checks the options of a request.
+ *
+ * @throws `FSR_ERR_OPTION_INVALID`: a slip would wait too long, or not at all.
+ */
+export function checkRequestOptions (options: RequestOptions): void {
+  const { timeout, signal, ...others } = Object(options) as RequestOptions
+  const [unknown] = Object.keys(others)
+  if (typeof options !== 'object' || options === null) throw new errors.OptionInvalid('the last argument of request()', 'is not an object of options: { timeout, signal }')
+  if (unknown !== undefined) throw new errors.OptionInvalid(`'${unknown}'`, 'is unknown in request(); there are timeout, signal')
+  if (timeout !== undefined && (typeof timeout !== 'number' || !(timeout > 0))) throw new errors.OptionInvalid('timeout', 'is not a number of milliseconds above 0')
+  if (signal !== undefined && typeof (signal as null | AbortSignal)?.aborted !== 'boolean') throw new errors.OptionInvalid('signal', 'is not an AbortSignal')
+}
+
 // More than these are handled as if nobody had taken them back.
 const MOST_TAKEN_BACK = 64
 
@@ -28,6 +42,21 @@ interface Asked {
   readonly accept: Request['accept']
   readonly resolve: (value: unknown) => void
   readonly reject: (error: unknown) => void
+}
+
+// What is to be called when a signal aborts: one listener for all requests that share it, as Node warns of more than ten.
+const waiting = new WeakMap<AbortSignal, Set<() => void>>()
+
+// Returns what takes the callback back.
+function onAbort (signal: AbortSignal, callback: () => void): () => void {
+  let callbacks = waiting.get(signal)
+  if (callbacks === undefined) {
+    const all = callbacks = new Set()
+    waiting.set(signal, all)
+    signal.addEventListener('abort', () => { for (const each of all) each() }, { once: true })
+  }
+  callbacks.add(callback)
+  return () => { callbacks.delete(callback) }
 }
 
 /** A message of the client that is not answered yet. */
@@ -116,18 +145,17 @@ export class Exchange {
     if (signal?.aborted === true) return Promise.reject(signal.reason)
     return new Promise((resolve, reject) => {
       const giveUp = (error: unknown): void => {
-        this.#outbox.send(cancel, { type: 'cancel', id })
+        this.#outbox.send(cancel)
         settle()
         reject(error)
       }
-      const onAbort = (): void => { giveUp(signal!.reason) }
       const timer = this.#clock.after(Math.min(timeout, LONGEST_TIMEOUT), () => { giveUp(new errors.RequestTimeout()) })
       const settle = (): void => {
         this.#asked.delete(id)
         this.#clock.cancel(timer)
-        signal?.removeEventListener('abort', onAbort)
+        forget?.()
       }
-      signal?.addEventListener('abort', onAbort)
+      const forget = signal === undefined ? undefined : onAbort(signal, () => { giveUp(signal.reason) })
       this.#asked.set(id, {
         accept,
         resolve: (value) => { settle(); resolve(value) },

@@ -132,11 +132,11 @@ export class Outbox implements Flushable {
    * Sends, or does what the policy says with what finds the outbox over its limit. Answers whether it was sent and the client
    * keeps up.
    *
-   * @param message what the frame was made of.
+   * @param key of the message, where the policy is `latestBy`.
    */
-  send (frame: Frame, message: Sendable): boolean {
+  send (frame: Frame, key?: unknown): boolean {
     this.#owner.settle()
-    return this.#send(frame, message)
+    return this.#send(frame, key)
   }
 
   /** Sends what many are sent, less what this client is not. @param from the first frame. */
@@ -150,12 +150,12 @@ export class Outbox implements Flushable {
       if (parts.length > 0) this.#writeNow(fast, parts)
       return
     }
-    for (const index of bundle.indexes(from, without)) this.sendShared(bundle.frames[index]!, bundle.messages[index]!)
+    for (const index of bundle.indexes(from, without)) this.sendShared(bundle.frames[index]!, bundle.keys[index])
   }
 
   /** Sends one of the messages that others are sent too. */
-  sendShared (frame: Frame, message: Sendable): void {
-    for (const form of this.#encode(() => [this.#sharedForm(frame)])) this.#send(form, message)
+  sendShared (frame: Frame, key: unknown): void {
+    for (const form of this.#encode(() => [this.#sharedForm(frame)])) this.#send(form, key)
   }
 
   /** Sends without regard to the limit; the caller waits for `drained()` before the next. */
@@ -218,7 +218,7 @@ export class Outbox implements Flushable {
     return this.#settings.budget.isExceeded ? this.#mark : this.#settings.limit
   }
 
-  #send (frame: Frame, message: Sendable): boolean {
+  #send (frame: Frame, key: unknown): boolean {
     const { overflow } = this.#settings
     if (overflow === 'close') {
       if (this.#held <= this.#limit) return this.#reply(frame)
@@ -229,10 +229,13 @@ export class Outbox implements Flushable {
     if (!this.#mustWait) return this.#reply(frame)
     this.#backlog ??= new Backlog(overflow)
     frame.compact()
-    const dropped = this.#backlog.add(frame, frame.size + WRITE_COST, this.#limit, message)
+    const limit = this.#limit
+    const dropped = this.#backlog.add(frame, frame.size + WRITE_COST, limit, key)
     this.dropped += dropped
     this.#missed += dropped
     this.#account()
+    // Only what `latestBy` must not drop can be too much.
+    if (this.#backlog.isOver(limit)) this.#owner.shut(closeCodes.tooSlow)
     return false
   }
 

@@ -45,6 +45,10 @@ export class ContractCodec implements Codec {
     return { type, data }
   }
 
+  keyOf (): undefined {
+    return undefined
+  }
+
   requestOf (type: unknown, data: unknown): Request {
     const { serialize, acceptReply: accept } = this.#event(type)
     if (accept === undefined) throw new errors.RequestUnanswerable(type as string)
@@ -68,7 +72,11 @@ export class ContractCodec implements Codec {
  * @throws `FSR_ERR_EVENT_INVALID`.
  */
 export function serialized (serialize: undefined | Serializer, data: unknown, what: 'data of' | 'reply to', type: string): undefined | string {
-  if (serialize === undefined) return
+  if (serialize === undefined) {
+    // Options in the place of data, say: they would be ignored.
+    if (data !== undefined) throw new errors.EventInvalid(what, type, { cause: new TypeError('The contract has no data for it') })
+    return
+  }
   let json: unknown
   try {
     json = serialize(data)

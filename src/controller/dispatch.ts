@@ -4,7 +4,7 @@ import type { WebSocket } from 'ws'
 import type { Clock } from '../clock.js'
 import { closeCodes, type CloseReason } from '../close-codes.js'
 import type { Live } from '../connection/closable.js'
-import { WsConnection, type ConnectionKeeper, type Room } from '../connection/connection.js'
+import { WsConnection, type BroadcastOptions, type ConnectionKeeper, type Room } from '../connection/connection.js'
 import type { Beating, Traffic } from '../connection/heartbeat.js'
 import type { Identity } from '../connection/identity.js'
 import { Inbox } from '../connection/inbox.js'
@@ -269,8 +269,8 @@ export class Dispatch implements ConnectionKeeper, Beating, Counted, Live, Meter
     this.#route.rooms.leave(connection, room)
   }
 
-  to (room: string, except: WsConnection): Room {
-    return this.#route.rooms.room(room, except)
+  to (rooms: string | Iterable<string>, options: undefined | BroadcastOptions, except: WsConnection): Room {
+    return this.#route.rooms.room(rooms, options, except)
   }
 
   #opened (): void {

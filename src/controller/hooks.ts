@@ -25,8 +25,10 @@ export interface ReceivedMessage {
 export interface SentMessage {
   /** To whom, if to one. */
   readonly connection: undefined | WsConnection
-  /** To which room, if to one; if to neither, it is for all clients of the route. */
+  /** To which room, if to one. */
   readonly room: undefined | string
+  /** To which rooms, each of whose members gets it once; `undefined` for one connection, or all clients of the route. */
+  readonly rooms: undefined | readonly string[]
   /** As in the contract, or `reply`; `undefined` without one. */
   readonly type: undefined | string
   /** Of a reply, or of a request. */
@@ -130,7 +132,7 @@ export class HookedCodec implements Codec {
 
   frameOf (first: unknown, second: unknown, to: unknown): ReturnType<Codec['frameOf']> {
     return this.arity === 1
-      ? this.#codec.frameOf(beforeSend(this.#hooks, sentTo(to), first), undefined, to)
+      ? this.#codec.frameOf(beforeSend(this.#hooks, sentTo(to), first), second, to)
       : this.#codec.frameOf(first, beforeSend(this.#hooks, sentTo(to, first as string), second), to)
   }
 
@@ -138,14 +140,19 @@ export class HookedCodec implements Codec {
     return this.#codec.messageOf(first, second)
   }
 
+  keyOf (first: unknown, second: unknown): unknown {
+    return this.#codec.keyOf(first, second)
+  }
+
   requestOf (type: unknown, data: unknown, to: unknown): Request {
     return this.#codec.requestOf(type, beforeSend(this.#hooks, sentTo(to, type as string), data), to)
   }
 }
 
-/** @param to a connection, the name of a room, or nothing. */
+/** @param to a connection, the names of rooms, or nothing. */
 export function sentTo (to: unknown, type?: string, id?: MessageId): SentMessage {
-  return { connection: to instanceof WsConnection ? to : undefined, room: typeof to === 'string' ? to : undefined, type, id }
+  const rooms = Array.isArray(to) ? to as readonly string[] : undefined
+  return { connection: to instanceof WsConnection ? to : undefined, room: rooms?.length === 1 ? rooms[0] : undefined, rooms, type, id }
 }
 
 /** A controller without a contract whose messages pass the hooks first. */

@@ -1,10 +1,9 @@
 import { compactLarge, encodeFrames, LARGE, wireSize, type Compression, type Frame } from './frame.js'
-import type { Sendable } from './outbound.js'
 
 /** Frames for the same receivers, which are encoded once for all of them. */
 export class Bundle {
-  /** What the frames were made of. */
-  readonly messages: Sendable[] = []
+  /** What a policy for slow clients knows the frames by. */
+  readonly keys: unknown[] = []
   readonly frames: Frame[] = []
   /** Bytes on the wire, if nothing is compressed. */
   size = 0
@@ -18,9 +17,9 @@ export class Bundle {
     return this.frames.length
   }
 
-  add (frame: Frame, message: Sendable): void {
+  add (frame: Frame, key: unknown): void {
     this.frames.push(frame)
-    this.messages.push(message)
+    this.keys.push(key)
     this.size += wireSize(frame)
     this.largest = Math.max(this.largest, frame.size)
     this.#isCompact &&= frame.size < LARGE

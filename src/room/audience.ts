@@ -1,10 +1,7 @@
 import type { Membership, WsConnection } from '../connection/connection.js'
 import { Bundle } from '../message/bundle.js'
 import type { Frame } from '../message/frame.js'
-import type { Sendable } from '../message/outbound.js'
-
-/** Who is left out of a message to many. */
-export type Except = undefined | WsConnection | ReadonlySet<unknown>
+import type { Except, Excluded } from './except.js'
 
 /** Who belongs to an audience. */
 export interface Members extends Iterable<WsConnection> {
@@ -36,7 +33,7 @@ export class Batch {
   // Which messages a member is not sent.
   #without: undefined | Map<unknown, number[]>
   // The messages that many are not sent, with those: asking them of each member takes less than a list for each who is left out.
-  #withoutMany: undefined | Array<{ readonly index: number, readonly left: ReadonlySet<unknown> }>
+  #withoutMany: undefined | Array<{ readonly index: number, readonly left: Excluded | ReadonlySet<unknown> }>
   // How many members were left out of all.
   #leftOut = 0
 
@@ -64,9 +61,9 @@ export class Batch {
     return this.#numbers.at(-1)!
   }
 
-  add (frame: Frame, message: Sendable, except: Except, number: number): void {
+  add (frame: Frame, key: unknown, except: Except, number: number): void {
     if (except !== undefined) this.#leaveOut(except, this.#bundle.length)
-    this.#bundle.add(frame, message)
+    this.#bundle.add(frame, key)
     this.#numbers.push(number)
   }
 
@@ -86,22 +83,23 @@ export class Batch {
   }
 
   /** What a member is to get of what has this number or a later one. */
-  messagesFor (connection: WsConnection, from: number): Array<{ number: number, frame: Frame, message: Sendable }> {
-    const { frames, messages } = this.#bundle
+  messagesFor (connection: WsConnection, from: number): Array<{ number: number, frame: Frame, key: unknown }> {
+    const { frames, keys } = this.#bundle
     const start = this.#indexOf(from)
     return this.#bundle.indexes(start, this.#withoutFor(connection, start))
-      .map((index) => ({ number: this.#numbers[index]!, frame: frames[index]!, message: messages[index]! }))
+      .map((index) => ({ number: this.#numbers[index]!, frame: frames[index]!, key: keys[index] }))
   }
 
   #leaveOut (except: Exclude<Except, undefined>, index: number): void {
-    const left = except instanceof Set ? except as ReadonlySet<unknown> : undefined
-    this.#leftOut += left?.size ?? 1
-    if (left !== undefined && left.size * MANY > this.audience.members.size) {
-      (this.#withoutMany ??= []).push({ index, left })
+    const count = except instanceof Set ? except.size : 1
+    this.#leftOut += count
+    const isMany = except instanceof Set ? count * MANY > this.audience.members.size : 'has' in except
+    if (isMany) {
+      (this.#withoutMany ??= []).push({ index, left: except as Excluded })
       return
     }
     this.#without ??= new Map()
-    for (const connection of left ?? [except]) {
+    for (const connection of except instanceof Set ? except : [except]) {
       const indexes = this.#without.get(connection)
       if (indexes === undefined) this.#without.set(connection, [index])
       else indexes.push(index)

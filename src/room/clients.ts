@@ -1,14 +1,9 @@
-import { WsConnection, type OutgoingOf } from '../connection/connection.js'
-import { errors } from '../errors.js'
+import { WsConnection, type BroadcastOptions, type OutgoingOf, type Room } from '../connection/connection.js'
 import type { Codec } from '../message/codec.js'
 import { Audience } from './audience.js'
+import { exceptOf } from './except.js'
 import { Fanout } from './fanout.js'
-
-/** Who does not get a message. */
-export interface BroadcastOptions {
-  /** One connection or several that are left out, the sender above all. */
-  readonly except?: undefined | WsConnection | Iterable<WsConnection>
-}
+import { Rooms } from './rooms.js'
 
 /**
  * The clients of one route, and of no other. A client is among them from before `onOpen` until it begins to close.
@@ -26,12 +21,19 @@ export interface Clients<Client = WsConnection> extends Iterable<Client> {
    * @throws as `connection.send`.
    */
   broadcast (...message: [...OutgoingOf<Client>, options?: BroadcastOptions]): void
+  /**
+   * A room of the route, or several as one: a message reaches each of their members once. They need not have members.
+   *
+   * @throws `FSR_ERR_ROOM_INVALID` for a name that is no string, `FSR_ERR_OPTION_INVALID`.
+   */
+  to (rooms: string | Iterable<string>, options?: BroadcastOptions): Room<Client>
 }
 
 /** The set behind `Clients`, which only the route changes. */
 export class ClientSet implements Clients {
   /** The way to all clients, and to the rooms that they are in. */
   readonly fanout: Fanout
+  readonly rooms: Rooms
   readonly #clients = new Map<string, WsConnection>()
   readonly #audience: Audience
   readonly #codec: Codec
@@ -41,6 +43,7 @@ export class ClientSet implements Clients {
     this.#codec = codec
     this.#audience = new Audience('', this)
     this.fanout = new Fanout(this.#audience, isGathering)
+    this.rooms = new Rooms(this.fanout, codec)
   }
 
   get size (): number {
@@ -62,14 +65,13 @@ export class ClientSet implements Clients {
   broadcast (...message: readonly unknown[]): void {
     const { arity } = this.#codec
     const [first, second] = message
-    const options = message[arity] as undefined | BroadcastOptions ?? {}
-    const { except, ...others } = options
-    // Whoever is to be left out must not get it because of a slip.
-    if (options instanceof WsConnection || Object.keys(others).length > 0 || typeof except === 'string') {
-      throw new errors.OptionInvalid('except', 'is the only one. The second argument of broadcast() is { except: connection }, with one connection or several')
-    }
-    const frame = this.#codec.frameOf(first, second)
-    this.fanout.send(this.#audience, frame, this.#codec.messageOf(first, second), except === undefined || except instanceof WsConnection ? except : new Set(except))
+    const except = exceptOf(message[arity], 'broadcast()')
+    const frame = this.#codec.frameOf(first, arity === 1 ? undefined : second)
+    this.fanout.send(this.#audience, frame, this.#codec.keyOf(first, second), except)
+  }
+
+  to (rooms: string | Iterable<string>, options?: BroadcastOptions): Room {
+    return this.rooms.room(rooms, options)
   }
 
   add (connection: WsConnection): void {

@@ -1,7 +1,7 @@
 import type { WsConnection } from '../connection/connection.js'
 import type { Frame } from '../message/frame.js'
-import type { Sendable } from '../message/outbound.js'
-import { Batch, type Audience, type Except } from './audience.js'
+import { Batch, type Audience } from './audience.js'
+import { isLeftOut, type Except } from './except.js'
 
 // Bytes for one receiver that may be gathered: what is more leaves at once.
 const GATHERED = 65_536
@@ -43,15 +43,15 @@ export class Fanout {
     this.#isGathering = isGathering
   }
 
-  send (audience: Audience, frame: Frame, message: Sendable, except: Except): void {
+  send (audience: Audience, frame: Frame, key: unknown, except: Except): void {
     if (!this.#isGathering) {
-      sendAtOnce(audience, frame, message, except)
+      sendAtOnce(audience, frame, key, except)
       return
     }
     if (audience.members.size === 0) return
     const before = audience.gathering?.cost ?? 0
     const batch = audience.gathering ?? this.#gather(audience)
-    batch.add(frame, message, except, this.#sent++)
+    batch.add(frame, key, except, this.#sent++)
     this.#cost += batch.cost - before
     if (batch.size >= GATHERED || this.#cost >= MOST) this.#serve(Infinity)
     else this.#schedule()
@@ -180,12 +180,9 @@ function deliverInOrder (batches: Batch[], connection: WsConnection, from: numbe
     return
   }
   const messages = batches.flatMap((batch) => batch.messagesFor(connection, from)).sort((one, other) => one.number - other.number)
-  for (const { frame, message } of messages) connection.outbox.sendShared(frame, message)
+  for (const { frame, key } of messages) connection.outbox.sendShared(frame, key)
 }
 
-function sendAtOnce ({ members }: Audience, frame: Frame, message: Sendable, except: Except): void {
-  const left = except instanceof Set ? except : undefined
-  for (const connection of members) {
-    if (connection !== except && left?.has(connection) !== true) connection.outbox.send(frame, message)
-  }
+function sendAtOnce ({ members }: Audience, frame: Frame, key: unknown, except: Except): void {
+  for (const connection of members) if (!isLeftOut(except, connection)) connection.outbox.send(frame, key)
 }

@@ -1,8 +1,10 @@
-import type { Answer, Room, WsConnection } from '../connection/connection.js'
-import type { RequestOptions } from '../connection/exchange.js'
+import type { Answer, BroadcastOptions, Room, WsConnection } from '../connection/connection.js'
+import { checkRequestOptions, type RequestOptions } from '../connection/exchange.js'
 import { errors } from '../errors.js'
 import type { Codec } from '../message/codec.js'
+import type { Frame } from '../message/frame.js'
 import { Audience } from './audience.js'
+import { both, exceptOf, isLeftOut, type Except } from './except.js'
 import type { Fanout } from './fanout.js'
 
 /** The rooms of one route. A room exists as long as it has a member. */
@@ -47,13 +49,15 @@ export class Rooms {
   }
 
   /**
-   * A room, also if nobody is in it.
+   * One room, or several as one; they need not have members.
    *
-   * @throws `FSR_ERR_ROOM_INVALID` for what is no string. One that is too long is a room that nobody can be in.
+   * @param own a connection that is left out by itself.
+   * @param call what was called, for the error.
+   * @throws `FSR_ERR_ROOM_INVALID` for a name that is no string; `FSR_ERR_OPTION_INVALID`. A name that is too long is that of a room
+   * without members.
    */
-  room (name: string, except?: WsConnection): Room {
-    if (typeof name !== 'string') throw new errors.RoomInvalid(`a ${typeof name}`)
-    return new LiveRoom(this.#rooms, this.#fanout, this.#codec, name, except)
+  room (names: string | Iterable<string>, options: undefined | BroadcastOptions, own?: WsConnection): Room {
+    return new LiveRoom(this.#rooms, this.#fanout, this.#codec, namesOf(names), both(exceptOf(options, 'to()'), own))
   }
 
   #remove (connection: WsConnection, name: string): void {
@@ -67,45 +71,82 @@ export class Rooms {
 
 // Looks its members up when used, so that it may be kept.
 class LiveRoom implements Room {
-  readonly name: string
+  readonly names: readonly string[]
   readonly #rooms: ReadonlyMap<string, Audience>
   readonly #fanout: Fanout
   readonly #codec: Codec
-  readonly #except: undefined | WsConnection
+  readonly #except: Except
 
-  constructor (rooms: ReadonlyMap<string, Audience>, fanout: Fanout, codec: Codec, name: string, except: undefined | WsConnection) {
+  constructor (rooms: ReadonlyMap<string, Audience>, fanout: Fanout, codec: Codec, names: readonly string[], except: Except) {
+    this.names = names
     this.#rooms = rooms
     this.#fanout = fanout
     this.#codec = codec
-    this.name = name
     this.#except = except
   }
 
+  get name (): string {
+    return this.names.join(', ')
+  }
+
   get size (): number {
-    const members = this.#rooms.get(this.name)?.members
-    if (members === undefined) return 0
-    return this.#except !== undefined && members.has(this.#except) ? members.size - 1 : members.size
+    const [audience, ...others] = this.#audiences
+    if (audience === undefined) return 0
+    if (others.length === 0 && this.#except === undefined) return audience.members.size
+    let size = 0
+    for (const _member of this) size++
+    return size
   }
 
   * [Symbol.iterator] (): IterableIterator<WsConnection> {
-    for (const member of this.#rooms.get(this.name)?.members ?? []) if (member !== this.#except) yield member
+    for (const [audience, except] of this.#parts(this.#except)) {
+      for (const member of audience.members) if (!isLeftOut(except, member)) yield member
+    }
   }
 
-  send (first?: unknown, second?: unknown): void {
-    const frame = this.#codec.frameOf(first, second, this.name)
-    const room = this.#rooms.get(this.name)
-    if (room !== undefined) this.#fanout.send(room, frame, this.#codec.messageOf(first, second), this.#except)
+  send (...message: readonly unknown[]): void {
+    const { arity } = this.#codec
+    const [first, second] = message
+    const except = both(this.#except, exceptOf(message[arity], 'send() of a room'))
+    const frame = this.#codec.frameOf(first, arity === 1 ? undefined : second, this.names)
+    this.#send(frame, this.#codec.keyOf(first, second), except)
   }
 
   async request (type?: unknown, data?: unknown, options: RequestOptions = {}): Promise<Array<Answer<WsConnection, never>>> {
-    const request = this.#codec.requestOf(type, data, this.name)
+    checkRequestOptions(options)
+    const request = this.#codec.requestOf(type, data, this.names)
     options.signal?.throwIfAborted()
     const members = [...this]
     // Before it is sent: a member that is not open any more has an answer at once.
     const answers = members.map((connection) => connection.exchange.wait(request, options))
-    const room = this.#rooms.get(this.name)
-    if (room !== undefined) this.#fanout.send(room, request.frame, this.#codec.messageOf(type, data), this.#except)
+    this.#send(request.frame, undefined, this.#except)
     const settled = await Promise.allSettled(answers)
     return settled.map((answer, index) => ({ connection: members[index]!, ...answer as PromiseSettledResult<never> }))
   }
+
+  #send (frame: Frame, key: unknown, except: Except): void {
+    for (const [audience, left] of this.#parts(except)) this.#fanout.send(audience, frame, key, left)
+  }
+
+  get #audiences (): Audience[] {
+    return this.names.map((name) => this.#rooms.get(name)).filter((room) => room !== undefined)
+  }
+
+  // Each room with who is left out there: also the members of those before it, which have the message already. They can be asked for
+  // later, as all that is on its way to a connection leaves before it enters or leaves a room.
+  #parts (except: Except): Array<[Audience, Except]> {
+    const audiences = this.#audiences
+    return audiences.map((audience, index) => {
+      const before = audiences.slice(0, index)
+      return [audience, before.length === 0 ? except : both(except, { has: (member: WsConnection) => before.some(({ members }) => members.has(member)) })]
+    })
+  }
+}
+
+function namesOf (rooms: string | Iterable<string>): readonly string[] {
+  if (typeof rooms === 'string') return [rooms]
+  if (typeof (rooms as undefined | null | Partial<Iterable<string>>)?.[Symbol.iterator] !== 'function') throw new errors.RoomInvalid(`a ${typeof rooms}`)
+  const names = [...new Set(rooms)]
+  for (const name of names) if (typeof name !== 'string') throw new errors.RoomInvalid(`a ${typeof name}`)
+  return names
 }

@@ -1,7 +1,7 @@
 import type { ServerResponse } from 'node:http'
 import type { FastifyInstance, FastifyReply, FastifyRequest, FastifySchema, RouteHandlerMethod, RouteOptions } from 'fastify'
 import type { WebSocket } from 'ws'
-import type { OutgoingOf, Room, WsConnection } from '../connection/connection.js'
+import type { BroadcastOptions, OutgoingOf, Room, WsConnection } from '../connection/connection.js'
 import type { Budget } from '../connection/budget.js'
 import type { Closable, LiveSet } from '../connection/closable.js'
 import type { Deadlines } from '../connection/deadlines.js'
@@ -17,10 +17,9 @@ import type { DispatchRoute } from '../controller/dispatch-route.js'
 import { asError, errors, type SocketError } from '../errors.js'
 import { writeLog } from '../log.js'
 import type { Compression } from '../message/frame.js'
-import { plainCodec } from '../message/codec.js'
-import { ClientSet, type BroadcastOptions, type Clients } from '../room/clients.js'
+import { KeyedCodec, plainCodec } from '../message/codec.js'
+import { ClientSet, type Clients } from '../room/clients.js'
 import type { ConnectionCounts } from '../room/counts.js'
-import { Rooms } from '../room/rooms.js'
 import { Admission } from './admission.js'
 import { refuseByCaps, refuseUser } from './caps.js'
 import { compilersOf } from './compilers.js'
@@ -66,11 +65,11 @@ export interface SocketRouteHandle<Connection = WsConnection, Contract = 'none'>
    */
   broadcast (...message: [...OutgoingOf<Connection>, options?: BroadcastOptions]): void
   /**
-   * A room of the route; it need not have members.
+   * A room of the route, or several as one: a message reaches each of their members once. They need not have members.
    *
-   * @throws `FSR_ERR_ROOM_INVALID` if the name is not a string.
+   * @throws `FSR_ERR_ROOM_INVALID` for a name that is no string, `FSR_ERR_OPTION_INVALID`.
    */
-  to (room: string): Room<Connection>
+  to (rooms: string | Iterable<string>, options?: BroadcastOptions): Room<Connection>
 }
 
 /** What a request brings along from the first check to the upgrade. */
@@ -140,7 +139,8 @@ export class Route implements SocketRouteHandle {
     const { options, hooks } = inForce
     this.#conversation = controller instanceof Conversation ? controller : undefined
     const own = this.#conversation?.codec ?? plainCodec
-    const codec = hooks.preSend.length === 0 ? own : new HookedCodec(own, hooks.preSend)
+    const hooked = hooks.preSend.length === 0 ? own : new HookedCodec(own, hooks.preSend)
+    const codec = typeof options.overflow === 'string' ? hooked : new KeyedCodec(hooked, options.overflow.latestBy)
     this.clients = new ClientSet(server.fastPath, codec)
     this.#server = server
     this.#fastify = fastify
@@ -154,11 +154,11 @@ export class Route implements SocketRouteHandle {
       name: this.name,
       controller: this.#conversation ?? withPreMessage(controller, hooks.preMessage),
       codec,
-      replies: this.#conversation === undefined && codec !== own ? codec : undefined,
+      replies: this.#conversation === undefined && hooked !== own ? hooked : undefined,
       interrupt: this.#conversation && ((connection, message, last) => this.#conversation!.interrupt(connection, message, last)),
       clients: this.clients,
       counts: server.counts,
-      rooms: new Rooms(this.clients.fanout, codec),
+      rooms: this.clients.rooms,
       live: server.live,
       clock: server.clocks.clock,
       closing: server.clocks.closing(options.closeTimeout),
@@ -208,8 +208,8 @@ export class Route implements SocketRouteHandle {
     return { scope: this.#fastify, schema, config, protocols: this.#protocols }
   }
 
-  to (room: string): Room {
-    return this.#dispatched.rooms.room(room)
+  to (rooms: string | Iterable<string>, options?: BroadcastOptions): Room {
+    return this.clients.to(rooms, options)
   }
 
   /**

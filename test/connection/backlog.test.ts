@@ -8,7 +8,7 @@ function fill (policy: DropPolicy, messages: object[]): { left: unknown[], dropp
   let dropped = 0
   for (const message of messages) {
     if ('reply' in message) backlog.addReply(toFrame(message), 10)
-    else dropped += backlog.add(toFrame(message), 10, 30, message)
+    else dropped += backlog.add(toFrame(message), 10, 30, (message as { key?: string }).key)
   }
   const { cost } = backlog
   const left = []
@@ -28,17 +28,21 @@ t.test('drop-newest keeps the oldest', async (t) => {
   t.strictSame(fill('drop-newest', numbered), { left: [{ n: 1 }, { n: 2 }, { n: 3 }], dropped: 2, cost: 30 })
 })
 
+const latest = { latestBy: () => {} }
+
 t.test('latestBy keeps the newest of each key, in the place of the first, and of what has no key the newest that fit', async (t) => {
-  const policy = { latestBy: (message: unknown) => (message as { key?: string }).key }
-  t.strictSame(fill(policy, [{ key: 'a', n: 1 }, { key: 'b', n: 2 }, { key: 'a', n: 3 }, { key: 'b', n: 4 }, { n: 5 }]),
+  t.strictSame(fill(latest, [{ key: 'a', n: 1 }, { key: 'b', n: 2 }, { key: 'a', n: 3 }, { key: 'b', n: 4 }, { n: 5 }]),
     { left: [{ key: 'a', n: 3 }, { key: 'b', n: 4 }, { n: 5 }], dropped: 2, cost: 30 })
-  t.strictSame(fill(policy, numbered), { left: [{ n: 3 }, { n: 4 }, { n: 5 }], dropped: 2, cost: 30 })
-  t.strictSame(fill({ latestBy: () => { throw new Error('no') } }, numbered).dropped, 2)
+  t.strictSame(fill(latest, numbered), { left: [{ n: 3 }, { n: 4 }, { n: 5 }], dropped: 2, cost: 30 })
 })
 
-t.test('a latestBy that is async has no keys, and does no harm if it fails', async (t) => {
-  t.strictSame(fill({ latestBy: async () => { throw new Error('no') } }, numbered).dropped, 2)
-  await new Promise(setImmediate)
+t.test('latestBy drops what has no key before any key, and is over its limit rather than drop the newest of one', async (t) => {
+  t.strictSame(fill(latest, [{ key: 'a' }, { n: 1 }, { n: 2 }, { key: 'b' }, { key: 'c' }]), { left: [{ key: 'a' }, { key: 'b' }, { key: 'c' }], dropped: 2, cost: 30 })
+  const backlog = new Backlog(latest)
+  for (const key of ['a', 'b', 'c']) t.equal(backlog.add(toFrame(key), 10, 30, key), 0)
+  t.equal(backlog.isOver(30), false)
+  t.equal(backlog.add(toFrame('d'), 10, 30, 'd'), 0)
+  t.equal(backlog.isOver(30), true)
 })
 
 t.test('answers of callbacks are never dropped, and keep their place', async (t) => {
@@ -47,19 +51,21 @@ t.test('answers of callbacks are never dropped, and keep their place', async (t)
   t.strictSame(fill('drop-newest', messages).left, [{ n: 1 }, { reply: 1 }, { n: 2 }, { reply: 2 }])
 })
 
-t.test('a message that replaces a smaller one does not take the backlog over its limit', async (t) => {
-  const backlog = new Backlog({ latestBy: (message) => (message as { key: number }).key })
-  for (let key = 0; key < 10; key++) backlog.add(toFrame('x'), 10, 100, { key })
-  backlog.addReply(toFrame('reply'), 10)
-  t.equal(backlog.add(toFrame('y'), 60, 100, { key: 5 }), 1 + 6)
+t.test('a message that replaces a smaller one does not take the backlog over its limit unseen', async (t) => {
+  const backlog = new Backlog(latest)
+  backlog.add(toFrame('x'), 10, 100, 'a')
+  for (let count = 0; count < 8; count++) backlog.add(toFrame('x'), 10, 100, undefined)
+  t.equal(backlog.add(toFrame('y'), 60, 100, 'a'), 1 + 4)
   t.equal(backlog.cost, 100)
-  t.equal(backlog.add(toFrame('z'), 500, 100, { key: 5 }), 1 + 3, 'one alone may be as large as it is')
-  t.equal(backlog.size, 2)
+  t.equal(backlog.add(toFrame('z'), 500, 100, 'a'), 1 + 4)
+  t.equal(backlog.isOver(100), false, 'one alone may be as large as it is')
+  backlog.add(toFrame('x'), 10, 100, 'b')
+  t.equal(backlog.isOver(100), true)
 })
 
 t.test('it goes on where it was, also when it was empty meanwhile, or has dropped some', async (t) => {
-  const backlog = new Backlog({ latestBy: (message) => (message as { key?: string }).key })
-  const add = (message: object) => backlog.add(toFrame(message), 10, 30, message)
+  const backlog = new Backlog(latest)
+  const add = (message: object) => backlog.add(toFrame(message), 10, 30, (message as { key?: string }).key)
   const shift = () => backlog.shift()?.decode()
   add({ n: 1 })
   add({ key: 'a', n: 2 })

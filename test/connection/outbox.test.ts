@@ -52,7 +52,7 @@ t.test('what a fast socket cannot write counts in the budget, until it is writte
   socket.setSocket(new Duplex({ read () {}, write (_chunk, _encoding, callback) { held.push(callback) } }), Buffer.alloc(0))
   const outbox = new Outbox(socket, { limit: 500_000, overflow: 'close', budget, compression: undefined }, { shut: () => true, settle () {}, sendFailed () {}, noticeFailed () {} })
   for (const size of [1_000, 3_000]) {
-    outbox.send(toFrame(Buffer.alloc(size)), Buffer.alloc(0))
+    outbox.send(toFrame(Buffer.alloc(size)))
     outbox.flush()
   }
   t.ok(budget.used > 4_000, String(budget.used))
@@ -69,7 +69,7 @@ t.test('the notice counts all that was dropped until nothing waits any more', as
   const notices: number[] = []
   const settings = { limit: 200_000, overflow: 'drop-oldest', notice: (dropped: number) => { notices.push(dropped); return 'missed' }, budget: new Budget(1_000_000), compression: undefined } as const
   const outbox = new Outbox(socket as unknown as WebSocket, settings, { shut: () => true, settle () {}, sendFailed () {}, noticeFailed () {} })
-  const send = (count: number) => { for (let sent = 0; sent < count; sent++) outbox.send(toFrame(Buffer.alloc(10_000)), Buffer.alloc(0)) }
+  const send = (count: number) => { for (let sent = 0; sent < count; sent++) outbox.send(toFrame(Buffer.alloc(10_000))) }
   send(40)
   const before = outbox.dropped
   t.ok(before > 0)
@@ -87,7 +87,7 @@ t.test('who waits for the client to catch up waits for what it was sent among ma
   const settle = () => { outbox.sendBundle(bundle, 0, []) }
   const outbox: Outbox = new Outbox(socket as unknown as WebSocket, { limit: 100_000, overflow: 'close', budget: new Budget(1_000_000), compression: undefined }, { shut: () => true, settle, sendFailed () {}, noticeFailed () {} })
   const bundle = new Bundle()
-  bundle.add(toFrame(Buffer.alloc(70_000)), Buffer.alloc(0))
+  bundle.add(toFrame(Buffer.alloc(70_000)), undefined)
   let isDrained = false
   const drained = outbox.drained().then(() => { isDrained = true })
   await Promise.resolve()
@@ -103,7 +103,7 @@ t.test('bytes that are not there any more are not handed on', async (t) => {
   const bytes = new Uint8Array(10_000)
   const frame = toFrame(bytes)
   structuredClone(bytes.buffer, { transfer: [bytes.buffer] })
-  t.equal(outbox.send(frame, bytes), false)
+  t.equal(outbox.send(frame), false)
   t.equal(failures.length, 1)
   t.equal(socket.bufferedAmount, 0)
 })

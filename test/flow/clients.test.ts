@@ -104,14 +104,20 @@ t.test('a broadcast whose option is a slip fails rather than reach whom it shoul
   const app = await createApp(t)
   app.socketRoute('/', {
     onMessage: (connection, message, clients) => {
-      const slips: unknown[] = [connection, { expect: connection }, { except: connection.id }]
-      clients.broadcast('no', slips[Number(message.text)] as object)
+      const slips: unknown[] = [connection, { expect: connection }, { except: connection.id }, { except: [connection.id] }, { except: null }, null, 'x']
+      const { to, ...call } = message.json<{ to?: string, slip: number }>()
+      const slip = slips[call.slip] as object
+      if (to === 'send') clients.to('all').send('no', slip)
+      else if (to === 'to') clients.to('all', slip).send('no')
+      else clients.broadcast('no', slip)
     },
     onError: (_connection, error) => error.message
   })
   const client = await connect(await listen(app))
-  for (const index of [0, 1, 2]) client.send(`${index}`)
-  for (const text of await client.take(3)) t.match(text, /The second argument of broadcast\(\) is \{ except: connection \}/)
+  for (const [to, call] of [[undefined, /broadcast\(\)/], ['send', /send\(\) of a room/], ['to', /to\(\)/]] as const) {
+    for (let slip = 0; slip < 7; slip++) client.send(JSON.stringify({ to, slip }))
+    for (const text of await client.take(7)) t.match(text, new RegExp(`The last argument of ${call.source} is \\{ except: connection \\}`))
+  }
 })
 
 t.test('a connection in a message is its id, and nothing of its user', async (t) => {

@@ -127,6 +127,51 @@ t.test('a signal ends the wait with its reason', async (t) => {
   t.same(await client.json(), { type: 'reply', id: 1 }, 'what nobody wants to know is not asked')
 })
 
+t.test('any number of requests may share a signal, without a warning of Node', async (t) => {
+  const { client, connection } = await start(t)
+  const warnings: Error[] = []
+  const warned = (warning: Error): void => { warnings.push(warning) }
+  process.on('warning', warned)
+  t.teardown(() => process.off('warning', warned))
+  const { signal, abort } = ((controller) => ({ signal: controller.signal, abort: () => { controller.abort(new Error('all')) } }))(new AbortController())
+  const answered = ask(connection, { signal })
+  tell(client, { type: 'reply', id: (await client.json() as { id: number }).id, data: true })
+  t.equal(await answered, true)
+  const asked = Array.from({ length: 20 }, () => ask(connection, { signal }))
+  const ids = (await client.take(20)).map((text) => (JSON.parse(String(text)) as { id: number }).id)
+  abort()
+  for (const each of asked) await t.rejects(each, { message: 'all' })
+  t.same((await client.take(20)).map((text) => JSON.parse(String(text)) as unknown), ids.map((id) => ({ type: 'cancel', id })), 'each is told once')
+  await turns(2)
+  t.strictSame(warnings.filter(({ name }) => name === 'MaxListenersExceededWarning'), [])
+})
+
+t.test('options of a request are checked before anything is sent', async (t) => {
+  const { client, connection } = await start(t)
+  await connection.join('a')
+  const room = [...connection.rooms].length
+  t.equal(room, 1)
+  const slips = [{ timeOut: 5 }, { timeout: 0 }, { timeout: -1 }, { timeout: NaN }, { timeout: '5' }, { signal: {} }, { signal: new AbortController() }, { signal: null }, null, 5000]
+  for (const slip of slips) await t.rejects(ask(connection, slip as object), { code: 'FSR_ERR_OPTION_INVALID' }, JSON.stringify(slip))
+  tell(client, { type: 'note', data: 'next', id: 1 })
+  t.same(await client.json(), { type: 'reply', id: 1 }, 'nothing was asked')
+})
+
+t.test('options in the place of data that the contract does not have are an error, not ignored', async (t) => {
+  const app = await createApp(t)
+  const feed = app.socketRoute('/', { schema: { out: { bye: null, ask: { reply: Type.Boolean() } } }, on: {}, onOpen: async (connection) => { await connection.join('a') } })
+  const client = await connect(await listen(app))
+  await until(() => feed.clients.size === 1)
+  const [connection] = feed.clients
+  const slip = { except: connection } as never
+  t.throws(() => { feed.broadcast('bye', slip) }, { code: 'FSR_ERR_EVENT_INVALID' })
+  t.throws(() => { feed.to('a').send('bye', slip) }, { code: 'FSR_ERR_EVENT_INVALID' })
+  await t.rejects(feed.to('a').request('ask', { timeout: 5 } as never), { code: 'FSR_ERR_EVENT_INVALID' })
+  await t.rejects(feed.to('a').request('ask', undefined, { timout: 5 } as never), { code: 'FSR_ERR_OPTION_INVALID' })
+  feed.broadcast('bye', undefined, { except: [] })
+  t.same(await client.json(), { type: 'bye' })
+})
+
 t.test('the end of the connection ends the wait', async (t) => {
   const { client, connection } = await start(t)
   const asked = ask(connection)

@@ -65,6 +65,40 @@ t.test('latestBy: a slow client of a feed gets the present, not the past', async
   t.equal(feed.connection.dropped, 3 * 9_999)
 })
 
+t.test('latestBy: a slow client ends with the newest value of every key, or is closed with 1013, whatever the limit', async (t) => {
+  const latestBy = (message: unknown) => (message as { symbol?: string }).symbol
+  const limit = 65_536
+  for (const keys of [50, 500]) {
+    const feed = await start(t, { outbox: { limit, overflow: { latestBy } } })
+    for (let price = 0; price < 20; price++) for (let key = 0; key < keys; key++) feed.route.broadcast({ symbol: `S${key}`, price })
+    if (keys === 500) {
+      feed.client.socket.resume()
+      t.equal((await feed.client.closed).code, 1013, 'the newest of so many do not fit')
+    } else {
+      t.strictSame(await rest(feed), Array.from({ length: keys }, (_, key) => ({ symbol: `S${key}`, price: 19 })))
+    }
+  }
+})
+
+t.test('latestBy is asked once for each message, when it is sent, and what it fails by does no harm', async (t) => {
+  const asked: unknown[] = []
+  const latestBy = (message: unknown) => {
+    const { key, n } = message as { key?: string, n?: number }
+    if (n !== undefined) asked.push(n)
+    if (key === 'throws') throw new Error('no')
+    return key === 'rejects' ? Promise.reject(new Error('no')) : key
+  }
+  const feed = await start(t, { outbox: { overflow: { latestBy } } })
+  const message = { key: 'a', n: 0 }
+  feed.route.broadcast(message)
+  message.key = 'b'
+  await turns(5)
+  feed.route.broadcast({ key: 'a', n: 1 })
+  for (const [index, key] of ['throws', 'throws', 'rejects', 'rejects'].entries()) feed.route.broadcast({ key, n: 2 + index })
+  t.strictSame((await rest(feed)).map((message) => (message as { n: number }).n), [1, 2, 3, 4, 5])
+  t.strictSame(asked, [0, 1, 2, 3, 4, 5])
+})
+
 t.test('latestBy is given the type and the data of a message of a contract', async (t) => {
   const app = await createApp(t, { plugin: { outbox: { overflow: { latestBy: (message) => (message as { data: { symbol?: string } }).data.symbol } } } })
   let connection: undefined | { send (type: 'fill', data: string): boolean }

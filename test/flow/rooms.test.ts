@@ -87,13 +87,86 @@ t.test('a closing connection is in no room any more, though onClose can still se
   t.strictSame(sizes, [0, 0, 0], 'nor does it come back')
 })
 
+t.test('a message to several rooms reaches each of their members once, in its order among others', async (t) => {
+  const app = await createApp(t)
+  const connections = new Map<string, WsConnection>()
+  const route = app.socketRoute('/:name/:rooms', {
+    async onOpen (connection) {
+      connections.set(connection.params.name, connection as WsConnection)
+      for (const room of connection.params.rooms) await connection.join(room)
+      return 'ok'
+    }
+  })
+  const url = await listen(app)
+  const [one, two, both, none] = [await connect(`${url}/one/a`), await connect(`${url}/two/b`), await connect(`${url}/both/abc`), await connect(`${url}/none/d`)]
+  for (const client of [one, two, both, none]) await client.next()
+  const rooms = route.to(['a', 'b', 'a', 'empty'])
+  t.strictSame([rooms.name, rooms.names, rooms.size], ['a, b, empty', ['a', 'b', 'empty'], 3])
+  t.strictSame(new Set(rooms), new Set(['one', 'two', 'both'].map((name) => connections.get(name))))
+  const leaving = connections.get('both')!
+  route.to('a').send('1')
+  rooms.send('2')
+  // It has the message as a member of a, and must not get it as one of b; or miss it, as it is in a no more.
+  leaving.leave('a')
+  route.to(new Set(['a', 'b'])).send('3')
+  leaving.join('a')
+  app.socketRoutes.get('/:name/:rooms')!.clients.to(['b', 'c']).send('4')
+  leaving.to(['a', 'b']).send('5')
+  rooms.send('6', { except: connections.get('one')! })
+  route.to(['a', 'b'], { except: [connections.get('one')!, connections.get('two')!] }).send('7', { except: leaving })
+  route.to([]).send('to no room is to nobody')
+  route.to(['a', 'b'], { except: [connections.get('one')!] }).send('8')
+  route.broadcast('end')
+  t.strictSame(await one.take(5), ['1', '2', '3', '5', 'end'])
+  t.strictSame(await two.take(7), ['2', '3', '4', '5', '6', '8', 'end'])
+  t.strictSame(await both.take(7), ['1', '2', '3', '4', '6', '8', 'end'])
+  t.strictSame(await none.take(1), ['end'])
+})
+
+t.test('a message to a room may leave out connections, few or many', async (t) => {
+  const app = await createApp(t)
+  const connections: WsConnection[] = []
+  const route = app.socketRoute('/', { async onOpen (connection) { connections.push(connection); await connection.join('a'); return 'ok' } })
+  const url = await listen(app)
+  const clients = []
+  for (let count = 0; count < 5; count++) {
+    const client = await connect(url)
+    await client.next()
+    clients.push(client)
+  }
+  const [first, second] = connections as [WsConnection, WsConnection]
+  t.equal(route.to('a', { except: first }).size, 4)
+  t.equal(first.to('a', { except: second }).size, 3)
+  t.equal(route.to('a', { except: [] }).size, 5)
+  route.to('a', { except: first }).send('1')
+  route.to('a').send('2', { except: connections.slice(1) })
+  first.to('a', { except: [second] }).send('3')
+  route.to('a').send('4', { except: undefined })
+  t.strictSame(await clients[0]!.take(2), ['2', '4'])
+  t.strictSame(await clients[1]!.take(2), ['1', '4'])
+  for (const client of clients.slice(2)) t.strictSame(await client.take(3), ['1', '3', '4'])
+})
+
+t.test('what a route without a contract would ignore beside a message is an error', async (t) => {
+  const app = await createApp(t)
+  app.socketRoute('/', {
+    onMessage: (connection) => { (connection.send as (type: string, data: object) => void)('news', { text: 'lost' }) },
+    onError: (_connection, error) => (error as { code?: string }).code
+  })
+  const client = await connect(await listen(app))
+  client.send('x')
+  t.equal(await client.next(), 'FSR_ERR_OPTION_INVALID')
+})
+
 t.test('a room that is asked for by something else than a name is an error, as its message would reach nobody', async (t) => {
   const app = await createApp(t)
   const route = app.socketRoute('/', {
     onMessage: (connection) => { connection.to(undefined as never).send('x') },
     onError: (_connection, error) => (error as { code?: string }).code
   })
-  t.throws(() => route.to(5 as never), { code: 'FSR_ERR_ROOM_INVALID', message: /a number/ })
+  for (const [rooms, what] of [[5, 'number'], [['a', 5], 'number'], [null, 'object']] as const) {
+    t.throws(() => route.to(rooms as never), { code: 'FSR_ERR_ROOM_INVALID', message: new RegExp(`a ${what}`) })
+  }
   t.equal(route.to('x'.repeat(300)).size, 0, 'one that is too long is empty')
   const client = await connect(await listen(app))
   client.send('x')

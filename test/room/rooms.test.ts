@@ -2,13 +2,12 @@ import t from 'tap'
 import { WsConnection } from '../../src/index.js'
 import { plainCodec } from '../../src/message/codec.js'
 import { ClientSet } from '../../src/room/clients.js'
-import { Rooms } from '../../src/room/rooms.js'
 
 const member = () => new WsConnection({ ip: '' } as never, '', null, {} as never, {} as never)
 
 // Invariant 4
 t.test('a room is forgotten with its last member, however that leaves', async (t) => {
-  const rooms = new Rooms(new ClientSet(true, plainCodec).fanout, plainCodec)
+  const { rooms } = new ClientSet(true, plainCodec)
   const [alice, bob] = [member(), member()]
   for (let count = 0; count < 100; count++) {
     rooms.join(alice, `room ${count}`, 1000)
