@@ -1,6 +1,7 @@
 import type { IncomingHttpHeaders } from 'node:http'
 import type { FastifyReply, FastifyRequest } from 'fastify'
 import { errors } from '../errors.js'
+import { writeLog } from '../log.js'
 
 /**
  * Checks the opening handshake before anything else looks at it (RFC 6455 section 4.2.1), as Node and ws let some faults pass.
@@ -42,7 +43,7 @@ export function isHandshake (headers: IncomingHttpHeaders): boolean {
 
 /** The answer to a handshake that has come without one of its headers, which is told to the log as well: the proxy is not the client's. */
 export function upgradeDropped (request: FastifyRequest, reply: FastifyReply, header: string): Error {
-  request.log.warn({ missing: header, httpVersion: request.raw.httpVersion }, 'a WebSocket handshake came without its header: a proxy on the way does not pass it on')
+  writeLog(request, 'warn', { missing: header, httpVersion: request.raw.httpVersion }, 'a WebSocket handshake came without its header: a proxy on the way does not pass it on')
   return demandUpgrade(reply, new errors.UpgradeDropped(header))
 }
 
