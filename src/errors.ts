@@ -70,7 +70,7 @@ export const errors = {
     'isGranted %s. It is a role, a list of at least one role (any of them lets in), or a predicate (user, request) => boolean'),
   RoleCycle: atRegistration('FSR_ERR_ROLE_CYCLE', 'roleHierarchy has a cycle: %s. Remove one of these steps'),
   JwtMissing: atRegistration('FSR_ERR_JWT_MISSING',
-    "The socket route '%s' is guarded by isGranted, but @fastify/jwt is not registered in its scope. Register it, await app.register(jwt, { secret }), or set tokenFrom: [] if a hook of yours sets request.user"),
+    "The socket route '%s' is guarded by isGranted, but @fastify/jwt %s in its scope. Register it, await app.register(jwt, { secret }), or set tokenFrom: [] if a hook of yours sets request.user"),
   ContractInvalid: atRegistration('FSR_ERR_CONTRACT_INVALID', "The contract of '%s' %s"),
   HookInvalid: atRegistration('FSR_ERR_HOOK_INVALID', 'The hook %s %s'),
   AsyncapiNotReady: atRegistration('FSR_ERR_ASYNCAPI_NOT_READY', 'The routes of the app are not all there yet: await app.ready() before app.asyncapi()'),
@@ -93,7 +93,7 @@ export const errors = {
   ConnectionsTooMany: atUpgrade('FSR_ERR_CONNECTIONS_TOO_MANY', 'There are too many connections of this user or from this address', 429, undefined, closeCodes.tooManyConnections),
   NotGranted: atUpgrade('FSR_ERR_NOT_GRANTED', 'The user may not connect to this route', 403, 'Bearer error="insufficient_scope"', closeCodes.notGranted),
   RouteFull: atUpgrade('FSR_ERR_ROUTE_FULL', 'There are as many connections to this route as it takes', 503),
-  StoreFailed: atUpgrade('FSR_ERR_STORE_FAILED', 'What is needed to let anybody in cannot be reached', 503),
+  StoreFailed: atUpgrade('FSR_ERR_STORE_FAILED', 'The ticket or revocation store is unavailable', 503),
   Closing: atUpgrade('FSR_ERR_CLOSING', 'The server is stopping', 503),
 
   // While connected

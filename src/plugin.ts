@@ -69,6 +69,7 @@ async function socketRoutes (fastify: FastifyInstance, pluginOptions: SocketPlug
     counts: new ConnectionCounts(),
     budget: new Budget(settings.outboxBudget),
     handshakes,
+    handshakeTimeout,
     credentials,
     tickets: new Tickets(clock, tickets.store, tickets.ttl),
     revocations,

@@ -197,8 +197,8 @@ export class Dispatch implements ConnectionKeeper, Beating, Counted, Live, Meter
     return this.connection.ip
   }
 
-  get sub (): undefined | string {
-    return this.#identity.sub
+  get subject (): undefined | string {
+    return this.#identity.subject
   }
 
   get identity (): Identity {

@@ -2,36 +2,50 @@ import type { Clock } from '../clock.js'
 import { closeCodes } from '../close-codes.js'
 import type { Live } from '../connection/closable.js'
 import { errors } from '../errors.js'
-import { isRevoked, type Revocation, type Revocations } from '../upgrade/revocation.js'
+import { isInMilliseconds, isRevoked, type Revocation, type Revocations } from '../upgrade/revocation.js'
+import { keyOf, textOf } from '../upgrade/subject.js'
 
-// Above this Unix time is not in seconds: they come to it in the year 5138.
-const MILLISECONDS = 1e11
+const members = ['sub', 'iss', 'before', 'until']
 
 /**
- * Revokes tokens: whoever is connected with one is closed with 4403, and whoever comes with one is refused.
+ * Revokes tokens: connections with one are closed with 4403, and clients that come with one are refused.
  *
  * @returns how many connections of this process were closed.
  * @throws `FSR_ERR_OPTION_INVALID`, and what a store of the app throws, after the connections were closed.
  */
 export async function revoke (clock: Clock, live: Iterable<Live>, revocations: Revocations, given: Revocation): Promise<number> {
-  const { sub, before, until } = given
-  const unknown = Object.keys(given).find((name) => !['sub', 'before', 'until'].includes(name))
-  if (unknown !== undefined) throw new errors.OptionInvalid(`'${unknown}'`, 'is unknown here; there are sub, before, until')
-  if (typeof sub !== 'string' || sub === '') throw new errors.OptionInvalid('sub', 'is not the subject of a token, a string that is not empty')
-  for (const [name, time] of Object.entries({ before, until })) {
-    if (time !== undefined && !Number.isFinite(time)) throw new errors.OptionInvalid(name, 'is not a time in seconds')
-    // It would lock the user out for thousands of years.
-    if (time !== undefined && time >= MILLISECONDS) throw new errors.OptionInvalid(name, 'is a time in milliseconds, not in seconds')
-  }
-  // The default revokes also what was issued in this very second.
-  const revocation = { sub, before: before ?? Math.floor(clock.unixNow() / 1000) + 1, until }
+  const revocation = checkRevocation(clock, given)
+  const { sub, before } = revocation
   // First here, where it cannot fail; upgrades under way see it at once.
   revocations.revokeHere(revocation)
   let closed = 0
   for (const connection of live) {
     const { identity } = connection
-    if (identity?.sub === sub && isRevoked(identity, revocation.before) && connection.shut(closeCodes.revoked)) closed++
+    if (identity === undefined || (identity.subject !== sub && identity.sub !== sub)) continue
+    if (isRevoked(identity, before) && connection.shut(closeCodes.revoked)) closed++
   }
   await revocations.keep(revocation)
   return closed
+}
+
+function checkRevocation (clock: Clock, given: Revocation): { sub: string, before: number, until: undefined | number } {
+  const { iss, before, until } = given
+  const unknown = Object.keys(given).find((name) => !members.includes(name))
+  if (unknown !== undefined) throw new errors.OptionInvalid(`'${unknown}'`, `is unknown here; there are ${members.join(', ')}`)
+  if (iss !== undefined && typeof iss !== 'string') throw new errors.OptionInvalid('iss', 'is not the issuer of a token, a string')
+  for (const [name, time] of Object.entries({ before, until })) {
+    if (time !== undefined && !Number.isFinite(time)) throw new errors.OptionInvalid(name, 'is not a time in seconds')
+    // It would lock the user out for thousands of years.
+    if (time !== undefined && isInMilliseconds(time)) throw new errors.OptionInvalid(name, 'is a time in milliseconds, not in seconds')
+  }
+  // The default revokes also what was issued in this very second.
+  return { sub: keyOf(subOf(given), iss), before: before ?? Math.floor(clock.unixNow() / 1000) + 1, until }
+}
+
+function subOf ({ sub }: Revocation): string {
+  try {
+    return textOf(sub)
+  } catch {
+    throw new errors.OptionInvalid('sub', 'is not the subject of a token, a string that is not empty or an integer')
+  }
 }

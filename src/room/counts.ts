@@ -5,7 +5,8 @@ export interface Counted extends Closable {
   readonly ip: string
   /** The name of its route. */
   readonly route: string
-  readonly sub: undefined | string
+  /** The subject of its user: see `Identity`. */
+  readonly subject: undefined | string
 }
 
 /** Counts the connections of an app by route, and by address and by user if any route caps these. */
@@ -24,21 +25,21 @@ export class ConnectionCounts {
   }
 
   add (connection: Counted): void {
-    const { route, ip, sub } = connection
+    const { route, ip, subject } = connection
     adjust(this.#perRoute, route, 1)
     if (this.#isIpCapped) adjust(this.#perIp, ip, 1)
-    if (sub === undefined || !this.#isUserCapped) return
-    const own = this.#perUser.get(sub)
-    if (own === undefined) this.#perUser.set(sub, new Set([connection]))
+    if (subject === undefined || !this.#isUserCapped) return
+    const own = this.#perUser.get(subject)
+    if (own === undefined) this.#perUser.set(subject, new Set([connection]))
     else own.add(connection)
   }
 
   /** It begins to close: its user may have another. */
   leave (connection: Counted): void {
-    const { sub } = connection
-    if (sub === undefined) return
-    const own = this.#perUser.get(sub)
-    if (own?.delete(connection) === true && own.size === 0) this.#perUser.delete(sub)
+    const { subject } = connection
+    if (subject === undefined) return
+    const own = this.#perUser.get(subject)
+    if (own?.delete(connection) === true && own.size === 0) this.#perUser.delete(subject)
   }
 
   /** Its socket is closed, after it has left: until then it takes room, also of whoever does not answer the close. */
@@ -55,8 +56,8 @@ export class ConnectionCounts {
     return this.#perIp.get(ip) ?? 0
   }
 
-  ofUser (sub: string): ReadonlySet<Counted> {
-    return this.#perUser.get(sub) ?? NONE
+  ofUser (subject: string): ReadonlySet<Counted> {
+    return this.#perUser.get(subject) ?? NONE
   }
 }
 

@@ -7,7 +7,7 @@ import { createGuard, explain, type GrantInForce, type Guard } from './grant.js'
 import type { Revocations } from './revocation.js'
 import type { Authenticator } from './token.js'
 
-/** Decides who may come in to one guarded route: who is it, was that revoked, and does every `isGranted` agree. */
+/** Decides who may come in to one route: who is it, was that revoked, and does every `isGranted` agree. */
 export class Admission {
   readonly #authenticator: Authenticator
   readonly #revocations: Revocations
@@ -20,7 +20,7 @@ export class Admission {
   }
 
   /**
-   * Whoever asks for an upgrade, or nobody yet if the token is to come as the first message.
+   * The identity of a client that asks for an upgrade, or none yet if the token is to come as the first message.
    *
    * @param offered the token of the sub-protocol header.
    * @throws a coded error, 401 or 403.
@@ -31,7 +31,16 @@ export class Admission {
   }
 
   /**
-   * Whoever brings the first token while connected.
+   * The identity of the user that a hook of the app has put on a request, where no guard asks for one; nothing if there is none.
+   *
+   * @throws a coded error, 401.
+   */
+  recognise (request: FastifyRequest, offered: undefined | string): undefined | Promise<Identity> {
+    return this.#authenticator.isKnown(request) ? this.#recogniseLater(request, offered) : undefined
+  }
+
+  /**
+   * The identity of a client that brings its first token while connected.
    *
    * @throws as `admit`.
    */
@@ -40,16 +49,20 @@ export class Admission {
   }
 
   /**
-   * Whoever brings another token while connected.
+   * The identity of a client that brings another token while connected.
    *
-   * @param before who it has to be. Nobody can be told to be the same who has no `sub`.
+   * @param before who it has to be. A user without a subject cannot be told to be the same.
    * @throws as `admit`.
    */
   async admitAgain (request: FastifyRequest, token: string, before: Identity): Promise<Identity> {
-    if (before.sub === undefined) throw new errors.TokenInvalid()
+    if (before.subject === undefined) throw new errors.TokenInvalid()
     const identity = await this.#authenticator.verify(request, token)
-    if (identity.sub !== before.sub) throw new errors.TokenInvalid()
+    if (identity.subject !== before.subject) throw new errors.TokenInvalid()
     return this.#check(request, identity)
+  }
+
+  async #recogniseLater (request: FastifyRequest, offered: undefined | string): Promise<Identity> {
+    return this.#check(request, (await this.#authenticator.recognise(request, offered))!)
   }
 
   // What need not be waited for is not: each wait is a turn of its own for every upgrade.

@@ -7,7 +7,7 @@ export interface ConnectionCaps {
   /** Of one route; more are answered 503 with `Retry-After`. */
   readonly perRoute?: undefined | number
   /**
-   * Of one user (`sub` of the token) over all routes; more are answered 429, or, with `on: 'close-oldest'`, let in while the user's
+   * Of one user (the option `subject`) over all routes; more are answered 429, or, with `on: 'close-oldest'`, let in while the user's
    * oldest connection is closed with 1008.
    */
   readonly perUser?: undefined | number | { readonly max: number, readonly on?: undefined | 'refuse' | 'close-oldest' }
@@ -21,17 +21,17 @@ export interface ConnectionCaps {
  *
  * @param route the name of the route.
  */
-export function refuseByCaps ({ perRoute, perUser, perIp }: ConnectionCaps, counts: ConnectionCounts, route: string, ip: string, sub: undefined | string): undefined | SocketError {
+export function refuseByCaps ({ perRoute, perUser, perIp }: ConnectionCaps, counts: ConnectionCounts, route: string, ip: string, subject: undefined | string): undefined | SocketError {
   if (perRoute !== undefined && counts.ofRoute(route) >= perRoute) return new errors.RouteFull()
   if (perIp !== undefined && counts.ofIp(ip) >= perIp) return new errors.ConnectionsTooMany()
-  return refuseUser(perUser, counts, sub)
+  return refuseUser(perUser, counts, subject)
 }
 
 /** The same of the user only, where that is known later than the rest. */
-export function refuseUser (perUser: ConnectionCaps['perUser'], counts: ConnectionCounts, sub: undefined | string): undefined | SocketError {
-  if (perUser === undefined || sub === undefined) return
+export function refuseUser (perUser: ConnectionCaps['perUser'], counts: ConnectionCounts, subject: undefined | string): undefined | SocketError {
+  if (perUser === undefined || subject === undefined) return
   const { max, on } = typeof perUser === 'number' ? { max: perUser, on: undefined } : perUser
-  const own = counts.ofUser(sub)
+  const own = counts.ofUser(subject)
   if (own.size < max) return
   if (on !== 'close-oldest') return new errors.ConnectionsTooMany()
   // More than one where another route allows more.

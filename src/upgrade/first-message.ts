@@ -43,7 +43,7 @@ const EARLY_BYTES = 131_072
  */
 export class FirstMessage implements Counted, Live, SocketOwner {
   readonly identity = undefined
-  readonly sub = undefined
+  readonly subject = undefined
   readonly ip: string
   readonly route: string
   readonly #route: FirstMessageRoute

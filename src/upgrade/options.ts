@@ -7,8 +7,10 @@ import type { RateOptions } from '../connection/rate.js'
 import type { PreMessageHook, PreSendHook } from '../controller/hooks.js'
 import type { ConnectionCaps } from './caps.js'
 import type { Grant, RoleHierarchy } from './grant.js'
+import type { JwtName } from './jwt.js'
 import type { Origins } from './origin.js'
 import type { RevocationStore } from './revocation.js'
+import type { Subject } from './subject.js'
 import type { TicketStore } from './ticket.js'
 
 /** Where a token is looked for. */
@@ -41,7 +43,22 @@ export interface SharedOptions {
    */
   readonly tokenFrom?: undefined | readonly TokenSource[]
   /**
-   * Whether a token must say when it expires (`exp`, RFC 7519 section 4.1.4). When one does, its connection is closed with 4401.
+   * The `@fastify/jwt` that verifies tokens, by its `namespace`; `{ namespace, jwtVerify }` if its method on requests has a name of its own.
+   *
+   * @default the one without a namespace
+   */
+  readonly jwt?: undefined | string | JwtName
+  /**
+   * Tells users apart, for `connections.perUser`, `socketRevoke` and `renew()`: the name of a claim, a string or an integer, or a function
+   * that makes a string of the claims. The claims are those of the token, or a user that a hook has set without one. A user
+   * for whom there is none is refused with 401.
+   *
+   * @default `sub`, together with `iss` where the token has one (RFC 7519 section 4.1.2); users without `sub` are not told apart
+   */
+  readonly subject?: undefined | Subject
+  /**
+   * Whether a user must have an end: `exp` of the token (RFC 7519 section 4.1.4), or of a user that a hook has set without one. Where
+   * there is one, the connection is closed with 4401 then.
    *
    * @default false
    */

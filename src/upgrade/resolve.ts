@@ -9,8 +9,10 @@ import type { Compression } from '../message/frame.js'
 import type { ConnectionCaps } from './caps.js'
 import { checkGrant, createRoleHierarchy, createRolesOf, type RolesOf } from './grant.js'
 import type { SharedOptions, SocketPluginOptions, SocketRouteOptions, SocketScopeOptions, TokenSource } from './options.js'
+import type { JwtName } from './jwt.js'
 import { createOriginCheck, type OriginCheck } from './origin.js'
 import type { RevocationStore } from './revocation.js'
+import { createSubjectReader, subjectAndIssuer, type Subject, type SubjectReader } from './subject.js'
 import type { TicketStore } from './ticket.js'
 
 /** All options in force, with their defaults. */
@@ -18,6 +20,8 @@ export interface Options {
   readonly rolesOf: RolesOf
   readonly hierarchy: ReturnType<typeof createRoleHierarchy>
   readonly tokenFrom: readonly TokenSource[]
+  readonly jwt: undefined | JwtName
+  readonly subject: SubjectReader
   readonly requireExpiry: boolean
   readonly isOriginAllowed: OriginCheck
   readonly maxPayload: number
@@ -39,6 +43,8 @@ export const defaults: Options = {
   rolesOf: createRolesOf('roles'),
   hierarchy: createRoleHierarchy({}),
   tokenFrom: ['header', 'protocol', 'cookie'],
+  jwt: undefined,
+  subject: subjectAndIssuer,
   requireExpiry: false,
   isOriginAllowed: createOriginCheck('same-origin'),
   maxPayload: 65_536,
@@ -55,7 +61,7 @@ export const defaults: Options = {
   closeTimeout: 5_000
 }
 
-const sharedKeys = ['roles', 'roleHierarchy', 'tokenFrom', 'requireExpiry', 'origins', 'maxPayload', 'concurrency', 'heartbeat', 'connections', 'rate', 'outbox', 'roomsPerConnection', 'streamsPerConnection', 'invalidMessages', 'preMessage', 'preSend', 'closeTimeout', 'isGranted']
+const sharedKeys = ['roles', 'roleHierarchy', 'tokenFrom', 'jwt', 'subject', 'requireExpiry', 'origins', 'maxPayload', 'concurrency', 'heartbeat', 'connections', 'rate', 'outbox', 'roomsPerConnection', 'streamsPerConnection', 'invalidMessages', 'preMessage', 'preSend', 'closeTimeout', 'isGranted']
 const keys = {
   plugin: [...sharedKeys, 'drain', 'handshakeTimeout', 'maxFragments', 'compression', 'fastPath', 'outboxBudget', 'revocations', 'tickets', 'websocket'],
   scope: sharedKeys,
@@ -87,6 +93,8 @@ export function resolveOptions (outer: Options, given: SocketScopeOptions, level
     rolesOf: roles === undefined ? outer.rolesOf : createRolesOf(roles as string | ((user: unknown) => unknown)),
     hierarchy: roleHierarchy === undefined ? outer.hierarchy : createRoleHierarchy(roleHierarchy),
     tokenFrom: tokenFrom ?? outer.tokenFrom,
+    jwt: resolveJwt(given.jwt) ?? outer.jwt,
+    subject: resolveSubject(given.subject) ?? outer.subject,
     requireExpiry: boolean(given.requireExpiry, 'requireExpiry') ?? outer.requireExpiry,
     isOriginAllowed: given.origins === undefined ? outer.isOriginAllowed : createOriginCheck(given.origins),
     maxPayload,
@@ -120,6 +128,22 @@ function resolveHeartbeat (outer: Options['heartbeat'], given: SharedOptions['he
     interval: integer(given.interval, 'heartbeat.interval', 'milliseconds') ?? base.interval,
     timeout: integer(given.timeout, 'heartbeat.timeout', 'milliseconds') ?? base.timeout
   }
+}
+
+function resolveJwt (given: SharedOptions['jwt']): undefined | JwtName {
+  if (given === undefined) return
+  const name = typeof given === 'string' ? { namespace: given } : given
+  checkKeys(name, 'jwt', ['namespace', 'jwtVerify'], 'neither a namespace nor')
+  const { namespace, jwtVerify } = name
+  check(typeof namespace === 'string' && namespace !== '', 'jwt.namespace', 'is not the namespace of a @fastify/jwt')
+  check(jwtVerify === undefined || (typeof jwtVerify === 'string' && jwtVerify !== ''), 'jwt.jwtVerify', 'is not the name of a method of requests')
+  return { namespace, jwtVerify }
+}
+
+function resolveSubject (given: undefined | Subject): undefined | SubjectReader {
+  if (given === undefined) return
+  check(typeof given === 'function' || (typeof given === 'string' && given !== ''), 'subject', 'is neither the name of a claim, nor a function that makes a string of the claims')
+  return createSubjectReader(given)
 }
 
 function overflowOf (given: OutboxOptions['overflow']): undefined | Overflow {

@@ -22,11 +22,13 @@ import { ClientSet, type Clients } from '../room/clients.js'
 import type { ConnectionCounts } from '../room/counts.js'
 import { Admission } from './admission.js'
 import { refuseByCaps, refuseUser } from './caps.js'
+import { ageOf, endsTokens } from './claims.js'
 import { compilersOf } from './compilers.js'
 import { FirstMessage, type FirstMessageRoute } from './first-message.js'
 import { agreeOnProtocol, checkHandshake, isHandshake, upgradeDropped, upgradeRequired } from './handshake.js'
 import { createMessageGuard } from './grant.js'
 import type { Handshakes } from './handshakes.js'
+import { jwtOf, missingJwt, type Jwt } from './jwt.js'
 import type { SocketRouteOptions, TokenSource } from './options.js'
 import { originOf } from './origin.js'
 import { fillPath, patternOf } from './path.js'
@@ -37,7 +39,8 @@ import type { Revocations } from './revocation.js'
 import type { InForce } from './scope.js'
 import type { SocketServer } from './socket-server.js'
 import type { Tickets } from './ticket.js'
-import { createAuthenticator, isOfJwt, jwtOf, userOf, type Authenticator } from './token.js'
+import { createAuthenticator, type Authenticator } from './token.js'
+import { isOfJwt } from './token-source.js'
 
 /**
  * What `socketRoute` returns, and `fastify.socketRoutes` has by name: the way from anywhere in the app to the clients of a route.
@@ -96,6 +99,8 @@ export interface Server {
   readonly counts: ConnectionCounts
   readonly budget: Budget
   readonly handshakes: Handshakes
+  /** Milliseconds that an upgrade may take. */
+  readonly handshakeTimeout: number
   readonly credentials: QueryCredentials
   readonly tickets: Tickets
   readonly revocations: Revocations
@@ -131,6 +136,8 @@ export class Route implements SocketRouteHandle {
   // Both are there when all plugins are loaded.
   #admission: undefined | Admission
   #ofRest: undefined | Authenticator
+  #jwt: undefined | Jwt
+  #hasWarned = false
 
   constructor (server: Server, fastify: FastifyInstance, path: string, controller: SocketController, given: SocketRouteOptions, inForce: InForce) {
     this.path = path
@@ -184,7 +191,7 @@ export class Route implements SocketRouteHandle {
       admit: (request, token) => this.#admission!.admitLater(request, token),
       refusal: (identity) => this.#server.revocations.isRevokedNow(identity)
         ? new errors.TokenInvalid()
-        : refuseUser(options.connections.perUser, server.counts, identity.sub),
+        : refuseUser(options.connections.perUser, server.counts, this.#subjectOf(identity)),
       open: this.#open
     }
   }
@@ -215,18 +222,24 @@ export class Route implements SocketRouteHandle {
   /**
    * Looks for what the guard needs, once all plugins are loaded.
    *
-   * @throws `FSR_ERR_JWT_MISSING`, `FSR_ERR_CONTRACT_INVALID`.
+   * @throws `FSR_ERR_JWT_MISSING`, `FSR_ERR_OPTION_INVALID`, `FSR_ERR_CONTRACT_INVALID`.
    */
   ready (): void {
-    const { grants, options: { tokenFrom, requireExpiry } } = this.inForce
-    const jwt = jwtOf(this.#fastify)
-    if (this.#isGuarded && jwt === undefined && tokenFrom.some(isOfJwt)) throw new errors.JwtMissing(this.path)
-    const { tickets, revocations, credentials } = this.#server
+    const { grants, options: { tokenFrom, requireExpiry, subject, jwt: name } } = this.inForce
+    const jwt = jwtOf(this.#fastify, name)
+    const times = jwt?.options.verify ?? {}
+    if (this.#isGuarded && jwt === undefined && tokenFrom.some(isOfJwt)) throw new errors.JwtMissing(this.path, missingJwt(this.#fastify, name))
+    if (this.#isGuarded && requireExpiry && !endsTokens(times)) throw new errors.OptionInvalid('requireExpiry', `cannot hold for '${this.path}': verify.ignoreExpiration or clockTimestamp of @fastify/jwt makes tokens valid for ever`)
+    const { tickets, revocations, credentials, handshakeTimeout, clocks } = this.#server
     if (!this.isShared && (this.#reads('query') || this.#reads('ticket'))) credentials.expectAt(patternOf(this.path))
+    // Without a source of tokens users come from hooks of the app, and their age from there.
+    revocations.expect(tokenFrom.some(isOfJwt) ? ageOf(times.maxAge) : Infinity)
     const redeem = (request: FastifyRequest, ticket: string) => tickets.redeem(this.name, request, ticket)
-    this.#admission = new Admission(createAuthenticator(jwt, tokenFrom, requireExpiry, redeem), revocations, grants)
+    const shared = { jwt, requireExpiry, subject, isGuarded: this.#isGuarded, handshakeTimeout, clock: clocks.clock, redeem }
+    this.#jwt = jwt
+    this.#admission = new Admission(createAuthenticator({ ...shared, tokenFrom: this.#isGuarded ? tokenFrom : [] }), revocations, grants)
     if (this.#conversation !== undefined) this.#compile(this.#conversation)
-    this.#ofRest = createAuthenticator(jwt, ['header', 'cookie'], requireExpiry, redeem)
+    this.#ofRest = createAuthenticator({ ...shared, tokenFrom: ['header', 'cookie'] })
   }
 
   #compile (conversation: Conversation): void {
@@ -250,6 +263,8 @@ export class Route implements SocketRouteHandle {
    */
   async ticket (request: FastifyRequest): Promise<string> {
     if (!this.#reads('ticket')) throw new errors.OptionInvalid('route', "is not that of a guarded route with 'ticket' in tokenFrom")
+    const jwt = request.server && jwtOf(request.server, this.inForce.options.jwt)
+    if (jwt !== undefined && jwt.plugin !== this.#jwt?.plugin) throw new errors.OptionInvalid('route', 'is that of a route with another @fastify/jwt than the request: issue its tickets in its scope')
     // Nothing comes later here: there is an identity, or an error.
     const identity = await this.#ofRest!.authenticate(request, undefined)
     return await this.#server.tickets.issue(this.name, request, identity!)
@@ -270,7 +285,7 @@ export class Route implements SocketRouteHandle {
       ...(constraints === undefined ? undefined : { constraints }),
       onRequest: [this.#checkRequest, ...asArray(onRequest)],
       preValidation: this.#isGuarded ? [...asArray(preValidation), this.#admit] : asArray(preValidation),
-      preHandler: [...asArray(preHandler), this.#verify],
+      preHandler: [...asArray(preHandler), ...(this.#isGuarded ? [] : [this.#recognise]), this.#verify],
       onError: [this.#fail],
       onSend: [this.#switch],
       handler: async (_request, reply) => { throw upgradeRequired(reply) },
@@ -317,6 +332,23 @@ export class Route implements SocketRouteHandle {
       reply.headers((error as Partial<SocketError>).headers ?? {})
       throw error
     }
+  }
+
+  // On a route without a guard, after all hooks that may have found out who the user is: what the token of that user says counts.
+  readonly #recognise = (request: FastifyRequest, reply: FastifyReply, done: (error?: Error) => void): void => {
+    const upgrade = (request as UpgradeRequest)[kUpgrade]
+    const identity = upgrade === null ? undefined : this.#admission!.recognise(request, upgrade.token)
+    if (identity === undefined) {
+      done()
+      return
+    }
+    identity.then((identity) => {
+      upgrade!.identity = identity
+      done()
+    }, (error: SocketError) => {
+      reply.headers(error.headers ?? {})
+      done(error)
+    })
   }
 
   readonly #verify = (request: FastifyRequest, reply: FastifyReply, done: (error?: Error) => void): void => {
@@ -370,7 +402,16 @@ export class Route implements SocketRouteHandle {
     const identity = (request as UpgradeRequest)[kUpgrade]?.identity
     if (live.isClosing) return new errors.Closing()
     if (identity !== undefined && revocations.isRevokedNow(identity)) return new errors.TokenInvalid()
-    return refuseByCaps(this.inForce.options.connections, counts, this.name, request.ip, identity?.sub)
+    return refuseByCaps(this.inForce.options.connections, counts, this.name, request.ip, this.#subjectOf(identity))
+  }
+
+  #subjectOf (identity: undefined | Identity): undefined | string {
+    const { path, inForce: { options: { connections } } } = this
+    if (identity !== undefined && identity.subject === undefined && connections.perUser !== undefined && !this.#hasWarned) {
+      this.#hasWarned = true
+      writeLog(this.#fastify, 'warn', { route: path }, 'connections.perUser does not count users without a subject: say with the option subject what tells them apart')
+    }
+    return identity?.subject
   }
 
   #upgraded (socket: WebSocket, request: UpgradeRequest): void {
@@ -385,7 +426,7 @@ export class Route implements SocketRouteHandle {
     }
     if (identity !== undefined) this.#open(socket, request, identity)
     else if (this.#isGuarded) new FirstMessage(this.#firstMessages, socket, request).open()
-    else this.#open(socket, request, { user: userOf(request), sub: undefined, iat: undefined, exp: undefined })
+    else this.#open(socket, request, { user: null, subject: undefined, sub: undefined, iat: undefined, exp: undefined })
   }
 
   readonly #open = (socket: WebSocket, request: FastifyRequest, identity: Identity): Dispatch => {

@@ -1,10 +1,11 @@
 import { createHash, randomBytes } from 'node:crypto'
 import type { FastifyRequest } from 'fastify'
+import { parse } from 'secure-json-parse'
 import type { Clock } from '../clock.js'
 import type { Identity } from '../connection/identity.js'
 import { errors } from '../errors.js'
 import { originOf } from './origin.js'
-import { asked } from './store.js'
+import { asked, typeOf } from './store.js'
 
 /** Keeps tickets until they are used. One that several machines share keeps them wherever the machines meet. */
 export interface TicketStore {
@@ -84,7 +85,7 @@ export class Tickets {
     const ticket = randomBytes(32).toString('base64url')
     const issued: Issued = { ...identity, route, origin: request.headers.origin, end: this.#clock.unixNow() + this.#ttl }
     const value = toJson(issued)
-    await asked(() => this.#store.put(idOf(ticket), value, this.#ttl))
+    await asked(() => this.#store.put(idOf(ticket), value, this.#ttl), () => {})
     return ticket
   }
 
@@ -95,12 +96,12 @@ export class Tickets {
    */
   async redeem (route: string, request: FastifyRequest, ticket: string): Promise<Identity> {
     // First of all, so that it counts as used whatever is wrong with it.
-    const value = await asked(() => this.#store.take(idOf(ticket)))
-    if (value === undefined || value === null) throw new errors.TicketInvalid()
-    const { route: issuedFor, origin, end, user, sub, iat, exp } = await asked(() => JSON.parse(value) as Issued)
+    const issued = await asked(() => this.#store.take(idOf(ticket)), readIssued)
+    if (issued === undefined) throw new errors.TicketInvalid()
+    const { route: issuedFor, origin, end, user, subject, sub, iat, exp } = issued
     if (issuedFor !== route || end <= this.#clock.unixNow() || !isSamePage(origin, request)) throw new errors.TicketInvalid()
     if (exp !== undefined && exp * 1000 <= this.#clock.unixNow()) throw new errors.TokenExpired()
-    return { user, sub, iat, exp }
+    return { user, subject, sub, iat, exp }
   }
 }
 
@@ -115,10 +116,37 @@ function isSamePage (origin: undefined | string, request: FastifyRequest): boole
   return origin === undefined ? now === undefined || now === originOf(request) : now === origin
 }
 
+// What a store has kept is what was put there, or nothing is believed of it.
+function readIssued (value: undefined | null | string): undefined | Issued {
+  if (value === undefined || value === null) return
+  if (typeof value !== 'string') throw new Error(`take() of the TicketStore returned ${typeOf(value)}. It returns the text that put() was given, or nothing`)
+  const issued = parseIssued(value)
+  if (!isIssued(issued)) throw new Error('take() of the TicketStore returned another text than put() was given')
+  return issued
+}
+
+// The error of a parser would quote the text.
+function parseIssued (value: string): unknown {
+  try {
+    return parse(value)
+  } catch {
+    return undefined
+  }
+}
+
+function isIssued (value: unknown): value is Issued {
+  const { route, origin, end, user, subject, sub, iat, exp } = Object(value) as Partial<Record<keyof Issued, unknown>>
+  return typeof route === 'string' && typeof end === 'number' && user !== undefined && user !== null &&
+    [origin, subject, sub].every((text) => text === undefined || typeof text === 'string') &&
+    [iat, exp].every((time) => time === undefined || typeof time === 'number')
+}
+
 function toJson (issued: Issued): string {
   try {
-    return JSON.stringify(issued)
+    const json = JSON.stringify(issued)
+    if (isIssued(parse(json))) return json
   } catch {
-    throw new errors.OptionInvalid('request.user', 'cannot be kept as JSON, which a ticket needs')
+    // Told below.
   }
+  throw new errors.OptionInvalid('request.user', 'cannot be kept as JSON, which a ticket needs')
 }

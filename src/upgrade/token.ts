@@ -1,35 +1,29 @@
-import type { IncomingMessage } from 'node:http'
-import type { FastifyInstance, FastifyRequest } from 'fastify'
+import { isDeepStrictEqual } from 'node:util'
+import type { FastifyRequest } from 'fastify'
+import type { Clock } from '../clock.js'
 import type { Identity } from '../connection/identity.js'
 import { errors } from '../errors.js'
 import { writeLog } from '../log.js'
+import { claimsOf, createEndOf, identityOf, ownEnd } from './claims.js'
+import { verifyToken, type Jwt, type JwtRequest } from './jwt.js'
 import type { TokenSource } from './options.js'
-import { credentialOf } from './query.js'
-
-/** What this plugin uses of `@fastify/jwt`, which is needed only for guarded routes and so not imported. */
-interface Jwt {
-  readonly verify: unknown
-  readonly cookie?: undefined | { readonly cookieName: string, readonly signed?: undefined | boolean }
-  readonly options: {
-    readonly decoratorName?: undefined | string
-    readonly verify: { readonly extractToken?: undefined | ((request: FastifyRequest) => string | undefined), readonly onlyCookie?: undefined | boolean }
-  }
-}
-
-interface JwtRequest {
-  readonly raw: IncomingMessage
-  readonly headers: Record<string, undefined | string | string[]>
-  readonly cookies?: undefined | Readonly<Record<string, undefined | string>>
-  readonly log: FastifyRequest['log']
-  unsignCookie (value: string): { valid: boolean, value: null | string }
-  jwtVerify (options?: object): Promise<unknown>
-  [name: string]: unknown
-}
+import type { Claims, NamedUser, SubjectReader } from './subject.js'
+import { findAll, findFirst, isLookedAt, isOfJwt, type Found } from './token-source.js'
 
 /** Finds out who is asking. */
 export interface Authenticator {
+  /** Whether a hook of the app has put a user on a request. */
+  isKnown (request: FastifyRequest): boolean
   /**
-   * The identity of a request: the user that a hook of the app has put there, or the one of the token or ticket, verified once. None
+   * The identity of the user that a hook of the app has put on a request; nothing if there is none. Where the user was made of a
+   * token, the claims of that count, whatever was made of it.
+   *
+   * @param offered the token of the sub-protocol header.
+   * @throws `FSR_ERR_TOKEN_INVALID`, `FSR_ERR_TOKEN_EXPIRED` (401), at once or by the promise.
+   */
+  recognise (request: FastifyRequest, offered: undefined | string): undefined | Identity | Promise<Identity>
+  /**
+   * The identity of a request: of the user that a hook of the app has put there, or of the token or ticket, verified once. None
    * if the token is to come as the first message.
    *
    * @param offered the token of the sub-protocol header.
@@ -44,95 +38,86 @@ export interface Authenticator {
   verify (request: FastifyRequest, token: string): Promise<Identity>
 }
 
-/** Whoever it is that brings a ticket. */
+/** Redeems a ticket. */
 export type Redeem = (request: FastifyRequest, ticket: string) => Promise<Identity>
 
-/** The user that the app's own hooks have put on a request. */
-export function userOf (request: FastifyRequest, name = 'user'): unknown {
+/** How a route finds out who is asking. */
+export interface AuthenticatorOptions {
+  /** Without it only a ticket, or a user that is there already, counts. */
+  readonly jwt: undefined | Jwt
+  /** The places of tokens and tickets; none on a route without a guard. */
+  readonly tokenFrom: readonly TokenSource[]
+  readonly requireExpiry: boolean
+  readonly subject: SubjectReader
+  readonly isGuarded: boolean
+  /** Milliseconds that an upgrade may take. */
+  readonly handshakeTimeout: number
+  readonly clock: Clock
+  readonly redeem: Redeem
+}
+
+// Where a hook of the app is likely to have found a token, besides the places that a route names.
+const usual: readonly TokenSource[] = ['header', 'protocol', 'cookie']
+
+// The user that the app's own hooks have put on a request.
+function userOf (request: FastifyRequest, jwt: undefined | Jwt): unknown {
   // What is false, as some libraries have it for nobody, is nobody.
-  return (request as unknown as Record<string, unknown>)[name] || null
+  return (request as unknown as Record<string, unknown>)[jwt?.options.decoratorName ?? 'user'] || null
 }
 
-/** The `@fastify/jwt` of a scope, if there is one. */
-export function jwtOf (fastify: FastifyInstance): undefined | Jwt {
-  const jwt = (fastify as unknown as { jwt?: Jwt }).jwt
-  return typeof jwt?.verify === 'function' ? jwt : undefined
-}
+/** Makes the authenticator of a route. */
+export function createAuthenticator (options: AuthenticatorOptions): Authenticator {
+  const { jwt, redeem } = options
+  const sources = options.tokenFrom.filter((source) => jwt === undefined ? source === 'ticket' : isLookedAt(source, jwt))
+  const takesTokens = sources.some(isOfJwt)
+  const places = jwt === undefined ? [] : [...new Set([...sources.filter(isOfJwt), ...usual.filter((source) => isLookedAt(source, jwt))])]
+  const isNamed = (source: Found['source']) => source === 'extractToken' ? takesTokens : sources.includes(source)
+  const identify = createIdentify(options)
 
-/** Makes the authenticator of a route. Without `@fastify/jwt` only a ticket or a user that is there already counts. */
-export function createAuthenticator (jwt: undefined | Jwt, tokenFrom: readonly TokenSource[], requireExpiry: boolean, redeem: Redeem): Authenticator {
-  const { extractToken, onlyCookie = false } = jwt?.options.verify ?? {}
-  const sources = tokenFrom.filter((source) => jwt !== undefined ? source !== 'header' || !onlyCookie : source === 'ticket')
-  // The verifier that @fastify/jwt shares is used unless its own look-up is configured in a way that would not see our token.
-  const isShared = extractToken === undefined && !onlyCookie
-
-  const lookUp = (source: TokenSource, request: JwtRequest, offered: undefined | string): undefined | string => {
-    switch (source) {
-      case 'header': return bearerOf(request.headers.authorization)
-      case 'protocol': return offered
-      case 'cookie': return cookieOf(request, jwt?.cookie)
-      case 'query':
-      case 'ticket': return credentialOf(request.raw, source)
-      case 'message': return undefined
-    }
-  }
-
-  // The first that has one.
-  const find = (request: JwtRequest, offered: undefined | string): undefined | { source: TokenSource, token: string } => {
-    try {
-      for (const source of sources) {
-        const token = lookUp(source, request, offered)
-        if (token !== undefined) return { source, token }
+  // Of a user that a hook has made of a token: what that says counts, whatever was made of it.
+  const ofTokens = async (jwt: Jwt, request: JwtRequest, user: unknown, found: readonly Found[]): Promise<Identity> => {
+    let known: undefined | Identity
+    for (const { source, token } of found) {
+      try {
+        await verifyAside(jwt, request, token, user)
+      } catch (error) {
+        if (isNamed(source) || hasJustExpired(error, token, options)) throw error
+        // It is in a place where this route looks for none, and may be for something else.
+        continue
       }
-      const token = sources.some(isOfJwt) ? extractToken?.(request as unknown as FastifyRequest) : undefined
-      if (token !== undefined) return { source: 'header', token }
-    } catch (error) {
-      // A look-up of the app's own, or of @fastify/cookie, fails: not the client's business, and never a 500.
-      writeLog(request, 'warn', { type: textOf(error, 'name') }, 'a token could not be looked up')
+      const next = identify(request, user, claimsOf(token), true)
+      // Nothing tells which one the hook has taken. A client sends one token only (RFC 6750 section 2).
+      if (known !== undefined && known.subject !== next.subject) throw new errors.TokenInvalid()
+      known ??= next
     }
+    return known ?? identify(request, user, user, false)
   }
 
-  const ask = (request: JwtRequest, token: string): Promise<unknown> => {
-    const verifyThis = () => request.jwtVerify({ verify: { extractToken: () => token } })
-    if (!isShared) return verifyThis()
-    // It reads the header before it returns; whatever was there is back before anything else looks.
-    const { headers } = request.raw
-    const { authorization } = headers
-    const own = `Bearer ${token}`
-    headers.authorization = own
-    try {
-      // A hook that has given the request other headers has hidden those.
-      return request.headers.authorization === own ? request.jwtVerify() : verifyThis()
-    } finally {
-      if (authorization === undefined) delete headers.authorization
-      else headers.authorization = authorization
-    }
+  const recognise: Authenticator['recognise'] = (request, offered) => {
+    const user = userOf(request, jwt)
+    if (user === null) return
+    const found = jwt === undefined ? [] : findAll(jwt, places, request as unknown as JwtRequest, offered)
+    // Word for word what a token says: then a hook has verified that one.
+    const isVerified = jwt?.isOnly === true && found.some(({ token }) => isDeepStrictEqual(user, claimsOf(token)))
+    if (isVerified || found.length === 0) return identify(request, user, user, isVerified)
+    return ofTokens(jwt!, request as unknown as JwtRequest, user, found)
   }
 
-  const verify = async (request: FastifyRequest, token: string): Promise<Identity> => {
-    if (jwt === undefined || !sources.some(isOfJwt)) throw new errors.TokenInvalid()
-    try {
-      const user = await ask(request as unknown as JwtRequest, token)
-      const payload = payloadOf(token)
-      const identity = identityOf(user, payload)
-      if (hasRightTypes(payload) && (identity.exp !== undefined || !requireExpiry)) return identity
-    } catch (error) {
-      // Any failure is a 401, so that no token can make the server answer 500. One that is not about the token is logged.
-      const code = textOf(error, 'code')
-      const isOfToken = code !== undefined && /^(FAST_JWT_|FST_JWT_)/.test(code)
-      writeLog(request, isOfToken ? 'debug' : 'warn', { code, type: textOf(error, 'name') }, 'a token could not be verified')
-      if (code === 'FST_JWT_AUTHORIZATION_TOKEN_EXPIRED') throw new errors.TokenExpired()
-    }
-    throw new errors.TokenInvalid()
+  const verify: Authenticator['verify'] = async (request, token) => {
+    if (!takesTokens) throw new errors.TokenInvalid()
+    const user = await verifyToken(jwt!, request as unknown as JwtRequest, token)
+    return identify(request, user, claimsOf(token), true)
   }
 
   return {
+    isKnown: (request) => userOf(request, jwt) !== null,
+    recognise,
     verify,
     authenticate (request, offered) {
-      const known = userOf(request, jwt?.options.decoratorName)
-      if (known !== null) return identityOf(known, known)
-      const { source, token } = find(request as unknown as JwtRequest, offered) ?? {}
-      if (token === undefined || token === '') {
+      const known = recognise(request, offered)
+      if (known !== undefined) return known
+      const { source, token } = findFirst(jwt, sources, request as unknown as JwtRequest, offered) ?? {}
+      if (token === undefined) {
         if (sources.includes('message')) return
         throw new errors.TokenMissing()
       }
@@ -141,59 +126,48 @@ export function createAuthenticator (jwt: undefined | Jwt, tokenFrom: readonly T
   }
 }
 
-/** Whether a source has tokens for `@fastify/jwt`. */
-export function isOfJwt (source: TokenSource): boolean {
-  return source !== 'ticket'
+type Identify = (request: Pick<FastifyRequest, 'log'>, user: unknown, given: unknown, isOfToken: boolean) => Identity
+
+// Makes an identity of claims: of a token, or of a user that a hook has set without one.
+function createIdentify ({ jwt, clock, requireExpiry, subject, isGuarded }: AuthenticatorOptions): Identify {
+  const endOfToken = createEndOf(jwt?.options.verify ?? {})
+  const nameOf = (request: Pick<FastifyRequest, 'log'>, claims: Claims, isOfToken: boolean): undefined | NamedUser => {
+    try {
+      return subject(claims)
+    } catch (error) {
+      // A user without a name could never be revoked, nor counted.
+      if (!isGuarded || (!isOfToken && !subject.isOwn)) return
+      writeLog(request, 'warn', { reason: (error as Error).message }, 'a user has no subject')
+      throw new errors.TokenInvalid()
+    }
+  }
+
+  return (request, user, given, isOfToken) => {
+    const claims = Object(given) as Claims
+    const { iat } = claims
+    const exp = (isOfToken ? endOfToken : ownEnd)(claims)
+    // One whose age cannot be told could never be revoked. The verifier looks at other claims only.
+    if (isOfToken && iat !== undefined && typeof iat !== 'number') throw new errors.TokenInvalid()
+    if (requireExpiry && exp === undefined && (isGuarded || isOfToken)) {
+      writeLog(request, 'debug', { isOfToken }, 'a user was refused: requireExpiry is set, and nothing says when it expires')
+      throw new errors.TokenInvalid()
+    }
+    if (exp !== undefined && exp * 1000 <= clock.unixNow()) throw new errors.TokenExpired()
+    return identityOf(user, nameOf(request, claims, isOfToken), claims, exp)
+  }
 }
 
-// Of a token that is verified already; one of another form than JWT has no claims to read.
-function payloadOf (token: string): unknown {
+// Verifies, and leaves on the request the user that a hook has put there.
+async function verifyAside (jwt: Jwt, request: JwtRequest, token: string, user: unknown): Promise<void> {
   try {
-    const begin = token.indexOf('.') + 1
-    return JSON.parse(Buffer.from(token.slice(begin, token.indexOf('.', begin)), 'base64url').toString('utf8'))
-  } catch {
-    return undefined
+    await verifyToken(jwt, request, token)
+  } finally {
+    request[jwt.options.decoratorName ?? 'user'] = user
   }
 }
 
-function identityOf (user: unknown, payload: unknown): Identity {
-  const { sub, iat, exp } = Object(payload) as Record<string, unknown>
-  return {
-    user,
-    // Many apps have numbers for their users, although it is to be a string.
-    sub: typeof sub === 'string' || typeof sub === 'number' ? String(sub) : undefined,
-    iat: typeof iat === 'number' ? iat : undefined,
-    exp: typeof exp === 'number' ? exp : undefined
-  }
-}
-
-// A token whose user cannot be told, or whose age, could never be revoked. The verifier looks at other claims only.
-function hasRightTypes (payload: unknown): boolean {
-  const { sub, iat } = Object(payload) as Record<string, unknown>
-  return ['undefined', 'string', 'number'].includes(typeof sub) && ['undefined', 'number'].includes(typeof iat)
-}
-
-function bearerOf (authorization: undefined | string | string[]): undefined | string {
-  if (typeof authorization !== 'string') return
-  const scheme = /^Bearer +/i.exec(authorization)
-  return scheme === null ? undefined : authorization.slice(scheme[0].length)
-}
-
-function cookieOf (request: JwtRequest, cookie: Jwt['cookie']): undefined | string {
-  if (cookie === undefined) return
-  const value = request.cookies?.[cookie.cookieName]
-  if (value === undefined || cookie.signed !== true) return value
-  const unsigned = request.unsignCookie(value)
-  // A forged cookie is a token that is not valid, not the absence of one.
-  return unsigned.valid && unsigned.value !== null ? unsigned.value : 'forged'
-}
-
-// Of what a look-up or a verifier of the app has thrown, which may be anything.
-function textOf (error: unknown, name: 'code' | 'name'): undefined | string {
-  try {
-    const text = (error as null | { code?: unknown, name?: unknown })?.[name]
-    return typeof text === 'string' ? text : undefined
-  } catch {
-    return undefined
-  }
+// Whether a hook may have verified a token in the last moments of its life, as hooks have the time of an upgrade.
+function hasJustExpired (error: unknown, token: string, { jwt, clock, handshakeTimeout }: AuthenticatorOptions): boolean {
+  const end = createEndOf(jwt!.options.verify)(Object(claimsOf(token)) as Claims)
+  return error instanceof errors.TokenExpired && end !== undefined && end * 1000 + handshakeTimeout > clock.unixNow()
 }

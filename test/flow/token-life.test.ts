@@ -111,7 +111,7 @@ t.test("socketRevoke() ends a user's connections, answers how many, and refuses 
   t.equal(await app.socketRevoke({ sub: 'nobody', until: seconds() - 10 }), 0)
   t.equal(await app.socketRevoke({ sub: 'bob', before: seconds() - 1000 }), 0, 'bob came later than that')
   t.equal((await refusal(url, ['bearer', old])).status, 401, 'what has no end is not forgotten')
-  for (const revocation of [{ sub: '' }, { sub: 5 }, { sub: 'a', before: '5' }, { sub: 'a', until: NaN }, { sub: 'a', before: Date.now() }, { sub: 'a', until: Date.now() }, { sub: 'a', untl: 5 }]) {
+  for (const revocation of [{ sub: '' }, { sub: 0.5 }, { sub: 2 ** 53 }, { sub: {} }, { sub: 'a', iss: 5 }, { sub: 'a', before: '5' }, { sub: 'a', until: NaN }, { sub: 'a', before: Date.now() }, { sub: 'a', until: Date.now() }, { sub: 'a', untl: 5 }]) {
     await t.rejects(app.socketRevoke(revocation as never), { code: 'FSR_ERR_OPTION_INVALID' })
   }
 })
@@ -123,7 +123,6 @@ t.test('a revocation in this process is never taken back by another, and is forg
   store.revoke({ sub: 'alice', before: now, until: undefined })
   store.revoke({ sub: 'alice', before: now - 100, until: now - 50 })
   store.revoke({ sub: 'bob', before: now, until: now - 1 })
-  t.equal(store.revokedBefore('bob'), now)
   store.revoke({ sub: 'carol', before: now, until: now + 100 })
   t.equal(store.revokedBefore('alice'), now)
   t.equal(store.revokedBefore('bob'), undefined)

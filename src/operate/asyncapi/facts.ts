@@ -3,7 +3,8 @@ import { asRoleList } from '../../upgrade/grant.js'
 import type { TokenSource } from '../../upgrade/options.js'
 import type { Options } from '../../upgrade/resolve.js'
 import type { Route } from '../../upgrade/route.js'
-import { isOfJwt, jwtOf } from '../../upgrade/token.js'
+import { jwtOf } from '../../upgrade/jwt.js'
+import { isOfJwt } from '../../upgrade/token-source.js'
 
 /** What is told of a route besides its schemas. */
 export interface Facts {
@@ -28,7 +29,7 @@ export interface Facts {
 /** Gathers them, once all plugins are loaded. */
 export function factsOf (route: Route): Facts {
   const { name, path, contract, inForce: { options, grants }, declared: { scope, schema, protocols } } = route
-  const jwt = jwtOf(scope)
+  const jwt = jwtOf(scope, options.jwt)
   const isGuarded = grants.length > 0
   const isRead: Record<TokenSource, boolean> = {
     header: jwt?.options.verify.onlyCookie !== true,

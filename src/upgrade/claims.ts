@@ -1,0 +1,65 @@
+import type { Identity } from '../connection/identity.js'
+import type { Claims, NamedUser } from './subject.js'
+
+/** What a verifier of `@fastify/jwt` is told of time: its options `verify`, as the app has given them. */
+export interface VerifierTimes {
+  /** Milliseconds. */
+  readonly clockTolerance?: undefined | number
+  /** A fixed time for the verifier, in milliseconds. */
+  readonly clockTimestamp?: undefined | number
+  readonly ignoreExpiration?: undefined | boolean
+  /** Seconds, or a text such as `'10m'`. */
+  readonly maxAge?: undefined | null | number | string
+}
+
+/** When something that the claims are of is over, in seconds of Unix time; nothing if never. */
+export type EndOf = (claims: Claims) => undefined | number
+
+/** The end of a user that a hook has set without a token. */
+export const ownEnd: EndOf = ({ exp }) => typeof exp === 'number' ? exp : undefined
+
+/** The end of a token: the moment from which its verifier takes it no more. */
+export function createEndOf ({ clockTolerance, clockTimestamp, ignoreExpiration, maxAge }: VerifierTimes): EndOf {
+  // For such a verifier no time goes by.
+  if (clockTimestamp) return () => undefined
+  const tolerance = (clockTolerance ?? 0) / 1000
+  const longest = ageOf(maxAge)
+  return ({ exp, iat }) => {
+    const end = Math.min(
+      typeof exp === 'number' && ignoreExpiration !== true ? exp + tolerance : Infinity,
+      // The verifier adds no tolerance to this.
+      typeof iat === 'number' ? iat + longest : Infinity
+    )
+    return end === Infinity ? undefined : end
+  }
+}
+
+const SECONDS: Readonly<Record<string, number>> = { s: 1, m: 60, h: 3_600, d: 86_400, w: 604_800, y: 31_557_600 }
+
+/** A `maxAge` in seconds, as `@fastify/jwt` has read it: it has refused what is none. `Infinity` for none. */
+export function ageOf (maxAge: VerifierTimes['maxAge']): number {
+  if (maxAge === undefined || maxAge === null) return Infinity
+  if (typeof maxAge === 'number') return maxAge
+  const unit = /[a-z]+/i.exec(maxAge)?.[0].toLowerCase() ?? 'ms'
+  return parseFloat(maxAge) * (/^m(s|illi)/.test(unit) ? 0.001 : SECONDS[unit[0]!]!)
+}
+
+/** Whether a text of `ignoreExpiration` and the like leaves tokens with an end at all. */
+export function endsTokens ({ clockTimestamp, ignoreExpiration, maxAge }: VerifierTimes): boolean {
+  return !clockTimestamp && (ignoreExpiration !== true || ageOf(maxAge) !== Infinity)
+}
+
+/** The claims of a token that is verified; one of another form than JWT has none to read. */
+export function claimsOf (token: string): undefined | Claims {
+  try {
+    const begin = token.indexOf('.') + 1
+    return JSON.parse(Buffer.from(token.slice(begin, token.indexOf('.', begin)), 'base64url').toString('utf8')) as Claims
+  } catch {
+    return undefined
+  }
+}
+
+/** Puts together who somebody is. */
+export function identityOf (user: unknown, named: undefined | NamedUser, { iat }: Claims, exp: undefined | number): Identity {
+  return { user, subject: named?.subject, sub: named?.sub, iat: typeof iat === 'number' ? iat : undefined, exp }
+}

@@ -1,0 +1,87 @@
+import type { FastifyRequest } from 'fastify'
+import { textOf, writeLog } from '../log.js'
+import type { Jwt, JwtRequest } from './jwt.js'
+import type { TokenSource } from './options.js'
+import { credentialOf } from './query.js'
+import { typeOf } from './store.js'
+
+/** A token or a ticket, and where it was. */
+export interface Found {
+  readonly source: TokenSource | 'extractToken'
+  readonly token: string
+}
+
+// In the place of what is no token, such as a forged cookie: one that is not valid, not the absence of one.
+const NO_TOKEN = 'forged'
+
+/** Whether a source has tokens for `@fastify/jwt`. */
+export function isOfJwt (source: TokenSource): boolean {
+  return source !== 'ticket'
+}
+
+/** Whether `@fastify/jwt` looks at a place: with `onlyCookie` it looks at no header. */
+export function isLookedAt (source: TokenSource, { options }: Jwt): boolean {
+  return source !== 'header' || options.verify.onlyCookie !== true
+}
+
+/** Finds the first token that there is. */
+export function findFirst (jwt: undefined | Jwt, sources: readonly TokenSource[], request: JwtRequest, offered: undefined | string): undefined | Found {
+  for (const source of sources) {
+    const token = lookUp(source, jwt, request, offered)
+    if (token !== undefined && token !== '') return { source, token }
+  }
+  const extracted = sources.some(isOfJwt) ? extractedBy(jwt!, request) : undefined
+  if (extracted !== undefined && extracted !== '') return { source: 'extractToken', token: extracted }
+}
+
+/** Finds all tokens that there are, each once. */
+export function findAll (jwt: Jwt, sources: readonly TokenSource[], request: JwtRequest, offered: undefined | string): readonly Found[] {
+  const found: Found[] = []
+  const add = (source: Found['source'], token: undefined | string) => {
+    if (token !== undefined && token !== '' && !found.some((each) => each.token === token)) found.push({ source, token })
+  }
+  for (const source of sources) add(source, lookUp(source, jwt, request, offered))
+  add('extractToken', extractedBy(jwt, request))
+  return found
+}
+
+function lookUp (source: TokenSource, jwt: undefined | Jwt, request: JwtRequest, offered: undefined | string): undefined | string {
+  switch (source) {
+    case 'header': return bearerOf(request.headers.authorization)
+    case 'protocol': return offered
+    case 'cookie': return lookSafely(request, () => cookieOf(request, jwt?.cookie))
+    case 'query':
+    case 'ticket': return credentialOf(request.raw, source)
+    case 'message': return undefined
+  }
+}
+
+function extractedBy ({ options }: Jwt, request: JwtRequest): undefined | string {
+  return lookSafely(request, () => options.verify.extractToken?.(request as unknown as FastifyRequest))
+}
+
+// A look-up of the app's own, or of @fastify/cookie, may fail: not the client's business, and never a 500.
+function lookSafely (request: JwtRequest, look: () => unknown): undefined | string {
+  try {
+    const token = look() ?? undefined
+    if (token === undefined || typeof token === 'string') return token
+    writeLog(request, 'warn', { type: typeOf(token) }, 'a token is not a string: extractToken of @fastify/jwt returns one, not a promise')
+    return NO_TOKEN
+  } catch (error) {
+    writeLog(request, 'warn', { type: textOf(error, 'name') }, 'a token could not be looked up')
+  }
+}
+
+function bearerOf (authorization: undefined | string | string[]): undefined | string {
+  if (typeof authorization !== 'string') return
+  const scheme = /^Bearer +/i.exec(authorization)
+  return scheme === null ? undefined : authorization.slice(scheme[0].length)
+}
+
+function cookieOf (request: JwtRequest, cookie: Jwt['cookie']): undefined | string {
+  if (cookie === undefined) return
+  const value = request.cookies?.[cookie.cookieName]
+  if (value === undefined || cookie.signed !== true) return value
+  const unsigned = request.unsignCookie(value)
+  return unsigned.valid && unsigned.value !== null ? unsigned.value : NO_TOKEN
+}

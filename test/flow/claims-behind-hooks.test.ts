@@ -1,0 +1,198 @@
+import cookie from '@fastify/cookie'
+import jwt, { type FastifyJWTOptions } from '@fastify/jwt'
+import type { FastifyInstance, FastifyRequest } from 'fastify'
+import t, { type Test } from 'tap'
+import type { SocketPluginOptions } from '../../src/index.js'
+import { connect, connectAs, refusal, type Client } from '../support/client.js'
+import { TestClock } from '../support/clock.js'
+import { createApp, listen, SECRET, tokenOf } from '../support/server.js'
+
+// What a verified token says counts, whatever formatUser or a hook of the app has made of the user.
+
+const seconds = () => Math.floor(Date.now() / 1000)
+const bearer = (token: string) => ({ headers: { authorization: `Bearer ${token}` } })
+const open = { onOpen: () => 'in' }
+
+type Way = (request: FastifyRequest) => Promise<unknown>
+const verify: Way = (request) => request.jwtVerify()
+
+interface HookedApp {
+  readonly jwt?: Partial<FastifyJWTOptions>
+  readonly plugin?: SocketPluginOptions
+  readonly isGuarded?: boolean
+  readonly hook: (app: FastifyInstance) => void
+  readonly clock?: TestClock
+}
+
+async function createHooked (t: Test, { jwt: options = {}, plugin = {}, isGuarded = true, hook, clock }: HookedApp): Promise<FastifyInstance> {
+  const app = await createApp(t, { jwt: false, plugin: { connections: { perUser: 1 }, ...plugin }, ...(clock === undefined ? {} : { clock }) })
+  await app.register(cookie)
+  await app.register(jwt, { secret: SECRET, cookie: { cookieName: 'token', signed: false }, ...options })
+  hook(app)
+  app.socketRoute('/', open, isGuarded ? { isGranted: () => true } : {})
+  return app
+}
+
+const short: FastifyJWTOptions['formatUser'] = (user) => ({ id: (user as { sub: string }).sub })
+const formatted: Partial<FastifyJWTOptions> = { formatUser: short }
+
+const apps: Record<string, HookedApp> = {
+  'no hook, formatUser': { jwt: formatted, hook: () => {} },
+  'an onRequest hook': { hook: (app) => { app.addHook('onRequest', verify as never) } },
+  'an onRequest hook, formatUser': { jwt: formatted, hook: (app) => { app.addHook('onRequest', verify as never) } },
+  'a preValidation hook, formatUser': { jwt: formatted, hook: (app) => { app.addHook('preValidation', verify as never) } },
+  'another decoratorName, formatUser': { jwt: { ...formatted, decoratorName: 'account' }, hook: (app) => { app.addHook('onRequest', verify as never) } },
+  'formatUser that changes the claims themselves': {
+    jwt: { formatUser: (user) => { const { sub, exp, iat, ...others } = user as Record<string, unknown>; return Object.assign(others, { sub: 'everybody' }) } },
+    hook: (app) => { app.addHook('onRequest', verify as never) }
+  },
+  complete: { jwt: { verify: { complete: true } as never }, hook: (app) => { app.addHook('onRequest', verify as never) } },
+  'a hook that loads the user': {
+    hook: (app) => { app.addHook('onRequest', async (request) => { await request.jwtVerify(); (request as { user: unknown }).user = { id: 7, name: 'from a database' } }) }
+  },
+  'a hook that verifies with options of its own': {
+    jwt: formatted,
+    hook: (app) => { app.addHook('onRequest', async (request) => { await request.jwtVerify({ verify: { extractToken: ({ headers }: FastifyRequest) => headers.authorization?.slice(7) } } as never) }) }
+  },
+  'a route without a guard, an onRequest hook, formatUser': { isGuarded: false, jwt: formatted, hook: (app) => { app.addHook('onRequest', verify as never) } },
+  'a route without a guard, a preHandler hook': { isGuarded: false, hook: (app) => { app.addHook('preHandler', verify as never) } },
+  'tokenFrom: [], a hook, formatUser': { plugin: { tokenFrom: [] }, jwt: formatted, hook: (app) => { app.addHook('onRequest', verify as never) } },
+  'tokens elsewhere, a hook, formatUser': { plugin: { tokenFrom: ['ticket'] }, jwt: formatted, hook: (app) => { app.addHook('onRequest', verify as never) } }
+}
+
+for (const [name, options] of Object.entries(apps)) {
+  t.test(`the claims of the token count: ${name}`, async (t) => {
+    const clock = new TestClock()
+    const app = await createHooked(t, { ...options, clock })
+    const url = await listen(app)
+    const token = (claims: object) => tokenOf(app, ['R'], { iat: seconds() - 5, ...claims })
+
+    const alice = await connect(url, [], bearer(token({ exp: seconds() + 60 })))
+    t.equal(await alice.next(), 'in')
+    t.equal((await refusal(url, [], bearer(token({})))).body.code, 'FSR_ERR_CONNECTIONS_TOO_MANY', 'perUser')
+    await clock.advance(62_000)
+    t.strictSame(await alice.closed, { code: 4401, reason: 'token expired' }, 'expiry')
+
+    const bob = token({ sub: 'bob' })
+    const client = await connect(url, [], bearer(bob))
+    await client.next()
+    t.equal(await app.socketRevoke({ sub: 'bob', before: seconds() }), 1, 'socketRevoke')
+    t.equal((await client.closed).code, 4403)
+    t.equal((await refusal(url, [], bearer(bob))).status, 401)
+  })
+
+  t.test(`requireExpiry refuses a token without exp: ${name}`, async (t) => {
+    const app = await createHooked(t, { ...options, plugin: { ...options.plugin, requireExpiry: true } })
+    const url = await listen(app)
+    t.equal((await refusal(url, [], bearer(tokenOf(app)))).body.code, 'FSR_ERR_TOKEN_INVALID')
+    t.equal(await (await connect(url, [], bearer(tokenOf(app, [], { exp: seconds() + 60 })))).next(), 'in')
+  })
+}
+
+t.test('the claims of a token in a cookie, in the sub-protocol, or where extractToken finds it, count behind a hook as well', async (t) => {
+  const places: Array<[name: string, options: Partial<FastifyJWTOptions>, hook: Way, connect: (url: string, token: string) => Promise<Client>]> = [
+    ['cookie', formatted, verify, (url, token) => connect(url, [], { headers: { cookie: `token=${token}` } })],
+    ['onlyCookie', { ...formatted, verify: { onlyCookie: true } }, verify, (url, token) => connect(url, [], { headers: { cookie: `token=${token}`, authorization: 'Bearer of something else' } })],
+    ['protocol', formatted, (request) => request.jwtVerify({ verify: { extractToken: () => request.headers['sec-websocket-protocol']?.split(', ')[1] } } as never), (url, token) => connect(url, ['bearer', token])],
+    ['extractToken', { ...formatted, verify: { extractToken: (request) => request.headers['x-token'] as string } }, verify, (url, token) => connect(url, [], { headers: { 'x-token': token } })]
+  ]
+  for (const [name, options, hook, come] of places) {
+    const app = await createHooked(t, { jwt: options, hook: (app) => { app.addHook('onRequest', async (request) => { await hook(request).catch(() => {}) }) } })
+    // The route reads the sub-protocol only after the hooks of the app.
+    const url = await listen(app)
+    const client = await come(url, tokenOf(app, [], { iat: seconds() - 5 }))
+    t.equal(await client.next(), 'in', name)
+    t.equal(await app.socketRevoke({ sub: 'alice' }), 1, name)
+  }
+})
+
+t.test('the user stays what the hook has made of it', async (t) => {
+  const app = await createHooked(t, { jwt: formatted, hook: (app) => { app.addHook('onRequest', async (request) => { await request.jwtVerify(); (request as { user: unknown }).user = { own: true } }) } })
+  app.socketRoute('/user', { onOpen: ({ user }) => user as object }, (user, request) => user === request.user)
+  app.socketRoute('/open', { onOpen: ({ user }) => user as object })
+  const url = await listen(app)
+  t.strictSame(await (await connectAs(tokenOf(app), `${url}/user`)).json(), { own: true })
+  t.strictSame(await (await connectAs(tokenOf(app, [], { sub: 'bob' }), `${url}/open`)).json(), { own: true })
+})
+
+t.test('a route without a guard has the user of decoratorName, and no user where no hook has set one', async (t) => {
+  const app = await createHooked(t, { isGuarded: false, jwt: { decoratorName: 'account' }, hook: (app) => { app.addHook('onRequest', async (request) => { await request.jwtVerify().catch(() => {}) }) } })
+  app.socketRoute('/user', { onOpen: ({ user }) => ({ user }) })
+  const url = await listen(app)
+  t.match(await (await connectAs(tokenOf(app), `${url}/user`)).json(), { user: { sub: 'alice' } })
+  t.strictSame(await (await connect(`${url}/user`)).json(), { user: null })
+  t.strictSame(await (await connectAs('broken', `${url}/user`)).json(), { user: null })
+})
+
+t.test('a ticket has the claims of the token, whatever a hook has made of the user', async (t) => {
+  const clock = new TestClock()
+  const app = await createHooked(t, { jwt: formatted, plugin: { requireExpiry: true }, clock, hook: (app) => { app.addHook('onRequest', async (request) => { if (request.method === 'POST') await request.jwtVerify() }) } })
+  app.socketRoute('/live', open, { isGranted: () => true, tokenFrom: ['ticket'] })
+  app.post('/ticket', async (request) => ({ ticket: await app.socketTicket(request, { route: '/live' }) }))
+  const url = await listen(app)
+  const ticketOf = async (claims: object) => await app.inject({ method: 'POST', url: '/ticket', ...bearer(tokenOf(app, [], claims)) })
+  t.equal((await ticketOf({})).json<{ code: string }>().code, 'FSR_ERR_TOKEN_INVALID', 'requireExpiry')
+  const { ticket } = (await ticketOf({ iat: seconds() - 5, exp: seconds() + 20 })).json<{ ticket: string }>()
+  const client = await connect(`${url}/live?ticket=${ticket}`)
+  t.equal((await refusal(`${url}/live?ticket=${(await ticketOf({ exp: seconds() + 60 })).json<{ ticket: string }>().ticket}`)).status, 429, 'perUser')
+  await clock.advance(22_000)
+  t.equal((await client.closed).code, 4401)
+})
+
+t.test('a token that a hook has not verified has to be valid where the route looks for one', async (t) => {
+  const app = await createHooked(t, { hook: (app) => { app.addHook('onRequest', async (request) => { (request as { user: unknown }).user = { id: 7 } }) } })
+  app.socketRoute('/none', open, { isGranted: () => true, tokenFrom: [] })
+  app.socketRoute('/open', open)
+  const url = await listen(app)
+  t.equal((await refusal(url, [], bearer('of something else'))).body.code, 'FSR_ERR_TOKEN_INVALID')
+  t.equal((await refusal(url, [], bearer(tokenOf(app, [], { exp: 5 })))).body.code, 'FSR_ERR_TOKEN_EXPIRED')
+  t.equal(await (await connect(url)).next(), 'in', 'a session')
+  // Where it looks for none it may be for something else; only one that may have been valid a moment ago could be that of the user.
+  for (const path of ['/none', '/open']) {
+    t.equal(await (await connect(url + path, [], bearer('of something else'))).next(), 'in')
+    t.equal(await (await connect(url + path, [], bearer(tokenOf(app, [], { exp: 5 })))).next(), 'in')
+    t.equal((await refusal(url + path, [], bearer(tokenOf(app, [], { exp: seconds() - 1 })))).body.code, 'FSR_ERR_TOKEN_EXPIRED')
+  }
+})
+
+t.test('of several tokens for one request that a hook has answered, all are of the same user', async (t) => {
+  const app = await createHooked(t, { jwt: formatted, plugin: { connections: {} }, hook: (app) => { app.addHook('onRequest', verify as never) } })
+  const url = await listen(app)
+  const token = tokenOf(app)
+  t.equal(await (await connect(url, ['bearer', token], bearer(token))).next(), 'in')
+  t.equal(await (await connect(url, ['bearer', tokenOf(app, ['OTHER'])], bearer(token))).next(), 'in')
+  t.equal((await refusal(url, ['bearer', tokenOf(app, [], { sub: 'bob' })], bearer(token))).body.code, 'FSR_ERR_TOKEN_INVALID')
+})
+
+t.test('a user that a hook has set without a token is one by its own sub, iat and exp', async (t) => {
+  const clock = new TestClock()
+  const users: Record<string, unknown> = {
+    named: { sub: 5, iat: seconds() - 5, exp: seconds() + 30 },
+    over: { sub: 'over', exp: seconds() - 1 },
+    unnamed: { id: 7, sub: { odd: true }, exp: 'tomorrow' },
+    text: 'alice'
+  }
+  for (const isGuarded of [true, false]) {
+    const app = await createHooked(t, { isGuarded, clock, hook: (app) => { app.addHook('onRequest', async (request) => { (request as { user: unknown }).user = users[(request.query as { user: string }).user] }) } })
+    const url = await listen(app)
+    const named = await connect(`${url}/?user=named`)
+    t.equal((await refusal(`${url}/?user=named`)).status, 429)
+    t.equal((await refusal(`${url}/?user=over`)).body.code, 'FSR_ERR_TOKEN_EXPIRED')
+    for (const user of ['unnamed', 'unnamed', 'text']) t.equal(await (await connect(`${url}/?user=${user}`)).next(), 'in')
+    t.equal(await app.socketRevoke({ sub: 5, before: seconds() }), 1)
+    t.equal((await named.closed).code, 4403)
+    t.equal((await refusal(`${url}/?user=named`)).status, 401)
+  }
+})
+
+t.test('with requireExpiry a user without a token needs an exp of its own, where a guard asks for one', async (t) => {
+  const app = await createHooked(t, {
+    plugin: { requireExpiry: true },
+    hook: (app) => { app.addHook('onRequest', async (request) => { (request as { user: unknown }).user = { id: 7, ...(request.query as object), exp: Number((request.query as { exp?: string }).exp) || undefined } }) }
+  })
+  app.socketRoute('/open', open)
+  const url = await listen(app)
+  t.equal((await refusal(url)).body.code, 'FSR_ERR_TOKEN_INVALID')
+  t.equal(await (await connect(`${url}/?exp=${seconds() + 60}`)).next(), 'in')
+  t.equal(await (await connect(`${url}/open`)).next(), 'in')
+})
