@@ -136,7 +136,7 @@ function fieldsOf (document: unknown, given: unknown): Field[] {
 }
 
 // The protocol's own messages, which every contract has.
-const own = ['reply', 'error', 'cancel', 'renew', 'token']
+const own = ['reply', 'error', 'cancel', 'alive', 'renew', 'token']
 
 // What is said on a channel, by the operations of the app: it receives what the page sends.
 function readMessages (document: unknown, channelKey: string, channel: Record<string, unknown>): Pick<RouteView, 'inbound' | 'outbound' | 'canRenew'> {

@@ -163,7 +163,7 @@ export class Conversation implements SocketController {
    */
   interrupt (connection: WsConnection, message: Message, last: undefined | Message): boolean {
     // Looked for before it is parsed, as what is not that is parsed again when its turn comes.
-    if (message.isBinary || !/"(?:reply|error|cancel)"/.test(message.text)) return false
+    if (message.isBinary || !/"(?:reply|error|cancel|alive)"/.test(message.text)) return false
     try {
       return this.#isProtocol(connection, readEnvelope(message), last)
     } catch {
@@ -172,8 +172,13 @@ export class Conversation implements SocketController {
     }
   }
 
-  // Answers to what the server has asked, and what the client does not want any more.
+  // Answers to what the server has asked, what the client does not want any more, and whether the server is there.
   #isProtocol (connection: WsConnection, { type, id, data, code, message }: Envelope, last: undefined | Message): boolean {
+    if (type === 'alive') {
+      // A client that does not read what waits for it gets no more: all of that is a sign of life.
+      if (id !== undefined && !connection.outbox.isOverMark) connection.outbox.reply(replyFrame(id, undefined))
+      return true
+    }
     if (type !== 'reply' && type !== 'error' && type !== 'cancel') return false
     // Late, or made up: it costs nothing, so nothing is said.
     if (id === undefined || (last === undefined && !connection.hasExchange)) return true

@@ -20,7 +20,7 @@ export interface ContractDefinition {
 }
 
 /** The protocol's own. */
-export const reserved = ['reply', 'error', 'cancel', 'renew'] as const
+export const reserved = ['reply', 'error', 'cancel', 'alive', 'renew'] as const
 
 const info = ['summary', 'description']
 const keys = { in: ['data', 'reply', 'stream', 'isGranted', ...info], out: ['data', 'reply', ...info] }

@@ -131,6 +131,7 @@ t.test('a contract that is none is refused at registration, with the cure', asyn
     [{ schema: { in: { reply: {} } }, on: { reply () {} } }, /'reply', a name of the protocol's own/],
     [{ schema: { in: { '': {} } }, on: { '' () {} } }, /'', a name of the protocol's own/],
     [{ schema: { out: { cancel: {} } }, on: {} }, /'cancel', a name of the protocol's own/],
+    [{ schema: { in: { alive: {} } }, on: { alive () {} } }, /'alive', a name of the protocol's own/],
     [{ schema: { in: { renew: {} } }, on: { renew () {} } }, /'renew', a name of the protocol's own/],
     [{ schema: { out: { error: {} } }, on: {} }, /'error', a name of the protocol's own/],
     [{ schema: { in: { say: { reply: {}, stream: {} } } }, on }, /a reply and a stream/],

@@ -79,7 +79,7 @@ t.test('the parser of AsyncAPI takes the document', parserTest, async (t) => {
   t.equal(parsed?.channels().length, 4)
   t.strictSame(parsed?.operations().all().map((operation) => operation.id()).filter((id) => id?.startsWith('chat')), [
     'chat.in.say', 'chat.in.join', 'chat.in.ticks', 'chat.in.leave', 'chat.out.message', 'chat.out.ask', 'chat.out.bye',
-    'chat.out.error', 'chat.out.reply', 'chat.in.cancel', 'chat.out.cancel', 'chat.in.renew'
+    'chat.out.error', 'chat.out.reply', 'chat.in.cancel', 'chat.out.cancel', 'chat.in.alive', 'chat.in.renew'
   ])
 })
 
@@ -166,7 +166,7 @@ t.test('what cannot happen on a route is not an operation', async (t) => {
   app.socketRoute('/told', { schema: { out: { news: Type.String() } }, on: {} })
   app.socketRoute('/asked', { schema: { in: { ping: { reply: Type.String() } } }, on: { ping: () => 'pong' } })
   await app.ready()
-  t.strictSame(Object.keys(app.asyncapi().operations), ['told.out.news', 'told.out.error', 'asked.in.ping', 'asked.out.error', 'asked.in.cancel'])
+  t.strictSame(Object.keys(app.asyncapi().operations), ['told.out.news', 'told.out.error', 'told.in.alive', 'asked.in.ping', 'asked.out.error', 'asked.in.cancel', 'asked.in.alive'])
 })
 
 t.test('a route without a contract has messages that nothing is known of', async (t) => {
@@ -312,6 +312,7 @@ t.test('what goes over the wire is what the document says', async (t) => {
   await ask('in.leave', { type: 'leave', id: 4 }, 'error')
   await ask('renew', { type: 'renew', id: 5, data: { token: tokenOf(app, ['ROLE_USER'], { jti: '2' }) } }, 'reply')
   await ask('cancel', { type: 'cancel', id: 6 })
+  await ask('alive', { type: 'alive', id: 7 }, 'reply')
   t.notOk(await valid('in.say', { type: 'say', data: {} }))
   t.notOk(await valid('in.say', { type: 'say', data: { text: 'a' }, id: '' }))
   t.notOk(await valid('reply', { type: 'reply', id: 3, data: 1, more: true }), 'an item is not also the end')

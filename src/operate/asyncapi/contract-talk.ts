@@ -48,6 +48,7 @@ export function tellContract (talk: Talk, contract: ContractDefinition, canRenew
   if (isAcknowledged) talk.operation('send', addOwn('reply'), [], { summary: 'A message that has an id and no reply in the contract was handled.' })
   if (contract.in.size > 0) talk.operation('receive', addOwn('cancel'))
   if ([...contract.out.values()].some(({ reply }) => reply !== undefined)) talk.operation('send', addOwn('cancel'))
+  talk.operation('receive', addOwn('alive'), [addOwn('reply')])
   if (canRenew) talk.operation('receive', addOwn('renew'), [addOwn('reply'), addOwn('error')])
 }
 

@@ -103,6 +103,10 @@ const own = {
     summary: 'The answer is not wanted any more.',
     schema: (id: Reference): SchemaObject => ({ type: 'object', required: ['type', 'id'], properties: { type: { type: 'string', const: 'cancel' }, id } })
   },
+  alive: {
+    summary: 'Asks for a sign of life: it is answered at once, also while messages before it wait.',
+    schema: (id: Reference): SchemaObject => ({ type: 'object', required: ['type', 'id'], properties: { type: { type: 'string', const: 'alive' }, id } })
+  },
   renew: {
     summary: 'A new token for the same user, in the place of the one that will expire.',
     schema: (id: Reference): SchemaObject => ({
