@@ -79,11 +79,9 @@ t.test('the package as it is published', async (t) => {
     }
   })
 
-  await t.test('has a client that runs beside partysocket, and is not loaded by the server', async (t) => {
+  await t.test('has a client that needs nothing else', async (t) => {
     const run = (code: string) => spawnSync(process.execPath, ['--input-type=module', '--eval', code], { cwd: project })
     t.equal(run("await import('fastify-socket-route')").status, 0)
-    t.match(run("await import('fastify-socket-route/client')").stderr.toString(), /Cannot find package 'partysocket'/)
-    for (const name of ['partysocket', 'event-target-polyfill']) symlinkSync(resolve('node_modules', name), join(project, 'node_modules', name))
     t.equal(run("console.log(typeof (await import('fastify-socket-route/client')).connect)").stdout.toString().trim(), 'function')
   })
 

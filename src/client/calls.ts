@@ -1,4 +1,4 @@
-import { clientErrors, RequestError } from './errors.js'
+import { abortReasonOf, clientErrors, RequestError } from './errors.js'
 import { LONGEST } from './timer.js'
 import type { Incoming } from './wire.js'
 
@@ -20,10 +20,15 @@ export interface Patience {
 export class Calls {
   readonly #calls = new Map<number, Call>()
   readonly #withdraw: (id: number) => void
+  readonly #doubt: () => void
 
-  /** @param withdraw tells the server that an answer is not wanted any more. */
-  constructor (withdraw: (id: number) => void) {
+  /**
+   * @param withdraw tells the server that an answer is not wanted any more.
+   * @param doubt called when an answer has not come in time.
+   */
+  constructor (withdraw: (id: number) => void, doubt: () => void) {
     this.#withdraw = withdraw
+    this.#doubt = doubt
   }
 
   /** Waits for the answer to a message that was sent with this id. What it answers gives up, and does nothing once that has ended. */
@@ -33,8 +38,11 @@ export class Calls {
       this.#withdraw(id)
       this.fail(id, error)
     }
-    const onAbort = () => { abandon(signal!.reason) }
-    const onTimeout = () => { abandon(new RequestError(clientErrors.timeout, `There was no reply within ${timeout} ms`)) }
+    const onAbort = () => { abandon(abortReasonOf(signal!)) }
+    const onTimeout = () => {
+      abandon(new RequestError(clientErrors.timeout, `There was no reply within ${timeout} ms`))
+      this.#doubt()
+    }
     const timer = timeout === Infinity ? undefined : setTimeout(onTimeout, Math.min(timeout, LONGEST))
     signal?.addEventListener('abort', onAbort)
     const rest = () => {

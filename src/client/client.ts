@@ -1,6 +1,9 @@
 import { Calls, type Call, type Patience } from './calls.js'
+import type { Address } from './address.js'
+import { byteLength } from './bytes.js'
 import type { UnknownRoute } from './contract.js'
-import { ClientError, RequestError, clientErrors, closed, disconnected } from './errors.js'
+import { warn } from './environment.js'
+import { abortReasonOf, ClientError, RequestError, clientErrors, closed, disconnected } from './errors.js'
 import { Feed } from './feed.js'
 import { Handlers, type Handler } from './handlers.js'
 import { settingsOf, type ClientOptions, type Settings } from './options.js'
@@ -8,7 +11,7 @@ import { Outbox } from './outbox.js'
 import type { Closed } from './reconnection.js'
 import { Renewal } from './renewal.js'
 import type { ClosedConnection, IterationOptions, RequestOptions, SocketClient } from './socket-client.js'
-import { Transport, type Address } from './transport.js'
+import { Transport } from './transport.js'
 import { parse } from './wire.js'
 
 /** The client itself, which knows nothing of types. */
@@ -27,6 +30,8 @@ export class Client implements Record<keyof SocketClient<UnknownRoute>, unknown>
   readonly #closing = gate<Closed>()
   #isOpen = false
   #hasEnded = false
+  // Whether the console has been told that there is no connection.
+  #hasWarned = false
   #lastId = 0
 
   constructor (address: Address, options: ClientOptions) {
@@ -35,7 +40,7 @@ export class Client implements Record<keyof SocketClient<UnknownRoute>, unknown>
     this.#settings = settings
     this.closed = this.#closing.promise
     this.#outbox = new Outbox(settings.buffer, write)
-    this.#calls = new Calls((id) => { if (!this.#outbox.remove(id)) write(JSON.stringify({ type: 'cancel', id })) })
+    this.#calls = new Calls((id) => { if (!this.#outbox.remove(id)) write(JSON.stringify({ type: 'cancel', id })) }, () => { this.#transport.doubt() })
     this.#handlers = new Handlers(write, (error) => { this.#crash(error) })
     this.#renewal = new Renewal({
       before: settings.renewBefore,
@@ -46,9 +51,16 @@ export class Client implements Record<keyof SocketClient<UnknownRoute>, unknown>
     this.#transport = new Transport(address, settings, {
       onOpen: () => { this.#open() },
       onMessage: (data) => { this.#receive(data) },
-      onDown: (closed, willReconnect) => { this.#down(closed, willReconnect) },
-      onFailure: (error) => { this.#report(error) }
+      onDown: (closed, willReconnect, failure) => { this.#down(closed, willReconnect, failure) },
+      onFailure: (error) => { this.#reportFailure(error) }
     })
+    try {
+      this.#transport.start()
+    } catch (error) {
+      if (!(error instanceof ClientError)) throw error
+      // During server-side rendering, where the client will not be used, there is nothing to tell.
+      if (error.code !== clientErrors.noPage) this.#report(error)
+    }
   }
 
   get isOpen (): boolean {
@@ -56,7 +68,7 @@ export class Client implements Record<keyof SocketClient<UnknownRoute>, unknown>
   }
 
   get opened (): Promise<void> {
-    return this.#opening.promise
+    return this.#whenOpened()
   }
 
   send (type: string, data?: unknown): void {
@@ -116,6 +128,11 @@ export class Client implements Record<keyof SocketClient<UnknownRoute>, unknown>
     return subscribed(this.#onClose, (closed) => handler(closed))
   }
 
+  reconnect (): void {
+    if (this.#hasEnded) throw closed()
+    this.#transport.reconnect()
+  }
+
   async renew (token: string): Promise<void> {
     // It is for this connection: the next one comes with its own.
     if (!this.isOpen) throw disconnected()
@@ -124,9 +141,8 @@ export class Client implements Record<keyof SocketClient<UnknownRoute>, unknown>
   }
 
   close (code = 1000, reason = ''): void {
-    // The WebSocket would throw, and partysocket keep that to itself.
     if (code !== 1000 && !(code >= 3000 && code <= 4999)) throw new RangeError('The close code has to be 1000, or from 3000 to 4999')
-    if (new TextEncoder().encode(reason).length > 123) throw new RangeError('The reason has to be at most 123 bytes long')
+    if (byteLength(reason) > 123) throw new RangeError('The reason has to be at most 123 bytes long')
     if (this.#hasEnded) return
     this.#hasEnded = true
     this.#transport.close(code, reason)
@@ -135,13 +151,14 @@ export class Client implements Record<keyof SocketClient<UnknownRoute>, unknown>
 
   #post (type: string, data: unknown, wantsAnswer = false): number {
     if (this.#hasEnded) throw closed()
+    this.#transport.start()
     const id = ++this.#lastId
     this.#outbox.send(id, JSON.stringify({ type, data, id: wantsAnswer ? id : undefined }))
     return id
   }
 
   #ask (type: string, data: unknown, call: Call, patience: Patience): (error: unknown) => void {
-    patience.signal?.throwIfAborted()
+    if (patience.signal?.aborted) throw abortReasonOf(patience.signal)
     return this.#calls.add(this.#post(type, data, true), call, patience)
   }
 
@@ -154,8 +171,14 @@ export class Client implements Record<keyof SocketClient<UnknownRoute>, unknown>
     return feed
   }
 
+  async #whenOpened (): Promise<void> {
+    if (!this.#hasEnded) this.#transport.start()
+    await this.#opening.promise
+  }
+
   #open (): void {
     this.#isOpen = true
+    this.#hasWarned = false
     this.#renewal.plan(this.#transport.token)
     this.#opening.resolve()
     this.#tell(this.#onOpen)
@@ -176,12 +199,12 @@ export class Client implements Record<keyof SocketClient<UnknownRoute>, unknown>
     else this.#calls.fail(id, new RequestError(code, message.message, path))
   }
 
-  #down (closed: Closed, willReconnect: boolean): void {
+  #down (closed: Closed, willReconnect: boolean, failure: unknown): void {
     if (this.#hasEnded) return
     if (!willReconnect) {
       this.#hasEnded = true
       this.#transport.close(1000, '')
-      this.#finish(closed)
+      this.#finish(closed, failure)
     } else if (this.#isOpen) {
       this.#rest()
       this.#calls.failAll(disconnected(), (id) => !this.#outbox.has(id))
@@ -189,10 +212,11 @@ export class Client implements Record<keyof SocketClient<UnknownRoute>, unknown>
     }
   }
 
-  #finish ({ code, reason }: Closed): void {
+  #finish ({ code, reason }: Closed, failure?: unknown): void {
+    const error = closed(failure)
     this.#rest()
-    this.#opening.reject(closed())
-    this.#calls.failAll(closed(), (id) => { this.#outbox.remove(id); return true })
+    this.#opening.reject(error)
+    this.#calls.failAll(error, (id) => { this.#outbox.remove(id); return true })
     if (this.#outbox.size > 0) this.#report(new ClientError(clientErrors.closed, `The client is closed, and ${this.#outbox.size} messages were not sent`))
     this.#outbox.clear()
     for (const feed of [...this.#feeds]) feed.end()
@@ -216,12 +240,19 @@ export class Client implements Record<keyof SocketClient<UnknownRoute>, unknown>
   // In a turn of its own, so that what it throws disturbs nothing here.
   #report (error: unknown): void {
     const { onError } = this.#settings
-    if (onError !== undefined) queueMicrotask(() => { onError(error) })
+    if (onError === undefined) warn(error)
+    else Promise.resolve().then(() => { onError(error) })
+  }
+
+  // As the attempts to connect fail one after the other, the console is told of the first.
+  #reportFailure (error: unknown): void {
+    if (this.#settings.onError !== undefined || !this.#hasWarned) this.#report(error)
+    this.#hasWarned = true
   }
 
   // A fault of the app's own is not to pass unseen.
   #crash (error: unknown): void {
-    if (this.#settings.onError === undefined) queueMicrotask(() => { throw error })
+    if (this.#settings.onError === undefined) setTimeout(() => { throw error }, 0)
     else this.#report(error)
   }
 }

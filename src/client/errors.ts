@@ -18,6 +18,8 @@ export const clientErrors = {
   token: 'FSR_CLIENT_TOKEN',
   /** There is no WebSocket here. */
   noWebSocket: 'FSR_CLIENT_NO_WEBSOCKET',
+  /** The address is relative, and there is no page here: during server-side rendering, for example. */
+  noPage: 'FSR_CLIENT_NO_PAGE',
   /** To the server: it wants a reply to an event that nobody handles. */
   noHandler: 'FSR_CLIENT_NO_HANDLER',
   /** To the server: the handler of an event has failed. */
@@ -42,10 +44,15 @@ export class RequestError extends ClientError {
   /** Where in the data the fault is, as a JSON Pointer (RFC 6901), if the server says that. */
   readonly path: undefined | string
 
-  constructor (code: string, message: string, path?: string) {
-    super(code, message)
+  constructor (code: string, message: string, path?: string, cause?: unknown) {
+    super(code, message, cause)
     this.path = path
   }
+}
+
+/** Why a signal has aborted; those of older jsdom and React Native do not tell. */
+export function abortReasonOf (signal: AbortSignal): unknown {
+  return signal.reason ?? Object.assign(new Error('The signal was aborted'), { name: 'AbortError' })
 }
 
 /** The error of a connection that has ended, for whatever was under way on it. */
@@ -53,7 +60,8 @@ export function disconnected (): RequestError {
   return new RequestError(clientErrors.disconnected, 'The connection has ended')
 }
 
-/** The error of a client that was closed. */
-export function closed (): RequestError {
-  return new RequestError(clientErrors.closed, 'The client is closed')
+/** The error of a client that is closed: by itself or the server, or because of a failure. */
+export function closed (cause?: unknown): RequestError {
+  const why = cause instanceof Error ? `: ${cause.message}` : ''
+  return new RequestError(clientErrors.closed, `The client is closed${why}`, undefined, cause)
 }

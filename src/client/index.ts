@@ -2,18 +2,18 @@ import { Client } from './client.js'
 import type { ContractRoute, UnknownRoute } from './contract.js'
 import type { ClientOptions } from './options.js'
 import type { SocketClient } from './socket-client.js'
-import type { Address } from './transport.js'
+import type { Address } from './address.js'
 
 export { ClientError, RequestError, clientErrors } from './errors.js'
+export type { Address } from './address.js'
 export type {
   CallArguments, ContractRoute, DataArguments, EventData, EventReply, EventType, MessageData, MessageType, NoticeType, ReplyData, RequestType, StreamItem, StreamType,
   UnknownRoute
 } from './contract.js'
 export type { EventContext } from './handlers.js'
-export type { ClientOptions, Ended, ReconnectOptions, WebSocketConstructor } from './options.js'
-export type { Closed } from './reconnection.js'
+export type { ClientOptions, PingOptions, ReconnectOptions, WebSocketConstructor } from './options.js'
+export type { Closed, Ended } from './reconnection.js'
 export type { ClosedConnection, IterationOptions, RequestOptions, SocketClient } from './socket-client.js'
-export type { Address } from './transport.js'
 
 /**
  * Connects to a route with a contract, and connects again whenever the connection ends, unless the close code says that the server does
@@ -21,7 +21,8 @@ export type { Address } from './transport.js'
  *
  * @typeParam Route the type of what `socketRoute` has returned. Without it every type of message is accepted.
  * @param address `ws:`, `wss:`, `http:` or `https:`; in a browser also relative to the page. A function is called before every attempt.
- * @throws `FSR_CLIENT_NO_WEBSOCKET`; a `TypeError` for an address that is none, or of another scheme; a `RangeError` for an option that is no number.
+ * @throws TypeError for an address that is none, or of another scheme; RangeError for an option that is not a number. Where there is no
+ * WebSocket, or no page for a relative address, as during server-side rendering, nothing is thrown until a connection is needed.
  */
 export function connect<Route extends ContractRoute = UnknownRoute> (address: Address, options: ClientOptions = {}): SocketClient<Route> {
   return new Client(address, options) as object as SocketClient<Route>

@@ -1,12 +1,22 @@
-import type { Closed } from './reconnection.js'
+import type { Ended } from './reconnection.js'
 
 /** A constructor like `WebSocket` of browsers and of `ws`. */
 export type WebSocketConstructor = new (url: string, protocols?: string | string[]) => object
 
-/** How a connection ended, or an attempt to make one, and the how manieth new attempt would be next. */
-export interface Ended extends Closed {
-  /** How many new attempts there were since a connection last stayed open for five seconds. */
-  readonly attempts: number
+/** How a connection is found that is gone without a close. */
+export interface PingOptions {
+  /**
+   * Milliseconds. When nothing has come for half of this to all of it, the server is asked for a sign of life.
+   *
+   * @default 20_000
+   */
+  readonly interval?: undefined | number
+  /**
+   * Milliseconds that the server has for that. Anything that comes is one. Then the connection is given up, and made anew.
+   *
+   * @default 10_000
+   */
+  readonly timeout?: undefined | number
 }
 
 /** When a client connects again, and how often. */
@@ -26,7 +36,8 @@ export interface ReconnectOptions {
   readonly maxDelay?: undefined | number
   /**
    * Says whether to connect again, before each new attempt. `undefined` leaves it to the close code, and connects again after an attempt
-   * that failed (1006). For the close codes of an app, or to give up after some attempts.
+   * that failed (1006), unless its HTTP status is known and says that no attempt is of use. For the close codes of an app, or to give up
+   * after some attempts.
    */
   readonly when?: undefined | ((ended: Ended) => undefined | boolean)
 }
@@ -74,10 +85,13 @@ export interface ClientOptions {
   readonly buffer?: undefined | number
   /** When to connect again. `false`: never. @default by the close code */
   readonly reconnect?: undefined | false | ReconnectOptions
+  /** How a connection is found that is gone without a close. `false`: not at all. */
+  readonly ping?: undefined | false | PingOptions
   /**
    * Called with what goes wrong where nobody waits: an attempt to connect that failed, a token that could not be had or renewed, something
    * from the server that is not a message of the protocol, a failure without an id, messages that could not be sent any more, and what a
-   * handler throws, or rejects with. Without it all of these are ignored but the last, which is then an uncaught exception.
+   * handler throws, or rejects with. Without it the last is an uncaught exception, and the others are warnings on the console, except in a
+   * build for production (`NODE_ENV`); of attempts to connect that fail in a row the first alone.
    */
   readonly onError?: undefined | ((error: unknown) => void)
 }
@@ -90,13 +104,17 @@ export interface Settings extends ClientOptions {
   readonly buffer: number
   readonly minDelay: number
   readonly maxDelay: number
+  /** `Infinity`: no pings. */
+  readonly pingInterval: number
+  readonly pingTimeout: number
 }
 
 /** Checks them, and says what holds where nothing is said. @throws RangeError for a number that is none, or less than 0. */
 export function settingsOf (options: ClientOptions): Settings {
-  const { renewBefore = 60_000, timeout = 10_000, connectTimeout = 10_000, buffer = 100, reconnect } = options
+  const { renewBefore = 60_000, timeout = 10_000, connectTimeout = 10_000, buffer = 100, reconnect, ping } = options
   const { minDelay = 1_000, maxDelay = 30_000 } = reconnect || {}
-  const numbers = { renewBefore, timeout, connectTimeout, buffer, minDelay, maxDelay }
+  const { interval: pingInterval = 20_000, timeout: pingTimeout = 10_000 } = ping === false ? { interval: Infinity } : ping ?? {}
+  const numbers = { renewBefore, timeout, connectTimeout, buffer, minDelay, maxDelay, pingInterval, pingTimeout }
   for (const [name, value] of Object.entries(numbers)) if (typeof value !== 'number' || !(value >= 0)) throw new RangeError(`${name} has to be a number, and not less than 0`)
   return { ...options, ...numbers }
 }

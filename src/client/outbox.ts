@@ -1,8 +1,8 @@
 import { clientErrors, RequestError } from './errors.js'
 
 /**
- * The messages that wait for a connection. Not those of partysocket, from which no single one could be taken out again: a request that
- * has been given up must not be carried out later. And those leave before anybody is told that there is a connection.
+ * The messages that wait for a connection. Each can be taken out again: a request that has been given up must not be carried out later.
+ * They leave after the handlers of `onOpen` have run.
  */
 export class Outbox {
   readonly #waiting = new Map<number, string>()

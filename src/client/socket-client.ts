@@ -42,7 +42,10 @@ export interface ClosedConnection extends Closed {
 export interface SocketClient<Route extends ContractRoute> {
   /** Whether there is a connection now. */
   readonly isOpen: boolean
-  /** Resolves when there is a connection: the one that there is, or the next. Rejects with `FSR_CLIENT_CLOSED` if there will be none. */
+  /**
+   * Resolves when there is a connection: the one that there is, or the next. Rejects with `FSR_CLIENT_CLOSED` if there will be none, with
+   * the failure as its `cause`; with `FSR_CLIENT_NO_WEBSOCKET` or `FSR_CLIENT_NO_PAGE` where none can be made.
+   */
   readonly opened: Promise<void>
   /** Resolves when the client is closed for good, by itself or by the server, with the code and the reason of that. */
   readonly closed: Promise<Closed>
@@ -105,6 +108,14 @@ export interface SocketClient<Route extends ContractRoute> {
    * Rejects with the server's code if it does not take the token, with `FSR_CLIENT_DISCONNECTED` if there is no connection.
    */
   renew (token: string): Promise<void>
+
+  /**
+   * Makes a new connection at once: when the app knows better than the client that the network has changed. An open one is closed with
+   * 1000, and what waits for an answer on it rejects with `FSR_CLIENT_DISCONNECTED`.
+   *
+   * @throws `FSR_CLIENT_CLOSED`, `FSR_CLIENT_NO_WEBSOCKET`, `FSR_CLIENT_NO_PAGE`.
+   */
+  reconnect (): void
 
   /**
    * Closes for good. What waits for an answer rejects with `FSR_CLIENT_CLOSED`.

@@ -1,8 +1,9 @@
+const base64 = 'ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_'
+
 /** When a JSON Web Token expires, in milliseconds of Unix time; `undefined` if that cannot be told (RFC 7519 section 4.1.4). */
 export function expiryOf (token: string): undefined | number {
   try {
-    const payload = token.split('.')[1]!.replaceAll('-', '+').replaceAll('_', '/')
-    const { exp } = JSON.parse(atob(payload)) as { exp?: unknown }
+    const { exp } = JSON.parse(decoded(token.split('.')[1]!)) as { exp?: unknown }
     return typeof exp === 'number' ? exp * 1_000 : undefined
   } catch {
     // It is another kind of token.
@@ -12,4 +13,15 @@ export function expiryOf (token: string): undefined | number {
 /** Whether a token can be sent as a sub-protocol (RFC 6455 section 4.1, RFC 9110 section 5.6.2). */
 export function isSubProtocol (token: string): boolean {
   return /^[\w!#$%&'*+.^`|~-]+$/.test(token)
+}
+
+// Each byte as a character, as `atob` does, which older React Native does not have; `exp` and the names are ASCII.
+function decoded (text: string): string {
+  let bytes = ''
+  let bits = 0
+  for (let index = 0; index < text.length; index++) {
+    bits = (bits << 6) | base64.indexOf(text[index]!)
+    if (index % 4 > 0) bytes += String.fromCharCode((bits >> (6 - index % 4 * 2)) & 0xff)
+  }
+  return bytes
 }

@@ -1,70 +1,83 @@
-import PartySocket, { CloseEvent } from 'partysocket/ws'
-import { clientErrors, ClientError } from './errors.js'
-import type { Settings, WebSocketConstructor } from './options.js'
-import { reconnectionOf, type Closed } from './reconnection.js'
+import { absolute, printable, type Address } from './address.js'
+import { globalWebSocket, onWake } from './environment.js'
+import { ClientError, clientErrors } from './errors.js'
+import { Liveness } from './liveness.js'
+import type { Settings } from './options.js'
+import { delayOf, isFinal, reconnectionOf, statusOf, type Closed, type Ended } from './reconnection.js'
 import { LONGEST } from './timer.js'
 import { isSubProtocol } from './token.js'
+import { PING } from './wire.js'
 
-/** An address, or what makes one before every attempt to connect: with a new ticket, for example. */
-export type Address = string | (() => string | Promise<string>)
-
-/** Who is told what happens to the connection. */
+/** What is told of the connection. */
 export interface TransportListener {
   onOpen (): void
   onMessage (data: unknown): void
-  /** The connection has ended, or an attempt to make one. */
-  onDown (closed: Closed, willReconnect: boolean): void
+  /** The connection has ended, or an attempt to make one, for which there may be an error. */
+  onDown (closed: Closed, willReconnect: boolean, failure: unknown): void
   onFailure (error: unknown): void
 }
 
-// What of partysocket is used; its own types need those of browsers.
+// What any event of a WebSocket may have.
+interface SocketEvent {
+  readonly data?: unknown
+  readonly code?: number
+  readonly reason?: string
+  readonly message?: string
+  readonly error?: unknown
+}
+
+// What of a WebSocket is used. No `on…` properties: where an event passes through an EventTarget that calls those as well, it would be
+// handled twice.
 interface Socket {
-  onopen: null | (() => void)
-  onmessage: null | ((event: { readonly data: unknown }) => void)
-  onclose: null | (() => void)
-  onerror: null | ((event: { readonly message?: string, readonly error?: unknown }) => void)
   readonly readyState: number
-  readonly retryCount: number
-  readonly url: string
-  send (text: string): boolean
-  close (code: number, reason: string): void
+  readonly bufferedAmount: number
+  addEventListener (type: string, listener: (event: SocketEvent) => void): void
+  send (text: string): void
+  close (code?: number, reason?: string): void
+  /** That of `ws`. */
+  terminate? (): void
 }
 
 const OPEN = 1
-const FAILED = 'There is no address, or no token'
 const cut: Closed = { code: 1006, reason: '' }
+// Milliseconds that a connection has to stay open for the next attempt to be the first again.
+const STABLE = 5_000
+// Milliseconds that the server has to answer a close, where the connection can be cut after that.
+const CLOSING = 1_000
 
-/** A connection that partysocket makes anew, as often as the close codes and the options want it. */
+/** A connection that is made anew, as often as the close codes and the options want it. */
 export class Transport {
-  readonly #socket: Socket
+  readonly #address: Address
   readonly #options: Settings
   readonly #listener: TransportListener
-  #closed = cut
-  #willReconnect = true
-  #isAtOnce = false
-  #isClosed = false
-  // Why there is no address or no token.
-  #failure: unknown
+  readonly #liveness: Liveness
+  #stage: 'idle' | 'waiting' | 'connecting' | 'open' | 'closed' = 'idle'
+  #socket: undefined | Socket
+  // To the next attempt, of the handshake, or until the connection is stable.
+  #timer: undefined | ReturnType<typeof setTimeout>
+  #sleep = () => {}
+  // The number of this attempt: what is made for another, and comes late, is not used.
+  #attempt = 0
+  // How many new attempts there were since a connection was stable.
+  #retries = 0
+  // The HTTP status of this attempt, and of the one before, if they were refused with one.
+  #status: undefined | number
+  #before: undefined | number
+  #hasOpened = false
   #token: undefined | string
 
+  /** @throws TypeError for an address that is none, or of another scheme. */
   constructor (address: Address, options: Settings, listener: TransportListener) {
+    this.#address = address
     this.#options = options
     this.#listener = listener
-    this.#socket = this.#connect(typeof address === 'string' ? always(absolute(address)) : async () => absolute(await address()))
-    this.#socket.onopen = () => { listener.onOpen() }
-    this.#socket.onmessage = ({ data }) => { listener.onMessage(data) }
-    this.#socket.onclose = () => { listener.onDown(this.#closed, this.#willReconnect) }
-    this.#socket.onerror = ({ message, error }) => {
-      const failure = message === FAILED ? this.#failure : new ClientError(clientErrors.connection, message || 'The connection failed', error)
-      // The client was closed meanwhile.
-      if (failure === undefined) return
-      // As long as there has been no socket, partysocket asks nobody and closes nothing.
-      if (this.#socket.url === '') {
-        this.#judge()
-        listener.onDown(this.#closed, this.#willReconnect)
-      }
-      listener.onFailure(failure)
-    }
+    this.#liveness = new Liveness({
+      interval: options.pingInterval,
+      timeout: options.pingTimeout,
+      ping: () => { this.send(PING) },
+      buffered: () => this.#socket!.bufferedAmount,
+      dead: () => { this.#down(cut) }
+    })
   }
 
   /** The token of this connection. */
@@ -74,72 +87,150 @@ export class Transport {
 
   /** Whether something can be sent: not any more once the server has begun to close. */
   get isOpen (): boolean {
-    return this.#socket.readyState === OPEN
+    return this.#socket?.readyState === OPEN
   }
 
-  /** Answers whether it was sent, which it is only over an open connection. */
+  /**
+   * Begins to connect, if it has not begun.
+   *
+   * @throws TypeError for an address that is none; `FSR_CLIENT_NO_PAGE`, `FSR_CLIENT_NO_WEBSOCKET` where a connection cannot be made.
+   */
+  start (): void {
+    if (this.#stage !== 'idle') return
+    if (typeof this.#address === 'string') absolute(this.#address)
+    if (this.#options.WebSocket === undefined) globalWebSocket()
+    this.#sleep = onWake(() => { this.#wake() })
+    this.#connect()
+  }
+
+  /** Returns whether it was sent, which it is only over an open connection. */
   send (text: string): boolean {
-    return this.isOpen && this.#socket.send(text)
+    if (!this.isOpen) return false
+    this.#socket!.send(text)
+    return true
+  }
+
+  /** There is a reason to doubt the connection. */
+  doubt (): void {
+    if (this.#stage === 'open') this.#liveness.doubt()
+  }
+
+  /** Makes a new connection at once, in the place of the one that there may be. */
+  reconnect (): void {
+    this.start()
+    const socket = this.#release()
+    const wasOpen = this.#stage === 'open'
+    this.#retries = 0
+    this.#connect()
+    if (socket !== undefined) shut(socket, 1000, '')
+    if (wasOpen) this.#listener.onDown({ code: 1000, reason: '' }, true, undefined)
   }
 
   close (code: number, reason: string): void {
-    this.#isClosed = true
-    this.#failure = undefined
-    this.#socket.close(code, reason)
+    const socket = this.#release()
+    this.#stage = 'closed'
+    this.#sleep()
+    if (socket !== undefined) shut(socket, code, reason)
   }
 
-  #connect (address: () => Promise<string>): Socket {
-    const { WebSocket = globalWebSocket(), connectTimeout, minDelay, maxDelay } = this.#options
-    const isAtOnce = () => this.#isAtOnce
-    return new PartySocket(async () => await this.#noted(address), async () => await this.#noted(async () => await this.#protocols()), {
-      WebSocket,
-      connectionTimeout: Math.min(connectTimeout, LONGEST),
-      reconnectionDelayGrowFactor: 1.5,
-      minUptime: 5_000,
-      // What has to wait is kept by the client: see outbox.ts.
-      maxEnqueuedMessages: 0,
-      // These are read before each attempt. The delays of partysocket are not random by themselves.
-      get minReconnectionDelay () { return isAtOnce() ? 0 : minDelay * (1 + 3 * Math.random()) },
-      get maxReconnectionDelay () { return maxDelay * (0.5 + Math.random() / 2) },
-      // Called before the next attempt is planned. The event comes after that.
-      shouldReconnectOnClose: (event) => this.#judge(event)
-    }) as unknown as Socket
+  async #connect (): Promise<void> {
+    const attempt = ++this.#attempt
+    this.#stage = 'connecting'
+    this.#before = this.#status
+    this.#status = undefined
+    try {
+      // So that a client that is closed in the same turn asks for nothing.
+      await undefined
+      if (attempt !== this.#attempt) return
+      const [address, token] = await Promise.all([typeof this.#address === 'string' ? this.#address : this.#address(), this.#options.token?.()])
+      if (attempt === this.#attempt) this.#open(absolute(address), token ?? undefined)
+    } catch (error) {
+      if (attempt === this.#attempt) this.#down(cut, error ?? new ClientError(clientErrors.connection, 'There is no address, or no token'))
+    }
   }
 
-  async #protocols (): Promise<null | string[]> {
-    const token = await this.#options.token?.() ?? undefined
+  #open (url: string, token: undefined | string): void {
     // Otherwise the error of the browser would have the token in its text.
     if (token !== undefined && !isSubProtocol(token)) throw new ClientError(clientErrors.token, 'The token has characters that a sub-protocol must not have')
     this.#token = token
-    const names = [...token === undefined ? [] : ['bearer', token], ...this.#options.protocols ?? []]
-    return names.length > 0 ? names : null
-  }
-
-  // partysocket keeps no more of an error than its message, and ends with it if it has none. And it asks for an address and a token
-  // before it looks whether it was closed.
-  async #noted<Value> (provide: () => Promise<Value>): Promise<Value> {
-    try {
-      if (!this.#isClosed) return await provide()
-    } catch (error) {
-      if (!this.#isClosed) this.#failure = error ?? new ClientError(clientErrors.connection, FAILED)
+    const { WebSocket = globalWebSocket(), connectTimeout, protocols = [] } = this.#options
+    const names = [...token === undefined ? [] : ['bearer', token], ...protocols]
+    const socket = (names.length > 0 ? new WebSocket(url, names) : new WebSocket(url)) as Socket
+    this.#socket = socket
+    const on = (type: string, handle: (event: SocketEvent) => void) => {
+      socket.addEventListener(type, (event) => { if (this.#socket === socket) handle(event) })
     }
-    throw new Error(FAILED)
+    const fail = (message: undefined | string, cause?: unknown) => {
+      if (this.#stage === 'open') {
+        this.#down(cut, new ClientError(clientErrors.connection, `The connection had an error: ${message || 'no more is known'}`, cause))
+        return
+      }
+      this.#status = statusOf(message)
+      this.#down(cut, new ClientError(clientErrors.connection, `There is no connection to ${printable(url)}: ${message || 'no such server or path, or it does not let this client in'}`, cause))
+    }
+    on('open', () => { this.#opened() })
+    on('message', ({ data }) => {
+      this.#liveness.heard()
+      this.#listener.onMessage(data)
+    })
+    on('error', ({ message, error }) => { fail(message, error) })
+    // Before it is open the code is no close code of the server: Bun has 1002 for a refused upgrade.
+    on('close', ({ code = 1006, reason }) => { if (this.#stage === 'open') this.#down({ code, reason: reason ?? '' }); else fail(reason) })
+    this.#timer = setTimeout(() => { fail(`no answer within ${connectTimeout} ms`) }, Math.min(connectTimeout, LONGEST))
   }
 
-  // An event that partysocket has made itself, with the code 1000, stands for an error or a time-out.
-  #judge (event?: Closed): boolean {
-    if (this.#isClosed) return false
-    const closed = event === undefined || event instanceof CloseEvent ? cut : { code: event.code, reason: event.reason }
-    const attempts = this.#socket.retryCount
-    const advice = reconnectionOf(closed)
-    this.#closed = closed
-    this.#willReconnect = this.#wants({ ...closed, attempts }) ?? advice !== false
-    // Not twice in a row: a server that finds every token expired must not be asked without a pause.
-    this.#isAtOnce = advice === 'now' && attempts === 0
-    return this.#willReconnect
+  #opened (): void {
+    this.#stage = 'open'
+    this.#hasOpened = true
+    clearTimeout(this.#timer)
+    this.#timer = setTimeout(() => { this.#retries = 0 }, STABLE)
+    this.#liveness.start()
+    this.#listener.onOpen()
   }
 
-  #wants (ended: Closed & { readonly attempts: number }): undefined | boolean {
+  // The connection has ended, or the attempt to make one.
+  #down (closed: Closed, failure?: unknown): void {
+    const socket = this.#release()
+    if (socket?.terminate !== undefined) socket.terminate()
+    else socket?.close()
+    const attempts = this.#retries
+    const advice = !this.#isFinal() && reconnectionOf(closed)
+    const willReconnect = this.#wants({ ...closed, attempts, ...this.#status === undefined ? {} : { status: this.#status } }) ?? advice !== false
+    if (willReconnect && this.#stage !== 'closed') {
+      const { minDelay, maxDelay } = this.#options
+      this.#stage = 'waiting'
+      this.#retries++
+      // Not twice in a row: a server that finds every token expired must not be asked without a pause.
+      const delay = advice === 'now' && attempts === 0 ? 0 : delayOf(attempts, minDelay, maxDelay)
+      this.#timer = setTimeout(() => { this.#connect() }, Math.min(delay, LONGEST))
+    }
+    this.#listener.onDown(closed, willReconnect, failure)
+    if (failure !== undefined) this.#listener.onFailure(failure)
+  }
+
+  // Ends what belongs to the connection or the attempt, but for the WebSocket itself, of which nothing is heard any more.
+  #release (): undefined | Socket {
+    const socket = this.#socket
+    this.#socket = undefined
+    this.#attempt++
+    clearTimeout(this.#timer)
+    this.#liveness.stop()
+    return socket
+  }
+
+  #wake (): void {
+    this.doubt()
+    if (this.#stage !== 'waiting') return
+    clearTimeout(this.#timer)
+    this.#connect()
+  }
+
+  #isFinal (): boolean {
+    const isRenewed = this.#options.token !== undefined || typeof this.#address === 'function'
+    return isFinal({ status: this.#status, before: this.#before, isRenewed, hasOpened: this.#hasOpened })
+  }
+
+  #wants (ended: Ended): undefined | boolean {
     const { reconnect } = this.#options
     if (reconnect === false) return false
     try {
@@ -150,21 +241,10 @@ export class Transport {
   }
 }
 
-function always (address: string): () => Promise<string> {
-  return async () => address
-}
-
-// Browsers of before 2024 know neither relative addresses nor http: here.
-function absolute (address: string): string {
-  const { location } = globalThis as { readonly location?: { readonly href: string } }
-  const url = new URL(address, location?.href)
-  url.protocol = url.protocol.replace('http', 'ws')
-  if (!/^wss?:$/.test(url.protocol)) throw new TypeError(`${url.protocol} is not ws:, wss:, http: or https:`)
-  return url.href
-}
-
-function globalWebSocket (): WebSocketConstructor {
-  const { WebSocket } = globalThis as { readonly WebSocket?: WebSocketConstructor }
-  if (WebSocket === undefined) throw new ClientError(clientErrors.noWebSocket, 'There is no global WebSocket here: Node has one since 22. Give the option WebSocket, such as that of the package ws')
-  return WebSocket
+// Closes in order. Where the server is gone, `ws` waits for its answer for half a minute, and the process with it.
+function shut (socket: Socket, code: number, reason: string): void {
+  socket.close(code, reason)
+  if (socket.terminate === undefined) return
+  const timer = setTimeout(() => { socket.terminate!() }, CLOSING)
+  socket.addEventListener('close', () => { clearTimeout(timer) })
 }

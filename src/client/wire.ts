@@ -1,3 +1,6 @@
+/** Asks for a sign of life. The answer to it has an id that no message of the client has. */
+export const PING = '{"type":"alive","id":0}'
+
 /** The id of a message that wants an answer. */
 export type Id = string | number
 

@@ -1,0 +1,27 @@
+import { ClientError, clientErrors } from './errors.js'
+
+/** An address, or a function that makes one before each attempt to connect: with a new ticket, for example. */
+export type Address = string | (() => string | Promise<string>)
+
+/**
+ * Makes an address absolute, with the scheme of WebSockets: browsers of before 2024 know neither relative addresses nor `http:` here.
+ * By text: `URL` of React Native has no setters, and adds a slash to a path.
+ *
+ * @throws TypeError for an address that is none, or of another scheme; `FSR_CLIENT_NO_PAGE` for a relative one where there is no page.
+ */
+export function absolute (address: string): string {
+  const { location } = globalThis as { readonly location?: { readonly href: string } }
+  const isRelative = !/^[a-z][a-z\d+.-]*:/i.test(address)
+  if (isRelative && location === undefined) {
+    throw new ClientError(clientErrors.noPage, 'The address is relative, and there is no page here. Give an absolute one, or connect in the browser only')
+  }
+  const { href, protocol } = new URL(address, location?.href)
+  const url = isRelative ? href : address
+  if (!/^(ws|http)s?:/i.test(url)) throw new TypeError(`${protocol} is not ws:, wss:, http: or https:`)
+  return url.replace(/^http/i, 'ws')
+}
+
+/** The address as a text for people: without its query, in which a ticket or a token may be, and without user and password. */
+export function printable (url: string): string {
+  return url.replace(/[?#].*$/, '').replace(/\/\/[^/]*@/, '//')
+}

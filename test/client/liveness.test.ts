@@ -1,0 +1,166 @@
+import { createServer, connect as connectTcp, type AddressInfo, type Socket } from 'node:net'
+import t, { type Test } from 'tap'
+import { Liveness } from '../../src/client/liveness.js'
+import { createApp, listen } from '../support/server.js'
+import { withClock } from './clock.js'
+import { connectTo, pair, tell, WireServer } from './wire-server.js'
+
+// What Liveness asks of a connection, written down with the time.
+function liveness (interval = 20_000, timeout = 10_000) {
+  const log: string[] = []
+  const state = { buffered: 0 }
+  const it = new Liveness({
+    interval,
+    timeout,
+    ping () { log.push(`${Date.now()} ping`) },
+    buffered: () => state.buffered,
+    dead () { log.push(`${Date.now()} dead`); it.stop() }
+  })
+  return { it, log, state }
+}
+
+t.test('a connection on which nothing comes is dead within interval and timeout', async (t) => await withClock(async (tick) => {
+  const { it, log } = liveness()
+  it.start()
+  for (let seconds = 0; seconds < 60; seconds++) await tick(1_000)
+  t.strictSame(log, ['10000 ping', '20000 dead'])
+}))
+
+t.test('a connection on which something comes is not asked', async (t) => await withClock(async (tick) => {
+  const { it, log } = liveness()
+  it.start()
+  for (let seconds = 0; seconds < 60; seconds += 5) {
+    await tick(5_000)
+    it.heard()
+  }
+  t.strictSame(log, [])
+  it.stop()
+  await tick(60_000)
+  t.strictSame(log, [])
+}))
+
+t.test('a server that answers is asked again when nothing has come for half of the interval', async (t) => await withClock(async (tick) => {
+  const { it, log } = liveness()
+  it.start()
+  for (let seconds = 0; seconds < 60; seconds++) {
+    const before = log.length
+    await tick(1_000)
+    if (log.length > before) it.heard()
+  }
+  t.strictSame(log, ['10000 ping', '25000 ping', '40000 ping', '55000 ping'])
+  it.stop()
+}))
+
+t.test('what came during a stall or a sleep is read before the server is judged', async (t) => {
+  const timers: Array<() => void> = []
+  t.intercept(globalThis, 'setTimeout', { value: (run: () => void) => { timers.push(run) } })
+  const { it, log } = liveness()
+  it.start()
+  const pass = () => { timers.shift()!() }
+  pass()
+  t.match(log, [/ping/])
+  // Late, and before what has come meanwhile.
+  pass()
+  it.heard()
+  pass()
+  t.equal(log.length, 1)
+  pass()
+  t.match(log, [/ping/, /ping/], 'the next question is another')
+})
+
+t.test('a slow upload is a sign of life', async (t) => await withClock(async (tick) => {
+  const { it, log, state } = liveness()
+  state.buffered = 1_000
+  it.start()
+  for (let seconds = 0; seconds < 60; seconds++) {
+    state.buffered -= 10
+    await tick(1_000)
+  }
+  t.strictSame(log, [])
+  for (let seconds = 0; seconds < 30; seconds++) await tick(1_000)
+  t.strictSame(log, ['70000 ping', '80000 dead'], 'as long as the network takes something')
+}))
+
+t.test('doubt asks at once, and waits for no more than four seconds', async (t) => await withClock(async (tick) => {
+  const { it, log } = liveness()
+  it.start()
+  await tick(1_000)
+  it.doubt()
+  for (let seconds = 0; seconds < 10; seconds++) {
+    await tick(1_000)
+    // Whoever doubts again has to wait for the answer to the first question.
+    if (seconds < 3) it.doubt()
+  }
+  t.strictSame(log, ['1000 ping', '5000 dead'])
+}))
+
+t.test('without pings nothing is asked', async (t) => await withClock(async (tick) => {
+  const { it, log } = liveness(Infinity)
+  it.start()
+  it.doubt()
+  await tick(3_600_000)
+  t.strictSame(log, [])
+}))
+
+// A link to a server that can be cut so that neither side is told.
+async function link (t: Test, port: number) {
+  const pairs: Array<[Socket, Socket]> = []
+  const server = createServer((near) => {
+    const far = connectTcp(port, '127.0.0.1')
+    near.pipe(far).pipe(near)
+    for (const socket of [near, far]) socket.on('error', () => {})
+    pairs.push([near, far])
+  })
+  await new Promise<void>((resolve) => { server.listen(0, '127.0.0.1', resolve) })
+  const drop = () => { for (const pair of pairs) for (const socket of pair) socket.destroy() }
+  t.teardown(() => { server.close(); drop() })
+  return {
+    port: (server.address() as AddressInfo).port,
+    cut () {
+      for (const [near, far] of pairs) {
+        near.unpipe(far)
+        far.unpipe(near)
+        for (const socket of [near, far]) socket.removeAllListeners('end').resume()
+      }
+    }
+  }
+}
+
+t.test('a client that only listens leaves a connection that is gone without a word, with the heartbeat of the server off', async (t) => {
+  const app = await createApp(t, { plugin: { heartbeat: false } })
+  const route = app.socketRoute('/chat', { schema: { out: { news: { type: 'string' } } }, on: {} })
+  const { port, cut } = await link(t, Number(new URL(await listen(app)).port))
+  const client = connectTo(t, `ws://127.0.0.1:${port}/chat`, { ping: { interval: 200, timeout: 2_000 } })
+  const news = client.events('news')[Symbol.asyncIterator]()
+  await client.opened
+  const first = news.next()
+  route.broadcast('news', 'before')
+  t.strictSame((await first).value, 'before')
+  cut()
+  const closed = await new Promise((resolve) => { client.onClose(resolve) })
+  t.strictSame(closed, { code: 1006, reason: '', willReconnect: true })
+  await client.opened
+  const next = news.next()
+  route.broadcast('news', 'after')
+  t.equal((await next).value, 'after')
+})
+
+t.test('a request that is not answered in time makes the client doubt the connection', async (t) => {
+  const { server, client, connection } = await pair(t)
+  const failed = client.request('ask', undefined, { timeout: 1 }).catch((error: { code: string }) => error.code)
+  t.strictSame(await connection.take(3), ['{"type":"ask","id":1}', '{"type":"cancel","id":1}', '{"type":"alive","id":0}'])
+  t.equal(await failed, 'FSR_CLIENT_TIMEOUT')
+  tell(connection, { type: 'reply', id: 0 })
+  tell(connection, { type: 'error', id: 0, code: 'FSR_ERR_TYPE_UNKNOWN', message: 'from a server that does not know the question' })
+  const answered = client.request('ask')
+  await connection.next()
+  tell(connection, { type: 'reply', id: 2 })
+  await answered
+  t.notOk(server.hasMore)
+})
+
+t.test('a client without a connection asks nothing when a request times out', async (t) => {
+  const server = await WireServer.start(t, { refusal: 503 })
+  const client = connectTo(t, server.url, { reconnect: { minDelay: 60_000, maxDelay: 60_000 }, onError () {} })
+  await t.rejects(client.request('ask', undefined, { timeout: 1 }), { code: 'FSR_CLIENT_TIMEOUT' })
+})
