@@ -2,6 +2,7 @@ import { execFileSync, spawnSync } from 'node:child_process'
 import { existsSync, mkdirSync, mkdtempSync, readFileSync, readdirSync, realpathSync, rmSync, symlinkSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join, resolve } from 'node:path'
+import { build } from 'esbuild'
 import t from 'tap'
 import { compilers } from './support/compilers.js'
 
@@ -110,6 +111,19 @@ t.test('the package as it is published', async (t) => {
       console.log((await app.inject('/console.js')).statusCode)
     `)
     t.equal(execFileSync(process.execPath, ['console.mjs'], { cwd: project }).toString().trim(), '200')
+  })
+
+  await t.test('has the page of the console also where a server is bundled', async (t) => {
+    writeFileSync(join(project, 'server.mjs'), `
+      import Fastify from 'fastify'
+      import ui from 'fastify-socket-route/ui'
+      Fastify().register(ui, { document: () => ({}) }).inject('/console.js', (_error, { statusCode }) => { console.log(statusCode) })
+    `)
+    for (const [format, name] of [['esm', 'server.mjs'], ['cjs', 'server.cjs']] as const) {
+      const outfile = join(project, 'bundled', name)
+      await build({ entryPoints: [join(project, 'server.mjs')], bundle: true, platform: 'node', format, outfile, external: ['fastify', '@fastify/*'] })
+      t.equal(execFileSync(process.execPath, [outfile]).toString().trim(), '200', format)
+    }
   })
 
   const packed = join(project, 'node_modules/fastify-socket-route')

@@ -30,3 +30,7 @@ const licences = [...packages].sort().map((name) => {
   return `${name} ${version} (${license})\n\n${readFileSync(file, 'utf8')}`
 })
 writeFileSync(join(target, 'licences.txt'), licences.join('\n\n'))
+
+// The module of the package that has all of them.
+const texts = Object.fromEntries(['index.html', 'console.js', 'console.css', 'icon.svg', 'licences.txt'].map((name) => [name, readFileSync(join(target, name), 'utf8')]))
+writeFileSync(join(target, '..', 'page.js'), `export const page = ${JSON.stringify(texts)}\n`)

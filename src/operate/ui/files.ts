@@ -1,6 +1,6 @@
 import { createHash } from 'node:crypto'
-import { readFileSync } from 'node:fs'
 import { gzipSync } from 'node:zlib'
+import { page, type PageFileName } from './page.js'
 
 /** One file of the page, ready to be sent. */
 export interface PageFile {
@@ -12,21 +12,18 @@ export interface PageFile {
   readonly gzipped: Buffer
 }
 
-// Where the build puts them: the same place seen from the sources and from what was built of them.
-const folder = new URL('../../../dist/operate/ui/page/', import.meta.url)
-
-const types = {
+const types: Readonly<Record<PageFileName, string>> = {
   'index.html': 'text/html; charset=utf-8',
   'console.js': 'text/javascript; charset=utf-8',
   'console.css': 'text/css; charset=utf-8',
   'icon.svg': 'image/svg+xml',
   'licences.txt': 'text/plain; charset=utf-8'
-} as const
+}
 
-/** Reads the files of the page: some hundred kilobytes, kept as long as the app. */
+/** Returns the files of the page: some hundred kilobytes, kept as long as the app. */
 export function readFiles (): PageFile[] {
   return Object.entries(types).map(([name, type]) => {
-    const plain = readFileSync(new URL(name, folder))
+    const plain = Buffer.from(page[name as PageFileName])
     const etag = `W/"${createHash('sha256').update(plain).digest('base64url').slice(0, 22)}"`
     return { name, type, etag, plain, gzipped: gzipSync(plain) }
   })
