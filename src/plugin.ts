@@ -114,6 +114,7 @@ async function socketRoutes (fastify: FastifyInstance, pluginOptions: SocketPlug
 
   fastify.addHook('onReady', async () => {
     for (const route of table.byName.values()) route.ready()
+    fastify.log.debug({ routes: table.byName.size, fastPath }, 'socket routes are ready')
     // Those of onClose run from the last to the first, and Fastify runs preClose in one of them. Added here, this runs before that:
     // nobody is let in while a preClose of the app, which may be before the one below, takes its time.
     fastify.addHook('onClose', async () => { drain.begin() })

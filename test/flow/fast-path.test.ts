@@ -40,6 +40,16 @@ t.test('sockets are fast ones, unless the app says otherwise or has sockets of i
   t.equal(await classOf({}, { options: { WebSocket: Own } }), FastSocket, 'with sockets for its bare routes')
 })
 
+t.test('the log tells, at debug, whether the fast path is on', async (t) => {
+  for (const fastPath of [true, false]) {
+    const lines: string[] = []
+    const app = await createApp(t, { plugin: { fastPath }, fastify: { logger: { level: 'debug', stream: { write: (line: string) => { lines.push(line) } } } } })
+    app.socketRoute('/', { onOpen: () => {} })
+    await app.ready()
+    t.match(lines.map((line) => JSON.parse(line) as object).find((line) => 'fastPath' in line), { fastPath, routes: 1, msg: 'socket routes are ready' })
+  }
+})
+
 t.test('where ws is made in another way, the app is told and goes on without', async (t) => {
   const prototype = WebSocket.prototype as unknown as { setSocket: unknown }
   const { setSocket } = prototype
