@@ -29,7 +29,7 @@ import { checkGrant, type Grant } from './upgrade/grant.js'
 import { furtherServers, Handshakes } from './upgrade/handshakes.js'
 import { completeInjected } from './upgrade/injected.js'
 import type { SocketPluginOptions, SocketRouteOptions, SocketScopeOptions } from './upgrade/options.js'
-import { joinPath, slashVariants, type ParamsOfPath } from './upgrade/path.js'
+import { barePath, joinPath, type ParamsOfPath } from './upgrade/path.js'
 import { QueryCredentials } from './upgrade/query.js'
 import { defaults, resolvePlugin } from './upgrade/resolve.js'
 import { Revocations, type Revocation } from './upgrade/revocation.js'
@@ -81,8 +81,7 @@ async function socketRoutes (fastify: FastifyInstance, pluginOptions: SocketPlug
   fastify.decorateRequest(kUpgrade, null)
 
   const add = (scope: FastifyInstance, path: string, controller: unknown, given: SocketRouteOptions): Route => {
-    const [url] = slashVariants(path, scope.prefix) as [string]
-    const full = joinPath(scope.prefix, url)
+    const full = joinPath(scope.prefix, barePath(path, scope.prefix))
     const inForce = enterScope(scope, given)
     const route = new Route(server, scope, full, createController(full, controller, scope, checkGrant), given, inForce)
     table.add(scope, path, given.constraints, route)

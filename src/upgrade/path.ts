@@ -14,21 +14,33 @@ export function joinPath (prefix: string, path: string): string {
 }
 
 /**
+ * The path of a socket route, without a slash at its end.
+ *
+ * @throws `FSR_ERR_PATH_INVALID`.
+ */
+export function barePath (path: unknown, prefix: string): string {
+  if (typeof path !== 'string') throw notAPath(path)
+  if (!path.startsWith('/') && (path !== '' || prefix === '')) throw new errors.PathInvalid(`'${path}'`)
+  const bare = path.replace(/\/+$/, '')
+  return bare === '' && isRoot(prefix) ? '/' : bare
+}
+
+/**
  * The paths to register so that a socket route is found with and without a slash at its end.
  *
  * @throws `FSR_ERR_PATH_INVALID`.
  */
 export function slashVariants (path: unknown, prefix: string): readonly string[] {
-  if (typeof path !== 'string') throw notAPath(path)
-  if (!path.startsWith('/') && (path !== '' || prefix === '')) throw new errors.PathInvalid(`'${path}'`)
-  const bare = path.replace(/\/+$/, '')
-  if (bare === '') return prefix === '' || prefix === '/' ? ['/'] : ['', '/']
-  if (bare.endsWith('*')) return [bare]
-  // An optional parameter must stand at the very end, so that its two paths are spelled out.
-  const optional = /^(.*)\/(:\w+(?:\(.*\))?)\?$/.exec(bare)
-  if (optional === null) return [bare, `${bare}/`]
-  const [, before, parameter] = optional as unknown as [string, string, string]
-  return [bare, `${before}/`, `${before}/${parameter}/`]
+  const bare = barePath(path, prefix)
+  if (bare === '/' || bare.endsWith('*')) return [bare]
+  // The router does not know an optional parameter with an expression, so that both paths are spelled out.
+  const [, before, parameter] = /^(.*)\/(:[^/()]+(?:\(.*\))?)\?$/.exec(bare) ?? []
+  if (parameter === undefined) return [bare, `${bare}/`]
+  return [`${before}/${parameter}`, ...(before === '' && isRoot(prefix) ? [] : [before!]), `${before}/`, `${before}/${parameter}/`]
+}
+
+function isRoot (prefix: string): boolean {
+  return prefix === '' || prefix === '/'
 }
 
 /**

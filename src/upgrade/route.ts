@@ -83,6 +83,8 @@ interface Upgrade {
   readonly token: undefined | string
   readonly response: ServerResponse
   identity: undefined | Identity
+  /** Whether the guard has let it in, if there is one. */
+  isAdmitted: boolean
   /** What upgrades the request, from when nothing but hooks that look at the answer can refuse it. */
   accept?: undefined | RouteHandlerMethod
 }
@@ -326,14 +328,18 @@ export class Route implements SocketRouteHandle {
       throw new errors.OriginRefused()
     }
     const token = agreeOnProtocol(request.raw.headers, this.#protocols, this.inForce.options.tokenFrom.includes('protocol'));
-    (request as UpgradeRequest)[kUpgrade] = { token, response: reply.raw, identity: undefined }
+    (request as UpgradeRequest)[kUpgrade] = { token, response: reply.raw, identity: undefined, isAdmitted: !this.#isGuarded }
   }
 
   // After the app's own hooks, which may have found out who the user is.
   readonly #admit = async (request: FastifyRequest, reply: FastifyReply): Promise<void> => {
-    const upgrade = (request as UpgradeRequest)[kUpgrade] ??= { token: undefined, response: reply.raw, identity: undefined }
+    // None of a plain request.
+    const upgrade = (request as UpgradeRequest)[kUpgrade]
     try {
-      upgrade.identity = await this.#admission!.admit(request, upgrade.token)
+      const identity = await this.#admission!.admit(request, upgrade?.token)
+      if (upgrade === null) return
+      upgrade.identity = identity
+      upgrade.isAdmitted = true
     } catch (thrown) {
       // Of the app's own predicate, which may throw anything.
       const error = asError(thrown)
@@ -376,8 +382,11 @@ export class Route implements SocketRouteHandle {
    */
   answerFirst (upgrade: RouteHandlerMethod): RouteHandlerMethod {
     return function (request, reply) {
-      if (!request.ws) return upgrade.call(this, request, reply);
-      (request as UpgradeRequest)[kUpgrade]!.accept = upgrade
+      if (!request.ws) return upgrade.call(this, request, reply)
+      const begun = (request as UpgradeRequest)[kUpgrade]
+      // The hooks of this route have not run: another plugin has replaced them.
+      if (begun?.isAdmitted !== true) throw new errors.GuardLost(request.routeOptions.url)
+      begun.accept = upgrade
       reply.code(101).send()
     }
   }

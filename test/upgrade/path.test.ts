@@ -16,8 +16,11 @@ t.test('a path is registered with and without a slash at its end', async (t) => 
   t.strictSame(slashVariants('', '/v1'), ['', '/'])
   t.strictSame(slashVariants('/', '/'), ['/'])
   t.strictSame(slashVariants('/a/*', ''), ['/a/*'])
-  t.strictSame(slashVariants('/a/:b?', ''), ['/a/:b?', '/a/', '/a/:b/'])
-  t.strictSame(slashVariants('/a/:b(^\\d+$)?', ''), ['/a/:b(^\\d+$)?', '/a/', '/a/:b(^\\d+$)/'])
+  t.strictSame(slashVariants('/a/:b?', ''), ['/a/:b', '/a', '/a/', '/a/:b/'])
+  t.strictSame(slashVariants('/:b?', ''), ['/:b', '/', '/:b/'])
+  t.strictSame(slashVariants('/:b?', '/'), ['/:b', '/', '/:b/'])
+  t.strictSame(slashVariants('/:b?', '/v1'), ['/:b', '', '/', '/:b/'])
+  t.strictSame(slashVariants('/a/:b(^\\d+$)?', ''), ['/a/:b(^\\d+$)', '/a', '/a/', '/a/:b(^\\d+$)/'])
 })
 
 t.test('parameters are filled in and encoded', async (t) => {
