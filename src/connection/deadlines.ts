@@ -1,28 +1,36 @@
-import type { Clock, Timer } from '../clock.js'
+import type { Clock } from '../clock.js'
+import { Patience } from './patience.js'
 
 /**
- * Calls back when things are not done in time: one timer for any number of them, as all have the same time.
- * It keeps no process alive.
+ * Calls back when things are not done in time: one timer for any number of them, as all have the same time. What was done in time, but
+ * could not be seen as the event loop was held up, is seen first. It keeps no process alive.
  */
 export class Deadlines<T> {
   readonly #clock: Clock
   readonly #milliseconds: number
-  readonly #onDeadline: (item: T) => void
+  readonly #onDeadline: (item: T, due: number) => void
   // In the order of their deadlines, as every item is given the same time.
   readonly #due = new Map<T, number>()
-  #timer: undefined | Timer
+  readonly #grace: number
+  #timer: undefined | Patience
 
-  constructor (clock: Clock, milliseconds: number, onDeadline: (item: T) => void) {
+  /**
+   * @param onDeadline is given the item, and when its time was over.
+   * @param grace milliseconds more at most, after the event loop was held up.
+   */
+  constructor (clock: Clock, milliseconds: number, onDeadline: (item: T, due: number) => void, grace = milliseconds) {
     this.#clock = clock
     this.#milliseconds = milliseconds
     this.#onDeadline = onDeadline
+    this.#grace = grace
   }
 
   /** Starts the time of an item; an item whose time runs already keeps it. */
   add (item: T): void {
     if (this.#due.has(item)) return
-    this.#due.set(item, this.#clock.now() + this.#milliseconds)
-    this.#timer ??= this.#start(this.#milliseconds)
+    const due = this.#clock.now() + this.#milliseconds
+    this.#due.set(item, due)
+    this.#timer ??= this.#start(due)
   }
 
   /** Forgets an item that is done. */
@@ -30,20 +38,19 @@ export class Deadlines<T> {
     this.#due.delete(item)
   }
 
-  #start (milliseconds: number): Timer {
-    return this.#clock.after(milliseconds, () => { this.#check() })
+  #start (due: number): Patience {
+    return new Patience(this.#clock, { due, grace: this.#grace }, (now) => { this.#check(now) })
   }
 
-  #check (): void {
-    const now = this.#clock.now()
+  #check (now: number): void {
     for (const [item, due] of this.#due) {
       // Timers may fire up to a millisecond early.
       if (due > now + 1) {
-        this.#timer = this.#start(due - now)
+        this.#timer = this.#start(due)
         return
       }
       this.#due.delete(item)
-      this.#onDeadline(item)
+      this.#onDeadline(item, due)
     }
     this.#timer = undefined
   }

@@ -2,6 +2,7 @@ import type { Clock } from '../clock.js'
 import { errors } from '../errors.js'
 import type { Request } from '../message/codec.js'
 import type { Outbox } from './outbox.js'
+import { Patience } from './patience.js'
 
 /** What a message is known by while it is not answered. */
 export type MessageId = string | number
@@ -149,10 +150,11 @@ export class Exchange {
         settle()
         reject(error)
       }
-      const timer = this.#clock.after(Math.min(timeout, LONGEST_TIMEOUT), () => { giveUp(new errors.RequestTimeout()) })
+      const time = Math.min(timeout, LONGEST_TIMEOUT)
+      const timer = new Patience(this.#clock, { due: this.#clock.now() + time, grace: time }, () => { giveUp(new errors.RequestTimeout()) })
       const settle = (): void => {
         this.#asked.delete(id)
-        this.#clock.cancel(timer)
+        timer.cancel()
         forget?.()
       }
       const forget = signal === undefined ? undefined : onAbort(signal, () => { giveUp(signal.reason) })

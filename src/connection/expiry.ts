@@ -1,4 +1,7 @@
-import type { Clock, Timer } from '../clock.js'
+import type { Clock } from '../clock.js'
+import { Patience } from './patience.js'
+
+const TICK = 1_000
 
 /**
  * Calls back when things expire, to the second: one timer for any number of them. It keeps no process alive.
@@ -8,7 +11,7 @@ export class Expiry<T> {
   readonly #onExpired: (item: T) => void
   // By the second of the Unix time in which they expire.
   readonly #seconds = new Map<number, Set<T>>()
-  #timer: undefined | Timer
+  #timer: undefined | Patience
 
   constructor (clock: Clock, onExpired: (item: T) => void) {
     this.#clock = clock
@@ -23,7 +26,7 @@ export class Expiry<T> {
     if (items === undefined) this.#seconds.set(second, new Set([item]))
     else items.add(item)
     // A tick a second rather than a timer to the next: the clock may be set, and a timer ends after 24.8 days.
-    this.#timer ??= this.#clock.every(1_000, () => { this.#tick() })
+    this.#timer ??= this.#start()
   }
 
   delete (item: T, at: undefined | number): void {
@@ -33,8 +36,14 @@ export class Expiry<T> {
     if (items?.delete(item) === true && items.size === 0) this.#forget(second)
   }
 
-  #tick (): void {
-    const now = this.#clock.unixNow() / 1000
+  #start (): Patience {
+    return new Patience(this.#clock, { due: this.#clock.now() + TICK, grace: TICK }, (now) => { this.#tick(now) })
+  }
+
+  // What has come by now is read, such as another token.
+  #tick (read: number): void {
+    this.#timer = this.#start()
+    const now = (this.#clock.unixNow() - (this.#clock.now() - read)) / 1000
     for (const [second, items] of this.#seconds) {
       if (second > now) continue
       this.#forget(second)
@@ -45,7 +54,7 @@ export class Expiry<T> {
   #forget (second: number): void {
     this.#seconds.delete(second)
     if (this.#seconds.size > 0) return
-    this.#clock.cancel(this.#timer)
+    this.#timer!.cancel()
     this.#timer = undefined
   }
 }

@@ -1,4 +1,5 @@
 import type { Clock } from '../clock.js'
+import type { Stalls } from './stalls.js'
 
 /** How fast one client may send. */
 export interface RateOptions {
@@ -30,22 +31,34 @@ export type Rate = Readonly<Required<{ [Key in keyof RateOptions]: NonNullable<R
 export class Meter {
   readonly #clock: Clock
   readonly #rate: Rate
+  readonly #stalls: Stalls
   #windowEnd = 0
   #messages = 0
   #bytes = 0
   #isOver = false
   #timesOver = 0
+  // How many windows' worth may come in this one, and the stalls that count in that.
+  #windows = 1
+  #seen: number
 
-  constructor (clock: Clock, rate: Rate) {
+  constructor (clock: Clock, rate: Rate, stalls: Stalls) {
     this.#clock = clock
     this.#rate = rate
+    this.#stalls = stalls
+    this.#seen = stalls.total
+    stalls.watch()
+  }
+
+  /** Nothing more comes. */
+  end (): void {
+    this.#stalls.unwatch()
   }
 
   /** Takes one message in, if it may come now; a single message that is larger than `bytes` may come in a window of its own. */
   take (bytes: number): boolean {
     const now = this.#clock.now()
     if (now >= this.#windowEnd) this.#begin(now)
-    const fits = this.#messages < this.#rate.messages && (this.#bytes + bytes <= this.#rate.bytes || this.#bytes === 0)
+    const fits = this.#fits(bytes) || (this.#wasHeldUp() && this.#fits(bytes))
     if (fits) {
       this.#messages++
       this.#bytes += bytes
@@ -53,6 +66,19 @@ export class Meter {
       this.#isOver = true
     }
     return fits
+  }
+
+  #fits (bytes: number): boolean {
+    const { messages, bytes: most } = this.#rate
+    return this.#messages < messages * this.#windows && (this.#bytes + bytes <= most * this.#windows || this.#bytes === 0)
+  }
+
+  // What came while the event loop was held up comes all at once, and has as many windows as that took.
+  #wasHeldUp (): boolean {
+    const lost = this.#stalls.total - this.#seen
+    this.#seen += lost
+    this.#windows += lost / this.#rate.per
+    return lost > 0
   }
 
   /** The next window has come, also where the clock of a timer has run a little ahead. */
@@ -69,6 +95,9 @@ export class Meter {
     // A pause of more than a window is a good deed.
     this.#timesOver = this.#isOver && now < this.#windowEnd + this.#rate.per ? this.#timesOver + 1 : 0
     this.#windowEnd = now + this.#rate.per
+    this.#windows = 1
+    // One that has ended long ago explains nothing any more.
+    if (now - this.#stalls.ended > this.#rate.per) this.#seen = this.#stalls.total
     this.#messages = 0
     this.#bytes = 0
     this.#isOver = false

@@ -6,10 +6,12 @@ import { Deadlines } from '../connection/deadlines.js'
 import { Expiry } from '../connection/expiry.js'
 import { Heartbeat } from '../connection/heartbeat.js'
 import type { Metered } from '../connection/rate.js'
+import { Stalls } from '../connection/stalls.js'
 
 /** The timers of an app: one for each different setting, however many routes and connections share it. */
 export class Clocks {
   readonly clock: Clock
+  readonly stalls: Stalls
   /** Ends connections when their tokens do. */
   readonly expiry: Expiry<Closable>
   /** Has connections that have lasted a second take less memory: what is cut before then is not worth the work. */
@@ -20,6 +22,7 @@ export class Clocks {
 
   constructor (clock: Clock) {
     this.clock = clock
+    this.stalls = new Stalls(clock)
     this.expiry = new Expiry(clock, (item) => { item.shut(closeCodes.tokenExpired) })
     this.compaction = new Deadlines(clock, 1_000, (connection) => { connection.compact() })
   }
@@ -31,7 +34,7 @@ export class Clocks {
 
   /** For clients that were too fast. @param per milliseconds. */
   windows (per: number): Deadlines<Metered> {
-    return getOrMake(this.#windows, per, () => new Deadlines(this.clock, per, (client) => { client.nextWindow() }))
+    return getOrMake(this.#windows, per, () => new Deadlines(this.clock, per, (client) => { client.nextWindow() }, 0))
   }
 
   heartbeat (options: false | { readonly interval: number, readonly timeout: number }): undefined | Heartbeat {

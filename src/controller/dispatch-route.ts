@@ -6,6 +6,7 @@ import type { Expiry } from '../connection/expiry.js'
 import type { Heartbeat } from '../connection/heartbeat.js'
 import type { OutboxSettings } from '../connection/outbox.js'
 import type { Metered, Rate } from '../connection/rate.js'
+import type { Stalls } from '../connection/stalls.js'
 import type { Renewal } from '../connection/renewals.js'
 import type { Codec } from '../message/codec.js'
 import type { Message } from '../message/message.js'
@@ -36,6 +37,7 @@ export interface DispatchRoute {
   readonly renew: Renewal
   readonly concurrency: number
   readonly rate: undefined | Rate
+  readonly stalls: Stalls
   /** Tells when a client that was too fast may go on. */
   readonly windows: undefined | Deadlines<Metered>
   readonly maxPayload: number

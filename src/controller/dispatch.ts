@@ -164,11 +164,13 @@ export class Dispatch implements ConnectionKeeper, Beating, Counted, Live, Meter
   }
 
   get traffic (): undefined | Traffic {
-    const { isPaused } = this.#socket
+    if (this.#tcp === undefined) return
+    // Of TCP alone where messages are inflated.
+    const isPaused = this.#socket.isPaused || this.#tcp.isPaused()
     // Nothing can come while nothing is read, because handlers are busy.
-    if (this.#tcp === undefined || (isPaused && !this.#outbox.isOverMark)) return
+    if (isPaused && !this.#outbox.isOverMark) return
     const { bytesRead, bytesWritten, writableLength } = this.#tcp
-    return { received: bytesRead, sent: bytesWritten - writableLength, isWaiting: writableLength > 0, isPaused }
+    return { received: bytesRead, sent: bytesWritten - writableLength, waiting: writableLength, isPaused }
   }
 
   ping (): void {
@@ -298,10 +300,10 @@ export class Dispatch implements ConnectionKeeper, Beating, Counted, Live, Meter
 
   // Whether the rate of the client lets a message in now; if not, all waits for the next window.
   #mayTake (bytes: number): boolean {
-    const { clock, rate, windows } = this.#route
+    const { clock, rate, stalls, windows } = this.#route
     // What a client sent that is gone cannot be slowed down any more.
     if (rate === undefined || this.#stage === 'leaving') return true
-    this.#meter ??= new Meter(clock, rate)
+    this.#meter ??= new Meter(clock, rate, stalls)
     if (this.#meter.take(bytes)) return true
     if (this.#meter.isExcessive) {
       this.shut(closeCodes.tooManyMessages)
@@ -370,6 +372,7 @@ export class Dispatch implements ConnectionKeeper, Beating, Counted, Live, Meter
     rooms.forget(this.connection)
     closing.add(this)
     windows?.delete(this)
+    this.#meter?.end()
     this.#callbacks.stopStreams()
     // Not at once: this may be deep inside a broadcast, or inside the handler that closes.
     queueMicrotask(() => {

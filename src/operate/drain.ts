@@ -2,6 +2,7 @@ import type { FastifyBaseLogger } from 'fastify'
 import type { Clock } from '../clock.js'
 import { closeCodes } from '../close-codes.js'
 import type { Live, LiveSet } from '../connection/closable.js'
+import { Patience } from '../connection/patience.js'
 
 /** How the connections of an app are closed; times in milliseconds. */
 export interface DrainSettings {
@@ -72,10 +73,10 @@ export class Drain implements LiveSet {
       connection.shut(closeCodes.restart)
       count++
     }
-    if (await this.#isEmptyWithin(cut - this.#clock.now())) return
+    if (await this.#isEmptyBy(cut, deadline / 5)) return
     log.warn({ connections: this.#live.size }, 'connections did not close in time and are cut')
     for (const connection of this.#live) connection.expire()
-    if (await this.#isEmptyWithin(deadline / 5)) return
+    if (await this.#isEmptyBy(this.#clock.now() + deadline / 5, deadline / 5)) return
     log.warn({ connections: this.#live.size }, 'onClose did not end in time')
   }
 
@@ -83,12 +84,12 @@ export class Drain implements LiveSet {
     return new Promise((resolve) => { this.#clock.after(milliseconds, resolve, true) })
   }
 
-  #isEmptyWithin (milliseconds: number): Promise<boolean> {
+  #isEmptyBy (due: number, grace: number): Promise<boolean> {
     if (this.#live.size === 0) return Promise.resolve(true)
     return new Promise((resolve) => {
-      const timer = this.#clock.after(milliseconds, () => { resolve(false) }, true)
+      const timer = new Patience(this.#clock, { due, grace, keepsAlive: true }, () => { resolve(false) })
       this.#onEmpty = () => {
-        this.#clock.cancel(timer)
+        timer.cancel()
         resolve(true)
       }
     })

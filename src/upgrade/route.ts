@@ -34,7 +34,7 @@ import { originOf } from './origin.js'
 import { fillPath, patternOf } from './path.js'
 import type { QueryCredentials } from './query.js'
 import { RETRY_AFTER } from './refusal.js'
-import { checkData, checkName, checkProtocols, checkSchema } from './resolve.js'
+import { checkName, checkProtocols, checkSchema } from './resolve.js'
 import type { Revocations } from './revocation.js'
 import type { InForce } from './scope.js'
 import type { SocketServer } from './socket-server.js'
@@ -77,8 +77,6 @@ export interface SocketRouteHandle<Connection = WsConnection, Contract = 'none'>
 
 /** What a request brings along from the first check to the upgrade. */
 export const kUpgrade = Symbol('fastify-socket-route.upgrade')
-/** What the app makes of a request for `connection.data`, until there is the connection. */
-const kData = Symbol('fastify-socket-route.data')
 interface Upgrade {
   readonly token: undefined | string
   readonly response: ServerResponse
@@ -88,7 +86,7 @@ interface Upgrade {
   /** What upgrades the request, from when nothing but hooks that look at the answer can refuse it. */
   accept?: undefined | RouteHandlerMethod
 }
-type UpgradeRequest = FastifyRequest & { [kUpgrade]: null | Upgrade, [kData]?: unknown }
+type UpgradeRequest = FastifyRequest & { [kUpgrade]: null | Upgrade }
 
 /** The connections of all routes of an app, and whether there are to be more. */
 export interface LiveConnections extends LiveSet {
@@ -157,7 +155,6 @@ export class Route implements SocketRouteHandle {
     this.#fastify = fastify
     this.#given = given
     this.#protocols = checkProtocols(given.protocols)
-    checkData(given.data)
     this.#isGuarded = inForce.grants.length > 0
     checkSchema(given.schema)
     for (const source of ['query', 'ticket'] as const) if (this.#reads(source)) server.credentials.expect(source)
@@ -180,6 +177,7 @@ export class Route implements SocketRouteHandle {
       renew: (request, token, before) => this.#admission!.admitAgain(request, token, before),
       concurrency: options.concurrency,
       rate: options.rate,
+      stalls: server.clocks.stalls,
       windows: options.rate && server.clocks.windows(options.rate.per),
       maxPayload: options.maxPayload,
       outbox: { limit: options.outboxLimit, overflow: options.overflow, notice: options.notice, budget: server.budget, compression: server.compression },
@@ -277,7 +275,7 @@ export class Route implements SocketRouteHandle {
 
   /** The route as Fastify takes it, for one spelling of the path. */
   toRouteOptions (url: string, constraints: undefined | RouteOptions['constraints']): RouteOptions {
-    const { schema, config, logLevel, onRequest, preValidation, preHandler, data } = this.#given
+    const { schema, config, logLevel, onRequest, preValidation, preHandler } = this.#given
     return {
       method: 'GET',
       url,
@@ -290,12 +288,7 @@ export class Route implements SocketRouteHandle {
       ...(constraints === undefined ? undefined : { constraints }),
       onRequest: [this.#checkRequest, ...asArray(onRequest)],
       preValidation: this.#isGuarded ? [...asArray(preValidation), this.#admit] : asArray(preValidation),
-      preHandler: [
-        ...asArray(preHandler),
-        ...(this.#isGuarded ? [] : [this.#recognise]),
-        ...(data === undefined ? [] : [this.#collect]),
-        this.#verify
-      ],
+      preHandler: [...asArray(preHandler), ...(this.#isGuarded ? [] : [this.#recognise]), this.#verify],
       onError: [this.#fail],
       onSend: [this.#switch],
       handler: async (_request, reply) => { throw upgradeRequired(reply) },
@@ -363,10 +356,6 @@ export class Route implements SocketRouteHandle {
       reply.headers(error.headers ?? {})
       done(error)
     })
-  }
-
-  readonly #collect = async (request: FastifyRequest): Promise<void> => {
-    if (request.ws) (request as UpgradeRequest)[kData] = await this.#given.data!(request)
   }
 
   readonly #verify = (request: FastifyRequest, reply: FastifyReply, done: (error?: Error) => void): void => {
@@ -452,12 +441,6 @@ export class Route implements SocketRouteHandle {
 
   readonly #open = (socket: WebSocket, request: FastifyRequest, identity: Identity): Dispatch => {
     const dispatch = new Dispatch(this.#dispatched, socket, request, identity)
-    const { [kData]: data } = request as UpgradeRequest
-    if (data !== undefined) {
-      dispatch.connection.data = data as Record<string, unknown>
-      // The app may let go of it.
-      delete (request as UpgradeRequest)[kData]
-    }
     dispatch.open()
     return dispatch
   }

@@ -1,40 +1,94 @@
 import t from 'tap'
-import { systemClock } from '../../src/clock.js'
 import { Deadlines } from '../../src/connection/deadlines.js'
+import { Patience } from '../../src/connection/patience.js'
+import { TestClock } from '../support/clock.js'
 
 // Invariant 7
 t.test('any number of deadlines has one timer, which ends with them', async (t) => {
-  const timers = () => process.getActiveResourcesInfo().filter((name) => name === 'Timeout').length
-  const before = timers()
+  const clock = new TestClock()
   let late: number[] = []
-  const deadlines = new Deadlines<number>(systemClock, 30, (item) => { late.push(item) })
-  // An unreferenced timer is not active for Node: this one keeps the test alive.
-  const until = async (count: number) => { while (late.length < count) await new Promise((resolve) => { setTimeout(resolve, 1) }) }
+  const deadlines = new Deadlines<number>(clock, 3_000, (item) => { late.push(item) })
   for (let item = 0; item < 1000; item++) deadlines.add(item)
-  t.equal(timers(), before, 'and keeps no process alive')
+  t.equal(clock.timers, 1)
   for (let item = 0; item < 1000; item += 2) deadlines.delete(item)
-  await until(500)
+  await clock.advance(2_990)
+  t.strictSame(late, [])
+  await clock.advance(10)
   t.strictSame(late.slice(0, 3), [1, 3, 5], 'in their order')
+  t.equal(late.length, 500)
+  t.equal(clock.timers, 0)
 
   late = []
   deadlines.add(1)
-  await new Promise((resolve) => { setTimeout(resolve, 10) })
+  await clock.advance(1_000)
   deadlines.add(2)
   deadlines.add(1)
-  await until(2)
-  t.strictSame(late, [1, 2], 'adding again does not postpone')
+  await clock.advance(2_000)
+  t.strictSame(late, [1], 'adding again does not postpone')
+  await clock.advance(1_000)
+  t.strictSame(late, [1, 2])
 })
 
 t.test('an item may be added again when its time is over', async (t) => {
-  let count = 0
-  await new Promise<void>((resolve) => {
-    const deadlines = new Deadlines<string>(systemClock, 5, (item) => {
-      if (++count === 3) resolve()
-      else deadlines.add(item)
-    })
-    deadlines.add('again')
-    setTimeout(() => {}, 1000).unref()
-    const alive = setInterval(() => { if (count === 3) clearInterval(alive) }, 1)
+  const clock = new TestClock()
+  const at: number[] = []
+  const deadlines = new Deadlines<string>(clock, 5_000, (item, due) => {
+    at.push(due)
+    if (at.length < 3) deadlines.add(item)
   })
-  t.equal(count, 3)
+  deadlines.add('again')
+  await clock.advance(60_000)
+  t.strictSame(at, [5_000, 10_000, 15_000])
+})
+
+t.test('what came in time is seen before anybody is late: sockets are read between the timer and that', async (t) => {
+  const clock = new TestClock()
+  const late: string[] = []
+  const deadlines = new Deadlines<string>(clock, 5_000, (item) => { late.push(item) })
+  deadlines.add('in time')
+  deadlines.add('silent')
+  clock.after(4_999, () => { setImmediate(() => { deadlines.delete('in time') }) })
+  clock.stall(5_000)
+  await clock.advance(0)
+  t.strictSame(late, ['silent'])
+})
+
+t.test('who became late while others were read is looked at after the next read', async (t) => {
+  const clock = new TestClock()
+  const late: Array<[string, number]> = []
+  const deadlines = new Deadlines<string>(clock, 5_000, (item) => { late.push([item, clock.now()]) })
+  deadlines.add('first')
+  await clock.advance(10)
+  deadlines.add('second')
+  // What is read when the first is due takes two seconds to handle.
+  clock.after(4_989, () => { setImmediate(() => { clock.stall(2_000) }) })
+  clock.stall(4_990)
+  await clock.advance(0)
+  t.strictSame(late, [['first', 7_000]])
+  await clock.advance(2_000)
+  t.strictSame(late, [['first', 7_000], ['second', 8_001]])
+})
+
+t.test('after the event loop was held up there is as much time more, up to a second, once', async (t) => {
+  for (const [stall, grace] of [[10, 0], [400, 400], [30_000, 1_000]] as const) {
+    const clock = new TestClock()
+    const late: number[] = []
+    const deadlines = new Deadlines<string>(clock, 5_000, () => { late.push(clock.now()) })
+    deadlines.add('item')
+    clock.stall(5_000 + stall)
+    await clock.advance(Math.max(0, grace - 1))
+    t.equal(late.length, grace === 0 ? 1 : 0)
+    clock.stall(1 + stall)
+    await clock.advance(0)
+    t.equal(late.length, 1, `held up for ${stall} ms, again and again`)
+  }
+})
+
+t.test('a timer that was cancelled after it has fired does nothing', async (t) => {
+  const clock = new TestClock()
+  let runs = 0
+  const timer = new Patience(clock, { due: 1_000, grace: 0 }, () => { runs++ })
+  clock.after(1_000, () => { timer.cancel() })
+  await clock.advance(5_000)
+  t.equal(runs, 0)
 })

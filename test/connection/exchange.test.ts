@@ -1,15 +1,16 @@
 import t from 'tap'
-import { systemClock } from '../../src/clock.js'
 import { Exchange, Work } from '../../src/connection/exchange.js'
 import type { Outbox } from '../../src/connection/outbox.js'
 import type { Frame } from '../../src/message/frame.js'
 import type { Request } from '../../src/message/codec.js'
+import { TestClock } from '../support/clock.js'
 
 const cancel = {} as Frame
 
-function exchange (): { exchange: Exchange, sent: Frame[] } {
+function exchange (): { exchange: Exchange, sent: Frame[], clock: TestClock } {
   const sent: Frame[] = []
-  return { exchange: new Exchange(systemClock, { send: (frame: Frame) => sent.push(frame) } as unknown as Outbox), sent }
+  const clock = new TestClock()
+  return { exchange: new Exchange(clock, { send: (frame: Frame) => sent.push(frame) } as unknown as Outbox), sent, clock }
 }
 
 const request = (id: number, accept: Request['accept'] = (data) => data): Request => ({ id, frame: cancel, cancel, accept })
@@ -86,13 +87,25 @@ t.test('the end ends everything', async (t) => {
 })
 
 t.test('an answer is waited for ten seconds if nothing else is said, and the timer ends with the wait', async (t) => {
-  const { exchange: one } = exchange()
-  const [set, cleared] = [t.capture(globalThis, 'setTimeout', setTimeout), t.capture(globalThis, 'clearTimeout', clearTimeout)]
+  const { exchange: one, clock } = exchange()
   const asked = one.wait(request(1), {})
+  t.equal(clock.timers, 1)
   one.answered(1, 'yes')
   await asked
-  const [{ args: [, timeout], returned }] = set() as unknown as [{ args: unknown[], returned: NodeJS.Timeout }]
-  t.equal(timeout, 10_000)
-  t.notOk(returned.hasRef(), 'which does not keep the process running')
-  t.equal(cleared()[0]?.args[0], returned)
+  t.equal(clock.timers, 0)
+  let error: undefined | Error
+  one.wait(request(2), {}).catch((given: Error) => { error = given })
+  await clock.advance(9_999)
+  t.equal(error, undefined)
+  await clock.advance(1)
+  t.match(error, { code: 'FSR_ERR_REQUEST_TIMEOUT' })
+})
+
+t.test('an answer that came while the event loop was held up has come in time', async (t) => {
+  const { exchange: one, clock } = exchange()
+  const asked = one.wait(request(1), {})
+  clock.after(9_999, () => { setImmediate(() => { one.answered(1, 'yes') }) })
+  clock.stall(60_000)
+  await clock.advance(0)
+  t.equal(await asked, 'yes')
 })

@@ -1,9 +1,23 @@
 import t from 'tap'
-import { systemClock } from '../../src/clock.js'
 import { Meter } from '../../src/connection/rate.js'
+import { Stalls } from '../../src/connection/stalls.js'
+import { TestClock } from '../support/clock.js'
+
+function meterOf (rate: { messages?: number, bytes?: number } = {}) {
+  const clock = new TestClock()
+  const stalls = new Stalls(clock)
+  const meter = new Meter(clock, { messages: Infinity, bytes: Infinity, per: 1_000, tolerance: 3, ...rate }, stalls)
+  // How many of so many messages are taken at once.
+  const take = (count: number, bytes = 1) => {
+    let taken = 0
+    while (taken < count && meter.take(bytes)) taken++
+    return taken
+  }
+  return { clock, stalls, meter, take }
+}
 
 t.test('a window ends when its timer says so, if that is a moment too early as well', async (t) => {
-  const meter = new Meter(systemClock, { messages: 2, bytes: Infinity, per: 60_000, tolerance: 3 })
+  const { meter } = meterOf({ messages: 2 })
   for (let window = 0; window < 3; window++) {
     t.strictSame([meter.take(1), meter.take(1), meter.take(1)], [true, true, false])
     t.equal(meter.isExcessive, false)
@@ -11,4 +25,41 @@ t.test('a window ends when its timer says so, if that is a moment too early as w
   }
   t.equal(meter.take(1), true)
   t.equal(meter.isExcessive, true, 'no window was counted as one in which the client was silent')
+})
+
+t.test('what was sent at the allowed rate while the event loop was held up is taken at once', async (t) => {
+  for (const [rate, bytes] of [[{ messages: 20 }, 1], [{ bytes: 20_000 }, 1_000]] as const) {
+    const { clock, take, meter } = meterOf(rate)
+    t.equal(take(20, bytes), 20)
+    clock.stall(5_100)
+    // What was read with the turn that took so long.
+    t.equal(take(30, bytes), 20, 'nobody has seen yet that it was held up')
+    await clock.advance(0)
+    t.equal(take(100, bytes), 100)
+    t.equal(take(1, bytes), 0, 'and no more')
+    await clock.advance(1_000)
+    t.equal(take(100, bytes), 20, 'the next window is as all others')
+    t.equal(meter.isExcessive, false)
+  }
+})
+
+t.test('a stall that has ended long ago, and one that is short, explain nothing', async (t) => {
+  const { clock, take } = meterOf({ messages: 20 })
+  clock.stall(5_000)
+  await clock.advance(3_000)
+  t.equal(take(100), 20)
+  clock.stall(140)
+  await clock.advance(1_000)
+  t.equal(take(100), 20)
+})
+
+t.test('any number of meters has one timer, which ends with them', async (t) => {
+  const { clock, stalls, meter } = meterOf()
+  t.equal(clock.timers, 1)
+  const other = new Meter(clock, { messages: 1, bytes: 1, per: 1_000, tolerance: 1 }, stalls)
+  t.equal(clock.timers, 1)
+  meter.end()
+  t.equal(clock.timers, 1)
+  other.end()
+  t.equal(clock.timers, 0)
 })

@@ -123,7 +123,7 @@ t.test('a timeout longer than the interval cuts nobody who answers in time', asy
   let silent = 0
   let pings = 0
   const item = {
-    get traffic () { return { received, sent: 0, isWaiting: false, isPaused: false } },
+    get traffic () { return { received, sent: 0, waiting: 0, isPaused: false } },
     // The answer takes longer than the interval.
     ping () { pings++; clock.after(2_400, () => { received++ }) },
     silent () { silent++ }
@@ -148,6 +148,99 @@ t.test('heartbeat: false sends no pings, and a route can have its own', async (t
   for (const name of ['none', 'own'] as const) (await connect(`${url}/${name}`)).socket.on('ping', () => { pings[name]++ })
   await clock.advance(3 * INTERVAL)
   t.strictSame(pings, { none: 0, own: 3 })
+})
+
+// One that reads and answers as a test says.
+function fake (clock: TestClock, timeout: number) {
+  const beat = new Heartbeat(clock, 1_000, timeout)
+  const now = { received: 0, sent: 0, waiting: 0, isPaused: false }
+  const item = {
+    now,
+    pings: 0,
+    isCut: false,
+    get traffic () { return { ...now } },
+    ping () { item.pings++ },
+    silent () {
+      item.isCut = true
+      beat.delete(item)
+    }
+  }
+  beat.add(item)
+  return item
+}
+
+t.test('who is read from again at the very moment of its deadline has what has come by then', async (t) => {
+  const clock = new TestClock()
+  const item = fake(clock, 500)
+  await clock.advance(1_000)
+  // Read with the turn after that in which everybody else is read.
+  clock.after(499, () => { setImmediate(() => { setImmediate(() => { item.now.received++ }) }) })
+  clock.stall(500)
+  await clock.advance(100)
+  t.notOk(item.isCut)
+  await clock.advance(2_000)
+  t.strictSame([item.pings, item.isCut], [2, true], 'and is cut after the next ping')
+})
+
+t.test('a ping that comes between the deadline and its judgement begins a new time', async (t) => {
+  const clock = new TestClock()
+  let beat = () => {}
+  clock.every = (_milliseconds, run) => { beat = run; return {} }
+  const item = fake(clock, 500)
+  const ask = () => { for (let slice = 0; slice < 25; slice++) beat() }
+  const { now } = item
+  let looks = 0
+  Object.defineProperty(item, 'traffic', {
+    get () {
+      // Before it is looked at again.
+      if (clock.now() === 500 && ++looks === 1) setImmediate(() => { now.received++; ask() })
+      return { ...now }
+    }
+  })
+  ask()
+  await clock.advance(500)
+  t.strictSame([item.pings, item.isCut], [2, false])
+  await clock.advance(500)
+  t.ok(item.isCut)
+})
+
+t.test('a machine that was held up, or slept, for longer than the timeout asks once more', async (t) => {
+  for (const pass of ['stall', 'sleep'] as const) {
+    const clock = new TestClock()
+    const item = fake(clock, 500)
+    await clock.advance(1_000)
+    clock[pass](3_600_000)
+    await clock.advance(1_200)
+    t.strictSame([item.pings, item.isCut], [2, false], pass)
+    await clock.advance(1_000)
+    t.ok(item.isCut, 'and cuts who is silent then')
+  }
+})
+
+t.test('a machine that is held up all the time finds who is silent all the same', async (t) => {
+  const clock = new TestClock()
+  const item = fake(clock, 500)
+  let rounds = 0
+  while (!item.isCut && ++rounds < 1_000) {
+    clock.stall(5_000)
+    await clock.advance(1)
+  }
+  t.equal(item.pings, 5)
+})
+
+t.test('what waits to be taken for a moment only, as over TLS, is no sign of life', async (t) => {
+  for (const waited of [0, 1_000_000]) {
+    const clock = new TestClock()
+    const item = fake(clock, 500)
+    const traffic = item.now
+    traffic.waiting = waited
+    item.ping = () => {
+      traffic.waiting += 2
+      setImmediate(() => { traffic.waiting -= 2; traffic.sent += 2 })
+    }
+    await clock.advance(1_600)
+    t.equal(item.isCut, waited === 0, `behind ${waited} bytes`)
+  }
 })
 
 // Invariant 7

@@ -13,7 +13,7 @@ interface Waiting {
 /** A clock that stands still until a test moves it: `createApp(t, { clock })`. */
 export class TestClock implements Clock {
   readonly #timers = new Set<Waiting>()
-  readonly #start = Date.now()
+  #start = Date.now()
   #now = 0
 
   now (): number {
@@ -55,7 +55,7 @@ export class TestClock implements Clock {
       await this.#runDue()
       await traffic()
     }
-    this.#now = end
+    this.#now = Math.max(this.#now, end)
   }
 
   /** Lets as much time pass as something takes, from one timer to the next, and answers what comes of it. */
@@ -69,6 +69,11 @@ export class TestClock implements Clock {
       const next = this.#next(Infinity)
       if (next !== undefined) await this.advance(Math.max(0, next.due - this.#now))
     }
+  }
+
+  /** Lets the machine sleep: only Unix time goes on. */
+  sleep (milliseconds: number): void {
+    this.#start += milliseconds
   }
 
   /** Lets time pass in which the event loop is held up: nothing runs and nothing is read. What is due runs with the next `advance`. */
