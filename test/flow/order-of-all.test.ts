@@ -11,13 +11,14 @@ import { until } from '../support/until.js'
 
 const CLIENTS = 4
 const who = fc.nat(CLIENTS - 1)
-const room = fc.constantFrom('red', 'green')
+const room = fc.constantFrom('red', 'green', 'blue')
 const size = fc.constantFrom(0, 10, 10, 10, 200, 9_000, 40_000)
 const step = fc.oneof(
   { weight: 4, arbitrary: fc.record({ what: fc.constant('send' as const), who, size }) },
   { weight: 4, arbitrary: fc.record({ what: fc.constant('broadcast' as const), size, except: fc.uniqueArray(who, { maxLength: 2 }) }) },
   { weight: 6, arbitrary: fc.record({ what: fc.constant('to room' as const), size, room, except: fc.option(who) }) },
-  { weight: 3, arbitrary: fc.record({ what: fc.constant('join' as const), who, room }) },
+  { weight: 4, arbitrary: fc.record({ what: fc.constant('to rooms' as const), size, rooms: fc.array(room, { maxLength: 4 }), except: fc.uniqueArray(who, { maxLength: 3 }) }) },
+  { weight: 4, arbitrary: fc.record({ what: fc.constant('join' as const), who, room }) },
   { weight: 2, arbitrary: fc.record({ what: fc.constant('leave' as const), who, room }) },
   { weight: 1, arbitrary: fc.record({ what: fc.constant('ping' as const), who }) },
   { weight: 1, arbitrary: fc.record({ what: fc.constant('close' as const), who }) },
@@ -67,6 +68,12 @@ for (const [fastPath, compression] of [[true, false], [true, { threshold: 100 }]
             if (each.except === null) route.to(each.room).send(text)
             else opened[each.except]!.to(each.room).send(text)
             for (let index = 0; index < CLIENTS; index++) if (rooms[index]!.has(each.room) && index !== each.except) tell(text, index)
+            break
+          case 'to rooms':
+            route.to(each.rooms, { except: each.except.map((index) => opened[index]!) }).send(text)
+            for (let index = 0; index < CLIENTS; index++) {
+              if (each.rooms.some((room) => rooms[index]!.has(room)) && !(each.except as number[]).includes(index)) tell(text, index)
+            }
             break
           case 'join':
             await opened[each.who]!.join(each.room)
