@@ -189,8 +189,10 @@ type TypesOf<Generic, Path extends string, Request extends Pick<FastifyRequest, 
   Querystring: Known<Request['query'], Record<string, string | string[]>>
   Headers: Request['headers']
   User: Generic extends { User: infer Given } ? Given : User
-  Data: Generic extends { Data: infer Given } ? Given : Record<string, unknown>
+  Data: DataFor<Generic>
 }
+
+type DataFor<Generic> = Generic extends { Data: infer Given } ? Given : Record<string, unknown>
 
 // Whom a predicate is asked about.
 type UserOf<Generic> = Generic extends { User: infer Given } ? Given : UserOfRequest
@@ -232,7 +234,7 @@ declare module 'fastify' {
       Generic extends SocketRouteGeneric = SocketRouteGeneric,
       const Path extends string = string,
       const Contract extends ContractSchema = ContractSchema,
-      const Options extends undefined | Grant<UserOf<Generic>> | SocketRouteOptions<FastifySchema, UserOf<Generic>> = undefined | Grant<UserOf<Generic>> | SocketRouteOptions<FastifySchema, UserOf<Generic>>
+      const Options extends undefined | Grant<UserOf<Generic>> | SocketRouteOptions<FastifySchema, UserOf<Generic>, DataFor<Generic>> = undefined | Grant<UserOf<Generic>> | SocketRouteOptions<FastifySchema, UserOf<Generic>, DataFor<Generic>>
     > (
       path: Path,
       controller: ContractControllerOf<WsConnection<TypesWithEvents<Generic, Path, RawServer, RawRequest, TypeProvider, Options, Contract>>, TypeProvider, Contract>,
@@ -250,12 +252,12 @@ declare module 'fastify' {
     socketRoute<Generic extends SocketRouteGeneric = SocketRouteGeneric, const Path extends string = string, const Schema extends FastifySchema = FastifySchema> (
       path: Path,
       controller: ControllerOf<ConnectionOf<Generic, Path, Schema, UserOfRequest, RawServer, RawRequest, TypeProvider>>,
-      isGranted: Grant<UserOf<Generic>> | (SocketRouteOptions<Schema, UserOf<Generic>> & { readonly isGranted: Grant<UserOf<Generic>> })
+      isGranted: Grant<UserOf<Generic>> | (SocketRouteOptions<Schema, UserOf<Generic>, DataFor<Generic>> & { readonly isGranted: Grant<UserOf<Generic>> })
     ): SocketRouteHandle<ConnectionOf<Generic, Path, Schema, UserOfRequest, RawServer, RawRequest, TypeProvider>>
     socketRoute<Generic extends SocketRouteGeneric = SocketRouteGeneric, const Path extends string = string, const Schema extends FastifySchema = FastifySchema> (
       path: Path,
       controller: ControllerOf<ConnectionOf<Generic, Path, Schema, UserOfRequest | null, RawServer, RawRequest, TypeProvider>>,
-      options?: SocketRouteOptions<Schema, UserOf<Generic>>
+      options?: SocketRouteOptions<Schema, UserOf<Generic>, DataFor<Generic>>
     ): SocketRouteHandle<ConnectionOf<Generic, Path, Schema, UserOfRequest | null, RawServer, RawRequest, TypeProvider>>
 
     /**

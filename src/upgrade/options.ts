@@ -1,4 +1,4 @@
-import type { FastifySchema, RouteShorthandOptions } from 'fastify'
+import type { FastifyRequest, FastifySchema, RouteShorthandOptions } from 'fastify'
 import type { WebsocketPluginOptions } from '@fastify/websocket'
 import type { HeartbeatOptions } from '../connection/heartbeat.js'
 import type { UserOfRequest } from '../connection/identity.js'
@@ -232,8 +232,9 @@ type RouteHooks = Pick<RouteShorthandOptions, 'onRequest' | 'preValidation' | 'p
  *
  * @typeParam Schema the schemas of `params`, `querystring` and `headers`.
  * @typeParam User who is connected.
+ * @typeParam Data the `data` of the connections.
  */
-export interface SocketRouteOptions<Schema extends FastifySchema = FastifySchema, User = unknown> extends SharedOptions {
+export interface SocketRouteOptions<Schema extends FastifySchema = FastifySchema, User = unknown, Data = Record<string, unknown>> extends SharedOptions {
   /** Who may connect. @default everyone whom the outer scopes let in */
   readonly isGranted?: Grant<User>
   /** The name of the route in `fastify.socketRoutes`. @default its path */
@@ -253,6 +254,14 @@ export interface SocketRouteOptions<Schema extends FastifySchema = FastifySchema
   readonly preValidation?: undefined | RouteHooks['preValidation']
   /** Hooks of Fastify for the upgrade request; they run last before the upgrade. */
   readonly preHandler?: undefined | RouteHooks['preHandler']
+  /**
+   * Returns what `connection.data` is at first, made of the upgrade request: a session, cookies, what hooks have put on it. It runs behind
+   * all hooks of `preHandler` before the last check, and is awaited; where it fails, the upgrade is refused.
+   *
+   * @default {}
+   */
+  // A method's parameter is bivariant: a function may ask for a request with the app's own properties.
+  readonly data?: undefined | { dataOf (request: FastifyRequest): Data | Promise<Data> }['dataOf']
   /** As with any route of Fastify, for hooks to read at `request.routeOptions.config`. */
   readonly config?: undefined | RouteShorthandOptions['config']
   /** As with any route of Fastify: the host, or a constraint of the app's own. */

@@ -65,7 +65,7 @@ const sharedKeys = ['roles', 'roleHierarchy', 'tokenFrom', 'jwt', 'subject', 're
 const keys = {
   plugin: [...sharedKeys, 'drain', 'handshakeTimeout', 'maxFragments', 'compression', 'fastPath', 'outboxBudget', 'revocations', 'tickets', 'websocket'],
   scope: sharedKeys,
-  route: [...sharedKeys, 'name', 'schema', 'protocols', 'onRequest', 'preValidation', 'preHandler', 'config', 'constraints', 'logLevel']
+  route: [...sharedKeys, 'name', 'schema', 'protocols', 'onRequest', 'preValidation', 'preHandler', 'data', 'config', 'constraints', 'logLevel']
 }
 
 const sources: readonly string[] = ['header', 'protocol', 'cookie', 'query', 'ticket', 'message'] satisfies TokenSource[]
@@ -303,6 +303,11 @@ export function checkName (name: undefined | string): undefined | string {
 /** Checks the schemas of a route. @throws `FSR_ERR_OPTION_INVALID`. */
 export function checkSchema (schema: undefined | FastifySchema): void {
   if (schema !== undefined) checkKeys(schema, 'schema', ['params', 'querystring', 'query', 'headers'])
+}
+
+/** What makes the data of a route's connections. @throws `FSR_ERR_OPTION_INVALID`. */
+export function checkData (data: unknown): void {
+  check(data === undefined || typeof data === 'function', 'data', 'is not a function (request) => data')
 }
 
 /** The sub-protocols of a route. @throws `FSR_ERR_OPTION_INVALID`. */

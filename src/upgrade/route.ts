@@ -34,7 +34,7 @@ import { originOf } from './origin.js'
 import { fillPath, patternOf } from './path.js'
 import type { QueryCredentials } from './query.js'
 import { RETRY_AFTER } from './refusal.js'
-import { checkName, checkProtocols, checkSchema } from './resolve.js'
+import { checkData, checkName, checkProtocols, checkSchema } from './resolve.js'
 import type { Revocations } from './revocation.js'
 import type { InForce } from './scope.js'
 import type { SocketServer } from './socket-server.js'
@@ -77,6 +77,8 @@ export interface SocketRouteHandle<Connection = WsConnection, Contract = 'none'>
 
 /** What a request brings along from the first check to the upgrade. */
 export const kUpgrade = Symbol('fastify-socket-route.upgrade')
+/** What the app makes of a request for `connection.data`, until there is the connection. */
+const kData = Symbol('fastify-socket-route.data')
 interface Upgrade {
   readonly token: undefined | string
   readonly response: ServerResponse
@@ -86,7 +88,7 @@ interface Upgrade {
   /** What upgrades the request, from when nothing but hooks that look at the answer can refuse it. */
   accept?: undefined | RouteHandlerMethod
 }
-type UpgradeRequest = FastifyRequest & { [kUpgrade]: null | Upgrade }
+type UpgradeRequest = FastifyRequest & { [kUpgrade]: null | Upgrade, [kData]?: unknown }
 
 /** The connections of all routes of an app, and whether there are to be more. */
 export interface LiveConnections extends LiveSet {
@@ -155,6 +157,7 @@ export class Route implements SocketRouteHandle {
     this.#fastify = fastify
     this.#given = given
     this.#protocols = checkProtocols(given.protocols)
+    checkData(given.data)
     this.#isGuarded = inForce.grants.length > 0
     checkSchema(given.schema)
     for (const source of ['query', 'ticket'] as const) if (this.#reads(source)) server.credentials.expect(source)
@@ -275,7 +278,7 @@ export class Route implements SocketRouteHandle {
 
   /** The route as Fastify takes it, for one spelling of the path. */
   toRouteOptions (url: string, constraints: undefined | RouteOptions['constraints']): RouteOptions {
-    const { schema, config, logLevel, onRequest, preValidation, preHandler } = this.#given
+    const { schema, config, logLevel, onRequest, preValidation, preHandler, data } = this.#given
     return {
       method: 'GET',
       url,
@@ -288,7 +291,12 @@ export class Route implements SocketRouteHandle {
       ...(constraints === undefined ? undefined : { constraints }),
       onRequest: [this.#checkRequest, ...asArray(onRequest)],
       preValidation: this.#isGuarded ? [...asArray(preValidation), this.#admit] : asArray(preValidation),
-      preHandler: [...asArray(preHandler), ...(this.#isGuarded ? [] : [this.#recognise]), this.#verify],
+      preHandler: [
+        ...asArray(preHandler),
+        ...(this.#isGuarded ? [] : [this.#recognise]),
+        ...(data === undefined ? [] : [this.#collect]),
+        this.#verify
+      ],
       onError: [this.#fail],
       onSend: [this.#switch],
       handler: async (_request, reply) => { throw upgradeRequired(reply) },
@@ -356,6 +364,10 @@ export class Route implements SocketRouteHandle {
       reply.headers(error.headers ?? {})
       done(error)
     })
+  }
+
+  readonly #collect = async (request: FastifyRequest): Promise<void> => {
+    if (request.ws) (request as UpgradeRequest)[kData] = await this.#given.data!(request)
   }
 
   readonly #verify = (request: FastifyRequest, reply: FastifyReply, done: (error?: Error) => void): void => {
@@ -441,6 +453,12 @@ export class Route implements SocketRouteHandle {
 
   readonly #open = (socket: WebSocket, request: FastifyRequest, identity: Identity): Dispatch => {
     const dispatch = new Dispatch(this.#dispatched, socket, request, identity)
+    const { [kData]: data } = request as UpgradeRequest
+    if (data !== undefined) {
+      dispatch.connection.data = data as Record<string, unknown>
+      // The app may let go of it.
+      delete (request as UpgradeRequest)[kData]
+    }
     dispatch.open()
     return dispatch
   }
