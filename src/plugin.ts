@@ -100,7 +100,7 @@ async function socketRoutes (fastify: FastifyInstance, pluginOptions: SocketPlug
     addToScope(this, options)
     return this
   })
-  fastify.decorate('socketRevoke', (revocation: Revocation) => revoke(clock, drain, revocations, revocation))
+  fastify.decorate('socketRevoke', (revocation: Revocation) => revoke(fastify, clock, drain, revocations, revocation))
   fastify.decorate('socketTicket', async (request: Pick<FastifyRequest, 'headers'>, options: { readonly route: string }) => {
     const name = String(Object(options).route)
     const route = table.byName.get(name)

@@ -1,7 +1,9 @@
+import type { FastifyBaseLogger } from 'fastify'
 import type { Clock } from '../clock.js'
 import { closeCodes } from '../close-codes.js'
 import type { Live } from '../connection/closable.js'
 import { errors } from '../errors.js'
+import { writeLog } from '../log.js'
 import { isInMilliseconds, isRevoked, type Revocation, type Revocations } from '../upgrade/revocation.js'
 import { keyOf, textOf } from '../upgrade/subject.js'
 
@@ -13,17 +15,21 @@ const members = ['sub', 'iss', 'before', 'until']
  * @returns how many connections of this process were closed.
  * @throws `FSR_ERR_OPTION_INVALID`, and what a store of the app throws, after the connections were closed.
  */
-export async function revoke (clock: Clock, live: Iterable<Live>, revocations: Revocations, given: Revocation): Promise<number> {
+export async function revoke (app: { readonly log: FastifyBaseLogger }, clock: Clock, live: Iterable<Live>, revocations: Revocations, given: Revocation): Promise<number> {
   const revocation = checkRevocation(clock, given)
   const { sub, before } = revocation
   // First here, where it cannot fail; upgrades under way see it at once.
   revocations.revokeHere(revocation)
   let closed = 0
+  const subjects = new Set<undefined | string>()
   for (const connection of live) {
     const { identity } = connection
     if (identity === undefined || (identity.subject !== sub && identity.sub !== sub)) continue
-    if (isRevoked(identity, before) && connection.shut(closeCodes.revoked)) closed++
+    if (!isRevoked(identity, before) || !connection.shut(closeCodes.revoked)) continue
+    closed++
+    subjects.add(identity.subject)
   }
+  if (subjects.size > 1) writeLog(app, 'warn', { closed }, 'socketRevoke() without iss has closed connections of several issuers: name iss, unless a sub is the same user for all')
   await revocations.keep(revocation)
   return closed
 }

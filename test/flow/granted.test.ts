@@ -317,6 +317,29 @@ t.test('a look-up of the app that fails is a 401, and none is made with tokenFro
   t.equal((await refusal(`${url}/none?t=${tokenOf(app)}`)).status, 401)
 })
 
+t.test('what extractToken returns is a token if it is a string: nothing is none, and anything else is one that is not valid', async (t) => {
+  const lines: string[] = []
+  let token: unknown
+  const app = await createApp(t, { jwt: false, fastify: { logger: { level: 'warn', stream: { write: (line) => { lines.push(line) } } } } })
+  await app.register(jwt, { secret: SECRET, verify: { extractToken: () => token as string } })
+  app.socketRoute('/', { onOpen: () => 'in' }, 'ROLE_USER')
+  const url = await listen(app)
+  for (const none of [undefined, null, '']) {
+    token = none
+    t.equal((await refusal(url)).body.code, 'FSR_ERR_TOKEN_MISSING', String(none))
+  }
+  t.strictSame(lines, [])
+  const valid = tokenOf(app)
+  for (const odd of [Promise.resolve(valid), { token: valid }, [valid], 5, true]) {
+    token = odd
+    t.equal((await refusal(url)).body.code, 'FSR_ERR_TOKEN_INVALID', typeof odd)
+  }
+  t.equal(lines.length, 5)
+  t.ok(lines.every((line) => line.includes('extractToken of @fastify/jwt returns one, not a promise')))
+  token = valid
+  t.equal(await (await connect(url)).next(), 'in')
+})
+
 t.test('a hook that replaces the headers does not keep the token from being verified', async (t) => {
   const app = await createApp(t, { plugin: { tokenFrom: ['protocol'] } })
   app.addHook('onRequest', async (request) => { request.headers = { 'x-added': 'yes' } as never })

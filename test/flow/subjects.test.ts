@@ -17,7 +17,8 @@ const renewing = {
 const everybody = () => true
 
 async function createIssuers (t: Test, plugin: SocketPluginOptions = {}) {
-  const app = await createApp(t, { jwt: false, plugin })
+  const lines: string[] = []
+  const app = await createApp(t, { jwt: false, plugin, fastify: { logger: { level: 'warn', stream: { write: (line: string) => { lines.push(line) } } } } })
   const scopes: Record<string, (claims?: object) => string> = {}
   for (const iss of ['customers', 'staff']) {
     await app.register(async (scope) => {
@@ -28,7 +29,7 @@ async function createIssuers (t: Test, plugin: SocketPluginOptions = {}) {
     }, { prefix: `/${iss}` })
   }
   const url = await listen(app)
-  return { app, url, customer: scopes['customers']!, staff: scopes['staff']! }
+  return { app, url, lines, customer: scopes['customers']!, staff: scopes['staff']! }
 }
 
 t.test('users of different issuers are different, though they have the same sub: caps, revocation, renewal', async (t) => {
@@ -46,8 +47,8 @@ t.test('users of different issuers are different, though they have the same sub:
   t.strictSame(await newer.take(2), ['in', 'FSR_ERR_TOKEN_INVALID'], 'of another issuer, which is of another key here')
 })
 
-t.test('a revocation without iss is one of every issuer', async (t) => {
-  const { app, url, customer, staff } = await createIssuers(t)
+t.test('a revocation without iss is one of every issuer, and the log says so where it has closed connections of several', async (t) => {
+  const { app, url, lines, customer, staff } = await createIssuers(t)
   const clients = [await connectAs(staff(), `${url}/staff/live`), await connectAs(customer(), `${url}/customers/live`)]
   const another = await connectAs(customer({ sub: '2' }), `${url}/customers/live`)
   t.equal(await app.socketRevoke({ sub: 1, before: seconds() }), 2)
@@ -56,6 +57,9 @@ t.test('a revocation without iss is one of every issuer', async (t) => {
     t.equal((await refusal(`${url}/${path}/live`, [], { headers: { authorization: `Bearer ${token}` } })).status, 401)
   }
   t.equal(another.socket.readyState, 1)
+  t.equal(await app.socketRevoke({ sub: 2, before: seconds() }), 1)
+  t.strictSame(lines.map((line) => (JSON.parse(line) as { closed: number }).closed), [2])
+  t.match(lines[0], 'name iss')
 })
 
 t.test('a ticket is not issued by a scope whose tokens are not those of the route', async (t) => {
@@ -128,6 +132,7 @@ t.test('a user for whom subject gives no name is refused, and the log tells why 
     NaN: () => NaN,
     object: (id) => ({ id }),
     array: (id) => [id],
+    'a throw of nothing': () => { throw undefined }, // eslint-disable-line no-throw-literal
     'a throw': (id) => { throw new RangeError(`of ${String(id)}`) }
   }
   const app = await createApp(t, { fastify: { logger } })

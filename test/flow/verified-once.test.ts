@@ -1,6 +1,6 @@
 import jwt from '@fastify/jwt'
 import t from 'tap'
-import { connectAs } from '../support/client.js'
+import { connect, connectAs } from '../support/client.js'
 import { createApp, listen, SECRET, tokenOf } from '../support/server.js'
 
 t.test('a token is verified once for an upgrade, and once for a renewal', async (t) => {
@@ -15,4 +15,22 @@ t.test('a token is verified once for an upgrade, and once for a renewal', async 
   client.send(token)
   t.equal(await client.next(), 'renewed')
   t.equal(verified, 2)
+})
+
+t.test('a token that a hook has verified is not verified again where the user is what the token says; with formatUser it is, once', async (t) => {
+  for (const [formatUser, times] of [[undefined, 1], [(user: object) => ({ ...user, own: true }), 2]] as const) {
+    const app = await createApp(t, { jwt: false })
+    let verified = 0
+    await app.register(jwt, { secret: SECRET, trusted: () => { verified++; return true }, ...(formatUser === undefined ? {} : { formatUser: formatUser as never }) })
+    app.addHook('onRequest', async (request) => { await request.jwtVerify() })
+    app.socketRoute('/', { onOpen: () => 'in' }, 'ROLE_USER')
+    app.socketRoute('/open', { onOpen: () => 'in' })
+    const url = await listen(app)
+    for (const path of ['/', '/open']) {
+      verified = 0
+      const token = tokenOf(app)
+      t.equal(await (await connect(url + path, ['bearer', token], { headers: { authorization: `Bearer ${token}` } })).next(), 'in')
+      t.equal(verified, times, path)
+    }
+  }
 })

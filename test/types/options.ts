@@ -18,6 +18,8 @@ app.socketRoute('/all', { onOpen () {} }, {
   roles: 'scope',
   roleHierarchy: { ROLE_ADMIN: ['ROLE_USER'] },
   tokenFrom: ['header', 'protocol', 'cookie'],
+  jwt: { namespace: 'access', jwtVerify: 'verifyAccess' },
+  subject: ({ tenant, sub }) => `${String(tenant)}/${String(sub)}`,
   maxPayload: 1024,
   concurrency: 2,
   outbox: { limit: 1024, overflow: 'drop-oldest', notice: (dropped) => ({ missed: dropped }) },
@@ -93,3 +95,11 @@ await app.register(socketRoutes, { tickets: { store: { put () {} } } })
 function expectTicket (ticket: string): string {
   return ticket
 }
+// @ts-expect-error a subject is known at once
+app.socketRoute('/a', { onOpen () {} }, { subject: async () => 'alice' })
+// @ts-expect-error no namespace
+app.socketRoute('/a', { onOpen () {} }, { jwt: { jwtVerify: 'verifyAccess' } })
+app.socketRoute('/a', { onOpen () {} }, { jwt: 'access', subject: 'email' })
+app.socketRevoke({ sub: 5, iss: 'https://id.example' })
+// @ts-expect-error nobody
+app.socketRevoke({ iss: 'https://id.example' })
