@@ -1,3 +1,5 @@
+import { AsyncResource } from 'node:async_hooks'
+
 /** A timer that a clock has started. */
 export type Timer = object
 
@@ -20,15 +22,18 @@ export interface Clock {
   cancel (timer: undefined | Timer): void
 }
 
+// A timer that many share is of no context: it would keep the stores of the first (`AsyncLocalStorage`) for as long as it runs.
+const nowhere = new AsyncResource('SOCKETCLOCK')
+
 /** The clock of this machine. */
 export const systemClock: Clock = {
   now: () => performance.now(),
   unixNow: () => Date.now(),
   after (milliseconds, run, keepsAlive = false) {
-    const timer = setTimeout(run, milliseconds)
+    const timer = nowhere.runInAsyncScope(() => setTimeout(run, milliseconds))
     return keepsAlive ? timer : timer.unref()
   },
-  every: (milliseconds, run) => setInterval(run, milliseconds).unref(),
+  every: (milliseconds, run) => nowhere.runInAsyncScope(() => setInterval(run, milliseconds)).unref(),
   cancel (timer) { clearTimeout(timer as undefined | NodeJS.Timeout) }
 }
 

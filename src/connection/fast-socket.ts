@@ -21,17 +21,24 @@ export class FastSocket extends LazySocket {
 
   override resume (): void {
     // Not at once, as whoever resumes is in the middle of something; but before anything else comes from the socket.
-    if (this.#rest?.isReady === true) nextTick(() => { this.#readOn(false) })
+    if (this.#rest?.isReady === true) nextTick(() => { this.#enter(this.#readOn, false) })
     super.resume()
   }
 
   override read (chunk: Buffer): void {
     hold()
     try {
-      this.#read(chunk)
+      this.#enter(this.#read, chunk)
     } finally {
       release()
     }
+  }
+
+  // In the context of the owner, which is entered once for all messages of a read.
+  #enter<Argument> (call: (this: FastSocket, argument: Argument) => void, argument: Argument): void {
+    const owner = this[kOwner]
+    if (owner === undefined) call.call(this, argument)
+    else owner.enter(call, this, argument)
   }
 
   #read (chunk: Buffer): void {
@@ -47,7 +54,7 @@ export class FastSocket extends LazySocket {
 
   // What waits for the socket to be resumed is read now.
   override readLast (): void {
-    this.#readOn(true)
+    this.#enter(this.#readOn, true)
     const rest = this.#rest
     this.#rest = undefined
     if (rest !== undefined) this.delegate(rest.bytes.subarray(rest.start, rest.end))

@@ -1,8 +1,10 @@
 import type { WebSocket } from 'ws'
 import { Message } from '../message/message.js'
+import type { ConnectionContext } from './context.js'
 
 /** Who takes what comes from a socket. */
-export interface SocketOwner {
+export interface SocketOwner extends ConnectionContext {
+  /** A message has come. It is called in the context of the owner. */
   receive (message: Message): void
   /** What `ws` says of a client that breaks the protocol, or of a connection that fails. */
   failed (cause: NodeJS.ErrnoException): void
@@ -30,8 +32,9 @@ export function listen (socket: WebSocket, owner: SocketOwner): void {
 }
 
 function onMessage (this: WebSocket, data: unknown, isBinary: boolean): void {
+  const owner = (this as OwnedSocket)[kOwner]!
   // ws gives a Buffer, as binaryType is left at 'nodebuffer'.
-  (this as OwnedSocket)[kOwner]!.receive(new Message(data as Buffer, isBinary))
+  owner.enter(owner.receive, owner, new Message(data as Buffer, isBinary))
 }
 
 function onError (this: WebSocket, cause: NodeJS.ErrnoException): void {

@@ -6,6 +6,7 @@ import { toFrame, type Sendable } from '../message/outbound.js'
 import { Backlog, type Overflow } from './backlog.js'
 import type { Budget } from './budget.js'
 import type { Closable } from './closable.js'
+import type { ConnectionContext } from './context.js'
 import { FastSocket } from './fast-socket.js'
 import { CLOSED, OPEN } from './ready-state.js'
 import { flushLater, type Flushable } from './tick.js'
@@ -46,7 +47,7 @@ export interface OutboxSettings {
 }
 
 /** Whose outbox it is. */
-export interface OutboxOwner extends Closable {
+export interface OutboxOwner extends Closable, Pick<ConnectionContext, 'enter'> {
   /** Whatever was sent before to many, this client among them, and has not left yet, is to leave now. */
   settle (): void
   /** What was sent is not there any more. */
@@ -323,7 +324,7 @@ export class Outbox implements Flushable {
   #written (): void {
     this.#heldWrites--
     for (let frame = this.#next(); frame !== undefined; frame = this.#next()) this.#write(frame)
-    if (this.#missed > 0 && this.#backlog?.size === 0 && this.isOpen) this.#notify()
+    if (this.#missed > 0 && this.#backlog?.size === 0 && this.isOpen) this.#owner.enter(this.#notify, this, undefined)
     this.#account()
     if (!this.isOverMark) this.#release()
   }

@@ -5,6 +5,7 @@ import type { Clock } from '../clock.js'
 import { closeCodes, type CloseReason } from '../close-codes.js'
 import type { Live } from '../connection/closable.js'
 import { WsConnection, type BroadcastOptions, type ConnectionKeeper, type Room } from '../connection/connection.js'
+import { ConnectionContext } from '../connection/context.js'
 import type { Beating, Traffic } from '../connection/heartbeat.js'
 import type { Identity } from '../connection/identity.js'
 import { Inbox } from '../connection/inbox.js'
@@ -33,7 +34,7 @@ type Stage =
 /**
  * Runs one connection: decides when which callback of the controller is called, from the upgrade to the close.
  */
-export class Dispatch implements ConnectionKeeper, Beating, Counted, Live, Metered, CallbacksOwner, OutboxOwner, SocketOwner {
+export class Dispatch extends ConnectionContext implements ConnectionKeeper, Beating, Counted, Live, Metered, CallbacksOwner, OutboxOwner, SocketOwner {
   readonly connection: WsConnection
   readonly #route: DispatchRoute
   readonly #socket: WebSocket
@@ -55,6 +56,7 @@ export class Dispatch implements ConnectionKeeper, Beating, Counted, Live, Meter
   #hasSettled = false
 
   constructor (route: DispatchRoute, socket: WebSocket, request: FastifyRequest, identity: Identity) {
+    super()
     this.#route = route
     this.#socket = socket
     this.#tcp = request.raw.socket as undefined | Socket
@@ -126,7 +128,7 @@ export class Dispatch implements ConnectionKeeper, Beating, Counted, Live, Meter
   }
 
   failed (cause: NodeJS.ErrnoException): void {
-    this.violated(violationOf(cause))
+    this.enter(this.violated, this, violationOf(cause))
   }
 
   flush (): void {
@@ -140,7 +142,7 @@ export class Dispatch implements ConnectionKeeper, Beating, Counted, Live, Meter
 
   /** The client broke the protocol or a limit: the app hears of it, and the connection is closed. */
   violated (error: Error): void {
-    writeLog(this.connection, 'info', { err: error }, 'the client broke a rule')
+    this.#log('info', 'the client broke a rule', { err: error })
     if (this.isDone) return
     this.hold(() => {
       this.shut(closeReasonOf(error))
@@ -178,17 +180,17 @@ export class Dispatch implements ConnectionKeeper, Beating, Counted, Live, Meter
   }
 
   silent (): void {
-    writeLog(this.connection, 'info', {}, 'the client is silent')
+    this.#log('info', 'the client is silent')
     this.#socket.terminate()
   }
 
   sendFailed (error: unknown): void {
-    writeLog(this.connection, 'error', { err: error }, 'bytes that were sent are not there any more: the connection is cut')
+    this.#log('error', 'bytes that were sent are not there any more: the connection is cut', { err: error })
     this.terminate()
   }
 
   noticeFailed (error: unknown): void {
-    writeLog(this.connection, 'warn', { err: error }, 'outbox.notice failed: the client was not told of the messages it has missed')
+    this.#log('warn', 'outbox.notice failed: the client was not told of the messages it has missed', { err: error })
   }
 
   get route (): string {
@@ -229,8 +231,12 @@ export class Dispatch implements ConnectionKeeper, Beating, Counted, Live, Meter
 
   /** The socket is closed. */
   gone (code: number, reason: string): void {
+    this.enter(this.#gone, this, { code, reason, wasClean: code !== 1006 })
+  }
+
+  #gone (closed: CloseInfo): void {
     this.#outbox.end()
-    if (this.isStaying) this.#begin('leaving', { code, reason, wasClean: code !== 1006 })
+    if (this.isStaying) this.#begin('leaving', closed)
     this.#route.counts.delete(this)
     this.#finishIfClosed()
   }
@@ -246,14 +252,18 @@ export class Dispatch implements ConnectionKeeper, Beating, Counted, Live, Meter
 
   /** The time to close in an orderly way is over: `onClose` runs whatever else does not end, and the socket is cut. */
   expire (): void {
+    this.enter(this.#expire, this, undefined)
+  }
+
+  #expire (): void {
     this.#callbacks.stopStreams()
     if (this.#stage !== 'ended') {
-      writeLog(this.connection, 'warn', { running: this.#running, unhandled: this.#unhandled }, 'handlers did not end in time, closing without them')
+      this.#log('warn', 'handlers did not end in time, closing without them', { running: this.#running, unhandled: this.#unhandled })
       this.#drop(this.#inbox?.clear() ?? 0)
       this.#route.closing.add(this)
       this.#callOnClose()
     } else if (!this.#hasSettled) {
-      writeLog(this.connection, 'warn', {}, 'onClose did not end in time')
+      this.#log('warn', 'onClose did not end in time')
       this.#hasSettled = true
     }
     this.#socket.terminate()
@@ -318,7 +328,7 @@ export class Dispatch implements ConnectionKeeper, Beating, Counted, Live, Meter
   nextWindow (): void {
     this.#isSlowed = false
     this.#meter!.turn()
-    this.#work()
+    this.enter(this.#work, this, undefined)
   }
 
   #readOn (): void {
@@ -348,14 +358,17 @@ export class Dispatch implements ConnectionKeeper, Beating, Counted, Live, Meter
   shut (closed: CloseReason): boolean {
     if (!this.isStaying) return false
     const { code, reason } = closed
-    writeLog(this.connection, closed === closeCodes.restart ? 'debug' : 'info', { code, reason }, 'the connection is closed')
+    this.#log(closed === closeCodes.restart ? 'debug' : 'info', 'the connection is closed', { code, reason })
     this.close(code, reason)
     return true
   }
 
   // The server ends the connection; what has come but is not handled yet never will be.
   #end (closed: CloseInfo): void {
-    if (!this.isStaying) return
+    if (this.isStaying) this.enter(this.#beginClosing, this, closed)
+  }
+
+  #beginClosing (closed: CloseInfo): void {
     this.#drop(this.#inbox?.clear() ?? 0)
     this.#begin('closing', closed)
   }
@@ -375,10 +388,12 @@ export class Dispatch implements ConnectionKeeper, Beating, Counted, Live, Meter
     this.#meter?.end()
     this.#callbacks.stopStreams()
     // Not at once: this may be deep inside a broadcast, or inside the handler that closes.
-    queueMicrotask(() => {
-      this.connection.end()
-      this.#work()
-    })
+    queueMicrotask(() => { this.enter(this.#begun, this, undefined) })
+  }
+
+  #begun (): void {
+    this.connection.end()
+    this.#work()
   }
 
   #callOnClose (): void {
@@ -405,6 +420,11 @@ export class Dispatch implements ConnectionKeeper, Beating, Counted, Live, Meter
   }
 
   #drop (count: number): void {
-    if (count > 0) writeLog(this.connection, 'debug', { count }, 'messages were not handled')
+    if (count > 0) this.#log('debug', 'messages were not handled', { count })
+  }
+
+  // A logger of the app may look for its request in the context.
+  #log (level: 'debug' | 'info' | 'warn' | 'error', message: string, details: object = {}): void {
+    this.enter(() => { writeLog(this.connection, level, details, message) }, undefined, undefined)
   }
 }

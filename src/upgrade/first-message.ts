@@ -2,6 +2,7 @@ import type { FastifyRequest } from 'fastify'
 import type { WebSocket } from 'ws'
 import { closeCodes, type CloseReason } from '../close-codes.js'
 import type { Closable, Live, LiveSet } from '../connection/closable.js'
+import { ConnectionContext } from '../connection/context.js'
 import type { Deadlines } from '../connection/deadlines.js'
 import type { Identity } from '../connection/identity.js'
 import { Inbox } from '../connection/inbox.js'
@@ -41,7 +42,7 @@ const EARLY_BYTES = 131_072
  * A connection whose token is to come as its first message. Until it has, nobody knows of the connection but the caps and the drain:
  * it is no client of the route, and no callback runs.
  */
-export class FirstMessage implements Counted, Live, SocketOwner {
+export class FirstMessage extends ConnectionContext implements Counted, Live, SocketOwner {
   readonly identity = undefined
   readonly subject = undefined
   readonly ip: string
@@ -54,6 +55,7 @@ export class FirstMessage implements Counted, Live, SocketOwner {
   #isWaiting = true
 
   constructor (route: FirstMessageRoute, socket: WebSocket, request: FastifyRequest) {
+    super()
     this.ip = request.ip
     this.route = route.name
     this.#route = route
@@ -88,10 +90,14 @@ export class FirstMessage implements Counted, Live, SocketOwner {
 
   shut (closed: CloseReason): boolean {
     if (!this.#isWaiting) return false
+    this.enter(this.#shut, this, closed)
+    return true
+  }
+
+  #shut (closed: CloseReason): void {
     const { code, reason } = closed
     writeLog(this.#request, closed === closeCodes.restart ? 'debug' : 'info', { code, reason }, 'the connection is closed')
     this.#close(closed)
-    return true
   }
 
   #close (reason: CloseReason): void {

@@ -6,6 +6,7 @@ import { FastSocket } from '../../src/connection/fast-socket.js'
 import { Outbox } from '../../src/connection/outbox.js'
 import { Bundle } from '../../src/message/bundle.js'
 import { Message } from '../../src/message/message.js'
+import { inPlace } from '../support/in-place.js'
 
 const SIZE = 9_000
 
@@ -21,7 +22,7 @@ function open (t: Test): { outbox: Outbox, written: Buffer[] } {
   const socket = new FastSocket(null, undefined, {})
   socket.setSocket(duplex, Buffer.alloc(0))
   t.teardown(() => duplex.destroy())
-  const owner = { shut: () => true, settle () {}, sendFailed () {}, noticeFailed () {} }
+  const owner = { ...inPlace, shut: () => true, settle () {}, sendFailed () {}, noticeFailed () {} }
   return { outbox: new Outbox(socket, { limit: 1_000_000, overflow: 'close', budget: new Budget(10_000_000), compression: undefined }, owner), written }
 }
 

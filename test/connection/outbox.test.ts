@@ -6,6 +6,7 @@ import { FastSocket } from '../../src/connection/fast-socket.js'
 import { Outbox } from '../../src/connection/outbox.js'
 import { Bundle } from '../../src/message/bundle.js'
 import { toFrame } from '../../src/message/outbound.js'
+import { inPlace } from '../support/in-place.js'
 
 // A socket that keeps everything until it is told to let go, as a client that does not read makes it.
 class StuckSocket {
@@ -30,7 +31,7 @@ for (const overflow of ['close', 'drop-oldest'] as const) {
   t.test(`the budget gets back all that it gave, with ${overflow}`, async (t) => {
     const budget = new Budget(1_000_000)
     const sockets = [new StuckSocket(), new StuckSocket()]
-    const outboxes = sockets.map((socket) => new Outbox(socket as unknown as WebSocket, { limit: 500_000, overflow, budget, compression: undefined }, { shut: () => true, settle () {}, sendFailed () {}, noticeFailed () {} }))
+    const outboxes = sockets.map((socket) => new Outbox(socket as unknown as WebSocket, { limit: 500_000, overflow, budget, compression: undefined }, { ...inPlace, shut: () => true, settle () {}, sendFailed () {}, noticeFailed () {} }))
     for (let count = 0; count < 100; count++) {
       for (const outbox of outboxes) outbox.send(toFrame(Buffer.alloc(3_000)), Buffer.alloc(0))
     }
@@ -50,7 +51,7 @@ t.test('what a fast socket cannot write counts in the budget, until it is writte
   const held: Array<() => void> = []
   const socket = new FastSocket(null, undefined, {})
   socket.setSocket(new Duplex({ read () {}, write (_chunk, _encoding, callback) { held.push(callback) } }), Buffer.alloc(0))
-  const outbox = new Outbox(socket, { limit: 500_000, overflow: 'close', budget, compression: undefined }, { shut: () => true, settle () {}, sendFailed () {}, noticeFailed () {} })
+  const outbox = new Outbox(socket, { limit: 500_000, overflow: 'close', budget, compression: undefined }, { ...inPlace, shut: () => true, settle () {}, sendFailed () {}, noticeFailed () {} })
   for (const size of [1_000, 3_000]) {
     outbox.send(toFrame(Buffer.alloc(size)))
     outbox.flush()
@@ -68,7 +69,7 @@ t.test('the notice counts all that was dropped until nothing waits any more', as
   const socket = new StuckSocket()
   const notices: number[] = []
   const settings = { limit: 200_000, overflow: 'drop-oldest', notice: (dropped: number) => { notices.push(dropped); return 'missed' }, budget: new Budget(1_000_000), compression: undefined } as const
-  const outbox = new Outbox(socket as unknown as WebSocket, settings, { shut: () => true, settle () {}, sendFailed () {}, noticeFailed () {} })
+  const outbox = new Outbox(socket as unknown as WebSocket, settings, { ...inPlace, shut: () => true, settle () {}, sendFailed () {}, noticeFailed () {} })
   const send = (count: number) => { for (let sent = 0; sent < count; sent++) outbox.send(toFrame(Buffer.alloc(10_000))) }
   send(40)
   const before = outbox.dropped
@@ -85,7 +86,7 @@ t.test('the notice counts all that was dropped until nothing waits any more', as
 t.test('who waits for the client to catch up waits for what it was sent among many too', async (t) => {
   const socket = new StuckSocket()
   const settle = () => { outbox.sendBundle(bundle, 0, []) }
-  const outbox: Outbox = new Outbox(socket as unknown as WebSocket, { limit: 100_000, overflow: 'close', budget: new Budget(1_000_000), compression: undefined }, { shut: () => true, settle, sendFailed () {}, noticeFailed () {} })
+  const outbox: Outbox = new Outbox(socket as unknown as WebSocket, { limit: 100_000, overflow: 'close', budget: new Budget(1_000_000), compression: undefined }, { ...inPlace, shut: () => true, settle, sendFailed () {}, noticeFailed () {} })
   const bundle = new Bundle()
   bundle.add(toFrame(Buffer.alloc(70_000)), undefined)
   let isDrained = false
@@ -99,7 +100,7 @@ t.test('who waits for the client to catch up waits for what it was sent among ma
 t.test('bytes that are not there any more are not handed on', async (t) => {
   const socket = new StuckSocket()
   const failures: unknown[] = []
-  const outbox = new Outbox(socket as unknown as WebSocket, { limit: 100_000, overflow: 'close', budget: new Budget(1_000_000), compression: undefined }, { shut: () => true, settle () {}, sendFailed: (error) => { failures.push(error) }, noticeFailed () {} })
+  const outbox = new Outbox(socket as unknown as WebSocket, { limit: 100_000, overflow: 'close', budget: new Budget(1_000_000), compression: undefined }, { ...inPlace, shut: () => true, settle () {}, sendFailed: (error) => { failures.push(error) }, noticeFailed () {} })
   const bytes = new Uint8Array(10_000)
   const frame = toFrame(bytes)
   structuredClone(bytes.buffer, { transfer: [bytes.buffer] })

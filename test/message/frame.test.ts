@@ -7,6 +7,7 @@ import { Outbox } from '../../src/connection/outbox.js'
 import { Message } from '../../src/message/message.js'
 import { Bundle } from '../../src/message/bundle.js'
 import { encodeFrames, Frame, wireSize, wholeOf } from '../../src/message/frame.js'
+import { inPlace } from '../support/in-place.js'
 
 interface Decoded { readonly first: number, readonly payload: string }
 
@@ -148,7 +149,7 @@ t.test('what waits for a handler, or for a client that lags, is kept so', async 
   const [first, second, third] = [create(), create(), create()]
   new Inbox({ pause () {} } as unknown as WebSocket, 65_536).push(first)
   const socket = { readyState: 1, bufferedAmount: 70_000, send () {} } as unknown as WebSocket
-  const outbox = new Outbox(socket, { limit: 100_000, overflow: 'drop-oldest', budget: new Budget(1_000_000), compression: undefined }, { shut: () => true, settle () {}, sendFailed () {}, noticeFailed () {} })
+  const outbox = new Outbox(socket, { limit: 100_000, overflow: 'drop-oldest', budget: new Budget(1_000_000), compression: undefined }, { ...inPlace, shut: () => true, settle () {}, sendFailed () {}, noticeFailed () {} })
   outbox.send(second, second)
   outbox.reply(third)
   for (const message of [first, second, third]) t.equal(message.bytes.buffer.byteLength, 10)
