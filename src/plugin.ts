@@ -58,7 +58,9 @@ async function socketRoutes (fastify: FastifyInstance, pluginOptions: SocketPlug
   const drain = new Drain(clock)
   const { handshakeTimeout, tickets } = settings
   const handshakes = new Handshakes(clock, fastify.server, handshakeTimeout, drain)
-  const credentials = new QueryCredentials(fastify.server)
+  // Of the router, or, as in older versions, of Fastify.
+  const { useSemicolonDelimiter } = { ...fastify.initialConfig, ...fastify.initialConfig.routerOptions } as { useSemicolonDelimiter?: boolean }
+  const credentials = new QueryCredentials(fastify.server, useSemicolonDelimiter === true)
   completeInjected(fastify.server, fastify.server instanceof TlsServer)
   // An upgrade, and a token as the first message after it, may take a timeout each.
   const revocations = new Revocations(clock, settings.revocations, 2 * handshakeTimeout)

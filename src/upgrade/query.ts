@@ -1,5 +1,6 @@
 import type { EventEmitter } from 'node:events'
 import type { IncomingMessage } from 'node:http'
+import { isHandshake } from './handshake.js'
 
 // Where an address can have a credential: a token (RFC 6750 section 2.3), or a ticket.
 const parameters = { query: 'access_token', ticket: 'ticket' } as const
@@ -11,7 +12,16 @@ const LONGEST_NAME = 3 * parameters.query.length
 const SEVERAL = 'several'
 
 const kCredentials = Symbol('fastify-socket-route.credentials')
-type Request = IncomingMessage & { [kCredentials]?: ReadonlyMap<string, string> }
+type Request = IncomingMessage & { [kCredentials]?: Map<string, string>, originalUrl?: string }
+
+const PATH_HEADER = ':path'
+
+// What ends the path of an address, as the router of Fastify reads it. A fragment is none of a request (RFC 9112 section 3.2), but is
+// taken for one.
+const [PATH_END, PATH_END_OR_SEMICOLON] = [/[?#]/, /[?#;]/]
+
+// One parameter, and what follows it: a parser of the app's own may take a semicolon for `&`.
+const PAIR = /([^&;#]*)([&;#]|$)/g
 
 /**
  * Takes credentials out of the address of a request before anything else sees it: Fastify logs the address of each request, and so may
@@ -20,8 +30,11 @@ type Request = IncomingMessage & { [kCredentials]?: ReadonlyMap<string, string> 
 export class QueryCredentials {
   readonly #names = new Set<string>()
   readonly #patterns: RegExp[] = []
+  readonly #pathEnd: RegExp
 
-  constructor (server: EventEmitter) {
+  /** @param hasSemicolons whether Fastify takes a semicolon for the end of a path, `useSemicolonDelimiter`. */
+  constructor (server: EventEmitter, hasSemicolons: boolean) {
+    this.#pathEnd = hasSemicolons ? PATH_END_OR_SEMICOLON : PATH_END
     this.watch(server)
     server.prependListener('upgrade', (request: Request) => { this.#takeFrom(request) })
   }
@@ -43,23 +56,59 @@ export class QueryCredentials {
 
   #takeFrom (request: Request): void {
     if (this.#names.size === 0) return
-    const [path, query] = split(request.url!, '?')
-    if (query === undefined) return
     // A proxy that does not know WebSocket takes `Upgrade` away and leaves the key. No request to REST has either.
-    const { upgrade, 'sec-websocket-key': key } = request.headers
-    if ((upgrade ?? key) === undefined && !this.#patterns.some((pattern) => pattern.test(ascii(path)))) return
-    const credentials = new Map<string, string>()
-    const others = query.split('&').filter((pair) => {
-      const [name, value = ''] = split(pair, '=')
-      const known = nameOf(name)
-      if (!this.#names.has(known)) return true
-      credentials.set(known, credentials.has(known) ? SEVERAL : decode(value))
-      return false
-    })
-    if (credentials.size === 0) return
-    request[kCredentials] = credentials
-    request.url = others.length === 0 ? path : `${path}?${others.join('&')}`
+    const isUpgrade = request.headers.upgrade !== undefined || isHandshake(request.headers)
+    const first = this.#read(request.url!)
+    if (!isUpgrade && first.found.length === 0) return
+    let isOurs = isUpgrade || this.#isPath(first.path)
+    let url = request.url!
+    // Not once, as `rewriteUrl` of the app may set another: one that is a route's, or that has the credential.
+    const set = (address: string, { path, cleaned, found } = this.#read(address)) => {
+      isOurs ||= this.#isPath(path)
+      url = isOurs ? cleaned : address
+      if (!isOurs) return
+      for (const [name, credential] of found) keep(request, name, credential)
+      if (request.originalUrl !== undefined) request.originalUrl = this.#read(request.originalUrl).cleaned
+      rewriteHeader(request, url)
+    }
+    set(url, first)
+    Object.defineProperty(request, 'url', { configurable: true, enumerable: true, get: () => url, set })
   }
+
+  // An address without its credentials, and those.
+  #read (address: string): { path: string, cleaned: string, found: ReadonlyArray<[name: string, credential: string]> } {
+    const end = address.search(this.#pathEnd)
+    const path = end === -1 ? address : address.slice(0, end)
+    const found: Array<[string, string]> = []
+    const others = address.slice(path.length + 1).replace(PAIR, (pair, parameter: string) => {
+      const [name, value = ''] = split(parameter)
+      const known = nameOf(name)
+      if (!this.#names.has(known)) return pair
+      found.push([known, decode(value)])
+      return ''
+    }).replace(/[&;#]$/, '')
+    if (found.length === 0) return { path, cleaned: address, found }
+    return { path, cleaned: others === '' ? path : path + address[path.length]! + others, found }
+  }
+
+  // Whether a socket route may have the path, however it is written: as a whole address, with slashes twice, or encoded.
+  #isPath (path: string): boolean {
+    const relative = path.replace(/^https?:\/\/[^/]*/i, '')
+    const spellings = [relative, relative.replace(/\/{2,}/g, '/')].flatMap((each) => [ascii(each), decode(each)])
+    return this.#patterns.some((pattern) => spellings.some((each) => pattern.test(each)))
+  }
+}
+
+function keep (request: Request, name: string, credential: string): void {
+  const credentials = request[kCredentials] ??= new Map()
+  credentials.set(name, credentials.has(name) ? SEVERAL : credential)
+}
+
+// HTTP/2 has the address among the headers (RFC 9113 section 8.3.1).
+function rewriteHeader ({ headers, rawHeaders }: Request, url: string): void {
+  if (headers[PATH_HEADER] === undefined) return
+  headers[PATH_HEADER] = url
+  rawHeaders[rawHeaders.indexOf(PATH_HEADER) + 1] = url
 }
 
 /** The credential that was in the address of a request. */
@@ -67,9 +116,9 @@ export function credentialOf (request: Request, source: keyof typeof parameters)
   return request[kCredentials]?.get(parameters[source])
 }
 
-function split (text: string, separator: string): [string, string?] {
-  const at = text.indexOf(separator)
-  return at === -1 ? [text] : [text.slice(0, at), text.slice(at + 1)]
+function split (parameter: string): [string, string?] {
+  const at = parameter.indexOf('=')
+  return at === -1 ? [parameter] : [parameter.slice(0, at), parameter.slice(at + 1)]
 }
 
 // Never throws: a query can hold thousands of names, each of which would cost a stack.
