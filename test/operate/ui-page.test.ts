@@ -304,11 +304,26 @@ t.test('the console in a browser', browserTest, async (t) => {
     await page.setViewportSize({ width: 1440, height: 900 })
   })
 
-  await t.test('nothing is wider than a narrow window', async (t) => {
-    for (const width of [360, 768, 1200]) {
+  await t.test('nothing is wider than a narrow window, and no entry of the log than the log', async (t) => {
+    for (const width of [360, 370, 380, 768, 1200]) {
       await page.setViewportSize({ width, height: 800 })
       t.equal(await page.evaluate('document.documentElement.scrollWidth'), width)
+      const tooWide = `[...document.querySelectorAll('.entry')].filter((entry) => entry.scrollWidth > entry.clientWidth).map((entry) => entry.innerText)`
+      t.strictSame(await page.evaluate(tooWide), [], `${width} px`)
     }
+    await page.setViewportSize({ width: 1440, height: 900 })
+  })
+  await t.test('what a button has sent is seen beside it in a narrow window', async () => {
+    await page.setViewportSize({ width: 360, height: 740 })
+    const message = await tab.message('say')
+    await message.scrollIntoViewIfNeeded()
+    await tab.press('Send', message)
+    const entry = tab.entry('say').last()
+    await entry.waitFor()
+    await page.waitForFunction((element) => {
+      const { top, bottom } = element!.getBoundingClientRect()
+      return top > 0 && bottom <= (globalThis as unknown as { innerHeight: number }).innerHeight + 1
+    }, await entry.elementHandle())
     await page.setViewportSize({ width: 1440, height: 900 })
   })
 
