@@ -308,7 +308,7 @@ t.test('the console in a browser', browserTest, async (t) => {
     for (const width of [360, 370, 380, 768, 1200]) {
       await page.setViewportSize({ width, height: 800 })
       t.equal(await page.evaluate('document.documentElement.scrollWidth'), width)
-      const tooWide = `[...document.querySelectorAll('.entry')].filter((entry) => entry.scrollWidth > entry.clientWidth).map((entry) => entry.innerText)`
+      const tooWide = '[...document.querySelectorAll(\'.entry\')].filter((entry) => entry.scrollWidth > entry.clientWidth).map((entry) => entry.innerText)'
       t.strictSame(await page.evaluate(tooWide), [], `${width} px`)
     }
     await page.setViewportSize({ width: 1440, height: 900 })
