@@ -11,8 +11,8 @@ export interface Ended extends Closed {
   /** How many new attempts there were since a connection last stayed open for five seconds. */
   readonly attempts: number
   /**
-   * The HTTP status of an upgrade that was refused, if the WebSocket tells it: that of `ws` does, those of browsers and the global one of
-   * Node do not.
+   * The HTTP status of an upgrade that was refused, if the WebSocket tells it: those of `ws`, Bun, Deno and workerd do, those of browsers
+   * and the global one of Node do not.
    */
   readonly status?: undefined | number
 }
@@ -47,10 +47,10 @@ export interface Refusal {
 
 /**
  * The HTTP status in the text of an error, if the WebSocket tells it: "Unexpected server response: 401" (`ws`), "Expected HTTP 101
- * response but was '401 Unauthorized'" (React Native).
+ * response but was '401 Unauthorized'" (React Native), "Invalid status code: 401" (Deno), "received 401 instead" (workerd).
  */
 export function statusOf (message = ''): undefined | number {
-  const status = /(?:response|status)\D*([345]\d\d)\b/i.exec(message)?.[1]
+  const status = /(?:response|status|received)\D*([345]\d\d)\b/i.exec(message)?.[1]
   return status === undefined ? undefined : Number(status)
 }
 

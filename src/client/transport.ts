@@ -99,6 +99,7 @@ export class Transport {
     if (this.#stage !== 'idle') return
     if (typeof this.#address === 'string') absolute(this.#address)
     if (this.#options.WebSocket === undefined) globalWebSocket()
+    this.#sleep()
     this.#sleep = onWake(() => { this.#wake() })
     this.#connect()
   }
@@ -160,9 +161,11 @@ export class Transport {
     const on = (type: string, handle: (event: SocketEvent) => void) => {
       socket.addEventListener(type, (event) => { if (this.#socket === socket) handle(event) })
     }
-    const fail = (message: undefined | string, cause?: unknown) => {
+    const fail = (text = '', cause?: unknown) => {
+      // Bun repeats the address, with its query.
+      const message = text.split(url).join(printable(url))
       if (this.#stage === 'open') {
-        this.#down(cut, new ClientError(clientErrors.connection, `The connection had an error: ${message || 'no more is known'}`, cause))
+        this.#down(cut, new ClientError(clientErrors.connection, `The connection had an error${message && `: ${message}`}`, cause))
         return
       }
       this.#status = statusOf(message)
@@ -196,16 +199,26 @@ export class Transport {
     const attempts = this.#retries
     const advice = !this.#isFinal() && reconnectionOf(closed)
     const willReconnect = this.#wants({ ...closed, attempts, ...this.#status === undefined ? {} : { status: this.#status } }) ?? advice !== false
-    if (willReconnect && this.#stage !== 'closed') {
-      const { minDelay, maxDelay } = this.#options
-      this.#stage = 'waiting'
-      this.#retries++
-      // Not twice in a row: a server that finds every token expired must not be asked without a pause.
-      const delay = advice === 'now' && attempts === 0 ? 0 : delayOf(attempts, minDelay, maxDelay)
-      this.#timer = setTimeout(() => { this.#connect() }, Math.min(delay, LONGEST))
-    }
+    // Not twice in a row: a server that finds every token expired must not be asked without a pause.
+    if (willReconnect && this.#stage !== 'closed' && !this.#plan(advice === 'now' && attempts === 0)) return
     this.#listener.onDown(closed, willReconnect, failure)
     if (failure !== undefined) this.#listener.onFailure(failure)
+  }
+
+  // Plans the next attempt. Returns whether it could: in the global scope of a Cloudflare worker there are neither connections nor timers,
+  // and the client connects when it is needed.
+  #plan (isAtOnce: boolean): boolean {
+    const { minDelay, maxDelay } = this.#options
+    try {
+      const delay = isAtOnce ? 0 : delayOf(this.#retries, minDelay, maxDelay)
+      this.#timer = setTimeout(() => { this.#connect() }, Math.min(delay, LONGEST))
+    } catch {
+      this.#stage = 'idle'
+      return false
+    }
+    this.#stage = 'waiting'
+    this.#retries++
+    return true
   }
 
   // Ends what belongs to the connection or the attempt, but for the WebSocket itself, of which nothing is heard any more.

@@ -4,7 +4,7 @@ import { WebSocket } from 'ws'
 import { absolute } from '../../src/client/address.js'
 import { byteLength } from '../../src/client/bytes.js'
 import { connect, RequestError } from '../../src/client/index.js'
-import { until } from '../support/until.js'
+import { turns, until } from '../support/until.js'
 import { tokenOf } from './clock.js'
 import { expiryOf } from '../../src/client/token.js'
 import { connectTo, pair, tell, WireServer } from './wire-server.js'
@@ -133,6 +133,27 @@ t.test('a client that was made before there was a page or a WebSocket connects w
   client.send('say', 1)
   const connection = await server.accept()
   t.strictSame(await connection.json(), { type: 'say', data: 1 })
+})
+
+t.test('where nothing can be done at the top of a module, not even wait, a client connects when it is needed', async (t) => {
+  // As in the global scope of a Cloudflare worker.
+  const server = await WireServer.start(t)
+  const refuse = (): never => { throw new Error('Disallowed operation called within global scope') }
+  class Refusing {
+    constructor (url: string) {
+      return isGlobal ? refuse() : new WebSocket(url)
+    }
+  }
+  let isGlobal = true
+  const { random } = Math
+  t.intercept(Math, 'random', { value: () => isGlobal ? refuse() : random() })
+  const errors: unknown[] = []
+  const client = connectTo(t, server.url, { WebSocket: Refusing, onError (error) { errors.push(error) } })
+  await turns(1)
+  isGlobal = false
+  await client.opened
+  await server.accept()
+  t.strictSame(errors, [])
 })
 
 t.test('a close of which nothing is told is a cut', async (t) => {

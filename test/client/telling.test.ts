@@ -124,6 +124,8 @@ t.test('the status is read from the texts in which it is told, and from no other
   t.equal(statusOf('Unexpected server response: 401'), 401)
   t.equal(statusOf("Expected HTTP 101 response but was '404 Not Found'"), 404)
   t.equal(statusOf('Received bad response code from server: 403.'), 403)
+  t.equal(statusOf('NetworkError: failed to connect to WebSocket: Invalid status code: 404'), 404)
+  t.equal(statusOf('expected server to reply with HTTP status code 101 (switching protocols), but received 404 instead.'), 404)
   t.equal(statusOf('connect ECONNREFUSED 127.0.0.1:443'), undefined)
   t.equal(statusOf('Received network error or non-101 status code.'), undefined)
   t.equal(statusOf(), undefined)
@@ -138,19 +140,19 @@ t.test('an attempt that ends with a close alone is told, and its code is none of
   // So does Bun.
   class Refused extends EventTarget {
     readonly readyState = 3
-    constructor () {
+    constructor (url: string) {
       super()
-      queueMicrotask(() => { this.dispatchEvent(Object.assign(new Event('close'), { code: 1002, reason: 'Expected 101 status code' })) })
+      queueMicrotask(() => { this.dispatchEvent(Object.assign(new Event('close'), { code: 1002, reason: `WebSocket connection to '${url}' failed: Expected 101 status code` })) })
     }
 
     close () {}
   }
   const errors: unknown[] = []
   const closed: unknown[] = []
-  const client = connectTo(t, 'ws://localhost/', { WebSocket: Refused, onError (error) { errors.push(error) }, reconnect: { minDelay: 1, maxDelay: 1, when (ended) { closed.push(ended); return undefined } } })
+  const client = connectTo(t, 'ws://localhost/?ticket=secret', { WebSocket: Refused, onError (error) { errors.push(error) }, reconnect: { minDelay: 1, maxDelay: 1, when (ended) { closed.push(ended); return undefined } } })
   await until(() => errors.length === 2)
   client.close()
-  t.match(errors[0], { code: 'FSR_CLIENT_CONNECTION', message: 'There is no connection to ws://localhost/: Expected 101 status code' })
+  t.match(errors[0], { code: 'FSR_CLIENT_CONNECTION', message: "There is no connection to ws://localhost/: WebSocket connection to 'ws://localhost/' failed: Expected 101 status code" })
   t.match(closed[0], { code: 1006, reason: '', attempts: 0 })
 })
 
