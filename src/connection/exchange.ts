@@ -1,6 +1,7 @@
 import type { Clock } from '../clock.js'
 import { errors } from '../errors.js'
 import type { Request } from '../message/codec.js'
+import { suggest } from '../suggestion.js'
 import type { Outbox } from './outbox.js'
 import { Patience } from './patience.js'
 
@@ -28,7 +29,7 @@ export function checkRequestOptions (options: RequestOptions): void {
   const { timeout, signal, ...others } = Object(options) as RequestOptions
   const [unknown] = Object.keys(others)
   if (typeof options !== 'object' || options === null) throw new errors.OptionInvalid('the last argument of request()', 'is not an object of options: { timeout, signal }')
-  if (unknown !== undefined) throw new errors.OptionInvalid(`'${unknown}'`, 'is unknown in request(); there are timeout, signal')
+  if (unknown !== undefined) throw new errors.OptionInvalid(`'${unknown}'`, `is unknown in request()${suggest(unknown, ['timeout', 'signal'], 'there are timeout, signal')}`)
   if (timeout !== undefined && (typeof timeout !== 'number' || !(timeout > 0))) throw new errors.OptionInvalid('timeout', 'is not a number of milliseconds above 0')
   if (signal !== undefined && typeof (signal as null | AbortSignal)?.aborted !== 'boolean') throw new errors.OptionInvalid('signal', 'is not an AbortSignal')
 }

@@ -4,6 +4,7 @@ import { closeCodes } from '../close-codes.js'
 import type { Live } from '../connection/closable.js'
 import { errors } from '../errors.js'
 import { writeLog } from '../log.js'
+import { suggest } from '../suggestion.js'
 import { isInMilliseconds, isRevoked, type Revocation, type Revocations } from '../upgrade/revocation.js'
 import { keyOf, textOf } from '../upgrade/subject.js'
 
@@ -37,7 +38,7 @@ export async function revoke (app: { readonly log: FastifyBaseLogger }, clock: C
 function checkRevocation (clock: Clock, given: Revocation): { sub: string, before: number, until: undefined | number } {
   const { iss, before, until } = given
   const unknown = Object.keys(given).find((name) => !members.includes(name))
-  if (unknown !== undefined) throw new errors.OptionInvalid(`'${unknown}'`, `is unknown here; there are ${members.join(', ')}`)
+  if (unknown !== undefined) throw new errors.OptionInvalid(`'${unknown}'`, `is unknown here${suggest(unknown, members, `there are ${members.join(', ')}`)}`)
   if (iss !== undefined && typeof iss !== 'string') throw new errors.OptionInvalid('iss', 'is not the issuer of a token, a string')
   for (const [name, time] of Object.entries({ before, until })) {
     if (time !== undefined && !Number.isFinite(time)) throw new errors.OptionInvalid(name, 'is not a time in seconds')

@@ -119,7 +119,7 @@ export interface SharedOptions {
    *
    * @default none
    */
-  readonly preMessage?: undefined | PreMessageHook | readonly PreMessageHook[]
+  readonly preMessage?: PreMessageHook | readonly PreMessageHook[]
   /**
    * Runs before each message is encoded, once for all its receivers; order as above.
    *
@@ -249,11 +249,11 @@ export interface SocketRouteOptions<Schema extends FastifySchema = FastifySchema
    */
   readonly protocols?: undefined | readonly string[]
   /** Hooks of Fastify for the upgrade request. */
-  readonly onRequest?: undefined | RouteHooks['onRequest']
+  readonly onRequest?: NonNullable<RouteHooks['onRequest']>
   /** Hooks of Fastify for the upgrade request; they run before the token is verified. */
-  readonly preValidation?: undefined | RouteHooks['preValidation']
+  readonly preValidation?: NonNullable<RouteHooks['preValidation']>
   /** Hooks of Fastify for the upgrade request; they run last before the upgrade. */
-  readonly preHandler?: undefined | RouteHooks['preHandler']
+  readonly preHandler?: NonNullable<RouteHooks['preHandler']>
   /**
    * Returns what `connection.data` is at first, made of the upgrade request: a session, cookies, what hooks have put on it. It runs behind
    * all hooks of `preHandler` before the last check, and is awaited; where it fails, the upgrade is refused.

@@ -62,7 +62,7 @@ let last: { readonly address: string, readonly origin: undefined | string } = { 
 /** The origin of this server as the client sees it; Fastify's `trustProxy` decides whether a proxy's word counts. */
 export function originOf (request: FastifyRequest): undefined | string {
   // Some proxies forward the scheme of an upgrade as wss or ws (Traefik, node-http-proxy); its page is https or http.
-  const address = `${request.protocol?.replace(/^ws/i, 'http')}://${request.host}`
+  const address = `${request.protocol.replace(/^ws/i, 'http')}://${request.host}`
   if (address !== last.address) last = { address, origin: readOrigin(address) }
   return last.origin
 }

@@ -6,6 +6,7 @@ import type { OutboxOptions } from '../connection/outbox.js'
 import type { Rate, RateOptions } from '../connection/rate.js'
 import { errors } from '../errors.js'
 import type { Compression } from '../message/frame.js'
+import { suggest } from '../suggestion.js'
 import type { ConnectionCaps } from './caps.js'
 import { checkGrant, createRoleHierarchy, createRolesOf, type RolesOf } from './grant.js'
 import type { SharedOptions, SocketPluginOptions, SocketRouteOptions, SocketScopeOptions, TokenSource } from './options.js'
@@ -68,6 +69,19 @@ const keys = {
   route: [...sharedKeys, 'name', 'schema', 'protocols', 'onRequest', 'preValidation', 'preHandler', 'data', 'config', 'constraints', 'logLevel']
 }
 
+// What options are made of that are objects.
+const parts = {
+  heartbeat: ['interval', 'timeout'],
+  connections: ['perRoute', 'perUser', 'perIp'],
+  rate: ['messages', 'bytes', 'per', 'tolerance'],
+  outbox: ['limit', 'overflow', 'notice'],
+  tickets: ['ttl', 'store'],
+  drain: ['deadline', 'batch', 'interval']
+}
+
+// Those that may refuse.
+const hooks = ['onRequest', 'preValidation', 'preHandler', 'preMessage']
+
 const sources: readonly string[] = ['header', 'protocol', 'cookie', 'query', 'ticket', 'message'] satisfies TokenSource[]
 
 /**
@@ -78,17 +92,18 @@ const sources: readonly string[] = ['header', 'protocol', 'cookie', 'query', 'ti
 export function resolveOptions (outer: Options, given: SocketScopeOptions, level: keyof typeof keys): Options {
   check(isObject(given), 'object', 'is not an object')
   for (const key of Object.keys(given)) {
-    check(keys[level].includes(key), `'${key}'`, placeOf(key) ?? `is unknown here; there are ${keys[level].join(', ')}`)
+    check(keys[level].includes(key), `'${key}'`, placeOf(key) ?? `is unknown here${suggest(key, keys[level], `there are ${keys[level].join(', ')}`)}`)
   }
   const { roles, roleHierarchy, tokenFrom, outbox, isGranted } = given
   // Also an explicit undefined is none: it is a role constant that does not exist, and would let everyone in.
   if ('isGranted' in given) checkGrant(isGranted)
+  for (const hook of hooks) check(!(hook in given) || Reflect.get(given, hook) !== undefined, hook, 'is undefined: a hook that does not exist would let everyone in. Leave it out, or wait until it is there')
   if (roles !== undefined) check(typeof roles === 'function' || (typeof roles === 'string' && roles !== ''), 'roles', 'is neither the name of the claim that has the roles, nor a function that tells them; who may come in is said by isGranted')
   if (tokenFrom !== undefined) check(Array.isArray(tokenFrom) && tokenFrom.every((source) => sources.includes(source)), 'tokenFrom', `is not a list of ${sources.join(', ')}: it is ${JSON.stringify(tokenFrom)}`)
-  if (outbox !== undefined) checkKeys(outbox, 'outbox', ['limit', 'overflow', 'notice'])
+  if (outbox !== undefined) checkKeys(outbox, 'outbox', parts.outbox)
   check(outbox?.notice === undefined || typeof outbox.notice === 'function', 'outbox.notice', 'is not a function')
   const maxPayload = integer(given.maxPayload, 'maxPayload', 'bytes') ?? outer.maxPayload
-  if (level !== 'plugin') check(maxPayload <= outer.maxPayload, 'maxPayload', `is more than the ${outer.maxPayload} that the plugin or the outer scope allows`)
+  if (level !== 'plugin') check(maxPayload <= outer.maxPayload, 'maxPayload', `is more than the ${outer.maxPayload} bytes of the plugin or the outer scope, which it can only lower. Raise it there, register(socketRoutes, { maxPayload: ${maxPayload} }), and lower it for the other routes`)
   return {
     rolesOf: roles === undefined ? outer.rolesOf : createRolesOf(roles as string | ((user: unknown) => unknown)),
     hierarchy: roleHierarchy === undefined ? outer.hierarchy : createRoleHierarchy(roleHierarchy),
@@ -116,13 +131,15 @@ export function resolveOptions (outer: Options, given: SocketScopeOptions, level
 function placeOf (key: string): undefined | string {
   if (keys.plugin.includes(key)) return 'is one of the whole plugin: give it to register()'
   if (keys.route.includes(key)) return 'is one of a route: give it to socketRoute()'
+  const part = Object.entries(parts).find(([, names]) => names.includes(key))
+  if (part !== undefined) return `is a part of ${part[0]}: { ${part[0]}: { ${key} } }`
   if (key === 'prefix') return 'is one of a scope of Fastify: register the routes in one, app.register(routes, { prefix })'
   if (['onOpen', 'onMessage', 'onClose', 'onError'].includes(key)) return 'is a callback: the controller is the second argument of socketRoute(), and options are the third'
 }
 
 function resolveHeartbeat (outer: Options['heartbeat'], given: SharedOptions['heartbeat']): Options['heartbeat'] {
   if (given === undefined || given === false) return given ?? outer
-  checkKeys(given, 'heartbeat', ['interval', 'timeout'], 'neither false nor')
+  checkKeys(given, 'heartbeat', parts.heartbeat, 'neither false nor')
   const base = outer === false ? defaults.heartbeat as Exclude<Options['heartbeat'], false> : outer
   return {
     interval: integer(given.interval, 'heartbeat.interval', 'milliseconds') ?? base.interval,
@@ -160,7 +177,8 @@ function invalidMessagesOf (given: SharedOptions['invalidMessages']): SharedOpti
 
 function resolveCaps (outer: ConnectionCaps, given: undefined | ConnectionCaps): ConnectionCaps {
   if (given === undefined) return outer
-  checkKeys(given, 'connections', ['perRoute', 'perUser', 'perIp'])
+  checkKeys(given, 'connections', parts.connections)
+  check(Object.keys(given).length > 0, 'connections', 'caps nothing: name perRoute, perUser or perIp')
   const { perUser } = given
   if (typeof perUser === 'object') {
     checkKeys(perUser, 'connections.perUser', ['max', 'on'])
@@ -175,13 +193,15 @@ function resolveCaps (outer: ConnectionCaps, given: undefined | ConnectionCaps):
 
 function resolveRate (outer: undefined | Rate, given: undefined | RateOptions): undefined | Rate {
   if (given === undefined) return outer
-  checkKeys(given, 'rate', ['messages', 'bytes', 'per', 'tolerance'])
-  return {
+  checkKeys(given, 'rate', parts.rate)
+  const rate = {
     messages: integer(given.messages, 'rate.messages', 'messages') ?? outer?.messages ?? Infinity,
     bytes: integer(given.bytes, 'rate.bytes', 'bytes') ?? outer?.bytes ?? Infinity,
     per: integer(given.per, 'rate.per', 'milliseconds') ?? outer?.per ?? 1_000,
     tolerance: integer(given.tolerance, 'rate.tolerance', 'windows') ?? outer?.tolerance ?? 10
   }
+  check(Math.min(rate.messages, rate.bytes) < Infinity, 'rate', 'limits nothing: name messages, bytes or both')
+  return rate
 }
 
 /** What is set for the whole app, with its defaults. */
@@ -232,7 +252,7 @@ export function resolvePlugin (given: SocketPluginOptions, shared: Options, { is
 }
 
 function resolveTickets (given: SocketPluginOptions['tickets'] = {}): PluginSettings['tickets'] {
-  checkKeys(given, 'tickets', ['ttl', 'store'])
+  checkKeys(given, 'tickets', parts.tickets)
   const { store } = given
   check(store === undefined || hasMethods(store, ['put', 'take']), 'tickets.store', 'is not { put, take }')
   return { ttl: integer(given.ttl, 'tickets.ttl', 'milliseconds') ?? 30_000, store }
@@ -244,7 +264,7 @@ function resolveRevocations (given: SocketPluginOptions['revocations']): undefin
 }
 
 function resolveDrain (given: SocketPluginOptions['drain'] = {}, pluginTimeout: number): PluginSettings['drain'] {
-  checkKeys(given, 'drain', ['deadline', 'batch', 'interval'])
+  checkKeys(given, 'drain', parts.drain)
   const deadline = integer(given.deadline, 'drain.deadline', 'milliseconds') ?? 5_000
   check(pluginTimeout === 0 || deadline < pluginTimeout, 'drain.deadline', `is not less than pluginTimeout of Fastify (${pluginTimeout}), which would end the process: raise that as well, Fastify({ pluginTimeout })`)
   return {
@@ -300,6 +320,25 @@ export function checkName (name: undefined | string): undefined | string {
   return name
 }
 
+/** The constraints of a route. @throws `FSR_ERR_OPTION_INVALID`. */
+export function checkConstraints (constraints: unknown): void {
+  check(constraints === undefined || isObject(constraints), 'constraints', 'is not an object such as { host }')
+}
+
+/**
+ * Refuses what reads like a guard on a route that has none.
+ *
+ * @param path of the route.
+ * @param hasRoles whether its contract asks for the roles of who sends a message.
+ * @throws `FSR_ERR_OPTION_INVALID`.
+ */
+export function checkEffect (given: SocketRouteOptions, path: string, hasRoles: boolean): void {
+  const { roles, roleHierarchy, tokenFrom, jwt, subject, requireExpiry, connections } = given
+  const ofRoles = hasRoles ? {} : { roles, roleHierarchy }
+  const [name] = Object.entries({ ...ofRoles, tokenFrom, jwt, subject, requireExpiry, 'connections.perUser': connections?.perUser }).find(([, value]) => value !== undefined) ?? []
+  if (name !== undefined) throw new errors.OptionInvalid(name, `has no effect on '${path}', which is not guarded: everyone would be let in. Say who may come in by isGranted, or leave it out`)
+}
+
 /** Checks the schemas of a route. @throws `FSR_ERR_OPTION_INVALID`. */
 export function checkSchema (schema: undefined | FastifySchema): void {
   if (schema !== undefined) checkKeys(schema, 'schema', ['params', 'querystring', 'query', 'headers'])
@@ -338,7 +377,7 @@ function show (value: unknown): string {
 export function checkKeys (value: unknown, name: string, keys: readonly string[], not = 'not'): void {
   check(isObject(value), name, `is ${not} { ${keys.join(', ')} }`)
   const unknown = Object.keys(value).find((key) => !keys.includes(key))
-  check(unknown === undefined, name, `has '${unknown}', which is unknown; it is { ${keys.join(', ')} }`)
+  if (unknown !== undefined) throw new errors.OptionInvalid(name, `has '${unknown}', which is unknown${suggest(unknown, keys, `it is { ${keys.join(', ')} }`)}`)
 }
 
 function boolean (value: unknown, name: string): undefined | boolean {

@@ -34,7 +34,7 @@ import { originOf } from './origin.js'
 import { fillPath, patternOf } from './path.js'
 import type { QueryCredentials } from './query.js'
 import { RETRY_AFTER } from './refusal.js'
-import { checkData, checkName, checkProtocols, checkSchema } from './resolve.js'
+import { checkConstraints, checkData, checkEffect, checkName, checkProtocols, checkSchema } from './resolve.js'
 import type { Revocations } from './revocation.js'
 import type { InForce } from './scope.js'
 import type { SocketServer } from './socket-server.js'
@@ -158,7 +158,9 @@ export class Route implements SocketRouteHandle {
     this.#given = given
     this.#protocols = checkProtocols(given.protocols)
     checkData(given.data)
+    checkConstraints(given.constraints)
     this.#isGuarded = inForce.grants.length > 0
+    if (!this.#isGuarded) checkEffect(given, path, asksForRoles(this.#conversation?.definition))
     checkSchema(given.schema)
     for (const source of ['query', 'ticket'] as const) if (this.#reads(source)) server.credentials.expect(source)
     server.counts.expect(options.connections)
@@ -467,6 +469,11 @@ export class Route implements SocketRouteHandle {
   #reads (source: TokenSource): boolean {
     return this.#isGuarded && this.inForce.options.tokenFrom.includes(source)
   }
+}
+
+// Whether messages are guarded by roles, though the route may not be.
+function asksForRoles (contract: undefined | ContractDefinition): boolean {
+  return contract !== undefined && [...contract.in.values()].some(({ isGranted }) => isGranted !== undefined && typeof isGranted !== 'function')
 }
 
 // Not `request.ws`, which depends on the order of hooks: what has no check is the danger.

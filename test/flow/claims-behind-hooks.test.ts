@@ -156,7 +156,7 @@ t.test('a token that a hook has not verified has to be valid where the route loo
 })
 
 t.test('of several tokens for one request that a hook has answered, all are of the same user', async (t) => {
-  const app = await createHooked(t, { jwt: formatted, plugin: { connections: {} }, hook: (app) => { app.addHook('onRequest', verify as never) } })
+  const app = await createHooked(t, { jwt: formatted, plugin: { connections: { perUser: undefined } }, hook: (app) => { app.addHook('onRequest', verify as never) } })
   const url = await listen(app)
   const token = tokenOf(app)
   t.equal(await (await connect(url, ['bearer', token], bearer(token))).next(), 'in')

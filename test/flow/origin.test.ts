@@ -69,13 +69,14 @@ t.test('a proxy may tell the scheme of an upgrade as that of its page or of its 
   ] as const) t.equal((await refusal(url, [], from(origin, forwarded(proto, host)))).status, 403, `${proto} ${host} ${origin}`)
 })
 
-t.test('a connection without TCP has no origin of its own', async (t) => {
+t.test('a connection that is injected is one over HTTP', async (t) => {
   const app = await createApp(t)
   app.socketRoute('/', { onOpen: () => 'in' })
   await app.ready()
-  for (const origin of ['null', 'http://app.example', 'undefined://app.example']) {
-    await t.rejects(app.injectWS('/', { headers: { origin, host: 'app.example' } }), { message: /403/ }, origin)
-  }
+  const from = (origin: string) => app.injectWS('/', { headers: { origin, host: 'app.example' } })
+  for (const origin of ['null', 'https://app.example', 'undefined://app.example']) await t.rejects(from(origin), { message: /403/ }, origin)
+  const socket = await from('http://app.example')
+  socket.terminate()
 })
 
 const cases: Array<{ origins: Origins, in: string[], out: string[] }> = [

@@ -104,9 +104,9 @@ t.test('REST has its own access_token', async (t) => {
 })
 
 t.test('a parameter that no route reads for a credential is left alone', async (t) => {
-  const app = await createApp(t)
+  const app = await createApp(t, { plugin: { tokenFrom: ['ticket'] } })
   app.socketRoute('/guarded', { onOpen: () => 'in' }, { isGranted: 'ROLE_USER', tokenFrom: ['query'] })
-  app.socketRoute('/open', { onOpen: (connection) => ({ ...connection.query }) }, { tokenFrom: ['ticket'] })
+  app.socketRoute('/open', { onOpen: (connection) => ({ ...connection.query }) })
   const url = await listen(app)
   t.strictSame(await (await connect(`${url}/open?ticket=5`)).json(), { ticket: '5' }, 'an open route reads none')
 })

@@ -193,10 +193,10 @@ t.test('tickets in this process are bounded in bytes, forgotten at their end, an
 })
 
 t.test('what cannot work is told: a route that takes none, a user that is not JSON, options that are none', async (t) => {
-  const app = await createApp(t)
-  app.socketRoute('/guarded', { onOpen: () => 'in' }, 'ROLE_USER')
-  app.socketRoute('/open', { onOpen: () => 'in' }, { tokenFrom: ['ticket'] })
-  app.socketRoute('/right', { onOpen: () => 'in' }, { tokenFrom: ['ticket'], isGranted: 'ROLE_USER' })
+  const app = await createApp(t, { plugin: { tokenFrom: ['ticket'] } })
+  app.socketRoute('/guarded', { onOpen: () => 'in' }, { tokenFrom: ['header'], isGranted: 'ROLE_USER' })
+  app.socketRoute('/open', { onOpen: () => 'in' })
+  app.socketRoute('/right', { onOpen: () => 'in' }, 'ROLE_USER')
   app.post('/:name', async (request) => await app.socketTicket(request, { route: `/${(request.params as { name: string }).name}` }))
   for (const name of ['nowhere', 'guarded', 'open']) t.match((await app.inject({ method: 'POST', url: `/${name}` })).json(), { code: 'FSR_ERR_OPTION_INVALID', statusCode: 500 }, name)
   await t.rejects(app.socketTicket({ headers: {}, user: { id: 1n } } as never, { route: '/right' }), { code: 'FSR_ERR_OPTION_INVALID' })

@@ -1,5 +1,6 @@
 import type { RouteShorthandOptions } from 'fastify'
 import { errors } from '../../errors.js'
+import { suggest } from '../../suggestion.js'
 import type { SchemaTransform } from './conversion.js'
 import type { AsyncapiDocument, AsyncapiInfo } from './document.js'
 import { isWebsocketUrl, type ServersOption } from './servers.js'
@@ -50,7 +51,7 @@ const keys = ['info', 'prefix', 'expose', 'servers', 'transform', 'transformObje
 export function checkOptions (given: AsyncapiOptions): void {
   const { info, prefix, expose, servers = {}, transform, transformObject } = given
   const unknown = Object.keys(given).find((key) => !keys.includes(key))
-  check(unknown === undefined, `'${unknown}'`, `is unknown here; there are ${keys.join(', ')}`)
+  if (unknown !== undefined) throw new errors.OptionInvalid(`'${unknown}'`, `is unknown here${suggest(unknown, keys, `there are ${keys.join(', ')}`)}`)
   for (const name of ['title', 'version'] as const) check(typeof Object(info)[name] === 'string', `info.${name}`, 'is not a text')
   check(prefix === undefined || (typeof prefix === 'string' && /^(\/.*[^/])?$/.test(prefix)), 'prefix', "is not a path that starts with '/' and does not end with it")
   check(expose === undefined || typeof expose === 'boolean', 'expose', 'is neither true nor false')

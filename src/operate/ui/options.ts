@@ -1,5 +1,6 @@
 import type { onRequestHookHandler } from 'fastify'
 import { errors } from '../../errors.js'
+import { suggest } from '../../suggestion.js'
 
 /** How the page fetches a token. */
 export interface ConsoleLogin {
@@ -70,7 +71,7 @@ function isServer (value: unknown, scheme: unknown = 'ws'): boolean {
 
 function checkKeys (given: object, name: string, keys: readonly string[], more: readonly string[] = []): void {
   const unknown = Object.keys(given).find((key) => !keys.includes(key) && !more.includes(key))
-  check(unknown === undefined, name, `has '${unknown}', which is unknown; it is { ${keys.join(', ')} }`)
+  if (unknown !== undefined) throw new errors.OptionInvalid(name, `has '${unknown}', which is unknown${suggest(unknown, keys, `it is { ${keys.join(', ')} }`)}`)
 }
 
 function check (condition: boolean, name: string, problem: string): asserts condition {
