@@ -5,7 +5,8 @@ import type { Live } from '../connection/closable.js'
 import { errors } from '../errors.js'
 import { writeLog } from '../log.js'
 import { suggest } from '../suggestion.js'
-import { isInMilliseconds, isRevoked, type Revocation, type Revocations } from '../upgrade/revocation.js'
+import { isInMilliseconds } from '../upgrade/claims.js'
+import { isRevoked, type Revocation, type Revocations } from '../upgrade/revocation.js'
 import { keyOf, textOf } from '../upgrade/subject.js'
 
 const members = ['sub', 'iss', 'before', 'until']

@@ -15,8 +15,21 @@ export interface VerifierTimes {
 /** When something that the claims are of is over, in seconds of Unix time; nothing if never. */
 export type EndOf = (claims: Claims) => undefined | number
 
+// Above this Unix time is not in seconds: they come to it in the year 5138.
+const MILLISECONDS = 1e11
+
+/** Whether a time is in milliseconds, where seconds are meant. */
+export function isInMilliseconds (time: number): boolean {
+  return time >= MILLISECONDS
+}
+
+// What would end in thousands of years, as it was written in milliseconds, is not said to have an end.
+function endAt (time: number): undefined | number {
+  return Number.isFinite(time) && !isInMilliseconds(time) ? time : undefined
+}
+
 /** The end of a user that a hook has set without a token. */
-export const ownEnd: EndOf = ({ exp }) => typeof exp === 'number' ? exp : undefined
+export const ownEnd: EndOf = ({ exp }) => typeof exp === 'number' ? endAt(exp) : undefined
 
 /** The end of a token: the moment from which its verifier takes it no more. */
 export function createEndOf ({ clockTolerance, clockTimestamp, ignoreExpiration, maxAge }: VerifierTimes): EndOf {
@@ -30,7 +43,7 @@ export function createEndOf ({ clockTolerance, clockTimestamp, ignoreExpiration,
       // The verifier adds no tolerance to this.
       typeof iat === 'number' ? iat + longest : Infinity
     )
-    return end === Infinity ? undefined : end
+    return endAt(end)
   }
 }
 

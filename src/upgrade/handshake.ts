@@ -63,7 +63,7 @@ function demandUpgrade (reply: FastifyReply, error: Error): Error {
  * Agrees on a sub-protocol, and takes a token out of the list, where browsers have to put it. Afterwards the request's header
  * holds only what is to be answered: nothing of a token can be echoed.
  *
- * @returns the token that follows `bearer`.
+ * @returns the token that follows `bearer`, also where it is not taken: a hook may have.
  * @throws `FSR_ERR_PROTOCOL_UNSUPPORTED` (400).
  */
 export function agreeOnProtocol (headers: IncomingHttpHeaders, spoken: undefined | readonly string[], takesToken: boolean): undefined | string {
@@ -81,5 +81,5 @@ export function agreeOnProtocol (headers: IncomingHttpHeaders, spoken: undefined
   }
   if (protocol === undefined) delete headers['sec-websocket-protocol']
   else headers['sec-websocket-protocol'] = protocol
-  return hasToken ? token : undefined
+  return token
 }

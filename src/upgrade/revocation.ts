@@ -1,6 +1,7 @@
 import type { Clock } from '../clock.js'
 import type { Identity } from '../connection/identity.js'
 import { then } from '../thenable.js'
+import { isInMilliseconds } from './claims.js'
 import { asked, typeOf } from './store.js'
 
 /** Which tokens count no more although they have not expired. */
@@ -46,14 +47,6 @@ export interface RevocationStore {
    * for `["iss","sub"]` in JSON of a token that has an issuer.
    */
   revokedBefore (sub: string): undefined | null | number | Promise<undefined | null | number>
-}
-
-// Above this Unix time is not in seconds: they come to it in the year 5138.
-const MILLISECONDS = 1e11
-
-/** Whether a time is in milliseconds, where seconds are meant. */
-export function isInMilliseconds (time: number): boolean {
-  return time >= MILLISECONDS
 }
 
 /** Remembers revocations in this process: one for each subject, until its end. */

@@ -93,7 +93,7 @@ t.test('the claims of a token in a cookie, in the sub-protocol, or where extract
   const places: Array<[name: string, options: Partial<FastifyJWTOptions>, hook: Way, connect: (url: string, token: string) => Promise<Client>]> = [
     ['cookie', formatted, verify, (url, token) => connect(url, [], { headers: { cookie: `token=${token}` } })],
     ['onlyCookie', { ...formatted, verify: { onlyCookie: true } }, verify, (url, token) => connect(url, [], { headers: { cookie: `token=${token}`, authorization: 'Bearer of something else' } })],
-    ['protocol', formatted, (request) => request.jwtVerify({ verify: { extractToken: () => request.headers['sec-websocket-protocol']?.split(', ')[1] } } as never), (url, token) => connect(url, ['bearer', token])],
+    ['protocol', formatted, (request) => request.jwtVerify({ verify: { extractToken: () => request.headers['sec-websocket-protocol']?.split(/, */)[1] } } as never), (url, token) => connect(url, ['bearer', token])],
     ['extractToken', { ...formatted, verify: { extractToken: (request) => request.headers['x-token'] as string } }, verify, (url, token) => connect(url, [], { headers: { 'x-token': token } })]
   ]
   for (const [name, options, hook, come] of places) {
@@ -103,6 +103,41 @@ t.test('the claims of a token in a cookie, in the sub-protocol, or where extract
     const client = await come(url, tokenOf(app, [], { iat: seconds() - 5 }))
     t.equal(await client.next(), 'in', name)
     t.equal(await app.socketRevoke({ sub: 'alice' }), 1, name)
+  }
+})
+
+t.test('the sub-protocol list has the token of a user also where the route takes none from there', async (t) => {
+  const app = await createHooked(t, { jwt: formatted, plugin: { tokenFrom: [] }, hook: (app) => { app.addHook('onRequest', async (request) => { await request.jwtVerify({ verify: { extractToken: ({ headers }: FastifyRequest) => headers['sec-websocket-protocol']?.split(/, */)[1] } } as never) }) } })
+  app.socketRoute('/chat', open, { isGranted: () => true, protocols: ['chat.v1'] })
+  const url = await listen(app)
+  const client = await connect(`${url}/chat`, ['bearer', tokenOf(app, [], { iat: seconds() - 5 }), 'chat.v1'])
+  t.equal(client.socket.protocol, 'chat.v1')
+  t.equal(await client.next(), 'in')
+  t.equal(await app.socketRevoke({ sub: 'alice' }), 1)
+})
+
+t.test('a renewal is of the user of the token, whatever was made of the user', async (t) => {
+  for (const verifies of [true, false]) {
+    const app = await createHooked(t, { jwt: formatted, hook: (app) => { if (verifies) app.addHook('onRequest', async (request) => { await request.jwtVerify().catch(() => {}) }) } })
+    app.socketRoute('/renew', {
+      onOpen: () => 'in',
+      onMessage: async (connection, message) => { await connection.renew(message.text); return connection.user as object },
+      onError: (_connection, error) => (error as { code?: string }).code
+    }, { isGranted: () => true, tokenFrom: ['header', 'message'] })
+    const url = await listen(app)
+    for (const isFirst of [true, false]) {
+      const sub = isFirst ? 'first' : 'alice'
+      const token = tokenOf(app, [], { sub, iat: seconds() - 5 })
+      const client = isFirst ? await connect(`${url}/renew`) : await connectAs(token, `${url}/renew`)
+      if (isFirst) client.send(token)
+      t.equal(await client.next(), 'in')
+      client.send(tokenOf(app, [], { sub: 'bob' }))
+      t.equal(await client.next(), 'FSR_ERR_TOKEN_INVALID')
+      client.send(tokenOf(app, [], { sub }))
+      t.strictSame(await client.json(), { id: sub })
+      t.equal(await app.socketRevoke({ sub }), 1)
+      t.equal((await client.closed).code, 4403)
+    }
   }
 })
 

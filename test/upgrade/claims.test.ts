@@ -36,7 +36,8 @@ t.test('the end is the first of those that the verifier looks at', async (t) => 
   t.equal(createEndOf({ maxAge: 5 })({ exp: 10 }), 10)
   t.equal(createEndOf({ clockTimestamp: 1 })({ exp: 10 }), undefined)
   t.equal(ownEnd({ exp: 10 }), 10)
-  t.equal(ownEnd({ exp: '10' }), undefined)
+  for (const exp of ['10', NaN, Infinity, Date.now()]) t.equal(ownEnd({ exp }), undefined, String(exp))
+  t.equal(createEndOf({})({ exp: Date.now() }), undefined, 'in milliseconds')
 })
 
 t.test('what is no token has no claims', async (t) => {
