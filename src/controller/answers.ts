@@ -1,5 +1,5 @@
 import type { Frame } from '../message/frame.js'
-import { release } from './streams.js'
+import { iteratorOf, release } from './streams.js'
 
 /** How a stream becomes messages. */
 export interface AnswersOptions {
@@ -27,7 +27,7 @@ export class Answers implements AsyncIterableIterator<Frame> {
 
   constructor (iterable: AsyncIterable<unknown>, options: AnswersOptions) {
     this.#iterable = iterable
-    this.#iterator = iterable[Symbol.asyncIterator]()
+    this.#iterator = iteratorOf(iterable)
     this.#options = options
   }
 

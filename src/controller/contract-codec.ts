@@ -2,6 +2,7 @@ import { errors } from '../errors.js'
 import type { Codec, Request } from '../message/codec.js'
 import type { Frame } from '../message/frame.js'
 import { encodeText, type Sendable } from '../message/outbound.js'
+import { discard } from '../thenable.js'
 import { createCheck, named, type Check, type Compilers, type Serializer } from './checked.js'
 import type { MessageDefinition } from './definition.js'
 import { cancelFrame, eventText, requestFrame } from './wire.js'
@@ -83,9 +84,10 @@ export function serialized (serialize: undefined | Serializer, data: unknown, wh
   } catch (cause) {
     throw new errors.EventInvalid(what, type, { cause: withoutValue(cause) })
   }
-  // What JSON.stringify makes of a function, or of nothing, and Fastify's serializer a text of that.
-  if (typeof json !== 'string' || json === 'undefined') throw new errors.EventInvalid(what, type)
-  return json
+  if (typeof json === 'string' && json !== 'undefined') return json
+  // What JSON.stringify makes of a function, or of nothing, and Fastify's serializer a text of that; or a promise, which may reject.
+  discard(json)
+  throw new errors.EventInvalid(what, type)
 }
 
 // Fastify's serializer quotes what cannot be written, which may be what a client has sent, and would reach the log.

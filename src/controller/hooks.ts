@@ -6,7 +6,7 @@ import { writeLog } from '../log.js'
 import type { Codec, Request } from '../message/codec.js'
 import type { Message } from '../message/message.js'
 import type { Clients } from '../room/clients.js'
-import { discard, isThenable } from '../thenable.js'
+import { discard, isThenable, then } from '../thenable.js'
 import type { Returned, SocketController } from './controller.js'
 
 /** A message on its way to its handler. */
@@ -89,7 +89,13 @@ function callHook (hook: PreMessageHook, connection: WsConnection, received: Rec
     return
   }
   const called = isAwaited ? new Promise<void>((resolve) => { settle = resolve }) : undefined
-  return Promise.all([returned, called]).then(finish)
+  return waitForBoth(returned, called, finish)
+}
+
+// What is returned may fail while `done` is never called.
+async function waitForBoth (returned: unknown, called: undefined | Promise<void>, finish: () => void): Promise<void> {
+  await Promise.all([then(returned, () => {}), called])
+  finish()
 }
 
 // A hook has refused a message that is being handled: it takes `done` without naming it, so nobody has waited.

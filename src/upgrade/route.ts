@@ -369,7 +369,12 @@ export class Route implements SocketRouteHandle {
   }
 
   readonly #collect = async (request: FastifyRequest): Promise<void> => {
-    if (request.ws) (request as UpgradeRequest)[kData] = await this.#given.data!(request)
+    if (!request.ws) return
+    try {
+      (request as UpgradeRequest)[kData] = await this.#given.data!(request)
+    } catch (error) {
+      throw asError(error)
+    }
   }
 
   readonly #verify = (request: FastifyRequest, reply: FastifyReply, done: (error?: Error) => void): void => {

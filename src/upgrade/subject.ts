@@ -1,4 +1,5 @@
 import { textOf as textIn } from '../log.js'
+import { discard, isThenable } from '../thenable.js'
 import { typeOf } from './store.js'
 
 /** What a token says of its user (RFC 7519 section 4), or the user that a hook of the app has set without a token. */
@@ -40,7 +41,10 @@ export function createSubjectReader (subject: Subject): SubjectReader {
 
 function call (subject: (claims: Claims) => string, claims: Claims): unknown {
   try {
-    return subject(claims)
+    const name: unknown = subject(claims)
+    // It is no text: if it rejects, that must not end the process.
+    if (isThenable(name)) discard(name)
+    return name
   } catch (error) {
     // Without its text, in which claims may be.
     throw new TypeError(`the function subject threw a ${textIn(error, 'name') ?? 'value'}`)
