@@ -1,12 +1,14 @@
 import { isUtf8 } from 'node:buffer'
 import { nextTick } from 'node:process'
-import { BINARY, headerOf, isWhole, PONG, sizeOf } from '../message/header.js'
+import { partOf } from '../message/copy.js'
+import { BINARY, headerOf, isBroken, isFinal, isWhole, PING, PONG, sizeOf } from '../message/header.js'
 import { unmask } from '../message/mask.js'
 import { Message } from '../message/message.js'
 import { LazySocket } from './lazy-socket.js'
 import { kOwner } from './listening.js'
 import { Rest } from './rest.js'
 import { hold, release } from './tick.js'
+import { beginTurn } from './turns.js'
 
 // Bytes that a paused socket goes on to read.
 const MOST_WAITING = 16_384
@@ -20,12 +22,20 @@ export class FastSocket extends LazySocket {
   #rest: undefined | Rest
 
   override resume (): void {
+    if (this.#rest?.isReady !== true) {
+      super.resume()
+      return
+    }
     // Not at once, as whoever resumes is in the middle of something; but before anything else comes from the socket.
-    if (this.#rest?.isReady === true) nextTick(() => { this.#enter(this.#readOn, false) })
-    super.resume()
+    this.unpause()
+    nextTick(() => {
+      this.#enter(this.#readOn, false)
+      if (!this.isPaused) super.resume()
+    })
   }
 
   override read (chunk: Buffer): void {
+    beginTurn()
     hold()
     try {
       this.#enter(this.#read, chunk)
@@ -49,7 +59,7 @@ export class FastSocket extends LazySocket {
       if (this.#rest.isReady) this.#readOn(false)
     }
     if (start < chunk.length) this.#peel(chunk, start, chunk.length, false)
-    if (this.isPaused && this.#rest !== undefined && this.#rest.size >= MOST_WAITING) this.stopReading()
+    if ((this.isPaused || this.isReceiverBusy) && this.#rest !== undefined && this.#rest.size >= MOST_WAITING) this.stopReading()
   }
 
   // What waits for the socket to be resumed is read now.
@@ -60,6 +70,10 @@ export class FastSocket extends LazySocket {
     if (rest !== undefined) this.delegate(rest.bytes.subarray(rest.start, rest.end))
   }
 
+  protected override taken (): void {
+    if (!this.isPaused && this.#rest?.isReady === true) this.resume()
+  }
+
   #readOn (isLast: boolean): void {
     const rest = this.#rest
     if (rest === undefined) return
@@ -67,43 +81,57 @@ export class FastSocket extends LazySocket {
     this.#peel(rest.bytes, rest.start, rest.end, isLast)
   }
 
-  // Takes one frame after the other out of the bytes, until they end or the socket is paused.
+  // Takes one frame after the other out of the bytes, until they end or the socket is paused. ws is given whole frames, however they
+  // come: it would keep each piece of one apart.
   #peel (bytes: Buffer, start: number, end: number, isLast: boolean): void {
     let at = start
     while (at < end) {
-      const isWaiting = this.isPaused && !isLast
-      if (this.isComplete) {
-        if (this.isDone) return
-        if (!isWaiting && !this.isReceiverAtRest) {
-          this.delegate(bytes.subarray(at, end))
-          return
-        }
-      }
+      if (this.isComplete && this.isDone) return
+      const isWaiting = (this.isPaused || this.isReceiverBusy) && !isLast
       if (isWaiting || end - at < 2) {
         this.#rest = new Rest(bytes, at, end, isWaiting ? 0 : 2)
         return
       }
+      const first = bytes[at]!
       const size = sizeOf(bytes, at, end)
-      if (!this.#isOwn(bytes[at]!, bytes[at + 1]!, size)) {
-        // Where its length is not known, neither is where the next begins: then `ws` is in the middle of a frame, and gets what follows.
-        const next = size > 0 ? Math.min(at + size, end) : end
-        this.delegate(bytes.subarray(at, next))
-        at = next
-      } else if (size < 0 || at + size > end) {
+      const isOwn = this.#isOwn(first, bytes[at + 1]!)
+      if (this.#isRefused(first, bytes[at + 1]!, size, isOwn)) {
+        this.delegate(bytes.subarray(at, end))
+        return
+      }
+      if (size < 0 || at + size > end) {
         this.#rest = new Rest(bytes, at, end, Math.abs(size))
         return
-      } else {
-        if (bytes[at] === PONG) this.#pong(bytes, at, at + size)
-        else this.#message(bytes, at, at + size)
-        at += size
       }
+      if (!isOwn) {
+        this.#leave(bytes, at, at + size)
+      } else if (first === PONG) {
+        this.#pong(bytes, at, at + size)
+      } else {
+        this.#message(bytes, at, at + size)
+      }
+      at += size
     }
   }
 
-  // Whether a frame is read here, as far as is known of it.
-  #isOwn (first: number, second: number, size: number): boolean {
+  // Whether a frame is read here.
+  #isOwn (first: number, second: number): boolean {
+    return isWhole(first, second) && (first === PONG || !this.isReceiverBetweenFragments) && !this.isReceiverBusy
+  }
+
+  // Whether ws closes the connection for it at once, before all of it has come.
+  #isRefused (first: number, second: number, size: number, isOwn: boolean): boolean {
     const { maxPayload = 0 } = this.settings
-    return isWhole(first, second) && (maxPayload === 0 || size - headerOf(second) <= maxPayload)
+    if (maxPayload !== 0 && size - headerOf(second) > maxPayload) return true
+    return !isOwn && isBroken(first, second, this.isReceiverBetweenFragments, (first & 0x40) !== 0 && this.extensions !== '')
+  }
+
+  // Leaves a frame to ws. A fragment waits for the others, and must not keep all that it was read with.
+  #leave (bytes: Buffer, at: number, end: number): void {
+    const first = bytes[at]!
+    const size = end - at - headerOf(bytes[at + 1]!)
+    this.delegate(isFinal(first) ? bytes.subarray(at, end) : partOf(bytes, at, end))
+    if (first === PING || !isFinal(first)) this[kOwner]?.piece(size)
   }
 
   #message (bytes: Buffer, at: number, end: number): void {
@@ -126,9 +154,11 @@ export class FastSocket extends LazySocket {
   }
 
   #pong (bytes: Buffer, at: number, end: number): void {
-    if (this.listenerCount('pong') === 0) return
     const start = at + headerOf(bytes[at + 1]!)
-    unmask(bytes, start, end, start - 4)
-    this.emit('pong', bytes.subarray(start, end))
+    if (this.listenerCount('pong') > 0) {
+      unmask(bytes, start, end, start - 4)
+      this.emit('pong', bytes.subarray(start, end))
+    }
+    this[kOwner]?.piece(end - start)
   }
 }

@@ -10,12 +10,10 @@ import { CLOSED, CLOSING, CONNECTING, OPEN } from './ready-state.js'
 // All that this plugin relies on inside ws and Node is in this file. Of ws 8 it is this, besides its public API: `isSupported` looks for
 // all of it.
 interface Receiver {
-  readonly _state: number
-  readonly _bufferedBytes: number
   readonly _fragmented: number
   readonly _errored: boolean
   readonly _writableState: { readonly length: number }
-  write (bytes: Buffer): boolean
+  write (bytes: Buffer, callback?: () => void): boolean
   _write (bytes: Buffer, encoding: BufferEncoding, callback: () => void): void
 }
 interface Sender {
@@ -50,7 +48,7 @@ type SocketEvent = 'close' | 'end' | 'error'
 // What may not be there is not on a Duplex that is no TCP connection.
 type LinkedSocket = Duplex & { [kLazy]?: LazySocket, setTimeout? (milliseconds: number): void, setNoDelay? (): void }
 
-// Of a receiver that is not in the middle of a frame, and of a sender that is not compressing.
+// Of a sender that is not compressing.
 const AT_REST = 0
 const NOTHING = Buffer.alloc(0)
 const PING = Buffer.from([0x89, 0])
@@ -238,22 +236,34 @@ export abstract class LazySocket extends Base {
     this._socket!.pause()
   }
 
-  /** Leaves bytes to `ws`. */
-  protected delegate (bytes: Buffer): void {
-    if (!this._receiver!.write(bytes)) this._socket!.pause()
+  /** Goes on, before bytes do: those come again with `resume`. */
+  protected unpause (): void {
+    if (this._readyState !== CLOSED) this._paused = false
   }
+
+  /** Leaves bytes to `ws`, which may inflate them first. */
+  protected delegate (bytes: Buffer): void {
+    if (!this._receiver!.write(bytes, () => { this.taken() })) this._socket!.pause()
+  }
+
+  /** The receiver has taken what it was left. */
+  protected abstract taken (): void
 
   /** Whether whatever follows counts for nothing: behind a close frame, or what breaks the protocol. */
   protected get isDone (): boolean {
     return this._closeFrameReceived || this._errorEmitted || this[kReceiver]?._errored === true
   }
 
-  /** Whether `ws` has been left no message in part, and is not inflating one. */
-  protected get isReceiverAtRest (): boolean {
+  /** Whether `ws` has been left the beginning of a message in fragments. */
+  protected get isReceiverBetweenFragments (): boolean {
     const receiver = this[kReceiver]
-    return receiver === null || (
-      receiver._state === AT_REST && receiver._bufferedBytes === 0 && receiver._fragmented === 0 && receiver._writableState.length === 0
-    )
+    return receiver !== null && receiver._fragmented !== 0
+  }
+
+  /** Whether `ws` is inflating what it was left. */
+  protected get isReceiverBusy (): boolean {
+    const receiver = this[kReceiver]
+    return receiver !== null && receiver._writableState.length > 0
   }
 }
 
@@ -367,7 +377,7 @@ function isReadAsExpected (Socket: LazySocketClass, duplex: Duplex): boolean {
   const isClosing = (receiver!.write(Buffer.from([0x80, 0, 0, 0, 0, 0x88, 0x80, 0, 0, 0, 0])), fast._closeFrameReceived)
   const listeners = ['data', 'close', 'end', 'error'].map((event) => duplex.listenerCount(event))
   return isEqual(before, [true, false, OPEN, OPEN, false, false, false, true, 1]) &&
-    isEqual(atRest, [AT_REST, 0, 0, false, 0]) && isEqual(busy, [AT_REST, 1, 1, false, 0]) && isClosing && pongs === 1 &&
+    isEqual(atRest, [0, false, 0]) && isEqual(busy, [1, false, 0]) && isClosing && pongs === 1 &&
     isEqual([sender!._state, sender!._bufferedBytes], [AT_REST, 0]) && isEqual(listeners, [1, 2, 2, 2])
 }
 
@@ -381,7 +391,7 @@ function isCutAsExpected (Socket: LazySocketClass, duplex: Duplex): boolean {
 }
 
 function shapeOf (receiver: Receiver): unknown[] {
-  return [receiver._state, receiver._bufferedBytes, receiver._fragmented, receiver._errored, receiver._writableState.length]
+  return [receiver._fragmented, receiver._errored, receiver._writableState.length]
 }
 
 function isEqual (values: readonly unknown[], expected: readonly unknown[]): boolean {

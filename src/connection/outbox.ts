@@ -192,8 +192,9 @@ export class Outbox implements Flushable {
     this.#gatheredSize = 0
     const fast = this.#fast!
     // What is written to a client that lags may wait for long.
-    if (fast.waiting > 0) compactLarge(frames)
-    const parts = this.#encode(() => encodeFrames(frames))
+    const isToWait = fast.waiting > 0
+    if (isToWait) compactLarge(frames)
+    const parts = this.#encode(() => encodeFrames(frames, isToWait))
     if (parts.length > 0) this.#writeNow(fast, parts)
   }
 

@@ -1,3 +1,5 @@
+import { isSmallPart } from '../message/copy.js'
+
 /** Bytes that were read from a socket and wait: the beginning of a frame, or all that came while the socket was paused. */
 export class Rest {
   #bytes: Buffer
@@ -11,8 +13,8 @@ export class Rest {
     this.#start = start
     this.#end = end
     this.#needed = needed
-    // The beginning of a frame must not keep all of the chunk that it was read with.
-    if (needed > 0) this.#move(end - start)
+    // The beginning of a frame must not keep all of the chunk that it was read with; nor what is left of many.
+    if (needed > 0 || isSmallPart(end - start, bytes.buffer)) this.#move(end - start)
   }
 
   get bytes (): Buffer {
@@ -44,9 +46,9 @@ export class Rest {
     return count
   }
 
-  // To a buffer that has room for so many, and for some to come: never for much more than has come, whatever a header announces.
+  // To memory of its own that has room for so many, and for some to come: never for much more than has come, whatever a header announces.
   #move (count: number): void {
-    const bytes = Buffer.allocUnsafe(this.#needed === 0 ? 2 * count : Math.max(count, Math.min(this.#needed, 2 * count)))
+    const bytes = Buffer.allocUnsafeSlow(this.#needed === 0 ? 2 * count : Math.max(count, Math.min(this.#needed, 2 * count)))
     this.#end = this.#bytes.copy(bytes, 0, this.#start, this.#end)
     this.#start = 0
     this.#bytes = bytes

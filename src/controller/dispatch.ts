@@ -6,6 +6,7 @@ import { closeCodes, type CloseReason } from '../close-codes.js'
 import type { Live } from '../connection/closable.js'
 import { WsConnection, type BroadcastOptions, type ConnectionKeeper, type Room } from '../connection/connection.js'
 import { ConnectionContext } from '../connection/context.js'
+import { FastSocket } from '../connection/fast-socket.js'
 import type { Beating, Traffic } from '../connection/heartbeat.js'
 import type { Identity } from '../connection/identity.js'
 import { Inbox } from '../connection/inbox.js'
@@ -13,6 +14,7 @@ import { listen, type SocketOwner } from '../connection/listening.js'
 import { Meter, type Metered } from '../connection/rate.js'
 import { CLOSED } from '../connection/ready-state.js'
 import { Renewals } from '../connection/renewals.js'
+import { mayGoOn, waitForTurn, type Waiting } from '../connection/turns.js'
 import { violationOf } from '../connection/violation.js'
 import { Outbox, type OutboxOwner } from '../connection/outbox.js'
 import { closeReasonOf, errors } from '../errors.js'
@@ -34,7 +36,7 @@ type Stage =
 /**
  * Runs one connection: decides when which callback of the controller is called, from the upgrade to the close.
  */
-export class Dispatch extends ConnectionContext implements ConnectionKeeper, Beating, Counted, Live, Metered, CallbacksOwner, OutboxOwner, SocketOwner {
+export class Dispatch extends ConnectionContext implements ConnectionKeeper, Beating, Counted, Live, Metered, CallbacksOwner, OutboxOwner, SocketOwner, Waiting {
   readonly connection: WsConnection
   readonly #route: DispatchRoute
   readonly #socket: WebSocket
@@ -50,6 +52,8 @@ export class Dispatch extends ConnectionContext implements ConnectionKeeper, Bea
   #running = 0
   #meter: undefined | Meter
   #isSlowed = false
+  // Whether it has had its turn, and others have theirs.
+  #isResting = false
   #closed: undefined | CloseInfo
   // Whether onOpen has settled: nothing is handled before, also if the client has left meanwhile.
   #hasOpened = false
@@ -91,12 +95,40 @@ export class Dispatch extends ConnectionContext implements ConnectionKeeper, Bea
 
   /** A message has come. */
   receive (message: Message): void {
+    this.#take(message)
+    this.#count()
+  }
+
+  piece (bytes: number): void {
+    // It may be the one too many, but is nothing that could wait.
+    if (this.isStaying) this.#mayTake(bytes)
+    this.#count()
+  }
+
+  // What a client sends too fast for others to have their turn waits where it is.
+  #count (): void {
+    if (mayGoOn() || this.#isResting) return
+    this.#isResting = true
+    this.#socket.pause()
+    waitForTurn(this)
+  }
+
+  nextTurn (): boolean {
+    this.#isResting = false
+    this.enter(this.#work, this, undefined)
+    // What comes while it closes is dropped, but the client's answer to the close frame is to be read.
+    if (this.isDone) this.#socket.resume()
+    // ws hands over all that it has read, however much that is.
+    return this.#socket instanceof FastSocket || this.#socket.isPaused
+  }
+
+  #take (message: Message): void {
     const { size } = message
     if (this.isDone) {
       this.#drop(1)
     } else if (size > this.#route.maxPayload) {
       this.violated(new errors.MessageTooBig())
-    } else if (this.#stage === 'open' && this.#unhandled === 0 && this.#running < this.#route.concurrency && this.#mayTake(size)) {
+    } else if (this.#stage === 'open' && !this.#isResting && this.#unhandled === 0 && this.#running < this.#route.concurrency && this.#mayTake(size)) {
       this.#handle(message)
     } else if (this.#isInterruption(message)) {
       // Handled, before its turn.
@@ -298,11 +330,12 @@ export class Dispatch extends ConnectionContext implements ConnectionKeeper, Bea
 
   // Handles what waits, as far as it may at once, and closes when nothing is left to do.
   #work (): void {
-    while (this.#hasOpened && this.#running < this.#route.concurrency && (this.#stage === 'open' || this.#stage === 'leaving')) {
+    while (!this.#isResting && this.#hasOpened && this.#running < this.#route.concurrency && (this.#stage === 'open' || this.#stage === 'leaving')) {
       const next = this.#inbox?.next
       if (next === undefined || !this.#mayTake(next.size)) break
       this.#inbox!.shift()
       this.#handle(next)
+      this.#count()
     }
     if (this.#stage === 'open') this.#readOn()
     else if (this.#running === 0 && this.#unhandled === 0 && this.#stage !== 'opening' && this.#stage !== 'ended') this.#callOnClose()
@@ -332,7 +365,7 @@ export class Dispatch extends ConnectionContext implements ConnectionKeeper, Bea
   }
 
   #readOn (): void {
-    if (this.#isSlowed) return
+    if (this.#isSlowed || this.#isResting) return
     if (this.#inbox !== undefined) this.#inbox.resume()
     else if (this.#socket.isPaused) this.#socket.resume()
   }

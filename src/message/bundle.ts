@@ -1,3 +1,4 @@
+import { allocate } from './copy.js'
 import { compactLarge, encodeFrames, LARGE, wireSize, type Compression, type Frame } from './frame.js'
 
 /** Frames for the same receivers, which are encoded once for all of them. */
@@ -10,6 +11,8 @@ export class Bundle {
   /** Bytes of the largest payload. */
   largest = 0
   #isCompact = true
+  // Whether a receiver lags, so that what is encoded may wait.
+  #isToWait = false
   #plain: undefined | Encoded
   #deflated: undefined | Encoded
 
@@ -28,6 +31,7 @@ export class Bundle {
 
   /** Is for a receiver that lags: what is encoded from now on keeps no more memory than it needs. */
   compact (): void {
+    this.#isToWait = true
     if (this.#isCompact) return
     this.#isCompact = true
     compactLarge(this.frames)
@@ -46,12 +50,12 @@ export class Bundle {
     // Whoever was served a moment ago lacks few: all are not encoded again for it, as often as it is sent something.
     if (from > 0) {
       const frames = this.indexes(from, without).map((index) => this.frames[index]!)
-      return encodeFrames(isDeflated ? frames.map((frame) => frame.deflated(compression)) : frames)
+      return encodeFrames(isDeflated ? frames.map((frame) => frame.deflated(compression)) : frames, this.#isToWait)
     }
     const encoded = isDeflated
       ? this.#deflated ??= new Encoded(this.frames.map((frame) => frame.deflated(compression)))
       : this.#plain ??= new Encoded(this.frames)
-    return without.length === 0 ? encoded.parts : encoded.pick(without) ?? encodeFrames(this.indexes(0, without).map((index) => encoded.frames[index]!))
+    return without.length === 0 ? encoded.parts : encoded.pick(without, this.#isToWait) ?? encodeFrames(this.indexes(0, without).map((index) => encoded.frames[index]!), this.#isToWait)
   }
 
   /** Which frames are wanted, as with `encode`. */
@@ -77,11 +81,11 @@ class Encoded {
 
   constructor (frames: readonly Frame[]) {
     this.frames = frames
-    this.parts = encodeFrames(frames)
+    this.parts = encodeFrames(frames, true)
   }
 
   /** Copies what is between those that are not wanted; not if it is not all in one buffer. */
-  pick (without: readonly number[]): undefined | readonly Buffer[] {
+  pick (without: readonly number[], isToWait: boolean): undefined | readonly Buffer[] {
     if (this.parts.length > 1) return
     const [all] = this.parts as [Buffer]
     const offsets = this.#offsets ??= offsetsOf(this.frames)
@@ -89,7 +93,7 @@ class Encoded {
     for (const index of without) size -= offsets[index + 1]! - offsets[index]!
     if (size === 0) return []
     // No larger than what is in it: it may wait for long.
-    const picked = Buffer.allocUnsafe(size)
+    const picked = isToWait ? allocate(size) : Buffer.allocUnsafe(size)
     let end = 0
     let next = 0
     for (const index of without) {

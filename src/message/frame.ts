@@ -1,5 +1,5 @@
 import { constants, deflateRawSync } from 'node:zlib'
-import { copyBytes } from './copy.js'
+import { allocate, copyBytes, isSmallPart } from './copy.js'
 import { BINARY, TEXT } from './header.js'
 
 /** Bytes from which on a payload is not copied to stand behind its header in one buffer, but handed on beside it. */
@@ -70,10 +70,9 @@ export class Frame {
   /** Keeps no more memory than the message needs: it may be a part of all that was read with it. For whoever lets it wait. @internal */
   compact (): void {
     const { size } = this
-    const { byteLength } = this.#source.buffer
-    if (byteLength <= Buffer.poolSize || byteLength <= 2 * size || this.#source.length < this.#end) return
-    const bytes = Buffer.allocUnsafeSlow(size)
-    this.#source.copy(bytes, 0, this.#start, this.#end)
+    if (!isSmallPart(size, this.#source.buffer) || this.#source.length < this.#end) return
+    const bytes = allocate(size)
+    copyBytes(this.#source, this.#start, this.#end, bytes, 0)
     this.#source = bytes
     this.#start = 0
     this.#end = size
@@ -125,8 +124,12 @@ export function compactLarge (frames: readonly Frame[]): void {
   for (const frame of frames) if (frame.size >= LARGE) frame.compact()
 }
 
-/** Frames as buffers to be written one after the other: few, and none that has to be copied if it is large. */
-export function encodeFrames (frames: readonly Frame[]): Buffer[] {
+/**
+ * Frames as buffers to be written one after the other: few, and none that has to be copied if it is large.
+ *
+ * @param isToWait whether they are for a client that lags, so that they must not keep memory of others.
+ */
+export function encodeFrames (frames: readonly Frame[], isToWait = false): Buffer[] {
   const parts: Buffer[] = []
   let begin = 0
   let size = 0
@@ -134,11 +137,11 @@ export function encodeFrames (frames: readonly Frame[]): Buffer[] {
     const frame = frames[index]!
     size += wireSize(frame)
     if (frame.size < LARGE) continue
-    parts.push(encodeRun(frames, begin, index + 1, size - frame.size), wholeOf(frame))
+    parts.push(encodeRun(frames, begin, index + 1, size - frame.size, isToWait), wholeOf(frame))
     begin = index + 1
     size = 0
   }
-  if (size > 0) parts.push(encodeRun(frames, begin, frames.length, size))
+  if (size > 0) parts.push(encodeRun(frames, begin, frames.length, size, isToWait))
   return parts
 }
 
@@ -154,8 +157,8 @@ export function wholeOf (frame: Frame): Buffer {
 }
 
 // The last of them may be large: then it is only its header.
-function encodeRun (frames: readonly Frame[], begin: number, end: number, size: number): Buffer {
-  const bytes = Buffer.allocUnsafe(size)
+function encodeRun (frames: readonly Frame[], begin: number, end: number, size: number, isToWait: boolean): Buffer {
+  const bytes = isToWait ? allocate(size) : Buffer.allocUnsafe(size)
   let at = 0
   for (let index = begin; index < end; index++) {
     const frame = frames[index]!

@@ -8,6 +8,33 @@ export function isWhole (first: number, second: number): boolean {
   return second >= 0x80 && (first === TEXT || first === BINARY || (first === PONG && second < 0x80 + 126))
 }
 
+/** The first byte of a ping. */
+export const PING = 0x89
+
+/** Whether a frame is one of a message: whole, a fragment, or the last one. */
+export function isData (first: number): boolean {
+  return (first & 0x0f) < 0x08
+}
+
+/** Whether a frame is the only or the last one of its message, or a control frame (RFC 6455 section 5.4). */
+export function isFinal (first: number): boolean {
+  return first >= 0x80
+}
+
+/**
+ * Whether a frame breaks the protocol by its first two bytes, however it goes on (RFC 6455 section 5.2, RFC 7692 section 6).
+ *
+ * @param isFragmented whether the message before it is not complete.
+ * @param isCompressible whether compression was agreed on.
+ */
+export function isBroken (first: number, second: number, isFragmented: boolean, isCompressible: boolean): boolean {
+  const opcode = first & 0x0f
+  if (second < 0x80 || (first & 0x30) !== 0) return true
+  const isCompressed = (first & 0x40) !== 0
+  if (isData(first)) return opcode > 0x02 || (opcode === 0) !== isFragmented || (isCompressed && (opcode === 0 || !isCompressible))
+  return opcode > 0x0a || isCompressed || !isFinal(first) || second > 0x80 + 125 || (opcode === 0x08 && second === 0x80 + 1)
+}
+
 /** Bytes of the header of a masked frame, by its second byte. */
 export function headerOf (second: number): number {
   return second === 0xff ? 14 : second === 0xfe ? 8 : 6

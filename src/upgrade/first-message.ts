@@ -53,6 +53,8 @@ export class FirstMessage extends ConnectionContext implements Counted, Live, So
   // What one read of the socket brought after the token.
   #early: undefined | Inbox
   #isWaiting = true
+  // Pings, pongs and fragments so far.
+  #pieces = 0
 
   constructor (route: FirstMessageRoute, socket: WebSocket, request: FastifyRequest) {
     super()
@@ -86,6 +88,11 @@ export class FirstMessage extends ConnectionContext implements Counted, Live, So
     if (message.size > maxPayload) this.#refuse(new errors.MessageTooBig())
     else if (message.isBinary) this.#refuse(new errors.TokenInvalid())
     else admit(this.#request, message.text).then((identity) => { this.#admit(identity) }).catch((error: unknown) => { this.#refuse(error) })
+  }
+
+  /** Who has not said who it is has as little use for many of these as for many messages. */
+  piece (): void {
+    if (++this.#pieces > EARLY) this.#refuse(new errors.InboxFull())
   }
 
   shut (closed: CloseReason): boolean {

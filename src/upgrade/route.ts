@@ -5,6 +5,7 @@ import type { BroadcastOptions, OutgoingOf, Room, WsConnection } from '../connec
 import type { Budget } from '../connection/budget.js'
 import type { Closable, LiveSet } from '../connection/closable.js'
 import type { Deadlines } from '../connection/deadlines.js'
+import { countFrames } from '../connection/frame-counter.js'
 import type { Identity } from '../connection/identity.js'
 import { guardReceiver, releaseResponse } from '../connection/lazy-socket.js'
 import type { Clocks } from '../controller/clocks.js'
@@ -452,6 +453,7 @@ export class Route implements SocketRouteHandle {
       releaseResponse(response)
     } else {
       guardReceiver(socket)
+      countFrames(request.raw.socket, socket)
     }
     if (identity !== undefined) this.#open(socket, request, identity)
     else if (this.#isGuarded) new FirstMessage(this.#firstMessages, socket, request).open()

@@ -131,17 +131,41 @@ t.test('a message that waits keeps no more memory than it needs', async (t) => {
     const message = new Message(source, false, 100, 110)
     t.equal(message.bytes.buffer.byteLength, 65_536)
     message.compact()
-    t.equal(message.bytes.buffer.byteLength, 10)
+    t.equal(message.bytes.buffer.byteLength, 512, 'shared with others')
     t.equal(message.text, 'aaaaaaaaaa')
     t.equal(message.size, 10)
   }
   const large = new Message(read, false, 0, 40_000)
   large.compact()
   t.equal(large.bytes.buffer, read.buffer)
-  const short = new Message(Buffer.from('abc'), false, 1, 3)
-  const { buffer } = short.bytes
-  short.compact()
-  t.equal(short.bytes.buffer, buffer, 'of the pool')
+  const medium = new Message(read, false, 0, 200)
+  medium.compact()
+  t.equal(medium.bytes.buffer.byteLength, 200, 'memory of its own')
+  medium.compact()
+  t.equal(medium.size, 200)
+})
+
+t.test('of the pool, whatever its size in this version of Node, a message that waits keeps no more', async (t) => {
+  const { poolSize } = Buffer
+  t.teardown(() => { Buffer.poolSize = poolSize })
+  for (const size of [8_192, 65_536]) {
+    Buffer.poolSize = size
+    const message = new Message(Buffer.from('of the pool'.repeat(3)), false, 1, 11)
+    message.compact()
+    t.equal(message.bytes.buffer.byteLength, 512)
+  }
+})
+
+t.test('short messages that wait share memory, and do not overwrite each other', async (t) => {
+  const read = Buffer.alloc(65_536)
+  const messages = Array.from({ length: 100 }, (_, index) => {
+    read.fill(String(index).padEnd(100), 0, 100)
+    const message = new Message(read, false, 0, 100)
+    message.compact()
+    return message
+  })
+  t.strictSame(messages.map(({ text }) => text.trim()), messages.map((_, index) => String(index)))
+  t.ok(new Set(messages.map(({ bytes }) => bytes.buffer)).size <= 21)
 })
 
 t.test('what waits for a handler, or for a client that lags, is kept so', async (t) => {
@@ -152,7 +176,7 @@ t.test('what waits for a handler, or for a client that lags, is kept so', async 
   const outbox = new Outbox(socket, { limit: 100_000, overflow: 'drop-oldest', budget: new Budget(1_000_000), compression: undefined }, { ...inPlace, shut: () => true, settle () {}, sendFailed () {}, noticeFailed () {} })
   outbox.send(second, second)
   outbox.reply(third)
-  for (const message of [first, second, third]) t.equal(message.bytes.buffer.byteLength, 10)
+  for (const message of [first, second, third]) t.equal(message.bytes.buffer.byteLength, 512)
 })
 
 t.test('bytes that the app has made less of are not replaced by others', async (t) => {

@@ -1,0 +1,79 @@
+import { nextTick } from 'node:process'
+import { systemClock } from '../clock.js'
+
+// Messages, and frames that are none, of one connection that are handled before others get their turn.
+const PIECES = 256
+
+// Milliseconds after which a turn ends before that. It is looked at after every eighth piece, and once early: asking for
+// the time takes as long as a tenth of a short message.
+const MILLISECONDS = 2
+const LOOKS = 7
+const FIRST_LOOK = 4
+
+// Milliseconds in one turn of the event loop for connections that have more to be handled than one turn of theirs.
+const MOST = 4
+
+/** A connection that has more to be handled than may be handled at once. */
+export interface Waiting {
+  /**
+   * Its turn has come again. Returns whether it can be stopped in the middle of what comes; if not, it is the last of its round.
+   */
+  nextTurn (): boolean
+}
+
+// How long others are held up is a question of the machine's time, whatever an app takes for its own.
+// One connection is handled at a time, so that its turn is counted here and nothing is kept for each.
+let pieces = 0
+let began = 0
+
+const queue: Waiting[] = []
+// Whether a round is going on or will.
+let isRunning = false
+// How many of them may have a turn in this turn of the event loop, and when their round has begun.
+let left = 0
+let roundBegan = 0
+
+/** Bytes of one connection have been read: what they bring is a turn of its own. */
+export function beginTurn (): void {
+  pieces = 0
+}
+
+/** Counts what was handled. Returns whether the connection may go on; otherwise it is to wait for its next turn. */
+export function mayGoOn (): boolean {
+  pieces++
+  // A read with one message in it, as most are, needs no clock.
+  if (pieces === 2) began = systemClock.now()
+  if (pieces >= PIECES) return false
+  return ((pieces & LOOKS) !== 0 && pieces !== FIRST_LOOK) || systemClock.now() - began < MILLISECONDS
+}
+
+/** Has a connection wait until other connections, timers and what else the event loop has to do have had their turn. */
+export function waitForTurn (item: Waiting): void {
+  queue.push(item)
+  if (isRunning) return
+  isRunning = true
+  setImmediate(run)
+}
+
+function run (): void {
+  left = queue.length
+  roundBegan = systemClock.now()
+  step()
+}
+
+function step (): void {
+  if (left > 0 && systemClock.now() - roundBegan < MOST) {
+    left--
+    beginTurn()
+    try {
+      if (!queue.shift()!.nextTurn()) left = 0
+    } finally {
+      // Behind all that it has brought about: a socket that goes on to be read hands over what waits in the next tick.
+      nextTick(step)
+    }
+  } else if (queue.length > 0) {
+    setImmediate(run)
+  } else {
+    isRunning = false
+  }
+}

@@ -1,0 +1,124 @@
+// What one connection sends is handled turn by turn of the event loop, so that others have theirs in between.
+import { once } from 'node:events'
+import type { Socket } from 'node:net'
+import t, { type Test } from 'tap'
+import type { SocketController } from '../../src/index.js'
+import { connect, frame, handshake, tcp } from '../support/client.js'
+import { createApp, listen } from '../support/server.js'
+import { until } from '../support/until.js'
+
+const FRAMES = 12_000
+
+interface Flood {
+  /** What has sent everything, before any of it is handled. */
+  readonly socket: Socket
+  /** Lets the flood in. */
+  readonly begin: () => void
+  /** Has the other client send something; resolves when it has been handled. */
+  readonly other: () => Promise<void>
+}
+
+// Everything of one client is there before the first of it is handled.
+async function flood (t: Test, controller: object, bytes: Buffer): Promise<Flood> {
+  const app = await createApp(t)
+  const accepted: Socket[] = []
+  app.server.on('connection', (socket) => { accepted.push(socket) })
+  let begin = () => {}
+  const begun = new Promise<void>((resolve) => { begin = resolve })
+  app.socketRoute('/flood', { onOpen: () => begun, ...controller } as SocketController)
+  let handled = () => {}
+  app.socketRoute('/other', { onMessage: () => { handled() } })
+  const url = await listen(app)
+  const client = await connect(`${url}/other`)
+  const socket = await tcp(url)
+  socket.write(handshake('/flood'))
+  await once(socket, 'data')
+  socket.resume()
+  socket.write(bytes)
+  // As much as the server reads of a socket that is paused: the rest is in the kernel.
+  await until(() => accepted.at(-1)!.bytesRead > 16_384)
+  t.teardown(() => { client.socket.terminate(); socket.destroy() })
+  return {
+    socket,
+    begin,
+    other: () => new Promise((resolve) => { handled = resolve; client.send('now') })
+  }
+}
+
+const messages = Buffer.concat(Array.from({ length: FRAMES }, () => frame('{')))
+
+const handlers: Record<string, (handled: () => void) => object> = {
+  'a handler that is done at once': (handled) => ({ onMessage: handled }),
+  'an async handler that waits for nothing': (handled) => ({ onMessage: async () => { handled() } }),
+  echoes: (handled) => ({ onMessage: (_connection: unknown, message: unknown) => { handled(); return message } }),
+  'messages that a contract refuses': (handled) => ({ schema: { in: { say: {} } }, on: { say () {} }, onError: handled })
+}
+
+for (const [name, controllerOf] of Object.entries(handlers)) {
+  t.test(`another client does not wait for all that one has sent: ${name}`, async (t) => {
+    let count = 0
+    let first = () => {}
+    const started = new Promise<void>((resolve) => { first = resolve })
+    const controller = controllerOf(() => { if (++count === 1) first() })
+    const { begin, other } = await flood(t, controller, messages)
+    begin()
+    await started
+    await other()
+    t.ok(count > 0 && count < FRAMES / 4, `${count} of ${FRAMES}`)
+  })
+}
+
+t.test('the event loop goes round meanwhile', async (t) => {
+  let count = 0
+  let seen = Infinity
+  const { begin } = await flood(t, { onMessage () { if (++count === 1) setImmediate(() => { setImmediate(() => { seen = count }) }) } }, messages)
+  begin()
+  await until(() => seen < Infinity)
+  t.ok(seen < FRAMES / 4, `${seen}`)
+})
+
+t.test('nor as long as its handlers take', async (t) => {
+  let count = 0
+  const { begin, other } = await flood(t, { onMessage () { count++; const start = performance.now(); while (performance.now() - start < 3); } }, messages.subarray(0, 7 * 3_000))
+  begin()
+  await until(() => count > 0)
+  await other()
+  t.ok(count <= 32, `${count}`)
+})
+
+t.test('nor for frames that are no messages', async (t) => {
+  const events: string[] = []
+  // More than one read brings.
+  const pongs = Array.from({ length: 3 * FRAMES }, () => frame('', 0xa))
+  const { begin, other } = await flood(t, { onMessage (_connection: unknown, message: { text: string }) { events.push(message.text) } }, Buffer.concat([...pongs, frame('last')]))
+  begin()
+  await other()
+  events.push('other')
+  await until(() => events.length === 2)
+  t.strictSame(events, ['other', 'last'])
+})
+
+t.test('all is handled, in order, when its client has left meanwhile; onClose runs last', async (t) => {
+  const events: string[] = []
+  let others = 0
+  const bytes = Buffer.concat([...Array.from({ length: FRAMES }, (_, index) => frame(String(index))), frame(Buffer.from([0x03, 0xe8]), 0x8)])
+  const { socket, begin, other } = await flood(t, { onMessage (_connection: unknown, message: { text: string }) { events.push(message.text) }, onClose () { events.push('closed') } }, bytes)
+  socket.end()
+  begin()
+  await until(() => events.length > 0)
+  await other()
+  others = events.length
+  await until(() => events.at(-1) === 'closed')
+  t.strictSame(events, [...Array.from({ length: FRAMES }, (_, index) => String(index)), 'closed'])
+  t.ok(others < FRAMES, `${others}`)
+})
+
+t.test('what comes after the server has closed is dropped turn by turn, and the close is answered', async (t) => {
+  const events: unknown[] = []
+  const bytes = Buffer.concat([messages, frame(Buffer.from([0x03, 0xe8]), 0x8)])
+  const { begin, other } = await flood(t, { onMessage (connection: { close (): void }) { events.push('message'); connection.close() }, onClose (_connection: unknown, closed: { code: number }) { events.push(closed.code) } }, bytes)
+  begin()
+  await until(() => events.length === 2)
+  await other()
+  t.strictSame(events, ['message', 1000])
+})
