@@ -1,6 +1,6 @@
 import { once } from 'node:events'
 import cookie from '@fastify/cookie'
-import jwt from '@fastify/jwt'
+import jwt, { type FastifyJWTOptions } from '@fastify/jwt'
 import t from 'tap'
 import type { Grant } from '../../src/index.js'
 import { connect, connectAs, handshake, readAll, refusal, tcp } from '../support/client.js'
@@ -315,6 +315,37 @@ t.test('a look-up of the app that fails is a 401, and none is made with tokenFro
   const url = await listen(app)
   t.equal((await refusal(`${url}/?bad`)).body.code, 'FSR_ERR_TOKEN_MISSING')
   t.equal((await refusal(`${url}/none?t=${tokenOf(app)}`)).status, 401)
+})
+
+t.test("where the app's own part of the verifier fails, in whatever way, or makes no user, nobody is let in", async (t) => {
+  const nothing = () => Promise.reject() // eslint-disable-line prefer-promise-reject-errors
+  const fail = () => { throw new Error('out of order') }
+  const cases: Array<[name: string, options: Partial<FastifyJWTOptions>]> = [
+    ['trusted throws', { trusted: fail }],
+    ['trusted rejects', { trusted: async () => fail() }],
+    ['trusted rejects with nothing', { trusted: nothing }],
+    ['trusted answers false by a thenable', { trusted: (() => ({ then: (resolve: (value: boolean) => void) => { resolve(false) } })) as never }],
+    ['formatUser throws', { formatUser: fail }],
+    ['formatUser throws, with a key function', { secret: async () => SECRET, formatUser: fail }],
+    ['formatUser rejects', { formatUser: (async () => fail()) as never }],
+    ['formatUser makes null', { formatUser: () => null as never }],
+    ['formatUser makes nothing', { formatUser: () => undefined as never }],
+    ['formatUser makes nothing later', { formatUser: (async () => {}) as never }],
+    ['the key function throws', { secret: fail }],
+    ['the key function rejects', { secret: async () => fail() }],
+    ['the key function rejects with nothing', { secret: nothing as never }],
+    ['the key function has no key', { secret: async () => undefined as never }]
+  ]
+  for (const hasHook of [false, true]) {
+    for (const [name, options] of cases) {
+      const app = await createApp(t, { jwt: false })
+      await app.register(jwt, { secret: SECRET, ...options })
+      if (hasHook) app.addHook('onRequest', async (request) => { await request.jwtVerify().catch(() => {}) })
+      app.socketRoute('/', { onOpen: () => 'in' }, () => true)
+      const token = (await createApp(t)).jwt.sign({ sub: 'alice' })
+      t.equal((await refusal(await listen(app), [], bearer(token))).body.code, 'FSR_ERR_TOKEN_INVALID', name)
+    }
+  }
 })
 
 t.test('what extractToken returns is a token if it is a string: nothing is none, and anything else is one that is not valid', async (t) => {
