@@ -68,7 +68,17 @@ export class Client implements Record<keyof SocketClient<UnknownRoute>, unknown>
   }
 
   get opened (): Promise<void> {
-    return this.#whenOpened()
+    if (!this.#hasEnded) {
+      try {
+        this.#transport.start()
+      } catch (error) {
+        // Not one that fails unseen: it may be asked for at the top of a module, during server-side rendering.
+        const never = gate<void>()
+        never.reject(error)
+        return never.promise
+      }
+    }
+    return this.#opening.promise
   }
 
   send (type: string, data?: unknown): void {
@@ -171,11 +181,6 @@ export class Client implements Record<keyof SocketClient<UnknownRoute>, unknown>
     return feed
   }
 
-  async #whenOpened (): Promise<void> {
-    if (!this.#hasEnded) this.#transport.start()
-    await this.#opening.promise
-  }
-
   #open (): void {
     this.#isOpen = true
     this.#hasWarned = false
@@ -200,7 +205,6 @@ export class Client implements Record<keyof SocketClient<UnknownRoute>, unknown>
   }
 
   #down (closed: Closed, willReconnect: boolean, failure: unknown): void {
-    if (this.#hasEnded) return
     if (!willReconnect) {
       this.#hasEnded = true
       this.#transport.close(1000, '')

@@ -199,8 +199,10 @@ export class Transport {
     const attempts = this.#retries
     const advice = !this.#isFinal() && reconnectionOf(closed)
     const willReconnect = this.#wants({ ...closed, attempts, ...this.#status === undefined ? {} : { status: this.#status } }) ?? advice !== false
+    // By the callback that was just asked.
+    if (this.#stage === 'closed') return
     // Not twice in a row: a server that finds every token expired must not be asked without a pause.
-    if (willReconnect && this.#stage !== 'closed' && !this.#plan(advice === 'now' && attempts === 0)) return
+    if (willReconnect && !this.#plan(advice === 'now' && attempts === 0)) return
     this.#listener.onDown(closed, willReconnect, failure)
     if (failure !== undefined) this.#listener.onFailure(failure)
   }

@@ -158,6 +158,16 @@ t.test('the app can say for its own close codes, and how often to try', async (t
   ])
 })
 
+t.test('when() that closes the client has the last word', async (t) => {
+  const { client, connection } = await pair(t, { reconnect: { when () { client.close(4001, 'enough'); return true } }, onError () { t.fail('nothing is told after close()') } })
+  const events: unknown[] = []
+  client.onClose((closed) => { events.push(closed) })
+  connection.socket.terminate()
+  t.strictSame(await client.closed, { code: 4001, reason: 'enough' })
+  await turns(2)
+  t.strictSame(events, [{ code: 4001, reason: 'enough', willReconnect: false }])
+})
+
 t.test('when() that throws is told to onError, and the close code decides', async (t) => {
   const errors: unknown[] = []
   const { server, client, connection } = await pair(t, {
