@@ -2,6 +2,7 @@ import type { FastifyTypeProvider } from 'fastify'
 import type { WsConnection } from '../connection/connection.js'
 import type { UserOfRequest } from '../connection/identity.js'
 import type { Clients } from '../room/clients.js'
+import type { AsJson } from './as-json.js'
 import type { CloseInfo } from './controller.js'
 
 /** Who may send a message: those with a role, with any role of a list, or those whom a predicate lets. */
@@ -67,6 +68,11 @@ type Written<Provider extends FastifyTypeProvider, Schema> = Schema extends { re
   ? Input
   : Serialized<Provider, Schema>
 
+// What a client reads of what is sent: JSON, and where a schema says that what is sent is the output of a codec, its input.
+type Read<Provider extends FastifyTypeProvider, Schema> = Schema extends { readonly '~standard': { readonly types?: undefined | { readonly input: infer Input, readonly output: infer Output } } }
+  ? AsJson<[Output] extends [Serialized<Provider, Schema>] ? Input : Output>
+  : AsJson<Serialized<Provider, Schema>>
+
 type DataSchema<Message> = Message extends null ? None : Message extends { readonly data: infer Schema } ? Schema : Message extends { readonly reply: unknown } ? None : Message
 type None = { readonly none: never }
 type OrNone<Schema, Type> = [Schema] extends [None] ? undefined : Type
@@ -91,13 +97,13 @@ export type ClientContract<Provider extends FastifyTypeProvider, Schema extends 
   in: {
     [Type in keyof Schema['in']]: {
       data: OrNone<Member<Schema['in'][Type], 'data'>, Written<Provider, Member<Schema['in'][Type], 'data'>>>
-      reply: OrNone<Member<Schema['in'][Type], 'reply'>, Validated<Provider, Member<Schema['in'][Type], 'reply'>>>
-      stream: OrNone<Member<Schema['in'][Type], 'stream'>, Validated<Provider, Member<Schema['in'][Type], 'stream'>>>
+      reply: OrNone<Member<Schema['in'][Type], 'reply'>, Read<Provider, Member<Schema['in'][Type], 'reply'>>>
+      stream: OrNone<Member<Schema['in'][Type], 'stream'>, Read<Provider, Member<Schema['in'][Type], 'stream'>>>
     }
   }
   out: {
     [Type in keyof Schema['out']]: {
-      data: OrNone<DataSchema<Schema['out'][Type]>, Validated<Provider, DataSchema<Schema['out'][Type]>>>
+      data: OrNone<DataSchema<Schema['out'][Type]>, Read<Provider, DataSchema<Schema['out'][Type]>>>
       reply: OrNone<Member<Schema['out'][Type], 'reply'>, Written<Provider, Member<Schema['out'][Type], 'reply'>>>
     }
   }
