@@ -78,6 +78,7 @@ export const errors = {
   HookInvalid: atRegistration('FSR_ERR_HOOK_INVALID', 'The hook %s %s'),
   AsyncapiNotReady: atRegistration('FSR_ERR_ASYNCAPI_NOT_READY', 'The routes of the app are not all there yet: await app.ready() before app.asyncapi()'),
   UrlParamMissing: atRegistration('FSR_ERR_URL_PARAM_MISSING', "url() of the socket route '%s' needs the parameter '%s'"),
+  UrlParamInvalid: atRegistration('FSR_ERR_URL_PARAM_INVALID', "url() of the socket route '%s' cannot take the value of a parameter: %s. Encode it in a way of your own, or give it in the query"),
 
   // Before the upgrade
   UpgradeRequired: atUpgrade('FSR_ERR_UPGRADE_REQUIRED', 'This is a WebSocket route: connect to it with a WebSocket client', 426),

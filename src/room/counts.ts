@@ -1,8 +1,9 @@
 import type { Closable } from '../connection/closable.js'
+import { networkOf } from './network.js'
 
 /** What is counted, and closed where there would be too many. */
 export interface Counted extends Closable {
-  readonly ip: string
+  readonly ip: undefined | string
   /** The name of its route. */
   readonly route: string
   /** The subject of its user: see `Identity`. */
@@ -12,6 +13,7 @@ export interface Counted extends Closable {
 /** Counts the connections of an app by route, and by address and by user if any route caps these. */
 export class ConnectionCounts {
   readonly #perRoute = new Map<string, number>()
+  // By network.
   readonly #perIp = new Map<string, number>()
   // In the order in which they came.
   readonly #perUser = new Map<string, Set<Counted>>()
@@ -27,7 +29,7 @@ export class ConnectionCounts {
   add (connection: Counted): void {
     const { route, ip, subject } = connection
     adjust(this.#perRoute, route, 1)
-    if (this.#isIpCapped) adjust(this.#perIp, ip, 1)
+    if (this.#isIpCapped) adjust(this.#perIp, networkOf(ip), 1)
     if (subject === undefined || !this.#isUserCapped) return
     const own = this.#perUser.get(subject)
     if (own === undefined) this.#perUser.set(subject, new Set([connection]))
@@ -45,15 +47,15 @@ export class ConnectionCounts {
   /** Its socket is closed, after it has left: until then it takes room, also of whoever does not answer the close. */
   delete ({ route, ip }: Counted): void {
     adjust(this.#perRoute, route, -1)
-    adjust(this.#perIp, ip, -1)
+    if (this.#isIpCapped) adjust(this.#perIp, networkOf(ip), -1)
   }
 
   ofRoute (name: string): number {
     return this.#perRoute.get(name) ?? 0
   }
 
-  ofIp (ip: string): number {
-    return this.#perIp.get(ip) ?? 0
+  ofIp (ip: undefined | string): number {
+    return this.#perIp.get(networkOf(ip)) ?? 0
   }
 
   ofUser (subject: string): ReadonlySet<Counted> {

@@ -11,7 +11,9 @@ export interface ConnectionCaps {
    * oldest connection is closed with 1008.
    */
   readonly perUser?: undefined | number | { readonly max: number, readonly on?: undefined | 'refuse' | 'close-oldest' }
-  /** Of one address over all routes; more are answered 429. Fastify's `trustProxy` decides whose word counts. */
+  /**
+   * Of one address over all routes, of IPv6 one /64; more are answered 429. Fastify's `trustProxy` decides whose word counts.
+   */
   readonly perIp?: undefined | number
 }
 
@@ -21,7 +23,7 @@ export interface ConnectionCaps {
  *
  * @param route the name of the route.
  */
-export function refuseByCaps ({ perRoute, perUser, perIp }: ConnectionCaps, counts: ConnectionCounts, route: string, ip: string, subject: undefined | string): undefined | SocketError {
+export function refuseByCaps ({ perRoute, perUser, perIp }: ConnectionCaps, counts: ConnectionCounts, route: string, ip: undefined | string, subject: undefined | string): undefined | SocketError {
   if (perRoute !== undefined && counts.ofRoute(route) >= perRoute) return new errors.RouteFull()
   if (perIp !== undefined && counts.ofIp(ip) >= perIp) return new errors.ConnectionsTooMany()
   return refuseUser(perUser, counts, subject)

@@ -13,6 +13,8 @@ export function checkHandshake (request: FastifyRequest, reply: FastifyReply): v
   // Node parses 'Upgrade' of HTTP/1.0 too, and does not ask upgrade requests for a Host.
   if (raw.httpVersion !== '1.1') throw new errors.HandshakeInvalid('it is not HTTP/1.1, as behind nginx without proxy_http_version 1.1')
   if (headers.host === undefined) throw new errors.HandshakeInvalid('the Host header is missing')
+  // Node takes the first, a proxy on the way perhaps the last (RFC 9112 section 3.2).
+  if (countOf(raw.rawHeaders, 'host') > 1) throw new errors.HandshakeInvalid('there are several Host headers')
   if (!isWebsocketUpgrade(headers)) throw upgradeRequired(reply)
   // Without this Node takes it for a plain request.
   if (!/(?:^|[,\s])upgrade(?:$|[,\s])/i.test(headers.connection ?? '')) throw upgradeDropped(request, reply, 'Connection: upgrade')
@@ -82,4 +84,11 @@ export function agreeOnProtocol (headers: IncomingHttpHeaders, spoken: undefined
   if (protocol === undefined) delete headers['sec-websocket-protocol']
   else headers['sec-websocket-protocol'] = protocol
   return token
+}
+
+// Of a header that Node keeps once.
+function countOf (rawHeaders: readonly string[], name: string): number {
+  let count = 0
+  for (let index = 0; index < rawHeaders.length; index += 2) if (rawHeaders[index]!.length === name.length && rawHeaders[index]!.toLowerCase() === name) count++
+  return count
 }

@@ -16,7 +16,7 @@ const LOOPBACK = '127.0.0.1'
 
 // A message without a network: what is not in the caller's context is as on one that has been read to its end.
 const message = Object.assign(Object.create(IncomingMessage.prototype) as IncomingMessage, {
-  httpVersionMajor: 1, httpVersionMinor: 1, complete: true, aborted: false, upgrade: true, rawTrailers: []
+  httpVersionMajor: 1, httpVersionMinor: 1, complete: true, aborted: false, upgrade: true, rawHeaders: [], rawTrailers: []
 })
 emptyStream(message)
 

@@ -1,7 +1,7 @@
 import { errors } from '../errors.js'
 
-// ':name', with an expression or not, optional or not; '*' at the end. As find-my-way reads them.
-const PARAMETER = /:(\w+)(\((?:[^()]|\([^()]*\))*\))?(\?)?|\*/g
+// ':name', with an expression or not, optional or not; '*' at the end; '::' is a colon. As find-my-way reads them.
+const PARAMETER = /::|:([^/().?:*-]+)(\((?:[^()]|\([^()]*\))*\))?(\?)?|\*/g
 
 /** The error for what is no text at all. */
 export function notAPath (given: unknown): Error {
@@ -46,20 +46,33 @@ function isRoot (prefix: string): boolean {
 /**
  * Fills the parameters of a path in.
  *
- * @throws `FSR_ERR_URL_PARAM_MISSING`.
+ * @throws `FSR_ERR_URL_PARAM_MISSING`, `FSR_ERR_URL_PARAM_INVALID`.
  */
 export function fillPath (path: string, params: Readonly<Record<string, string | number>>): string {
-  const filled = path.replace(PARAMETER, (_match, name: undefined | string, _expression, optional: undefined | string) => {
+  const filled = path.replace(PARAMETER, (match, name: undefined | string, _expression, optional: undefined | string) => {
+    if (match === '::') return ':'
     const key = name ?? '*'
-    const value = params[key]
-    if (value === undefined || value === '') {
+    const value: unknown = params[key]
+    if (value === undefined || value === null || value === '') {
       if (optional === undefined) throw new errors.UrlParamMissing(path, key)
       return ''
     }
     // A wildcard may span segments.
-    return name === undefined ? String(value).split('/').map(encodeURIComponent).join('/') : encodeURIComponent(value)
+    return name === undefined ? String(value).split('/').map((segment) => encode(path, segment)).join('/') : encode(path, value)
   })
+  // Also where they are percent-encoded, as the URL standard has it: they cannot be sent.
+  if (/(?:^|\/)\.{1,2}(?:\/|$)/.test(filled)) throw new errors.UrlParamInvalid(path, "a segment '.' or '..' is taken out of an address by the client")
   return filled.length > 1 ? filled.replace(/\/$/, '') : filled
+}
+
+function encode (path: string, value: unknown): string {
+  // What every object inherits is no value: a parameter may be called `constructor`.
+  if (typeof value === 'object' || typeof value === 'function') throw new errors.UrlParamInvalid(path, 'it is neither a text nor a number')
+  try {
+    return encodeURIComponent(String(value))
+  } catch {
+    throw new errors.UrlParamInvalid(path, 'it is not Unicode, as half of a surrogate pair is in it')
+  }
 }
 
 /**
@@ -68,7 +81,7 @@ export function fillPath (path: string, params: Readonly<Record<string, string |
  */
 export function patternOf (path: string): RegExp {
   // An optional parameter goes with its slash.
-  const isOptional = /:\w+(?:\(.*\))?\?\/*$/.test(path)
+  const isOptional = /:[^/()]+(?:\(.*\))?\?\/*$/.test(path)
   const segments = path.replace(PARAMETER, (parameter) => parameter === '*' ? parameter : ':').replace(/\/+$/, '').split('/')
     .map((segment) => segment.includes(':') ? '[^/]*' : segment.replace(/[.+?^${}()|[\]\\]/g, '\\$&').replace('*', '.*'))
   const last = isOptional ? `(?:/${segments.pop()})?` : ''
@@ -84,7 +97,8 @@ export interface PathTemplate {
 /** Makes it, for documents. */
 export function templateOf (path: string): PathTemplate {
   const params: Array<PathTemplate['params'][number]> = []
-  const address = path.replace(PARAMETER, (_match, name: string = '*', _expression, optional: undefined | string) => {
+  const address = path.replace(PARAMETER, (match, name: string = '*', _expression, optional: undefined | string) => {
+    if (match === '::') return ':'
     const key = name === '*' ? 'wildcard' : name
     params.push({ key, name, isOptional: optional !== undefined })
     return `{${key}}`

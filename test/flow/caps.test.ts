@@ -1,3 +1,6 @@
+import { mkdtemp } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
 import t from 'tap'
 import { connect, connectAs, connectWhenFree, handshake, readAll, refusal, tcp } from '../support/client.js'
 import { createApp, listen, tokenOf } from '../support/server.js'
@@ -65,6 +68,30 @@ t.test('an address may connect as often as perIp says, behind a proxy too', asyn
   await client.close()
   await until(() => app.socketRoutes.get('/')!.clients.size === 1)
   t.equal(await (await connect(url, [], from('10.0.0.1'))).next(), 'in')
+})
+
+t.test('spellings of one address, and the addresses of one IPv6 network, count together', async (t) => {
+  const app = await createApp(t, { fastify: { trustProxy: true }, plugin: { connections: { perIp: 1 } } })
+  app.socketRoute('/', open)
+  const url = await listen(app)
+  const from = (ip: string) => ({ headers: { 'x-forwarded-for': ip } })
+  for (const [ip, others] of Object.entries({ '192.0.2.1': ['::ffff:192.0.2.1', '::FFFF:c000:201'], '2001:db8::1': ['2001:DB8:0:0::1', '2001:db8:0:0:5:6:7:8', '2001:db8::1%eth0'] })) {
+    const client = await connect(url, [], from(ip))
+    for (const other of others) t.equal((await refusal(url, [], from(other))).status, 429, other)
+    await client.close()
+    t.equal(await (await connectWhenFree(url, [], from(others[0]!))).next(), 'in')
+    t.equal((await refusal(url, [], from(ip))).status, 429)
+  }
+  t.equal(await (await connect(url, [], from('2001:db8:0:1::1'))).next(), 'in')
+})
+
+t.test('connections over a Unix socket, which has no address, count as of one', async (t) => {
+  const app = await createApp(t, { plugin: { connections: { perIp: 1 } } })
+  app.socketRoute('/', open)
+  const path = join(await mkdtemp(join(tmpdir(), 'fsr-')), 'socket')
+  await app.listen({ path })
+  t.equal(await (await connect(`ws+unix://${path}:/`)).next(), 'in')
+  t.equal((await refusal(`ws+unix://${path}:/`)).status, 429)
 })
 
 t.test('many at once do not get past a cap', async (t) => {

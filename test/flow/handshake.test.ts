@@ -6,6 +6,8 @@ import { createApp, listen } from '../support/server.js'
 const refused: Record<string, { headers?: Record<string, undefined | string>, start?: string, status: number, contains?: RegExp }> = {
   'HTTP/1.0': { start: 'GET / HTTP/1.0', status: 400, contains: /FSR_ERR_HANDSHAKE_INVALID/ },
   'no Host': { headers: { Host: undefined }, status: 400, contains: /FSR_ERR_HANDSHAKE_INVALID/ },
+  'two Host headers': { headers: { host: 'evil.example' }, status: 400, contains: /FSR_ERR_HANDSHAKE_INVALID[^]*several Host headers/ },
+  'one Host header twice': { headers: { HOST: 'localhost' }, status: 400, contains: /several Host headers/ },
   'no key': { headers: { 'Sec-WebSocket-Key': undefined }, status: 400, contains: /FSR_ERR_HANDSHAKE_INVALID/ },
   'an empty key': { headers: { 'Sec-WebSocket-Key': '' }, status: 400, contains: /FSR_ERR_HANDSHAKE_INVALID/ },
   'a key that is not 16 bytes': { headers: { 'Sec-WebSocket-Key': 'c2hvcnQ=' }, status: 400, contains: /FSR_ERR_HANDSHAKE_INVALID/ },

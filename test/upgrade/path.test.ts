@@ -32,7 +32,14 @@ t.test('parameters are filled in and encoded', async (t) => {
   t.equal(fillPath('/a/:b?', { b: 'c' }), '/a/c')
   t.equal(fillPath('/:b?', {}), '/')
   t.equal(fillPath('/files/*', { '*': 'x y/z' }), '/files/x%20y/z')
-  for (const [path, params] of [['/a/:b', {}], ['/a/:b', { b: '' }], ['/a/*', {}]] as const) {
+  t.equal(fillPath('/a::b/:größe', { größe: 5 }), '/a:b/5')
+  t.equal(fillPath('/a/:b', { b: '...' }), '/a/...')
+  t.equal(fillPath('/a/:b', { b: '%2e%2e' }), '/a/%252e%252e')
+  t.equal(fillPath('/a/:b.:c', { b: 'x', c: '.' }), '/a/x..')
+  for (const [path, params] of [['/a/:b', { b: '..' }], ['/a/:b', { b: '.' }], ['/a/:b/c', { b: '..' }], ['/:b', { b: '..' }], ['/a/:b?', { b: '..' }], ['/a/*', { '*': 'x/../y' }], ['/a/*', { '*': '.' }], ['/a/:b.', { b: '.' }], ['/a/:b', { b: '\ud800' }], ['/a/*', { '*': 'x/\udfff' }], ['/a/:constructor', {}], ['/a/:b', { b: {} }]] as const) {
+    t.throws(() => fillPath(path, params as never), { code: 'FSR_ERR_URL_PARAM_INVALID' }, path)
+  }
+  for (const [path, params] of [['/a/:b', { b: null as never }], ['/a/:b', {}], ['/a/:b', { b: '' }], ['/a/*', {}]] as const) {
     t.throws(() => fillPath(path, params), { code: 'FSR_ERR_URL_PARAM_MISSING' })
   }
 })
@@ -46,7 +53,9 @@ t.test('the pattern of a path matches what the route does', async (t) => {
     ['/:a-:b', ['/x-y'], ['/x/y']],
     ['/:id(^\\d+$)/x', ['/5/x'], ['/5']],
     ['/files/*', ['/files/', '/files/a/b'], ['/file']],
-    ['/a.b+c', ['/a.b+c'], ['/aXb+c']]
+    ['/a.b+c', ['/a.b+c'], ['/aXb+c']],
+    ['/a::b', ['/a:b'], ['/c/d']],
+    ['/:größe/x', ['/5/x'], ['/5']]
   ]
   for (const [path, matched, others] of cases) {
     for (const each of matched) t.ok(patternOf(path).test(each), `${path} ${each}`)
