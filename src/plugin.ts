@@ -1,3 +1,4 @@
+import type { Socket } from 'node:net'
 import { Server as TlsServer } from 'node:tls'
 import fastifyWebsocket from '@fastify/websocket'
 import type {
@@ -21,13 +22,14 @@ import { createController } from './controller/create-controller.js'
 import { errors } from './errors.js'
 import { Drain } from './operate/drain.js'
 import { createHealth, type HealthReply, type SocketHealth } from './operate/health.js'
+import { HttpConnections } from './operate/http-connections.js'
 import { printRoutes } from './operate/print.js'
 import { revoke } from './operate/revoke.js'
 import { ConnectionCounts } from './room/counts.js'
 import { decoratedController, refuseDecorated, type SocketControllerOptions } from './upgrade/decorator.js'
 import { checkGrant, type Grant } from './upgrade/grant.js'
-import { furtherServers, Handshakes } from './upgrade/handshakes.js'
 import { completeInjected } from './upgrade/injected.js'
+import { UpgradesLeft } from './upgrade/left-upgrades.js'
 import type { SocketPluginOptions, SocketRouteOptions, SocketScopeOptions } from './upgrade/options.js'
 import { barePath, joinPath, type ParamsOfPath } from './upgrade/path.js'
 import { QueryCredentials } from './upgrade/query.js'
@@ -36,8 +38,10 @@ import { Revocations, type Revocation } from './upgrade/revocation.js'
 import { kUpgrade, Route, type SocketRouteHandle } from './upgrade/route.js'
 import { SocketServer } from './upgrade/socket-server.js'
 import { addToScope, enterScope, openScopes, overlay } from './upgrade/scope.js'
+import { furtherServers, ServerListeners } from './upgrade/server-listeners.js'
 import { RouteTable } from './upgrade/table.js'
 import { Tickets } from './upgrade/ticket.js'
+import { UpgradeGate } from './upgrade/upgrade-gate.js'
 
 async function socketRoutes (fastify: FastifyInstance, pluginOptions: SocketPluginOptions): Promise<void> {
   const table = new RouteTable(fastify)
@@ -57,11 +61,26 @@ async function socketRoutes (fastify: FastifyInstance, pluginOptions: SocketPlug
   const clock = clockOf(pluginOptions)
   const drain = new Drain(clock)
   const { handshakeTimeout, tickets } = settings
-  const handshakes = new Handshakes(clock, fastify.server, handshakeTimeout, drain)
   // Of the router, or, as in older versions, of Fastify.
   const { useSemicolonDelimiter } = { ...fastify.initialConfig, ...fastify.initialConfig.routerOptions } as { useSemicolonDelimiter?: boolean }
-  const credentials = new QueryCredentials(fastify.server, useSemicolonDelimiter === true)
-  completeInjected(fastify.server, fastify.server instanceof TlsServer)
+  const credentials = new QueryCredentials(useSemicolonDelimiter === true)
+  const connections = new HttpConnections(clock)
+  const listeners = new ServerListeners()
+  const left = new UpgradesLeft(fastify, pluginOptions.leaveUpgrades)
+  const isTls = fastify.server instanceof TlsServer
+  const gate = new UpgradeGate(fastify, listeners, {
+    clock,
+    timeout: handshakeTimeout,
+    live: drain,
+    isLeft: (request) => left.has(request),
+    isSocketRoute: ({ url }) => table.mayHaveSocket(url!.split('?', 1)[0]!),
+    onUpgrade: (request, socket) => {
+      completeInjected(request, socket, isTls)
+      connections.forget(socket as Socket)
+    },
+    onArrival: (request) => { credentials.takeFrom(request) }
+  })
+  for (const each of [connections, credentials]) each.watch(fastify.server, listeners)
   // An upgrade, and a token as the first message after it, may take a timeout each.
   const revocations = new Revocations(clock, settings.revocations, 2 * handshakeTimeout)
   const server = {
@@ -70,7 +89,6 @@ async function socketRoutes (fastify: FastifyInstance, pluginOptions: SocketPlug
     clocks: new Clocks(clock),
     counts: new ConnectionCounts(),
     budget: new Budget(settings.outboxBudget),
-    handshakes,
     handshakeTimeout,
     credentials,
     tickets: new Tickets(clock, tickets.store, tickets.ttl),
@@ -84,6 +102,7 @@ async function socketRoutes (fastify: FastifyInstance, pluginOptions: SocketPlug
 
   const add = (scope: FastifyInstance, path: string, controller: unknown, given: SocketRouteOptions): Route => {
     const full = joinPath(scope.prefix, barePath(path, scope.prefix))
+    left.check(full)
     const inForce = enterScope(scope, given)
     const route = new Route(server, scope, full, createController(full, controller, scope, checkGrant), given, inForce)
     table.add(scope, path, given.constraints, route)
@@ -120,15 +139,23 @@ async function socketRoutes (fastify: FastifyInstance, pluginOptions: SocketPlug
     // nobody is let in while a preClose of the app, which may be before the one below, takes its time.
     fastify.addHook('onClose', async () => { drain.begin() })
   })
+  // A server that another listens with is not closed by the app: its connections go on.
+  let isListening = false
   fastify.addHook('onListen', async () => {
-    for (const each of furtherServers(fastify)) {
-      handshakes.watch(each)
-      credentials.watch(each)
-    }
+    isListening = true
+    for (const server of furtherServers(fastify)) for (const each of [gate, connections, credentials]) each.watch(server, listeners)
   })
   fastify.addHook('preClose', async () => {
+    const { deadline } = settings.drain
+    const last = clock.now() + deadline
     await drain.run(settings.drain, fastify.log)
-    handshakes.end()
+    gate.end()
+    if (isListening) await connections.end(last - clock.now(), deadline / 5)
+  })
+  // After the server is closed, if it is.
+  fastify.addHook('onClose', async () => {
+    listeners.remove()
+    connections.clear()
   })
 }
 

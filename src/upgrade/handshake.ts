@@ -15,7 +15,7 @@ export function checkHandshake (request: FastifyRequest, reply: FastifyReply): v
   if (headers.host === undefined) throw new errors.HandshakeInvalid('the Host header is missing')
   // Node takes the first, a proxy on the way perhaps the last (RFC 9112 section 3.2).
   if (countOf(raw.rawHeaders, 'host') > 1) throw new errors.HandshakeInvalid('there are several Host headers')
-  if (!isWebsocketUpgrade(headers)) throw upgradeRequired(reply)
+  if (!isWebsocketUpgrade(headers)) throw upgradeRequired(request, reply)
   // Without this Node takes it for a plain request.
   if (!/(?:^|[,\s])upgrade(?:$|[,\s])/i.test(headers.connection ?? '')) throw upgradeDropped(request, reply, 'Connection: upgrade')
   // Node does not read it, so that it would be taken for frames.
@@ -34,6 +34,11 @@ export function isWebsocketUpgrade (headers: IncomingHttpHeaders): boolean {
   return headers.upgrade?.toLowerCase() === 'websocket'
 }
 
+/** Whether a request offers WebSocket, perhaps among other protocols (RFC 9110 section 7.8). */
+export function offersWebsocket (headers: IncomingHttpHeaders): boolean {
+  return /(?:^|[,\s])websocket(?:$|[,/\s])/i.test(headers.upgrade!)
+}
+
 /**
  * Whether a request has the headers of a handshake, with or without `Upgrade`, which a proxy that does not know WebSocket takes away
  * (RFC 9110 section 7.6.1). No request to REST has any of them.
@@ -46,17 +51,19 @@ export function isHandshake (headers: IncomingHttpHeaders): boolean {
 /** The answer to a handshake that has come without one of its headers, which is told to the log as well: the proxy is not the client's. */
 export function upgradeDropped (request: FastifyRequest, reply: FastifyReply, header: string): Error {
   writeLog(request, 'warn', { missing: header, httpVersion: request.raw.httpVersion }, 'a WebSocket handshake came without its header: a proxy on the way does not pass it on')
-  return demandUpgrade(reply, new errors.UpgradeDropped(header))
+  return demandUpgrade(request, reply, new errors.UpgradeDropped(header))
 }
 
 /** The answer to whoever does not ask for a WebSocket (RFC 9110 section 15.5.22). */
-export function upgradeRequired (reply: FastifyReply): Error {
-  return demandUpgrade(reply, new errors.UpgradeRequired())
+export function upgradeRequired (request: FastifyRequest, reply: FastifyReply): Error {
+  return demandUpgrade(request, reply, new errors.UpgradeRequired())
 }
 
-function demandUpgrade (reply: FastifyReply, error: Error): Error {
+function demandUpgrade (request: FastifyRequest, reply: FastifyReply, error: Error): Error {
+  // HTTP/2 has neither header (RFC 9113 section 8.2.2), and no upgrade.
+  if (request.raw.httpVersionMajor === 2) return error
   // Node takes any value without `close` for a promise to keep the connection, also where it is to end.
-  const isLast = reply.raw.shouldKeepAlive === false || reply.getHeader('connection') === 'close'
+  const isLast = reply.raw.shouldKeepAlive === false
   reply.header('upgrade', 'websocket').header('connection', isLast ? 'upgrade, close' : 'upgrade')
   return error
 }

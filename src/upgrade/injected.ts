@@ -1,4 +1,3 @@
-import type { EventEmitter } from 'node:events'
 import { IncomingMessage } from 'node:http'
 import type { Duplex } from 'node:stream'
 import { emptyStream } from '../connection/lazy-socket.js'
@@ -26,14 +25,12 @@ emptyStream(message)
  *
  * @param isTls whether the server of the app speaks TLS, so that its pages come by https.
  */
-export function completeInjected (server: EventEmitter, isTls: boolean): void {
-  server.prependListener('upgrade', (request: IncomingMessage | Injected, stream: Duplex) => {
-    if (request instanceof IncomingMessage) return
-    const { remoteAddress = LOOPBACK, socket = Object.assign(stream, { remoteAddress, encrypted: isTls }) } = request
-    Object.assign(request, { socket, headers: headersOf(request.headers) })
-    Object.setPrototypeOf(request, message)
-    closeAtEnd(stream)
-  })
+export function completeInjected (request: IncomingMessage | Injected, stream: Duplex, isTls: boolean): void {
+  if (request instanceof IncomingMessage) return
+  const { remoteAddress = LOOPBACK, socket = Object.assign(stream, { remoteAddress, encrypted: isTls }) } = request
+  Object.assign(request, { socket, headers: headersOf(request.headers) })
+  Object.setPrototypeOf(request, message)
+  closeAtEnd(stream)
 }
 
 function headersOf (given: Injected['headers']): Record<string, string> {

@@ -8,6 +8,7 @@ import type { PreMessageHook, PreSendHook } from '../controller/hooks.js'
 import type { ConnectionCaps } from './caps.js'
 import type { Grant, RoleHierarchy } from './grant.js'
 import type { JwtName } from './jwt.js'
+import type { LeftUpgrades } from './left-upgrades.js'
 import type { Origins } from './origin.js'
 import type { RevocationStore } from './revocation.js'
 import type { Subject } from './subject.js'
@@ -171,6 +172,14 @@ export interface SocketPluginOptions extends SocketScopeOptions {
    * @default 10_000
    */
   readonly handshakeTimeout?: undefined | number
+  /**
+   * Upgrades that another library answers, such as Socket.IO or Vite on the same server: paths, with all that is below them, or a
+   * predicate that looks at the request and returns `true`. Nothing of such an upgrade is read, changed, timed or cut. All others
+   * that no route has are refused with 404.
+   *
+   * @default []
+   */
+  readonly leaveUpgrades?: undefined | LeftUpgrades
   /** The tickets of `fastify.socketTicket`. */
   readonly tickets?: undefined | {
     /**

@@ -1,6 +1,7 @@
 import type { EventEmitter } from 'node:events'
 import type { IncomingMessage } from 'node:http'
 import { isHandshake } from './handshake.js'
+import type { ServerListeners } from './server-listeners.js'
 
 // Where an address can have a credential: a token (RFC 6750 section 2.3), or a ticket.
 const parameters = { query: 'access_token', ticket: 'ticket' } as const
@@ -33,15 +34,13 @@ export class QueryCredentials {
   readonly #pathEnd: RegExp
 
   /** @param hasSemicolons whether Fastify takes a semicolon for the end of a path, `useSemicolonDelimiter`. */
-  constructor (server: EventEmitter, hasSemicolons: boolean) {
+  constructor (hasSemicolons: boolean) {
     this.#pathEnd = hasSemicolons ? PATH_END_OR_SEMICOLON : PATH_END
-    this.watch(server)
-    server.prependListener('upgrade', (request: Request) => { this.#takeFrom(request) })
   }
 
-  /** Looks at the requests of a server; its upgrades have to be emitted by the first one. */
-  watch (server: EventEmitter): void {
-    server.prependListener('request', (request: Request) => { this.#takeFrom(request) })
+  /** Looks at the requests of a server. */
+  watch (server: EventEmitter, listeners: ServerListeners): void {
+    listeners.prepend(server, 'request', (request: Request) => { this.takeFrom(request) })
   }
 
   /** From now on credentials of this kind are looked for, whichever route a request is for. */
@@ -54,7 +53,8 @@ export class QueryCredentials {
     this.#patterns.push(pattern)
   }
 
-  #takeFrom (request: Request): void {
+  /** Takes them from the address of one request: an upgrade is in no event `request`. */
+  takeFrom (request: Request): void {
     if (this.#names.size === 0) return
     // A proxy that does not know WebSocket takes `Upgrade` away and leaves the key. No request to REST has either.
     const isUpgrade = request.headers.upgrade !== undefined || isHandshake(request.headers)

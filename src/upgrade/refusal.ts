@@ -2,12 +2,17 @@ import { ServerResponse, type IncomingMessage } from 'node:http'
 import type { Socket } from 'node:net'
 import type { Duplex } from 'node:stream'
 import { errors } from '../errors.js'
+import { isFree } from './plain-request.js'
 
 /** When a refused client is told to come again, in seconds (RFC 9110 section 10.2.3). Nobody knows when there is room again. */
 export const RETRY_AFTER = 5
 
-/** Answers an upgrade request with 503 while the app closes and nobody else listens to upgrades any more; then ends its connection. */
+/** Answers an upgrade request with 503 while the app closes; then ends its connection. */
 export function refuseAsClosing (request: IncomingMessage, socket: Duplex): void {
+  if (!isFree(request, socket)) {
+    socket.destroy()
+    return
+  }
   const { statusCode, code, message } = new errors.Closing()
   const body = JSON.stringify({ statusCode, code, error: 'Service Unavailable', message })
   // Node has taken its own listener away.

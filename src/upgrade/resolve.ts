@@ -64,7 +64,7 @@ export const defaults: Options = {
 
 const sharedKeys = ['roles', 'roleHierarchy', 'tokenFrom', 'jwt', 'subject', 'requireExpiry', 'origins', 'maxPayload', 'concurrency', 'heartbeat', 'connections', 'rate', 'outbox', 'roomsPerConnection', 'streamsPerConnection', 'invalidMessages', 'preMessage', 'preSend', 'closeTimeout', 'isGranted']
 const keys = {
-  plugin: [...sharedKeys, 'drain', 'handshakeTimeout', 'maxFragments', 'compression', 'fastPath', 'outboxBudget', 'revocations', 'tickets', 'websocket'],
+  plugin: [...sharedKeys, 'drain', 'handshakeTimeout', 'leaveUpgrades', 'maxFragments', 'compression', 'fastPath', 'outboxBudget', 'revocations', 'tickets', 'websocket'],
   scope: sharedKeys,
   route: [...sharedKeys, 'name', 'schema', 'protocols', 'onRequest', 'preValidation', 'preHandler', 'data', 'config', 'constraints', 'logLevel']
 }

@@ -28,7 +28,6 @@ import { compilersOf } from './compilers.js'
 import { FirstMessage, type FirstMessageRoute } from './first-message.js'
 import { agreeOnProtocol, checkHandshake, isHandshake, upgradeDropped, upgradeRequired } from './handshake.js'
 import { createMessageGuard } from './grant.js'
-import type { Handshakes } from './handshakes.js'
 import { jwtOf, missingJwt, type Jwt } from './jwt.js'
 import type { SocketRouteOptions, TokenSource } from './options.js'
 import { originOf } from './origin.js'
@@ -103,7 +102,6 @@ export interface Server {
   readonly clocks: Clocks
   readonly counts: ConnectionCounts
   readonly budget: Budget
-  readonly handshakes: Handshakes
   /** Milliseconds that an upgrade may take. */
   readonly handshakeTimeout: number
   readonly credentials: QueryCredentials
@@ -302,7 +300,7 @@ export class Route implements SocketRouteHandle {
       ],
       onError: [this.#fail],
       onSend: [this.#switch],
-      handler: async (_request, reply) => { throw upgradeRequired(reply) },
+      handler: async (request, reply) => { throw upgradeRequired(request, reply) },
       wsHandler: (socket: WebSocket, request) => { this.#upgraded(socket, request as UpgradeRequest) }
     }
   }
@@ -313,8 +311,6 @@ export class Route implements SocketRouteHandle {
       done(isHandshake(request.raw.headers) ? upgradeDropped(request, reply, 'Upgrade') : undefined)
       return
     }
-    // A refused client is not to go on on this connection: it has sent more than one request's worth.
-    reply.header('connection', 'close')
     checkHandshake(request, reply)
     this.#server.sockets.chooseExtension(request.raw.headers)
     const isAllowed = this.inForce.options.isOriginAllowed(request)
@@ -445,7 +441,6 @@ export class Route implements SocketRouteHandle {
   }
 
   #upgraded (socket: WebSocket, request: UpgradeRequest): void {
-    this.#server.handshakes.done(request.raw)
     const { identity, response } = request[kUpgrade]!
     // The token is in there as well.
     request[kUpgrade] = null

@@ -2,8 +2,8 @@ import { isDeepStrictEqual } from 'node:util'
 import type { FastifyInstance, FastifyReply, FastifyRequest, RouteOptions } from 'fastify'
 import { errors } from '../errors.js'
 import { areSeparate, refuseConfused, type Constrained, type Constraints } from './constraints.js'
-import { isHandshake, isWebsocketUpgrade } from './handshake.js'
-import { joinPath, slashVariants } from './path.js'
+import { isHandshake } from './handshake.js'
+import { joinPath, patternOf, slashVariants } from './path.js'
 import type { Route } from './route.js'
 import { createIsSamePath, isDuplicate, pathsOf, shapeOf, type IsSamePath } from './router.js'
 
@@ -26,6 +26,8 @@ export class RouteTable {
   readonly #ignoresTrailingSlash: boolean
   // By the shape of their paths.
   readonly #taken = new Map<string, Taken[]>()
+  // Of all paths that a socket can have.
+  readonly #patterns: RegExp[] = []
   // Whether routes that were there before this table may be ones of bare @fastify/websocket.
   readonly #hadSockets: boolean
   // Whose handler of sockets it is.
@@ -85,6 +87,12 @@ export class RouteTable {
     // these when it gets ready.
     for (const other of others) for (const hook of lifecycleHooks) other[hook] = first[hook] as never
     this.byName.set(route.name, route)
+    this.#patterns.push(patternOf(route.path))
+  }
+
+  /** Whether a path may be that of a socket route, or of a bare route of `@fastify/websocket`. */
+  mayHaveSocket (path: string): boolean {
+    return this.#patterns.some((pattern) => pattern.test(path))
   }
 
   #register (fastify: FastifyInstance, url: string, given: RouteOptions): RouteOptions {
@@ -108,7 +116,8 @@ export class RouteTable {
     const isWebsocket = options.websocket === true || options.wsHandler !== undefined
     if ([options.method].flat().includes('GET')) this.#meetGet(options, isWebsocket)
     // @fastify/websocket would upgrade it, only to close.
-    if (!isWebsocket) options.onRequest = [refuseUpgrade, ...[options.onRequest ?? []].flat()]
+    if (isWebsocket) this.#patterns.push(patternOf(options.url))
+    else options.onRequest = [refuseUpgrade, ...[options.onRequest ?? []].flat()]
   }
 
   #meetGet (options: RouteOptions, isWebsocket: boolean): void {
@@ -179,9 +188,6 @@ function lengthOf (hooks: unknown): number {
 
 async function refuseUpgrade (request: FastifyRequest, reply: FastifyReply): Promise<undefined | FastifyReply> {
   if (!request.ws) return
-  reply.header('connection', 'close')
-  // Node hands over every request with an Upgrade header, though a server may ignore it (RFC 9110 section 7.8).
-  if (!isWebsocketUpgrade(request.headers)) throw new errors.HandshakeInvalid('this server upgrades to WebSocket only')
   reply.callNotFound()
   return reply
 }

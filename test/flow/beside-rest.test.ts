@@ -4,7 +4,7 @@ import Fastify from 'fastify'
 import t from 'tap'
 import { WebSocket } from 'ws'
 import socketRoutes from '../../src/index.js'
-import { Client, connect, handshake, readAll, refusal, tcp } from '../support/client.js'
+import { Client, connect, refusal } from '../support/client.js'
 import { createApp, listen } from '../support/server.js'
 
 for (const first of ['REST', 'socket'] as const) {
@@ -114,19 +114,6 @@ t.test('an unknown path is 404, also for an upgrade, and so is an upgrade on a R
   custom.setNotFoundHandler(async (_request, reply) => await reply.code(404).send({ message: 'my own 404' }))
   custom.get('/rest', async () => 'rest')
   t.equal((await refusal(`${await listen(custom)}/rest`)).body.message, 'my own 404')
-})
-
-t.test('another upgrade than to WebSocket is refused on a REST route, also where a socket route has the same path', async (t) => {
-  const app = await createApp(t)
-  app.get('/rest', async () => 'rest')
-  app.get('/both', async () => 'rest')
-  app.socketRoute('/both', { onOpen: () => 'in' })
-  const url = await listen(app)
-  for (const path of ['/rest', '/both']) {
-    const socket = await tcp(url)
-    socket.write(handshake(path, { Upgrade: 'h2c' }))
-    t.match(await readAll(socket), /^HTTP\/1\.1 400 [^]*FSR_ERR_HANDSHAKE_INVALID[^]*WebSocket only/)
-  }
 })
 
 t.test('the option websocket is refused when the app has registered @fastify/websocket', async (t) => {

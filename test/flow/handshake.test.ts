@@ -14,7 +14,6 @@ const refused: Record<string, { headers?: Record<string, undefined | string>, st
   'no version': { headers: { 'Sec-WebSocket-Version': undefined }, status: 400, contains: /FSR_ERR_HANDSHAKE_INVALID/ },
   'version 8': { headers: { 'Sec-WebSocket-Version': '8' }, status: 426, contains: /sec-websocket-version: 13/i },
   'version 14': { headers: { 'Sec-WebSocket-Version': '14' }, status: 426, contains: /FSR_ERR_VERSION_UNSUPPORTED/ },
-  'an upgrade to HTTP/2': { headers: { Upgrade: 'h2c' }, status: 426, contains: /upgrade: websocket/i },
   'a body': { headers: { 'Content-Length': '7' }, status: 400, contains: /FSR_ERR_HANDSHAKE_INVALID/ },
   'a chunked body': { headers: { 'Transfer-Encoding': 'chunked' }, status: 400, contains: /FSR_ERR_HANDSHAKE_INVALID/ },
   'the method POST': { start: 'POST / HTTP/1.1', status: 404 }

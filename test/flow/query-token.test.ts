@@ -37,7 +37,7 @@ t.test('nor where the connection is refused, the path is wrong, or a proxy has t
   const token = tokenOf(app, ['OTHER'])
   t.equal((await refusal(`${url}/chat?access_token=${token}`)).status, 403)
   t.equal((await refusal(`${url}/nowhere?access_token=${token}`)).status, 404)
-  for (const headers of [{ Upgrade: undefined, Connection: 'close' }, { Connection: undefined }, { 'Sec-WebSocket-Key': undefined }]) {
+  for (const headers of [{ Upgrade: undefined, Connection: 'close' }, { Connection: 'close' }, { 'Sec-WebSocket-Key': undefined }]) {
     const socket = await tcp(url)
     socket.write(handshake(`/chat?access_token=${token}`, { ...headers }))
     t.match(await readAll(socket), /^HTTP\/1\.1 4\d\d /)

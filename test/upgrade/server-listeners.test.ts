@@ -1,6 +1,6 @@
 import Fastify from 'fastify'
 import t from 'tap'
-import { furtherServers } from '../../src/upgrade/handshakes.js'
+import { furtherServers } from '../../src/upgrade/server-listeners.js'
 
 t.test('the further servers of Fastify are found from any scope, and nothing where there are none', async (t) => {
   const app = Fastify()

@@ -1,0 +1,198 @@
+import type { EventEmitter } from 'node:events'
+import type { IncomingMessage, ServerResponse } from 'node:http'
+import { constants, type Http2ServerRequest, type Http2ServerResponse, type ServerHttp2Session } from 'node:http2'
+import type { Socket } from 'node:net'
+import type { Clock } from '../clock.js'
+import { Patience } from '../connection/patience.js'
+import type { ServerListeners } from '../upgrade/server-listeners.js'
+
+const kAddress = Symbol('fastify-socket-route.address')
+type RawSocket = Socket & { [kAddress]?: string }
+type Request = IncomingMessage | Http2ServerRequest
+type Response = ServerResponse | Http2ServerResponse
+
+/**
+ * The connections of a server on which HTTP is spoken. When the server stops, Node ends none on which nothing or half a request has
+ * come, none that has not agreed on TLS, and no session of HTTP/2.
+ */
+export class HttpConnections {
+  readonly #clock: Clock
+  // The bytes written when the connection was last idle: once there are more, something else uses it.
+  readonly #idle = new Map<Socket, number>()
+  readonly #sessions = new Map<ServerHttp2Session, Socket>()
+  // TCP connections before TLS is agreed on, by their addresses: a TLS socket does not show what it is made of.
+  readonly #raw = new Map<string, RawSocket>()
+  readonly #answering = new Map<Response, Request>()
+  #isEnding = false
+  #isSweeping = false
+  // The connection that came last: a session that begins is on it.
+  #latest: undefined | Socket
+  #onUploaded: undefined | (() => void)
+  // One listener each for all of them.
+  readonly #onClose = listenerOf((socket: Socket) => { this.#idle.delete(socket) })
+  readonly #onRawClose = listenerOf((socket: RawSocket) => { this.#raw.delete(socket[kAddress]!) })
+  readonly #onSessionClose = listenerOf((session: ServerHttp2Session) => { this.#sessions.delete(session) })
+  readonly #onAnswered = listenerOf((response: Response) => { this.#answered(response) })
+
+  constructor (clock: Clock) {
+    this.#clock = clock
+  }
+
+  /** Looks after the connections of a server. */
+  watch (server: EventEmitter, listeners: ServerListeners): void {
+    const isTls = 'setSecureContext' in server
+    if (isTls) listeners.prepend(server, 'connection', (socket: Socket) => { this.#greetRaw(socket) })
+    listeners.prepend(server, isTls ? 'secureConnection' : 'connection', (socket: Socket) => { this.#greet(socket) })
+    if ('updateSettings' in server) listeners.prepend(server, 'session', (session: ServerHttp2Session) => { this.#begin(session) })
+    listeners.prepend(server, 'request', (request: Request, response: Response) => { this.#asked(request, response) })
+  }
+
+  /** Something else than HTTP is spoken on this connection from now on. */
+  forget (socket: Socket): void {
+    this.#idle.delete(socket)
+    socket.removeListener('close', this.#onClose)
+  }
+
+  /** Leaves all connections as they are. */
+  clear (): void {
+    for (const socket of this.#idle.keys()) this.forget(socket)
+    for (const socket of this.#raw.values()) socket.removeListener('close', this.#onRawClose)
+    for (const session of this.#sessions.keys()) session.removeListener('close', this.#onSessionClose)
+    for (const response of this.#answering.keys()) response.removeListener('close', this.#onAnswered)
+  }
+
+  /**
+   * Ends every connection on which nothing is answered, and those to come. Waits for requests whose body is still coming: one that
+   * stays silent is cut, and what is left at the end.
+   *
+   * @param milliseconds to wait at most.
+   * @param silence milliseconds without a byte.
+   */
+  async end (milliseconds: number, silence: number): Promise<void> {
+    this.#isEnding = true
+    this.#sweep()
+    const last = this.#clock.now() + milliseconds
+    for (let uploads = this.#uploads(); uploads.length > 0; uploads = this.#uploads()) {
+      const read = uploads.map((request) => this.#bytesRead(request))
+      await this.#uploadedBy(Math.min(this.#clock.now() + silence, last), silence)
+      const isOver = this.#clock.now() >= last
+      uploads.forEach((request, index) => {
+        // Bytes that a handler has not taken yet are no silence of the client.
+        if (isUnfinished(request) && (isOver || (this.#bytesRead(request) === read[index] && request.readableLength === 0))) cut(request)
+      })
+    }
+  }
+
+  #greetRaw (socket: RawSocket): void {
+    if (this.#isEnding) {
+      socket.destroy()
+      return
+    }
+    const address = addressOf(socket)
+    // Those of a Unix socket, and of a client that has left already, have none.
+    if (address === undefined) return
+    socket[kAddress] = address
+    this.#raw.set(address, socket)
+    socket.on('close', this.#onRawClose)
+  }
+
+  #forgetRaw (socket: undefined | RawSocket): void {
+    if (socket === undefined) return
+    this.#raw.delete(socket[kAddress]!)
+    socket.removeListener('close', this.#onRawClose)
+  }
+
+  #greet (socket: Socket): void {
+    this.#forgetRaw(this.#raw.get(addressOf(socket)!))
+    if (this.#isEnding) {
+      socket.destroy()
+      return
+    }
+    this.#latest = socket
+    this.#idle.set(socket, socket.bytesWritten)
+    socket.on('close', this.#onClose)
+  }
+
+  #begin (session: ServerHttp2Session): void {
+    const socket = this.#latest!
+    this.forget(socket)
+    this.#sessions.set(session, socket)
+    session.on('close', this.#onSessionClose)
+  }
+
+  #asked (request: Request, response: Response): void {
+    const connection = connectionOf(request)
+    // Another server has handed it over: the connection is that one's.
+    if (!this.#idle.has(connection as Socket) && !this.#sessions.has(connection as ServerHttp2Session)) return
+    this.#answering.set(response, request)
+    response.on('close', this.#onAnswered)
+  }
+
+  #answered (response: Response): void {
+    const { socket } = this.#answering.get(response)!
+    this.#answering.delete(response)
+    if (this.#idle.has(socket)) this.#idle.set(socket, socket.bytesWritten)
+    if (!this.#isEnding || this.#isSweeping) return
+    this.#isSweeping = true
+    queueMicrotask(() => { this.#sweep() })
+  }
+
+  // Ends what is idle. Half of the next request may have come, which Node would wait for without end.
+  #sweep (): void {
+    this.#isSweeping = false
+    const busy = new Set([...this.#answering.values()].map(connectionOf))
+    for (const [socket, written] of this.#idle) if (!busy.has(socket) && socket.bytesWritten === written) socket.destroy()
+    for (const socket of this.#raw.values()) socket.destroy()
+    for (const [session, socket] of this.#sessions) {
+      session.close()
+      // A client that stays would keep it half open.
+      if (!busy.has(session)) socket.destroySoon()
+    }
+    if (this.#uploads().length === 0) this.#onUploaded?.()
+  }
+
+  #uploads (): Request[] {
+    return [...this.#answering.values()].filter(isUnfinished)
+  }
+
+  #bytesRead (request: Request): number {
+    const connection = connectionOf(request)
+    return (this.#sessions.get(connection as ServerHttp2Session) ?? connection as Socket).bytesRead
+  }
+
+  #uploadedBy (due: number, grace: number): Promise<void> {
+    return new Promise((resolve) => {
+      const timer = new Patience(this.#clock, { due, grace, keepsAlive: true }, () => { resolve() })
+      this.#onUploaded = () => {
+        timer.cancel()
+        resolve()
+      }
+    })
+  }
+}
+
+function connectionOf (request: Request): Socket | ServerHttp2Session {
+  return isHttp2(request) ? request.stream.session as ServerHttp2Session : request.socket
+}
+
+function isHttp2 (request: Request): request is Http2ServerRequest {
+  return request.httpVersionMajor === 2
+}
+
+/** Whether more of the request is to come. */
+function isUnfinished (request: Request): boolean {
+  return isHttp2(request) ? request.stream.state.remoteClose === 0 : !request.complete
+}
+
+function cut (request: Request): void {
+  if (isHttp2(request)) request.stream.close(constants.NGHTTP2_CANCEL)
+  else request.socket.destroy()
+}
+
+function addressOf ({ remoteAddress, remotePort, localAddress, localPort }: Socket): undefined | string {
+  return remoteAddress === undefined ? undefined : `${remoteAddress} ${remotePort} ${localAddress} ${localPort}`
+}
+
+function listenerOf<Emitter> (run: (emitter: Emitter) => void): (this: Emitter) => void {
+  return function () { run(this) }
+}

@@ -1,0 +1,202 @@
+import type { EventEmitter } from 'node:events'
+import type { IncomingMessage, ServerResponse } from 'node:http'
+import type { Duplex } from 'node:stream'
+import type { FastifyInstance } from 'fastify'
+import type { Clock } from '../clock.js'
+import { Deadlines } from '../connection/deadlines.js'
+import { errors } from '../errors.js'
+import { offersWebsocket } from './handshake.js'
+import { readAsPlain } from './plain-request.js'
+import { refuseAsClosing } from './refusal.js'
+import type { ServerListeners } from './server-listeners.js'
+
+/** An upgrade request, from its arrival to its answer. */
+class Arrival {
+  readonly socket: Duplex
+  readonly head: Buffer
+  /** Whether `@fastify/websocket` was given it. */
+  isDispatched = false
+  /** The response that Fastify refuses it by; there is none before Fastify has it. */
+  response: undefined | ServerResponse
+  readonly #written: undefined | number
+
+  constructor (socket: Duplex, head: Buffer) {
+    this.socket = socket
+    this.head = head
+    this.#written = bytesWritten(socket)
+  }
+
+  /** Whether there is nothing left to wait for: bytes were written, by whichever listener or route, or the connection is gone. */
+  get isAnswered (): boolean {
+    return this.socket.destroyed || bytesWritten(this.socket) !== this.#written
+  }
+}
+
+const kArrival = Symbol('fastify-socket-route.arrival')
+type UpgradeRequest = IncomingMessage & { [kArrival]?: undefined | Arrival }
+type UpgradeListener = (request: IncomingMessage, socket: Duplex, head: Buffer) => void
+type Router = Pick<FastifyInstance, 'routing'>
+
+/** What the gate asks and tells the rest. */
+export interface GateOptions {
+  readonly clock: Clock
+  /** Milliseconds from an upgrade request to its answer. */
+  readonly timeout: number
+  /** Whether the app is closing. */
+  readonly live: { readonly isClosing: boolean }
+  /** Whether the upgrade is another library's, so that nothing of it is looked at. */
+  readonly isLeft: (request: IncomingMessage) => boolean
+  /** Whether the upgrade may be to a route that needs `@fastify/websocket`; the others are for who has them routed. */
+  readonly isSocketRoute: (request: IncomingMessage) => boolean
+  /** HTTP is not spoken any more on this connection. */
+  readonly onUpgrade: (request: IncomingMessage, socket: Duplex) => void
+  /** Before any other listener, as those may log the address. */
+  readonly onArrival: (request: IncomingMessage) => void
+}
+
+/**
+ * The way of upgrade requests into Fastify. It takes the place of the listener of `@fastify/websocket`, so that a request is routed
+ * once, whichever listeners a server has; and that what another listener has answered is not answered again. A refused request
+ * ends its connection, whoever refuses it. An upgrade that is not answered in time is cut.
+ */
+export class UpgradeGate {
+  readonly #server: EventEmitter
+  readonly #options: GateOptions
+  readonly #dispatch: UpgradeListener
+  // Those that Fastify has and that are not answered, as far as is known.
+  readonly #waiting = new Set<UpgradeRequest>()
+  readonly #deadlines: Deadlines<UpgradeRequest>
+  // One listener for all responses.
+  readonly #onClose = onCloseOf((request) => { this.#forget(request) })
+
+  /** @throws `FSR_ERR_OPTION_INVALID` if the app's `@fastify/websocket` listens to another server. */
+  constructor (fastify: FastifyInstance, listeners: ServerListeners, options: GateOptions) {
+    const { server } = fastify
+    this.#server = server
+    this.#options = options
+    this.#dispatch = takeListener(server)
+    this.#deadlines = new Deadlines(options.clock, options.timeout, (request) => { this.#cut(request) })
+    this.#watchRouting(fastify)
+    this.watch(server, listeners)
+    listeners.prepend(server, 'upgrade', (request: UpgradeRequest, socket: Duplex, head: Buffer) => { this.#arrive(request, socket, head) })
+    // Of ours, and of bare routes: the WebSocket has the connection from now on.
+    fastify.websocketServer.on('connection', (_socket, request: UpgradeRequest) => { this.#forget(request) })
+  }
+
+  /** Has a server of Node 24 or later read offers of other protocols as plain requests by itself. */
+  watch (server: EventEmitter, listeners: ServerListeners): void {
+    const node = server as EventEmitter & { shouldUpgradeCallback?: (request: IncomingMessage) => boolean }
+    const { shouldUpgradeCallback } = node
+    if (shouldUpgradeCallback === undefined) return
+    const { isLeft } = this.#options
+    node.shouldUpgradeCallback = (request) => shouldUpgradeCallback.call(node, request) && (offersWebsocket(request.headers) || isLeft(request))
+    listeners.onRemoval(() => { node.shouldUpgradeCallback = shouldUpgradeCallback })
+  }
+
+  /** Cuts those that are not answered. */
+  end (): void {
+    for (const request of this.#waiting) this.#cut(request)
+  }
+
+  #arrive (request: UpgradeRequest, socket: Duplex, head: Buffer): void {
+    const { isLeft, onUpgrade, onArrival } = this.#options
+    onUpgrade(request, socket)
+    if (isLeft(request)) return
+    if (!offersWebsocket(request.headers)) {
+      readAsPlain(this.#server, request, socket, head)
+      return
+    }
+    onArrival(request)
+    const arrival = request[kArrival] = new Arrival(socket, head)
+    if (this.#server.listenerCount('upgrade') === 1) this.#answer(request, arrival)
+    // Another listener may answer it, or have it routed.
+    else queueMicrotask(() => { if (arrival.response === undefined && !arrival.isAnswered) this.#answer(request, arrival) })
+  }
+
+  #answer (request: UpgradeRequest, arrival: Arrival): void {
+    const { socket, head } = arrival
+    if (this.#options.live.isClosing) {
+      refuseAsClosing(request, socket)
+      return
+    }
+    arrival.isDispatched = true
+    this.#dispatch(request, socket, head)
+    // Behind a request without an answer (RFC 9112 section 9.3.2): the connection belongs to that answer.
+    if (arrival.response === undefined) socket.destroy()
+  }
+
+  // All upgrades come to Fastify by `fastify.routing`: by way of @fastify/websocket, and of @fastify/http-proxy.
+  #watchRouting (fastify: FastifyInstance): void {
+    const router = routerOf(fastify)
+    const { routing } = router
+    router.routing = (request, response) => {
+      const arrival = (request as UpgradeRequest)[kArrival]
+      if (arrival !== undefined && !arrival.isDispatched && this.#options.isSocketRoute(request)) {
+        // Another listener has it routed, by which such a route would not get a socket.
+        if (response.socket === arrival.socket) response.detachSocket(response.socket)
+        this.#answer(request, arrival)
+        return
+      }
+      if (arrival !== undefined) this.#await(request, arrival, response)
+      routing(request, response)
+    }
+  }
+
+  #await (request: UpgradeRequest, arrival: Arrival, response: ServerResponse): void {
+    arrival.response = response
+    // What is refused ends its connection: nobody reads it any more.
+    response.shouldKeepAlive = false
+    response.on('finish', endConnection).on('close', this.#onClose).on('newListener', passDrainOn)
+    this.#waiting.add(request)
+    this.#deadlines.add(request)
+  }
+
+  #cut (request: UpgradeRequest): void {
+    const { socket, isAnswered } = request[kArrival]!
+    this.#forget(request)
+    if (!isAnswered) socket.destroy()
+  }
+
+  #forget (request: UpgradeRequest): void {
+    const response = request[kArrival]?.response
+    request[kArrival] = undefined
+    response?.removeListener('close', this.#onClose)
+    this.#waiting.delete(request)
+    this.#deadlines.delete(request)
+  }
+}
+
+function onCloseOf (forget: (request: UpgradeRequest) => void): (this: ServerResponse) => void {
+  return function () { forget(this.req) }
+}
+
+function endConnection (this: ServerResponse): void {
+  this.socket?.destroy()
+}
+
+// Node has taken its own listener away, so that an answer longer than what the socket buffers would stop.
+function passDrainOn (this: ServerResponse, event: string | symbol): void {
+  if (event !== 'drain') return
+  this.removeListener('newListener', passDrainOn)
+  this.socket?.on('drain', () => { this.emit('drain') })
+}
+
+// A stream that is no TCP connection, as that of `injectWS`, does not count.
+function bytesWritten (socket: Duplex & { readonly bytesWritten?: number }): undefined | number {
+  return socket.bytesWritten
+}
+
+// What @fastify/websocket has added is known by its name alone.
+function takeListener (server: EventEmitter): UpgradeListener {
+  const listener = server.listeners('upgrade').find(({ name }) => name === 'onUpgrade')
+  if (listener === undefined) throw new errors.OptionInvalid('websocket.options.server', 'is none but that of Fastify, also where the app registers @fastify/websocket itself')
+  server.removeListener('upgrade', listener as UpgradeListener)
+  return listener as UpgradeListener
+}
+
+// Scopes inherit it from the app.
+function routerOf (fastify: FastifyInstance): Router {
+  let owner: Router = fastify
+  while (!Object.hasOwn(owner, 'routing')) owner = Object.getPrototypeOf(owner)
+  return owner
+}

@@ -1,0 +1,128 @@
+import dns from 'node:dns'
+import { connect as connectTcp, type AddressInfo, type Socket } from 'node:net'
+import { Readable } from 'node:stream'
+import { connect as connectTls } from 'node:tls'
+import Fastify, { type FastifyInstance, type FastifyReply, type FastifyRequest } from 'fastify'
+import t, { type Test } from 'tap'
+import { kClock } from '../../src/clock.js'
+import socketRoutes from '../../src/index.js'
+import { handshake, readAll } from '../support/client.js'
+import { TestClock } from '../support/clock.js'
+import { tls } from '../support/tls.js'
+
+/** What an app does before and beside the plugin. */
+interface Refusing {
+  readonly before?: (app: FastifyInstance) => void
+  readonly after?: (app: FastifyInstance) => void
+  readonly options?: object
+  readonly path?: string
+  readonly constraints?: Record<string, string>
+  readonly headers?: Record<string, string>
+  readonly status: number
+}
+const isUpgrade = (request: FastifyRequest) => request.headers.upgrade !== undefined
+const failing = (status: number) => Object.assign(new Error('refused'), { statusCode: status })
+const tenant = {
+  name: 'tenant',
+  storage () { const all: Record<string, unknown> = {}; return { get: (key: string) => all[key] ?? null, set: (key: string, value: unknown) => { all[key] = value } } },
+  deriveConstraint (_request: unknown, _context: unknown, done: (error: Error) => void) { setImmediate(done, new Error('the tenant service is down')) }
+}
+const refusing: Record<string, Refusing> = {
+  'a hook of the app, added before, that answers': { status: 401, before: (app) => { app.addHook('onRequest', async (request, reply) => isUpgrade(request) ? await reply.code(401).send({}) : undefined) } },
+  'one that answers at once': { status: 401, before: (app) => { app.addHook('onRequest', (request, reply, done) => { if (isUpgrade(request)) reply.code(401).send({}); else done() }) } },
+  'one that throws': { status: 503, before: (app) => { app.addHook('onRequest', async (request) => { if (isUpgrade(request)) throw failing(503) }) } },
+  'one that hijacks and answers by itself': {
+    status: 402,
+    before: (app) => {
+      app.addHook('onRequest', async (request, reply) => {
+        if (!isUpgrade(request)) return
+        reply.hijack()
+        reply.raw.writeHead(402).end('{}')
+      })
+    }
+  },
+  'one that answers with a stream': {
+    status: 403,
+    before: (app) => { app.addHook('onRequest', async (request, reply) => isUpgrade(request) ? await reply.code(403).send(Readable.from(['x'.repeat(100_000), 'y'.repeat(100_000)])) : undefined) }
+  },
+  'a hook onSend that throws': { status: 500, path: '/nowhere', after: (app) => { app.addHook('onSend', async (request) => { if (isUpgrade(request)) throw failing(500) }) } },
+  'an error handler that throws': { status: 500, path: '/fails', after: (app) => { app.setErrorHandler(async () => { throw failing(500) }) } },
+  'a handler for errors of the framework': {
+    status: 418,
+    path: '/chat/%zz',
+    options: { frameworkErrors: (_error: Error, _request: FastifyRequest, reply: FastifyReply) => { reply.code(418).send({}) } }
+  },
+  'an address that cannot be decoded': { status: 400, path: '/chat/%zz' },
+  'a parameter that is too long': { status: 414, path: `/chat/${'x'.repeat(101)}` },
+  'an async constraint that fails': { status: 500, options: { routerOptions: { constraints: { tenant } } }, constraints: { tenant: 'a' } },
+  'a route that was there before the plugin': { status: 200, path: '/early', before: (app) => { app.get('/early', async () => 'early') } },
+  'a not-found handler': { status: 404, path: '/nowhere', after: (app) => { app.setNotFoundHandler(async (_request, reply) => await reply.code(404).send({})) } },
+  'a time-out of the handler': { status: 503, options: { handlerTimeout: 20 }, after: (app) => { app.addHook('preHandler', async (request) => { if (isUpgrade(request)) await new Promise(() => {}) }) } },
+  'the guard': { status: 401, path: '/guarded' },
+  'a schema': { status: 400, path: '/chat/x?size=y' },
+  'the origin': { status: 403, headers: { Origin: 'https://evil.example' } },
+  'the check of the handshake': { status: 400, headers: { 'Sec-WebSocket-Key': 'short' } },
+  'a body': { status: 400, headers: { 'Content-Length': '3' } },
+  'a path with REST only': { status: 404, path: '/rest' }
+}
+
+async function createRefusing (t: Test, { before, after, options, constraints = {} }: Refusing, transport: object = {}): Promise<FastifyInstance> {
+  const app = Fastify({ ...transport, ...options }) as unknown as FastifyInstance
+  t.teardown(() => app.close())
+  before?.(app)
+  await app.register(socketRoutes)
+  after?.(app)
+  app.get('/rest', async () => 'REST')
+  app.socketRoute('/chat/:room', { onOpen: () => 'in' }, { constraints, schema: { querystring: { type: 'object', properties: { size: { type: 'integer' } } } } })
+  app.socketRoute('/guarded', { onOpen: () => 'in' }, { isGranted: async () => false, tokenFrom: [] })
+  app.socketRoute('/fails', { onOpen: () => 'in' }, { preHandler: async () => { throw failing(500) } })
+  return app
+}
+
+const transports: Record<string, object> = { HTTP: {}, HTTPS: { https: tls }, 'HTTP/2 with allowHTTP1': { http2: true, https: { ...tls, allowHTTP1: true } } }
+for (const [name, transport] of Object.entries(transports)) {
+  const open = (port: number): Socket => name === 'HTTP' ? connectTcp(port, '127.0.0.1') : connectTls(port, '127.0.0.1', { ca: tls.cert, servername: 'localhost' })
+  for (const [what, refusal] of Object.entries(refusing)) {
+    t.test(`an upgrade that is refused by ${what} is answered, and its connection says that it ends, and does: ${name}`, async (t) => {
+      const app = await createRefusing(t, refusal, transport)
+      const url = await app.listen({ port: 0, host: '127.0.0.1' })
+      const socket = open(Number(new URL(url).port))
+      socket.write(handshake(refusal.path ?? '/chat/x', refusal.headers))
+      const answer = await readAll(socket)
+      t.match(answer, new RegExp(`^HTTP/1\\.1 ${refusal.status} `))
+      t.match(answer.split('\r\n\r\n')[0]!, /^connection: (?:upgrade, )?close$/im)
+      if (what.includes('stream')) t.match(answer, /y\r\n0\r\n\r\n$/, 'to its end')
+    })
+  }
+}
+
+t.test('so does one to the second address of localhost', async (t) => {
+  const app = await createRefusing(t, refusing['an address that cannot be decoded']!)
+  // As where localhost is 127.0.0.1 and ::1, which not every machine has.
+  const lookup = dns.lookup as (...args: unknown[]) => unknown
+  t.teardown(() => { Object.assign(dns, { lookup }) })
+  Object.assign(dns, {
+    lookup (host: string, options: { all?: boolean }, answer: (error: null, addresses: object[]) => void) {
+      if (host !== 'localhost' || options.all !== true) return lookup(host, options, answer)
+      answer(null, ['127.0.0.1', '127.0.0.2'].map((address) => ({ address, family: 4 })))
+    }
+  })
+  await app.listen({ port: 0, host: 'localhost' })
+  const socket = connectTcp((app.server.address() as AddressInfo).port, '127.0.0.2')
+  socket.write(handshake('/chat/%zz'))
+  t.match(await readAll(socket), /^HTTP\/1\.1 400 [^]*connection: close/i)
+})
+
+t.test('an upgrade whose hook keeps the connection without an answer is cut after handshakeTimeout', async (t) => {
+  const clock = new TestClock()
+  const app = Fastify()
+  t.teardown(() => clock.during(app.close()))
+  app.addHook('onRequest', async (_request, reply) => { reply.hijack() })
+  await app.register(socketRoutes, { [kClock]: clock } as object)
+  const url = await app.listen({ port: 0, host: '127.0.0.1' })
+  const socket = connectTcp(Number(new URL(url).port), '127.0.0.1')
+  socket.write(handshake('/'))
+  const end = readAll(socket)
+  await clock.advance(10_001)
+  t.equal(await end, '')
+})

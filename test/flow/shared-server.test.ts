@@ -1,0 +1,190 @@
+import { once } from 'node:events'
+import { createServer, type IncomingMessage, type RequestListener, type Server } from 'node:http'
+import { connect as connectTcp, type AddressInfo, type Socket } from 'node:net'
+import Fastify, { type FastifyInstance } from 'fastify'
+import t, { type Test } from 'tap'
+import { kClock } from '../../src/clock.js'
+import socketRoutes, { type SocketPluginOptions } from '../../src/index.js'
+import { connect, handshake, readAll, refusal, tcp } from '../support/client.js'
+import { TestClock } from '../support/clock.js'
+import { createApp, listen } from '../support/server.js'
+import { traffic } from '../support/traffic.js'
+import { until } from '../support/until.js'
+
+const events = ['connection', 'request', 'upgrade', 'close'] as const
+const countsOf = (server: Server) => events.map((event) => server.listenerCount(event))
+
+/** A server of the user's own, which listens before there is an app, and the way of requests to the app of the moment. */
+async function ownServer (t: Test): Promise<{ server: Server, url: string, hand: (listener: RequestListener) => void }> {
+  let current: RequestListener = (_request, response) => { response.writeHead(500).end('no app') }
+  const server = createServer((request, response) => { current(request, response) })
+  t.teardown(() => { server.closeAllConnections(); server.close() })
+  server.listen(0, '127.0.0.1')
+  await once(server, 'listening')
+  return { server, url: `ws://127.0.0.1:${(server.address() as AddressInfo).port}`, hand: (listener) => { current = listener } }
+}
+
+async function rest (url: string): Promise<string> {
+  const response = await fetch(`${url.replace('ws', 'http')}/rest`, { headers: { connection: 'close' } })
+  return await response.text()
+}
+
+async function appOn (server: Server, hand: (listener: RequestListener) => void, path: string, options: SocketPluginOptions = {}): Promise<FastifyInstance> {
+  const app = Fastify({ serverFactory: (listener) => { hand(listener as RequestListener); return server } })
+  await app.register(socketRoutes, options)
+  app.get('/rest', async () => path)
+  app.post('/upload', async (request) => request.body)
+  app.socketRoute(path, { onOpen: () => path, onMessage: (_connection, message) => message })
+  await app.ready()
+  return app
+}
+
+t.test('a server that outlives its app is left as it was, and takes another', async (t) => {
+  const { server, url, hand } = await ownServer(t)
+  const before = countsOf(server)
+  // Before there is an app, and on the whole: it has nothing to do with any.
+  const silent = (await tcp(url)).resume()
+  const end = once(silent, 'close')
+  let isEnded = false
+  end.then(() => { isEnded = true })
+  for (const name of ['/first', '/second']) {
+    const app = await appOn(server, hand, name)
+    const idle = (await tcp(url)).resume()
+    const client = await connect(url + name)
+    t.equal(await client.next(), name)
+    t.equal(await rest(url), name)
+    const upload = await tcp(url)
+    upload.write('POST /upload HTTP/1.1\r\nHost: localhost\r\nContent-Type: text/plain\r\nContent-Length: 6\r\nConnection: close\r\n\r\nabc')
+    await traffic()
+    await app.close()
+    t.strictSame(countsOf(server), before)
+    t.equal((await client.closed).code, 1012)
+    idle.write('GET /rest HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n')
+    t.match(await readAll(idle), /^HTTP\/1\.1 503 /, 'by Fastify, which is closed: the connection goes on')
+    upload.write('def')
+    t.match(await readAll(upload), /abcdef$/)
+  }
+  await traffic()
+  t.notOk(isEnded)
+  silent.destroy()
+})
+
+t.test('two apps share a server when each leaves the upgrades of the other, and one of them can close', async (t) => {
+  const { server, url, hand } = await ownServer(t)
+  const first = await appOn(server, hand, '/a', { leaveUpgrades: ['/b'] })
+  const second = await appOn(server, hand, '/b', { leaveUpgrades: ['/a'] })
+  t.teardown(() => second.close())
+  const a = await connect(`${url}/a`)
+  const b = await connect(`${url}/b`)
+  t.strictSame([await a.next(), await b.next()], ['/a', '/b'])
+  await first.close()
+  t.equal((await a.closed).code, 1012)
+  b.send('x')
+  t.equal(await b.next(), 'x')
+  t.equal(await (await connect(`${url}/b`)).next(), '/b')
+})
+
+t.test('requests, upgrades and connections that another server hands over are served, and are not ended with the app', async (t) => {
+  const app = await createApp(t)
+  app.get('/rest', async () => 'rest')
+  app.post('/upload', async (request) => request.body)
+  app.socketRoute('/', { onOpen: () => 'in' })
+  await listen(app)
+  const { server, url, hand } = await ownServer(t)
+  hand((request, response) => { app.server.emit('request', request, response) })
+  server.on('upgrade', (request: IncomingMessage, socket: Socket, head: Buffer) => { app.server.emit('upgrade', request, socket, head) })
+  t.equal(await rest(url), 'rest')
+  const client = await connect(url)
+  t.equal(await client.next(), 'in')
+  t.equal((await refusal(`${url}/nowhere`)).status, 404)
+  const upload = await tcp(url)
+  upload.write('POST /upload HTTP/1.1\r\nHost: localhost\r\nContent-Type: text/plain\r\nContent-Length: 6\r\nConnection: close\r\n\r\nabc')
+  await once(server, 'request')
+  await app.close()
+  upload.write('def')
+  t.match(await readAll(upload), /abcdef$/)
+  // Connections alone, as of a listener that looks at the first bytes.
+  const again = await createApp(t)
+  again.get('/rest', async () => 'rest')
+  again.socketRoute('/', { onOpen: () => 'in' })
+  await again.ready()
+  server.removeAllListeners('connection')
+  server.on('connection', (socket) => { again.server.emit('connection', socket) })
+  t.equal(await rest(url), 'rest')
+  t.equal(await (await connect(url)).next(), 'in')
+})
+
+t.test('fastify.close() does not end a tunnel, nor what another event than "request" answers', async (t) => {
+  const app = await createApp(t)
+  app.server.on('connect', (_request, socket: Socket) => {
+    socket.write('HTTP/1.1 200 OK\r\n\r\n')
+    socket.on('data', (data) => { socket.write(data) }).on('end', () => { socket.end() })
+  })
+  let finish: undefined | (() => void)
+  app.server.on('checkContinue', (_request, response) => {
+    response.writeContinue()
+    finish = () => { response.end('continued') }
+  })
+  const url = await listen(app)
+  const tunnel = await tcp(url)
+  tunnel.write('CONNECT example:1 HTTP/1.1\r\nHost: example\r\n\r\n')
+  await once(tunnel, 'data')
+  const expecting = await tcp(url)
+  expecting.write('POST / HTTP/1.1\r\nHost: localhost\r\nExpect: 100-continue\r\nContent-Length: 0\r\nConnection: close\r\n\r\n')
+  await until(() => finish !== undefined)
+  const closed = app.close()
+  await traffic()
+  tunnel.write('through')
+  t.equal(String((await once(tunnel, 'data'))[0]), 'through')
+  finish!()
+  t.match(await readAll(expecting), /continued$/)
+  tunnel.destroy()
+  await closed
+})
+
+t.test('an app that fails to start leaves the server as it was', async (t) => {
+  const { server, hand } = await ownServer(t)
+  const before = countsOf(server)
+  const app = Fastify({ serverFactory: (listener) => { hand(listener as RequestListener); return server } })
+  await app.register(socketRoutes)
+  app.register(async () => { throw new Error('no') })
+  await t.rejects(async () => { await app.ready() })
+  await app.close()
+  t.strictSame(countsOf(server), before)
+})
+
+t.test('a @fastify/websocket that listens to another server than Fastify is refused', async (t) => {
+  const { server } = await ownServer(t)
+  const app = Fastify()
+  t.teardown(() => app.close())
+  await app.register((await import('@fastify/websocket')).default, { options: { server } })
+  await t.rejects(async () => { await app.register(socketRoutes) }, { code: 'FSR_ERR_OPTION_INVALID', message: /websocket\.options\.server/ })
+})
+
+t.test('upgrades that nobody answers are cut after handshakeTimeout, and at the end of an app whose server goes on', async (t) => {
+  const clock = new TestClock()
+  const { server, hand } = await ownServer(t)
+  let asked = 0
+  const app = Fastify({ serverFactory: (listener) => { hand(listener as RequestListener); return server } })
+  await app.register(socketRoutes, { [kClock]: clock, handshakeTimeout: 1_000 } as object)
+  app.socketRoute('/', { onOpen: () => 'in' }, { preHandler: async () => { asked++; await new Promise<never>(() => {}) } })
+  await app.ready()
+  const ask = async () => {
+    const socket = connectTcp((server.address() as AddressInfo).port, '127.0.0.1')
+    const end = once(socket.resume(), 'close')
+    socket.write(handshake('/'))
+    const before = asked
+    await until(() => asked > before)
+    return { socket, end }
+  }
+  const early = await ask()
+  const gone = await ask()
+  gone.socket.destroy()
+  await traffic()
+  await clock.advance(1_001)
+  await early.end
+  const late = await ask()
+  await clock.during(app.close())
+  await late.end
+  t.equal(asked, 3)
+})

@@ -1,0 +1,173 @@
+import { once } from 'node:events'
+import { ServerResponse, type IncomingMessage, type Server } from 'node:http'
+import type { Socket } from 'node:net'
+import type { Duplex } from 'node:stream'
+import fastifyWebsocket from '@fastify/websocket'
+import Fastify, { type FastifyInstance } from 'fastify'
+import t from 'tap'
+import { WebSocketServer } from 'ws'
+import { kClock } from '../../src/clock.js'
+import socketRoutes from '../../src/index.js'
+import { connect, handshake, refusal, tcp } from '../support/client.js'
+import { TestClock } from '../support/clock.js'
+import { createApp, listen } from '../support/server.js'
+
+/** Another library on the same server, which answers at one path; after `delay`, if there is one. */
+function other (server: Server, path: string, delay?: Promise<void>): void {
+  const sockets = new WebSocketServer({ noServer: true })
+  server.on('upgrade', (request: IncomingMessage, socket: Duplex, head: Buffer) => {
+    if (request.url!.split('?')[0] !== path) return
+    const answer = () => {
+      sockets.handleUpgrade(request, socket, head, (each) => {
+        each.on('message', (data) => { each.send(`${path} ${String(data)}`) })
+        each.send(`hello ${request.url!}`)
+      })
+    }
+    if (delay === undefined) answer()
+    else delay.then(answer)
+  })
+}
+
+for (const who of ['the app', 'the plugin']) {
+  t.test(`sockets of others are not cut while they are used, where ${who} has registered @fastify/websocket`, async (t) => {
+    const clock = new TestClock()
+    const app = Fastify()
+    t.teardown(() => clock.during(app.close()))
+    if (who === 'the app') await app.register(fastifyWebsocket)
+    other(app.server, '/before')
+    await app.register(socketRoutes, { [kClock]: clock } as object)
+    other(app.server, '/after')
+    app.get('/bare', { websocket: true }, (socket) => { socket.on('message', (data) => { socket.send(`bare ${String(data)}`) }) })
+    app.socketRoute('/ours', { onMessage: (_connection, message) => message })
+    const url = await listen(app)
+    const clients = { bare: await connect(`${url}/bare`), ours: await connect(`${url}/ours`), '/before': await connect(`${url}/before`), '/after': await connect(`${url}/after`) }
+    for (const name of ['/before', '/after'] as const) t.equal(await clients[name].next(), `hello ${name}`)
+    const injected = await app.injectWS('/bare')
+    const replies: string[] = []
+    injected.on('message', (data) => { replies.push(String(data)) })
+    await clock.advance(25_000)
+    for (const [name, client] of Object.entries(clients)) {
+      client.send('x')
+      t.equal(await client.next(), name === 'ours' ? 'x' : `${name} x`, 'it lives')
+    }
+    injected.send('y')
+    await once(injected, 'message')
+    t.strictSame(replies, ['bare y'])
+    injected.terminate()
+    for (const client of Object.values(clients)) client.socket.terminate()
+  })
+}
+
+t.test('leaveUpgrades leaves paths, and all that is below them, to others, who answer when they like', async (t) => {
+  const clock = new TestClock()
+  const app = await createApp(t, { clock, plugin: { leaveUpgrades: ['/theirs', '/io/'], tokenFrom: ['query'] } })
+  let answer: undefined | (() => void)
+  const delay = new Promise<void>((resolve) => { answer = resolve })
+  for (const path of ['/theirs', '/theirs/below', '/io']) other(app.server, path, delay)
+  app.socketRoute('/ours', { onOpen: () => 'in' }, { isGranted: 'ROLE_USER' })
+  const url = await listen(app)
+  const asked = ['/theirs', '/theirs/below?access_token=theirs', '/io'].map(async (path) => {
+    const socket = await tcp(url)
+    socket.write(handshake(path))
+    return { path, socket }
+  })
+  const sockets = await Promise.all(asked)
+  await clock.advance(60_000)
+  for (const { path, socket } of sockets) {
+    const data = once(socket, 'data')
+    answer!()
+    t.match(String((await data)[0]), `hello ${path}`, 'its address is as it was')
+    socket.destroy()
+  }
+  t.equal((await refusal(`${url}/theirsnot`)).status, 404)
+  t.equal((await refusal(`${url}/ours`)).status, 401)
+})
+
+t.test('leaveUpgrades takes a predicate, as for the sub-protocol of a dev server; one that fails leaves nothing', async (t) => {
+  const errors: string[] = []
+  const answers: Record<string, () => unknown> = {
+    true: () => true,
+    throws: () => { throw new Error('no') },
+    nothing: () => undefined,
+    promise: async () => true,
+    'rejected promise': async () => { throw new Error('no') }
+  }
+  for (const [name, answer] of Object.entries(answers)) {
+    const app = await createApp(t, {
+      plugin: { leaveUpgrades: (request) => request.headers['sec-websocket-protocol'] === 'vite-hmr' && answer() as boolean },
+      fastify: { logger: { level: 'error', stream: { write: (line) => { errors.push(JSON.parse(line).msg) } } } }
+    })
+    if (name === 'true') other(app.server, '/', new Promise((resolve) => { setImmediate(resolve) }))
+    const url = await listen(app)
+    if (name === 'true') {
+      const client = await connect(url, ['vite-hmr'])
+      t.equal(await client.next(), 'hello /')
+      client.socket.terminate()
+    } else t.equal((await refusal(url, ['vite-hmr'])).status, 404, name)
+  }
+  t.equal(errors.filter((text) => /^leaveUpgrades has (thrown|returned neither)/.test(text)).length, 4)
+})
+
+t.test('leaveUpgrades that is no list of paths is an error at registration, and so is a route that it covers', async (t) => {
+  for (const leaveUpgrades of ['/io', ['io'], ['/'], ['/io?x'], [1], null]) {
+    await t.rejects(createApp(t, { plugin: { leaveUpgrades: leaveUpgrades as never } }), { code: 'FSR_ERR_OPTION_INVALID', message: /leaveUpgrades/ })
+  }
+  const app = await createApp(t, { plugin: { leaveUpgrades: ['/v1/io'] } })
+  await app.register(async (scope) => {
+    for (const path of ['/io', '/io/:room']) t.throws(() => scope.socketRoute(path, { onOpen: () => {} }), { code: 'FSR_ERR_OPTION_INVALID', message: /'\/v1\/io/ })
+    t.doesNotThrow(() => scope.socketRoute('/ios', { onOpen: () => {} }))
+  }, { prefix: '/v1' })
+})
+
+/** As @fastify/http-proxy does with `websocket: true`. */
+function proxy (app: FastifyInstance, assigns = true): void {
+  app.server.on('upgrade', (request: IncomingMessage, socket: Socket) => {
+    Object.assign(request, { isProxied: true })
+    const response = new ServerResponse(request)
+    if (assigns) response.assignSocket(socket)
+    app.routing(request, response)
+  })
+}
+
+for (const [name, order] of Object.entries({ before: [proxy, socketRoutes], after: [socketRoutes, proxy] })) {
+  t.test(`each upgrade is routed once where another plugin, registered ${name} this one, has all of them routed as well`, async (t) => {
+    const clock = new TestClock()
+    const app = Fastify()
+    t.teardown(() => clock.during(app.close()))
+    for (const each of order) {
+      if (each === proxy) proxy(app)
+      else await app.register(socketRoutes, { [kClock]: clock } as object)
+    }
+    let routed = 0
+    app.addHook('onRequest', async () => { routed++ })
+    const sockets = new WebSocketServer({ noServer: true })
+    app.get('/proxied', async (request, reply) => {
+      if (!('isProxied' in request.raw)) return 'rest'
+      reply.hijack()
+      sockets.handleUpgrade(request.raw, request.raw.socket, Buffer.alloc(0), (socket) => { socket.on('message', (data) => { socket.send(`proxied ${String(data)}`) }) })
+      return reply
+    })
+    app.socketRoute('/ours', { onMessage: (_connection, message) => message })
+    app.get('/bare', { websocket: true }, (socket) => { socket.on('message', (data) => { socket.send(String(data)) }) })
+    const url = await listen(app)
+    const clients = []
+    for (const path of ['/ours', '/bare', '/proxied']) clients.push(await connect(url + path))
+    t.equal((await refusal(`${url}/nowhere`)).status, 404)
+    t.equal(routed, 4)
+    await clock.advance(25_000)
+    for (const client of clients) {
+      client.send('x')
+      t.match(await client.next(), /^(proxied )?x$/)
+      client.socket.terminate()
+    }
+  })
+}
+
+t.test('a listener that has upgrades routed without giving their responses the socket gets in nobody\'s way', async (t) => {
+  const app = await createApp(t)
+  proxy(app, false)
+  app.socketRoute('/', { onMessage: (_connection, message) => message })
+  const client = await connect(await listen(app))
+  client.send('x')
+  t.equal(await client.next(), 'x')
+})
