@@ -40,8 +40,8 @@ export function findAll (jwt: Jwt, sources: readonly TokenSource[], request: Jwt
   const add = (source: Found['source'], token: undefined | string) => {
     if (token !== undefined && token !== '' && !found.some((each) => each.token === token)) found.push({ source, token })
   }
-  for (const source of sources) add(source, lookUp(source, jwt, request, offered))
   add('extractToken', extractedBy(jwt, request))
+  for (const source of sources) add(source, lookUp(source, jwt, request, offered))
   return found
 }
 

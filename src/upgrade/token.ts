@@ -56,8 +56,8 @@ export interface AuthenticatorOptions {
   readonly redeem: Redeem
 }
 
-// Where a hook of the app is likely to have found a token, besides the places that a route names.
-const usual: readonly TokenSource[] = ['header', 'protocol', 'cookie']
+// Where a hook of the app is likely to have found a token, in the order of @fastify/jwt, besides the places that a route names.
+const usual: readonly TokenSource[] = ['header', 'cookie', 'protocol']
 
 // The user that the app's own hooks have put on a request.
 function userOf (request: FastifyRequest, jwt: undefined | Jwt): unknown {
@@ -70,7 +70,7 @@ export function createAuthenticator (options: AuthenticatorOptions): Authenticat
   const { jwt, redeem } = options
   const sources = options.tokenFrom.filter((source) => jwt === undefined ? source === 'ticket' : isLookedAt(source, jwt))
   const takesTokens = sources.some(isOfJwt)
-  const places = jwt === undefined ? [] : [...new Set([...sources.filter(isOfJwt), ...usual.filter((source) => isLookedAt(source, jwt))])]
+  const places = jwt === undefined ? [] : [...new Set([...usual, ...sources])].filter((source) => isOfJwt(source) && isLookedAt(source, jwt))
   const isNamed = (source: Found['source']) => source === 'extractToken' ? takesTokens : sources.includes(source)
   const identify = createIdentify(options)
 
@@ -81,8 +81,8 @@ export function createAuthenticator (options: AuthenticatorOptions): Authenticat
       try {
         await verifyAside(jwt, request, token, user)
       } catch (error) {
-        if (isNamed(source) || hasJustExpired(error, token, options)) throw error
-        // It is in a place where this route looks for none, and may be for something else.
+        if (known === undefined && (isNamed(source) || hasJustExpired(error, token, options))) throw error
+        // It is in a place where this route looks for none, or beside a valid one, and may be for something else.
         continue
       }
       const next = identify(request, user, claimsOf(token), true)

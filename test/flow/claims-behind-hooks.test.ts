@@ -197,6 +197,10 @@ t.test('of several tokens for one request that a hook has answered, all are of t
   t.equal(await (await connect(url, ['bearer', token], bearer(token))).next(), 'in')
   t.equal(await (await connect(url, ['bearer', tokenOf(app, ['OTHER'])], bearer(token))).next(), 'in')
   t.equal((await refusal(url, ['bearer', tokenOf(app, [], { sub: 'bob' })], bearer(token))).body.code, 'FSR_ERR_TOKEN_INVALID')
+  const both = (cookie: string) => ({ headers: { authorization: `Bearer ${token}`, cookie: `token=${cookie}` } })
+  for (const stale of ['broken', tokenOf(app, [], { exp: seconds() - 1 }), tokenOf(app, [], { sub: 'bob', exp: 5 })]) t.equal(await (await connect(url, [], both(stale))).next(), 'in', 'beside a stale cookie')
+  t.equal((await refusal(url, [], both(tokenOf(app, [], { sub: 'bob' })))).status, 401)
+  t.equal(await (await connect(url, ['bearer', 'broken'], { headers: { cookie: `token=${token}` } })).next(), 'in', 'the cookie is what the hook has verified')
 })
 
 t.test('a user that a hook has set without a token is one by its own sub, iat and exp', async (t) => {
