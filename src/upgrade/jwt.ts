@@ -40,6 +40,8 @@ export interface Jwt extends Pick<JwtPlugin, 'cookie' | 'options'> {
   readonly plugin: object
   /** Whether there is no other in its scope that a hook could have verified with. */
   readonly isOnly: boolean
+  /** The name of the property of a request that has the user. */
+  readonly decoratorName: string
   /** The name of the method of a request that verifies. */
   readonly jwtVerify: string
 }
@@ -51,7 +53,7 @@ export function jwtOf (fastify: FastifyInstance, name?: undefined | JwtName): un
   const jwtVerify = name === undefined ? 'jwtVerify' : name.jwtVerify ?? `${name.namespace}JwtVerify`
   if (!isPlugin(plugin) || !fastify.hasRequestDecorator(jwtVerify)) return
   const isOnly = [jwt, ...Object.values(jwt!)].filter(isPlugin).length === 1
-  return { plugin, isOnly, jwtVerify, cookie: plugin.cookie, options: plugin.options }
+  return { plugin, isOnly, jwtVerify, decoratorName: plugin.options.decoratorName ?? 'user', cookie: plugin.cookie, options: plugin.options }
 }
 
 function isPlugin (value: unknown): value is JwtPlugin {

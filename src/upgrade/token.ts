@@ -62,7 +62,7 @@ const usual: readonly TokenSource[] = ['header', 'cookie', 'protocol']
 // The user that the app's own hooks have put on a request.
 function userOf (request: FastifyRequest, jwt: undefined | Jwt): unknown {
   // What is false, as some libraries have it for nobody, is nobody.
-  return (request as unknown as Record<string, unknown>)[jwt?.options.decoratorName ?? 'user'] || null
+  return (request as unknown as Record<string, unknown>)[jwt?.decoratorName ?? 'user'] || null
 }
 
 /** Makes the authenticator of a route. */
@@ -162,7 +162,7 @@ async function verifyAside (jwt: Jwt, request: JwtRequest, token: string, user: 
   try {
     await verifyToken(jwt, request, token)
   } finally {
-    request[jwt.options.decoratorName ?? 'user'] = user
+    request[jwt.decoratorName] = user
   }
 }
 

@@ -190,6 +190,18 @@ t.test('a token that a hook has not verified has to be valid where the route loo
   }
 })
 
+t.test('a token where extractToken looks has to be valid on a route that takes tokens', async (t) => {
+  const app = await createHooked(t, {
+    jwt: { verify: { extractToken: (request) => request.headers['x-token'] as string } },
+    hook: (app) => { app.addHook('onRequest', async (request) => { (request as { user: unknown }).user = { id: 7 } }) }
+  })
+  app.socketRoute('/none', open, { isGranted: () => true, tokenFrom: [] })
+  const url = await listen(app)
+  const broken = { headers: { 'x-token': 'broken' } }
+  t.equal((await refusal(url, [], broken)).body.code, 'FSR_ERR_TOKEN_INVALID')
+  t.equal(await (await connect(`${url}/none`, [], broken)).next(), 'in')
+})
+
 t.test('of several tokens for one request that a hook has answered, all are of the same user', async (t) => {
   const app = await createHooked(t, { jwt: formatted, plugin: { connections: { perUser: undefined } }, hook: (app) => { app.addHook('onRequest', verify as never) } })
   const url = await listen(app)
