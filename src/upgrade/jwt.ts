@@ -75,23 +75,24 @@ export function missingJwt (fastify: FastifyInstance, name: undefined | JwtName)
  * @throws `FSR_ERR_TOKEN_INVALID`, `FSR_ERR_TOKEN_EXPIRED`.
  */
 export async function verifyToken (jwt: Jwt, request: JwtRequest, token: string): Promise<unknown> {
-  const user = await verifySafely(jwt, request, token)
+  let user: unknown
+  try {
+    user = await askVerifier(jwt, request, token)
+  } catch (error) {
+    throw refusalOf(error, request)
+  }
   if (user) return user
   // @fastify/jwt takes a `trusted` that rejects with nothing for one that agrees, and then has no user.
   writeLog(request, 'warn', {}, 'a token was verified, but has no user: formatUser of @fastify/jwt made nothing of it, or trusted failed with nothing')
   throw new errors.TokenInvalid()
 }
 
-async function verifySafely (jwt: Jwt, request: JwtRequest, token: string): Promise<unknown> {
-  try {
-    return await askVerifier(jwt, request, token)
-  } catch (error) {
-    // Any failure is a 401, so that no token can make the server answer 500. One that is not about the token is logged.
-    const code = textOf(error, 'code')
-    const isOfToken = code !== undefined && /^(FAST_JWT_|FST_JWT_)/.test(code)
-    writeLog(request, isOfToken ? 'debug' : 'warn', { code, type: textOf(error, 'name') }, 'a token could not be verified')
-    throw code === 'FST_JWT_AUTHORIZATION_TOKEN_EXPIRED' ? new errors.TokenExpired() : new errors.TokenInvalid()
-  }
+// Any failure is a 401, so that no token can make the server answer 500. One that is not about the token is logged.
+function refusalOf (error: unknown, request: JwtRequest): Error {
+  const code = textOf(error, 'code')
+  const isOfToken = code !== undefined && /^(FAST_JWT_|FST_JWT_)/.test(code)
+  writeLog(request, isOfToken ? 'debug' : 'warn', { code, type: textOf(error, 'name') }, 'a token could not be verified')
+  return code === 'FST_JWT_AUTHORIZATION_TOKEN_EXPIRED' ? new errors.TokenExpired() : new errors.TokenInvalid()
 }
 
 function askVerifier ({ jwtVerify, options }: Jwt, request: JwtRequest, token: string): Promise<unknown> {

@@ -28,7 +28,9 @@ export const subjectAndIssuer: SubjectReader = Object.assign((claims: Claims) =>
   const { sub, iss } = claims
   if (sub === undefined) return
   if (iss !== undefined && typeof iss !== 'string') throw new TypeError(`iss is of type ${typeOf(iss)}`)
-  return { subject: keyOf(textOf(sub), iss), sub: keyOf(textOf(sub)) }
+  const own = textOf(sub)
+  const key = keyOf(own)
+  return { subject: iss === undefined ? key : keyOf(own, iss), sub: key }
 }, { isOwn: false })
 
 /** By a claim, or a function of the app. */

@@ -308,12 +308,14 @@ t.test('what is false on a request is no user, whatever a predicate says', async
 })
 
 t.test('a look-up of the app that fails is a 401, and none is made with tokenFrom: []', async (t) => {
+  const unreadable = { get name () { throw new Error('no') } }
   const app = await createApp(t, { jwt: false, fastify: { disableRequestLogging: true } })
-  await app.register(jwt, { secret: SECRET, verify: { extractToken: (request) => { if ('bad' in (request.query as object)) throw new Error('no'); return (request.query as { t?: string }).t } } })
+  await app.register(jwt, { secret: SECRET, verify: { extractToken: (request) => { if ('bad' in (request.query as object)) throw new Error('no'); if ('worse' in (request.query as object)) throw unreadable; return (request.query as { t?: string }).t } } })
   app.socketRoute('/', { onOpen: () => 'in' }, 'ROLE_USER')
   app.socketRoute('/none', { onOpen: () => 'in' }, { isGranted: 'ROLE_USER', tokenFrom: [] })
   const url = await listen(app)
   t.equal((await refusal(`${url}/?bad`)).body.code, 'FSR_ERR_TOKEN_MISSING')
+  t.equal((await refusal(`${url}/?worse`)).body.code, 'FSR_ERR_TOKEN_MISSING', 'also by an error that fails when it is looked at')
   t.equal((await refusal(`${url}/none?t=${tokenOf(app)}`)).status, 401)
 })
 
