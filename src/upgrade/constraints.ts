@@ -61,6 +61,6 @@ function isSame (name: string, one: unknown, other: unknown): boolean {
 
 // As find-my-way reads one: '1' is '1.0.0'. Strategies of the app's own may have anything.
 function versionOf (version: unknown): unknown {
-  const [major = 0, minor = 0, patch = 0] = String(version).split('.', 3).map(Number)
+  const [major, minor, patch] = String(version).split('.', 3).map(Number) as [number, number?, number?]
   return Number.isNaN(major) ? version : [major, minor || 0, patch || 0]
 }

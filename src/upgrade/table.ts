@@ -96,19 +96,25 @@ export class RouteTable {
   }
 
   #register (fastify: FastifyInstance, url: string, given: RouteOptions): RouteOptions {
-    this.#adding = { url }
+    const options = this.#route(fastify, url, given)
+    // A hook that ran before has changed the path.
+    const changed = options?.url !== url ? 'path' : changedIn(given, options)
+    if (changed !== undefined) throw new errors.RouteChanged(changed, url)
+    return options!
+  }
+
+  // What hooks onRoute have made of it, unless one of them has given it another path.
+  #route (fastify: FastifyInstance, url: string, given: RouteOptions): undefined | RouteOptions {
+    const adding: { url: string, options?: RouteOptions } = { url }
+    this.#adding = adding
     try {
       fastify.route(given)
-      const { options } = this.#adding
-      // A hook that ran before has changed the path.
-      const changed = options?.url !== url ? 'path' : changedIn(given, options)
-      if (changed !== undefined) throw new errors.RouteChanged(changed, url)
-      return options!
     } catch (error) {
-      throw isDuplicate(error) ? new errors.PathDuplicate(url, url) : error
-    } finally {
       this.#adding = undefined
+      throw isDuplicate(error) ? new errors.PathDuplicate(url, url) : error
     }
+    this.#adding = undefined
+    return adding.options
   }
 
   // Another route of the app.

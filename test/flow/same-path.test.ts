@@ -148,6 +148,7 @@ const both: Shared[] = [
   { title: 'with double slashes', socket: '/a//chat', rest: '/a/chat', routerOptions: { ignoreDuplicateSlashes: true } },
   { title: 'with an optional parameter of the socket', socket: '/chat/:room?', rest: '/chat' },
   { title: 'with an optional parameter of REST', socket: '/chat', rest: '/chat/:room?' },
+  { title: 'with an optional parameter of REST at the root', socket: '/', rest: '/:page?', at: '/' },
   { title: 'with an optional parameter of REST that is there', socket: '/chat/:room', rest: '/chat/:page?', at: '/chat/a' },
   { title: 'with an optional parameter with an expression', socket: '/chat/:room(^\\d+$)?', rest: '/chat/:id(^\\d+$)', at: '/chat/5' },
   { title: 'with expressions', socket: '/:room(^\\w+$)', rest: '/:id(^\\w+$)', at: '/chat' },

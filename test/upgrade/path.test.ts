@@ -1,5 +1,5 @@
 import t from 'tap'
-import { fillPath, joinPath, slashVariants, patternOf } from '../../src/upgrade/path.js'
+import { fillPath, joinPath, slashVariants, patternOf, templateOf } from '../../src/upgrade/path.js'
 
 t.test('paths are joined as Fastify does', async (t) => {
   t.equal(joinPath('', '/a'), '/a')
@@ -64,4 +64,9 @@ t.test('the pattern of a path matches what the route does', async (t) => {
   const start = process.cpuUsage()
   patternOf('/:a-:b-:c').test(`/${'-'.repeat(16_000)}/x/y`)
   t.ok(process.cpuUsage(start).user / 1_000 < 500, 'a path cannot keep it busy')
+})
+
+t.test('a path is a template for documents', async (t) => {
+  t.strictSame(templateOf('/a::b/:größe/:id(^\\d+$)?'), { address: '/a:b/{größe}/{id}', params: [{ key: 'größe', name: 'größe', isOptional: false }, { key: 'id', name: 'id', isOptional: true }] })
+  t.strictSame(templateOf('/files/*'), { address: '/files/{wildcard}', params: [{ key: 'wildcard', name: '*', isOptional: false }] })
 })
