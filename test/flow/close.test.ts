@@ -3,6 +3,7 @@ import { connect as connectTcp } from 'node:net'
 import t from 'tap'
 import type { CloseInfo, WsConnection } from '../../src/index.js'
 import { connect, frame, handshake, readAll, tcp } from '../support/client.js'
+import { TestClock } from '../support/clock.js'
 import { createApp, listen } from '../support/server.js'
 import { until } from '../support/until.js'
 
@@ -189,29 +190,32 @@ t.test('send() on a closed connection answers false, and is counted', async (t) 
 })
 
 t.test('a handler that does not end is given up after closeTimeout, and onClose runs', async (t) => {
-  const app = await createApp(t)
+  const clock = new TestClock()
+  const app = await createApp(t, { clock })
   const { onClose, ended } = endings()
-  app.socketRoute('/', { onMessage: async () => { await new Promise<never>(() => {}) }, onClose }, { closeTimeout: 20 })
+  app.socketRoute('/', { onMessage: async () => { await new Promise<never>(() => {}) }, onClose }, { closeTimeout: 3_000 })
   const client = await connect(await listen(app))
   client.send('hang')
   client.send('never handled')
   client.socket.close()
-  t.strictSame(await ended, { code: 1005, reason: '', wasClean: true, count: 1 })
+  t.strictSame(await clock.during(ended), { code: 1005, reason: '', wasClean: true, count: 1 })
 })
 
 t.test('a client that does not answer the close frame is cut after closeTimeout', async (t) => {
-  const app = await createApp(t)
-  app.socketRoute('/', { onMessage: (connection) => { connection.close(4000) } }, { closeTimeout: 20 })
+  const clock = new TestClock()
+  const app = await createApp(t, { clock })
+  app.socketRoute('/', { onMessage: (connection) => { connection.close(4000) } }, { closeTimeout: 3_000 })
   const socket = await tcp(await listen(app))
   socket.write(handshake('/'))
   await once(socket, 'data')
   socket.write(frame('close'))
-  const rest = await readAll(socket)
+  const rest = await clock.during(readAll(socket))
   t.ok(rest.length > 0, 'the close frame has come, and then the end')
 })
 
 t.test('a client that has sent its close frame but keeps the TCP connection is gone after closeTimeout', async (t) => {
-  const app = await createApp(t, { plugin: { closeTimeout: 20 } })
+  const clock = new TestClock()
+  const app = await createApp(t, { clock, plugin: { closeTimeout: 3_000 } })
   const { onClose, ended } = endings()
   const route = app.socketRoute('/', { onClose })
   const { port } = new URL(await listen(app))
@@ -219,13 +223,14 @@ t.test('a client that has sent its close frame but keeps the TCP connection is g
   socket.write(handshake('/'))
   await once(socket, 'data')
   socket.write(frame(Buffer.from([0x03, 0xe8]), 0x8))
-  t.strictSame(await ended, { code: 1000, reason: '', wasClean: true, count: 1 })
+  t.strictSame(await clock.during(ended), { code: 1000, reason: '', wasClean: true, count: 1 })
   t.equal(route.clients.size, 0)
   socket.destroy()
 })
 
 t.test('an onClose that does not end delays nobody longer than closeTimeout', async (t) => {
-  const app = await createApp(t, { plugin: { closeTimeout: 20 } })
+  const clock = new TestClock()
+  const app = await createApp(t, { clock, plugin: { closeTimeout: 3_000 } })
   const { onClose, ended } = endings()
   app.socketRoute('/', {
     onMessage: (connection) => { connection.close(4000) },
@@ -233,14 +238,14 @@ t.test('an onClose that does not end delays nobody longer than closeTimeout', as
   })
   const client = await connect(await listen(app))
   client.send('close')
-  t.equal((await client.closed).code, 1006, 'the close frame was never sent')
+  t.equal((await clock.during(client.closed)).code, 1006, 'the close frame was never sent')
   t.strictSame(client.unread, ['bye'])
   t.equal((await ended).count, 1)
 })
 
 // P32
 t.test('every onOpen has exactly one onClose, however connections end', async (t) => {
-  const app = await createApp(t, { plugin: { closeTimeout: 50 } })
+  const app = await createApp(t, { plugin: { closeTimeout: 30_000 } })
   const counts = new Map<string, number>()
   let opened = 0
   let closed = 0

@@ -5,7 +5,9 @@ import { Type } from 'typebox'
 import t, { type Test } from 'tap'
 import { ReplyError, type RequestOptions, type WsConnection } from '../../src/index.js'
 import { connect, type Client } from '../support/client.js'
+import { TestClock } from '../support/clock.js'
 import { createApp, listen } from '../support/server.js'
+import { traffic } from '../support/traffic.js'
 import { turns, until } from '../support/until.js'
 
 type Asking = WsConnection<{ Events: { ask: { data: { question: string }, reply: boolean } } }>
@@ -507,7 +509,8 @@ t.test('a route without a contract cannot ask', async (t) => {
 })
 
 t.test('a room is asked as a whole, and each answer is told with who has given it', async (t) => {
-  const app = await createApp(t)
+  const clock = new TestClock()
+  const app = await createApp(t, { clock })
   const chat = app.socketRoute('/chat', {
     schema: { out: { ask: { data: Type.String(), reply: Type.Boolean() } } },
     on: {},
@@ -522,7 +525,7 @@ t.test('a room is asked as a whole, and each answer is told with who has given i
   const connections = [...chat.clients]
   const asked = connections[4]!.to('room').request('ask', 'Sure?')
   connections[4]!.close()
-  const answers = chat.to('room').request('ask', 'Sure?', { timeout: 200 })
+  const answers = chat.to('room').request('ask', 'Sure?', { timeout: 20_000 })
   const requests = await Promise.all([yes, no, error, silent].map(async (client) => (await client.take(2)).map(String)))
   t.equal(new Set(requests.flat()).size, 2, 'each request is the same for all')
   await left.closed
@@ -532,7 +535,8 @@ t.test('a room is asked as a whole, and each answer is told with who has given i
     tell(no, { type: 'reply', id: id(1, request), data: 'not a boolean' })
     tell(error, { type: 'error', id: id(2, request), code: 'NO', message: '' })
   }
-  const settled = await answers
+  await traffic()
+  const settled = await clock.during(answers)
   t.same(settled.map(({ connection }) => connections.indexOf(connection)), [0, 1, 2, 3])
   t.match(settled, [{ status: 'fulfilled', value: true }, { status: 'rejected', reason: { code: 'FSR_ERR_ANSWER_INVALID' } }, { reason: { code: 'FSR_ERR_REQUEST_REFUSED' } }, { reason: { code: 'FSR_ERR_REQUEST_TIMEOUT' } }])
   silent.socket.terminate()

@@ -1,6 +1,7 @@
 import { once } from 'node:events'
 import t from 'tap'
 import { connect, handshake, readAll, refusal, tcp } from '../support/client.js'
+import { TestClock } from '../support/clock.js'
 import { createApp, listen } from '../support/server.js'
 
 const refused: Record<string, { headers?: Record<string, undefined | string>, start?: string, status: number, contains?: RegExp }> = {
@@ -39,24 +40,26 @@ for (const [what, request] of Object.entries({
   'whose hooks do not answer': handshake('/slow')
 })) {
   t.test(`an upgrade ${what} leaves no socket behind`, async (t) => {
-    const app = await createApp(t, { plugin: { handshakeTimeout: 50 } })
+    const clock = new TestClock()
+    const app = await createApp(t, { clock })
     app.get('/rest', async () => 'rest')
     app.socketRoute('/slow', { onOpen: () => {} }, { preValidation: async () => { await new Promise<never>(() => {}) } })
     const url = await listen(app)
     const socket = await tcp(url)
     socket.resume().on('error', () => {})
     socket.write(request)
-    await once(socket, 'close')
+    await clock.during(once(socket, 'close'))
     const count = await new Promise<number>((resolve, reject) => { app.server.getConnections((error, count) => { if (error === null) resolve(count); else reject(error) }) })
     t.equal(count, 0)
   })
 }
 
 t.test('an upgrade that has happened is not ended by handshakeTimeout', async (t) => {
-  const app = await createApp(t, { plugin: { handshakeTimeout: 20, heartbeat: { interval: 30 } } })
+  const clock = new TestClock()
+  const app = await createApp(t, { clock, plugin: { handshakeTimeout: 2_000 } })
   app.socketRoute('/', { onMessage: () => 'alive' })
   const client = await connect(await listen(app))
-  for (let count = 0; count < 3; count++) await once(client.socket, 'ping')
+  await clock.advance(5_000)
   client.send('x')
   t.equal(await client.next(), 'alive')
 })

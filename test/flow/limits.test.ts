@@ -1,6 +1,7 @@
 import { once } from 'node:events'
 import t from 'tap'
 import { connect, frame, handshake, tcp } from '../support/client.js'
+import { TestClock } from '../support/clock.js'
 import { createApp, listen } from '../support/server.js'
 import { turns, until } from '../support/until.js'
 
@@ -77,7 +78,7 @@ t.test('a route can have a lower maxPayload', async (t) => {
 
 // P35
 t.test('a client that does not read is closed when its outbox is over the limit; others get everything', async (t) => {
-  const app = await createApp(t, { plugin: { closeTimeout: 100 } })
+  const app = await createApp(t, { clock: new TestClock() })
   const ended = new Promise<{ code: number, dropped: number }>((resolve) => {
     app.socketRoute('/', {
       onOpen: (connection) => { connection.data.name = connection.query.name; return 'open' },
@@ -172,7 +173,7 @@ t.test('a burst of small messages in one turn reaches a client that reads', asyn
 })
 
 t.test('small messages count for what they cost: a client that reads none is closed long before they fill the memory', async (t) => {
-  const app = await createApp(t, { plugin: { closeTimeout: 100 } })
+  const app = await createApp(t, { clock: new TestClock() })
   const route = app.socketRoute('/', { onOpen: () => 'open' })
   const deaf = await tcp(await listen(app))
   deaf.write(handshake('/'))
@@ -208,27 +209,29 @@ t.test('who waits for drained() is released when the connection ends', async (t)
 })
 
 t.test('a message may come in maxFragments fragments, and in no more', async (t) => {
-  const app = await createApp(t, { plugin: { maxFragments: 3, closeTimeout: 100 } })
+  const clock = new TestClock()
+  const app = await createApp(t, { clock, plugin: { maxFragments: 3 } })
   const seen: unknown[] = []
   app.socketRoute('/', { onMessage: (_connection, message) => { seen.push(message.text) }, onError: (_connection, error) => { seen.push((error as { code?: string }).code) } })
   const client = await connect(await listen(app))
   for (const fragments of ['abc', 'abcd']) {
     for (const [index, fragment] of [...fragments].entries()) client.socket.send(fragment, { fin: index === fragments.length - 1 })
   }
-  t.equal((await client.closed).code, 1008)
+  t.equal((await clock.during(client.closed)).code, 1008)
   t.strictSame(seen, ['abc', 'FSR_ERR_FRAGMENTS_TOO_MANY'])
 })
 
 t.test('by default a message may come in 128 fragments, and in more where it may be larger', async (t) => {
   for (const [maxPayload, most] of [[undefined, 128], [131_072, 256]] as const) {
-    const app = await createApp(t, { plugin: { maxPayload, closeTimeout: 100 } })
+    const clock = new TestClock()
+    const app = await createApp(t, { clock, plugin: { maxPayload } })
     const lengths: number[] = []
     app.socketRoute('/', { onMessage: (_connection, message) => { lengths.push(message.text.length) } })
     const client = await connect(await listen(app))
     for (const count of [most, most + 1]) {
       for (let index = 0; index < count; index++) client.socket.send('x', { fin: index === count - 1 })
     }
-    t.equal((await client.closed).code, 1008)
+    t.equal((await clock.during(client.closed)).code, 1008)
     t.strictSame(lengths, [most])
   }
 })
@@ -242,7 +245,7 @@ const breaches: Record<string, { bytes: Buffer, code: number, error: string }> =
 }
 for (const [what, { bytes, code, error }] of Object.entries(breaches)) {
   t.test(`${what} closes with ${code}`, async (t) => {
-    const app = await createApp(t, { plugin: { closeTimeout: 100 } })
+    const app = await createApp(t, { clock: new TestClock() })
     let errorCode: unknown
     const ended = new Promise<number>((resolve) => {
       app.socketRoute('/', {

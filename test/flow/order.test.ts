@@ -1,6 +1,7 @@
 import { once } from 'node:events'
 import t from 'tap'
 import { connect, frame, handshake, readAll, tcp } from '../support/client.js'
+import { TestClock } from '../support/clock.js'
 import { createApp, listen } from '../support/server.js'
 import { turns, until } from '../support/until.js'
 
@@ -32,7 +33,8 @@ t.test('messages sent right behind the handshake are handled after onOpen, in or
 
 // Invariant 6
 t.test('what a client sent that left during onOpen is handled after it, also with concurrency', async (t) => {
-  const app = await createApp(t)
+  const clock = new TestClock()
+  const app = await createApp(t, { clock })
   const seen: string[] = []
   let open: undefined | (() => void)
   const done = new Promise<void>((resolve) => {
@@ -40,7 +42,7 @@ t.test('what a client sent that left during onOpen is handled after it, also wit
       onOpen: async () => { await new Promise<void>((resolve) => { open = resolve }); seen.push('open') },
       onMessage: (_connection, message) => { seen.push(message.text) },
       onClose: () => { seen.push('close'); resolve() }
-    }, { concurrency: 4, heartbeat: { interval: 20 } })
+    }, { concurrency: 4, heartbeat: { interval: 1_000 } })
   })
   const socket = await tcp(await listen(app))
   socket.write(handshake('/'))
@@ -49,7 +51,7 @@ t.test('what a client sent that left during onOpen is handled after it, also wit
   await turns(5)
   socket.resetAndDestroy()
   // The next ping tells the server.
-  await turns(50)
+  await clock.advance(1_000)
   open!()
   await done
   t.strictSame(seen.slice(0, 1), ['open'])

@@ -155,7 +155,7 @@ t.test('what waits for a client that is gone counts as dropped', async (t) => {
 
 for (const overflow of ['close', 'drop-oldest'] as const) {
   t.test(`over the budget of the process a lagging client has no more than 64 KiB, with ${overflow}`, async (t) => {
-    const app = await createApp(t, { plugin: { closeTimeout: 50, outboxBudget: 300_000, outbox: { overflow } } })
+    const app = await createApp(t, { plugin: { outboxBudget: 300_000, outbox: { overflow } } })
     const connections: WsConnection[] = []
     const route = app.socketRoute('/', { onOpen: (connection) => { connections.push(connection); return 'open' } })
     const url = await listen(app)
@@ -258,7 +258,7 @@ t.test('a notice that fails, or that cannot be sent, is logged and harms nobody'
 
 t.test('nothing is told to a client that is closed for its slowness, and a notice that is no function is refused', async (t) => {
   let calls = 0
-  const feed = await start(t, { closeTimeout: 50, outbox: { limit: 100_000, notice: () => { calls++; return 'missed' } } })
+  const feed = await start(t, { outbox: { limit: 100_000, notice: () => { calls++; return 'missed' } } })
   while (feed.route.clients.size > 0) feed.route.broadcast(Buffer.alloc(50_000))
   feed.client.socket.resume()
   await feed.client.closed

@@ -3,6 +3,7 @@ import { Readable } from 'node:stream'
 import t from 'tap'
 import { BinaryMessage, JsonMessage, TextMessage, type Returned } from '../../src/index.js'
 import { connect } from '../support/client.js'
+import { TestClock } from '../support/clock.js'
 import { createApp, listen } from '../support/server.js'
 import { turns, until } from '../support/until.js'
 
@@ -187,7 +188,8 @@ t.test('a file stream whose client has left is let go, whether it was started or
 })
 
 t.test('a stream that a handler returns long after its connection has ended is not started', async (t) => {
-  const app = await createApp(t, { plugin: { closeTimeout: 10 } })
+  const clock = new TestClock()
+  const app = await createApp(t, { clock })
   let pulled = 0
   let release: undefined | (() => void)
   const ended = new Promise<void>((resolve) => {
@@ -206,14 +208,15 @@ t.test('a stream that a handler returns long after its connection has ended is n
   client.send('wait')
   await until(() => release !== undefined)
   client.socket.terminate()
-  await ended
+  await clock.during(ended)
   release!()
   await turns(10)
   t.equal(pulled, 0, 'nor is one from onClose for a client that is gone')
 })
 
 t.test('an endless stream from an onClose that was forced to run ends with the socket', async (t) => {
-  const app = await createApp(t, { plugin: { closeTimeout: 20 } })
+  const clock = new TestClock()
+  const app = await createApp(t, { clock })
   const ended = new Promise<void>((resolve) => {
     app.socketRoute('/', {
       onMessage: async (connection) => { connection.close(4000); await new Promise<never>(() => {}) },
@@ -222,12 +225,13 @@ t.test('an endless stream from an onClose that was forced to run ends with the s
   })
   const client = await connect(await listen(app))
   client.send('close')
-  await ended
-  t.equal((await client.closed).code, 1006)
+  await clock.during(ended)
+  t.equal((await clock.during(client.closed)).code, 1006)
 })
 
 t.test('a stream from onClose is pulled only as fast as the client reads', async (t) => {
-  const app = await createApp(t, { plugin: { closeTimeout: 300 } })
+  const clock = new TestClock()
+  const app = await createApp(t, { clock })
   let pulled = 0
   const ended = new Promise<void>((resolve) => {
     app.socketRoute('/', {
@@ -244,7 +248,8 @@ t.test('a stream from onClose is pulled only as fast as the client reads', async
   const client = await connect(await listen(app))
   client.send('close')
   client.socket.pause()
-  await ended
+  await until(() => pulled > 0)
+  await clock.during(ended)
   t.ok(pulled < 500, `${pulled} of 2000 were pulled`)
   client.socket.terminate()
 })

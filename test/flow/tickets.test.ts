@@ -4,17 +4,17 @@ import { systemClock } from '../../src/clock.js'
 import type { SocketPluginOptions, TicketStore, WsConnection } from '../../src/index.js'
 import { MemoryTickets } from '../../src/upgrade/ticket.js'
 import { connect, refusal } from '../support/client.js'
+import { TestClock } from '../support/clock.js'
 import { createApp, listen, tokenOf } from '../support/server.js'
-import { until } from '../support/until.js'
 import { mustNotBeLogged } from '../support/witness.js'
 
 // P22: a browser asks REST for a ticket, with its token or cookie, and connects with it in the address.
 
 const PAGE = 'https://app.example'
 
-async function createTicketApp (t: Test, plugin: SocketPluginOptions = {}) {
+async function createTicketApp (t: Test, plugin: SocketPluginOptions = {}, clock?: TestClock) {
   const lines: string[] = []
-  const app = await createApp(t, { plugin, fastify: { logger: { level: 'trace', stream: { write: (line) => { lines.push(line) } } } } })
+  const app = await createApp(t, { plugin, clock, fastify: { logger: { level: 'trace', stream: { write: (line) => { lines.push(line) } } } } })
   const seen: WsConnection[] = []
   const options = { isGranted: 'ROLE_USER', tokenFrom: ['ticket', 'header'], origins: ['same-origin', PAGE, 'https://other.example'] } as const
   app.socketRoute('/chat/:room', { onOpen: (connection) => { seen.push(connection); return 'in' } }, { ...options, name: 'chat' })
@@ -84,20 +84,21 @@ t.test('a ticket is for the page that has asked for it', async (t) => {
 })
 
 t.test('a ticket is good for a short time', async (t) => {
-  const { app, url } = await createTicketApp(t, { tickets: { ttl: 5 } })
+  const clock = new TestClock()
+  const { app, url } = await createTicketApp(t, {}, clock)
   const ticket = await ticketFor(app, tokenOf(app))
-  const end = Date.now() + 6
-  await until(() => Date.now() > end)
+  await clock.advance(30_000)
   t.equal((await refusal(`${url}/chat/x?ticket=${ticket}`)).body.code, 'FSR_ERR_TICKET_INVALID')
 })
 
 t.test('the end of the token is the end of a connection with a ticket, and of the ticket', async (t) => {
-  const { app, url } = await createTicketApp(t)
-  const exp = Math.floor(Date.now() / 1000) + 2
+  const clock = new TestClock()
+  const { app, url } = await createTicketApp(t, { tickets: { ttl: 3_600_000 } }, clock)
+  const exp = Math.floor(Date.now() / 1000) + 60
   const tickets = [await ticketFor(app, tokenOf(app, undefined, { exp })), await ticketFor(app, tokenOf(app, undefined, { exp }))]
   const client = await connect(`${url}/chat/x?ticket=${tickets[0]}`)
+  await clock.advance(61_000)
   t.equal((await client.closed).code, 4401)
-  await until(() => Date.now() >= exp * 1000)
   t.equal((await refusal(`${url}/chat/x?ticket=${tickets[1]}`)).body.code, 'FSR_ERR_TOKEN_EXPIRED')
 })
 
@@ -177,10 +178,10 @@ t.test('tickets in this process are bounded in bytes, forgotten at their end, an
   t.equal(store.take('99'), mega)
   t.equal(store.take('99'), undefined)
 
-  const brief = new MemoryTickets(systemClock)
+  const clock = new TestClock()
+  const brief = new MemoryTickets(clock)
   brief.put('a', 'x', 1)
-  const end = Date.now() + 2
-  await until(() => Date.now() > end)
+  clock.stall(2)
   brief.put('b', 'y', 60_000)
   t.equal(brief.take('a'), undefined)
   t.equal(brief.take('b'), 'y')

@@ -19,7 +19,7 @@ export interface AppOptions {
   /** Whether `@fastify/jwt` is registered. @default true */
   readonly jwt?: boolean
   /** One that the test moves, until the app is closed at its end. @default the clock of the machine */
-  readonly clock?: TestClock
+  readonly clock?: undefined | TestClock
 }
 
 /** An app with the plugin; it is closed when the test ends. */
