@@ -1,6 +1,7 @@
 import t from 'tap'
 import type { WsConnection } from '../../src/index.js'
 import { connect, frame, handshake, readAll, tcp } from '../support/client.js'
+import { TestClock } from '../support/clock.js'
 import { closeCodeOf, faultServer, raw, rawFrame, rawOpen } from '../support/faults.js'
 import { turns, until } from '../support/until.js'
 
@@ -125,7 +126,7 @@ t.test('an upgrade that no hook answers is cut after handshakeTimeout', async (t
 })
 
 t.test('a message that drips in disturbs nobody, and is handled when it is complete', async (t) => {
-  const server = await faultServer(t, { plugin: { heartbeat: { interval: 50, timeout: 2_000 } } })
+  const server = await faultServer(t, { route: { heartbeat: { interval: 50, timeout: 10_000 } } })
   const client = await rawOpen(server.url)
   client.socket.setNoDelay()
   const other = await connect(server.url)
@@ -142,7 +143,7 @@ t.test('a message that drips in disturbs nobody, and is handled when it is compl
 })
 
 t.test('a message of which the rest never comes is cut by the heartbeat', async (t) => {
-  const server = await faultServer(t, { plugin: { heartbeat: { interval: 50, timeout: 200 } } })
+  const server = await faultServer(t, { route: { heartbeat: { interval: 50, timeout: 200 } } })
   const client = await rawOpen(server.url)
   client.socket.write(rawFrame({ opcode: 0x2, payload: Buffer.alloc(60_000) }).subarray(0, 30_000))
   await client.closed
@@ -152,7 +153,7 @@ t.test('a message of which the rest never comes is cut by the heartbeat', async 
 })
 
 t.test('a client that never answers the close frame is cut after closeTimeout', async (t) => {
-  const server = await faultServer(t, { plugin: { closeTimeout: 200 }, controller: { onMessage: (connection) => { connection.close(4000) } } })
+  const server = await faultServer(t, { route: { closeTimeout: 200 }, controller: { onMessage: (connection) => { connection.close(4000) } } })
   const client = await rawOpen(server.url, '/', halfOpen)
   client.socket.write(frame('close'))
   await until(() => client.socket.readableEnded || client.socket.closed)
@@ -165,7 +166,7 @@ t.test('a client that never answers the close frame is cut after closeTimeout', 
 
 t.test('a client that answers the close frame with anything but a close frame is cut after closeTimeout', async (t) => {
   let handled = 0
-  const server = await faultServer(t, { plugin: { closeTimeout: 200 }, controller: { onMessage: (connection) => { handled++; connection.close(4000) } } })
+  const server = await faultServer(t, { route: { closeTimeout: 200 }, controller: { onMessage: (connection) => { handled++; connection.close(4000) } } })
   const client = await rawOpen(server.url)
   client.socket.write(frame('close'))
   await client.until('\x88')
@@ -179,7 +180,7 @@ t.test('a client that answers the close frame with anything but a close frame is
 })
 
 t.test('a client that has sent its close frame but never ends the TCP connection is cut after closeTimeout', async (t) => {
-  const server = await faultServer(t, { plugin: { closeTimeout: 200 } })
+  const server = await faultServer(t, { route: { closeTimeout: 200 } })
   const client = await rawOpen(server.url, '/', halfOpen)
   client.socket.write(rawFrame({ opcode: 0x8, payload: Buffer.from([0x03, 0xe8]) }))
   await until(() => server.codes.length === 1)
@@ -192,7 +193,7 @@ t.test('a client that has sent its close frame but never ends the TCP connection
 
 t.test('a client that stops reading is closed with 1013, and cut when the close frame cannot leave', async (t) => {
   let deaf: undefined | WsConnection
-  const server = await faultServer(t, { plugin: { closeTimeout: 200 }, controller: { onOpen: (connection) => { deaf = connection } } })
+  const server = await faultServer(t, { route: { closeTimeout: 200 }, controller: { onOpen: (connection) => { deaf = connection } } })
   const client = await rawOpen(server.url)
   client.socket.pause()
   while (server.route.clients.size > 0) {
@@ -227,10 +228,12 @@ t.test('a client that stops reading its own replies is not read from, and is cut
 })
 
 t.test('peers that never answer pings are cut, those that do stay, and no timer outlives them', async (t) => {
-  const server = await faultServer(t, { plugin: { heartbeat: { interval: 50, timeout: 500 }, closeTimeout: 100, handshakeTimeout: 100 } })
+  const clock = new TestClock()
+  const server = await faultServer(t, { clock })
   const silent = []
   for (let count = 0; count < 20; count++) silent.push(await rawOpen(server.url))
   const client = await connect(server.url)
+  await clock.advance(100_000)
   await Promise.all(silent.map(({ closed }) => closed))
   await until(() => server.route.clients.size === 1)
   client.send('alive')
@@ -238,7 +241,8 @@ t.test('peers that never answer pings are cut, those that do stay, and no timer 
   await client.close()
   await server.unharmed()
   t.strictSame(server.codes.toSorted(), [1005, ...Array(20).fill(1006)])
-  await until(() => server.timers() === 0)
+  await clock.advance(60_000)
+  t.equal(clock.timers, 0)
   await server.gone()
 })
 

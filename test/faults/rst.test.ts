@@ -235,7 +235,7 @@ t.test('a reset while a stream has nothing to give ends the stream', async (t) =
 
 t.test('a reset while a handler hangs for ever: onClose runs after closeTimeout all the same', async (t) => {
   let handled = 0
-  const server = await faultServer(t, { plugin: { ...plugin, closeTimeout: 200 }, controller: { onMessage: async () => { handled++; await new Promise<never>(() => {}) } } })
+  const server = await faultServer(t, { plugin, route: { closeTimeout: 200 }, controller: { onMessage: async () => { handled++; await new Promise<never>(() => {}) } } })
   const client = await rawOpen(server.url)
   client.socket.write(frame('hang'))
   await until(() => handled === 1)

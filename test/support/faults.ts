@@ -5,9 +5,12 @@ import { connect as connectTcp, type Socket } from 'node:net'
 import Fastify, { type FastifyHttpOptions, type FastifyInstance } from 'fastify'
 import jwt from '@fastify/jwt'
 import type { Test } from 'tap'
+import { kClock } from '../../src/clock.js'
 import socketRoutes, { type SocketController, type SocketPluginOptions, type SocketRouteHandle, type SocketRouteOptions } from '../../src/index.js'
 import { connect, handshake } from './client.js'
+import type { TestClock } from './clock.js'
 import { listen, SECRET } from './server.js'
+import { traffic } from './traffic.js'
 import { turns } from './until.js'
 import { witnessed } from './witness.js'
 
@@ -61,8 +64,6 @@ export interface FaultServer {
   readonly lines: Array<{ level: number, msg: string, code?: string }>
   /** How often `onOpen` has run at `/`. */
   readonly opened: number
-  /** How many timers there are that the app and ws have made. */
-  timers (): number
   /**
    * Asserts that the process is unharmed: another client gets its echo, and of the fault nothing is left. The clients have to be
    * closed before.
@@ -81,24 +82,28 @@ export interface FaultOptions {
   readonly route?: SocketRouteOptions
   /** Adds routes and hooks, before the app listens. */
   readonly setUp?: (app: FastifyInstance) => void
+  /** One that the test moves. @default the clock of the machine */
+  readonly clock?: TestClock
   /** Whether errors may be logged. @default false */
   readonly logsErrors?: boolean
 }
 
 /** Starts the server of one fault, one at a time; it is closed when the test ends. */
-export async function faultServer (t: Test, { fastify, plugin, controller = echo, route: options, setUp, logsErrors = false }: FaultOptions = {}): Promise<FaultServer> {
+export async function faultServer (t: Test, { fastify, plugin, controller = echo, route: options, setUp, clock, logsErrors = false }: FaultOptions = {}): Promise<FaultServer> {
+  // What that needs is made once.
+  if (clock !== undefined) await traffic()
   // The sockets of the test before may not be closed yet.
   const beforeAll = await settled(async () => left(), ({ resources }) => !resources.some((name) => name.startsWith('TCP')))
-  const timersBefore = new Set(timers)
   const lines: FaultServer['lines'] = []
   const write = (line: string) => {
     const entry = JSON.parse(line) as FaultServer['lines'][number]
     if (entry.level >= LOG_WARN) lines.push(entry)
   }
   const app = Fastify({ logger: witnessed({ stream: { write } }), ...fastify })
-  t.teardown(() => app.close())
+  const close = async () => { await (clock === undefined ? app.close() : clock.during(app.close())) }
+  t.teardown(close)
   await app.register(jwt, { secret: SECRET })
-  await app.register(socketRoutes, { closeTimeout: 2_000, ...plugin })
+  await app.register(socketRoutes, { closeTimeout: 2_000, ...plugin, ...(clock === undefined ? undefined : { [kClock]: clock }) })
   let opened = 0
   const codes: number[] = []
   const route = app.socketRoute('/', {
@@ -137,7 +142,6 @@ export async function faultServer (t: Test, { fastify, plugin, controller = echo
     codes,
     lines,
     get opened () { return opened },
-    timers: () => [...timers].filter((timer) => timer._destroyed !== true && !timersBefore.has(timer)).length,
     async unharmed () {
       t.equal(await echoes(), 'alive', 'a new client gets its echo')
       const now = await settled(atServer, (now) => isSame(now, before))
@@ -145,7 +149,7 @@ export async function faultServer (t: Test, { fastify, plugin, controller = echo
       if (!logsErrors) t.strictSame(lines.filter(({ level }) => level >= LOG_ERROR), [], 'no error is logged for what a client does')
     },
     async gone () {
-      await app.close()
+      await close()
       const now = await settled(async () => left(), (now) => isSame(now, beforeAll))
       t.strictSame(now, bounded(now, beforeAll), 'nothing is left of the app')
       t.equal(opened - codes.length, 0, 'every onOpen has its onClose')
