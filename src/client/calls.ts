@@ -43,7 +43,9 @@ export class Calls {
       abandon(new RequestError(clientErrors.timeout, `There was no reply within ${timeout} ms`))
       this.#doubt()
     }
-    const timer = timeout === Infinity ? undefined : setTimeout(onTimeout, Math.min(timeout, LONGEST))
+    let timer: undefined | ReturnType<typeof setTimeout>
+    // A reply that has come while the event loop was held up is read first.
+    if (timeout !== Infinity) timer = setTimeout(() => { timer = setTimeout(onTimeout, 0) }, Math.min(timeout, LONGEST))
     signal?.addEventListener('abort', onAbort)
     const rest = () => {
       clearTimeout(timer)

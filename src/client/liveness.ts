@@ -23,7 +23,7 @@ const DOUBT = 4_000
  * after that.
  *
  * The timeout is two timers, one after the other: after a stall of the event loop or a sleep of the machine the first is late, and what
- * has come meanwhile is read before the second.
+ * has come meanwhile is read before the second. Where the second is late itself, that is read before a third.
  */
 export class Liveness {
   readonly #parts: LivenessParts
@@ -62,6 +62,7 @@ export class Liveness {
     if (this.#isAlive()) this.#wait(this.#parts.interval / 2, 0)
     else if (this.#passed === 0) this.#ask(this.#parts.timeout)
     else if (this.#passed === 1) this.#wait(this.#timeout / 2, 2)
+    else if (this.#passed === 2) this.#wait(0, 3)
     else this.#parts.dead()
   }
 

@@ -66,6 +66,14 @@ t.test('what came during a stall or a sleep is read before the server is judged'
   t.equal(log.length, 1)
   pass()
   t.match(log, [/ping/, /ping/], 'the next question is another')
+  pass()
+  // The last of its timers is late.
+  pass()
+  it.heard()
+  pass()
+  pass()
+  t.match(log, [/ping/, /ping/, /ping/], 'and the next as well')
+  t.equal(log.length, 3)
 })
 
 t.test('a slow upload is a sign of life', async (t) => await withClock(async (tick) => {

@@ -1,5 +1,7 @@
 import t from 'tap'
+import { Calls } from '../../src/client/calls.js'
 import { ClientError, RequestError } from '../../src/client/index.js'
+import type { Incoming } from '../../src/client/wire.js'
 import { connectTo, pair, tell, WireServer } from './wire-server.js'
 
 t.test('a request is answered', async (t) => {
@@ -166,4 +168,18 @@ t.test('a request waits for the connection, and one that was given up by then is
   tell(connection, { type: 'reply', id, data: 'done' })
   t.equal(await waiting, 'done')
   t.strictSame(connection.unread, [])
+})
+
+t.test('a reply that has come while the event loop was held up is read before the time is over', async (t) => {
+  const timers: Array<() => void> = []
+  t.intercept(globalThis, 'setTimeout', { value: (run: () => void) => timers.push(run) })
+  t.intercept(globalThis, 'clearTimeout', { value: () => {} })
+  const given: unknown[] = []
+  const calls = new Calls((id) => { given.push(`withdrawn ${id}`) }, () => {})
+  const call = { onReply: (data: unknown) => { given.push(data) }, onFailure: (error: unknown) => { given.push((error as Error).message) } }
+  for (const id of [1, 2]) calls.add(id, call, { timeout: 1_000 })
+  for (const fire of timers.splice(0)) fire()
+  calls.reply({ id: 1, data: 'in time' } as Incoming)
+  for (const fire of timers) fire()
+  t.strictSame(given, ['in time', 'withdrawn 2', 'There was no reply within 1000 ms'])
 })
