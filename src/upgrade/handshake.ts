@@ -81,12 +81,13 @@ export function agreeOnProtocol (headers: IncomingHttpHeaders, spoken: undefined
   const offered = header.split(',').map((name) => name.trim()).filter((name) => name !== '')
   const bearer = offered.indexOf('bearer')
   const token = bearer === -1 ? undefined : offered.splice(bearer, 2)[1]
-  const hasToken = token !== undefined && takesToken
+  // Without a token behind it too: a gateway may have put that into another header.
+  const isBearer = bearer !== -1 && takesToken
 
   let protocol = spoken === undefined ? undefined : offered.find((name) => spoken.includes(name))
   if (protocol === undefined) {
     if (spoken !== undefined && offered.length > 0) throw new errors.ProtocolUnsupported()
-    if (hasToken) protocol = 'bearer'
+    if (isBearer) protocol = 'bearer'
   }
   if (protocol === undefined) delete headers['sec-websocket-protocol']
   else headers['sec-websocket-protocol'] = protocol

@@ -6,7 +6,7 @@ import cookie from '@fastify/cookie'
 import jwt from '@fastify/jwt'
 import type { TokenSource } from '../../src/index.js'
 import { connect, handshake, readAll, refusal, tcp } from '../support/client.js'
-import { createApp, listen, SECRET } from '../support/server.js'
+import { createApp, listen, SECRET, tokenOf } from '../support/server.js'
 import { until } from '../support/until.js'
 
 // P22: every kind of broken token is a 401, never a 500, and nothing of it is in a log, an answer or the echoed sub-protocol.
@@ -217,4 +217,22 @@ t.test('a token that cannot be verified for another reason is a 401 too, and the
   const line = lines.find((line) => line.includes('could not be verified'))
   t.match(line, /"type":"TypeError"/)
   t.notMatch(line, good)
+})
+
+t.test('the sub-protocol bearer is answered where a gateway has put the token into another header', async (t) => {
+  const app = await createApp(t)
+  app.socketRoute('/', { onOpen: ({ protocol }) => protocol }, 'ROLE_USER')
+  app.socketRoute('/header', { onOpen: ({ protocol }) => `'${protocol}'` }, { isGranted: 'ROLE_USER', tokenFrom: ['header'] })
+  const url = await listen(app)
+  const headers = { authorization: `Bearer ${tokenOf(app)}` }
+  t.equal(await (await connect(url, ['bearer'], { headers })).next(), 'bearer')
+  t.equal((await refusal(url, ['bearer'])).body.code, 'FSR_ERR_TOKEN_MISSING')
+  const socket = await tcp(url)
+  socket.write(handshake('/header', { Authorization: headers.authorization, 'Sec-WebSocket-Protocol': 'bearer' }))
+  let text = ''
+  for await (const chunk of socket) {
+    text += String(chunk)
+    if (text.endsWith("''")) break
+  }
+  t.notMatch(text, /bearer/i)
 })
