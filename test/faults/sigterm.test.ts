@@ -8,8 +8,9 @@ import { connect, handshake, tcp, type Client } from '../support/client.js'
 t.setTimeout(180_000)
 
 const DEADLINE = 5_000
-// For 1000 clients of the same two cores to be spoken to, and for the process to end, when the machine is busy with other tests.
-const SLACK = 2_500
+// For 1000 clients of the same two cores to be spoken to, and for the process to end, on a machine that is busy: what keeps a process
+// keeps it for good.
+const SLACK = 40_000
 const CLIENTS = 1000
 const EACH = 20
 
