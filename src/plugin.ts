@@ -123,9 +123,9 @@ async function socketRoutes (fastify: FastifyInstance, pluginOptions: SocketPlug
   })
   fastify.decorate('socketRevoke', (revocation: Revocation) => revoke(fastify, clock, drain, revocations, revocation))
   fastify.decorate('socketTicket', async (request: Pick<FastifyRequest, 'headers'>, options: { readonly route: string }) => {
-    const name = String(Object(options).route)
-    const route = table.byName.get(name)
-    if (route === undefined) throw new errors.OptionInvalid('route', `is '${name}', which is not the name of a socket route; there are ${[...table.byName.keys()].join(', ')}`)
+    // Its name is not told: it may be what a request asks for.
+    const route = table.byName.get(String(Object(options).route))
+    if (route === undefined) throw new errors.OptionInvalid('route', `is not the name of a socket route; there are ${[...table.byName.keys()].join(', ')}`)
     return await route.ticket(request as FastifyRequest)
   })
   fastify.decorate('socketRoutes', { getter: () => table.byName as ReadonlyMap<string, SocketRouteHandle> })

@@ -242,7 +242,7 @@ export class WsConnection<Types extends ConnectionTypes = ConnectionTypes> {
    * @throws `FSR_ERR_CLOSE_INVALID`.
    */
   close (code: number = closeCodes.normal.code, reason = ''): void {
-    if (!isCloseCode(code)) throw new errors.CloseInvalid(`the code is ${String(code)}`)
+    if (!isCloseCode(code)) throw new errors.CloseInvalid(typeof code === 'number' ? 'the code is another number' : `the code is of type ${typeof code}`)
     const length = typeof reason === 'string' ? Buffer.byteLength(reason) : Infinity
     if (length > 123) throw new errors.CloseInvalid(length === Infinity ? 'the reason is not a string' : `the reason has ${length}`)
     this.#keeper.close(code, reason)

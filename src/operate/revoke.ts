@@ -5,6 +5,7 @@ import type { Live } from '../connection/closable.js'
 import { errors } from '../errors.js'
 import { writeLog } from '../log.js'
 import { suggest } from '../suggestion.js'
+import { discard } from '../thenable.js'
 import { isInMilliseconds } from '../upgrade/claims.js'
 import { isRevoked, type Revocation, type Revocations } from '../upgrade/revocation.js'
 import { keyOf, textOf } from '../upgrade/subject.js'
@@ -15,9 +16,16 @@ const members = ['sub', 'iss', 'before', 'until']
  * Revokes tokens: connections with one are closed with 4403, and clients that come with one are refused.
  *
  * @returns how many connections of this process were closed.
- * @throws `FSR_ERR_OPTION_INVALID`, and what a store of the app throws, after the connections were closed.
+ * @throws `FSR_ERR_OPTION_INVALID`, and what a store of the app throws, after the connections were closed: as a rejection that is logged
+ * where it is of the store, and ends no process if it is not awaited.
  */
-export async function revoke (app: { readonly log: FastifyBaseLogger }, clock: Clock, live: Iterable<Live>, revocations: Revocations, given: Revocation): Promise<number> {
+export function revoke (...given: Parameters<typeof revokeAll>): Promise<number> {
+  const revoked = revokeAll(...given)
+  discard(revoked)
+  return revoked
+}
+
+async function revokeAll (app: { readonly log: FastifyBaseLogger }, clock: Clock, live: Iterable<Live>, revocations: Revocations, given: Revocation): Promise<number> {
   const revocation = checkRevocation(clock, given)
   const { sub, before } = revocation
   // First here, where it cannot fail; upgrades under way see it at once.
@@ -32,14 +40,20 @@ export async function revoke (app: { readonly log: FastifyBaseLogger }, clock: C
     subjects.add(identity.subject)
   }
   if (subjects.size > 1) writeLog(app, 'warn', { closed }, 'socketRevoke() without iss has closed connections of several issuers: name iss, unless a sub is the same user for all')
-  await revocations.keep(revocation)
+  try {
+    await revocations.keep(revocation)
+  } catch (error) {
+    writeLog(app, 'error', { err: error }, 'the store has not kept a revocation: its tokens are refused here, for a while only')
+    throw error
+  }
   return closed
 }
 
 function checkRevocation (clock: Clock, given: Revocation): { sub: string, before: number, until: undefined | number } {
   const { iss, before, until } = given
   const unknown = Object.keys(given).find((name) => !members.includes(name))
-  if (unknown !== undefined) throw new errors.OptionInvalid(`'${unknown}'`, `is unknown here${suggest(unknown, members, `there are ${members.join(', ')}`)}`)
+  // Without its name: the object may be the body of a request.
+  if (unknown !== undefined) throw new errors.OptionInvalid('of socketRevoke()', `is unknown${suggest(unknown, members, `there are ${members.join(', ')}`)}`)
   if (iss !== undefined && typeof iss !== 'string') throw new errors.OptionInvalid('iss', 'is not the issuer of a token, a string')
   for (const [name, time] of Object.entries({ before, until })) {
     if (time !== undefined && !Number.isFinite(time)) throw new errors.OptionInvalid(name, 'is not a time in seconds')

@@ -1,9 +1,13 @@
+import { createRequire } from 'node:module'
 import { runInNewContext } from 'node:vm'
-import Ajv from 'ajv'
 import type { FastifyInstance } from 'fastify'
 import t, { type Test } from 'tap'
 import { connect, refusal } from '../support/client.js'
 import { createApp, listen } from '../support/server.js'
+
+// The Ajv that Fastify comes with.
+const { resolve } = createRequire(import.meta.url)
+const Ajv = createRequire(resolve('fastify'))('ajv') as new (options: object) => { addKeyword (keyword: object): void, compile (schema: object): unknown }
 
 // The same validators through REST, whose answers are Fastify's own, and through a contract.
 
@@ -147,8 +151,7 @@ for (const [name, schema] of Object.entries(schemas)) {
 }
 
 t.test('an asynchronous validator of Ajv is waited for, and what it has made of the data is taken', async (t) => {
-  const Compiler = Ajv.default
-  const ajv = new Compiler({ coerceTypes: 'array', useDefaults: true })
+  const ajv = new Ajv({ coerceTypes: 'array', useDefaults: true })
   ajv.addKeyword({ keyword: 'isFree', async: true, type: 'integer', validate: async (_schema: unknown, data: number) => data !== 4 })
   const { app, url } = await createPair(t, { $async: true, type: 'integer', isFree: true }, (app) => { app.setValidatorCompiler(({ schema }) => ajv.compile(schema as object) as never) })
   for (const data of ['3', 4, '4', 'a', null]) {
