@@ -6,6 +6,7 @@ import { Drain } from '../../src/operate/drain.js'
 import { connect, handshake, readAll, refusal, tcp } from '../support/client.js'
 import { TestClock } from '../support/clock.js'
 import { createApp, listen } from '../support/server.js'
+import { traffic } from '../support/traffic.js'
 import { turns, until } from '../support/until.js'
 
 // P36
@@ -389,3 +390,48 @@ t.test('many small batches do not take longer than the deadline allows', async (
   t.ok(clock.now() < 500, `${clock.now()} ms`)
   t.equal(drain.size, 0)
 })
+
+for (const body of ['chunked', 'of a length']) {
+  t.test(`fastify.close() waits for a request while its body, ${body}, comes, and cuts it when that is silent, or at the deadline`, async (t) => {
+    const clock = new TestClock()
+    const app = await createApp(t, { clock })
+    app.addContentTypeParser('*', async (_request: unknown, payload: AsyncIterable<Buffer>) => {
+      let text = ''
+      for await (const chunk of payload) text += String(chunk)
+      return text
+    })
+    // Does not take what has come: its client is not silent.
+    app.post('/slow', { preParsing: async (_request, _reply, payload) => { await new Promise<never>(() => {}); return payload } }, async () => 'never')
+    app.post('/', async (request) => request.body)
+    const url = await listen(app)
+    const begin = async (path: string) => {
+      const socket = await tcp(url)
+      const asked = once(app.server, 'request')
+      const length = body === 'chunked' ? 'Transfer-Encoding: chunked' : 'Content-Length: 9'
+      socket.write(`POST ${path} HTTP/1.1\r\nHost: localhost\r\nContent-Type: x/y\r\n${length}\r\n\r\n`)
+      await asked
+      let text = ''
+      let isEnded = false
+      socket.on('data', (chunk) => { text += String(chunk) }).on('error', () => {}).on('close', () => { isEnded = true })
+      return { send: (part: string) => { socket.write(body === 'chunked' ? `${part.length}\r\n${part}\r\n` : part) }, finish: () => { if (body === 'chunked') socket.write('0\r\n\r\n') }, text: () => text, isEnded: () => isEnded }
+    }
+    const [good, silent, endless, slow] = [await begin('/'), await begin('/'), await begin('/'), await begin('/slow')]
+    slow.send('abc')
+    await traffic()
+    const closed = app.close()
+    for (let second = 1; second <= 3; second++) {
+      good.send('abc')
+      endless.send('x')
+      await clock.advance(1_001)
+      if (second === 1) await until(silent.isEnded)
+    }
+    good.finish()
+    await until(good.isEnded)
+    t.match(good.text(), /^HTTP\/1\.1 200 [^]*abcabcabc/)
+    t.notOk(endless.isEnded())
+    endless.send('x')
+    await clock.during(closed)
+    await until(() => endless.isEnded() && slow.isEnded())
+    t.equal(endless.text() + silent.text() + slow.text(), '')
+  })
+}
