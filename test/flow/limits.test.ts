@@ -230,6 +230,7 @@ t.test('by default a message may come in 128 fragments, and in more where it may
     const client = await connect(await listen(app))
     for (const count of [most, most + 1]) {
       for (let index = 0; index < count; index++) client.socket.send('x', { fin: index === count - 1 })
+      if (count === most) await until(() => lengths.length === 1)
     }
     t.equal((await clock.during(client.closed)).code, 1008)
     t.strictSame(lengths, [most])
