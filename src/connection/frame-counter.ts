@@ -1,4 +1,4 @@
-import type { Duplex } from 'node:stream'
+import { Duplex } from 'node:stream'
 import type { WebSocket } from 'ws'
 import { headerOf, isData, isFinal, sizeOf } from '../message/header.js'
 import { kOwner, type SocketOwner } from './listening.js'
@@ -13,10 +13,10 @@ const CLOSE = 0x88
 /**
  * Has the owner of a socket that `ws` reads by itself hear of the frames that are no messages, as `ws` tells of no fragments.
  *
- * @param stream what the socket reads from; one of `injectWS` has none.
+ * @param stream what the socket reads from; a test may give one of `injectWS` something else.
  */
-export function countFrames (stream: undefined | Duplex, socket: WebSocket): void {
-  if (stream === undefined) return
+export function countFrames (stream: unknown, socket: WebSocket): void {
+  if (!(stream instanceof Duplex)) return
   (stream as CountedStream)[kCounter] = new FrameCounter(socket)
   stream.prependListener('data', onData)
 }

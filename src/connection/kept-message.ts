@@ -15,7 +15,8 @@ const added = /^(?:ws-socket|ws-head|fastify-socket-route\..*)$/
  */
 export function keepLess (request: FastifyRequest): void {
   const { raw } = request
-  if (!(raw instanceof IncomingMessage) || raw.eventNames().length > 0 || !Reflect.ownKeys(raw).every(isKnown)) return
+  // One of injectWS has headers of its own, and nothing yet of what emits events.
+  if (!(raw instanceof IncomingMessage) || !Reflect.ownKeys(raw).every(isKnown) || raw.eventNames().length > 0) return
   const headers = keepHeaders(raw.headers)
   if (headers === undefined) return
   const kept = new KeptMessage(raw, headers)

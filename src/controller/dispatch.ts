@@ -1,4 +1,4 @@
-import type { Socket } from 'node:net'
+import { Socket } from 'node:net'
 import type { FastifyRequest } from 'fastify'
 import type { WebSocket } from 'ws'
 import type { Clock } from '../clock.js'
@@ -63,7 +63,7 @@ export class Dispatch extends ConnectionContext implements ConnectionKeeper, Bea
     super()
     this.#route = route
     this.#socket = socket
-    this.#tcp = request.raw.socket as undefined | Socket
+    this.#tcp = request.raw.socket instanceof Socket ? request.raw.socket : undefined
     this.#outbox = new Outbox(socket, route.outbox, this)
     this.#identity = identity
     this.connection = new WsConnection(request, socket.protocol, identity.user, this.#outbox, this)

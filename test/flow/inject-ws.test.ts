@@ -154,18 +154,23 @@ t.test('what a connection shows without a network is as with inject()', async (t
 })
 
 t.test('a test says where a client is, and what a proxy says of it', async (t) => {
-  const app = await createApp(t, { fastify: { trustProxy: '10.0.0.1' } })
-  app.socketRoute('/', { onOpen: ({ ip }) => ip }, { connections: { perIp: 1 } })
-  await app.ready()
-  const open = async (context: object): Promise<Client> => {
-    let client: undefined | Client
-    await app.injectWS('/', context, { onInit: (socket) => { client = new Client(socket) } })
-    return client!
+  for (const fastPath of [true, false]) {
+    const clock = new TestClock()
+    const app = await createApp(t, { clock, plugin: { fastPath }, fastify: { trustProxy: '10.0.0.1' } })
+    app.socketRoute('/', { onOpen: ({ ip }) => ip }, { connections: { perIp: 1 } })
+    await app.ready()
+    const open = async (context: object): Promise<Client> => {
+      let client: undefined | Client
+      await app.injectWS('/', context, { onInit: (socket) => { client = new Client(socket) } })
+      return client!
+    }
+    const forwarded = { headers: { 'x-forwarded-for': '192.0.2.7', 'x-forwarded-host': 'app.example', origin: 'http://app.example' } }
+    const clients = [await open({ remoteAddress: '10.0.0.1', ...forwarded }), await open({ remoteAddress: '192.0.2.8' }), await open({ socket: { remoteAddress: '192.0.2.9' } })]
+    t.strictSame(await Promise.all(clients.map(async (client) => await client.next())), ['192.0.2.7', '192.0.2.8', '192.0.2.9'])
+    await clock.advance(120_000)
+    t.strictSame(clients.map(({ socket }) => socket.readyState), [1, 1, 1], 'where there is no network, nobody is silent')
+    await t.rejects(open({ remoteAddress: '192.0.2.8' }), { message: 'Unexpected server response: 429' })
   }
-  const forwarded = { headers: { 'x-forwarded-for': '192.0.2.7', 'x-forwarded-host': 'app.example', origin: 'http://app.example' } }
-  const clients = [await open({ remoteAddress: '10.0.0.1', ...forwarded }), await open({ remoteAddress: '192.0.2.8' }), await open({ socket: { remoteAddress: '192.0.2.9' } })]
-  t.strictSame(await Promise.all(clients.map(async (client) => await client.next())), ['192.0.2.7', '192.0.2.8', '192.0.2.9'])
-  await t.rejects(open({ remoteAddress: '192.0.2.8' }), { message: 'Unexpected server response: 429' })
 })
 
 t.test('a request without a network can be listened to, as handlerTimeout of Fastify does', async (t) => {
