@@ -1,5 +1,6 @@
 import { once } from 'node:events'
 import { connect as connectHttp2 } from 'node:http2'
+import { connect as connectTls } from 'node:tls'
 import jwt from '@fastify/jwt'
 import Fastify, { type FastifyInstance } from 'fastify'
 import t from 'tap'
@@ -80,3 +81,36 @@ for (const [name, options] of Object.entries({ TLS: { https: tls }, 'HTTP/2 over
     t.strictSame(client.unread, ['goodbye'])
   })
 }
+
+t.test('a TCP connection to a server with TLS that is made when the drain is over is ended at once', async (t) => {
+  const app = Fastify({ https: tls })
+  t.teardown(() => app.close())
+  await app.register(socketRoutes)
+  // After the drain, and before Fastify stops listening.
+  app.addHook('preClose', async () => { await once((await tcp(url)).on('error', () => {}).resume(), 'close') })
+  const url = await app.listen({ port: 0, host: '127.0.0.1' })
+  await app.close()
+  t.pass()
+})
+
+t.test('connections over TLS by a Unix socket, which have no address, are served, and do not end each other', async (t) => {
+  const app = Fastify({ https: tls })
+  t.teardown(() => app.close())
+  await app.register(socketRoutes)
+  app.get('/', async () => 'rest')
+  const path = `${t.testdir()}/app.sock`
+  await app.listen({ path })
+  const open = async () => {
+    const socket = connectTls({ path, ca: tls.cert, servername: 'localhost' })
+    await once(socket, 'secureConnect')
+    return socket
+  }
+  const sockets = [await open(), await open()]
+  for (const socket of sockets) {
+    socket.write('GET / HTTP/1.1\r\nHost: localhost\r\n\r\n')
+    t.match(String((await once(socket, 'data'))[0]), /^HTTP\/1\.1 200 [^]*rest$/)
+  }
+  const ends = sockets.map((socket) => once(socket.on('error', () => {}).resume(), 'close'))
+  await app.close()
+  await Promise.all(ends)
+})

@@ -1,14 +1,14 @@
 import { once } from 'node:events'
 import { ServerResponse, type IncomingMessage, type Server } from 'node:http'
 import type { Socket } from 'node:net'
-import type { Duplex } from 'node:stream'
+import { Readable, type Duplex } from 'node:stream'
 import fastifyWebsocket from '@fastify/websocket'
 import Fastify, { type FastifyInstance } from 'fastify'
 import t from 'tap'
 import { WebSocketServer } from 'ws'
 import { kClock } from '../../src/clock.js'
 import socketRoutes from '../../src/index.js'
-import { connect, handshake, refusal, tcp } from '../support/client.js'
+import { connect, handshake, readAll, refusal, tcp } from '../support/client.js'
 import { TestClock } from '../support/clock.js'
 import { createApp, listen } from '../support/server.js'
 
@@ -164,10 +164,40 @@ for (const [name, order] of Object.entries({ before: [proxy, socketRoutes], afte
 }
 
 t.test('a listener that has upgrades routed without giving their responses the socket gets in nobody\'s way', async (t) => {
-  const app = await createApp(t)
+  const clock = new TestClock()
+  const app = await createApp(t, { clock })
   proxy(app, false)
   app.socketRoute('/', { onMessage: (_connection, message) => message })
-  const client = await connect(await listen(app))
+  app.setNotFoundHandler(async (_request, reply) => await reply.send(Readable.from(['x'.repeat(100_000), 'y'.repeat(100_000)])))
+  const url = await listen(app)
+  const client = await connect(url)
   client.send('x')
   t.equal(await client.next(), 'x')
+  // What it has answered by such a response goes nowhere.
+  const lost = await tcp(url)
+  const end = once(lost.resume(), 'close')
+  lost.write(handshake('/nowhere'))
+  await clock.advance(10_001)
+  await end
+  client.socket.terminate()
+})
+
+t.test('upgrades of the whole app come by the plugin where it is registered in a scope', async (t) => {
+  const app = Fastify()
+  t.teardown(() => app.close())
+  await app.register(fastifyWebsocket)
+  await app.register(async (scope) => {
+    await scope.register(socketRoutes)
+    scope.socketRoute('/ours', { onMessage: (_connection, message) => message })
+  })
+  app.get('/bare', { websocket: true }, (socket) => { socket.on('message', (data) => { socket.send(String(data)) }) })
+  const url = await listen(app)
+  for (const path of ['/ours', '/bare']) {
+    const client = await connect(url + path)
+    client.send('x')
+    t.equal(await client.next(), 'x')
+  }
+  const lost = await tcp(url)
+  lost.write(handshake('/nowhere/%zz'))
+  t.match(await readAll(lost), /^HTTP\/1\.1 400 [^]*connection: close/i)
 })
