@@ -74,7 +74,9 @@ for (const [name, options] of Object.entries(servers)) {
   })
 }
 
-t.test('an offer behind a request without an answer ends the connection, and the process lives', async (t) => {
+// Node 24 and later read the offer as a plain request by themselves, and answer it in its turn.
+const skip = 'shouldUpgradeCallback' in createServer() ? 'this version of Node answers it in its turn' : false
+t.test('an offer behind a request without an answer ends the connection, and the process lives', { skip }, async (t) => {
   const app = await createApp(t)
   app.get('/slow', async () => await new Promise(() => {}))
   const socket = await tcp(await listen(app))
