@@ -45,6 +45,8 @@ export const closeCodes = {
   tooManyConnections: { code: 4429, reason: 'too many connections', reconnect: 'jitter' },
   /** The client sends more than it may, for longer than is tolerated. */
   tooManyMessages: { code: 4429, reason: 'too many messages', reconnect: 'jitter' },
+  /** The client sends nothing but messages that are refused. */
+  tooManyRefused: { code: 4429, reason: 'too many refused messages', reconnect: 'jitter' },
   /** The user has lost the right to be here, or all its tokens were revoked. */
   revoked: { code: 4403, reason: 'access revoked', reconnect: false }
 } as const satisfies Record<string, CloseReason>

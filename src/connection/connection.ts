@@ -92,6 +92,10 @@ export interface ConnectionKeeper extends Closable {
   readonly codec: Codec
   /** Whether no message is to be handled any more, also none that has come before: the server closes, or `onClose` has run. */
   readonly isDone: boolean
+  /** A message was not what the contract takes. */
+  refused (): void
+  /** A message was. */
+  accepted (): void
   close (code: number, reason: string): void
   terminate (): void
   join (connection: WsConnection, room: string): void
@@ -289,7 +293,10 @@ export class WsConnection<Types extends ConnectionTypes = ConnectionTypes> {
    * waited for.
    */
   renew (token: string): Promise<void> {
-    const renewed = this.#keeper.renew(token, this.#request).then((user) => { this.#user = user })
+    const renewed = this.#keeper.renew(token, this.#request).then((user) => {
+      this.#user = user
+      this.#exchange?.userChanged()
+    })
     // A client may ask for as many as it likes.
     renewed.catch(() => { writeLog(this, 'debug', {}, 'a renewal was refused') })
     return renewed
@@ -345,6 +352,16 @@ export class WsConnection<Types extends ConnectionTypes = ConnectionTypes> {
   /** Whether it has begun to close, and `signal` has told so. @internal */
   get isAborted (): boolean {
     return this.#isEnded
+  }
+
+  /** One of its messages was refused. @internal */
+  refused (): void {
+    this.#keeper.refused()
+  }
+
+  /** One of its messages was taken. @internal */
+  accepted (): void {
+    this.#keeper.accepted()
   }
 
   /** Closes it for one of the reasons of this plugin. @internal */

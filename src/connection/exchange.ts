@@ -70,6 +70,8 @@ export class Work {
   #hasLeft = false
   /** Called once when it is answered, or nobody wants the answer any more. */
   onOver: undefined | (() => void)
+  /** Called when the user of the connection is another one than when the message was granted. */
+  onUserChanged: undefined | (() => void)
 
   /** @param onLeft is called once when nothing runs for it any more. */
   constructor (onLeft: () => void) {
@@ -228,6 +230,11 @@ export class Exchange {
    */
   hasRoomForStream (limit: number): boolean {
     return this.#wantedStreams < limit && this.#streams < limit * 2
+  }
+
+  /** The connection has another user. */
+  userChanged (): void {
+    for (const work of this.#works.values()) work.onUserChanged?.()
   }
 
   /** It is answered. Another message may have its id by now, if it was cancelled before. */

@@ -15,11 +15,16 @@ export class Inbox {
   readonly #socket: WebSocket
   readonly #messages: Message[] = []
   readonly #most: number
+  readonly #count: number
   #bytes = 0
 
-  /** @param maxPayload bytes of the largest message. */
-  constructor (socket: WebSocket, maxPayload: number) {
+  /**
+   * @param maxPayload bytes of the largest message.
+   * @param count how many messages may wait before the socket is paused.
+   */
+  constructor (socket: WebSocket, maxPayload: number, count = MESSAGES) {
     this.#socket = socket
+    this.#count = count
     this.#most = INFLATED + maxPayload
   }
 
@@ -51,7 +56,7 @@ export class Inbox {
     message.compact()
     this.#messages.push(message)
     this.#bytes += message.size
-    if (this.#messages.length >= MESSAGES || this.#bytes >= BYTES) this.#socket.pause()
+    if (this.#messages.length >= this.#count || this.#bytes >= BYTES) this.#socket.pause()
   }
 
   /** Takes the next message out. */
@@ -69,6 +74,6 @@ export class Inbox {
 
   /** Reads on, if what waits is little enough. */
   resume (): void {
-    if (this.#socket.isPaused && this.#messages.length < MESSAGES && this.#bytes < BYTES) this.#socket.resume()
+    if (this.#socket.isPaused && this.#messages.length < this.#count && this.#bytes < BYTES) this.#socket.resume()
   }
 }

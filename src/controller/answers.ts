@@ -23,7 +23,10 @@ export class Answers implements AsyncIterableIterator<Frame> {
   readonly #iterator: AsyncIterator<unknown>
   readonly #options: AnswersOptions
   #isOver = false
-  #waiting: undefined | ((step: IteratorResult<Frame>) => void)
+  // Who waits for the next item.
+  #waiting: undefined | { resolve (step: IteratorResult<Frame>): void, reject (error: unknown): void }
+  // What is to be thrown in the place of the next item.
+  #failure: undefined | { readonly failure: unknown }
 
   constructor (iterable: AsyncIterable<unknown>, options: AnswersOptions) {
     this.#iterable = iterable
@@ -36,10 +39,10 @@ export class Answers implements AsyncIterableIterator<Frame> {
   }
 
   next (): Promise<IteratorResult<Frame>> {
-    if (this.#isOver) return Promise.resolve(OVER)
+    if (this.#isOver) return this.#over()
     // Not a race against something that lasts as long as the stream: that would keep a little of each item.
     return new Promise((resolve, reject) => {
-      this.#waiting = resolve
+      this.#waiting = { resolve, reject }
       this.#step().then(resolve, reject)
     })
   }
@@ -52,7 +55,26 @@ export class Answers implements AsyncIterableIterator<Frame> {
   /** Nobody wants the rest. */
   stop (): void {
     if (!this.#end()) return
-    this.#waiting?.(OVER)
+    this.#waiting?.resolve(OVER)
+    this.#release()
+  }
+
+  /** The rest is not sent, and the client is told why. */
+  fail (error: unknown): void {
+    if (!this.#end()) return
+    const failure = this.#options.wrap(error)
+    if (this.#waiting === undefined) this.#failure = { failure }
+    else this.#waiting.reject(failure)
+    this.#release()
+  }
+
+  #over (): Promise<IteratorResult<Frame>> {
+    const failed = this.#failure
+    this.#failure = undefined
+    return failed === undefined ? Promise.resolve(OVER) : Promise.reject(failed.failure)
+  }
+
+  #release (): void {
     release(this.#iterable, this.#iterator, () => {}).then(this.#options.onLeft)
   }
 
@@ -61,13 +83,14 @@ export class Answers implements AsyncIterableIterator<Frame> {
     try {
       const { done, value } = await this.#iterator.next()
       if (this.#isOver) return OVER
+      this.#waiting = undefined
       if (done !== true) return { done: false, value: encode(value) }
       this.#end()
       this.#options.onLeft()
       return { done: false, value: last }
     } catch (error) {
       if (!this.#end()) return OVER
-      release(this.#iterable, this.#iterator, () => {}).then(this.#options.onLeft)
+      this.#release()
       throw wrap(error)
     }
   }

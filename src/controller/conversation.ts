@@ -11,6 +11,7 @@ import { createCheck, named, type Check, type Compilers, type InvalidData, type 
 import type { ContractController, ContractSchema, MessageContext, MessageGrant } from './contract.js'
 import { ContractCodec, serialized } from './contract-codec.js'
 import type { CloseInfo, SocketController } from './controller.js'
+import type { Interruption } from './dispatch-route.js'
 import type { ContractDefinition } from './definition.js'
 import { beforeMessage, beforeSend, sentTo, type Hooks } from './hooks.js'
 import { Context } from './message-context.js'
@@ -48,6 +49,10 @@ interface Call {
   readonly work: undefined | Work
   /** Whether the contract is being asked, and not the app. */
   isJudged: boolean
+  /** The stream that is sent, if it is one. */
+  answers: undefined | Answers
+  /** Why it is not granted any more. */
+  withdrawn: undefined | { readonly error: unknown }
 }
 
 // What a client is told of an error.
@@ -114,6 +119,7 @@ export class Conversation implements SocketController {
     // Whoever took the message back, or has gone, has ended it: that it says so is what was asked of it.
     if (thrown instanceof MessageFailure && thrown.isAborted && isAbort(error)) return
     const answered = thrown instanceof MessageFailure ? this.#refuse(connection, thrown) : undefined
+    if (thrown instanceof MessageFailure) this.#judge(connection, thrown)
     // That is an answer, and nothing that has failed.
     if (error instanceof ReplyError) return answered
     const { onError } = this.#user
@@ -147,7 +153,8 @@ export class Conversation implements SocketController {
     if (type === 'renew') return this.#renew(connection, envelope)
     const handling = this.#handlings.get(type)
     if (handling === undefined) throw new MessageFailure(new errors.TypeUnknown(), id)
-    const call: Call = { connection, handling, envelope, message, clients, work: this.#begin(connection, handling, id), isJudged: false }
+    const call: Call = { connection, handling, envelope, message, clients, work: this.#begin(connection, handling, id), isJudged: false, answers: undefined, withdrawn: undefined }
+    if (handling.stream !== undefined && handling.isGranted !== undefined) call.work!.onUserChanged = () => { this.#askAgain(call) }
     try {
       const answer = this.#handle(call)
       return isThenable(answer) ? answer.then(undefined, (error: unknown) => { throw this.#failed(call, error) }) : answer
@@ -157,18 +164,20 @@ export class Conversation implements SocketController {
   }
 
   /**
-   * What must not wait for the messages before it. Answers whether it was that, and is done.
+   * What must not wait for the messages before it. Returns whether it was that, and is done, or is to be handled at once.
    *
    * @param last the last of those that wait.
    */
-  interrupt (connection: WsConnection, message: Message, last: undefined | Message): boolean {
+  interrupt (connection: WsConnection, message: Message, last: undefined | Message): Interruption {
     // Looked for before it is parsed, as what is not that is parsed again when its turn comes.
-    if (message.isBinary || !/"(?:reply|error|cancel|alive)"/.test(message.text)) return false
+    if (message.isBinary || !/"(?:reply|error|cancel|alive|renew)"/.test(message.text)) return 'none'
     try {
-      return this.#isProtocol(connection, readEnvelope(message), last)
+      const envelope = readEnvelope(message)
+      if (envelope.type === 'renew') return 'renewal'
+      return this.#isProtocol(connection, envelope, last) ? 'done' : 'none'
     } catch {
       // Answered when its turn comes.
-      return false
+      return 'none'
     }
   }
 
@@ -218,6 +227,7 @@ export class Conversation implements SocketController {
             this.#leave(call)
             return
           }
+          if (call.withdrawn !== undefined) throw call.withdrawn.error
           return then(handlers[type]!(connection, data, new Context(connection, id, work, clients)), (answer) => this.#finished(call, answer))
         })
       })
@@ -225,16 +235,19 @@ export class Conversation implements SocketController {
   }
 
   // What is sent of what a handler has returned.
-  #finished ({ connection, handling: { type, reply, stream }, envelope: { id }, work }: Call, answer: unknown): undefined | Answer {
+  #finished (call: Call, answer: unknown): undefined | Answer {
+    const { connection, handling: { type, reply, stream }, envelope: { id }, work } = call
+    connection.accepted()
     if (id === undefined || work === undefined) return
-    if (stream !== undefined) return this.#stream(connection, type, stream, id, work, answer)
+    if (stream !== undefined) return this.#stream(call, stream, id, work, answer)
     if (work.isOver) return
     const json = this.#encode(connection, reply, answer, type, id)
     connection.exchange.finish(id, work)
     return replyFrame(id, json)
   }
 
-  #stream (connection: WsConnection, type: string, serialize: Serializer, id: MessageId, work: Work, items: unknown): Answers {
+  #stream (call: Call, serialize: Serializer, id: MessageId, work: Work, items: unknown): Answers {
+    const { connection, handling: { type }, withdrawn } = call
     if (!isAsyncIterable(items)) throw new errors.ReturnInvalid(type, 'something that can be iterated with for await, as its contract has a stream')
     const { exchange } = connection
     const answers = new Answers(items, {
@@ -249,9 +262,29 @@ export class Conversation implements SocketController {
       onOver?.()
       answers.stop()
     }
-    // Cancelled before the handler has returned it.
+    call.answers = answers
+    // Cancelled, or withdrawn, before the handler has returned it.
     if (work.isOver) answers.stop()
+    else if (withdrawn !== undefined) answers.fail(withdrawn.error)
     return answers
+  }
+
+  // Whether the user, who is another one now, may have a stream that is under way.
+  async #askAgain (call: Call): Promise<void> {
+    const { connection, handling: { isGranted } } = call
+    try {
+      if (await isGranted!(connection.user, connection)) return
+      const { code, message } = new errors.MessageNotGranted()
+      this.#withdraw(call, new ReplyError(code, message))
+    } catch (error) {
+      this.#withdraw(call, error)
+    }
+  }
+
+  #withdraw (call: Call, error: unknown): void {
+    call.withdrawn = { error }
+    if (call.answers === undefined) call.work!.abort()
+    else call.answers.fail(error)
   }
 
   // Data of a reply in JSON, when the hooks have seen it.
@@ -261,8 +294,10 @@ export class Conversation implements SocketController {
     return serialized(serialize, sent, 'reply to', type)
   }
 
-  #failed (call: Call, error: unknown): MessageFailure {
-    const { connection, envelope: { id }, work, isJudged } = call
+  #failed (call: Call, thrown: unknown): MessageFailure {
+    const { connection, envelope: { id }, work, isJudged, withdrawn } = call
+    // A handler that was told to stop may say so.
+    const error = withdrawn === undefined ? thrown : withdrawn.error
     const failure = new MessageFailure(asError(error), id, {
       isWanted: work?.isOver !== true,
       isAborted: (work ?? connection).isAborted,
@@ -286,9 +321,16 @@ export class Conversation implements SocketController {
     } catch (error) {
       // What else fails is not about the token: a store, or a predicate of the app.
       const isOfToken = renewalErrors.some((Constructor) => error instanceof Constructor)
-      throw new MessageFailure(isOfToken ? new ReplyError((error as SocketError).code, (error as SocketError).message) : asError(error), id, { isRefusal: false })
+      throw new MessageFailure(isOfToken ? new ReplyError((error as SocketError).code, (error as SocketError).message) : asError(error), id, { isRefusal: false, isVain: isOfToken })
     }
+    connection.accepted()
     return id === undefined ? undefined : replyFrame(id, undefined)
+  }
+
+  // A client that sends nothing but what is refused is closed, after it was told.
+  #judge (connection: WsConnection, { isRefusal, isVain }: MessageFailure): void {
+    if (isRefusal || isVain) connection.refused()
+    else connection.accepted()
   }
 
   // Answers a message that has failed, or ends the connection for it, as the route says.

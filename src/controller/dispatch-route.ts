@@ -7,6 +7,7 @@ import type { Heartbeat } from '../connection/heartbeat.js'
 import type { OutboxSettings } from '../connection/outbox.js'
 import type { Metered, Rate } from '../connection/rate.js'
 import type { Stalls } from '../connection/stalls.js'
+import type { RefusalLimit } from '../connection/refusals.js'
 import type { Renewal } from '../connection/renewals.js'
 import type { Codec } from '../message/codec.js'
 import type { Message } from '../message/message.js'
@@ -15,6 +16,9 @@ import type { ConnectionCounts } from '../room/counts.js'
 import type { Rooms } from '../room/rooms.js'
 import type { SocketController } from './controller.js'
 
+/** What a message that comes while others wait is: one that waits too, one that is done already, or one that is handled at once. */
+export type Interruption = 'none' | 'done' | 'renewal'
+
 /** What the connections of one route have in common. */
 export interface DispatchRoute {
   readonly name: string
@@ -22,8 +26,8 @@ export interface DispatchRoute {
   readonly codec: Codec
   /** What encodes that callbacks return, if not just that. */
   readonly replies: undefined | Codec
-  /** Looks at a message that waits for others, the last of which may be known: answers whether it must not, and is done. */
-  readonly interrupt: undefined | ((connection: WsConnection, message: Message, last: undefined | Message) => boolean)
+  /** Looks at a message that waits for others, the last of which may be known: whether it must not. */
+  readonly interrupt: undefined | ((connection: WsConnection, message: Message, last: undefined | Message) => Interruption)
   readonly clients: ClientSet
   readonly counts: ConnectionCounts
   readonly rooms: Rooms
@@ -40,6 +44,8 @@ export interface DispatchRoute {
   readonly stalls: Stalls
   /** Tells when a client that was too fast may go on. */
   readonly windows: undefined | Deadlines<Metered>
+  /** How many messages that are refused a client may send in a row. */
+  readonly refusals: undefined | RefusalLimit
   readonly maxPayload: number
   readonly outbox: OutboxSettings
   readonly roomsPerConnection: number

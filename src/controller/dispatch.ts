@@ -13,6 +13,7 @@ import { Inbox } from '../connection/inbox.js'
 import { listen, type SocketOwner } from '../connection/listening.js'
 import { Meter, type Metered } from '../connection/rate.js'
 import { CLOSED } from '../connection/ready-state.js'
+import { Refusals } from '../connection/refusals.js'
 import { Renewals } from '../connection/renewals.js'
 import { mayGoOn, waitForTurn, type Waiting } from '../connection/turns.js'
 import { violationOf } from '../connection/violation.js'
@@ -25,6 +26,9 @@ import type { Counted } from '../room/counts.js'
 import { Callbacks, type CallbacksOwner, type Pending } from './callbacks.js'
 import type { CloseInfo } from './controller.js'
 import type { DispatchRoute } from './dispatch-route.js'
+
+// Messages of a contract that may wait: more than others, as what must not wait is looked for among them.
+const LOOKED_THROUGH = 256
 
 type Stage =
   | 'opening' // onOpen runs; nothing is read
@@ -48,6 +52,9 @@ export class Dispatch extends ConnectionContext implements ConnectionKeeper, Bea
   readonly #callbacks: Callbacks
   #identity: Identity
   #renewals: undefined | Renewals
+  // Whether one is handled beside what was before it.
+  #isRenewing = false
+  #refusals: undefined | Refusals
   #stage: Stage = 'opening'
   #running = 0
   #meter: undefined | Meter
@@ -135,7 +142,7 @@ export class Dispatch extends ConnectionContext implements ConnectionKeeper, Bea
     } else if (this.#inbox?.isFull === true) {
       this.violated(new errors.InboxFull())
     } else if (this.isStaying) {
-      this.#inbox ??= new Inbox(this.#socket, this.#route.maxPayload)
+      this.#inbox ??= new Inbox(this.#socket, this.#route.maxPayload, this.#route.interrupt === undefined ? undefined : LOOKED_THROUGH)
       this.#inbox.push(message)
     } else {
       // Its rate has just ended the connection: what waits now would only keep onClose from running.
@@ -145,10 +152,36 @@ export class Dispatch extends ConnectionContext implements ConnectionKeeper, Bea
 
   // What somebody waits for must not wait for the messages before it.
   #isInterruption (message: Message): boolean {
-    if (!this.isStaying || this.#route.interrupt?.(this.connection, message, this.#inbox?.last) !== true) return false
+    const { interrupt } = this.#route
+    if (!this.isStaying || interrupt === undefined) return false
+    const interruption = interrupt(this.connection, message, this.#inbox?.last)
+    if (interruption === 'none') return false
+    if (interruption === 'renewal') return this.#isRenewal(message)
     // It counts like any other, and may be the one too many.
     this.#mayTake(message.size)
     return true
+  }
+
+  // A renewal is handled while a handler runs, one at a time. What comes after it waits for it, to find the new user.
+  #isRenewal (message: Message): boolean {
+    if (this.#isRenewing || !this.#mayTake(message.size)) return false
+    this.#isRenewing = true
+    this.hold(async () => {
+      await this.#callbacks.onMessage(message)
+      this.#isRenewing = false
+    })
+    return true
+  }
+
+  refused (): void {
+    const { clock, refusals } = this.#route
+    if (refusals === undefined) return
+    this.#refusals ??= new Refusals(clock, refusals)
+    if (this.#refusals.add()) this.shut(closeCodes.tooManyRefused)
+  }
+
+  accepted (): void {
+    this.#refusals?.clear()
   }
 
   get clock (): Clock {

@@ -15,13 +15,16 @@ export class MessageFailure extends Failure {
   readonly isAborted: boolean
   /** Whether the message is refused by its contract, so that the error is meant for the client: not if the app has thrown it. */
   readonly isRefusal: boolean
+  /** Whether it counts as refused although its contract takes it: a renewal by a token that is none. */
+  readonly isVain: boolean
 
-  constructor (error: Error, id: undefined | MessageId, { isWanted = true, isAborted = false, isRefusal = true } = {}) {
+  constructor (error: Error, id: undefined | MessageId, { isWanted = true, isAborted = false, isRefusal = true, isVain = false } = {}) {
     super()
     this.error = error
     this.id = id
     this.isWanted = isWanted
     this.isAborted = isAborted
     this.isRefusal = isRefusal
+    this.isVain = isVain
   }
 }

@@ -4,6 +4,7 @@ import type { HeartbeatOptions } from '../connection/heartbeat.js'
 import type { UserOfRequest } from '../connection/identity.js'
 import type { OutboxOptions } from '../connection/outbox.js'
 import type { RateOptions } from '../connection/rate.js'
+import type { RefusalOptions } from '../connection/refusals.js'
 import type { PreMessageHook, PreSendHook } from '../controller/hooks.js'
 import type { ConnectionCaps } from './caps.js'
 import type { Grant, RoleHierarchy } from './grant.js'
@@ -109,6 +110,13 @@ export interface SharedOptions {
    * @default 'answer'
    */
   readonly invalidMessages?: undefined | 'answer' | 'close'
+  /**
+   * How many messages that the contract of a route refuses one client may send in a row; then it is closed with 4429. Any that is taken
+   * begins a new row, so that a client which makes mistakes now and then is never closed. `false` for any number.
+   *
+   * @default { max: 100, per: 10_000 }
+   */
+  readonly refusals?: undefined | false | RefusalOptions
   /**
    * The streams of a contract that one connection can be sent at a time.
    *

@@ -3,6 +3,7 @@ import type { FastifySchema } from 'fastify'
 import { WebSocket, type PerMessageDeflateOptions, type ServerOptions } from 'ws'
 import type { Overflow } from '../connection/backlog.js'
 import type { OutboxOptions } from '../connection/outbox.js'
+import type { RefusalLimit } from '../connection/refusals.js'
 import type { Rate, RateOptions } from '../connection/rate.js'
 import { errors } from '../errors.js'
 import type { Compression } from '../message/frame.js'
@@ -36,6 +37,7 @@ export interface Options {
   readonly roomsPerConnection: number
   readonly streamsPerConnection: number
   readonly invalidMessages: 'answer' | 'close'
+  readonly refusals: false | RefusalLimit
   readonly closeTimeout: number
 }
 
@@ -59,10 +61,11 @@ export const defaults: Options = {
   roomsPerConnection: 1_000,
   streamsPerConnection: 16,
   invalidMessages: 'answer',
+  refusals: { max: 100, per: 10_000 },
   closeTimeout: 5_000
 }
 
-const sharedKeys = ['roles', 'roleHierarchy', 'tokenFrom', 'jwt', 'subject', 'requireExpiry', 'origins', 'maxPayload', 'concurrency', 'heartbeat', 'connections', 'rate', 'outbox', 'roomsPerConnection', 'streamsPerConnection', 'invalidMessages', 'preMessage', 'preSend', 'closeTimeout', 'isGranted']
+const sharedKeys = ['roles', 'roleHierarchy', 'tokenFrom', 'jwt', 'subject', 'requireExpiry', 'origins', 'maxPayload', 'concurrency', 'heartbeat', 'connections', 'rate', 'outbox', 'roomsPerConnection', 'streamsPerConnection', 'invalidMessages', 'refusals', 'preMessage', 'preSend', 'closeTimeout', 'isGranted']
 const keys = {
   plugin: [...sharedKeys, 'drain', 'handshakeTimeout', 'leaveUpgrades', 'maxFragments', 'compression', 'fastPath', 'outboxBudget', 'revocations', 'tickets', 'websocket'],
   scope: sharedKeys,
@@ -122,6 +125,7 @@ export function resolveOptions (outer: Options, given: SocketScopeOptions, level
     notice: outbox?.notice ?? outer.notice,
     roomsPerConnection: integer(given.roomsPerConnection, 'roomsPerConnection', 'rooms') ?? outer.roomsPerConnection,
     invalidMessages: invalidMessagesOf(given.invalidMessages) ?? outer.invalidMessages,
+    refusals: resolveRefusals(outer.refusals, given.refusals),
     streamsPerConnection: integer(given.streamsPerConnection, 'streamsPerConnection', 'streams') ?? outer.streamsPerConnection,
     closeTimeout: integer(given.closeTimeout, 'closeTimeout', 'milliseconds') ?? outer.closeTimeout
   }
@@ -189,6 +193,16 @@ function resolveCaps (outer: ConnectionCaps, given: undefined | ConnectionCaps):
   integer(given.perRoute, 'connections.perRoute', 'connections')
   integer(given.perIp, 'connections.perIp', 'connections')
   return { perRoute: given.perRoute ?? outer.perRoute, perUser: perUser ?? outer.perUser, perIp: given.perIp ?? outer.perIp }
+}
+
+function resolveRefusals (outer: Options['refusals'], given: SharedOptions['refusals']): Options['refusals'] {
+  if (given === undefined || given === false) return given ?? outer
+  checkKeys(given, 'refusals', ['max', 'per'], 'neither false nor')
+  const base = outer === false ? defaults.refusals as RefusalLimit : outer
+  return {
+    max: integer(given.max, 'refusals.max', 'messages') ?? base.max,
+    per: integer(given.per, 'refusals.per', 'milliseconds') ?? base.per
+  }
 }
 
 function resolveRate (outer: undefined | Rate, given: undefined | RateOptions): undefined | Rate {

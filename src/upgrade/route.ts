@@ -183,6 +183,7 @@ export class Route implements SocketRouteHandle {
       rate: options.rate,
       stalls: server.clocks.stalls,
       windows: options.rate && server.clocks.windows(options.rate.per),
+      refusals: options.refusals === false ? undefined : options.refusals,
       maxPayload: options.maxPayload,
       outbox: { limit: options.outboxLimit, overflow: options.overflow, notice: options.notice, budget: server.budget, compression: server.compression },
       roomsPerConnection: options.roomsPerConnection

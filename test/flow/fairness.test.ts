@@ -25,7 +25,8 @@ async function flood (t: Test, controller: object, bytes: Buffer): Promise<Flood
   app.server.on('connection', (socket) => { accepted.push(socket) })
   let begin = () => {}
   const begun = new Promise<void>((resolve) => { begin = resolve })
-  app.socketRoute('/flood', { onOpen: () => begun, ...controller } as SocketController)
+  // All is handled, also what is refused.
+  app.socketRoute('/flood', { onOpen: () => begun, ...controller } as SocketController, { refusals: false })
   let handled = () => {}
   app.socketRoute('/other', { onMessage: () => { handled() } })
   const url = await listen(app)

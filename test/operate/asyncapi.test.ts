@@ -246,7 +246,7 @@ t.test('roles, limits and ends of a route are told', async (t) => {
   const closes = (key: string) => channels[key]!['x-socket-route'].closeCodes.map(({ reason }) => reason)
   const always = ['', 'protocol error', 'invalid payload', 'policy violation', 'message too big', 'internal error', 'service restart', 'too slow']
   t.strictSame(closes('feed_topic_page'), always)
-  t.strictSame(closes('chat'), [...always.slice(0, 2), 'unsupported data', ...always.slice(2), 'token expired', 'token not valid', 'access revoked'])
+  t.strictSame(closes('chat'), [...always.slice(0, 2), 'unsupported data', ...always.slice(2), 'token expired', 'token not valid', 'too many refused messages', 'access revoked'])
   t.strictSame(closes('v1_files').filter((reason) => !always.includes(reason)), [
     'replaced by a newer connection', 'token expired', 'token missing', 'token not valid', 'not granted', 'too many connections', 'too many messages', 'access revoked'
   ])

@@ -6,7 +6,7 @@ import { isOfJwt } from '../../upgrade/token-source.js'
 import type { Facts } from './facts.js'
 
 /** How a connection to a route may end; an app may close with codes of its own besides. */
-export function closesOf ({ contract, isGuarded, sources, options: { connections: { perUser }, rate } }: Facts): AsyncapiClose[] {
+export function closesOf ({ contract, isGuarded, sources, options: { connections: { perUser }, rate, refusals } }: Facts): AsyncapiClose[] {
   const isLater = sources.includes('message')
   const may: Record<keyof typeof closeCodes, boolean> = {
     normal: true,
@@ -25,6 +25,7 @@ export function closesOf ({ contract, isGuarded, sources, options: { connections
     notGranted: isLater,
     tooManyConnections: isLater && perUser !== undefined,
     tooManyMessages: rate !== undefined,
+    tooManyRefused: contract !== undefined && refusals !== false,
     revoked: isGuarded
   }
   return namesOf(may).map((name) => closeCodes[name])

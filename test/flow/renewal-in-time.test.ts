@@ -1,0 +1,124 @@
+// A renewal in band is handled at once, whatever handler runs and whatever waits; what was granted for long is asked for again.
+import { Type } from 'typebox'
+import t, { type Test } from 'tap'
+import { connect, type Client } from '../support/client.js'
+import { TestClock } from '../support/clock.js'
+import { createApp, listen, tokenOf } from '../support/server.js'
+import { until } from '../support/until.js'
+
+const seconds = (): number => Math.floor(Date.now() / 1000)
+const renew = (token: string, id: number): string => JSON.stringify({ type: 'renew', data: { token }, id })
+
+interface Started {
+  readonly client: Client
+  readonly clock: TestClock
+  /** A token of the same user. */
+  readonly token: (roles?: string[], exp?: number) => string
+  /** Lets the handler of `wait` end. */
+  readonly release: () => void
+  readonly handled: string[]
+  /** Gives an item to the stream of a message. */
+  readonly push: (type: string, item: string) => void
+}
+
+async function start (t: Test, concurrency = 1): Promise<Started> {
+  const clock = new TestClock()
+  const app = await createApp(t, { clock })
+  const handled: string[] = []
+  let release = (): void => {}
+  const waiting = new Map<string, (item: string) => void>()
+  app.socketRoute('/', {
+    schema: {
+      in: {
+        wait: { reply: Type.String() },
+        who: { reply: Type.Array(Type.String()) },
+        feed: { stream: Type.String(), isGranted: 'ROLE_FEED' },
+        open: { stream: Type.String() },
+        picky: { stream: Type.String(), isGranted: (user: unknown) => { if ((user as { roles: string[] }).roles.includes('ROLE_BAD')) throw new Error('of the app'); return true } },
+        slow: { stream: Type.String(), isGranted: 'ROLE_FEED' }
+      },
+      out: {}
+    },
+    on: {
+      async wait () { handled.push('wait'); await new Promise<void>((resolve) => { release = resolve }); return 'done' },
+      who (connection) { handled.push('who'); return (connection.user as { roles: string[] }).roles },
+      feed: () => items('feed'),
+      open: () => items('open'),
+      picky: () => items('picky'),
+      async slow () { handled.push('slow'); await new Promise<void>((resolve) => { release = resolve }); return items('slow') }
+    }
+  }, { isGranted: 'ROLE_USER', concurrency, closeTimeout: 1_000_000 })
+  async function * items (type: string): AsyncGenerator<string> {
+    try {
+      for (;;) yield await new Promise<string>((resolve) => { waiting.set(type, resolve) })
+    } finally {
+      handled.push(`${type} ended`)
+    }
+  }
+  const token = (roles = ['ROLE_USER', 'ROLE_FEED'], exp = seconds() + 3_600): string => tokenOf(app, roles, { exp })
+  const client = await connect(await listen(app), ['bearer', token(undefined, seconds() + 60)])
+  return { client, clock, token, release: () => { release() }, handled, push (type, item) { waiting.get(type)!(item) } }
+}
+
+t.test('a renewal that comes while a handler runs counts, and the connection outlives the old token', async (t) => {
+  const { client, clock, token, release, handled } = await start(t)
+  client.send('{"type":"wait","id":1}')
+  await until(() => handled.length === 1)
+  for (let id = 2; id < 100; id++) client.send(`{"type":"who","id":${id}}`)
+  client.send(renew(token(), 100))
+  t.same(await client.json(), { type: 'reply', id: 100 }, 'before all that waits')
+  await clock.advance(120_000)
+  t.equal(client.socket.readyState, 1)
+  release()
+  t.same(await client.json(), { type: 'reply', id: 1, data: 'done' })
+  t.same(await client.json(), { type: 'reply', id: 2, data: ['ROLE_USER', 'ROLE_FEED'] })
+})
+
+t.test('renewals are taken one at a time, and one that is refused is told so', async (t) => {
+  const { client, token, release, handled } = await start(t)
+  client.send('{"type":"wait","id":1}')
+  await until(() => handled.length === 1)
+  client.send(renew('none', 2))
+  t.match(await client.json(), { type: 'error', id: 2, code: 'FSR_ERR_TOKEN_INVALID' })
+  client.send(renew(token(), 3))
+  client.send(renew(token(), 4))
+  t.same(await client.json(), { type: 'reply', id: 3 })
+  release()
+  const rest = [await client.json(), await client.json()]
+  t.same(rest.map((message) => (message as { id: number }).id).sort(), [1, 4])
+})
+
+t.test('a stream that the new user may not have ends with an error, one that it may have goes on', async (t) => {
+  const { client, token, handled, push } = await start(t)
+  client.send('{"type":"open","id":1}')
+  client.send('{"type":"feed","id":2}')
+  client.send(renew(token(), 3))
+  t.same(await client.json(), { type: 'reply', id: 3 })
+  push('feed', 'still')
+  t.match(await client.json(), { type: 'reply', id: 2, data: 'still', more: true })
+  client.send(renew(token(['ROLE_USER']), 4))
+  const told = [await client.json(), await client.json()].sort((one, other) => (one as { id: number }).id - (other as { id: number }).id)
+  t.match(told, [{ type: 'error', id: 2, code: 'FSR_ERR_MESSAGE_NOT_GRANTED' }, { type: 'reply', id: 4 }])
+  // It ends when it has what it awaits.
+  push('feed', 'for nobody')
+  await until(() => handled.includes('feed ended'))
+  push('open', 'for the open one')
+  t.match(await client.json(), { type: 'reply', id: 1, data: 'for the open one', more: true })
+})
+
+t.test('so does one whose handler has not returned it yet, and one whose grant fails', async (t) => {
+  const { client, token, release, handled } = await start(t, 2)
+  client.send('{"type":"slow","id":1}')
+  await until(() => handled.includes('slow'))
+  client.send(renew(token(['ROLE_USER']), 2))
+  t.same(await client.json(), { type: 'reply', id: 2 })
+  release()
+  t.match(await client.json(), { type: 'error', id: 1, code: 'FSR_ERR_MESSAGE_NOT_GRANTED' })
+
+  client.send('{"type":"picky","id":3}')
+  client.send('{"type":"who","id":4}')
+  t.match(await client.json(), { type: 'reply', id: 4 })
+  client.send(renew(token(['ROLE_USER', 'ROLE_BAD']), 5))
+  const told = [await client.json(), await client.json()].sort((one, other) => (one as { id: number }).id - (other as { id: number }).id)
+  t.match(told, [{ type: 'error', id: 3, code: 'FSR_ERR_HANDLER_FAILED' }, { type: 'reply', id: 5 }])
+})
