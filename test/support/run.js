@@ -13,10 +13,18 @@ import { createResults } from './results.js'
 const isWatching = process.argv.includes('--watch')
 const named = process.argv.slice(2).filter((argument) => argument !== '--watch')
 
-// Debian's packages that tests need, and how to see that one is there.
+// Debian's packages that tests need, and how to see that one is there. Those of servers are installed in CI alone: Debian starts them.
 const needed = [
   { name: 'chromium', isThere: () => existsSync('/usr/bin/chromium') },
-  { name: 'python3-websockets', isThere: () => spawnSync('/usr/bin/python3', ['-c', 'import websockets']).status === 0 }
+  { name: 'python3-websockets', isThere: () => spawnSync('/usr/bin/python3', ['-c', 'import websockets']).status === 0 },
+  ...(process.env.CI === undefined
+    ? []
+    : [
+        { name: 'nginx', isThere: () => existsSync('/usr/sbin/nginx') },
+        { name: 'haproxy', isThere: () => existsSync('/usr/sbin/haproxy') },
+        { name: 'apache2', isThere: () => existsSync('/usr/sbin/apache2') },
+        { name: 'caddy', isThere: () => existsSync('/usr/bin/caddy') }
+      ])
 ]
 
 // What is missing makes its tests be skipped with a reason, or fail where the environment sets CI.
@@ -24,7 +32,7 @@ function installMissing () {
   const missing = needed.filter(({ isThere }) => !isThere()).map(({ name }) => name)
   if (missing.length === 0 || process.getuid?.() !== 0 || !existsSync('/usr/bin/apt-get')) return
   process.stdout.write(`Installing what the tests need: ${missing.join(' ')}\n`)
-  const env = { ...process.env, DEBIAN_FRONTEND: 'noninteractive' }
+  const env = { ...process.env, DEBIAN_FRONTEND: 'noninteractive', RUNLEVEL: '1' }
   spawnSync('apt-get', ['update', '-q'], { stdio: 'ignore', env })
   spawnSync('apt-get', ['install', '-y', '-q', '--no-install-recommends', ...missing], { stdio: ['ignore', 'ignore', 'inherit'], env })
 }
