@@ -1,7 +1,7 @@
 import { readFileSync } from 'node:fs'
 import t from 'tap'
 import { errors } from '../src/index.js'
-import { closeReasonOf, isRefusal } from '../src/errors.js'
+import { asError, closeReasonOf, isRefusal } from '../src/errors.js'
 
 const instances = Object.entries(errors).map(([name, Constructor]) => ({ name, error: new Constructor() }))
 
@@ -22,6 +22,15 @@ t.test('docs/errors.md has each error, with its status or close code, and no oth
     t.equal(documented.get(error.code), answer, error.code)
   }
   t.equal(documented.size, instances.length)
+})
+
+t.test('what was thrown is an error, also where it cannot be looked at', async (t) => {
+  const error = new Error('x')
+  t.equal(asError(error), error)
+  const { proxy, revoke } = Proxy.revocable({}, {})
+  const child = Object.create(proxy) as unknown
+  revoke()
+  for (const thrown of [undefined, 'x', proxy, child]) t.match(asError(thrown), { code: 'FSR_ERR_NOT_AN_ERROR' })
 })
 
 t.test('an error of another origin closes with 1011, whatever it looks like', async (t) => {

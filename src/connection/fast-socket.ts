@@ -137,10 +137,6 @@ export class FastSocket extends LazySocket {
   #message (bytes: Buffer, at: number, end: number): void {
     const start = at + headerOf(bytes[at + 1]!)
     const isBinary = bytes[at] === BINARY
-    if (isBinary && this[kOwner] === undefined && this.binaryType !== 'nodebuffer') {
-      this.delegate(bytes.subarray(at, end))
-      return
-    }
     const isAscii = unmask(bytes, start, end, start - 4)
     if (!isAscii && !isBinary && this.settings.skipUTF8Validation !== true && !isUtf8(bytes.subarray(start, end))) {
       // ws says what is wrong with it.

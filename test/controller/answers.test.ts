@@ -43,6 +43,14 @@ t.test('stopped, it is over at once, and an item that comes then is not looked a
   t.same(await one.next(), { done: true, value: undefined })
 })
 
+t.test('one that has ended cannot fail any more', async (t) => {
+  const { answers: one, seen } = answers(async () => ({ done: true, value: undefined }))
+  t.equal((await one.next()).value, last)
+  one.fail(new Error('too late'))
+  t.same(await one.next(), { done: true, value: undefined })
+  t.same(seen, ['ended'])
+})
+
 t.test('whoever reads it can let go of it', async (t) => {
   const { answers: one, seen } = answers(() => new Promise(() => {}))
   t.same(await one.return(), { done: true, value: undefined })

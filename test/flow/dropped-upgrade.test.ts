@@ -1,4 +1,5 @@
 // A proxy that does not know WebSocket takes Upgrade and Connection away, and leaves the rest of the handshake.
+import { once } from 'node:events'
 import cookie from '@fastify/cookie'
 import t from 'tap'
 import { handshake, readAll, tcp } from '../support/client.js'
@@ -21,6 +22,12 @@ t.test('a handshake without Upgrade or Connection is told as such, to the client
     socket.write(handshake(path, { 'Sec-WebSocket-Protocol': `bearer, ${token}`, Origin: 'https://app.example', ...headers }, start))
     return await readAll(socket)
   }
+  // Without any Connection the request is a plain one, on a connection that may go on.
+  const bare = await tcp(url)
+  bare.write(handshake('/chat', { Connection: undefined }))
+  t.match(String((await once(bare, 'data'))[0]), /^HTTP\/1\.1 426 [^]*FSR_ERR_UPGRADE_DROPPED[^]*without its Connection: upgrade header/)
+  bare.destroy()
+
   const nginx = { Upgrade: undefined, Connection: 'close' }
   for (const path of ['/chat', '/open', '/both', '/chat?ticket=x']) {
     for (const [missing, headers, start] of [

@@ -2,7 +2,7 @@
 import { once } from 'node:events'
 import type { Socket } from 'node:net'
 import t, { type Test } from 'tap'
-import type { SocketController } from '../../src/index.js'
+import type { SocketController, SocketPluginOptions } from '../../src/index.js'
 import { connect, frame, handshake, tcp } from '../support/client.js'
 import { createApp, listen } from '../support/server.js'
 import { until } from '../support/until.js'
@@ -19,8 +19,8 @@ interface Flood {
 }
 
 // Everything of one client is there before the first of it is handled.
-async function flood (t: Test, controller: object, bytes: Buffer): Promise<Flood> {
-  const app = await createApp(t)
+async function flood (t: Test, controller: object, bytes: Buffer, plugin: SocketPluginOptions = {}): Promise<Flood> {
+  const app = await createApp(t, { plugin })
   const accepted: Socket[] = []
   app.server.on('connection', (socket) => { accepted.push(socket) })
   let begin = () => {}
@@ -68,6 +68,16 @@ for (const [name, controllerOf] of Object.entries(handlers)) {
     t.ok(count > 0 && count < FRAMES / 4, `${count} of ${FRAMES}`)
   })
 }
+
+t.test('nor where ws reads', async (t) => {
+  let count = 0
+  const { begin, other } = await flood(t, { onMessage () { count++ } }, messages, { fastPath: false })
+  begin()
+  await until(() => count > 0)
+  await other()
+  t.ok(count < FRAMES, `${count} of ${FRAMES}`)
+  await until(() => count === FRAMES)
+})
 
 t.test('the event loop goes round meanwhile', async (t) => {
   let count = 0

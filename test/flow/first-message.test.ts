@@ -1,3 +1,5 @@
+import { once } from 'node:events'
+import type { Socket } from 'node:net'
 import t, { type Test } from 'tap'
 import type { FastifyInstance } from 'fastify'
 import type { SocketPluginOptions, SocketRouteOptions, WsConnection } from '../../src/index.js'
@@ -93,6 +95,41 @@ t.test('a first message that lets nobody in closes the connection, and no callba
   t.strictSame(calls, [])
   t.ok(lines.some((line) => line.includes('the token of a first message was refused')))
 })
+
+t.test('pings and fragments before the token count, and what is read with a refused message is for nobody', async (t) => {
+  const { url, calls } = await createMessageApp(t)
+  const pinging = await tcp(url)
+  pinging.write(handshake('/'))
+  await once(pinging, 'data')
+  // One after the other, as ws ends a client that does not read its pongs.
+  const ping = (): void => { pinging.write(frame('', 0x9)) }
+  pinging.on('data', ping)
+  const closed = closeFrameOf(pinging)
+  ping()
+  t.equal(await closed, 1008)
+
+  const refused = await tcp(url)
+  refused.write(handshake('/'))
+  await once(refused, 'data')
+  const reason = closeFrameOf(refused)
+  refused.write(Buffer.concat([frame('binary', 0x2), frame('text'), frame('text')]))
+  t.equal(await reason, 4401)
+  t.strictSame(calls, [])
+})
+
+// The code of the close frame that the server sends, behind its pongs.
+async function closeFrameOf (socket: Socket): Promise<number> {
+  let bytes = Buffer.alloc(0)
+  for await (const chunk of socket) {
+    bytes = Buffer.concat([bytes, chunk as Buffer])
+    let at = 0
+    while (at + 1 < bytes.length) {
+      if (bytes[at] === 0x88) return bytes.readUInt16BE(at + 2)
+      at += 2 + bytes[at + 1]!
+    }
+  }
+  throw new Error('the socket ended without a close frame')
+}
 
 t.test('who has been revoked does not get in, also if that happens while isGranted is asked', async (t) => {
   const { app, url, calls } = await createMessageApp(t)

@@ -121,6 +121,24 @@ t.test('latestBy is given the type and the data of a message of a contract', asy
   t.strictSame(received.filter((text) => text.includes('price')), ['A', 'B'].map((symbol) => JSON.stringify({ type: 'price', data: { symbol, price: 999 } })))
 })
 
+t.test('latestBy goes with hooks, and requests have no key', async (t) => {
+  const asked: unknown[] = []
+  const app = await createApp(t)
+  const route = app.socketRoute('/', {
+    schema: { in: {}, out: { price: Type.Integer(), sure: { reply: Type.Boolean() } } },
+    on: {}
+  }, { preSend: (_sent, data) => data, outbox: { overflow: { latestBy: (message) => { asked.push((message as { type: string }).type); return 1 } } } })
+  const client = await connect(await listen(app))
+  await until(() => route.clients.size === 1)
+  const [connection] = route.clients
+  route.broadcast('price', 1)
+  const sure = connection!.request('sure')
+  t.same(await client.json(), { type: 'price', data: 1 })
+  client.send(JSON.stringify({ type: 'reply', id: (await client.json() as { id: number }).id, data: true }))
+  t.equal(await sure, true)
+  t.strictSame(asked, ['price'])
+})
+
 t.test('answers wait in their place among what others send, and none is dropped', async (t) => {
   const feed = await start(t, { outbox: { overflow: 'drop-oldest', limit: 100_000 } })
   feed.route.broadcast({ n: 1 })

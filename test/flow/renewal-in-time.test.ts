@@ -35,7 +35,9 @@ async function start (t: Test, concurrency = 1): Promise<Started> {
         feed: { stream: Type.String(), isGranted: 'ROLE_FEED' },
         open: { stream: Type.String() },
         picky: { stream: Type.String(), isGranted: (user: unknown) => { if ((user as { roles: string[] }).roles.includes('ROLE_BAD')) throw new Error('of the app'); return true } },
-        slow: { stream: Type.String(), isGranted: 'ROLE_FEED' }
+        slow: { stream: Type.String(), isGranted: 'ROLE_FEED' },
+        hooked: { stream: Type.String(), isGranted: 'ROLE_FEED' },
+        touchy: { stream: Type.String(), isGranted: 'ROLE_FEED' }
       },
       out: {}
     },
@@ -45,9 +47,20 @@ async function start (t: Test, concurrency = 1): Promise<Started> {
       feed: () => items('feed'),
       open: () => items('open'),
       picky: () => items('picky'),
-      async slow () { handled.push('slow'); await new Promise<void>((resolve) => { release = resolve }); return items('slow') }
+      async slow () { handled.push('slow'); await new Promise<void>((resolve) => { release = resolve }); return items('slow') },
+      hooked () { handled.push('hooked'); return items('hooked') },
+      async touchy (_connection, _data, { signal }) {
+        handled.push('touchy')
+        await new Promise<void>((resolve) => { signal.addEventListener('abort', () => { resolve() }) })
+        throw new Error('told to stop')
+      }
     }
-  }, { isGranted: 'ROLE_USER', concurrency, closeTimeout: 1_000_000 })
+  }, {
+    isGranted: 'ROLE_USER',
+    concurrency,
+    closeTimeout: 1_000_000,
+    preMessage: (_connection, { type }) => type === 'hooked' ? new Promise((resolve) => { handled.push('hook'); release = resolve }) : undefined
+  })
   async function * items (type: string): AsyncGenerator<string> {
     try {
       for (;;) yield await new Promise<string>((resolve) => { waiting.set(type, resolve) })
@@ -121,4 +134,30 @@ t.test('so does one whose handler has not returned it yet, and one whose grant f
   client.send(renew(token(['ROLE_USER', 'ROLE_BAD']), 5))
   const told = [await client.json(), await client.json()].sort((one, other) => (one as { id: number }).id - (other as { id: number }).id)
   t.match(told, [{ type: 'error', id: 3, code: 'FSR_ERR_HANDLER_FAILED' }, { type: 'reply', id: 5 }])
+})
+
+t.test('nor does a handler run whose message was granted to the old user, and one that stops has not failed', async (t) => {
+  const { client, token, release, handled } = await start(t, 2)
+  client.send('{"type":"hooked","id":1}')
+  client.send('{"type":"touchy","id":2}')
+  await until(() => handled.includes('hook') && handled.includes('touchy'))
+  client.send(renew(token(['ROLE_USER']), 3))
+  const told = [await client.json(), await client.json()].sort((one, other) => (one as { id: number }).id - (other as { id: number }).id)
+  t.match(told, [{ type: 'error', id: 2, code: 'FSR_ERR_MESSAGE_NOT_GRANTED' }, { type: 'reply', id: 3 }])
+  release()
+  t.match(await client.json(), { type: 'error', id: 1, code: 'FSR_ERR_MESSAGE_NOT_GRANTED' })
+  t.notOk(handled.includes('hooked'))
+})
+
+t.test('a message that only looks like one of the protocol waits for its turn', async (t) => {
+  const { client, release, handled } = await start(t)
+  client.send('{"type":"wait","id":1}')
+  await until(() => handled.length === 1)
+  client.send('{"type":"who","id":"renew"}')
+  client.send('{"type":"reply"')
+  client.send('{"type":"cancel","id":7}')
+  release()
+  t.match(await client.json(), { type: 'reply', id: 1 })
+  t.match(await client.json(), { type: 'reply', id: 'renew' })
+  t.match(await client.json(), { type: 'error', code: 'FSR_ERR_MESSAGE_NOT_JSON' })
 })

@@ -2,6 +2,7 @@ import dns from 'node:dns'
 import { once } from 'node:events'
 import { connect as connectTcp, type AddressInfo } from 'node:net'
 import t from 'tap'
+import { closeCodes } from '../../src/index.js'
 import { Drain } from '../../src/operate/drain.js'
 import { connect, handshake, readAll, refusal, tcp } from '../support/client.js'
 import { TestClock } from '../support/clock.js'
@@ -379,6 +380,14 @@ t.test('fastify.close() ends requests of which half the body has come', async (t
   await app.close()
   await Promise.all(sockets)
   t.pass('none of them holds it up')
+})
+
+t.test('a connection that comes when the drain has begun is closed at once', async (t) => {
+  const drain = new Drain(new TestClock())
+  const closed: unknown[] = []
+  drain.begin()
+  drain.add({ identity: undefined, shut (reason) { closed.push(reason); return true }, expire () {} })
+  t.strictSame(closed, [closeCodes.restart])
 })
 
 t.test('many small batches do not take longer than the deadline allows', async (t) => {

@@ -221,3 +221,13 @@ t.test('a store that never answers is waited for no longer than an upgrade may t
   await cut
   t.strictSame(await first.closed, { code: 4401, reason: 'token missing' })
 })
+
+t.test('on a route without a guard a store that fails is told as what it is, too', async (t) => {
+  const revocations = { revokedBefore () { throw new Error('down') }, revoke () {} }
+  const app = await createApp(t, { plugin: { revocations } })
+  app.addHook('onRequest', async (request) => { await request.jwtVerify().catch(() => {}) })
+  app.socketRoute('/open', { onOpen: () => 'in' })
+  const url = await listen(app)
+  t.match(await refusal(`${url}/open`, [], { headers: { authorization: `Bearer ${tokenOf(app)}` } }), { status: 503, body: { code: 'FSR_ERR_STORE_FAILED' } })
+  t.equal(await (await connect(`${url}/open`)).next(), 'in')
+})

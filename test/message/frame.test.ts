@@ -95,6 +95,9 @@ t.test('a part of a bundle is no larger than what is in it, whatever is left out
   const [part] = bundle.encode(0, [0, 1, 2, 3, 4, 5, 6], undefined)
   t.equal(part!.length, 5)
   t.ok(part!.buffer.byteLength <= 8_192)
+  bundle.compact()
+  const [waiting] = bundle.encode(0, [0, 1, 2, 3, 4, 5, 6], undefined)
+  t.strictSame(waiting, part)
 })
 
 t.test('what one receiver still lacks is all that is encoded for it', async (t) => {
