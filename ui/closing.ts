@@ -37,6 +37,7 @@ const reasons = new Map([
   ['not granted', 'The user of this token may not connect to this route.'],
   ['replaced by a newer connection', 'The user has come again elsewhere, and may be connected only so often.'],
   ['too many connections', 'The user has as many connections as it may.'],
+  ['too many refused messages', 'The client has sent nothing but messages that the contract of the route refuses.'],
   ['too many messages', 'The client has sent more than it may, for longer than is tolerated.'],
   ['too slow', 'The client reads more slowly than it is sent to.']
 ])
