@@ -117,6 +117,19 @@ t.test('pings and fragments before the token count, and what is read with a refu
   t.strictSame(calls, [])
 })
 
+t.test('where ws hands over all of a read, more than 256 messages behind the token close the connection', async (t) => {
+  const { app, url, calls } = await createMessageApp(t, {}, { fastPath: false })
+  const socket = await tcp(url)
+  socket.write(handshake('/'))
+  await once(socket, 'data')
+  const reason = closeFrameOf(socket)
+  const token = Buffer.from(tokenOf(app))
+  const first = Buffer.concat([Buffer.from([0x81, 0x80 | 126, token.length >> 8, token.length & 0xff, 0, 0, 0, 0]), token])
+  socket.write(Buffer.concat([first, ...Array.from({ length: 300 }, () => frame('x'))]))
+  t.equal(await reason, 1008)
+  t.strictSame(calls, [])
+})
+
 // The code of the close frame that the server sends, behind its pongs.
 async function closeFrameOf (socket: Socket): Promise<number> {
   let bytes = Buffer.alloc(0)

@@ -101,6 +101,7 @@ t.test('REST has its own access_token', async (t) => {
   const { url } = await createQueryApp(t)
   const answer = await fetch(`${url.replace('ws', 'http')}/rest?access_token=mine&ticket=5`)
   t.strictSame(await answer.json(), { access_token: 'mine', ticket: '5' })
+  t.strictSame(await (await fetch(`${url.replace('ws', 'http')}/rest?a=1`)).json(), { a: '1' })
 })
 
 t.test('a parameter that no route reads for a credential is left alone', async (t) => {

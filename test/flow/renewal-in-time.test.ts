@@ -150,12 +150,14 @@ t.test('nor does a handler run whose message was granted to the old user, and on
 })
 
 t.test('a message that only looks like one of the protocol waits for its turn', async (t) => {
-  const { client, release, handled } = await start(t)
+  const { client, token, release, handled } = await start(t)
   client.send('{"type":"wait","id":1}')
   await until(() => handled.length === 1)
   client.send('{"type":"who","id":"renew"}')
   client.send('{"type":"reply"')
   client.send('{"type":"cancel","id":7}')
+  client.send(renew(token(), 8))
+  t.same(await client.json(), { type: 'reply', id: 8 }, 'all of them have been read')
   release()
   t.match(await client.json(), { type: 'reply', id: 1 })
   t.match(await client.json(), { type: 'reply', id: 'renew' })

@@ -1,3 +1,6 @@
+import { mkdtempSync, rmSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
 import { once } from 'node:events'
 import { connect as connectHttp2 } from 'node:http2'
 import { connect as connectTls } from 'node:tls'
@@ -98,7 +101,10 @@ t.test('connections over TLS by a Unix socket, which have no address, are served
   t.teardown(() => app.close())
   await app.register(socketRoutes)
   app.get('/', async () => 'rest')
-  const path = `${t.testdir()}/app.sock`
+  // Not in a directory of the test: the path of a Unix socket has at most 107 bytes.
+  const directory = mkdtempSync(join(tmpdir(), 'socket-'))
+  t.teardown(() => { rmSync(directory, { recursive: true, force: true }) })
+  const path = join(directory, 'app.sock')
   await app.listen({ path })
   const open = async () => {
     const socket = connectTls({ path, ca: tls.cert, servername: 'localhost' })
