@@ -109,10 +109,12 @@ async function runAll () {
   report()
 }
 
-// Whether a test sends or receives messages by an app of createApp, which takes the path from the environment.
+// Whether a test reads or writes messages by an app of createApp, which takes the path from the environment. Those that choose the path
+// themselves have had both.
 function speaks (file) {
   const code = readFileSync(file, 'utf8')
-  return /support\/(server|faults|console-app)\.js/.test(code) && /\.(send|next|take|json|broadcast|injectWS)\(|\bframe\(/.test(code)
+  return /support\/(server|faults)\.js/.test(code) && /\bonMessage\b|\bon: \{|\.(send|broadcast)\(|\bframe\(/.test(code) &&
+    !/\bfastPath: true\b|\[fastPath\b/.test(code) && !/^test\/(examples|operate|client)\//.test(file)
 }
 
 /** Runs the named files, or else the test files that change, at each change. */
