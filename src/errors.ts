@@ -108,11 +108,11 @@ export const errors = {
   MessageNotJson: refused('FSR_ERR_MESSAGE_NOT_JSON', 'The message is not JSON', closeCodes.invalidPayload),
   MessageForbidden: refused('FSR_ERR_MESSAGE_FORBIDDEN', 'The message has a key that reaches for a prototype: __proto__, or prototype in constructor'),
   MessageNull: refused('FSR_ERR_MESSAGE_NULL', 'The message is null, which json() does not return, as nothing can be read from it. Where null is meant, read text'),
-  MessageTooBig: connected('FSR_ERR_MESSAGE_TOO_BIG', 'The message is larger than maxPayload', closeCodes.tooBig),
+  MessageTooBig: connected('FSR_ERR_MESSAGE_TOO_BIG', 'A message of %s bytes is larger than the %s that maxPayload allows: raise that, or have clients send less at a time', closeCodes.tooBig),
   MessageNotUtf8: connected('FSR_ERR_MESSAGE_NOT_UTF8', 'A text message is not valid UTF-8', closeCodes.invalidPayload),
   MessageNotInflated: connected('FSR_ERR_MESSAGE_NOT_INFLATED', 'A compressed message cannot be inflated', closeCodes.invalidPayload),
-  InboxFull: connected('FSR_ERR_INBOX_FULL', 'Compressed messages inflate to more than may wait for a busy handler', closeCodes.policyViolation),
-  FragmentsTooMany: connected('FSR_ERR_FRAGMENTS_TOO_MANY', 'A message came in too many fragments', closeCodes.policyViolation),
+  InboxFull: connected('FSR_ERR_INBOX_FULL', 'More has come than may wait, %s of %s %s: have clients wait for an answer, or send less at a time', closeCodes.policyViolation),
+  FragmentsTooMany: connected('FSR_ERR_FRAGMENTS_TOO_MANY', 'A message came in more fragments, or a frame in more pieces, than the %s that maxFragments allows: raise that, or have clients send larger ones', closeCodes.policyViolation),
   ProtocolViolated: connected('FSR_ERR_PROTOCOL_VIOLATED', 'The client broke the WebSocket protocol', closeCodes.protocolError),
   MessageBinary: refused('FSR_ERR_MESSAGE_BINARY', 'The messages of this route are text', closeCodes.unsupportedData),
   MessageInvalid: refused('FSR_ERR_MESSAGE_INVALID', 'A message is an object with a type and perhaps data and an id, but %s'),
@@ -141,12 +141,18 @@ export const errors = {
 
 const all = Object.values(errors)
 
+const ofLimits: readonly SocketErrorConstructor[] = [errors.MessageTooBig, errors.FragmentsTooMany, errors.InboxFull]
 const refusals = all.filter(({ prototype }) => prototype.isRefusal === true)
 const ofClients = all.filter(({ prototype }) => prototype.isOfClient === true)
 
 /** Whether an error is about a message that the contract does not have: its text is meant for the client. */
 export function isRefusal (error: unknown): error is SocketError {
   return isOneOf(refusals, error)
+}
+
+/** Whether an error says that a client has sent more than an option allows. */
+export function isOfLimit (error: unknown): error is SocketError {
+  return isOneOf(ofLimits, error)
 }
 
 /** Whether an error that a handler let pass is what its client has made of it, as often as that likes. */

@@ -95,6 +95,8 @@ async function socketRoutes (fastify: FastifyInstance, pluginOptions: SocketPlug
     revocations,
     compression: settings.compression,
     tokens: new Deadlines<Closable>(clock, handshakeTimeout, (connection) => { connection.shut(closeCodes.tokenMissing) }),
+    maxPayload: websocket.options.maxPayload!,
+    maxFragments: websocket.options.maxFragments!,
     fastPath
   }
   openScopes(fastify, root)

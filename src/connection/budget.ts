@@ -1,11 +1,12 @@
 /** What waits for all slow clients of a process together. */
 export class Budget {
-  readonly #limit: number
+  /** Bytes. */
+  readonly limit: number
   #used = 0
 
   /** @param limit bytes. */
   constructor (limit: number) {
-    this.#limit = limit
+    this.limit = limit
   }
 
   /** Bytes that wait in all outboxes of clients that lag. */
@@ -14,7 +15,7 @@ export class Budget {
   }
 
   get isExceeded (): boolean {
-    return this.#used > this.#limit
+    return this.#used > this.limit
   }
 
   /** @param bytes by which more waits; negative for less. */

@@ -1,10 +1,19 @@
 import type { CloseReason } from '../close-codes.js'
 import type { Identity } from './identity.js'
 
+/** What was too much, for the log. */
+export interface ExceededLimit {
+  /** The option that bounds it. */
+  readonly option: string
+  readonly limit: unknown
+  /** How much it was, if that is a number. */
+  readonly size?: undefined | number
+}
+
 /** What can be closed for one of the reasons of this plugin. */
 export interface Closable {
   /** Closes in an orderly way; answers `false`, and does nothing, if that has begun already. */
-  shut (reason: CloseReason): boolean
+  shut (reason: CloseReason, limit?: ExceededLimit): boolean
 }
 
 /** A connection that is not done yet: the app closes it when it is closed itself, or when its user is revoked. */

@@ -5,7 +5,7 @@ import { BINARY, headerOf, isBroken, isFinal, isWhole, PING, PONG, sizeOf } from
 import { unmask } from '../message/mask.js'
 import { Message } from '../message/message.js'
 import { LazySocket } from './lazy-socket.js'
-import { kOwner } from './listening.js'
+import { kAnnounced, kOwner } from './listening.js'
 import { Rest } from './rest.js'
 import { hold, release } from './tick.js'
 import { beginTurn } from './turns.js'
@@ -59,7 +59,7 @@ export class FastSocket extends LazySocket {
       if (this.#rest.isReady) this.#readOn(false)
     }
     if (start < chunk.length) this.#peel(chunk, start, chunk.length, false)
-    if ((this.isPaused || this.isReceiverBusy) && this.#rest !== undefined && this.#rest.size >= MOST_WAITING) this.stopReading()
+    if (this.#rest !== undefined && this.#rest.size >= MOST_WAITING && (this.isPaused || this.isReceiverBusy)) this.stopReading()
   }
 
   // What waits for the socket to be resumed is read now.
@@ -86,15 +86,17 @@ export class FastSocket extends LazySocket {
   #peel (bytes: Buffer, start: number, end: number, isLast: boolean): void {
     let at = start
     while (at < end) {
-      if (this.isComplete && this.isDone) return
-      const isWaiting = (this.isPaused || this.isReceiverBusy) && !isLast
+      // Most sockets have no receiver, of which all else would have to be asked for each message.
+      const { isComplete } = this
+      if (isComplete && this.isDone) return
+      const isWaiting = (this.isPaused || (isComplete && this.isReceiverBusy)) && !isLast
       if (isWaiting || end - at < 2) {
         this.#rest = new Rest(bytes, at, end, isWaiting ? 0 : 2)
         return
       }
       const first = bytes[at]!
       const size = sizeOf(bytes, at, end)
-      const isOwn = this.#isOwn(first, bytes[at + 1]!)
+      const isOwn = isWhole(first, bytes[at + 1]!) && (!isComplete || this.#isIdleFor(first))
       if (this.#isRefused(first, bytes[at + 1]!, size, isOwn)) {
         this.delegate(bytes.subarray(at, end))
         return
@@ -114,15 +116,18 @@ export class FastSocket extends LazySocket {
     }
   }
 
-  // Whether a frame is read here.
-  #isOwn (first: number, second: number): boolean {
-    return isWhole(first, second) && (first === PONG || !this.isReceiverBetweenFragments) && !this.isReceiverBusy
+  // Whether nothing that ws was left comes before a frame or goes on behind it.
+  #isIdleFor (first: number): boolean {
+    return (first === PONG || !this.isReceiverBetweenFragments) && !this.isReceiverBusy
   }
 
   // Whether ws closes the connection for it at once, before all of it has come.
   #isRefused (first: number, second: number, size: number, isOwn: boolean): boolean {
     const { maxPayload = 0 } = this.settings
-    if (maxPayload !== 0 && size - headerOf(second) > maxPayload) return true
+    if (maxPayload !== 0 && size - headerOf(second) > maxPayload) {
+      this[kAnnounced] = size - headerOf(second)
+      return true
+    }
     return !isOwn && isBroken(first, second, this.isReceiverBetweenFragments, (first & 0x40) !== 0 && this.extensions !== '')
   }
 

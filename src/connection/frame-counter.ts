@@ -1,7 +1,7 @@
 import { Duplex } from 'node:stream'
 import type { WebSocket } from 'ws'
 import { headerOf, isData, isFinal, sizeOf } from '../message/header.js'
-import { kOwner, type SocketOwner } from './listening.js'
+import { kAnnounced, kOwner, type SocketOwner } from './listening.js'
 import { beginTurn } from './turns.js'
 
 const kCounter = Symbol('fastify-socket-route.counter')
@@ -14,10 +14,11 @@ const CLOSE = 0x88
  * Has the owner of a socket that `ws` reads by itself hear of the frames that are no messages, as `ws` tells of no fragments.
  *
  * @param stream what the socket reads from; a test may give one of `injectWS` something else.
+ * @param maxPayload bytes of the largest message.
  */
-export function countFrames (stream: unknown, socket: WebSocket): void {
+export function countFrames (stream: unknown, socket: WebSocket, maxPayload: number): void {
   if (!(stream instanceof Duplex)) return
-  (stream as CountedStream)[kCounter] = new FrameCounter(socket)
+  (stream as CountedStream)[kCounter] = new FrameCounter(socket, maxPayload)
   stream.prependListener('data', onData)
 }
 
@@ -28,14 +29,16 @@ function onData (this: CountedStream, chunk: Buffer): void {
 
 /** Finds the frames in what a client sends, and looks at nothing but their headers. */
 class FrameCounter {
-  readonly #socket: WebSocket & { readonly [kOwner]?: SocketOwner }
+  readonly #socket: WebSocket & { readonly [kOwner]?: SocketOwner, [kAnnounced]?: number }
+  readonly #maxPayload: number
   // Bytes until the next frame begins.
   #ahead = 0
   // The beginning of its header, if it has come in parts.
   #rest: undefined | Buffer
 
-  constructor (socket: WebSocket) {
+  constructor (socket: WebSocket, maxPayload: number) {
     this.#socket = socket
+    this.#maxPayload = maxPayload
   }
 
   read (chunk: Buffer): void {
@@ -53,6 +56,7 @@ class FrameCounter {
   }
 
   #count (first: number, size: number): void {
+    if (size > this.#maxPayload) this.#socket[kAnnounced] = size
     const isMessage = isData(first) && isFinal(first)
     if (!isMessage && first !== CLOSE) this.#socket[kOwner]?.piece(size)
   }

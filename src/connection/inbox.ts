@@ -37,6 +37,11 @@ export class Inbox {
     return this.#messages.length
   }
 
+  /** How many bytes are too many. */
+  get most (): number {
+    return this.#most
+  }
+
   /** Whether so much waits that only compressed messages can have come to it. */
   get isFull (): boolean {
     return this.#bytes > this.#most

@@ -4,7 +4,7 @@ import { nextTick } from 'node:process'
 import { Duplex, Readable } from 'node:stream'
 import { WebSocket } from 'ws'
 import { copyBytes } from '../message/copy.js'
-import { kOwner, type SocketOwner } from './listening.js'
+import { kAnnounced, kOwner, type SocketOwner } from './listening.js'
 import { CLOSED, CLOSING, CONNECTING, OPEN } from './ready-state.js'
 
 // All that this plugin relies on inside ws and Node is in this file. Of ws 8 it is this, besides its public API: `isSupported` looks for
@@ -60,6 +60,7 @@ const PING = Buffer.from([0x89, 0])
  */
 export abstract class LazySocket extends Base {
   declare [kOwner]: undefined | SocketOwner
+  declare [kAnnounced]: undefined | number
   declare [kReceiver]: null | Receiver
   declare [kSender]: null | Sender
   protected readonly settings: ServerSettings

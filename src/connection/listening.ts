@@ -18,7 +18,15 @@ export interface SocketOwner extends ConnectionContext {
 
 /** What an owner listens to; one listener for all sockets. */
 export const kOwner = Symbol('fastify-socket-route.owner')
-type OwnedSocket = WebSocket & { [kOwner]: undefined | SocketOwner }
+
+/** On a socket: bytes of payload of the last frame that was larger than it may be. */
+export const kAnnounced = Symbol('fastify-socket-route.announced')
+type OwnedSocket = WebSocket & { [kOwner]: undefined | SocketOwner, [kAnnounced]?: number }
+
+/** How large the frame of a socket was that is larger than it may be, if it was one frame. */
+export function announcedBy (socket: WebSocket): undefined | number {
+  return (socket as OwnedSocket)[kAnnounced]
+}
 
 /** Gives a socket to an owner, in the place of the one before. */
 export function listen (socket: WebSocket, owner: SocketOwner): void {

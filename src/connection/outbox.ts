@@ -225,7 +225,7 @@ export class Outbox implements Flushable {
     if (overflow === 'close') {
       if (this.#held <= this.#limit) return this.#reply(frame)
       this.dropped++
-      this.#owner.shut(closeCodes.tooSlow)
+      this.#shut()
       return false
     }
     if (!this.#mustWait) return this.#reply(frame)
@@ -237,8 +237,14 @@ export class Outbox implements Flushable {
     this.#missed += dropped
     this.#account()
     // Only what `latestBy` must not drop can be too much.
-    if (this.#backlog.isOver(limit)) this.#owner.shut(closeCodes.tooSlow)
+    if (this.#backlog.isOver(limit)) this.#shut()
     return false
+  }
+
+  #shut (): void {
+    const { budget, limit } = this.#settings
+    const size = this.#held + (this.#backlog?.cost ?? 0)
+    this.#owner.shut(closeCodes.tooSlow, budget.isExceeded ? { option: 'outboxBudget', limit: budget.limit, size } : { option: 'outbox.limit', limit, size })
   }
 
   #reply (frame: Frame): boolean {

@@ -11,6 +11,7 @@ import type { RefusalLimit } from '../connection/refusals.js'
 import type { Renewal } from '../connection/renewals.js'
 import type { Codec } from '../message/codec.js'
 import type { Message } from '../message/message.js'
+import type { MessageLimits } from '../connection/violation.js'
 import type { ClientSet } from '../room/clients.js'
 import type { ConnectionCounts } from '../room/counts.js'
 import type { Rooms } from '../room/rooms.js'
@@ -46,7 +47,7 @@ export interface DispatchRoute {
   readonly windows: undefined | Deadlines<Metered>
   /** How many messages that are refused a client may send in a row. */
   readonly refusals: undefined | RefusalLimit
-  readonly maxPayload: number
+  readonly limits: MessageLimits
   readonly outbox: OutboxSettings
   readonly roomsPerConnection: number
 }

@@ -3,14 +3,14 @@ import type { FastifyRequest } from 'fastify'
 import type { WebSocket } from 'ws'
 import type { Clock } from '../clock.js'
 import { closeCodes, type CloseReason } from '../close-codes.js'
-import type { Live } from '../connection/closable.js'
+import type { ExceededLimit, Live } from '../connection/closable.js'
 import { WsConnection, type BroadcastOptions, type ConnectionKeeper, type Room } from '../connection/connection.js'
 import { ConnectionContext } from '../connection/context.js'
 import { FastSocket } from '../connection/fast-socket.js'
 import type { Beating, Traffic } from '../connection/heartbeat.js'
 import type { Identity } from '../connection/identity.js'
 import { Inbox } from '../connection/inbox.js'
-import { listen, type SocketOwner } from '../connection/listening.js'
+import { announcedBy, listen, type SocketOwner } from '../connection/listening.js'
 import { Meter, type Metered } from '../connection/rate.js'
 import { CLOSED } from '../connection/ready-state.js'
 import { Refusals } from '../connection/refusals.js'
@@ -18,7 +18,7 @@ import { Renewals } from '../connection/renewals.js'
 import { mayGoOn, waitForTurn, type Waiting } from '../connection/turns.js'
 import { violationOf } from '../connection/violation.js'
 import { Outbox, type OutboxOwner } from '../connection/outbox.js'
-import { closeReasonOf, errors } from '../errors.js'
+import { closeReasonOf, errors, isOfLimit } from '../errors.js'
 import type { Codec } from '../message/codec.js'
 import { writeLog } from '../log.js'
 import type { Message } from '../message/message.js'
@@ -133,16 +133,16 @@ export class Dispatch extends ConnectionContext implements ConnectionKeeper, Bea
     const { size } = message
     if (this.isDone) {
       this.#drop(1)
-    } else if (size > this.#route.maxPayload) {
-      this.violated(new errors.MessageTooBig())
+    } else if (size > this.#route.limits.maxPayload) {
+      this.violated(new errors.MessageTooBig(size, this.#route.limits.maxPayload))
     } else if (this.#stage === 'open' && !this.#isResting && this.#unhandled === 0 && this.#running < this.#route.concurrency && this.#mayTake(size)) {
       this.#handle(message)
     } else if (this.#isInterruption(message)) {
       // Handled, before its turn.
     } else if (this.#inbox?.isFull === true) {
-      this.violated(new errors.InboxFull())
+      this.violated(new errors.InboxFull(this.#inbox.bytes, this.#inbox.most, 'bytes'))
     } else if (this.isStaying) {
-      this.#inbox ??= new Inbox(this.#socket, this.#route.maxPayload, this.#route.interrupt === undefined ? undefined : LOOKED_THROUGH)
+      this.#inbox ??= new Inbox(this.#socket, this.#route.limits.maxPayload, this.#route.interrupt === undefined ? undefined : LOOKED_THROUGH)
       this.#inbox.push(message)
     } else {
       // Its rate has just ended the connection: what waits now would only keep onClose from running.
@@ -177,7 +177,7 @@ export class Dispatch extends ConnectionContext implements ConnectionKeeper, Bea
     const { clock, refusals } = this.#route
     if (refusals === undefined) return
     this.#refusals ??= new Refusals(clock, refusals)
-    if (this.#refusals.add()) this.shut(closeCodes.tooManyRefused)
+    if (this.#refusals.add()) this.shut(closeCodes.tooManyRefused, { option: 'refusals', limit: refusals })
   }
 
   accepted (): void {
@@ -193,7 +193,7 @@ export class Dispatch extends ConnectionContext implements ConnectionKeeper, Bea
   }
 
   failed (cause: NodeJS.ErrnoException): void {
-    this.enter(this.violated, this, violationOf(cause))
+    this.enter(this.violated, this, violationOf(cause, this.#route.limits, announcedBy(this.#socket)))
   }
 
   flush (): void {
@@ -207,7 +207,8 @@ export class Dispatch extends ConnectionContext implements ConnectionKeeper, Bea
 
   /** The client broke the protocol or a limit: the app hears of it, and the connection is closed. */
   violated (error: Error): void {
-    this.#log('info', 'the client broke a rule', { err: error })
+    // What an option bounds is for those to see who may have to change it.
+    this.#log(isOfLimit(error) ? 'warn' : 'info', 'the client broke a rule', { err: error })
     if (this.isDone) return
     this.hold(() => {
       this.shut(closeReasonOf(error))
@@ -382,7 +383,7 @@ export class Dispatch extends ConnectionContext implements ConnectionKeeper, Bea
     this.#meter ??= new Meter(clock, rate, stalls)
     if (this.#meter.take(bytes)) return true
     if (this.#meter.isExcessive) {
-      this.shut(closeCodes.tooManyMessages)
+      this.shut(closeCodes.tooManyMessages, { option: 'rate', limit: rate })
     } else {
       this.#isSlowed = true
       this.#socket.pause()
@@ -421,10 +422,11 @@ export class Dispatch extends ConnectionContext implements ConnectionKeeper, Bea
     this.#work()
   }
 
-  shut (closed: CloseReason): boolean {
+  shut (closed: CloseReason, limit?: ExceededLimit): boolean {
     if (!this.isStaying) return false
     const { code, reason } = closed
-    this.#log(closed === closeCodes.restart ? 'debug' : 'info', 'the connection is closed', { code, reason })
+    const level = limit !== undefined ? 'warn' : closed === closeCodes.restart ? 'debug' : 'info'
+    this.#log(level, 'the connection is closed', { code, reason, ...limit })
     this.close(code, reason)
     return true
   }

@@ -1,5 +1,6 @@
 import type { Answer, BroadcastOptions, Room, WsConnection } from '../connection/connection.js'
 import { checkRequestOptions, type RequestOptions } from '../connection/exchange.js'
+import { flatText } from '../connection/flat-text.js'
 import { errors } from '../errors.js'
 import type { Codec } from '../message/codec.js'
 import type { Frame } from '../message/frame.js'
@@ -33,7 +34,13 @@ export class Rooms {
     if (room?.members.has(connection) === true) return
     const count = connection.memberships.length
     if (count >= limit) throw new errors.RoomsTooMany(count)
-    if (room === undefined) this.#rooms.set(name, room = new Audience(name, new Set()))
+    if (room === undefined) {
+      // A name that is a part of a message would keep all of that.
+      const flat = flatText(name)
+      // One that is no valid text becomes another.
+      room = new Audience(flat === name ? flat : name, new Set())
+      this.#rooms.set(room.name, room)
+    }
     room.members.add(connection)
     connection.enter(room)
   }

@@ -78,21 +78,21 @@ export class FirstMessage extends ConnectionContext implements Counted, Live, So
     if (!this.#isWaiting) return
     if (this.#early !== undefined) {
       this.#early.push(message)
-      if (this.#early.length > EARLY || this.#early.bytes > EARLY_BYTES) this.#refuse(new errors.InboxFull())
+      if (this.#early.length > EARLY || this.#early.bytes > EARLY_BYTES) this.#refuse(new errors.InboxFull(`${this.#early.length} messages with ${this.#early.bytes} bytes`, `${EARLY} with ${EARLY_BYTES}`, 'behind a token'))
       return
     }
     const { maxPayload, admit } = this.#route
     this.#early = new Inbox(this.#socket, maxPayload)
     // After what was read together with the token: whoever breaks the protocol there, or leaves, is not to be opened.
     queueMicrotask(() => { if (this.#isWaiting) this.#socket.pause() })
-    if (message.size > maxPayload) this.#refuse(new errors.MessageTooBig())
+    if (message.size > maxPayload) this.#refuse(new errors.MessageTooBig(message.size, maxPayload))
     else if (message.isBinary) this.#refuse(new errors.TokenInvalid())
     else admit(this.#request, message.text).then((identity) => { this.#admit(identity) }).catch((error: unknown) => { this.#refuse(error) })
   }
 
   /** Who has not said who it is has as little use for many of these as for many messages. */
   piece (): void {
-    if (++this.#pieces > EARLY) this.#refuse(new errors.InboxFull())
+    if (++this.#pieces > EARLY) this.#refuse(new errors.InboxFull(this.#pieces, EARLY, 'pings, pongs and fragments before a token'))
   }
 
   shut (closed: CloseReason): boolean {

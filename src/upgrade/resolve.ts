@@ -298,10 +298,11 @@ function resolveWebsocket (given: SocketPluginOptions, { maxPayload, closeTimeou
   for (const [name, own] of [['maxPayload', 'maxPayload'], ['maxFragments', 'maxFragments'], ['perMessageDeflate', 'compression']] as const) {
     check(websocket.options?.[name] === undefined, `websocket.options.${name}`, `has a place of its own: the option ${own}`)
   }
-  // A fragment, however short, may keep all of the 64 KiB that it was read with until its message is complete.
+  // A fragment, however short, keeps all of the 64 KiB that it was read with until its message is complete, where ws reads.
   const maxFragments = integer(given.maxFragments, 'maxFragments', 'fragments') ?? Math.max(128, Math.ceil(maxPayload / 512))
   // How long a client that has closed may keep the TCP connection: @types/ws does not know it.
-  const unknown = { closeTimeout } as object
+  // A frame, however it is cut, keeps some 120 bytes for each piece that it came in, where ws reads.
+  const unknown = { closeTimeout, maxBufferedChunks: Math.max(1_024, Math.ceil(maxPayload / 64)) } as object
   return { ...websocket, options: { maxPayload, maxFragments, perMessageDeflate: perMessageDeflate ?? false, ...unknown, ...websocket.options } }
 }
 

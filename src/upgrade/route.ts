@@ -110,6 +110,9 @@ export interface Server {
   readonly compression: undefined | Compression
   /** For tokens that are to come as the first message. */
   readonly tokens: Deadlines<Closable>
+  /** Bytes of the largest message of any route. */
+  readonly maxPayload: number
+  readonly maxFragments: number
   /** Whether sockets are fast ones, what is sent within a turn of the event loop is gathered, and what nobody needs of an upgrade let go of. */
   readonly fastPath: boolean
 }
@@ -184,7 +187,7 @@ export class Route implements SocketRouteHandle {
       stalls: server.clocks.stalls,
       windows: options.rate && server.clocks.windows(options.rate.per),
       refusals: options.refusals === false ? undefined : options.refusals,
-      maxPayload: options.maxPayload,
+      limits: { maxPayload: options.maxPayload, maxFragments: server.maxFragments },
       outbox: { limit: options.outboxLimit, overflow: options.overflow, notice: options.notice, budget: server.budget, compression: server.compression },
       roomsPerConnection: options.roomsPerConnection
     }
@@ -449,7 +452,7 @@ export class Route implements SocketRouteHandle {
       releaseResponse(response)
     } else {
       guardReceiver(socket)
-      countFrames(request.raw.socket, socket)
+      countFrames(request.raw.socket, socket, this.#server.maxPayload)
     }
     if (identity !== undefined) this.#open(socket, request, identity)
     else if (this.#isGuarded) new FirstMessage(this.#firstMessages, socket, request).open()

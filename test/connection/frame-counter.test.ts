@@ -19,7 +19,7 @@ t.test('frames that are no messages are counted, in whatever parts they come', a
   for (const part of [bytes.length, 1, 2, 3, 7, 130, 1_000]) {
     const pieces: number[] = []
     const stream = new Duplex({ read () {}, write (_chunk, _encoding, callback) { callback() } })
-    countFrames(stream, { [kOwner]: { piece (size: number) { pieces.push(size) } } } as unknown as WebSocket)
+    countFrames(stream, { [kOwner]: { piece (size: number) { pieces.push(size) } } } as unknown as WebSocket, 65_536)
     for (let at = 0; at < bytes.length; at += part) stream.emit('data', bytes.subarray(at, at + part))
     t.strictSame(pieces, expected, `${part} bytes at a time`)
     stream.destroy()
@@ -28,10 +28,10 @@ t.test('frames that are no messages are counted, in whatever parts they come', a
 
 t.test('what is no stream, and a socket without an owner, are left alone', async (t) => {
   const stream = new Duplex({ read () {} })
-  countFrames(stream, {} as WebSocket)
+  countFrames(stream, {} as WebSocket, 65_536)
   stream.emit('data', bytes)
-  countFrames({}, {} as WebSocket)
-  countFrames(undefined, {} as WebSocket)
+  countFrames({}, {} as WebSocket, 65_536)
+  countFrames(undefined, {} as WebSocket, 65_536)
   t.pass('nothing is told')
   stream.destroy()
 })

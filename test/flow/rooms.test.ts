@@ -2,6 +2,7 @@ import t from 'tap'
 import type { WsConnection } from '../../src/index.js'
 import { connect } from '../support/client.js'
 import { createApp, listen } from '../support/server.js'
+import { until } from '../support/until.js'
 
 t.test('a message to a room reaches its members: all through the route, the others through a connection', async (t) => {
   const app = await createApp(t)
@@ -193,4 +194,14 @@ t.test('a room has a name, and a connection is in no more than roomsPerConnectio
   const client = await connect(await listen(app))
   for (const room of ['a', '', 'number', 'x'.repeat(257), 'b', 'a', 'c']) client.send(room)
   t.strictSame(await client.take(7), ['ok', 'FSR_ERR_ROOM_INVALID', 'FSR_ERR_ROOM_INVALID', 'FSR_ERR_ROOM_INVALID', 'ok', 'ok', 'FSR_ERR_ROOMS_TOO_MANY'])
+})
+
+t.test('a room has the name that it was given, also one that is no valid text', async (t) => {
+  const app = await createApp(t)
+  const name = `room ${'\ud800'} of many characters`
+  const route = app.socketRoute('/', { onOpen: async (connection) => { await connection.join(name); connection.leave('other'); connection.to(name).send('x') } })
+  const client = await connect(await listen(app))
+  await until(() => route.to(name).size === 1)
+  t.strictSame([...[...route.clients][0]!.rooms], [name])
+  await client.close()
 })

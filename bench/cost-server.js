@@ -1,0 +1,31 @@
+// The server whose memory is looked at, with the plugin's defaults.
+import Fastify from 'fastify'
+import socketRoutes from '../dist/index.js'
+
+const app = Fastify()
+await app.register(socketRoutes, { heartbeat: false, fastPath: process.argv[2] !== 'false' })
+const forever = () => new Promise(() => {})
+app.socketRoute('/echo', { onMessage: (_connection, message) => message })
+app.socketRoute('/busy', { onMessage: forever })
+app.socketRoute('/contract', { schema: { in: { wait: {}, watch: { stream: { type: 'integer' } } } }, on: { wait: forever, async * watch () { await forever(); yield 1 } } })
+app.socketRoute('/rooms', { onMessage: async (connection, { text }) => { await connection.join(text.slice(0, 256)) } })
+app.socketRoute('/deaf', {
+  async onMessage (connection) {
+    while (connection.bufferedAmount < 900_000 && !connection.signal.aborted) {
+      for (let count = 0; count < 64; count++) connection.send(Buffer.alloc(1_000))
+      await new Promise(setImmediate)
+    }
+    await forever()
+  }
+})
+await app.listen({ port: 0, host: '127.0.0.1' })
+
+process.on('message', async () => {
+  for (let count = 0; count < 4; count++) {
+    await new Promise((resolve) => { setTimeout(resolve, 50) })
+    globalThis.gc()
+  }
+  const { heapUsed, external } = process.memoryUsage()
+  process.send({ held: heapUsed + external })
+})
+process.send({ port: app.server.address().port })
