@@ -26,6 +26,8 @@ export interface Waiting {
 // One connection is handled at a time, so that its turn is counted here and nothing is kept for each.
 let pieces = 0
 let began = 0
+// After how many the time is looked at.
+let next = FIRST
 
 const queue: Waiting[] = []
 // Whether a round is going on or will.
@@ -37,15 +39,23 @@ let roundBegan = 0
 /** Bytes of one connection have been read: what they bring is a turn of its own. */
 export function beginTurn (): void {
   pieces = 0
+  next = FIRST
 }
 
 /** Counts what was handled. Returns whether the connection may go on; otherwise it is to wait for its next turn. */
 export function mayGoOn (): boolean {
-  pieces++
-  if (pieces < FIRST) return true
-  if (pieces === FIRST) began = systemClock.now()
+  return ++pieces < next || hasTime()
+}
+
+function hasTime (): boolean {
   if (pieces >= PIECES) return false
-  return pieces % EVERY !== LOOK || systemClock.now() - began < MILLISECONDS
+  if (pieces === FIRST) {
+    began = systemClock.now()
+    next = LOOK
+    return true
+  }
+  next = Math.min(pieces + EVERY, PIECES)
+  return systemClock.now() - began < MILLISECONDS
 }
 
 /** Has a connection wait until other connections, timers and what else the event loop has to do have had their turn. */
