@@ -2,7 +2,7 @@ import { Duplex } from 'node:stream'
 import t from 'tap'
 import type { WebSocket } from 'ws'
 import { countFrames } from '../../src/connection/frame-counter.js'
-import { kOwner } from '../../src/connection/listening.js'
+import { kAnnounced, kOwner } from '../../src/connection/listening.js'
 
 // A frame of a client with a mask of zeroes (RFC 6455 section 5.2).
 function frameOf (first: number, size: number): Buffer {
@@ -24,6 +24,17 @@ t.test('frames that are no messages are counted, in whatever parts they come', a
     t.strictSame(pieces, expected, `${part} bytes at a time`)
     stream.destroy()
   }
+})
+
+t.test('the size of a frame that is too large is known before ws refuses it', async (t) => {
+  const stream = new Duplex({ read () {} })
+  const socket = {} as WebSocket & { [kAnnounced]?: number }
+  countFrames(stream, socket, 100)
+  stream.emit('data', frameOf(TEXT, 100))
+  t.equal(socket[kAnnounced], undefined)
+  stream.emit('data', frameOf(TEXT, 101).subarray(0, 8))
+  t.equal(socket[kAnnounced], 101)
+  stream.destroy()
 })
 
 t.test('what is no stream, and a socket without an owner, are left alone', async (t) => {
