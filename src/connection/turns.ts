@@ -5,10 +5,11 @@ import { systemClock } from '../clock.js'
 const PIECES = 256
 
 // Milliseconds after which a turn ends before that. Reading the clock takes as long as a third of a short message: it is read after
-// 8 pieces, which most reads do not bring, after 24, and after every 32 from there.
+// 8 pieces, which most reads do not bring, and after every 32 from there; sooner while it is not known that the first were short.
 const MILLISECONDS = 2
 const FIRST = 8
-const LOOK = 24
+const SECOND_IF_SHORT = 24
+const SECOND = 12
 const EVERY = 32
 
 // Milliseconds in one turn of the event loop for connections that have more to be handled than one turn of theirs.
@@ -26,8 +27,9 @@ export interface Waiting {
 // One connection is handled at a time, so that its turn is counted here and nothing is kept for each.
 let pieces = 0
 let began = 0
-// After how many the time is looked at.
+// After how many the clock is read; and what it said the last time, in whichever turn.
 let next = FIRST
+let now = -Infinity
 
 const queue: Waiting[] = []
 // Whether a round is going on or will.
@@ -49,13 +51,15 @@ export function mayGoOn (): boolean {
 
 function hasTime (): boolean {
   if (pieces >= PIECES) return false
+  const before = now
+  now = systemClock.now()
   if (pieces === FIRST) {
-    began = systemClock.now()
-    next = LOOK
+    began = now
+    next = now - before < MILLISECONDS ? SECOND_IF_SHORT : SECOND
     return true
   }
   next = Math.min(pieces + EVERY, PIECES)
-  return systemClock.now() - began < MILLISECONDS
+  return now - began < MILLISECONDS
 }
 
 /** Has a connection wait until other connections, timers and what else the event loop has to do have had their turn. */
