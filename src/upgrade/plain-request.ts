@@ -34,13 +34,16 @@ export function isFree (request: IncomingMessage, socket: Duplex): boolean {
   return true
 }
 
+// The headers by which Node, as old proxies, reads what is to become of the connection.
+const CONNECTION = /^(?:proxy-)?connection$/i
+
 // As it came, but for that token: Node reads headers as latin1.
 function startOf ({ method, url, httpVersion, rawHeaders }: IncomingMessage): string {
   const lines = [`${method} ${url} HTTP/${httpVersion}`]
   for (let at = 0; at < rawHeaders.length; at += 2) {
     const name = rawHeaders[at]!
     const value = rawHeaders[at + 1]!
-    lines.push(`${name}: ${name.toLowerCase() === 'connection' ? withoutUpgrade(value) : value}`)
+    lines.push(`${name}: ${CONNECTION.test(name) ? withoutUpgrade(value) : value}`)
   }
   return `${lines.join('\r\n')}\r\n\r\n`
 }

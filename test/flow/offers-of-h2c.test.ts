@@ -86,6 +86,23 @@ t.test('an offer behind a request without an answer ends the connection, and the
   t.equal((await app.inject('/nowhere')).statusCode, 404)
 })
 
+// Node reads it as it reads Connection, as old clients and proxies send it.
+t.test('an offer by way of Proxy-Connection is answered as a plain one, too', async (t) => {
+  const app = await createApp(t)
+  app.get('/rest', async () => 'rest')
+  const url = await listen(app)
+  for (const name of ['Proxy-Connection', 'PROXY-CONNECTION']) {
+    for (const more of ['', 'Connection: upgrade\r\n', 'Connection: keep-alive\r\n']) {
+      const socket = await tcp(url)
+      const seen = listenTo(socket)
+      socket.write(`GET /rest HTTP/1.1\r\nHost: localhost\r\n${name}: Upgrade, HTTP2-Settings\r\n${more}Upgrade: h2c\r\n\r\n`)
+      await until(() => seen.text.endsWith('rest'))
+      t.match(seen.text, /^HTTP\/1\.1 200 /)
+      socket.destroy()
+    }
+  }
+})
+
 // Servers of Node 24 and later ask which upgrades to take. Those before have no such property.
 t.test('a server that can read offers as plain requests by itself is told which upgrades to take', async (t) => {
   const server = Object.assign(createServer(), { shouldUpgradeCallback (this: unknown): boolean { return this === server } })
