@@ -15,8 +15,8 @@ export type DropPolicy = Exclude<Overflow, 'close'>
 interface Entry {
   readonly frame: Frame
   readonly cost: number
-  // What a callback returned is the client's own answer; the newest of a key is what the client is promised.
-  readonly isKept: boolean
+  // Neither an answer to the client, which a callback has returned, nor the newest of a key, which it is promised, is dropped.
+  readonly kind: 'droppable' | 'answer' | 'newest'
 }
 
 /** The messages that wait for one slow client, where the policy is to drop some rather than to close it. */
@@ -28,6 +28,9 @@ export class Backlog {
   readonly #entries = new Map<unknown, Entry>()
   // Where `shift` is in them: a Map steps over all that was deleted before its first, each time anew.
   #oldest: undefined | IterableIterator<[unknown, Entry]>
+  // What the newest of all keys cost, and how many these are.
+  #newestCost = 0
+  #newestCount = 0
 
   constructor (policy: DropPolicy) {
     this.#policy = policy
@@ -37,9 +40,9 @@ export class Backlog {
     return this.#entries.size
   }
 
-  /** Whether more waits than this, and is not one message alone. */
+  /** Whether the newest messages of all keys cost more than this, and are not one alone. No other policy than `latestBy` has them. */
   isOver (limit: number): boolean {
-    return this.cost > limit && this.size > 1
+    return this.#newestCost > limit && this.#newestCount > 1
   }
 
   /**
@@ -50,24 +53,24 @@ export class Backlog {
     const before = key === undefined ? undefined : this.#entries.get(key)
     if (before !== undefined) {
       // In the place of the one before, which may have been smaller.
-      this.#entries.set(key, { frame, cost, isKept: true })
-      this.cost += cost - before.cost
+      this.#account(before, -1)
+      this.#put(key, { frame, cost, kind: 'newest' })
       return 1 + this.#makeRoom(limit)
     }
     if (this.#policy === 'drop-newest') {
       if (this.cost + cost > limit && this.size > 0) return 1
-      this.#put({}, { frame, cost, isKept: false })
+      this.#put({}, { frame, cost, kind: 'droppable' })
       return 0
     }
     const dropped = this.#makeRoom(limit - cost)
     // An object of its own is like no other key.
-    this.#put(key ?? {}, { frame, cost, isKept: key !== undefined })
+    this.#put(key ?? {}, { frame, cost, kind: key === undefined ? 'droppable' : 'newest' })
     return dropped
   }
 
   /** Adds the answer of a callback. */
   addReply (frame: Frame, cost: number): void {
-    this.#put({}, { frame, cost, isKept: true })
+    this.#put({}, { frame, cost, kind: 'answer' })
   }
 
   /** Takes out what is to be sent next. */
@@ -88,7 +91,7 @@ export class Backlog {
     let dropped = 0
     for (const [key, entry] of this.#entries) {
       if (this.cost <= limit) break
-      if (entry.isKept) continue
+      if (entry.kind !== 'droppable') continue
       this.#delete(key, entry)
       dropped++
     }
@@ -97,11 +100,18 @@ export class Backlog {
 
   #put (key: unknown, entry: Entry): void {
     this.#entries.set(key, entry)
-    this.cost += entry.cost
+    this.#account(entry, 1)
   }
 
   #delete (key: unknown, entry: Entry): void {
     this.#entries.delete(key)
-    this.cost -= entry.cost
+    this.#account(entry, -1)
+  }
+
+  #account ({ cost, kind }: Entry, sign: 1 | -1): void {
+    this.cost += sign * cost
+    if (kind !== 'newest') return
+    this.#newestCost += sign * cost
+    this.#newestCount += sign
   }
 }

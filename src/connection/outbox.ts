@@ -236,7 +236,6 @@ export class Outbox implements Flushable {
     this.dropped += dropped
     this.#missed += dropped
     this.#account()
-    // Only what `latestBy` must not drop can be too much.
     if (this.#backlog.isOver(limit)) this.#shut()
     return false
   }

@@ -51,6 +51,16 @@ t.test('answers of callbacks are never dropped, and keep their place', async (t)
   t.strictSame(fill('drop-newest', messages).left, [{ n: 1 }, { reply: 1 }, { n: 2 }, { reply: 2 }])
 })
 
+t.test('answers, however many wait, are over no limit: what is not theirs is dropped', async (t) => {
+  for (const policy of ['drop-oldest', 'drop-newest', latest] as const) {
+    const backlog = new Backlog(policy)
+    for (let count = 0; count < 5; count++) backlog.addReply(toFrame('answer'), 10)
+    for (const key of [undefined, policy === latest ? 'a' : undefined]) backlog.add(toFrame('x'), 10, 30, key)
+    t.equal(backlog.isOver(30), false, String(policy))
+    for (let count = 0; count < 5; count++) t.equal(backlog.shift()?.decode(), 'answer')
+  }
+})
+
 t.test('a message that replaces a smaller one does not take the backlog over its limit unseen', async (t) => {
   const backlog = new Backlog(latest)
   backlog.add(toFrame('x'), 10, 100, 'a')

@@ -150,6 +150,18 @@ t.test('answers wait in their place among what others send, and none is dropped'
   t.strictSame(received[0], { answer: 1 }, 'all that was older was dropped, it was not')
 })
 
+for (const overflow of ['drop-oldest', 'drop-newest'] as const) {
+  t.test(`${overflow} closes no client, also where its own answers are more than the limit`, async (t) => {
+    const feed = await start(t, { concurrency: 10, outbox: { overflow, limit: 100_000 } })
+    feed.route.broadcast({ n: 1 })
+    for (let n = 0; n < 4; n++) feed.client.send(`{"answer":"${'x'.repeat(60_000)}"}`)
+    await until(() => feed.answers() === 4)
+    for (let n = 2; n < 100; n++) feed.route.broadcast({ n })
+    const received = await rest(feed)
+    t.equal(received.filter((message) => 'answer' in (message as object)).length, 4)
+  })
+}
+
 t.test('a goodbye comes behind what waits', async (t) => {
   const feed = await start(t, { outbox: { overflow: 'drop-oldest' } })
   feed.route.broadcast({ n: 1 })
