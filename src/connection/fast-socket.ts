@@ -136,7 +136,8 @@ export class FastSocket extends LazySocket {
     const first = bytes[at]!
     const size = end - at - headerOf(bytes[at + 1]!)
     this.delegate(isFinal(first) ? bytes.subarray(at, end) : partOf(bytes, at, end))
-    if (first === PING || !isFinal(first)) this[kOwner]?.piece(size)
+    if (first === PING) this[kOwner]?.piece(size)
+    else if (!isFinal(first)) this[kOwner]?.piece(0)
   }
 
   #message (bytes: Buffer, at: number, end: number): void {

@@ -57,7 +57,10 @@ class FrameCounter {
 
   #count (first: number, size: number): void {
     if (size > this.#maxPayload) this.#socket[kAnnounced] = size
-    const isMessage = isData(first) && isFinal(first)
-    if (!isMessage && first !== CLOSE) this.#socket[kOwner]?.piece(size)
+    if (isData(first)) {
+      if (!isFinal(first)) this.#socket[kOwner]?.piece(0)
+    } else if (first !== CLOSE) {
+      this.#socket[kOwner]?.piece(size)
+    }
   }
 }

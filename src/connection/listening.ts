@@ -6,7 +6,11 @@ import type { ConnectionContext } from './context.js'
 export interface SocketOwner extends ConnectionContext {
   /** A message has come. It is called in the context of the owner. */
   receive (message: Message): void
-  /** A frame has come that is no message: a ping, a pong, or a fragment, of which the last is a message. @param bytes of payload. */
+  /**
+   * A frame has come that is no message: a ping, a pong, or a fragment, of which the last is a message.
+   *
+   * @param bytes of payload; none for a fragment, as its bytes count with the message.
+   */
   piece (bytes: number): void
   /** What `ws` says of a client that breaks the protocol, or of a connection that fails. */
   failed (cause: NodeJS.ErrnoException): void

@@ -34,6 +34,19 @@ t.test('bytes are limited too, and a message larger than the limit comes in a wi
   await checkWindows(t, { onMessage: (_connection, message) => message }, { bytes: 1000 }, sent)
 })
 
+t.test('the bytes of a message in fragments count once, when it is complete', async (t) => {
+  const clock = new TestClock()
+  const app = await createApp(t, { clock })
+  app.socketRoute('/', { onMessage: (_connection, message) => message }, { rate: { bytes: 1_000, tolerance: 2 } })
+  const client = await connect(await listen(app))
+  for (let window = 0; window < 5; window++) {
+    for (const fin of [false, false, true]) client.socket.send(Buffer.alloc(700), { fin })
+    t.equal((await client.next()).length, 2_100, 'in a window of its own')
+    await clock.advance(1_000)
+  }
+  t.equal(client.socket.readyState, 1)
+})
+
 t.test('who goes on too fast for longer than is tolerated is closed with 4429', async (t) => {
   const clock = new TestClock()
   const app = await createApp(t, { clock })
