@@ -112,7 +112,7 @@ export const errors = {
   MessageNotUtf8: connected('FSR_ERR_MESSAGE_NOT_UTF8', 'A text message is not valid UTF-8', closeCodes.invalidPayload),
   MessageNotInflated: connected('FSR_ERR_MESSAGE_NOT_INFLATED', 'A compressed message cannot be inflated', closeCodes.invalidPayload),
   InboxFull: connected('FSR_ERR_INBOX_FULL', 'More has come than may wait, %s of %s %s: have clients wait for an answer, or send less at a time', closeCodes.policyViolation),
-  FragmentsTooMany: connected('FSR_ERR_FRAGMENTS_TOO_MANY', 'A message came in more fragments, or a frame in more pieces, than the %s that maxFragments allows: raise that, or have clients send larger ones', closeCodes.policyViolation),
+  FragmentsTooMany: connected('FSR_ERR_FRAGMENTS_TOO_MANY', 'A message came in more fragments than the %s that maxFragments allows, or a frame in more pieces than ws keeps: raise maxFragments, or have clients send larger ones', closeCodes.policyViolation),
   ProtocolViolated: connected('FSR_ERR_PROTOCOL_VIOLATED', 'The client broke the WebSocket protocol', closeCodes.protocolError),
   MessageBinary: refused('FSR_ERR_MESSAGE_BINARY', 'The messages of this route are text', closeCodes.unsupportedData),
   MessageInvalid: refused('FSR_ERR_MESSAGE_INVALID', 'A message is an object with a type and perhaps data and an id, but %s'),
@@ -181,10 +181,5 @@ function isOneOf (constructors: readonly SocketErrorConstructor[], error: unknow
 
 /** How a connection ends because of an error that nobody dealt with: as the error says if it is one of ours, else 1011. */
 export function closeReasonOf (error: unknown): CloseReason {
-  try {
-    if (all.some((Constructor) => error instanceof Constructor)) return (error as SocketError).close ?? closeCodes.handlerFailed
-  } catch {
-    // What was thrown may be anything, also something that throws when it is looked at.
-  }
-  return closeCodes.handlerFailed
+  return isOneOf(all, error) ? (error as SocketError).close ?? closeCodes.handlerFailed : closeCodes.handlerFailed
 }

@@ -57,9 +57,16 @@ export function ageOf (maxAge: VerifierTimes['maxAge']): number {
   return parseFloat(maxAge) * (/^m(s|illi)/.test(unit) ? 0.001 : SECONDS[unit[0]!]!)
 }
 
-/** Whether a text of `ignoreExpiration` and the like leaves tokens with an end at all. */
-export function endsTokens ({ clockTimestamp, ignoreExpiration, maxAge }: VerifierTimes): boolean {
-  return !clockTimestamp && (ignoreExpiration !== true || ageOf(maxAge) !== Infinity)
+/** The age, in seconds, from which a verifier takes no token any more; `Infinity` where there is none. */
+export function oldestOf ({ clockTimestamp, maxAge }: VerifierTimes): number {
+  // For such a verifier no time goes by.
+  return clockTimestamp ? Infinity : ageOf(maxAge)
+}
+
+/** Whether a verifier ends any token: by its `exp`, or by its age. */
+export function endsTokens (times: VerifierTimes): boolean {
+  const { clockTimestamp, ignoreExpiration } = times
+  return oldestOf(times) < Infinity || (!clockTimestamp && ignoreExpiration !== true)
 }
 
 /** The claims of a token that is verified; one of another form than JWT has none to read. */

@@ -6,10 +6,11 @@ import { ConnectionContext } from '../connection/context.js'
 import type { Deadlines } from '../connection/deadlines.js'
 import type { Identity } from '../connection/identity.js'
 import { Inbox } from '../connection/inbox.js'
-import { listen, type SocketOwner } from '../connection/listening.js'
+import { announcedBy, listen, type SocketOwner } from '../connection/listening.js'
 import { closeUnused } from '../connection/outbox.js'
 import { OPEN } from '../connection/ready-state.js'
-import { closeReasonOf, errors } from '../errors.js'
+import { violationOf, type MessageLimits } from '../connection/violation.js'
+import { closeReasonOf, errors, isOfLimit } from '../errors.js'
 import { writeLog } from '../log.js'
 import type { Message } from '../message/message.js'
 import type { ConnectionCounts, Counted } from '../room/counts.js'
@@ -26,7 +27,7 @@ export interface FirstMessageRoute {
   readonly counts: ConnectionCounts
   readonly tokens: Deadlines<Closable>
   readonly closing: Deadlines<Live>
-  readonly maxPayload: number
+  readonly limits: MessageLimits
   /** @throws a coded error if the user may not come in. */
   admit (request: FastifyRequest, token: string): Promise<Identity>
   /** The reason not to let a user in at this very moment, if there is one. */
@@ -81,7 +82,7 @@ export class FirstMessage extends ConnectionContext implements Counted, Live, So
       if (this.#early.length > EARLY || this.#early.bytes > EARLY_BYTES) this.#refuse(new errors.InboxFull(`${this.#early.length} messages with ${this.#early.bytes} bytes`, `${EARLY} with ${EARLY_BYTES}`, 'behind a token'))
       return
     }
-    const { maxPayload, admit } = this.#route
+    const { limits: { maxPayload }, admit } = this.#route
     this.#early = new Inbox(this.#socket, maxPayload)
     // After what was read together with the token: whoever breaks the protocol there, or leaves, is not to be opened.
     queueMicrotask(() => { if (this.#isWaiting) this.#socket.pause() })
@@ -119,8 +120,9 @@ export class FirstMessage extends ConnectionContext implements Counted, Live, So
     this.#socket.terminate()
   }
 
-  failed (): void {
-    // ws closes a connection that breaks the protocol by itself.
+  failed (cause: NodeJS.ErrnoException): void {
+    // ws closes the connection by itself.
+    this.#log(violationOf(cause, this.#route.limits, announcedBy(this.#socket)), 'the client broke a rule before its token was verified')
   }
 
   flush (): void {
@@ -160,9 +162,14 @@ export class FirstMessage extends ConnectionContext implements Counted, Live, So
 
   #refuse (error: unknown): void {
     if (!this.#isWaiting) return
-    const reason = closeReasonOf(error)
-    writeLog(this.#request, reason === closeCodes.handlerFailed ? 'error' : 'info', { err: error }, 'the token of a first message was refused')
-    this.#close(reason)
+    this.#log(error, 'the token of a first message was refused')
+    this.#close(closeReasonOf(error))
+  }
+
+  // What an option bounds is for those to see who may have to change it.
+  #log (error: unknown, message: string): void {
+    const level = isOfLimit(error) ? 'warn' : closeReasonOf(error) === closeCodes.handlerFailed ? 'error' : 'info'
+    this.enter(() => { writeLog(this.#request, level, { err: error }, message) }, undefined, undefined)
   }
 
   #forget (): void {

@@ -23,7 +23,7 @@ import { ClientSet, type Clients } from '../room/clients.js'
 import type { ConnectionCounts } from '../room/counts.js'
 import { Admission } from './admission.js'
 import { refuseByCaps, refuseUser } from './caps.js'
-import { ageOf, endsTokens } from './claims.js'
+import { endsTokens, oldestOf } from './claims.js'
 import { compilersOf } from './compilers.js'
 import { FirstMessage, type FirstMessageRoute } from './first-message.js'
 import { agreeOnProtocol, checkHandshake, isHandshake, upgradeDropped, upgradeRequired } from './handshake.js'
@@ -198,7 +198,7 @@ export class Route implements SocketRouteHandle {
       tokens: server.tokens,
       // Whoever was never let in is not given long: what such a client sends meanwhile is read, and inflated.
       closing: server.clocks.closing(Math.min(options.closeTimeout, 1_000)),
-      maxPayload: options.maxPayload,
+      limits: this.#dispatched.limits,
       admit: (request, token) => this.#admission!.admitLater(request, token),
       refusal: (identity) => this.#server.revocations.isRevokedNow(identity)
         ? new errors.TokenInvalid()
@@ -244,7 +244,7 @@ export class Route implements SocketRouteHandle {
     const { tickets, revocations, credentials, handshakeTimeout, clocks } = this.#server
     if (!this.isShared && (this.#reads('query') || this.#reads('ticket'))) credentials.expectAt(patternOf(this.path))
     // Without a source of tokens users come from hooks of the app, and their age from there.
-    revocations.expect(tokenFrom.some(isOfJwt) ? ageOf(times.maxAge) : Infinity)
+    revocations.expect(tokenFrom.some(isOfJwt) ? oldestOf(times) : Infinity)
     const redeem = (request: FastifyRequest, ticket: string) => tickets.redeem(this.name, request, ticket)
     const shared = { jwt, requireExpiry, subject, isGuarded: this.#isGuarded, handshakeTimeout, clock: clocks.clock, redeem }
     this.#jwt = jwt

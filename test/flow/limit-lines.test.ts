@@ -122,3 +122,16 @@ t.test('what comes before a token is bounded, and told', async (t) => {
   t.match(lines.find(({ err }) => err !== undefined)?.err?.message, /257 of 256 pings, pongs and fragments/)
   socket.destroy()
 })
+
+for (const [size, maxPayload] of [[70_000, 65_536], [2_001, 2_000]] as const) {
+  t.test(`1009 before a token: ${size} bytes`, async (t) => {
+    const lines: Line[] = []
+    const app = await createApp(t, { fastify: { logger: { level: 'info', stream: { write: (line) => { lines.push(JSON.parse(line)) } } } } })
+    app.socketRoute('/', { onMessage () {} }, { isGranted: 'ROLE_USER', tokenFrom: ['message'], maxPayload })
+    const client = await connect(await listen(app))
+    client.send('x'.repeat(size))
+    t.equal((await client.closed).code, 1009)
+    const told = `A message of ${size} bytes is larger than the ${maxPayload} that maxPayload allows`
+    t.match(lines.find(({ err }) => err !== undefined), { level: WARN, err: { message: new RegExp(told) } })
+  })
+}

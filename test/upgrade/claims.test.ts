@@ -1,5 +1,5 @@
 import t from 'tap'
-import { ageOf, claimsOf, createEndOf, ownEnd } from '../../src/upgrade/claims.js'
+import { ageOf, claimsOf, createEndOf, oldestOf, ownEnd } from '../../src/upgrade/claims.js'
 import { keyOf } from '../../src/upgrade/subject.js'
 
 t.test('a maxAge is read as @fastify/jwt reads it: a number in seconds, a text with its unit, or in milliseconds', async (t) => {
@@ -38,6 +38,12 @@ t.test('the end is the first of those that the verifier looks at', async (t) => 
   t.equal(ownEnd({ exp: 10 }), 10)
   for (const exp of ['10', NaN, Infinity, Date.now()]) t.equal(ownEnd({ exp }), undefined, String(exp))
   t.equal(createEndOf({})({ exp: Date.now() }), undefined, 'in milliseconds')
+})
+
+t.test('a verifier for which no time goes by takes tokens of any age', async (t) => {
+  t.equal(oldestOf({ maxAge: '1h' }), 3_600)
+  t.equal(oldestOf({}), Infinity)
+  t.equal(oldestOf({ maxAge: '1h', clockTimestamp: 1 }), Infinity)
 })
 
 t.test('what is no token has no claims', async (t) => {
