@@ -89,8 +89,15 @@ export class UpgradeGate {
     const { shouldUpgradeCallback } = node
     if (shouldUpgradeCallback === undefined) return
     const { isLeft } = this.#options
-    node.shouldUpgradeCallback = (request) => shouldUpgradeCallback.call(node, request) && (offersWebsocket(request.headers) || isLeft(request))
-    listeners.onRemoval(() => { node.shouldUpgradeCallback = shouldUpgradeCallback })
+    let isRemoved = false
+    const own = (request: IncomingMessage): boolean =>
+      shouldUpgradeCallback.call(node, request) && (isRemoved || offersWebsocket(request.headers) || isLeft(request))
+    node.shouldUpgradeCallback = own
+    listeners.onRemoval(() => {
+      isRemoved = true
+      // Another app on this server may have put one of its own around it.
+      if (node.shouldUpgradeCallback === own) node.shouldUpgradeCallback = shouldUpgradeCallback
+    })
   }
 
   /** Cuts those that are not answered. */

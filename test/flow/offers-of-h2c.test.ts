@@ -113,3 +113,15 @@ t.test('a server that can read offers as plain requests by itself is told which 
   await app.close()
   t.equal(server.shouldUpgradeCallback, shouldUpgradeCallback, 'and is left as it was')
 })
+
+t.test('of two apps on such a server each takes away what it has said itself', async (t) => {
+  const server = Object.assign(createServer(), { shouldUpgradeCallback: () => true })
+  const create = (path: string) => createApp(t, { fastify: { serverFactory: () => server }, plugin: { leaveUpgrades: [path] } })
+  const apps = [await create('/one'), await create('/two')] as const
+  const takes = (url: string) => (server.shouldUpgradeCallback as (request: object) => boolean)({ url, headers: { upgrade: 'h2c' } })
+  t.strictSame([takes('/'), takes('/one'), takes('/two')], [false, false, false], 'each has its own say')
+  await apps[0].close()
+  t.strictSame([takes('/'), takes('/one'), takes('/two')], [false, false, true], 'that of the second holds')
+  await apps[1].close()
+  t.equal(takes('/'), true)
+})
