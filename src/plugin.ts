@@ -31,7 +31,7 @@ import { checkGrant, type Grant } from './upgrade/grant.js'
 import { completeInjected } from './upgrade/injected.js'
 import { UpgradesLeft } from './upgrade/left-upgrades.js'
 import type { SocketPluginOptions, SocketRouteOptions, SocketScopeOptions } from './upgrade/options.js'
-import { barePath, joinPath, type ParamsOfPath } from './upgrade/path.js'
+import { barePath, createPathOf, joinPath, type ParamsOfPath } from './upgrade/path.js'
 import { QueryCredentials } from './upgrade/query.js'
 import { defaults, resolvePlugin } from './upgrade/resolve.js'
 import { Revocations, type Revocation } from './upgrade/revocation.js'
@@ -63,7 +63,8 @@ async function socketRoutes (fastify: FastifyInstance, pluginOptions: SocketPlug
   const { handshakeTimeout, tickets } = settings
   // Of the router, or, as in older versions, of Fastify.
   const { useSemicolonDelimiter } = { ...fastify.initialConfig, ...fastify.initialConfig.routerOptions } as { useSemicolonDelimiter?: boolean }
-  const credentials = new QueryCredentials(useSemicolonDelimiter === true)
+  const pathOf = createPathOf(useSemicolonDelimiter === true)
+  const credentials = new QueryCredentials(pathOf)
   const connections = new HttpConnections(clock)
   const listeners = new ServerListeners()
   const left = new UpgradesLeft(fastify, pluginOptions.leaveUpgrades)
@@ -73,7 +74,7 @@ async function socketRoutes (fastify: FastifyInstance, pluginOptions: SocketPlug
     timeout: handshakeTimeout,
     live: drain,
     isLeft: (request) => left.has(request),
-    isSocketRoute: ({ url }) => table.mayHaveSocket(url!.split('?', 1)[0]!),
+    isSocketRoute: ({ url }) => table.mayHaveSocket(pathOf(url!)),
     onUpgrade: (request, socket) => {
       completeInjected(request, socket, isTls)
       connections.forget(socket as Socket)

@@ -88,6 +88,43 @@ export function patternOf (path: string): RegExp {
   return new RegExp(`^${segments.join('/')}${last}/?$`, 'i')
 }
 
+/** The path of an address, as the router of Fastify reads it. */
+export type PathOf = (address: string) => string
+
+/**
+ * Makes it. A fragment is none of a request (RFC 9112 section 3.2), but is taken for one.
+ *
+ * @param hasSemicolons whether a semicolon ends a path, `useSemicolonDelimiter` of Fastify.
+ */
+export function createPathOf (hasSemicolons: boolean): PathOf {
+  const ends = hasSemicolons ? /[?#;]/ : /[?#]/
+  return (address) => {
+    const end = address.search(ends)
+    return end === -1 ? address : address.slice(0, end)
+  }
+}
+
+/** Whether one of some patterns may match a path, however that is written: as a whole address, with slashes twice, or encoded. */
+export function mayBeAt (patterns: readonly RegExp[], path: string): boolean {
+  const relative = path.replace(/^https?:\/\/[^/]*/i, '')
+  const spellings = [relative, relative.replace(/\/{2,}/g, '/')].flatMap((each) => [decodeBytes(each), decodeUtf8(each)])
+  return patterns.some((pattern) => spellings.some((each) => pattern.test(each)))
+}
+
+/** Decodes the percent-encoding byte by byte: it never throws. */
+export function decodeBytes (encoded: string): string {
+  return encoded.replace(/%([0-9a-f]{2})/gi, (_match, digits: string) => String.fromCharCode(Number.parseInt(digits, 16)))
+}
+
+/** Decodes the percent-encoding of UTF-8; a text that is none stays as it is. */
+export function decodeUtf8 (encoded: string): string {
+  try {
+    return decodeURIComponent(encoded)
+  } catch {
+    return encoded
+  }
+}
+
 /** A path as a template (RFC 6570 level 1), with the names that its parameters have there. */
 export interface PathTemplate {
   readonly address: string

@@ -1,6 +1,7 @@
 import type { EventEmitter } from 'node:events'
 import type { IncomingMessage } from 'node:http'
 import { isHandshake } from './handshake.js'
+import { decodeBytes, decodeUtf8, mayBeAt, type PathOf } from './path.js'
 import type { ServerListeners } from './server-listeners.js'
 
 // Where an address can have a credential: a token (RFC 6750 section 2.3), or a ticket.
@@ -17,10 +18,6 @@ type Request = IncomingMessage & { [kCredentials]?: Map<string, string>, origina
 
 const PATH_HEADER = ':path'
 
-// What ends the path of an address, as the router of Fastify reads it. A fragment is none of a request (RFC 9112 section 3.2), but is
-// taken for one.
-const [PATH_END, PATH_END_OR_SEMICOLON] = [/[?#]/, /[?#;]/]
-
 // One parameter, and what follows it: a parser of the app's own may take a semicolon for `&`.
 const PAIR = /([^&;#]*)([&;#]|$)/g
 
@@ -31,11 +28,10 @@ const PAIR = /([^&;#]*)([&;#]|$)/g
 export class QueryCredentials {
   readonly #names = new Set<string>()
   readonly #patterns: RegExp[] = []
-  readonly #pathEnd: RegExp
+  readonly #pathOf: PathOf
 
-  /** @param hasSemicolons whether Fastify takes a semicolon for the end of a path, `useSemicolonDelimiter`. */
-  constructor (hasSemicolons: boolean) {
-    this.#pathEnd = hasSemicolons ? PATH_END_OR_SEMICOLON : PATH_END
+  constructor (pathOf: PathOf) {
+    this.#pathOf = pathOf
   }
 
   /** Looks at the requests of a server. */
@@ -60,11 +56,11 @@ export class QueryCredentials {
     const isUpgrade = request.headers.upgrade !== undefined || isHandshake(request.headers)
     const first = this.#read(request.url!)
     if (!isUpgrade && first.found.length === 0) return
-    let isOurs = isUpgrade || this.#isPath(first.path)
+    let isOurs = isUpgrade || mayBeAt(this.#patterns, first.path)
     let url = request.url!
     // Not once, as `rewriteUrl` of the app may set another: one that is a route's, or that has the credential.
     const set = (address: string, { path, cleaned, found } = this.#read(address)) => {
-      isOurs ||= this.#isPath(path)
+      isOurs ||= mayBeAt(this.#patterns, path)
       url = isOurs ? cleaned : address
       if (!isOurs) return
       for (const [name, credential] of found) keep(request, name, credential)
@@ -77,25 +73,17 @@ export class QueryCredentials {
 
   // An address without its credentials, and those.
   #read (address: string): { path: string, cleaned: string, found: ReadonlyArray<[name: string, credential: string]> } {
-    const end = address.search(this.#pathEnd)
-    const path = end === -1 ? address : address.slice(0, end)
+    const path = this.#pathOf(address)
     const found: Array<[string, string]> = []
     const others = address.slice(path.length + 1).replace(PAIR, (pair, parameter: string) => {
       const [name, value = ''] = split(parameter)
       const known = nameOf(name)
       if (!this.#names.has(known)) return pair
-      found.push([known, decode(value)])
+      found.push([known, decodeUtf8(value)])
       return ''
     }).replace(/[&;#]$/, '')
     if (found.length === 0) return { path, cleaned: address, found }
     return { path, cleaned: others === '' ? path : path + address[path.length]! + others, found }
-  }
-
-  // Whether a socket route may have the path, however it is written: as a whole address, with slashes twice, or encoded.
-  #isPath (path: string): boolean {
-    const relative = path.replace(/^https?:\/\/[^/]*/i, '')
-    const spellings = [relative, relative.replace(/\/{2,}/g, '/')].flatMap((each) => [ascii(each), decode(each)])
-    return this.#patterns.some((pattern) => spellings.some((each) => pattern.test(each)))
   }
 }
 
@@ -124,17 +112,5 @@ function split (parameter: string): [string, string?] {
 // Never throws: a query can hold thousands of names, each of which would cost a stack.
 function nameOf (encoded: string): string {
   if (encoded.length > LONGEST_NAME) return ''
-  return ascii(encoded)
-}
-
-function ascii (encoded: string): string {
-  return encoded.replace(/%([0-9a-f]{2})/gi, (_match, digits: string) => String.fromCharCode(Number.parseInt(digits, 16)))
-}
-
-function decode (value: string): string {
-  try {
-    return decodeURIComponent(value)
-  } catch {
-    return value
-  }
+  return decodeBytes(encoded)
 }

@@ -3,7 +3,7 @@ import type { FastifyInstance, FastifyReply, FastifyRequest, RouteOptions } from
 import { errors } from '../errors.js'
 import { areSeparate, refuseConfused, type Constrained, type Constraints } from './constraints.js'
 import { isHandshake } from './handshake.js'
-import { joinPath, patternOf, slashVariants } from './path.js'
+import { joinPath, mayBeAt, patternOf, slashVariants } from './path.js'
 import type { Route } from './route.js'
 import { createIsSamePath, isDuplicate, pathsOf, shapeOf, type IsSamePath } from './router.js'
 
@@ -90,9 +90,9 @@ export class RouteTable {
     this.#patterns.push(patternOf(route.path))
   }
 
-  /** Whether a path may be that of a socket route, or of a bare route of `@fastify/websocket`. */
+  /** Whether a path, however it is written, may be that of a socket route, or of a bare route of `@fastify/websocket`. */
   mayHaveSocket (path: string): boolean {
-    return this.#patterns.some((pattern) => pattern.test(path))
+    return mayBeAt(this.#patterns, path)
   }
 
   #register (fastify: FastifyInstance, url: string, given: RouteOptions): RouteOptions {

@@ -151,9 +151,9 @@ for (const [name, order] of Object.entries({ before: [proxy, socketRoutes], afte
     app.get('/bare', { websocket: true }, (socket) => { socket.on('message', (data) => { socket.send(String(data)) }) })
     const url = await listen(app)
     const clients = []
-    for (const path of ['/ours', '/bare', '/proxied']) clients.push(await connect(url + path))
+    for (const path of ['/ours', '/%6Furs', '/bare', '/proxied']) clients.push(await connect(url + path))
     t.equal((await refusal(`${url}/nowhere`)).status, 404)
-    t.equal(routed, 4)
+    t.equal(routed, 5)
     await clock.advance(25_000)
     for (const client of clients) {
       client.send('x')
