@@ -232,7 +232,7 @@ t.test('roles, limits and ends of a route are told', async (t) => {
   const { channels, operations } = await describe(t)
   const chat = channels['chat']!['x-socket-route']
   t.match(chat, { name: 'chat', path: '/chat/:room', isRaw: false, roles: [['ROLE_USER', 'ROLE_GUEST']], hasPredicate: false, protocols: [] })
-  t.strictSame(chat.limits, { maxPayload: 65_536, concurrency: 1, connections: {}, roomsPerConnection: 1_000, streamsPerConnection: 16 })
+  t.strictSame(chat.limits, { maxPayload: 65_536, concurrency: 1, refusals: { max: 100, per: 10_000 }, connections: {}, roomsPerConnection: 1_000, streamsPerConnection: 16 })
   const files = channels['v1_files']!['x-socket-route']
   t.match(files, { roles: [['ROLE_STAFF']], hasPredicate: true, tokenFrom: ['query', 'ticket', 'message'], protocols: ['v1', 'v2'] })
   t.strictSame(files.limits, {
@@ -253,7 +253,7 @@ t.test('roles, limits and ends of a route are told', async (t) => {
   t.strictSame(chat.closeCodes[0], closeCodes.normal)
 
   const refusals = (key: string) => channels[key]!['x-socket-route'].refusals.map(({ status, code }) => `${status} ${code.replace('FSR_ERR_', '')}`)
-  const open = ['400 HANDSHAKE_INVALID', '426 VERSION_UNSUPPORTED', '426 UPGRADE_REQUIRED', '403 ORIGIN_REFUSED', '503 CLOSING']
+  const open = ['400 HANDSHAKE_INVALID', '426 VERSION_UNSUPPORTED', '426 UPGRADE_REQUIRED', '426 UPGRADE_DROPPED', '403 ORIGIN_REFUSED', '503 CLOSING']
   t.strictSame(refusals('feed_topic_page'), open)
   t.strictSame(refusals('chat').filter((each) => !open.includes(each)), ['401 TOKEN_MISSING', '401 TOKEN_INVALID', '401 TOKEN_EXPIRED', '403 NOT_GRANTED', '503 STORE_FAILED', '400 FST_ERR_VALIDATION'])
   t.strictSame(refusals('v1_files').filter((each) => !open.includes(each)), [

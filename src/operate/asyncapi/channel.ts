@@ -95,7 +95,7 @@ function tellToken (talk: Talk): void {
 
 function aboutRoute (facts: Facts): AsyncapiChannel['x-socket-route'] {
   const { name, path, contract, roles, hasPredicate, sources, protocols, options } = facts
-  const { maxPayload, concurrency, rate, connections, roomsPerConnection, streamsPerConnection } = options
+  const { maxPayload, concurrency, rate, refusals, connections, roomsPerConnection, streamsPerConnection } = options
   return {
     name,
     path,
@@ -109,6 +109,7 @@ function aboutRoute (facts: Facts): AsyncapiChannel['x-socket-route'] {
       concurrency,
       // A limit that is not set is not one.
       rate: rate && Object.fromEntries(Object.entries(rate).filter(([, value]) => value !== Infinity)),
+      refusals: contract && (refusals || undefined),
       connections,
       roomsPerConnection,
       streamsPerConnection: contract && streamsPerConnection

@@ -38,6 +38,7 @@ export function refusalsOf ({ isGuarded, sources, protocols, hasSchema, options:
     HandshakeInvalid: true,
     VersionUnsupported: true,
     UpgradeRequired: true,
+    UpgradeDropped: true,
     ProtocolUnsupported: protocols.length > 0,
     OriginRefused: isOriginAllowed !== everyOrigin,
     TokenMissing: isGuarded && !sources.includes('message'),
