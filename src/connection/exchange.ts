@@ -169,23 +169,20 @@ export class Exchange {
     })
   }
 
-  /** The client has answered. Answers `false` if nobody waits for it. */
-  answered (id: MessageId, data: unknown): boolean {
+  /** The client has answered. An answer that is late, or made up, is ignored. */
+  answered (id: MessageId, data: unknown): void {
     const asked = this.#asked.get(id)
-    if (asked === undefined) return false
+    if (asked === undefined) return
     try {
       asked.resolve(asked.accept(data))
     } catch (error) {
       asked.reject(error)
     }
-    return true
   }
 
   /** The client has answered that it cannot. */
-  refused (id: MessageId, error: Error): boolean {
-    const asked = this.#asked.get(id)
-    asked?.reject(error)
-    return asked !== undefined
+  refused (id: MessageId, error: Error): void {
+    this.#asked.get(id)?.reject(error)
   }
 
   /** A message of the client is to be answered. Answers nothing if another with its id is not answered yet. */

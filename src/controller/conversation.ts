@@ -3,7 +3,7 @@ import type { MessageId, Work } from '../connection/exchange.js'
 import { asError, closeReasonOf, errors, isOfClient, isRefusal, type SocketError } from '../errors.js'
 import type { Frame } from '../message/frame.js'
 import type { Message } from '../message/message.js'
-import { writeLog } from '../log.js'
+import { readText, writeLog } from '../log.js'
 import type { Clients } from '../room/clients.js'
 import { isThenable, then } from '../thenable.js'
 import { Answers } from './answers.js'
@@ -357,12 +357,7 @@ function frameOf (id: undefined | MessageId, told: Told): Frame {
 
 // What Node and fetch throw when a signal has ended them.
 function isAbort (error: Error): boolean {
-  try {
-    return error.name === 'AbortError'
-  } catch {
-    // A getter of the app's own error.
-    return false
-  }
+  return readText(error, 'name') === 'AbortError'
 }
 
 // What the client says is for the app, and for no log.

@@ -1,6 +1,7 @@
 import type { FastifyInstance } from 'fastify'
 import type { Compilers, Serializer, Validator } from '../controller/checked.js'
 import { errors } from '../errors.js'
+import { internalOf } from './fastify-internal.js'
 
 interface SchemaController {
   setupValidator (options: unknown): void
@@ -14,8 +15,8 @@ interface SchemaController {
  * @throws `FSR_ERR_CONTRACT_INVALID` if there are none.
  */
 export function compilersOf (fastify: FastifyInstance, path: string): Compilers {
-  const controller = ofSymbol(fastify, 'fastify.schemaController') as undefined | Partial<SchemaController>
-  const options = ofSymbol(fastify, 'fastify.options') as undefined | { readonly ajv?: unknown, readonly serializerOpts?: unknown }
+  const controller = internalOf(fastify, 'fastify.schemaController') as undefined | Partial<SchemaController>
+  const options = internalOf(fastify, 'fastify.options') as undefined | { readonly ajv?: unknown, readonly serializerOpts?: unknown }
   if (typeof controller?.setupValidator === 'function' && typeof controller.setupSerializer === 'function') {
     controller.setupValidator(options)
     controller.setupSerializer(options)
@@ -27,12 +28,5 @@ export function compilersOf (fastify: FastifyInstance, path: string): Compilers 
   return {
     validator: (schema) => validatorCompiler({ schema, method: 'GET', url: path, httpPart: 'body' }) as Validator,
     serializer: (schema) => serializerCompiler({ schema, method: 'GET', url: path }) as Serializer
-  }
-}
-
-function ofSymbol (fastify: object, name: string): unknown {
-  for (let owner: null | object = fastify; owner !== null; owner = Object.getPrototypeOf(owner)) {
-    const key = Object.getOwnPropertySymbols(owner).find(({ description }) => description === name)
-    if (key !== undefined) return Reflect.get(owner, key)
   }
 }

@@ -1,7 +1,7 @@
 import type { IncomingMessage } from 'node:http'
 import type { FastifyInstance, FastifyRequest } from 'fastify'
 import { errors } from '../errors.js'
-import { textOf, writeLog } from '../log.js'
+import { readText, writeLog } from '../log.js'
 import type { VerifierTimes } from './claims.js'
 
 /** Which `@fastify/jwt` of an app verifies: its `namespace`, and its `jwtVerify` if that was given a name of its own. */
@@ -89,9 +89,9 @@ export async function verifyToken (jwt: Jwt, request: JwtRequest, token: string)
 
 // Any failure is a 401, so that no token can make the server answer 500. One that is not about the token is logged.
 function refusalOf (error: unknown, request: JwtRequest): Error {
-  const code = textOf(error, 'code')
+  const code = readText(error, 'code')
   const isOfToken = code !== undefined && /^(FAST_JWT_|FST_JWT_)/.test(code)
-  writeLog(request, isOfToken ? 'debug' : 'warn', { code, type: textOf(error, 'name') }, 'a token could not be verified')
+  writeLog(request, isOfToken ? 'debug' : 'warn', { code, type: readText(error, 'name') }, 'a token could not be verified')
   return code === 'FST_JWT_AUTHORIZATION_TOKEN_EXPIRED' ? new errors.TokenExpired() : new errors.TokenInvalid()
 }
 

@@ -300,10 +300,10 @@ function resolveWebsocket (given: SocketPluginOptions, { maxPayload, closeTimeou
   }
   // A fragment, however short, keeps all of the 64 KiB that it was read with until its message is complete, where ws reads.
   const maxFragments = integer(given.maxFragments, 'maxFragments', 'fragments') ?? Math.max(128, Math.ceil(maxPayload / 512))
-  // How long a client that has closed may keep the TCP connection: @types/ws does not know it.
-  // A frame, however it is cut, keeps some 120 bytes for each piece that it came in, where ws reads.
-  const unknown = { closeTimeout, maxBufferedChunks: Math.max(1_024, Math.ceil(maxPayload / 64)) } as object
-  return { ...websocket, options: { maxPayload, maxFragments, perMessageDeflate: perMessageDeflate ?? false, ...unknown, ...websocket.options } }
+  // Both are unknown to @types/ws: how long a client that has closed may keep the TCP connection; and in how many pieces a frame may
+  // come, as each keeps some 120 bytes where ws reads.
+  const untyped = { closeTimeout, maxBufferedChunks: Math.max(1_024, Math.ceil(maxPayload / 64)) } as object
+  return { ...websocket, options: { maxPayload, maxFragments, perMessageDeflate: perMessageDeflate ?? false, ...untyped, ...websocket.options } }
 }
 
 function isOwnSocket (given: unknown): boolean {

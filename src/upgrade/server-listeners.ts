@@ -1,4 +1,5 @@
 import type { EventEmitter } from 'node:events'
+import { internalOf } from './fastify-internal.js'
 
 /** Listeners on the app's servers, which may go on when the app is closed: all of them are removed then. */
 export class ServerListeners {
@@ -28,9 +29,5 @@ export class ServerListeners {
  * to the first server, and shows the others by this symbol only.
  */
 export function furtherServers (fastify: object): readonly EventEmitter[] {
-  for (let owner = fastify; owner !== null; owner = Object.getPrototypeOf(owner)) {
-    const key = Object.getOwnPropertySymbols(owner).find(({ description }) => description === 'fastify.serverBindings')
-    if (key !== undefined) return Reflect.get(owner, key) as EventEmitter[]
-  }
-  return []
+  return (internalOf(fastify, 'fastify.serverBindings') ?? []) as readonly EventEmitter[]
 }

@@ -1,4 +1,4 @@
-import { textOf as textIn } from '../log.js'
+import { readText } from '../log.js'
 import { discard, isThenable } from '../thenable.js'
 import { typeOf } from './store.js'
 
@@ -49,7 +49,7 @@ function call (subject: (claims: Claims) => string, claims: Claims): unknown {
     return name
   } catch (error) {
     // Without its text, in which claims may be.
-    throw new TypeError(`the function subject threw a ${textIn(error, 'name') ?? 'value'}`)
+    throw new TypeError(`the function subject threw a ${readText(error, 'name') ?? 'value'}`)
   }
 }
 

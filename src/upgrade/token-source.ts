@@ -1,5 +1,5 @@
 import type { FastifyRequest } from 'fastify'
-import { textOf, writeLog } from '../log.js'
+import { readText, writeLog } from '../log.js'
 import type { Jwt, JwtRequest } from './jwt.js'
 import type { TokenSource } from './options.js'
 import { credentialOf } from './query.js'
@@ -68,7 +68,7 @@ function lookSafely (request: JwtRequest, look: () => unknown): undefined | stri
     writeLog(request, 'warn', { type: typeOf(token) }, 'a token is not a string: extractToken of @fastify/jwt returns one, not a promise')
     return NO_TOKEN
   } catch (error) {
-    writeLog(request, 'warn', { type: textOf(error, 'name') }, 'a token could not be looked up')
+    writeLog(request, 'warn', { type: readText(error, 'name') }, 'a token could not be looked up')
   }
 }
 
