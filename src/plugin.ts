@@ -55,7 +55,8 @@ async function socketRoutes (fastify: FastifyInstance, pluginOptions: SocketPlug
   if (fastPath && !(fastify.server instanceof TlsServer) && !readsDirectly()) fastify.log.warn('this version of Node is made in another way than this plugin knows: what comes is read through streams, which is slower')
 
   if (!isRegistered) await fastify.register(fastifyWebsocket, websocket)
-  const sockets = new SocketServer(fastify.websocketServer, fastPath ? { ...websocket.options, WebSocket: FastSocket as never } : websocket.options)
+  const ofSockets = fastPath ? { ...websocket.options, WebSocket: FastSocket as never } : websocket.options
+  const sockets = new SocketServer(fastify.websocketServer, ofSockets, settings.limitsOf)
   table.watch()
 
   const clock = clockOf(pluginOptions)
@@ -96,8 +97,6 @@ async function socketRoutes (fastify: FastifyInstance, pluginOptions: SocketPlug
     revocations,
     compression: settings.compression,
     tokens: new Deadlines<Closable>(clock, handshakeTimeout, (connection) => { connection.shut(closeCodes.tokenMissing) }),
-    maxPayload: websocket.options.maxPayload!,
-    maxFragments: websocket.options.maxFragments!,
     fastPath
   }
   openScopes(fastify, root)

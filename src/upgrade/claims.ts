@@ -83,3 +83,11 @@ export function claimsOf (token: string): undefined | Claims {
 export function identityOf (user: unknown, named: undefined | NamedUser, { iat }: Claims, exp: undefined | number): Identity {
   return { user, subject: named?.subject, sub: named?.sub, iat: typeof iat === 'number' ? iat : undefined, exp }
 }
+
+/** One identity of two tokens of the same user: it is revoked, and ends, with the first of them. */
+export function stricterOf (one: Identity, other: Identity): Identity {
+  // A token that does not say when it was issued is older than any.
+  const iat = one.iat === undefined || other.iat === undefined ? undefined : Math.min(one.iat, other.iat)
+  const exp = Math.min(one.exp ?? Infinity, other.exp ?? Infinity)
+  return { ...one, iat, exp: exp === Infinity ? undefined : exp }
+}

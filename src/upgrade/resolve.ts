@@ -14,6 +14,7 @@ import type { SharedOptions, SocketPluginOptions, SocketRouteOptions, SocketScop
 import type { JwtName } from './jwt.js'
 import { createOriginCheck, type OriginCheck } from './origin.js'
 import type { RevocationStore } from './revocation.js'
+import type { SocketLimits } from './socket-server.js'
 import { createSubjectReader, subjectAndIssuer, type Subject, type SubjectReader } from './subject.js'
 import type { TicketStore } from './ticket.js'
 
@@ -231,6 +232,8 @@ export interface PluginSettings {
   readonly tickets: { readonly ttl: number, readonly store: undefined | TicketStore }
   readonly revocations: undefined | RevocationStore
   readonly drain: { readonly deadline: number, readonly batch: number, readonly interval: number }
+  /** What bounds what `ws` keeps of a message, by the bytes of the largest. */
+  readonly limitsOf: (maxPayload: number) => SocketLimits
   /** What `@fastify/websocket` is registered with, and, as `options`, the server of socket routes. */
   readonly websocket: WebsocketPluginOptions & { readonly options: ServerOptions }
 }
@@ -250,7 +253,8 @@ interface Surroundings {
  */
 export function resolvePlugin (given: SocketPluginOptions, shared: Options, { isRegistered, pluginTimeout = 0 }: Surroundings): PluginSettings {
   const perMessageDeflate = deflateOptions(given.compression)
-  const websocket = resolveWebsocket(given, shared, isRegistered, perMessageDeflate)
+  const limitsOf = resolveLimits(given)
+  const websocket = resolveWebsocket(given, shared, isRegistered, { ...limitsOf(shared.maxPayload), perMessageDeflate: perMessageDeflate ?? false })
   const isFast = boolean(given.fastPath, 'fastPath') ?? true
   return {
     handshakeTimeout: integer(given.handshakeTimeout, 'handshakeTimeout', 'milliseconds') ?? 10_000,
@@ -261,6 +265,7 @@ export function resolvePlugin (given: SocketPluginOptions, shared: Options, { is
     drain: resolveDrain(given.drain, pluginTimeout),
     // As ws does with what is sent to one.
     compression: perMessageDeflate && { threshold: perMessageDeflate.threshold, windowBits: perMessageDeflate.serverMaxWindowBits, ...perMessageDeflate.zlibDeflateOptions },
+    limitsOf,
     websocket
   }
 }
@@ -288,7 +293,7 @@ function resolveDrain (given: SocketPluginOptions['drain'] = {}, pluginTimeout: 
   }
 }
 
-function resolveWebsocket (given: SocketPluginOptions, { maxPayload, closeTimeout }: Options, isRegistered: boolean, perMessageDeflate: undefined | Deflate): PluginSettings['websocket'] {
+function resolveWebsocket (given: SocketPluginOptions, { closeTimeout }: Options, isRegistered: boolean, own: Pick<ServerOptions, 'perMessageDeflate'> & SocketLimits): PluginSettings['websocket'] {
   check(!isRegistered || given.websocket === undefined, 'websocket', 'has no effect, as the app has registered @fastify/websocket itself: give that its options')
   const { websocket = {} } = given
   checkKeys(websocket, 'websocket', ['options', 'errorHandler', 'preClose'])
@@ -298,19 +303,25 @@ function resolveWebsocket (given: SocketPluginOptions, { maxPayload, closeTimeou
   for (const [name, own] of [['maxPayload', 'maxPayload'], ['maxFragments', 'maxFragments'], ['perMessageDeflate', 'compression']] as const) {
     check(websocket.options?.[name] === undefined, `websocket.options.${name}`, `has a place of its own: the option ${own}`)
   }
-  // A fragment, however short, keeps all of the 64 KiB that it was read with until its message is complete, where ws reads.
-  const maxFragments = integer(given.maxFragments, 'maxFragments', 'fragments') ?? Math.max(128, Math.ceil(maxPayload / 512))
-  // Both are unknown to @types/ws: how long a client that has closed may keep the TCP connection; and in how many pieces a frame may
-  // come, as each keeps some 120 bytes where ws reads.
-  const untyped = { closeTimeout, maxBufferedChunks: Math.max(1_024, Math.ceil(maxPayload / 64)) } as object
-  return { ...websocket, options: { maxPayload, maxFragments, perMessageDeflate: perMessageDeflate ?? false, ...untyped, ...websocket.options } }
+  // How long a client that has closed may keep the TCP connection: @types/ws does not know it.
+  const untyped = { closeTimeout } as object
+  return { ...websocket, options: { ...own, ...untyped, ...websocket.options } }
+}
+
+function resolveLimits (given: SocketPluginOptions): PluginSettings['limitsOf'] {
+  const maxFragments = integer(given.maxFragments, 'maxFragments', 'fragments')
+  return (maxPayload) => ({
+    maxPayload,
+    // A fragment, however short, keeps all of the 64 KiB that it was read with until its message is complete, where ws reads.
+    maxFragments: maxFragments ?? Math.max(128, Math.ceil(maxPayload / 512)),
+    // A frame, however it is cut, keeps some 120 bytes for each piece that it came in, where ws reads: @types/ws does not know it.
+    maxBufferedChunks: Math.max(1_024, Math.ceil(maxPayload / 64))
+  })
 }
 
 function isOwnSocket (given: unknown): boolean {
   return given === undefined || given === WebSocket || (typeof given === 'function' && given.prototype instanceof WebSocket)
 }
-
-type Deflate = ReturnType<typeof deflateOptions>
 
 function deflateOptions (compression: SocketPluginOptions['compression'] = false) {
   if (compression === false) return

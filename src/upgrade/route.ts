@@ -110,9 +110,6 @@ export interface Server {
   readonly compression: undefined | Compression
   /** For tokens that are to come as the first message. */
   readonly tokens: Deadlines<Closable>
-  /** Bytes of the largest message of any route. */
-  readonly maxPayload: number
-  readonly maxFragments: number
   /** Whether sockets are fast ones, what is sent within a turn of the event loop is gathered, and what nobody needs of an upgrade let go of. */
   readonly fastPath: boolean
 }
@@ -138,6 +135,7 @@ export class Route implements SocketRouteHandle {
   readonly #dispatched: DispatchRoute
   readonly #firstMessages: FirstMessageRoute
   readonly #isGuarded: boolean
+  readonly #sockets: ReturnType<SocketServer['serverFor']>
   readonly #conversation: undefined | Conversation
   // Both are there when all plugins are loaded.
   #admission: undefined | Admission
@@ -166,6 +164,7 @@ export class Route implements SocketRouteHandle {
     checkSchema(given.schema)
     for (const source of ['query', 'ticket'] as const) if (this.#reads(source)) server.credentials.expect(source)
     server.counts.expect(options.connections)
+    this.#sockets = server.sockets.serverFor(options.maxPayload)
     this.#dispatched = {
       name: this.name,
       controller: this.#conversation ?? withPreMessage(controller, hooks.preMessage),
@@ -187,7 +186,7 @@ export class Route implements SocketRouteHandle {
       stalls: server.clocks.stalls,
       windows: options.rate && server.clocks.windows(options.rate.per),
       refusals: options.refusals === false ? undefined : options.refusals,
-      limits: { maxPayload: options.maxPayload, maxFragments: server.maxFragments },
+      limits: { maxPayload: options.maxPayload, maxFragments: this.#sockets.limits.maxFragments },
       outbox: { limit: options.outboxLimit, overflow: options.overflow, notice: options.notice, budget: server.budget, compression: server.compression },
       roomsPerConnection: options.roomsPerConnection
     }
@@ -419,7 +418,7 @@ export class Route implements SocketRouteHandle {
     }
     const refusal = this.#refusal(request)
     if (refusal === undefined) {
-      this.#server.sockets.claim(request.raw, reply)
+      this.#server.sockets.claim(request.raw, reply, this.#sockets.server)
       upgrade.accept.call(this.#fastify, request, reply)
     } else {
       reply.headers(refusal.headers ?? { 'retry-after': RETRY_AFTER })
@@ -452,7 +451,7 @@ export class Route implements SocketRouteHandle {
       releaseResponse(response)
     } else {
       guardReceiver(socket)
-      countFrames(request.raw.socket, socket, this.#server.maxPayload)
+      countFrames(request.raw.socket, socket, this.#sockets.limits.maxPayload)
     }
     if (identity !== undefined) this.#open(socket, request, identity)
     else if (this.#isGuarded) new FirstMessage(this.#firstMessages, socket, request).open()

@@ -6,8 +6,22 @@ import type { ServerOptions, VerifyClientCallbackAsync, VerifyClientCallbackSync
 import { errors } from '../errors.js'
 import { switchingHeaders } from './switching-headers.js'
 
-const kReply = Symbol('fastify-socket-route.reply')
-type Upgrade = IncomingMessage & { [kReply]?: undefined | FastifyReply }
+const kClaim = Symbol('fastify-socket-route.claim')
+type Upgrade = IncomingMessage & { [kClaim]?: undefined | Claim }
+
+/** An upgrade of a socket route. */
+interface Claim {
+  readonly reply: FastifyReply
+  readonly server: WebSocketServer
+}
+
+/** What bounds a message, and what ws keeps of it while it comes. */
+export interface SocketLimits {
+  /** Bytes. */
+  readonly maxPayload: number
+  readonly maxFragments: number
+  readonly maxBufferedChunks: number
+}
 
 // Public in ws since 8.19, and not yet in its types.
 interface Extensions {
@@ -20,38 +34,65 @@ const DEFLATE = 'permessage-deflate'
 // Of the offers of one client; more than a few have no use (RFC 7692 section 5.1).
 const MOST_OFFERS = 16
 
+// Bytes of a message that any connection may keep while it comes: one that is over a lower limit is refused when all of it is there.
+const LEAST = 65_536
+
 /**
- * The `ws` server of all socket routes: that of the plugin's own `ws`, whichever version `@fastify/websocket` was installed with, so
+ * The `ws` servers of all socket routes: those of the plugin's own `ws`, whichever version `@fastify/websocket` was installed with, so
  * that every limit is there. What only it can be asked is asked before the upgrade, so that a refusal is an answer of Fastify's.
  */
 export class SocketServer {
   readonly #theirs: WebSocketServer
-  readonly #own: WebSocketServer
+  readonly #options: ServerOptions
+  readonly #limitsOf: (maxPayload: number) => SocketLimits
+  // By the bytes of their largest message, as that is one for all sockets of a server of ws.
+  readonly #own = new Map<number, WebSocketServer>()
 
   /**
    * @param theirs the server of `@fastify/websocket`, which goes on to upgrade bare routes.
    * @param options those of `ws` for socket routes.
+   * @param limitsOf the limits that go with the largest message of a route.
    */
-  constructor (theirs: WebSocketServer, options: ServerOptions) {
+  constructor (theirs: WebSocketServer, options: ServerOptions, limitsOf: (maxPayload: number) => SocketLimits) {
     this.#theirs = theirs
-    // Its clients are kept by their routes, and its refusals made by Fastify.
-    const own = new ws.WebSocketServer({ ...options, noServer: true, clientTracking: false, verifyClient: undefined, path: undefined })
-    this.#own = own
-    own.on('headers', (lines, request: Upgrade) => {
-      lines.push(...switchingHeaders(request[kReply]!))
-      request[kReply] = undefined
-      theirs.emit('headers', lines, request)
-    })
+    this.#options = options
+    this.#limitsOf = limitsOf
     const handleUpgrade = theirs.handleUpgrade
     theirs.handleUpgrade = function (request: Upgrade, socket: Duplex, head, done) {
-      if (request[kReply] === undefined) handleUpgrade.call(this, request, socket, head, done)
-      else own.handleUpgrade(request, socket, head, done)
+      const { server } = request[kClaim] ?? {}
+      if (server === undefined) handleUpgrade.call(this, request, socket, head, done)
+      else server.handleUpgrade(request, socket, head, done)
     }
   }
 
+  /**
+   * The server for a route, and the limits of its sockets.
+   *
+   * @param maxPayload bytes of the largest message of the route.
+   */
+  serverFor (maxPayload: number): { readonly server: WebSocketServer, readonly limits: SocketLimits } {
+    const limits = this.#limitsOf(Math.min(Math.max(maxPayload, LEAST), this.#options.maxPayload!))
+    const server = this.#own.get(limits.maxPayload) ?? this.#create(limits)
+    this.#own.set(limits.maxPayload, server)
+    return { server, limits }
+  }
+
+  #create (limits: SocketLimits): WebSocketServer {
+    // Its clients are kept by their routes, and its refusals made by Fastify.
+    const own = limits.maxPayload === this.#options.maxPayload ? {} : limits
+    const options = { ...this.#options, ...own, noServer: true, clientTracking: false, verifyClient: undefined, path: undefined }
+    const server = new ws.WebSocketServer(options)
+    server.on('headers', (lines, request: Upgrade) => {
+      lines.push(...switchingHeaders(request[kClaim]!.reply))
+      request[kClaim] = undefined
+      this.#theirs.emit('headers', lines, request)
+    })
+    return server
+  }
+
   /** From now on the upgrade of this request is one of a socket route; its 101 has the headers of the reply. */
-  claim (request: Upgrade, reply: FastifyReply): void {
-    request[kReply] = reply
+  claim (request: Upgrade, reply: FastifyReply, server: WebSocketServer): void {
+    request[kClaim] = { reply, server }
   }
 
   /**
@@ -62,7 +103,7 @@ export class SocketServer {
    */
   chooseExtension (headers: IncomingMessage['headers']): void {
     const header = headers['sec-websocket-extensions']
-    const { perMessageDeflate } = this.#own.options
+    const { perMessageDeflate } = this.#options
     if (header === undefined || !perMessageDeflate) return
     try {
       extension.parse(header)

@@ -72,9 +72,10 @@ function lookSafely (request: JwtRequest, look: () => unknown): undefined | stri
   }
 }
 
+// Also where @fastify/jwt takes it behind other white space: 'Bearer', a tab, anything, a space, and the token.
 function bearerOf (authorization: undefined | string | string[]): undefined | string {
   if (typeof authorization !== 'string') return
-  const scheme = /^Bearer +/i.exec(authorization)
+  const scheme = /^Bearer(?: +|\s[^ ]* )/i.exec(authorization)
   return scheme === null ? undefined : authorization.slice(scheme[0].length)
 }
 

@@ -4,7 +4,7 @@ import type { Clock } from '../clock.js'
 import type { Identity } from '../connection/identity.js'
 import { errors } from '../errors.js'
 import { writeLog } from '../log.js'
-import { claimsOf, createEndOf, identityOf, ownEnd } from './claims.js'
+import { claimsOf, createEndOf, identityOf, ownEnd, stricterOf } from './claims.js'
 import { verifyToken, type Jwt, type JwtRequest } from './jwt.js'
 import type { TokenSource } from './options.js'
 import type { Claims, NamedUser, SubjectReader } from './subject.js'
@@ -88,7 +88,7 @@ export function createAuthenticator (options: AuthenticatorOptions): Authenticat
       const next = identify(request, user, claimsOf(token), true)
       // Nothing tells which one the hook has taken. A client sends one token only (RFC 6750 section 2).
       if (known !== undefined && known.subject !== next.subject) throw new errors.TokenInvalid()
-      known ??= next
+      known = known === undefined ? next : stricterOf(known, next)
     }
     return known ?? identify(request, user, user, false)
   }

@@ -106,6 +106,17 @@ t.test('the claims of a token in a cookie, in the sub-protocol, or where extract
   }
 })
 
+t.test('the claims of a token count where the header has more than Bearer and a space before it, as @fastify/jwt reads it', async (t) => {
+  const app = await createHooked(t, { jwt: formatted, hook: (app) => { app.addHook('onRequest', verify as never) } })
+  const url = await listen(app)
+  for (const sub of ['Bearer\tx ', 'bearer\u00a0 ', 'Bearer\t\tBearer ']) {
+    const client = await connect(url, [], { headers: { authorization: sub + tokenOf(app, [], { sub, iat: seconds() - 5 }) } })
+    t.equal(await client.next(), 'in')
+    t.equal(await app.socketRevoke({ sub }), 1, JSON.stringify(sub))
+    t.equal((await client.closed).code, 4403)
+  }
+})
+
 t.test('the sub-protocol list has the token of a user also where the route takes none from there', async (t) => {
   const app = await createHooked(t, { jwt: formatted, plugin: { tokenFrom: [] }, hook: (app) => { app.addHook('onRequest', async (request) => { await request.jwtVerify({ verify: { extractToken: ({ headers }: FastifyRequest) => headers['sec-websocket-protocol']?.split(/, */)[1] } } as never) }) } })
   app.socketRoute('/chat', open, { isGranted: () => true, protocols: ['chat.v1'] })
@@ -213,6 +224,25 @@ t.test('of several tokens for one request that a hook has answered, all are of t
   for (const stale of ['broken', tokenOf(app, [], { exp: seconds() - 1 }), tokenOf(app, [], { sub: 'bob', exp: 5 })]) t.equal(await (await connect(url, [], both(stale))).next(), 'in', 'beside a stale cookie')
   t.equal((await refusal(url, [], both(tokenOf(app, [], { sub: 'bob' })))).status, 401)
   t.equal(await (await connect(url, ['bearer', 'broken'], { headers: { cookie: `token=${token}` } })).next(), 'in', 'the cookie is what the hook has verified')
+})
+
+t.test('of several tokens of one user that which is revoked or ends first counts, as nothing tells which one a hook has verified', async (t) => {
+  const clock = new TestClock()
+  const ofProtocol: Way = (request) => request.jwtVerify({ verify: { extractToken: () => request.headers['sec-websocket-protocol']?.split(/, */)[1] } } as never)
+  const app = await createHooked(t, { jwt: formatted, clock, plugin: { connections: { perUser: undefined } }, hook: (app) => { app.addHook('onRequest', ofProtocol as never) } })
+  const url = await listen(app)
+  const old = tokenOf(app, [], { iat: seconds() - 100 })
+  const fresh = bearer(tokenOf(app, [], { iat: seconds() - 5 }))
+  const client = await connect(url, ['bearer', old], fresh)
+  t.equal(await client.next(), 'in')
+  t.equal(await app.socketRevoke({ sub: 'alice', before: seconds() - 50 }), 1)
+  t.equal((await client.closed).code, 4403)
+  t.equal((await refusal(url, ['bearer', old], fresh)).status, 401)
+
+  const [short, long, without] = [{ exp: seconds() + 60 }, { exp: seconds() + 3_600 }, {}].map((claims) => tokenOf(app, [], { sub: 'bob', ...claims })) as [string, string, string]
+  const clients = await Promise.all([[short, long], [long, short], [short, without], [without, short]].map(([header, protocol]) => connect(url, ['bearer', protocol!], bearer(header!))))
+  await clock.advance(62_000)
+  for (const { closed } of clients) t.equal((await closed).code, 4401)
 })
 
 t.test('a user that a hook has set without a token is one by its own sub, iat and exp', async (t) => {

@@ -266,3 +266,52 @@ for (const [what, { bytes, code, error }] of Object.entries(breaches)) {
     socket.destroy()
   })
 }
+
+t.test('a route with a lower maxPayload keeps no more of a message than 64 KiB, or its own, however large one may be elsewhere', async (t) => {
+  const app = await createApp(t, { plugin: { maxPayload: 10_000_000 } })
+  const codes: unknown[] = []
+  const closed = { onError: (_connection: unknown, error: Error) => { codes.push((error as { code?: string }).code) } }
+  app.socketRoute('/small', closed, { maxPayload: 1_000 })
+  app.socketRoute('/middle', closed, { maxPayload: 100_000 })
+  app.socketRoute('/first', closed, { maxPayload: 1_000, isGranted: () => true, tokenFrom: ['message'] })
+  app.socketRoute('/large', { onMessage: (_connection, message) => String(message.bytes.length) })
+  const url = await listen(app)
+  const announce = (first: number, size: number) => Buffer.concat([Buffer.from([first, 0xff]), Buffer.from(BigUint64Array.of(BigInt(size)).buffer).reverse(), Buffer.alloc(4)])
+  const part = (first: number, size: number) => Buffer.concat([announce(first, size), Buffer.alloc(size)])
+  const tooLarge: Record<string, Buffer> = {
+    'a frame that has only begun': announce(0x82, 100_001),
+    'fragments that are not all there': Buffer.concat([part(0x02, 60_000), part(0x00, 60_000)])
+  }
+  for (const [name, bytes] of Object.entries(tooLarge)) {
+    for (const path of ['/small', '/middle', '/first']) {
+      const socket = await tcp(url)
+      socket.write(handshake(path))
+      await once(socket, 'data')
+      socket.write(bytes)
+      const [data] = await once(socket, 'data')
+      t.equal((data as Buffer).readUInt16BE(2), 1009, `${name}: ${path}`)
+      socket.destroy()
+    }
+  }
+  t.strictSame(codes, Array(4).fill('FSR_ERR_MESSAGE_TOO_BIG'))
+  const middle = await connect(`${url}/middle`)
+  middle.send(Buffer.alloc(100_000))
+  t.equal((await middle.close(1000)).code, 1000)
+  const large = await connect(`${url}/large`)
+  large.send(Buffer.alloc(1_000_000))
+  t.equal(await large.next(), '1000000')
+})
+
+t.test('so it is with the fragments that a message may come in', async (t) => {
+  const app = await createApp(t, { plugin: { maxPayload: 10_000_000 } })
+  app.socketRoute('/small', { onMessage: () => 'ok' }, { maxPayload: 1_000 })
+  app.socketRoute('/large', { onMessage: () => 'ok' })
+  const url = await listen(app)
+  const [small, large] = [await connect(`${url}/small`), await connect(`${url}/large`)]
+  for (const { socket } of [small, large]) {
+    for (let count = 0; count < 200; count++) socket.send('x', { fin: false })
+    socket.send('x')
+  }
+  t.equal((await small.closed).code, 1008)
+  t.equal(await large.next(), 'ok')
+})
