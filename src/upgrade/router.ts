@@ -1,4 +1,4 @@
-import Fastify, { type FastifyInstance } from 'fastify'
+import Fastify, { type FastifyInstance, type FastifyServerOptions } from 'fastify'
 
 // As find-my-way has them: an optional parameter at the end is another path without it.
 const OPTIONAL = /(\/:[^/()]*?)\?(\/?)$/
@@ -27,11 +27,10 @@ export function shapeOf (url: string): string {
 /** Whether Fastify's router takes two paths for the same. */
 export type IsSamePath = (one: string, other: string) => boolean
 
-/**
- * Asks a router like that of the app: case, double slashes, slashes at the end, expressions and encodings are its business. A router of its
- * own for each question, which is asked only of paths that look alike.
- */
-export function createIsSamePath ({ initialConfig }: Pick<FastifyInstance, 'initialConfig'>): IsSamePath {
+type Asked = Pick<FastifyInstance, 'initialConfig' | 'version'>
+
+/** The options of a Fastify whose router takes the same paths for one as that of an app does. */
+export function optionsLike ({ initialConfig, version }: Asked): FastifyServerOptions {
   const { routerOptions } = initialConfig
   // They may stand in either place.
   const isSet = (name: 'ignoreDuplicateSlashes' | 'ignoreTrailingSlash' | 'allowUnsafeRegex') => initialConfig[name] === true || routerOptions?.[name] === true
@@ -41,9 +40,19 @@ export function createIsSamePath ({ initialConfig }: Pick<FastifyInstance, 'init
     ignoreTrailingSlash: isSet('ignoreTrailingSlash'),
     allowUnsafeRegex: isSet('allowUnsafeRegex')
   }
+  // Fastify 5.0 to 5.4 ignore routerOptions; since 5.5 the other place is deprecated.
+  return Number(version.split('.')[1]) < 5 ? options : { routerOptions: options }
+}
+
+/**
+ * Asks a router like that of the app: case, double slashes, slashes at the end, expressions and encodings are its business. A router of its
+ * own for each question, which is asked only of paths that look alike.
+ */
+export function createIsSamePath (fastify: Asked): IsSamePath {
+  const options = optionsLike(fastify)
   return (one, other) => {
     if (one === other) return true
-    const router = Fastify({ routerOptions: options, exposeHeadRoutes: false })
+    const router = Fastify({ ...options, exposeHeadRoutes: false })
     router.get(one, () => {})
     try {
       router.get(other, () => {})

@@ -2,6 +2,7 @@ import fastifyWebsocket from '@fastify/websocket'
 import Fastify, { type FastifyInstance, type FastifyServerOptions, type RouteOptions } from 'fastify'
 import t from 'tap'
 import socketRoutes from '../../src/index.js'
+import { optionsLike } from '../../src/upgrade/router.js'
 import { connect, connectAs, refusal } from '../support/client.js'
 import { createApp, listen, tokenOf } from '../support/server.js'
 
@@ -76,6 +77,13 @@ t.test('the options of the router count where they are given as those of Fastify
   const app = await createApp(t, { fastify: { caseSensitive: false } as FastifyServerOptions })
   app.socketRoute('/admin', guarded, 'ROLE_ADMIN')
   t.throws(() => app.socketRoute('/Admin', open), { code: 'FSR_ERR_PATH_DUPLICATE' })
+})
+
+t.test('the router that is asked has these options where its version of Fastify reads them', async (t) => {
+  const usual = { ignoreDuplicateSlashes: false, ignoreTrailingSlash: false, allowUnsafeRegex: false }
+  const options = { caseSensitive: false, ...usual }
+  for (const version of ['5.0.0', '5.4.1']) t.strictSame(optionsLike({ initialConfig: { caseSensitive: false }, version }), options, version)
+  for (const version of ['5.5.0', '5.12.8']) t.strictSame(optionsLike({ initialConfig: { routerOptions: { caseSensitive: false } }, version }), { routerOptions: options }, version)
 })
 
 t.test('two scopes can have no socket route at one path, with whatever slashes their prefixes are written', async (t) => {
