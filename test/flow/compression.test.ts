@@ -257,3 +257,19 @@ t.test('a client that breaks the protocol behind what is being inflated ends its
   }
   t.equal(new Set(codes).size, 1)
 })
+
+// With the fast path it waits as it came.
+t.test('what ws inflates behind a token as the first message has a bound, though it came as little', async (t) => {
+  const app = await createApp(t, { plugin: { compression: true, fastPath: false } })
+  app.socketRoute('/', { onMessage () {} }, { tokenFrom: ['message'], isGranted: async () => await new Promise(() => {}) })
+  const socket = await tcp(await listen(app))
+  socket.write(handshake('/', OFFER))
+  await once(socket, 'data')
+  const token = Buffer.from(tokenOf(app))
+  const head = Buffer.from([0x81, 0x80 | 126, 0, 0, 0, 0, 0, 0])
+  head.writeUInt16BE(token.length, 2)
+  socket.write(Buffer.concat([head, token, ...Array.from({ length: 5 }, () => deflated(Buffer.alloc(60_000)))]))
+  const [close] = await once(socket, 'data') as [Buffer]
+  t.equal(close.readUInt16BE(2), 1008)
+  socket.destroy()
+})

@@ -1,0 +1,18 @@
+import t from 'tap'
+import { systemClock } from '../../src/clock.js'
+import { waitForTurn, type Waiting } from '../../src/connection/turns.js'
+import { until } from '../support/until.js'
+
+t.test('connections that wait have 4 milliseconds in all, then the event loop goes on before the others have their turn', async (t) => {
+  let now = 0
+  t.intercept(systemClock, 'now', { value: () => now })
+  const seen: string[] = []
+  const waiting = (name: string): Waiting => ({ nextTurn () { now += 3; seen.push(name); return true } })
+  for (const name of ['a', 'b', 'c', 'd']) waitForTurn(waiting(name))
+  setImmediate(() => {
+    seen.push('others')
+    setImmediate(() => { seen.push('others again') })
+  })
+  await until(() => seen.length === 6)
+  t.strictSame(seen, ['a', 'b', 'others', 'c', 'd', 'others again'])
+})
