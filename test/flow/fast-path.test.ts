@@ -1,5 +1,6 @@
 // What is only so with the fast path, and how an app goes without it.
 import { once } from 'node:events'
+import type { ServerResponse } from 'node:http'
 import { syncBuiltinESMExports } from 'node:module'
 import { connect as connectTcp, type Socket } from 'node:net'
 import zlib from 'node:zlib'
@@ -503,4 +504,14 @@ t.test('sockets of bare @fastify/websocket keep their binaryType', async (t) => 
   client.send('text')
   t.strictSame(await client.take(2), ['true true false', 'false false true'])
   client.socket.terminate()
+})
+
+t.test('of an upgrade that has happened the response has no listener left, and with the fast path no socket', async (t) => {
+  const app = await createApp(t)
+  let response: undefined | ServerResponse
+  app.socketRoute('/', { onOpen: () => 'in' }, { onRequest: async (_request, reply) => { response = reply.raw } })
+  const client = await connect(await listen(app))
+  t.equal(await client.next(), 'in')
+  t.equal(response!.listenerCount('close'), 0)
+  if (process.env['FAST_PATH'] !== 'false') t.equal(response!.socket, null)
 })

@@ -258,3 +258,18 @@ t.test('at whichever moment a user is revoked, nobody stays', async (t) => {
     t.ok(code === 4401 || code === 4403, `${after}: ${code}`)
   }
 })
+
+t.test('a token that is revoked while its renewal is judged is not taken, though the one before it still counts', async (t) => {
+  const app = await createApp(t)
+  const issued = seconds()
+  let asked = 0
+  app.socketRoute('/', renewing, async () => {
+    if (++asked > 1) await app.socketRevoke({ sub: 'alice', before: issued - 50 })
+    return true
+  })
+  const client = await connectAs(tokenOf(app, undefined, { iat: issued }), await listen(app))
+  t.equal(await client.next(), 'in')
+  client.send(tokenOf(app, undefined, { iat: issued - 100 }))
+  t.equal(await client.next(), 'FSR_ERR_TOKEN_INVALID')
+  t.equal(client.socket.readyState, 1)
+})
