@@ -90,3 +90,15 @@ t.test('whether something is a promise is asked in one place, and lines are logg
   // What looks after the app as a whole may fail with it.
   t.strictSame(having(/\blog(\.(debug|info|warn|error)|\[[^\]]+\])\(/), ['log.ts', 'operate/drain.ts', 'plugin.ts'])
 })
+
+// Apps of tests have a clock that stands still until it is moved, unless they ask for another.
+t.test('no test depends on real time of under a second, but for the ones that say why', async (t) => {
+  const tests = readdirSync('test', { recursive: true }).map((name) => normalize(String(name))).filter((name) => name.endsWith('.ts') && !name.startsWith('types/'))
+  t.ok(tests.length > 100)
+  const having = (pattern: RegExp) => tests.filter((file) => file !== 'layers.test.ts' && pattern.test(readFileSync(join('test', file), 'utf8'))).sort()
+  // A pause between two looks, and timers that are not those of the machine.
+  t.strictSame(having(/\b(setTimeout|setInterval|realTimeout|scheduler\.wait|AbortSignal\.timeout)\((.*, *)?\d{1,3}(, .*)?\)/), ['client/reconnection.test.ts', 'support/clock.ts', 'support/until.ts'])
+  t.strictSame(having(/\bclock: systemClock\b/), ['flow/proxies.test.ts'])
+  // Node's own, and Fastify's.
+  t.strictSame(having(/\b(headersTimeout|requestTimeout|keepAliveTimeout|connectionsCheckingInterval|handlerTimeout): \d{1,3}\b(?!_)/), ['faults/half-open.test.ts', 'flow/refused-upgrades.test.ts'])
+})

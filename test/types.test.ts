@@ -99,7 +99,7 @@ for (const [name, compiler] of compilers) {
       interface Chat { '~contract'?: { in: { join: { data: { room: string }, reply: { members: number }, stream: undefined } }, out: { message: { data: string, reply: undefined } } } }
       const client = connect<Chat>('/chat', { token: async () => null, WebSocket })
       client.on('message', (text) => { document.title = text })
-      const { members } = await client.request('join', { room: 'lobby' }, { signal: AbortSignal.timeout(500) })
+      const { members } = await client.request('join', { room: 'lobby' }, { signal: AbortSignal.timeout(5_000) })
       document.title = members.toFixed()
       // @ts-expect-error other data
       client.send('join', { room: 1 })

@@ -3,7 +3,7 @@ import { once } from 'node:events'
 import t, { type Test } from 'tap'
 import { WebSocket } from 'ws'
 import { connect } from '../../src/client/index.js'
-import { turns } from '../support/until.js'
+import { turns, until } from '../support/until.js'
 import { tokenOf, withClock } from './clock.js'
 import { pair, WireServer } from './wire-server.js'
 
@@ -37,7 +37,7 @@ t.test('a client that is closed while it is connected leaves no timer', async (t
   client.close()
   await t.rejects(request)
   await connection.closed
-  while (pending.size > 0) await turns(1)
+  await until(() => pending.size === 0)
 })
 
 t.test('a client that is closed between two attempts leaves no timer', async (t) => {
@@ -60,7 +60,7 @@ t.test('a client that is closed before it is connected leaves no timer', async (
   t.ok(pending.size > 0)
   for (const client of [asking, connecting]) client.close()
   await new Promise((resolve) => setImmediate(resolve))
-  while (pending.size > 0) await turns(1)
+  await until(() => pending.size === 0)
 })
 
 t.test('a server that does not answer the close is not waited for', async (t) => await withClock(async (tick) => {

@@ -134,28 +134,34 @@ async function link (t: Test, port: number) {
   }
 }
 
-t.test('a client that only listens leaves a connection that is gone without a word, with the heartbeat of the server off', async (t) => {
+t.test('a client that only listens leaves a connection that is gone without a word, with the heartbeat of the server off', async (t) => await withClock(async (tick) => {
   const app = await createApp(t, { plugin: { heartbeat: false } })
   const route = app.socketRoute('/chat', { schema: { out: { news: { type: 'string' } } }, on: {} })
   const { port, cut } = await link(t, Number(new URL(await listen(app)).port))
-  const client = connectTo(t, `ws://127.0.0.1:${port}/chat`, { ping: { interval: 200, timeout: 2_000 } })
+  const client = connectTo(t, `ws://127.0.0.1:${port}/chat`, { reconnect: { minDelay: 1_000 } })
   const news = client.events('news')[Symbol.asyncIterator]()
+  await tick(0)
   await client.opened
   const first = news.next()
   route.broadcast('news', 'before')
   t.strictSame((await first).value, 'before')
   cut()
-  const closed = await new Promise((resolve) => { client.onClose(resolve) })
-  t.strictSame(closed, { code: 1006, reason: '', willReconnect: true })
+  const closed: unknown[] = []
+  client.onClose((event) => { closed.push(event) })
+  while (closed.length === 0) await tick(1_000)
+  t.strictSame(closed, [{ code: 1006, reason: '', willReconnect: true }])
+  await tick(60_000)
   await client.opened
   const next = news.next()
   route.broadcast('news', 'after')
   t.equal((await next).value, 'after')
-})
+}))
 
-t.test('a request that is not answered in time makes the client doubt the connection', async (t) => {
-  const { server, client, connection } = await pair(t)
-  const failed = client.request('ask', undefined, { timeout: 1 }).catch((error: { code: string }) => error.code)
+t.test('a request that is not answered in time makes the client doubt the connection', async (t) => await withClock(async (tick) => {
+  const { server, client, connection } = await pair(t, {}, tick)
+  const failed = client.request('ask', undefined, { timeout: 3_000 }).catch((error: { code: string }) => error.code)
+  await tick(3_000)
+  await tick(1)
   t.strictSame(await connection.take(3), ['{"type":"ask","id":1}', '{"type":"cancel","id":1}', '{"type":"alive","id":0}'])
   t.equal(await failed, 'FSR_CLIENT_TIMEOUT')
   tell(connection, { type: 'reply', id: 0 })
@@ -165,10 +171,14 @@ t.test('a request that is not answered in time makes the client doubt the connec
   tell(connection, { type: 'reply', id: 2 })
   await answered
   t.notOk(server.hasMore)
-})
+}))
 
-t.test('a client without a connection asks nothing when a request times out', async (t) => {
+t.test('a client without a connection asks nothing when a request times out', async (t) => await withClock(async (tick) => {
   const server = await WireServer.start(t, { refusal: 503 })
   const client = connectTo(t, server.url, { reconnect: { minDelay: 60_000, maxDelay: 60_000 }, onError () {} })
-  await t.rejects(client.request('ask', undefined, { timeout: 1 }), { code: 'FSR_CLIENT_TIMEOUT' })
-})
+  const rejected = t.rejects(client.request('ask', undefined, { timeout: 3_000 }), { code: 'FSR_CLIENT_TIMEOUT' })
+  await tick(0)
+  await tick(3_000)
+  await tick(1)
+  await rejected
+}))

@@ -4,6 +4,7 @@ import type { Message } from '../../src/index.js'
 import { TestClock } from '../support/clock.js'
 import { createApp, listen, tokenOf } from '../support/server.js'
 import { until } from '../support/until.js'
+import { withClock } from './clock.js'
 import { connectTo } from './wire-server.js'
 
 /** Answers every request with its type, as a route with a contract would. */
@@ -43,7 +44,7 @@ t.test('the client comes back with a new token when the old one has expired', as
   t.equal(count, 2)
 })
 
-t.test('a route with a contract takes renewed tokens, and what the client gives up', async (t) => {
+t.test('a route with a contract takes renewed tokens, and what the client gives up', async (t) => await withClock(async (tick) => {
   const app = await createApp(t)
   const errors: unknown[] = []
   const ended: string[] = []
@@ -63,12 +64,14 @@ t.test('a route with a contract takes renewed tokens, and what the client gives 
     }
   }, { isGranted: 'ROLE_USER', concurrency: 2 })
   let count = 0
-  // It is renewed after half of its life, which is a second or two.
   const client = connectTo(t, `${await listen(app)}/chat`, {
-    token: () => tokenOf(app, ['ROLE_USER', `ROLE_${++count}`], { exp: Math.ceil(Date.now() / 1_000) + (count === 1 ? 3 : 3_600) }),
+    ping: false,
+    token: () => tokenOf(app, ['ROLE_USER', `ROLE_${++count}`], { exp: Math.ceil(Date.now() / 1_000) + (count === 1 ? 600 : 3_600) }),
     onError (error) { errors.push(error) }
   })
+  await tick(0)
   t.strictSame(await client.request('who'), ['ROLE_USER', 'ROLE_1'])
+  await tick(540_000)
   await until(() => count === 2)
   while ((await client.request('who') as string[])[1] !== 'ROLE_2');
   t.strictSame(errors, [])
@@ -82,7 +85,7 @@ t.test('a route with a contract takes renewed tokens, and what the client gives 
 
   client.on('ask', () => 7)
   t.equal(await client.request('turned'), 7)
-})
+}))
 
 t.test('the client stays away when its access was revoked, and a refused token is an attempt that fails', async (t) => {
   const app = await createApp(t)

@@ -1,11 +1,11 @@
 import { once } from 'node:events'
 import t, { type Test } from 'tap'
 import { WebSocket } from 'ws'
-import { connect, type ClientOptions, type Ended } from '../../src/client/index.js'
+import { connect, type Ended } from '../../src/client/index.js'
 import { reconnectionOf } from '../../src/client/reconnection.js'
 import { closeCodes } from '../../src/index.js'
 import { turns, until } from '../support/until.js'
-import { withClock, type Tick } from './clock.js'
+import { withClock } from './clock.js'
 import { connectTo, pair, WireServer } from './wire-server.js'
 
 // A WebSocket that notes the addresses to which it has connected.
@@ -16,16 +16,6 @@ function counting (attempts: string[]): typeof WebSocket {
       attempts.push(url)
     }
   } as typeof WebSocket
-}
-
-// As `pair`, while the clock stands still.
-async function pairAt (t: Test, tick: Tick, options: ClientOptions): ReturnType<typeof pair> {
-  const server = await WireServer.start(t)
-  const client = connectTo(t, server.url, options)
-  await tick(0)
-  const connection = await server.accept()
-  await client.opened
-  return { server, client, connection }
 }
 
 t.test('the client does what the close codes of the server say', async (t) => {
@@ -52,7 +42,7 @@ for (const [code, reason] of [[1000, ''], [1002, 'protocol error'], [1003, ''], 
   t.test(`the client stays away after ${code} ${reason}`, async (t) => {
     const attempts: string[] = []
     await withClock(async (tick) => {
-      const { client, connection } = await pairAt(t, tick, { WebSocket: counting(attempts) })
+      const { client, connection } = await pair(t, { WebSocket: counting(attempts) }, tick)
       const events: unknown[] = []
       client.onClose((closed) => { events.push(closed) })
       connection.socket.close(code, reason)
@@ -107,17 +97,20 @@ t.test('attempts that fail are told to onError, and to nobody else', async (t) =
   t.match(errors, Array(3).fill({ name: 'ClientError', code: 'FSR_CLIENT_CONNECTION', message: /^There is no connection to .*: Unexpected server response: 503$/ }))
 })
 
-t.test('a handshake that is not answered ends after connectTimeout', async (t) => {
+t.test('a handshake that is not answered ends after connectTimeout', async (t) => await withClock(async (tick) => {
   class Silent extends EventTarget {
     readonly url = 'ws://localhost/'
     readyState = 0
     close () { this.readyState = 3 }
   }
-  const error = await new Promise((resolve) => {
-    const client = connectTo(t, 'ws://localhost/', { WebSocket: Silent, connectTimeout: 1, onError (error) { client.close(); resolve(error) } })
-  })
-  t.match(error, { code: 'FSR_CLIENT_CONNECTION', message: 'There is no connection to ws://localhost/: no answer within 1 ms' })
-})
+  const errors: unknown[] = []
+  const client = connectTo(t, 'ws://localhost/', { WebSocket: Silent, connectTimeout: 3_000, onError (error) { client.close(); errors.push(error) } })
+  await tick(0)
+  await tick(2_999)
+  t.strictSame(errors, [])
+  await tick(1)
+  t.match(errors, [{ code: 'FSR_CLIENT_CONNECTION', message: 'There is no connection to ws://localhost/: no answer within 3000 ms' }])
+}))
 
 t.test('reconnect: false makes one connection', async (t) => {
   const { client, connection } = await pair(t, { reconnect: false })
@@ -236,7 +229,7 @@ t.test('close() ends the client at once, also between two attempts, and only onc
   const attempts: string[] = []
   let asked = 0
   await withClock(async (tick) => {
-    const other = await pairAt(t, tick, { WebSocket: counting(attempts), token: () => { asked++; return undefined } })
+    const other = await pair(t, { WebSocket: counting(attempts), token: () => { asked++; return undefined } }, tick)
     const ended = new Promise((resolve) => { other.client.onClose(resolve) })
     other.connection.socket.terminate()
     await ended

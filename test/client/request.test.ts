@@ -2,6 +2,7 @@ import t from 'tap'
 import { Calls } from '../../src/client/calls.js'
 import { ClientError, RequestError } from '../../src/client/index.js'
 import type { Incoming } from '../../src/client/wire.js'
+import { withClock } from './clock.js'
 import { connectTo, pair, tell, WireServer } from './wire-server.js'
 
 t.test('a request is answered', async (t) => {
@@ -47,12 +48,19 @@ t.test('a failure rejects with the code, the text and the path of the server', a
   t.match(error, { name: 'RequestError', code: 'FSR_ERR_X', message: 'The data is wrong', path: '/room' })
 })
 
-t.test('a request that is not answered in time rejects, and is cancelled', async (t) => {
-  const { client, connection } = await pair(t, { timeout: 1 })
-  await t.rejects(client.request('slow'), { name: 'RequestError', code: 'FSR_CLIENT_TIMEOUT', message: 'There was no reply within 1 ms' })
-  t.match(await connection.take(2), ['{"type":"slow","id":1}', '{"type":"cancel","id":1}'])
-  await t.rejects(client.request('slow', undefined, { timeout: 2 }), { message: 'There was no reply within 2 ms' })
-})
+t.test('a request that is not answered in time rejects, and is cancelled', async (t) => await withClock(async (tick) => {
+  const { client, connection } = await pair(t, { timeout: 3_000, ping: false }, tick)
+  for (const [given, timeout] of [[undefined, 3_000], [5_000, 5_000]] as const) {
+    let isOver = false
+    const reply = client.request('slow', undefined, given === undefined ? {} : { timeout: given }).finally(() => { isOver = true })
+    const rejected = t.rejects(reply, { name: 'RequestError', code: 'FSR_CLIENT_TIMEOUT', message: `There was no reply within ${timeout} ms` })
+    await tick(timeout - 1)
+    t.notOk(isOver)
+    await tick(2)
+    await rejected
+  }
+  t.match(await connection.take(4), [{ type: 'slow', id: 1 }, { type: 'cancel', id: 1 }, { type: 'slow', id: 2 }, { type: 'cancel', id: 2 }].map((message) => JSON.stringify(message)))
+}))
 
 t.test('a request that may take any time has no timer, and one of a month does not end at once', async (t) => {
   const { client, connection } = await pair(t, { timeout: Infinity })

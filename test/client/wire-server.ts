@@ -4,6 +4,7 @@ import type { Test } from 'tap'
 import { WebSocket, WebSocketServer } from 'ws'
 import { connect, type ClientOptions, type ContractRoute, type SocketClient, type UnknownRoute } from '../../src/client/index.js'
 import { Client } from '../support/client.js'
+import type { Tick } from './clock.js'
 
 /** How a server of the tests answers an upgrade. */
 export interface WireServerOptions {
@@ -84,10 +85,11 @@ export function connectTo<Route extends ContractRoute = UnknownRoute> (t: Test, 
   return client
 }
 
-/** A server, a client, and the server's side of its connection. */
-export async function pair (t: Test, options: ClientOptions = {}): Promise<{ server: WireServer, client: SocketClient<UnknownRoute>, connection: Client }> {
+/** A server, a client, and the server's side of its connection. @param tick of the clock, where it stands still. */
+export async function pair (t: Test, options: ClientOptions = {}, tick?: Tick): Promise<{ server: WireServer, client: SocketClient<UnknownRoute>, connection: Client }> {
   const server = await WireServer.start(t)
   const client = connectTo(t, server.url, options)
+  await tick?.(0)
   const connection = await server.accept()
   await client.opened
   return { server, client, connection }

@@ -5,6 +5,7 @@ import type { FastifyRequest } from 'fastify'
 import t from 'tap'
 import type { WsConnection } from '../../src/index.js'
 import { connect, connectAs } from '../support/client.js'
+import { TestClock } from '../support/clock.js'
 import { createApp, listen, tokenOf } from '../support/server.js'
 import { until } from '../support/until.js'
 
@@ -14,6 +15,9 @@ const isCompact = ({ raw }: FastifyRequest) => raw.constructor !== IncomingMessa
 // Also in the run without it.
 const plugin = { fastPath: true }
 
+// No test runs beside another.
+const clock = new TestClock()
+
 setFlagsFromString('--expose-gc')
 const collect = runInNewContext('gc') as () => void
 
@@ -22,7 +26,7 @@ declare module 'fastify' {
 }
 
 t.test('what a connection was asked for with is told in every callback, however late', async (t) => {
-  const app = await createApp(t, { plugin })
+  const app = await createApp(t, { plugin, clock })
   const told: unknown[] = []
   const tell = ({ params, query, headers, ip, protocol, user }: WsConnection) => {
     const { 'sec-websocket-key': key, ...others } = headers
@@ -38,7 +42,7 @@ t.test('what a connection was asked for with is told in every callback, however 
   const url = await listen(app)
   const headers = { cookie: 'a=1; b="two"', 'x-tenant': 'Zoë', 'user-agent': 'a browser', 'accept-language': 'de' }
   const client = await connect(`${url}/lobby?x=1&y=2&y=3`, ['chat'], { headers: { ...headers, 'x-tenant': Buffer.from('Zoë', 'utf8').toString('latin1') } })
-  await until(() => isCompact(request!))
+  await clock.during(until(() => isCompact(request!)))
   client.send('x')
   await until(() => told.length === 2)
   await client.close()
@@ -65,13 +69,13 @@ t.test('what a connection was asked for with is told in every callback, however 
 })
 
 t.test('the raw request is a stream without a body', async (t) => {
-  const app = await createApp(t, { plugin })
+  const app = await createApp(t, { plugin, clock })
   const { promise, resolve } = withResolvers<FastifyRequest>()
   let request: undefined | FastifyRequest
   app.socketRoute('/', { onOpen: () => { resolve(request!) } }, { preHandler: async (given) => { request = given } })
   const client = await connect(await listen(app))
   const given = await promise
-  await until(() => isCompact(given))
+  await clock.during(until(() => isCompact(given)))
   const { raw } = given
   t.strictSame([raw.readable, raw.readableEnded, raw.readableLength, raw.destroyed], [true, false, 0, false])
   t.strictSame([raw.trailers, raw.rawTrailers, raw.complete], [{}, [], true])
@@ -82,14 +86,14 @@ t.test('the raw request is a stream without a body', async (t) => {
 })
 
 t.test('headers keep their order, and are always the same object', async (t) => {
-  const app = await createApp(t, { plugin })
+  const app = await createApp(t, { plugin, clock })
   const { promise, resolve } = withResolvers<WsConnection>()
   let names: string[] = []
   let request: undefined | FastifyRequest
   app.socketRoute('/', { onOpen: resolve }, { preHandler: async (given) => { request = given; names = Object.keys(given.headers) } })
   await connect(await listen(app), [], { headers: { 'x-b': '1', accept: '*/*', 'x-a': '2', 7: 'seven' } })
   const connection = await promise
-  await until(() => isCompact(request!))
+  await clock.during(until(() => isCompact(request!)))
   const { headers } = connection
   t.equal(connection.headers, headers)
   t.strictSame(Object.keys(headers), names)
@@ -97,7 +101,7 @@ t.test('headers keep their order, and are always the same object', async (t) => 
 })
 
 t.test('a predicate that is asked at a renewal sees the request that it was asked about at the upgrade', async (t) => {
-  const app = await createApp(t, { plugin })
+  const app = await createApp(t, { plugin, clock })
   app.decorateRequest('tenant', '')
   app.addHook('onRequest', async (request) => { request.tenant = String(request.headers['x-tenant']) })
   const seen: Array<[FastifyRequest, unknown]> = []
@@ -108,7 +112,7 @@ t.test('a predicate that is asked at a renewal sees the request that it was aske
   })
   const token = tokenOf(app)
   const client = await connect(`${await listen(app)}/lobby?x=1`, [], { headers: { authorization: `Bearer ${token}`, 'x-tenant': 'a' } })
-  await until(() => isCompact(seen[0]![0]))
+  await clock.during(until(() => isCompact(seen[0]![0])))
   client.send(tokenOf(app, ['ROLE_USER'], { jti: '2' }))
   t.equal(await client.next(), 'renewed')
   const [[first, before], [second, after]] = seen as [(typeof seen)[0], (typeof seen)[0]]
@@ -118,7 +122,7 @@ t.test('a predicate that is asked at a renewal sees the request that it was aske
 })
 
 t.test('who has left before is not made smaller', async (t) => {
-  const app = await createApp(t, { plugin })
+  const app = await createApp(t, { plugin, clock })
   const requests: FastifyRequest[] = []
   const { promise, resolve } = withResolvers()
   app.socketRoute('/', { onClose: () => { resolve() } }, { preHandler: async (request) => { requests.push(request) } })
@@ -127,7 +131,7 @@ t.test('who has left before is not made smaller', async (t) => {
   first.socket.terminate()
   await promise
   await connect(url)
-  await until(() => isCompact(requests[1]!))
+  await clock.during(until(() => isCompact(requests[1]!)))
   t.equal(isCompact(requests[0]!), false)
 })
 
@@ -137,7 +141,7 @@ for (const [what, hook] of Object.entries({
   'has a header that a schema has made a number': (request: FastifyRequest) => { Object.assign(request.raw.headers, { 'x-count': 3 }) }
 })) {
   t.test(`a raw request that ${what} stays what it was`, async (t) => {
-    const app = await createApp(t, { plugin })
+    const app = await createApp(t, { plugin, clock })
     const requests: Array<{ request: FastifyRequest, raw: IncomingMessage }> = []
     app.addHook('onRequest', async (request) => { requests.push({ request, raw: request.raw }) })
     app.socketRoute('/kept', { onOpen () {} }, { onRequest: async (request) => { hook(request) } })
@@ -145,28 +149,28 @@ for (const [what, hook] of Object.entries({
     const url = await listen(app)
     await connect(`${url}/kept`)
     await connect(url)
-    await until(() => isCompact(requests[1]!.request))
+    await clock.during(until(() => isCompact(requests[1]!.request)))
     t.equal(requests[0]!.request.raw, requests[0]!.raw)
   })
 }
 
 t.test('while connected nothing keeps the raw request and its response', async (t) => {
-  const app = await createApp(t, { plugin })
+  const app = await createApp(t, { plugin, clock })
   const kept: Array<WeakRef<object>> = []
   app.addHook('onRequest', async (request, reply) => { kept.push(new WeakRef(request.raw), new WeakRef(reply.raw), new WeakRef(reply)) })
   app.socketRoute('/', { onMessage: (_connection, message) => message }, 'ROLE_USER')
   const client = await connectAs(tokenOf(app), await listen(app))
-  await until(() => {
+  await clock.during(until(() => {
     collect()
     return kept.every((each) => each.deref() === undefined)
-  })
+  }))
   t.equal(kept.length, 3)
   client.send('still here')
   t.equal(await client.next(), 'still here')
 })
 
 t.test('who listens to the raw response of an upgrade hears when the connection ends', async (t) => {
-  const app = await createApp(t, { plugin })
+  const app = await createApp(t, { plugin, clock })
   const { promise, resolve } = withResolvers()
   app.addHook('onRequest', async (_request, reply) => { reply.raw.on('close', resolve) })
   app.socketRoute('/', { onMessage: (_connection, message) => message })

@@ -5,13 +5,11 @@ import { resolve } from 'node:path'
 import { createInterface } from 'node:readline'
 import type { BrowserContext, Locator, Page } from 'playwright-core'
 import t, { type Test } from 'tap'
-import { browserTest, launch } from '../support/browser.js'
+import { browserTest, launch, PATIENCE } from '../support/browser.js'
 import { asPackage } from '../support/example.js'
 
 const root = process.cwd()
 const screenshots = resolve(root, '.tap/screenshots')
-// For what a page does by itself; reconnecting waits a second and more.
-const PATIENCE = 20_000
 
 interface Server {
   readonly url: string

@@ -2,8 +2,8 @@ import t from 'tap'
 import type { WsConnection } from '../../src/index.js'
 import { connect, frame, handshake, readAll, tcp } from '../support/client.js'
 import { TestClock } from '../support/clock.js'
-import { closeCodeOf, faultServer, raw, rawFrame, rawOpen } from '../support/faults.js'
-import { turns, until } from '../support/until.js'
+import { closeCodeOf, faultServer, raw, rawFrame, rawOpen, type FaultServer } from '../support/faults.js'
+import { pause, turns, until } from '../support/until.js'
 
 const halfOpen = { allowHalfOpen: true }
 
@@ -91,42 +91,49 @@ t.test('a client that keeps its side open after it was cut is gone', async (t) =
   await server.gone()
 })
 
-// Node looks after these every connectionsCheckingInterval.
-const impatient = { http: { headersTimeout: 300, requestTimeout: 300, connectionsCheckingInterval: 50 } }
+// Node looks after these by its own clock. All who are in time have the default, so that a slow machine cuts none of them.
+const checked = { http: { connectionsCheckingInterval: 50 } }
+function setPatience ({ app }: FaultServer, milliseconds: number): void {
+  app.server.headersTimeout = milliseconds
+  app.server.requestTimeout = milliseconds
+}
 
 t.test('a handshake that drips in is cut with 408 after headersTimeout', async (t) => {
-  const server = await faultServer(t, { fastify: impatient })
+  const server = await faultServer(t, { fastify: checked })
   const client = await raw(server.url)
-  const request = handshake('/', { 'X-A': 'a'.repeat(10_000) })
-  for (let at = 0; !client.socket.closed && at < request.length; at++) {
-    client.socket.write(request[at]!)
-    await turns(20)
-    if (client.socket.readableEnded) break
+  setPatience(server, 300)
+  client.socket.write(handshake('/').slice(0, 40))
+  while (!client.socket.closed && !client.socket.readableEnded) {
+    client.socket.write('a')
+    await pause(Infinity)
   }
   t.match(await client.closed, /^HTTP\/1\.1 408 /)
   t.equal(server.opened, 0)
+  setPatience(server, 60_000)
   await server.unharmed()
   await server.gone()
 })
 
 t.test('a TCP connection that says nothing is cut after headersTimeout', async (t) => {
-  const server = await faultServer(t, { fastify: impatient })
+  const server = await faultServer(t, { fastify: checked })
+  setPatience(server, 300)
   t.match(await (await raw(server.url)).closed, /^HTTP\/1\.1 408 /)
+  setPatience(server, 60_000)
   await server.unharmed()
   await server.gone()
 })
 
 t.test('an upgrade that no hook answers is cut after handshakeTimeout', async (t) => {
-  const server = await faultServer(t, { plugin: { handshakeTimeout: 100 }, setUp: (app) => { app.socketRoute('/never', { onOpen: () => 'in' }, { preHandler: async () => { await new Promise<never>(() => {}) } }) } })
+  const server = await faultServer(t, { setUp: (app) => { app.socketRoute('/never', { onOpen: () => 'in' }, { preHandler: async () => { await new Promise<never>(() => {}) } }) } })
   const client = await raw(server.url)
   client.socket.write(handshake('/never'))
-  t.equal(await client.closed, '')
+  t.equal(await server.clock.during(client.closed), '')
   await server.unharmed()
   await server.gone()
 })
 
 t.test('a message that drips in disturbs nobody, and is handled when it is complete', async (t) => {
-  const server = await faultServer(t, { route: { heartbeat: { interval: 50, timeout: 10_000 } } })
+  const server = await faultServer(t)
   const client = await rawOpen(server.url)
   client.socket.setNoDelay()
   const other = await connect(server.url)
@@ -134,6 +141,7 @@ t.test('a message that drips in disturbs nobody, and is handled when it is compl
     client.socket.write(Buffer.of(byte))
     other.send('fast')
     t.equal(await other.next(), 'fast')
+    await server.clock.advance(5_000)
   }
   t.match(await client.until('slow as can be'), /slow as can be/)
   client.socket.destroy()
@@ -143,20 +151,20 @@ t.test('a message that drips in disturbs nobody, and is handled when it is compl
 })
 
 t.test('a message of which the rest never comes is cut by the heartbeat', async (t) => {
-  const server = await faultServer(t, { route: { heartbeat: { interval: 50, timeout: 200 } } })
+  const server = await faultServer(t)
   const client = await rawOpen(server.url)
   client.socket.write(rawFrame({ opcode: 0x2, payload: Buffer.alloc(60_000) }).subarray(0, 30_000))
-  await client.closed
+  await server.clock.during(client.closed)
   await server.unharmed()
   t.strictSame(server.codes, [1006])
   await server.gone()
 })
 
 t.test('a client that never answers the close frame is cut after closeTimeout', async (t) => {
-  const server = await faultServer(t, { route: { closeTimeout: 200 }, controller: { onMessage: (connection) => { connection.close(4000) } } })
+  const server = await faultServer(t, { controller: { onMessage: (connection) => { connection.close(4000) } } })
   const client = await rawOpen(server.url, '/', halfOpen)
   client.socket.write(frame('close'))
-  await until(() => client.socket.readableEnded || client.socket.closed)
+  await server.clock.during(until(() => client.socket.readableEnded || client.socket.closed))
   t.equal(closeCodeOf(client.received()), 4000)
   client.socket.destroy()
   await server.unharmed()
@@ -166,13 +174,13 @@ t.test('a client that never answers the close frame is cut after closeTimeout', 
 
 t.test('a client that answers the close frame with anything but a close frame is cut after closeTimeout', async (t) => {
   let handled = 0
-  const server = await faultServer(t, { route: { closeTimeout: 200 }, controller: { onMessage: (connection) => { handled++; connection.close(4000) } } })
+  const server = await faultServer(t, { controller: { onMessage: (connection) => { handled++; connection.close(4000) } } })
   const client = await rawOpen(server.url)
   client.socket.write(frame('close'))
   await client.until('\x88')
   while (!client.socket.closed) {
     client.socket.write(frame('more'))
-    await turns(5)
+    await server.clock.advance(1_000)
   }
   t.equal(handled, 1)
   await server.unharmed()
@@ -180,12 +188,12 @@ t.test('a client that answers the close frame with anything but a close frame is
 })
 
 t.test('a client that has sent its close frame but never ends the TCP connection is cut after closeTimeout', async (t) => {
-  const server = await faultServer(t, { route: { closeTimeout: 200 } })
+  const server = await faultServer(t)
   const client = await rawOpen(server.url, '/', halfOpen)
   client.socket.write(rawFrame({ opcode: 0x8, payload: Buffer.from([0x03, 0xe8]) }))
   await until(() => server.codes.length === 1)
   await until(() => client.socket.readableEnded)
-  await server.app.close()
+  await server.close()
   client.socket.destroy()
   t.strictSame(server.codes, [1000])
   await server.gone()
@@ -193,7 +201,7 @@ t.test('a client that has sent its close frame but never ends the TCP connection
 
 t.test('a client that stops reading is closed with 1013, and cut when the close frame cannot leave', async (t) => {
   let deaf: undefined | WsConnection
-  const server = await faultServer(t, { route: { closeTimeout: 200 }, controller: { onOpen: (connection) => { deaf = connection } } })
+  const server = await faultServer(t, { controller: { onOpen: (connection) => { deaf = connection } } })
   const client = await rawOpen(server.url)
   client.socket.pause()
   while (server.route.clients.size > 0) {
@@ -201,7 +209,7 @@ t.test('a client that stops reading is closed with 1013, and cut when the close 
     await turns(1)
   }
   t.ok(deaf!.bufferedAmount < 1_200_000, `${deaf!.bufferedAmount}`)
-  await until(() => deaf!.bufferedAmount === 0)
+  await server.clock.during(until(() => deaf!.bufferedAmount === 0))
   client.socket.destroy()
   await server.unharmed()
   t.strictSame(server.codes, [1013])
@@ -210,7 +218,7 @@ t.test('a client that stops reading is closed with 1013, and cut when the close 
 
 t.test('a client that stops reading its own replies is not read from, and is cut when the app closes', async (t) => {
   let handled = 0
-  const server = await faultServer(t, { plugin: { drain: { deadline: 500 } }, controller: { onMessage: () => { handled++; return Buffer.alloc(60_000) } } })
+  const server = await faultServer(t, { plugin: { drain: { deadline: 5_000 } }, controller: { onMessage: () => { handled++; return Buffer.alloc(60_000) } } })
   const client = await rawOpen(server.url)
   client.socket.pause()
   const requests = Buffer.concat(Array(2_000).fill(frame('more')))
@@ -221,7 +229,7 @@ t.test('a client that stops reading its own replies is not read from, and is cut
     await turns(300)
   }
   t.ok(handled < 1_000, `${handled} of 2000 were handled`)
-  await server.app.close()
+  await server.close()
   client.socket.destroy()
   t.strictSame(server.codes, [1012])
   await server.gone()
@@ -254,7 +262,7 @@ for (const [what, request] of Object.entries({ nothing: '', 'half a handshake': 
     await client.until(/rest$/)
     client.socket.write(request)
     await turns(20)
-    await server.app.close()
+    await server.close()
     await client.closed
     await server.gone()
   })

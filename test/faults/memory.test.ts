@@ -5,7 +5,7 @@ import type { Held } from '../../bench/churn-server.js'
 import { connect, type Client } from '../support/client.js'
 import { asPackage } from '../support/example.js'
 
-t.setTimeout(180_000)
+t.setTimeout(900_000)
 
 const COUNT = 1000
 const ROUNDS = 3

@@ -1,8 +1,8 @@
 import { Readable } from 'node:stream'
 import t from 'tap'
-import type { SocketPluginOptions, WsConnection } from '../../src/index.js'
+import type { WsConnection } from '../../src/index.js'
 import { connect, frame, handshake } from '../support/client.js'
-import { faultServer, raw, rawFrame, rawOpen } from '../support/faults.js'
+import { faultServer, raw, rawFrame, rawOpen, type FaultServer } from '../support/faults.js'
 import { turns, until } from '../support/until.js'
 
 // Something to wait for that the test lets go.
@@ -12,8 +12,8 @@ function gate () {
   return { pass: async () => { await opened }, open: () => { open() } }
 }
 
-// A peer that is gone is only noticed when something is written to it, as nothing is read while callbacks run.
-const plugin: SocketPluginOptions = { heartbeat: { interval: 50, timeout: 2_000 } }
+// A peer that is gone is only noticed when something is written to it, as nothing is read while callbacks run: the pings need time.
+const noticed = async ({ clock, route }: FaultServer): Promise<void> => { await clock.during(until(() => route.clients.size === 0)) }
 
 t.test('a reset before any byte leaves nothing', async (t) => {
   const server = await faultServer(t)
@@ -72,11 +72,11 @@ t.test('a reset right behind the handshake leaves nothing, and every onOpen has 
 
 t.test('a reset while onOpen is pending is noticed by the ping; what onOpen returns is dropped', async (t) => {
   const { pass, open } = gate()
-  const server = await faultServer(t, { plugin, controller: { onOpen: async (connection) => { await connection.join('room'); await pass(); await connection.join('late'); return 'hello' } } })
+  const server = await faultServer(t, { controller: { onOpen: async (connection) => { await connection.join('room'); await pass(); await connection.join('late'); return 'hello' } } })
   const { socket } = await rawOpen(server.url)
   await until(() => server.opened === 1)
   socket.resetAndDestroy()
-  await until(() => server.route.clients.size === 0)
+  await noticed(server)
   t.equal(server.route.to('room').size, 0)
   t.strictSame(server.codes, [], 'onClose waits for onOpen')
   open()
@@ -92,7 +92,6 @@ for (const what of ['returns', 'sends', 'throws', 'streams'] as const) {
     let connection: undefined | WsConnection
     let returned = 0
     const server = await faultServer(t, {
-      plugin,
       // Without onError, so that the failure is logged.
       logsErrors: what === 'throws',
       controller: {
@@ -110,7 +109,7 @@ for (const what of ['returns', 'sends', 'throws', 'streams'] as const) {
     client.socket.write(Buffer.concat([frame('one'), frame('two')]))
     await until(() => connection !== undefined)
     client.socket.resetAndDestroy()
-    await until(() => server.route.clients.size === 0)
+    await noticed(server)
     t.ok(connection!.signal.aborted)
     open()
     await server.unharmed()
@@ -186,7 +185,6 @@ for (const overflow of ['close', 'drop-oldest', 'drop-newest', { latestBy: () =>
 t.test('a reset while a large reply is written releases the handler that waits for it', async (t) => {
   const events: string[] = []
   const server = await faultServer(t, {
-    plugin,
     controller: {
       async onMessage (connection) {
         while (connection.send(Buffer.alloc(60_000)));
@@ -211,7 +209,6 @@ t.test('a reset while a large reply is written releases the handler that waits f
 t.test('a reset while a stream is sent ends the stream', async (t) => {
   let ended = 0
   const server = await faultServer(t, {
-    plugin,
     controller: { async * onOpen () { try { while (true) yield Buffer.alloc(30_000) } finally { ended++ } } }
   })
   const client = await rawOpen(server.url)
@@ -235,7 +232,7 @@ t.test('a reset while a stream has nothing to give ends the stream', async (t) =
 
 t.test('a reset while a handler hangs for ever: onClose runs after closeTimeout all the same', async (t) => {
   let handled = 0
-  const server = await faultServer(t, { plugin, route: { closeTimeout: 200 }, controller: { onMessage: async () => { handled++; await new Promise<never>(() => {}) } } })
+  const server = await faultServer(t, { controller: { onMessage: async () => { handled++; await new Promise<never>(() => {}) } } })
   const client = await rawOpen(server.url)
   client.socket.write(frame('hang'))
   await until(() => handled === 1)
@@ -276,8 +273,7 @@ t.test('resets during the drain, at every stage of a connection, do not hold it 
   let waiting = 0
   const wait = async () => { waiting++; await pass() }
   const server = await faultServer(t, {
-    // Far longer than the test: what is not let go would be seen.
-    plugin: { closeTimeout: 1_000_000, drain: { deadline: 9_000, batch: 2, interval: 10 }, heartbeat: { interval: 50, timeout: 1_000_000 } },
+    plugin: { drain: { batch: 2 } },
     controller: {
       onOpen: (connection) => connection.query.stage === 'open' ? wait() : undefined,
       onMessage: wait,
@@ -299,6 +295,8 @@ t.test('resets during the drain, at every stage of a connection, do not hold it 
   await until(() => waiting === 3)
   const polite = await connect(`${server.url}/echo`)
   const closed = server.app.close()
+  // For the batches, and no more: what is not let go would be seen.
+  await server.clock.advance(400)
   await until(() => waiting === 4)
   for (const { socket } of [silent, half, hooked, ...clients]) socket.resetAndDestroy()
   await turns(20)

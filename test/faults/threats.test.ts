@@ -65,7 +65,7 @@ t.test('replies of async handlers: in order per connection', async (t) => {
 
 t.test('a client that does not read while others are broadcast 128 MB: cut at its limit, healthy clients get every message', async (t) => {
   const connections: WsConnection[] = []
-  const server = await faultServer(t, { route: { closeTimeout: 200 }, controller: { onOpen: (connection) => { connections.push(connection) } } })
+  const server = await faultServer(t, { controller: { onOpen: (connection) => { connections.push(connection) } } })
   const deaf = await rawOpen(server.url)
   deaf.socket.pause()
   const healthy = await connect(server.url)
@@ -104,7 +104,7 @@ t.test('a client that does not read its own replies (256 MB offered): it is not 
   t.ok(await stalled(() => handled) < 1_000, `${handled} of 4096 replies`)
   t.ok(connection!.bufferedAmount < 256 * 1024, `${connection!.bufferedAmount} bytes wait`)
   client.socket.resetAndDestroy()
-  await server.app.close()
+  await server.close()
   await server.gone()
 })
 
@@ -123,27 +123,27 @@ t.test('a flood at a slow handler: bounded work in flight, and TCP slows the cli
   t.equal(running, 1)
   client.socket.resetAndDestroy()
   release!()
-  await server.app.close()
+  await server.close()
   await server.gone()
 })
 
 t.test('a dead peer: it is pinged at most every 25 seconds, and cut', async (t) => {
   t.strictSame(defaults.heartbeat, { interval: 25_000, timeout: 10_000 }, 'by default')
-  const server = await faultServer(t, { route: { heartbeat: { interval: 50, timeout: 200 } } })
+  const server = await faultServer(t)
   const dead = await rawOpen(server.url)
-  await dead.closed
+  await server.clock.during(dead.closed)
   t.ok(dead.received().includes(Buffer.of(0x89, 0x00)), 'it was pinged')
   await server.unharmed()
   t.strictSame(server.codes, [1006])
 })
 
 t.test('a stop with a client that never reads or never answers the close: 1012, a deadline, the end', async (t) => {
-  const server = await faultServer(t, { plugin: { drain: { deadline: 500 }, outbox: { limit: 100_000_000 }, closeTimeout: 1_000_000 } })
+  const server = await faultServer(t, { plugin: { drain: { deadline: 5_000 }, outbox: { limit: 100_000_000 }, closeTimeout: 1_000_000 } })
   const deaf = await rawOpen(server.url)
   deaf.socket.pause()
   server.route.broadcast(Buffer.alloc(20_000_000))
   const mute = await rawOpen(server.url)
-  await server.app.close()
+  await server.close()
   t.strictSame(server.codes, [1012, 1012])
   await mute.closed
   t.equal(closeCodeOf(mute.received()), 1012)
@@ -156,7 +156,7 @@ t.test('a stop with a silent TCP connection, or half a handshake: closed too', a
   const [silent, half] = [await raw(server.url), await raw(server.url)]
   half.socket.write(handshake('/').slice(0, 60))
   await turns(5)
-  await server.app.close()
+  await server.close()
   await Promise.all([silent.closed, half.closed])
   await server.gone()
 })

@@ -74,7 +74,7 @@ t.test('what a shared timer ends is told in the context of its own connection, a
     onOpen (connection) { connections.set(storage.getStore(), connection); return 'open' },
     async onMessage (_connection, message) { note(message.text); if (message.text === 'stuck') await new Promise(() => {}) },
     onClose (_connection, { code }) { note(`onClose ${code}`); connections.delete(storage.getStore()) }
-  }, { isGranted: () => true, rate: { messages: 1, per: 200 } })
+  }, { isGranted: () => true, rate: { messages: 1, per: 1_000 } })
   const url = await listen(app)
   const exp = Math.floor(Date.now() / 1000)
   const open = async (user: string, options: object, claims: object = {}): Promise<Client> => {

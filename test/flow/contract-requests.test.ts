@@ -13,6 +13,7 @@ import { turns, until } from '../support/until.js'
 type Asking = WsConnection<{ Events: { ask: { data: { question: string }, reply: boolean } } }>
 
 interface Started {
+  readonly clock: TestClock
   readonly client: Client
   readonly connection: Asking
   readonly handled: string[]
@@ -20,7 +21,8 @@ interface Started {
 }
 
 async function start (t: Test): Promise<Started> {
-  const app = await createApp(t)
+  const clock = new TestClock()
+  const app = await createApp(t, { clock })
   const handled: string[] = []
   const connections: unknown[] = []
   app.socketRoute('/chat', {
@@ -41,7 +43,7 @@ async function start (t: Test): Promise<Started> {
   })
   const url = `${await listen(app)}/chat`
   const client = await connect(url)
-  return { client, connection: connections[0] as Asking, handled, url }
+  return { clock, client, connection: connections[0] as Asking, handled, url }
 }
 
 const tell = (client: Client, message: object): void => { client.send(JSON.stringify(message)) }
@@ -102,8 +104,8 @@ t.test('a wrong answer is not a wrong message of whoever waits for it', async (t
 })
 
 t.test('who does not answer in time is not waited for, and is told so', async (t) => {
-  const { client, connection } = await start(t)
-  await t.rejects(ask(connection, { timeout: 1 }), { code: 'FSR_ERR_REQUEST_TIMEOUT' })
+  const { clock, client, connection } = await start(t)
+  await t.rejects(clock.during(ask(connection)), { code: 'FSR_ERR_REQUEST_TIMEOUT' })
   const [{ id }, cancel] = [await client.json() as { id: number }, await client.json()]
   t.same(cancel, { type: 'cancel', id })
   tell(client, { type: 'reply', id, data: true })
@@ -191,8 +193,8 @@ t.test('the end of the connection ends the wait', async (t) => {
 })
 
 t.test('nothing is kept of who never answers', async (t) => {
-  const { connection } = await start(t)
-  await Promise.allSettled(Array.from({ length: 1_000 }, () => ask(connection, { timeout: 5 })))
+  const { clock, connection } = await start(t)
+  await clock.during(Promise.allSettled(Array.from({ length: 1_000 }, () => ask(connection))))
   t.notOk(connection.exchange.isBusy)
 })
 
@@ -449,10 +451,10 @@ t.test('what was given up before it is asked is not asked', async (t) => {
 })
 
 t.test('who is asked without an end is given the time', async (t) => {
-  const { client, connection } = await start(t)
+  const { clock, client, connection } = await start(t)
   const asked = ask(connection, { timeout: Infinity })
   const { id } = await client.json() as { id: number }
-  await t.rejects(ask(connection, { timeout: 5 }), { code: 'FSR_ERR_REQUEST_TIMEOUT' })
+  await t.rejects(clock.during(ask(connection, { timeout: 3_600_000 })), { code: 'FSR_ERR_REQUEST_TIMEOUT' })
   tell(client, { type: 'reply', id, data: true })
   t.equal(await asked, true)
 })

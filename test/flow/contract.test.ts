@@ -3,6 +3,7 @@ import { Type } from 'typebox'
 import t, { type Test } from 'tap'
 import { ReplyError, type SocketRouteOptions, type WsConnection } from '../../src/index.js'
 import { connect, connectAs, type Client } from '../support/client.js'
+import { TestClock } from '../support/clock.js'
 import { createApp, listen, tokenOf } from '../support/server.js'
 import { turns, until } from '../support/until.js'
 
@@ -337,13 +338,13 @@ t.test('no token is taken while connected where none is at the upgrade, nor of s
 
 t.test('what a client makes of what it was asked is no fault of the app', async (t) => {
   const levels: number[] = []
-  let asked = 0
+  const clock = new TestClock()
   const stream = { write (line: string) { if (line.includes('a message was refused')) levels.push((JSON.parse(line) as { level: number }).level) } }
-  const app = await createApp(t, { fastify: { logger: { level: 'debug', stream } } })
+  const app = await createApp(t, { clock, fastify: { logger: { level: 'debug', stream } } })
   app.socketRoute('/chat', {
     schema: { in: { start: {}, join: { data: Type.String() }, fail: {} }, out: { ask: { reply: Type.Record(Type.String(), Type.Integer()) } } },
     on: {
-      async start (connection) { await connection.request('ask', undefined, { timeout: ++asked < 3 ? 60_000 : 1 }) },
+      async start (connection) { await connection.request('ask') },
       async join (connection, room) { await connection.join(room as string) },
       fail () { throw new Error('a fault') }
     }
@@ -352,7 +353,7 @@ t.test('what a client makes of what it was asked is no fault of the app', async 
   for (const answer of [{ type: 'error', code: 'NO' }, { type: 'reply', data: { secret: 'x' } }, undefined]) {
     client.send('{"type":"start"}')
     const { id } = await client.json() as { id: number }
-    if (answer === undefined) t.match(await client.json(), { type: 'cancel' })
+    if (answer === undefined) t.match(await clock.during(client.json()), { type: 'cancel' })
     else client.send(JSON.stringify({ ...answer, id }))
     t.match(await client.json(), { type: 'error', code: 'FSR_ERR_HANDLER_FAILED' })
   }

@@ -6,7 +6,7 @@ import type { SocketPluginOptions, SocketRouteOptions, WsConnection } from '../.
 import { connect, connectAs, connectWhenFree, frame, handshake, refusal, tcp, type Client } from '../support/client.js'
 import { TestClock } from '../support/clock.js'
 import { createApp, listen, tokenOf } from '../support/server.js'
-import { turns, until } from '../support/until.js'
+import { pause, turns, until } from '../support/until.js'
 
 // A token that comes as the first message, for clients that can put it nowhere else.
 
@@ -360,7 +360,7 @@ t.test('one that breaks the protocol or leaves right behind its token is not ope
     await ended
     t.strictSame(calls, [], what)
   }
-  while ((await app.inject({ url: '/health' })).json<{ connections: number }>().connections > 0) await turns(1)
+  for (let count = 0; (await app.inject({ url: '/health' })).json<{ connections: number }>().connections > 0; count++) await pause(count)
 })
 
 t.test('resets at every stage of a first message leave nothing', async (t) => {
@@ -386,7 +386,7 @@ t.test('resets at every stage of a first message leave nothing', async (t) => {
   answer!(true)
   await entered.next()
   await entered.close()
-  while (await left() > 0) await turns(1)
+  for (let count = 0; await left() > 0; count++) await pause(count)
   t.equal(app.socketRoutes.get('/')!.clients.size, 0)
 })
 

@@ -57,6 +57,7 @@ const refusing: Record<string, Refusing> = {
   'an async constraint that fails': { status: 500, options: { routerOptions: { constraints: { tenant } } }, constraints: { tenant: 'a' } },
   'a route that was there before the plugin': { status: 200, path: '/early', before: (app) => { app.get('/early', async () => 'early') } },
   'a not-found handler': { status: 404, path: '/nowhere', after: (app) => { app.setNotFoundHandler(async (_request, reply) => await reply.code(404).send({})) } },
+  // By Fastify's own clock; nothing else ends this one, however slow the machine is.
   'a time-out of the handler': { status: 503, options: { handlerTimeout: 20 }, after: (app) => { app.addHook('preHandler', async (request) => { if (isUpgrade(request)) await new Promise(() => {}) }) } },
   'the guard': { status: 401, path: '/guarded' },
   'a schema': { status: 400, path: '/chat/x?size=y' },

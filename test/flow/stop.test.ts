@@ -365,7 +365,8 @@ t.test('an upgrade behind a request that is not answered is ended, also while th
 })
 
 t.test('fastify.close() ends requests of which half the body has come', async (t) => {
-  const app = await createApp(t)
+  const clock = new TestClock()
+  const app = await createApp(t, { clock })
   app.post('/', async () => 'done')
   const url = await listen(app)
   const sockets = []
@@ -377,7 +378,7 @@ t.test('fastify.close() ends requests of which half the body has come', async (t
     await asked
     sockets.push(once(socket.resume(), 'close'))
   }
-  await app.close()
+  await clock.during(app.close())
   await Promise.all(sockets)
   t.pass('none of them holds it up')
 })

@@ -1,6 +1,5 @@
 import type { FastifyInstance } from 'fastify'
 import t, { type Test } from 'tap'
-import { systemClock } from '../../src/clock.js'
 import type { SocketPluginOptions, TicketStore, WsConnection } from '../../src/index.js'
 import { MemoryTickets } from '../../src/upgrade/ticket.js'
 import { connect, refusal } from '../support/client.js'
@@ -167,7 +166,7 @@ t.test('a store of the app keeps tickets, and never sees one that could be used'
 })
 
 t.test('tickets in this process are bounded in bytes, forgotten at their end, and taken once', async (t) => {
-  const store = new MemoryTickets(systemClock)
+  const store = new MemoryTickets(new TestClock())
   const mega = 'x'.repeat(1_000_000)
   for (let count = 0; count < 100; count++) store.put(`${count}`, mega, 60_000)
   t.equal(store.take('0'), undefined)

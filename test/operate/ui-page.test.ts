@@ -5,7 +5,7 @@ import { connect, createServer, type AddressInfo } from 'node:net'
 import { resolve } from 'node:path'
 import type { BrowserContext, Locator, Page } from 'playwright-core'
 import t from 'tap'
-import { browserTest, launch } from '../support/browser.js'
+import { browserTest, launch, PATIENCE } from '../support/browser.js'
 import { createConsoleApp } from '../support/console-app.js'
 
 const screenshots = process.env['SCREENSHOTS'] ?? resolve('.tap/screenshots')
@@ -17,7 +17,7 @@ class Tab {
 
   constructor (page: Page, origin: string) {
     this.page = page
-    page.setDefaultTimeout(20_000)
+    page.setDefaultTimeout(PATIENCE)
     page.on('pageerror', (error) => { this.problems.push(String(error)) })
     page.on('console', (message) => {
       // What a refused connection leaves there, the page cannot help.

@@ -2,6 +2,7 @@ import { once } from 'node:events'
 import type { IncomingHttpHeaders } from 'node:http'
 import { connect as connectTcp, type Socket } from 'node:net'
 import { WebSocket, type ClientOptions } from 'ws'
+import { pause } from './until.js'
 import { mustNotBeLogged } from './witness.js'
 
 /** A message as a client got it: text as a string, binary as a Buffer. */
@@ -83,12 +84,13 @@ export async function connect (url: string, protocols: string[] = [], options: C
 
 /** Connects as soon as there is room: a cap counts a connection until its socket is closed at the server as well. */
 export async function connectWhenFree (...[url, protocols, options]: Parameters<typeof connect>): Promise<Client> {
-  for (;;) {
+  for (let count = 0; ; count++) {
     try {
       return await connect(url, protocols, options)
     } catch (error) {
       if (!/ (429|503)$/.test((error as Error).message)) throw error
     }
+    await pause(count)
   }
 }
 

@@ -103,3 +103,10 @@ export class TestClock implements Clock {
     }
   }
 }
+
+/** A clock that stands still, but for Unix time: no deadline of an app passes, however slow the machine is. */
+export class StillClock extends TestClock {
+  override unixNow (): number {
+    return Date.now()
+  }
+}

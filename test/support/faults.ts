@@ -8,10 +8,10 @@ import type { Test } from 'tap'
 import { kClock } from '../../src/clock.js'
 import socketRoutes, { type SocketController, type SocketPluginOptions, type SocketRouteHandle, type SocketRouteOptions } from '../../src/index.js'
 import { connect, handshake } from './client.js'
-import type { TestClock } from './clock.js'
+import { StillClock, type TestClock } from './clock.js'
 import { listen, SECRET } from './server.js'
 import { traffic } from './traffic.js'
-import { turns } from './until.js'
+import { pause, until } from './until.js'
 import { witnessed } from './witness.js'
 
 // Timers of Node's own, such as that of the Date header, are not made by these; those of ws and of this plugin are.
@@ -30,7 +30,7 @@ for (const name of ['setTimeout', 'setInterval'] as const) {
 const SHARED_TIMERS = 4
 
 /** How long it may take until nothing is left, in milliseconds: much longer than it ever should. */
-const SETTLES = 15_000
+const SETTLES = 60_000
 
 const LOG_WARN = 40
 const LOG_ERROR = 50
@@ -64,6 +64,10 @@ export interface FaultServer {
   readonly lines: Array<{ level: number, msg: string, code?: string }>
   /** How often `onOpen` has run at `/`. */
   readonly opened: number
+  /** Time stands still until the test moves it, or waits for what needs it. */
+  readonly clock: TestClock
+  /** Closes the app, in as much time as that takes. */
+  close (): Promise<void>
   /**
    * Asserts that the process is unharmed: another client gets its echo, and of the fault nothing is left. The clients have to be
    * closed before.
@@ -82,16 +86,16 @@ export interface FaultOptions {
   readonly route?: SocketRouteOptions
   /** Adds routes and hooks, before the app listens. */
   readonly setUp?: (app: FastifyInstance) => void
-  /** One that the test moves. @default the clock of the machine */
+  /** @default one that stands still until the test moves it */
   readonly clock?: TestClock
   /** Whether errors may be logged. @default false */
   readonly logsErrors?: boolean
 }
 
 /** Starts the server of one fault, one at a time; it is closed when the test ends. */
-export async function faultServer (t: Test, { fastify, plugin, controller = echo, route: options, setUp, clock, logsErrors = false }: FaultOptions = {}): Promise<FaultServer> {
+export async function faultServer (t: Test, { fastify, plugin, controller = echo, route: options, setUp, clock = new StillClock(), logsErrors = false }: FaultOptions = {}): Promise<FaultServer> {
   // What that needs is made once.
-  if (clock !== undefined) await traffic()
+  await traffic()
   // The sockets of the test before may not be closed yet.
   const beforeAll = await settled(async () => left(), ({ resources }) => !resources.some((name) => name.startsWith('TCP')))
   const lines: FaultServer['lines'] = []
@@ -100,10 +104,10 @@ export async function faultServer (t: Test, { fastify, plugin, controller = echo
     if (entry.level >= LOG_WARN) lines.push(entry)
   }
   const app = Fastify({ logger: witnessed({ stream: { write } }), ...fastify })
-  const close = async () => { await (clock === undefined ? app.close() : clock.during(app.close())) }
+  const close = async () => { await clock.during(app.close()) }
   t.teardown(close)
   await app.register(jwt, { secret: SECRET })
-  await app.register(socketRoutes, { closeTimeout: 2_000, ...plugin, ...(clock === undefined ? undefined : { [kClock]: clock }) })
+  await app.register(socketRoutes, { ...plugin, [kClock]: clock } as object)
   let opened = 0
   const codes: number[] = []
   const route = app.socketRoute('/', {
@@ -142,9 +146,11 @@ export async function faultServer (t: Test, { fastify, plugin, controller = echo
     codes,
     lines,
     get opened () { return opened },
+    clock,
+    close,
     async unharmed () {
       t.equal(await echoes(), 'alive', 'a new client gets its echo')
-      const now = await settled(atServer, (now) => isSame(now, before))
+      const now = await settled(atServer, (now) => isSame(now, before), async () => { await clock.advance(1_000) })
       t.strictSame(now, bounded(now, before), 'nothing is left')
       if (!logsErrors) t.strictSame(lines.filter(({ level }) => level >= LOG_ERROR), [], 'no error is logged for what a client does')
     },
@@ -195,12 +201,13 @@ function isSame<T extends Left> (now: T, before: T): boolean {
   return JSON.stringify(now) === JSON.stringify(bounded(now, before))
 }
 
-// Looks until it is as it should be, or clear that it never will.
-async function settled<T> (look: () => Promise<T>, isSettled: (now: T) => boolean): Promise<T> {
+// Looks until it is as it should be, or clear that it never will. @param between what happens between two looks
+async function settled<T> (look: () => Promise<T>, isSettled: (now: T) => boolean, between = async (): Promise<void> => {}): Promise<T> {
   const end = performance.now() + SETTLES
   let now = await look()
-  while (!isSettled(now) && performance.now() < end) {
-    await turns(2)
+  for (let count = 0; !isSettled(now) && performance.now() < end; count++) {
+    await pause(count)
+    await between()
     now = await look()
   }
   return now
@@ -233,7 +240,7 @@ export async function raw (url: string, { allowHalfOpen = false } = {}): Promise
     closed,
     async until (contains) {
       const holds = () => typeof contains === 'string' ? text().includes(contains) : contains.test(text())
-      while (!holds() && !socket.closed) await turns(1)
+      await until(() => holds() || socket.closed, `${String(contains)} has come`)
       return text()
     }
   }

@@ -10,7 +10,8 @@ async def main(url):
         seen["events"].append([type, data])
         return True
 
-    async with websockets.connect(url) as socket:
+    # However slow the machine is.
+    async with websockets.connect(url, open_timeout=None, ping_timeout=None, close_timeout=300) as socket:
         client = Client(socket, on_event)
         seen["reply"] = await client.request("join", {"room": "lobby"})
         seen["handled"] = await client.request("say", {"text": "hello"})

@@ -7,6 +7,7 @@ import { join } from 'node:path'
 import process from 'node:process'
 import type { Test } from 'tap'
 import { tls } from './tls.js'
+import { pause } from './until.js'
 
 /** The proxies of docs/recipes.md, by the language of their blocks there. */
 export type Proxy = 'nginx' | 'haproxy' | 'apache' | 'caddy'
@@ -118,13 +119,13 @@ export async function startProxy (t: Test, proxy: Proxy, block: string, places: 
     }
     rmSync(folder, { recursive: true, force: true })
   })
-  while (!await isListening(port)) {
+  for (let count = 0; !await isListening(port); count++) {
     if (!isRunning(child)) {
       const log = join(folder, 'log')
       if (existsSync(log)) said += readFileSync(log, 'utf8')
       throw new Error(`${proxy} did not start: ${said}`)
     }
-    await new Promise((resolve) => { setTimeout(resolve, 20) })
+    await pause(count)
   }
   return port
 }

@@ -1,9 +1,9 @@
 import type { Test } from 'tap'
 import Fastify, { type FastifyInstance, type FastifyServerOptions } from 'fastify'
 import jwt from '@fastify/jwt'
-import { kClock } from '../../src/clock.js'
+import { kClock, type Clock } from '../../src/clock.js'
 import socketRoutes, { type SocketPluginOptions } from '../../src/index.js'
-import type { TestClock } from './clock.js'
+import { StillClock, TestClock } from './clock.js'
 import { mustNotBeLogged, witnessed } from './witness.js'
 
 /** The key of every token in the tests. */
@@ -18,18 +18,18 @@ export interface AppOptions {
   readonly plugin?: SocketPluginOptions
   /** Whether `@fastify/jwt` is registered. @default true */
   readonly jwt?: boolean
-  /** One that the test moves, until the app is closed at its end. @default the clock of the machine */
-  readonly clock?: undefined | TestClock
+  /** One that the test moves, until the app is closed at its end. @default one that stands still until then */
+  readonly clock?: undefined | Clock
 }
 
 /** An app with the plugin; it is closed when the test ends. */
 export async function createApp (t: Test, options: AppOptions = {}): Promise<FastifyInstance> {
-  const { fastify = {}, clock } = options
+  const { fastify = {}, clock = new StillClock() } = options
   if (fastify.loggerInstance === undefined) fastify.logger = witnessed(fastify.logger)
   const app = Fastify(fastify)
-  t.teardown(() => clock === undefined ? app.close() : clock.during(app.close()))
+  t.teardown(() => clock instanceof TestClock ? clock.during(app.close()) : app.close())
   if (options.jwt !== false) await app.register(jwt, { secret: SECRET })
-  await app.register(socketRoutes, { ...fastPath, ...options.plugin, ...(clock === undefined ? undefined : { [kClock]: clock }) })
+  await app.register(socketRoutes, { ...fastPath, ...options.plugin, [kClock]: clock } as object)
   return app
 }
 

@@ -1,10 +1,10 @@
-// A server with default options that closes on SIGTERM, in a process of its own. It does not call process.exit(), so that it ends
-// only if nothing is left that keeps it.
+// A server that closes on SIGTERM, in a process of its own. It does not call process.exit(), so that it ends only if nothing is left
+// that keeps it. Its clients may take their time until then, on a slow machine.
 import Fastify from 'fastify'
 import socketRoutes from 'fastify-socket-route'
 
 const app = Fastify()
-await app.register(socketRoutes)
+await app.register(socketRoutes, { heartbeat: false, handshakeTimeout: 600_000 })
 
 app.socketRoute('/', { onOpen: () => 'open', onClose: () => 'goodbye' })
 // Fills what the kernel takes for a client that does not read, and then some.

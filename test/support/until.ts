@@ -11,10 +11,14 @@ const LONGEST = 90_000
 export async function until (condition: () => boolean, what = String(condition)): Promise<void> {
   const end = performance.now() + LONGEST
   for (let count = 0; !condition(); count++) {
-    if (count < TURNS) await new Promise(realImmediate)
-    else await new Promise((resolve) => { realTimeout(resolve, 2) })
+    await pause(count)
     if (performance.now() > end) throw new Error(`waited in vain until ${what}`)
   }
+}
+
+/** The time between two looks at something. @param count how many looks there have been: after some the processor is left to others. */
+export async function pause (count: number): Promise<void> {
+  await new Promise((resolve) => { count < TURNS ? realImmediate(resolve) : realTimeout(resolve, 2) })
 }
 
 /** Lets a number of turns of the event loop pass, for what must not happen meanwhile. */
