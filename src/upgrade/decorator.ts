@@ -2,9 +2,9 @@ import type { FastifyInstance, FastifySchema } from 'fastify'
 import type { UserOfRequest } from '../connection/identity.js'
 import type { SocketController, SocketControllerClass } from '../controller/controller.js'
 import { errors } from '../errors.js'
+import { checkKeys } from './option-checks.js'
 import type { SocketRouteOptions } from './options.js'
 import { notAPath } from './path.js'
-import { checkKeys } from './resolve.js'
 
 /** What `@SocketRoute` says on a class: the path, and any option that `socketRoute` takes. */
 export interface DecoratedRoute extends SocketRouteOptions<FastifySchema, UserOfRequest> {

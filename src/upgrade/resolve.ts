@@ -1,22 +1,17 @@
-import type { WebsocketPluginOptions } from '@fastify/websocket'
 import type { FastifySchema } from 'fastify'
-import { WebSocket, type PerMessageDeflateOptions, type ServerOptions } from 'ws'
 import type { Overflow } from '../connection/backlog.js'
 import type { OutboxOptions } from '../connection/outbox.js'
 import type { RefusalLimit } from '../connection/refusals.js'
 import type { Rate, RateOptions } from '../connection/rate.js'
 import { errors } from '../errors.js'
-import type { Compression } from '../message/frame.js'
 import { suggest } from '../suggestion.js'
 import type { ConnectionCaps } from './caps.js'
 import { checkGrant, createRoleHierarchy, createRolesOf, type RolesOf } from './grant.js'
-import type { SharedOptions, SocketPluginOptions, SocketRouteOptions, SocketScopeOptions, TokenSource } from './options.js'
+import { boolean, check, checkKeys, integer, isObject } from './option-checks.js'
+import type { SharedOptions, SocketRouteOptions, SocketScopeOptions, TokenSource } from './options.js'
 import type { JwtName } from './jwt.js'
 import { createOriginCheck, type OriginCheck } from './origin.js'
-import type { RevocationStore } from './revocation.js'
-import type { SocketLimits } from './socket-server.js'
 import { createSubjectReader, subjectAndIssuer, type Subject, type SubjectReader } from './subject.js'
-import type { TicketStore } from './ticket.js'
 
 /** All options in force, with their defaults. */
 export interface Options {
@@ -73,11 +68,14 @@ const keys = {
   route: [...sharedKeys, 'name', 'schema', 'protocols', 'onRequest', 'preValidation', 'preHandler', 'data', 'config', 'constraints', 'logLevel']
 }
 
-// What options are made of that are objects.
-const parts = {
+/** What options are made of that are objects. */
+export const parts = {
   heartbeat: ['interval', 'timeout'],
   connections: ['perRoute', 'perUser', 'perIp'],
   rate: ['messages', 'bytes', 'per', 'tolerance'],
+  refusals: ['max', 'per'],
+  jwt: ['namespace', 'jwtVerify'],
+  compression: ['threshold'],
   outbox: ['limit', 'overflow', 'notice'],
   tickets: ['ttl', 'store'],
   drain: ['deadline', 'batch', 'interval']
@@ -155,7 +153,7 @@ function resolveHeartbeat (outer: Options['heartbeat'], given: SharedOptions['he
 function resolveJwt (given: SharedOptions['jwt']): undefined | JwtName {
   if (given === undefined) return
   const name = typeof given === 'string' ? { namespace: given } : given
-  checkKeys(name, 'jwt', ['namespace', 'jwtVerify'], 'neither a namespace nor')
+  checkKeys(name, 'jwt', parts.jwt, 'neither a namespace nor')
   const { namespace, jwtVerify } = name
   check(typeof namespace === 'string' && namespace !== '', 'jwt.namespace', 'is not the namespace of a @fastify/jwt')
   check(jwtVerify === undefined || (typeof jwtVerify === 'string' && jwtVerify !== ''), 'jwt.jwtVerify', 'is not the name of a method of requests')
@@ -198,7 +196,7 @@ function resolveCaps (outer: ConnectionCaps, given: undefined | ConnectionCaps):
 
 function resolveRefusals (outer: Options['refusals'], given: SharedOptions['refusals']): Options['refusals'] {
   if (given === undefined || given === false) return given ?? outer
-  checkKeys(given, 'refusals', ['max', 'per'], 'neither false nor')
+  checkKeys(given, 'refusals', parts.refusals, 'neither false nor')
   const base = outer === false ? defaults.refusals as RefusalLimit : outer
   return {
     max: integer(given.max, 'refusals.max', 'messages') ?? base.max,
@@ -217,127 +215,6 @@ function resolveRate (outer: undefined | Rate, given: undefined | RateOptions): 
   }
   check(Math.min(rate.messages, rate.bytes) < Infinity, 'rate', 'limits nothing: name messages, bytes or both')
   return rate
-}
-
-/** What is set for the whole app, with its defaults. */
-export interface PluginSettings {
-  /** Milliseconds. */
-  readonly handshakeTimeout: number
-  /** Bytes. */
-  readonly outboxBudget: number
-  /** Whether the fast path may be taken: unless the app has made other sockets, or has `ws` read in another way. */
-  readonly fastPath: boolean
-  /** How messages are compressed that are sent to many, if the app has said so. */
-  readonly compression: undefined | Compression
-  readonly tickets: { readonly ttl: number, readonly store: undefined | TicketStore }
-  readonly revocations: undefined | RevocationStore
-  readonly drain: { readonly deadline: number, readonly batch: number, readonly interval: number }
-  /** What bounds what `ws` keeps of a message, by the bytes of the largest. */
-  readonly limitsOf: (maxPayload: number) => SocketLimits
-  /** What `@fastify/websocket` is registered with, and, as `options`, the server of socket routes. */
-  readonly websocket: WebsocketPluginOptions & { readonly options: ServerOptions }
-}
-
-/** What the plugin finds in an app. */
-interface Surroundings {
-  /** Whether the app has registered `@fastify/websocket` itself, so that no option of that would have an effect. */
-  readonly isRegistered: boolean
-  /** Fastify's, which ends the process when a `preClose` hook takes longer; 0 for none. */
-  readonly pluginTimeout: undefined | number
-}
-
-/**
- * The options of the plugin alone.
- *
- * @throws `FSR_ERR_OPTION_INVALID`.
- */
-export function resolvePlugin (given: SocketPluginOptions, shared: Options, { isRegistered, pluginTimeout = 0 }: Surroundings): PluginSettings {
-  const perMessageDeflate = deflateOptions(given.compression)
-  const limitsOf = resolveLimits(given)
-  const websocket = resolveWebsocket(given, shared, isRegistered, { ...limitsOf(shared.maxPayload), perMessageDeflate: perMessageDeflate ?? false })
-  const isFast = boolean(given.fastPath, 'fastPath') ?? true
-  return {
-    handshakeTimeout: integer(given.handshakeTimeout, 'handshakeTimeout', 'milliseconds') ?? 10_000,
-    outboxBudget: integer(given.outboxBudget, 'outboxBudget', 'bytes') ?? 268_435_456,
-    fastPath: isFast && websocket.options?.WebSocket === undefined && websocket.options?.allowSynchronousEvents !== false,
-    tickets: resolveTickets(given.tickets),
-    revocations: resolveRevocations(given.revocations),
-    drain: resolveDrain(given.drain, pluginTimeout),
-    // As ws does with what is sent to one.
-    compression: perMessageDeflate && { threshold: perMessageDeflate.threshold, windowBits: perMessageDeflate.serverMaxWindowBits, ...perMessageDeflate.zlibDeflateOptions },
-    limitsOf,
-    websocket
-  }
-}
-
-function resolveTickets (given: SocketPluginOptions['tickets'] = {}): PluginSettings['tickets'] {
-  checkKeys(given, 'tickets', parts.tickets)
-  const { store } = given
-  check(store === undefined || hasMethods(store, ['put', 'take']), 'tickets.store', 'is not { put, take }')
-  return { ttl: integer(given.ttl, 'tickets.ttl', 'milliseconds') ?? 30_000, store }
-}
-
-function resolveRevocations (given: SocketPluginOptions['revocations']): undefined | RevocationStore {
-  check(given === undefined || hasMethods(given, ['revoke', 'revokedBefore']), 'revocations', 'is not { revoke, revokedBefore }')
-  return given
-}
-
-function resolveDrain (given: SocketPluginOptions['drain'] = {}, pluginTimeout: number): PluginSettings['drain'] {
-  checkKeys(given, 'drain', parts.drain)
-  const deadline = integer(given.deadline, 'drain.deadline', 'milliseconds') ?? 5_000
-  check(pluginTimeout === 0 || deadline < pluginTimeout, 'drain.deadline', `is not less than pluginTimeout of Fastify (${pluginTimeout}), which would end the process: raise that as well, Fastify({ pluginTimeout })`)
-  return {
-    deadline,
-    batch: integer(given.batch, 'drain.batch', 'connections') ?? 1_000,
-    interval: integer(given.interval, 'drain.interval', 'milliseconds') ?? 100
-  }
-}
-
-function resolveWebsocket (given: SocketPluginOptions, { closeTimeout }: Options, isRegistered: boolean, own: Pick<ServerOptions, 'perMessageDeflate'> & SocketLimits): PluginSettings['websocket'] {
-  check(!isRegistered || given.websocket === undefined, 'websocket', 'has no effect, as the app has registered @fastify/websocket itself: give that its options')
-  const { websocket = {} } = given
-  checkKeys(websocket, 'websocket', ['options', 'errorHandler', 'preClose'])
-  // Upgrades of another server would pass by all that looks at them before they are routed.
-  check(websocket.options?.server === undefined, 'websocket.options.server', 'is none but that of Fastify')
-  check(isOwnSocket(websocket.options?.WebSocket), 'websocket.options.WebSocket', 'does not extend WebSocket of the ws that this plugin uses, so that its limits would not hold: have one version of ws installed (npm ls ws)')
-  for (const [name, own] of [['maxPayload', 'maxPayload'], ['maxFragments', 'maxFragments'], ['perMessageDeflate', 'compression']] as const) {
-    check(websocket.options?.[name] === undefined, `websocket.options.${name}`, `has a place of its own: the option ${own}`)
-  }
-  // How long a client that has closed may keep the TCP connection: @types/ws does not know it.
-  const untyped = { closeTimeout } as object
-  return { ...websocket, options: { ...own, ...untyped, ...websocket.options } }
-}
-
-function resolveLimits (given: SocketPluginOptions): PluginSettings['limitsOf'] {
-  const maxFragments = integer(given.maxFragments, 'maxFragments', 'fragments')
-  return (maxPayload) => ({
-    maxPayload,
-    // A fragment, however short, keeps all of the 64 KiB that it was read with until its message is complete, where ws reads.
-    maxFragments: maxFragments ?? Math.max(128, Math.ceil(maxPayload / 512)),
-    // A frame, however it is cut, keeps some 120 bytes for each piece that it came in, where ws reads: @types/ws does not know it.
-    maxBufferedChunks: Math.max(1_024, Math.ceil(maxPayload / 64))
-  })
-}
-
-function isOwnSocket (given: unknown): boolean {
-  return given === undefined || given === WebSocket || (typeof given === 'function' && given.prototype instanceof WebSocket)
-}
-
-function deflateOptions (compression: SocketPluginOptions['compression'] = false) {
-  if (compression === false) return
-  const given = compression === true ? {} : compression
-  checkKeys(given, 'compression', ['threshold'], 'neither true, false nor')
-  return {
-    threshold: integer(given.threshold, 'compression.threshold', 'bytes') ?? 1_024,
-    serverNoContextTakeover: true,
-    clientNoContextTakeover: true,
-    // ws keeps its zlib stream for each client that was ever sent to: less than half of what the defaults of zlib take, and JSON
-    // gets as small. Browsers do not all let their own window be chosen.
-    serverMaxWindowBits: 12,
-    zlibDeflateOptions: { memLevel: 5 },
-    // As many as Node has threads for it; more would only keep file access and name resolution from them.
-    concurrencyLimit: 4
-  } satisfies PerMessageDeflateOptions
 }
 
 /** The name of a route. @throws `FSR_ERR_OPTION_INVALID`. */
@@ -383,42 +260,4 @@ export function checkProtocols (protocols: SocketRouteOptions['protocols']): und
   check(Array.isArray(protocols) && protocols.length > 0 && protocols.every(isToken), 'protocols', 'is not a list of sub-protocol names')
   check(!protocols.includes('bearer'), 'protocols', "names 'bearer', which announces a token")
   return protocols
-}
-
-// A positive integer, or nothing. The upper end is that of a timer and of a Buffer in ws.
-function integer (value: unknown, name: string, unit: string): undefined | number {
-  if (value === undefined) return
-  check(Number.isInteger(value) && (value as number) > 0 && (value as number) < 2 ** 31, name, `is not a positive integer below 2^31 (${unit}), but ${show(value)}`)
-  return value as number
-}
-
-// What was given instead of a number. Of a text only what could be one, as with '16kb': anything else may be what nobody is to read.
-function show (value: unknown): string {
-  if (typeof value === 'number') return String(value)
-  if (typeof value === 'string' && /^-?[\d_.,]+ ?\w{0,3}$/.test(value) && value.length <= 12) return `'${value}'`
-  return value === null ? 'null' : `of type ${typeof value}`
-}
-
-/** Checks the keys of an option. @throws `FSR_ERR_OPTION_INVALID`. */
-export function checkKeys (value: unknown, name: string, keys: readonly string[], not = 'not'): void {
-  check(isObject(value), name, `is ${not} { ${keys.join(', ')} }`)
-  const unknown = Object.keys(value).find((key) => !keys.includes(key))
-  if (unknown !== undefined) throw new errors.OptionInvalid(name, `has '${unknown}', which is unknown${suggest(unknown, keys, `it is { ${keys.join(', ')} }`)}`)
-}
-
-function boolean (value: unknown, name: string): undefined | boolean {
-  check(value === undefined || typeof value === 'boolean', name, 'is neither true nor false')
-  return value
-}
-
-function isObject (value: unknown): value is object {
-  return typeof value === 'object' && value !== null && !Array.isArray(value)
-}
-
-function hasMethods (value: unknown, names: readonly string[]): boolean {
-  return isObject(value) && names.every((name) => typeof (value as Record<string, unknown>)[name] === 'function')
-}
-
-function check (condition: boolean, name: string, problem: string): asserts condition {
-  if (!condition) throw new errors.OptionInvalid(name, problem)
 }

@@ -1,6 +1,7 @@
 import type { RouteShorthandOptions } from 'fastify'
 import { errors } from '../../errors.js'
 import { suggest } from '../../suggestion.js'
+import { check } from '../../upgrade/option-checks.js'
 import type { SchemaTransform } from './conversion.js'
 import type { AsyncapiDocument, AsyncapiInfo } from './document.js'
 import { isWebsocketUrl, type ServersOption } from './servers.js'
@@ -61,8 +62,4 @@ export function checkOptions (given: AsyncapiOptions): void {
     check(isServer && /^[\w.-]+$/.test(name), `servers.${name}`, "is neither an address, 'wss://example.com', nor { host, protocol }; or its name has other characters than letters, digits, '.', '-' and '_'")
   }
   for (const [name, value] of Object.entries({ transform, transformObject })) check(value === undefined || typeof value === 'function', name, 'is not a function')
-}
-
-function check (condition: boolean, name: string, problem: string): void {
-  if (!condition) throw new errors.OptionInvalid(name, problem)
 }

@@ -1,6 +1,7 @@
 import type { onRequestHookHandler } from 'fastify'
 import { errors } from '../../errors.js'
 import { suggest } from '../../suggestion.js'
+import { check } from '../../upgrade/option-checks.js'
 
 /** How the page fetches a token. */
 export interface ConsoleLogin {
@@ -72,8 +73,4 @@ function isServer (value: unknown, scheme: unknown = 'ws'): boolean {
 function checkKeys (given: object, name: string, keys: readonly string[], more: readonly string[] = []): void {
   const unknown = Object.keys(given).find((key) => !keys.includes(key) && !more.includes(key))
   if (unknown !== undefined) throw new errors.OptionInvalid(name, `has '${unknown}', which is unknown${suggest(unknown, keys, `it is { ${keys.join(', ')} }`)}`)
-}
-
-function check (condition: boolean, name: string, problem: string): asserts condition {
-  if (!condition) throw new errors.OptionInvalid(name, problem)
 }
