@@ -34,8 +34,8 @@ export class FastSocket extends LazySocket {
     })
   }
 
-  override read (chunk: Buffer): void {
-    beginTurn()
+  override read (chunk: Buffer, mayHaveMore: boolean): void {
+    beginTurn(this, mayHaveMore)
     hold()
     try {
       this.#enter(this.#read, chunk)

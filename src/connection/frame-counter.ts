@@ -23,7 +23,7 @@ export function countFrames (stream: unknown, socket: WebSocket, maxPayload: num
 }
 
 function onData (this: CountedStream, chunk: Buffer): void {
-  beginTurn()
+  beginTurn(this, true)
   this[kCounter]!.read(chunk)
 }
 

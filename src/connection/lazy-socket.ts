@@ -72,8 +72,8 @@ export abstract class LazySocket extends Base {
     this._autoPongComplete = undefined
   }
 
-  /** Bytes have come. @internal */
-  abstract read (chunk: Buffer): void
+  /** Bytes have come. @param mayHaveMore whether more may be read at once. @internal */
+  abstract read (chunk: Buffer, mayHaveMore: boolean): void
 
   /** No more bytes will come. @internal */
   abstract readLast (): void
@@ -106,7 +106,7 @@ export abstract class LazySocket extends Base {
     if (readsInto(socket)) {
       // What has come so far is in the stream, and will not be emitted.
       const early = socket.read() as null | Buffer
-      if (early !== null || head.length > 0) nextTick(() => { this.read(early === null ? head : Buffer.concat([head, early])) })
+      if (early !== null || head.length > 0) nextTick(() => { this.read(early === null ? head : Buffer.concat([head, early]), false) })
       socket.resume()
     } else {
       if (head.length > 0) socket.unshift(head)
@@ -284,7 +284,7 @@ function writeUnlessFailed (this: Receiver, bytes: Buffer, encoding: BufferEncod
 }
 
 function onData (this: LinkedSocket, chunk: Buffer): void {
-  this[kLazy]!.read(chunk)
+  this[kLazy]!.read(chunk, true)
 }
 
 // All that is read from TCP comes here first: nobody else reads meanwhile, as each socket takes a copy of its part.
@@ -326,7 +326,7 @@ export function readsDirectly (): boolean {
 function onRead (this: LinkedSocket, count: number): boolean {
   const chunk = Buffer.allocUnsafe(count)
   copyBytes(memory, 0, count, chunk, 0)
-  this[kLazy]!.read(chunk)
+  this[kLazy]!.read(chunk, count === memory.length)
   return true
 }
 

@@ -12,6 +12,9 @@ const SECOND_IF_SHORT = 24
 const SECOND = 12
 const EVERY = 32
 
+// Bytes of a message that takes much longer than reading the clock, so that this is not put off.
+const LARGE = 8_192
+
 // Milliseconds in one turn of the event loop for connections that have more to be handled than one turn of theirs.
 const MOST = 4
 
@@ -26,10 +29,13 @@ export interface Waiting {
 // How long others are held up is a question of the machine's time, whatever an app takes for its own.
 // One connection is handled at a time, so that its turn is counted here and nothing is kept for each.
 let pieces = 0
-let began = 0
+let began: undefined | number
 // After how many the clock is read; and what it said the last time, in whichever turn.
 let next = FIRST
 let now = -Infinity
+// What may be read again before the event loop has gone round, in the same turn; and whether that ends when it has.
+let reader: undefined | object
+let isEnding = false
 
 const queue: Waiting[] = []
 // Whether a round is going on or will.
@@ -38,22 +44,45 @@ let isRunning = false
 let left = 0
 let roundBegan = 0
 
-/** Bytes of one connection have been read: what they bring is a turn of its own. */
-export function beginTurn (): void {
+/**
+ * Bytes of one connection have been read: what they bring is a turn of its own. Where more may be there, Node reads on at once, up to 32
+ * times, before it looks at others: all that is one turn.
+ *
+ * @param from what was read from.
+ */
+export function beginTurn (from: object, mayHaveMore: boolean): void {
+  if (from !== reader) begin()
+  reader = mayHaveMore ? from : undefined
+  if (!mayHaveMore || isEnding) return
+  isEnding = true
+  setImmediate(endReading)
+}
+
+function begin (): void {
   pieces = 0
+  began = undefined
   next = FIRST
 }
 
-/** Counts what was handled. Returns whether the connection may go on; otherwise it is to wait for its next turn. */
-export function mayGoOn (): boolean {
-  return ++pieces < next || hasTime()
+function endReading (): void {
+  reader = undefined
+  isEnding = false
+}
+
+/**
+ * Counts what was handled. Returns whether the connection may go on; otherwise it is to wait for its next turn.
+ *
+ * @param size bytes of it.
+ */
+export function mayGoOn (size: number): boolean {
+  return (++pieces < next && size < LARGE) || hasTime()
 }
 
 function hasTime (): boolean {
   if (pieces >= PIECES) return false
   const before = now
   now = systemClock.now()
-  if (pieces === FIRST) {
+  if (began === undefined) {
     began = now
     next = now - before < MILLISECONDS ? SECOND_IF_SHORT : SECOND
     return true
@@ -79,7 +108,7 @@ function run (): void {
 function step (): void {
   if (left > 0 && systemClock.now() - roundBegan < MOST) {
     left--
-    beginTurn()
+    begin()
     try {
       if (!queue.shift()!.nextTurn()) left = 0
     } finally {

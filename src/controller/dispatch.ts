@@ -103,18 +103,18 @@ export class Dispatch extends ConnectionContext implements ConnectionKeeper, Bea
   /** A message has come. */
   receive (message: Message): void {
     this.#take(message)
-    this.#count()
+    this.#count(message.size)
   }
 
   piece (bytes: number): void {
     // It may be the one too many, but is nothing that could wait.
     if (this.isStaying) this.#mayTake(bytes)
-    this.#count()
+    this.#count(bytes)
   }
 
   // What a client sends too fast for others to have their turn waits where it is.
-  #count (): void {
-    if (mayGoOn() || this.#isResting) return
+  #count (size: number): void {
+    if (mayGoOn(size) || this.#isResting) return
     this.#isResting = true
     this.#socket.pause()
     waitForTurn(this)
@@ -369,7 +369,7 @@ export class Dispatch extends ConnectionContext implements ConnectionKeeper, Bea
       if (next === undefined || !this.#mayTake(next.size)) break
       this.#inbox!.shift()
       this.#handle(next)
-      this.#count()
+      this.#count(next.size)
     }
     if (this.#stage === 'open') this.#readOn()
     else if (this.#running === 0 && this.#unhandled === 0 && this.#stage !== 'opening' && this.#stage !== 'ended') this.#callOnClose()

@@ -1,11 +1,13 @@
 // What one connection sends is handled turn by turn of the event loop, so that others have theirs in between.
 import { once } from 'node:events'
-import type { Socket } from 'node:net'
+import { connect as connectTcp, type Socket } from 'node:net'
+import { connect as connectTls } from 'node:tls'
 import t, { type Test } from 'tap'
 import type { WebSocket } from 'ws'
 import type { SocketController, SocketPluginOptions } from '../../src/index.js'
-import { connect, frame, handshake, tcp } from '../support/client.js'
+import { connect, frame, handshake } from '../support/client.js'
 import { createApp, listen } from '../support/server.js'
+import { tls } from '../support/tls.js'
 import { until } from '../support/until.js'
 
 const FRAMES = 12_000
@@ -40,12 +42,12 @@ interface Flood {
 }
 
 // Everything of one client is there before the first of it is handled.
-async function flood (t: Test, controller: object, bytes: Buffer, plugin: SocketPluginOptions = {}): Promise<Flood> {
-  const app = await createApp(t, { plugin })
+async function flood (t: Test, controller: object, bytes: Buffer | Buffer[], plugin: SocketPluginOptions = {}, isTls = false): Promise<Flood> {
+  const app = await createApp(t, { plugin, fastify: isTls ? { https: tls } as object : {} })
   const accepted: Socket[] = []
   const sockets: WebSocket[] = []
   app.websocketServer.on('connection', (socket) => { sockets.push(socket) })
-  app.server.on('connection', (socket) => { accepted.push(socket) })
+  app.server.on(isTls ? 'secureConnection' : 'connection', (socket: Socket) => { accepted.push(socket) })
   let begin = () => {}
   const begun = new Promise<void>((resolve) => { begin = resolve })
   // All is handled, also what is refused.
@@ -53,12 +55,14 @@ async function flood (t: Test, controller: object, bytes: Buffer, plugin: Socket
   let handled = () => {}
   app.socketRoute('/other', { onMessage: () => { handled() } })
   const url = await listen(app)
-  const client = await connect(`${url}/other`)
-  const socket = await tcp(url)
+  const client = await connect(`${url}/other`, [], { ca: tls.cert })
+  const port = Number(new URL(url).port)
+  const socket = isTls ? connectTls({ port, host: '127.0.0.1', ca: tls.cert }) : connectTcp(port, '127.0.0.1')
   socket.write(handshake('/flood'))
   await once(socket, 'data')
   socket.resume()
-  socket.write(bytes)
+  // Over TLS each of several is a record of its own.
+  for (const each of [bytes].flat()) socket.write(each)
   // As much as the server reads of a socket that is paused: the rest is in the kernel.
   await until(() => accepted.at(-1)!.bytesRead > 16_384)
   t.teardown(() => { client.socket.terminate(); socket.destroy() })
@@ -122,6 +126,29 @@ t.test('nor as long as its handlers take', async (t) => {
   await until(() => count > 64)
   t.ok(most() <= 32, `${most()}`)
 })
+
+for (const plugin of [{}, { fastPath: false }]) {
+  const path = 'fastPath' in plugin ? ', where ws reads' : ''
+  t.test(`nor as long as all the reads take that Node does one after the other${path}`, async (t) => {
+    const large = Buffer.concat([Buffer.from([0x82, 0xfe, 60_000 >> 8, 60_000 & 255, 0, 0, 0, 0]), Buffer.alloc(60_000)])
+    let count = 0
+    const { begin } = await flood(t, { onMessage () { count++; const start = performance.now(); while (performance.now() - start < 3); } }, Buffer.concat(Array(40).fill(large)), plugin)
+    const most = mostInTurn(() => count)
+    begin()
+    await until(() => count === 40)
+    t.ok(most() <= 8, `${most()}`)
+  })
+
+  t.test(`nor for what comes in many records of TLS${path}`, async (t) => {
+    let count = 0
+    const records = Array.from({ length: 3_000 }, () => frame('{'))
+    const { begin } = await flood(t, { onMessage () { count++ } }, records, plugin, true)
+    const most = mostInTurn(() => count)
+    begin()
+    await until(() => count === 3_000)
+    t.ok(most() < 600, `${most()}`)
+  })
+}
 
 t.test('nor for frames that are no messages', async (t) => {
   const events: string[] = []
