@@ -2,25 +2,18 @@ import type { ServerResponse } from 'node:http'
 import type { FastifyInstance, FastifyReply, FastifyRequest, FastifySchema, RouteHandlerMethod, RouteOptions } from 'fastify'
 import type { WebSocket } from 'ws'
 import type { BroadcastOptions, OutgoingOf, Room, WsConnection } from '../connection/connection.js'
-import type { Budget } from '../connection/budget.js'
-import type { Closable, LiveSet } from '../connection/closable.js'
-import type { Deadlines } from '../connection/deadlines.js'
 import { countFrames } from '../connection/frame-counter.js'
 import type { Identity } from '../connection/identity.js'
 import { guardReceiver, releaseResponse } from '../connection/lazy-socket.js'
-import type { Clocks } from '../controller/clocks.js'
 import type { SocketController } from '../controller/controller.js'
 import { Conversation } from '../controller/conversation.js'
 import type { ContractDefinition } from '../controller/definition.js'
 import { Dispatch } from '../controller/dispatch.js'
-import { HookedCodec, withPreMessage } from '../controller/hooks.js'
+import { withPreMessage } from '../controller/hooks.js'
 import type { DispatchRoute } from '../controller/dispatch-route.js'
 import { asError, errors, type SocketError } from '../errors.js'
 import { writeLog } from '../log.js'
-import type { Compression } from '../message/frame.js'
-import { KeyedCodec, plainCodec } from '../message/codec.js'
 import { ClientSet, type Clients } from '../room/clients.js'
-import type { ConnectionCounts } from '../room/counts.js'
 import { Admission } from './admission.js'
 import { refuseByCaps, refuseUser } from './caps.js'
 import { endsTokens, oldestOf } from './claims.js'
@@ -32,13 +25,12 @@ import { jwtOf, missingJwt, type Jwt } from './jwt.js'
 import type { SocketRouteOptions, TokenSource } from './options.js'
 import { originOf } from './origin.js'
 import { fillPath, patternOf } from './path.js'
-import type { QueryCredentials } from './query.js'
 import { RETRY_AFTER } from './refusal.js'
 import { checkConstraints, checkData, checkEffect, checkName, checkProtocols, checkSchema } from './resolve.js'
-import type { Revocations } from './revocation.js'
+import { createCodecs, createRuntime } from './route-runtime.js'
 import type { InForce } from './scope.js'
+import type { Server } from './server.js'
 import type { SocketServer } from './socket-server.js'
-import type { Tickets } from './ticket.js'
 import { createAuthenticator, type Authenticator } from './token.js'
 import { isOfJwt } from './token-source.js'
 
@@ -90,30 +82,6 @@ interface Upgrade {
 }
 type UpgradeRequest = FastifyRequest & { [kUpgrade]: null | Upgrade, [kData]?: unknown }
 
-/** The connections of all routes of an app, and whether there are to be more. */
-export interface LiveConnections extends LiveSet {
-  readonly isClosing: boolean
-}
-
-/** What all routes of an app share. */
-export interface Server {
-  readonly live: LiveConnections
-  readonly sockets: SocketServer
-  readonly clocks: Clocks
-  readonly counts: ConnectionCounts
-  readonly budget: Budget
-  /** Milliseconds that an upgrade may take. */
-  readonly handshakeTimeout: number
-  readonly credentials: QueryCredentials
-  readonly tickets: Tickets
-  readonly revocations: Revocations
-  readonly compression: undefined | Compression
-  /** For tokens that are to come as the first message. */
-  readonly tokens: Deadlines<Closable>
-  /** Whether sockets are fast ones, what is sent within a turn of the event loop is gathered, and what nobody needs of an upgrade let go of. */
-  readonly fastPath: boolean
-}
-
 /** What is written down of a route, for those who describe it. */
 export interface Declared extends Pick<SocketRouteOptions, 'schema' | 'config' | 'protocols'> {
   readonly scope: FastifyInstance
@@ -149,10 +117,8 @@ export class Route implements SocketRouteHandle {
     this.inForce = inForce
     const { options, hooks } = inForce
     this.#conversation = controller instanceof Conversation ? controller : undefined
-    const own = this.#conversation?.codec ?? plainCodec
-    const hooked = hooks.preSend.length === 0 ? own : new HookedCodec(own, hooks.preSend)
-    const codec = typeof options.overflow === 'string' ? hooked : new KeyedCodec(hooked, options.overflow.latestBy)
-    this.clients = new ClientSet(server.fastPath, codec)
+    const codecs = createCodecs(this.#conversation, inForce)
+    this.clients = new ClientSet(server.fastPath, codecs.codec)
     this.#server = server
     this.#fastify = fastify
     this.#given = given
@@ -165,31 +131,15 @@ export class Route implements SocketRouteHandle {
     for (const source of ['query', 'ticket'] as const) if (this.#reads(source)) server.credentials.expect(source)
     server.counts.expect(options.connections)
     this.#sockets = server.sockets.serverFor(options.maxPayload)
-    this.#dispatched = {
+    this.#dispatched = createRuntime(server, options, {
+      ...codecs,
       name: this.name,
       controller: this.#conversation ?? withPreMessage(controller, hooks.preMessage),
-      codec,
-      replies: this.#conversation === undefined && hooked !== own ? hooked : undefined,
       interrupt: this.#conversation && ((connection, message, last) => this.#conversation!.interrupt(connection, message, last)),
       clients: this.clients,
-      counts: server.counts,
-      rooms: this.clients.rooms,
-      live: server.live,
-      clock: server.clocks.clock,
-      closing: server.clocks.closing(options.closeTimeout),
-      heartbeat: server.clocks.heartbeat(options.heartbeat),
-      expiry: server.clocks.expiry,
-      compaction: server.fastPath ? server.clocks.compaction : undefined,
       renew: (request, token, before) => this.#admission!.admitAgain(request, token, before),
-      concurrency: options.concurrency,
-      rate: options.rate,
-      stalls: server.clocks.stalls,
-      windows: options.rate && server.clocks.windows(options.rate.per),
-      refusals: options.refusals === false ? undefined : options.refusals,
-      limits: { maxPayload: options.maxPayload, maxFragments: this.#sockets.limits.maxFragments },
-      outbox: { limit: options.outboxLimit, overflow: options.overflow, notice: options.notice, budget: server.budget, compression: server.compression },
-      roomsPerConnection: options.roomsPerConnection
-    }
+      limits: { maxPayload: options.maxPayload, maxFragments: this.#sockets.limits.maxFragments }
+    })
     this.#firstMessages = {
       name: this.name,
       live: server.live,
