@@ -5,7 +5,7 @@ import t, { type Test } from 'tap'
 import type { FastifyInstance } from 'fastify'
 import { createChat } from '../../examples/chat/app.js'
 import { connect, refusal, type Client } from '../support/client.js'
-import { asPackage, startExample } from '../support/example.js'
+import { startExample } from '../support/example.js'
 
 interface Chat {
   readonly app: FastifyInstance
@@ -171,7 +171,7 @@ for (const signal of ['SIGTERM', 'SIGINT'] as const) {
 t.test('a port that is taken is said, with the exit code 1', async (t) => {
   const { app } = await createServer(t)
   const { port } = app.server.address() as AddressInfo
-  const child = spawn(process.execPath, ['--import=tsx', 'examples/chat/server.ts'], { env: { ...process.env, ...asPackage, HOST: '127.0.0.1', PORT: String(port) }, stdio: ['ignore', 'ignore', 'pipe'] })
+  const child = spawn(process.execPath, ['.build/examples/chat/server.js'], { env: { ...process.env, HOST: '127.0.0.1', PORT: String(port) }, stdio: ['ignore', 'ignore', 'pipe'] })
   let said = ''
   child.stderr.on('data', (chunk) => { said += String(chunk) })
   const [code] = await once(child, 'close')

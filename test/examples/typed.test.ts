@@ -1,15 +1,12 @@
 import { spawn, type ChildProcess } from 'node:child_process'
 import { once } from 'node:events'
-import { resolve } from 'node:path'
 import { createInterface } from 'node:readline'
 import t, { type Test } from 'tap'
 import { WebSocket } from 'ws'
 import { createApp, type Chat } from '../../examples/typed/app.js'
 import { connect, type SocketClient } from '../../src/client/index.js'
-import { asPackage, startExample } from '../support/example.js'
+import { startExample } from '../support/example.js'
 import { listen } from '../support/server.js'
-
-const root = process.cwd()
 
 async function start (t: Test): Promise<string> {
   const app = await createApp()
@@ -68,9 +65,7 @@ t.test('what was said is kept of so many rooms', async (t) => {
 t.test('the programs of the example speak to each other', async (t) => {
   const { url, stop } = await startExample(t, 'typed')
   const run = (name: string): ChildProcess & { next (text: string): Promise<void> } => {
-    const child = spawn(resolve(root, 'node_modules/.bin/tsx'), ['examples/typed/client.ts', `${url.replace('http', 'ws')}/chat`, name], {
-      cwd: root, env: { ...process.env, ...asPackage }, stdio: ['pipe', 'pipe', 'inherit']
-    })
+    const child = spawn(process.execPath, ['.build/examples/typed/client.js', `${url.replace('http', 'ws')}/chat`, name], { stdio: ['pipe', 'pipe', 'inherit'] })
     t.teardown(() => { child.kill() })
     const lines: string[] = []
     const waiting = new Set<() => void>()

@@ -3,7 +3,6 @@ import { once } from 'node:events'
 import t from 'tap'
 import type { Held } from '../../bench/churn-server.js'
 import { connect, type Client } from '../support/client.js'
-import { asPackage } from '../support/example.js'
 
 t.setTimeout(900_000)
 
@@ -16,7 +15,7 @@ const MOST_ROUNDS = 6
 const TOLERANCE = 1_000_000
 
 t.test('connections that came and went leave nothing behind', async (t) => {
-  const server = fork('bench/churn-server.ts', { env: { ...process.env, ...asPackage }, execArgv: ['--import=tsx', '--expose-gc'] })
+  const server = fork('.build/bench/churn-server.js', { execArgv: ['--expose-gc'] })
   t.teardown(() => { server.kill() })
   const [{ url }] = await once(server, 'message') as [{ url: string }]
   const held = async (open: number): Promise<Held> => {

@@ -38,8 +38,8 @@ export function testFiles () {
   return filesIn('test').filter((file) => file.endsWith('.test.ts'))
 }
 
-// What a test says that needs the package as it is built: by its name, through an example, or as the page of the console.
-const NEEDS_PACKAGE = /'fastify-socket-route|\bdist\b|examples\/|support\/example\.js|npm pack|operate\/ui|console-app/
+// What a test says that needs the package as it is built: by its name, through a program, or as the page of the console.
+const NEEDS_PACKAGE = /'fastify-socket-route|\bdist\b|examples\/|support\/example\.js|(churn|stop)-server\.js|npm pack|operate\/ui|console-app/
 
 /** Builds the package if one of the tests needs it, and what was built is older than what it is built from. */
 export function buildIfStale (tests) {

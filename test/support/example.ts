@@ -1,14 +1,11 @@
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'
-import { resolve } from 'node:path'
 import { createInterface } from 'node:readline'
 import type { Test } from 'tap'
 import { witness } from './witness.js'
 
 /** Makes tsx resolve `fastify-socket-route` as users have it, to what was built, and not by the `paths` of the type check. */
 export const asPackage = { TSX_TSCONFIG_PATH: 'tsconfig.build.json' }
-
-const root = process.cwd()
 
 /** An example that runs in a process of its own. */
 export interface Example {
@@ -17,11 +14,10 @@ export interface Example {
   stop (signal?: 'SIGTERM' | 'SIGINT'): Promise<null | number>
 }
 
-/** Starts an example as its first line says, on a free port; it is stopped when the test ends. */
+/** Starts an example, compiled as its first line has tsx do, on a free port; it is stopped when the test ends. */
 export async function startExample (t: Test, name: string, env: Record<string, string> = {}): Promise<Example> {
-  const child = spawn(resolve(root, 'node_modules/.bin/tsx'), [`examples/${name}/server.ts`], {
-    cwd: root,
-    env: { ...process.env, ...asPackage, ...env, PORT: '0' },
+  const child = spawn(process.execPath, [`.build/examples/${name}/server.js`], {
+    env: { ...process.env, ...env, PORT: '0' },
     stdio: ['ignore', 'pipe', 'inherit']
   })
   const exited = once(child, 'exit') as Promise<[null | number]>

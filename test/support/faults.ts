@@ -96,8 +96,8 @@ export interface FaultOptions {
 export async function faultServer (t: Test, { fastify, plugin, controller = echo, route: options, setUp, clock = new StillClock(), logsErrors = false }: FaultOptions = {}): Promise<FaultServer> {
   // What that needs is made once.
   await traffic()
-  // The sockets of the test before may not be closed yet.
-  const beforeAll = await settled(async () => left(), ({ resources }) => !resources.some((name) => name.startsWith('TCP')))
+  // The sockets of the test before may not be closed yet, nor the files of the modules that were loaded.
+  const beforeAll = await settled(async () => left(), ({ resources }) => !resources.some((name) => /^(?:TCP|Immediate|CloseReq|FSReq)/.test(name)))
   const lines: FaultServer['lines'] = []
   const write = (line: string) => {
     const entry = JSON.parse(line) as FaultServer['lines'][number]

@@ -1,14 +1,13 @@
 // Runs the tests: all of them, or the files that are named; with --watch again and again. It compiles first, looks for what the tests
 // need beyond npm, installs that where it may, and closes with one line that counts tests.
-import { spawn, spawnSync } from 'node:child_process'
-import { once } from 'node:events'
-import { existsSync, mkdirSync, readFileSync, rmSync, watch, writeFileSync } from 'node:fs'
-import { createRequire } from 'node:module'
+import { spawnSync } from 'node:child_process'
+import { existsSync, readFileSync, rmSync, watch } from 'node:fs'
 import { join } from 'node:path'
 import process from 'node:process'
-import { buildIfStale, compile, compiledOf, testFiles } from './compile.js'
+import { buildIfStale, compile, testFiles } from './compile.js'
+import { reportCoverage } from './coverage-report.js'
 import { leaksOf } from './leaks.js'
-import { createResults } from './results.js'
+import { runFiles } from './processes.js'
 
 const isWatching = process.argv.includes('--watch')
 const named = process.argv.slice(2).filter((argument) => argument !== '--watch')
@@ -37,75 +36,70 @@ function installMissing () {
   spawnSync('apt-get', ['install', '-y', '-q', '--no-install-recommends', ...missing], { stdio: ['ignore', 'ignore', 'inherit'], env })
 }
 
-const tap = createRequire(import.meta.url).resolve('tap/package.json')
-const bin = join(tap, '..', JSON.parse(readFileSync(tap, 'utf8')).bin.tap)
+// Those that start servers, browsers or compilers take longest and begin first, so that no core waits for one of them at the end.
+const startsProcesses = (file) => /child_process|support\/(browser|compilers|example|proxies)\.js/.test(readFileSync(file, 'utf8'))
+const slowestFirst = (files) => files.filter(startsProcesses).concat(files.filter((file) => !startsProcesses(file)))
 
-// tap is built with the plugins of .taprc once for each installation; without that, a first run would have other plugins than the next.
-function buildTap () {
-  const mark = join('node_modules', '.tap-built')
-  const wanted = readFileSync('.taprc', 'utf8')
-  if (existsSync(mark) && readFileSync(mark, 'utf8') === wanted) return
-  spawnSync(process.execPath, [bin, 'build'], { stdio: 'ignore' })
-  writeFileSync(mark, wanted)
-}
-
-// How long each file took the last time: the longest begin first, so that no core waits for one of them at the end.
-const durationsFile = join('.tap', 'durations.json')
-const durations = existsSync(durationsFile) ? JSON.parse(readFileSync(durationsFile, 'utf8')) : {}
-const byDuration = (files) => [...files].sort((a, b) => (durations[b] ?? Infinity) - (durations[a] ?? Infinity) || a.localeCompare(b))
+const coverage = join('.tap', 'coverage')
+const witnesses = join('.tap', 'witness')
 
 const total = { passed: 0, failed: 0, skipped: 0 }
 
-/** Runs test files, each in a process of its own; returns whether all is well. */
-async function run (files, args = [], env = {}) {
-  const { parser, results } = createResults((name, ok, time) => {
-    const file = name.replace(/^\.build\//, '').replace(/\.js$/, '.ts')
-    durations[file] = time
-    process.stdout.write(`${ok ? 'ok    ' : 'FAILED'} ${file} (${(time / 1000).toFixed(1)} s)\n`)
+/** Runs test files, each in a process of its own. @param onEnd is called with each run that has ended */
+async function run (runs, onEnd = () => {}) {
+  const failures = []
+  const skips = []
+  await runFiles(runs, async (run, results, time) => {
+    process.stdout.write(`${results.failed === 0 ? 'ok    ' : 'FAILED'} ${run.name} (${(time / 1000).toFixed(1)} s)\n`)
+    for (const name of Object.keys(total)) total[name] += results[name]
+    failures.push(...results.failures)
+    skips.push(...results.skips)
+    await onEnd(run)
   })
-  const child = spawn(process.execPath, [bin, '--reporter=tap', ...args, ...byDuration(files).map(compiledOf)], { stdio: ['ignore', 'pipe', 'inherit'], env: { ...process.env, ...env } })
-  child.stdout.pipe(parser)
-  const [[status]] = await Promise.all([once(child, 'close'), once(parser, 'complete')])
-  for (const failure of results.failures) process.stdout.write(`\nFAILED ${failure}\n`)
-  for (const skip of results.skips) process.stdout.write(`skipped: ${skip}\n`)
-  process.stdout.write(results.notes.join(''))
-  for (const name of Object.keys(total)) total[name] += results[name]
-  if (status !== 0 && results.failed === 0) {
-    process.stdout.write(results.passed === 0 ? 'No test has run\n' : 'Every test passed, but the coverage is below 100 %\n')
-  }
-  mkdirSync('.tap', { recursive: true })
-  writeFileSync(durationsFile, JSON.stringify(durations))
-  if (status !== 0) process.exitCode = 1
+  for (const failure of failures) process.stdout.write(`\nFAILED ${failure}\n`)
+  for (const skip of skips) process.stdout.write(`skipped: ${skip}\n`)
 }
 
 const report = () => {
   const { passed, failed, skipped } = total
   process.stdout.write(`${passed} passed, ${failed} failed${skipped > 0 ? `, ${skipped} skipped` : ''}\n`)
+  if (failed > 0) process.exitCode = 1
 }
 
 async function runNamed (files) {
   await compile()
   buildIfStale(files)
   for (const name of Object.keys(total)) total[name] = 0
-  await run(files, ['--disable-coverage'])
+  const isCovered = process.env.COVERAGE === 'true'
+  rmSync(coverage, { recursive: true, force: true })
+  await run(files.map((file) => ({ file, name: file, isCovered })))
+  if (isCovered) await reportCoverage({ isAll: false })
   report()
 }
 
 async function runAll () {
   installMissing()
-  const witnesses = join('.tap', 'witness')
-  rmSync(witnesses, { recursive: true, force: true })
+  for (const directory of [witnesses, coverage]) rmSync(directory, { recursive: true, force: true })
   await compile()
-  const all = testFiles()
+  const all = slowestFirst(testFiles())
   buildIfStale(all)
-  await run(all, process.env.COVERAGE === 'false' ? ['--disable-coverage'] : [])
-  process.stdout.write('Once more, without the fast path: the tests that read or write sockets\n')
-  await run(all.filter(speaks), ['--disable-coverage'], { FAST_PATH: 'false' })
+  const isCovered = process.env.COVERAGE !== 'false'
+  // Once more, without the fast path: the tests that read or write sockets.
+  const again = all.filter(speaks).map((file) => ({ file, name: `${file}, without the fast path`, env: { FAST_PATH: 'false' } }))
+  let uncovered = isCovered ? all.length : 0
+  let isFull = true
+  await run([...all.map((file) => ({ file, name: file, isCovered })), ...again], async (ended) => {
+    // While the others run.
+    if (ended.isCovered && --uncovered === 0) isFull = await reportCoverage({ isAll: true })
+  })
   // The last test: what all the others have logged holds no token, no ticket and no payload.
   const leaks = leaksOf(witnesses)
   for (const leak of leaks) process.stdout.write(`A log has what must be in none: ${leak}\n`)
   total[leaks.length === 0 ? 'passed' : 'failed']++
-  if (leaks.length > 0) process.exitCode = 1
+  if (!isFull) {
+    process.stdout.write('The coverage is below 100 %\n')
+    process.exitCode = 1
+  }
   report()
 }
 
@@ -141,7 +135,6 @@ async function runOnChange () {
   }
 }
 
-buildTap()
 if (isWatching) await runOnChange()
 else if (named.length > 0) await runNamed(named)
 else await runAll()
