@@ -109,12 +109,18 @@ export interface Settings extends ClientOptions {
   readonly pingTimeout: number
 }
 
-/** Checks them, and says what holds where nothing is said. @throws RangeError for a number that is none, or less than 0. */
+/**
+ * Checks them, and says what holds where nothing is said.
+ *
+ * @throws RangeError for a number that is none, or less than 0; TypeError for a token that is no function.
+ */
 export function settingsOf (options: ClientOptions): Settings {
   const { renewBefore = 60_000, timeout = 10_000, connectTimeout = 10_000, buffer = 100, reconnect, ping } = options
   const { minDelay = 1_000, maxDelay = 30_000 } = reconnect || {}
   const { interval: pingInterval = 20_000, timeout: pingTimeout = 10_000 } = ping === false ? { interval: Infinity } : ping ?? {}
   const numbers = { renewBefore, timeout, connectTimeout, buffer, minDelay, maxDelay, pingInterval, pingTimeout }
   for (const [name, value] of Object.entries(numbers)) if (typeof value !== 'number' || !(value >= 0)) throw new RangeError(`${name} has to be a number, and not less than 0`)
+  // A token itself would be asked for again and again.
+  if (typeof (options.token ?? settingsOf) !== 'function') throw new TypeError('token has to be a function that returns the token')
   return { ...options, ...numbers }
 }

@@ -264,7 +264,7 @@ export class WsConnection<Types extends ConnectionTypes = ConnectionTypes> {
    */
   join (room: string): Promise<void> {
     if (typeof room !== 'string' || room === '' || room.length > LONGEST_ROOM) {
-      throw new errors.RoomInvalid(typeof room === 'string' ? `${room.length} characters long` : `a ${typeof room}`)
+      throw new errors.RoomInvalid(typeof room === 'string' ? `${room.length} characters long` : `of type ${typeof room}`)
     }
     this.#keeper.join(this as WsConnection, room)
     return Promise.resolve()

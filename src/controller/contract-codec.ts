@@ -61,7 +61,7 @@ export class ContractCodec implements Codec {
   #event (type: unknown): Event {
     const event = this.#events.get(type as string)
     // Without the type, which may be what a client has sent.
-    if (event === undefined) throw new errors.EventUnknown(typeof type === 'string' ? 'This type' : `'a value of type ${typeof type}'`, [...this.#definitions.keys()].join(', '))
+    if (event === undefined) throw new errors.EventUnknown(typeof type === 'string' ? 'This type' : `The first argument, the type, is of type ${typeof type}, which`, [...this.#definitions.keys()].join(', '))
     return event
   }
 }
@@ -75,7 +75,7 @@ export class ContractCodec implements Codec {
 export function serialized (serialize: undefined | Serializer, data: unknown, what: 'data of' | 'reply to', type: string): undefined | string {
   if (serialize === undefined) {
     // Options in the place of data, say: they would be ignored.
-    if (data !== undefined) throw new errors.EventInvalid(what, type, { cause: new TypeError('The contract has no data for it') })
+    if (data !== undefined) throw new errors.EventInvalid(what, type, { cause: new TypeError(what === 'reply to' ? 'schema.in has no reply for it: give it one, or return nothing' : 'schema.out has no data for it') })
     return
   }
   let json: unknown

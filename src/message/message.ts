@@ -15,6 +15,11 @@ export class Message extends Frame {
     return this.#text
   }
 
+  /** The same as `text`, so that `String(message)` is what came, as it is with the data of a socket of `ws`. */
+  override toString (): string {
+    return this.text
+  }
+
   /**
    * The payload parsed as JSON, anew with each call. It is never `null`, so that members can be read from it.
    *

@@ -152,8 +152,8 @@ class LiveRoom implements Room {
 
 function namesOf (rooms: string | Iterable<string>): readonly string[] {
   if (typeof rooms === 'string') return [rooms]
-  if (typeof (rooms as undefined | null | Partial<Iterable<string>>)?.[Symbol.iterator] !== 'function') throw new errors.RoomInvalid(`a ${typeof rooms}`)
+  if (typeof (rooms as undefined | null | Partial<Iterable<string>>)?.[Symbol.iterator] !== 'function') throw new errors.RoomInvalid(`of type ${typeof rooms}`)
   const names = [...new Set(rooms)]
-  for (const name of names) if (typeof name !== 'string') throw new errors.RoomInvalid(`a ${typeof name}`)
+  for (const name of names) if (typeof name !== 'string') throw new errors.RoomInvalid(`of type ${typeof name}`)
   return names
 }

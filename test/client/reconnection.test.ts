@@ -344,6 +344,11 @@ t.test('an address that is none throws; one that is relative is relative to the 
   t.strictSame(server.asked, ['/chat'])
 })
 
+t.test('a token in the place of the function that makes one throws', (t) => {
+  t.throws(() => connect('ws://localhost/', { WebSocket, token: 'a token' as never }), { name: 'TypeError', message: 'token has to be a function that returns the token' })
+  t.end()
+})
+
 t.test('an option that is no number throws, and one that is for ever is for ever', async (t) => {
   for (const name of ['renewBefore', 'timeout', 'connectTimeout', 'buffer'] as const) {
     for (const value of [NaN, -1, '5']) t.throws(() => connect('ws://localhost/', { WebSocket, [name]: value as number }), { name: 'RangeError', message: new RegExp(name) }, `${name} ${value}`)

@@ -16,6 +16,7 @@ t.test('a message gives bytes, text and JSON, and says whether it is binary', as
   t.ok(Buffer.isBuffer(text!.bytes))
   t.equal(text!.isBinary, false)
   t.equal(text!.text, '{"grüß":[1,null]}')
+  t.equal(String(text), text!.text, 'as with the data of a socket of ws')
   t.strictSame(text!.json(), { grüß: [1, null] })
   t.not(text!.json(), text!.json(), 'who gets it may change it')
   t.equal(binary!.isBinary, true)
