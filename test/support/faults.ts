@@ -29,8 +29,8 @@ for (const name of ['setTimeout', 'setInterval'] as const) {
 // One for each setting: closeTimeout, handshakeTimeout, heartbeat.timeout, rate.per. They run out by themselves.
 const SHARED_TIMERS = 4
 
-/** How long it may take until nothing is left, in milliseconds: much longer than it ever should. */
-const SETTLES = 60_000
+/** How often is looked until nothing is left: much longer than it ever should take. A slow machine looks more seldom. */
+const LOOKS = 4_000
 
 const LOG_WARN = 40
 const LOG_ERROR = 50
@@ -203,9 +203,8 @@ function isSame<T extends Left> (now: T, before: T): boolean {
 
 // Looks until it is as it should be, or clear that it never will. @param between what happens between two looks
 async function settled<T> (look: () => Promise<T>, isSettled: (now: T) => boolean, between = async (): Promise<void> => {}): Promise<T> {
-  const end = performance.now() + SETTLES
   let now = await look()
-  for (let count = 0; !isSettled(now) && performance.now() < end; count++) {
+  for (let count = 0; !isSettled(now) && count < LOOKS; count++) {
     await pause(count)
     await between()
     now = await look()
