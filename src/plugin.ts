@@ -16,7 +16,7 @@ import { FastSocket } from './connection/fast-socket.js'
 import type { UserOfRequest } from './connection/identity.js'
 import { isSupported, readsDirectly } from './connection/lazy-socket.js'
 import { Clocks } from './controller/clocks.js'
-import type { ClientContract, ContractController, ContractSchema, WithEvents } from './controller/contract.js'
+import type { ClientContract, ContractController, ContractSchema, Shown, WithEvents } from './controller/contract.js'
 import type { SocketController, SocketControllerClass } from './controller/controller.js'
 import { createController } from './controller/create-controller.js'
 import { errors } from './errors.js'
@@ -176,58 +176,87 @@ function toOptions (rest: readonly unknown[]): SocketRouteOptions {
  *
  * @throws `FSR_ERR_ALREADY_REGISTERED`, `FSR_ERR_OPTION_INVALID`, `FSR_ERR_GRANT_INVALID`, `FSR_ERR_ROLE_CYCLE`.
  */
-export default fastifyPlugin(socketRoutes, { fastify: '5.x', name: 'fastify-socket-route' })
+// The type takes any instance: to see that one with a type provider is one of Fastify, the compiler would compare all that Fastify has.
+export default fastifyPlugin(socketRoutes, { fastify: '5.x', name: 'fastify-socket-route' }) as (instance: object, options: SocketPluginOptions) => Promise<void>
 
-/** What an app can say about a socket route, as with Fastify's own `RouteGenericInterface`; `User` and `Data` are added. */
+/** What an app can say about a socket route, as with Fastify's own `RouteGenericInterface`; `User`, `Data` and `Contract` are added. */
 export interface SocketRouteGeneric extends RouteGenericInterface {
   User?: unknown
   Data?: unknown
+  /** The contract of the controller, `typeof schema`: where one thing is said by hand, nothing is inferred. */
+  Contract?: ContractSchema
 }
 
-// What a type provider or the app says, if it says anything.
+// One part of the upgrade request: what the generics say of it, or its schema by the type provider, or else the default. Asked for in
+// this order: a provider that is given a schema which is not inferred yet works out all that there could be.
+type PartOf<Generic, Name extends string, Provider extends FastifyTypeProvider, Schema, Default> = Generic extends { readonly [Key in Name]: infer Given }
+  ? Given
+  : unknown extends Schema ? Default : Known<(Provider & { schema: Schema })['validator'], Default>
 type Known<Type, Default> = unknown extends Type ? Default : Type
+type Lowered<Headers> = { [Name in keyof Headers as Name extends string ? Lowercase<Name> : Name]: Headers[Name] }
 
-/** The connections of one route: its types come from the generics, the schema, or the path, whichever says more. */
+type TypesOf<Generic, Path extends string, Schema extends FastifySchema, User, Data, RawRequest extends { headers: unknown }, Provider extends FastifyTypeProvider> = {
+  Params: PartOf<Generic, 'Params', Provider, Schema['params'], ParamsOfPath<Path>>
+  Querystring: PartOf<Generic, 'Querystring', Provider, Schema['querystring'], Record<string, string | string[]>>
+  Headers: RawRequest['headers'] & Lowered<PartOf<Generic, 'Headers', Provider, Schema['headers'], unknown>>
+  User: Generic extends { User: infer Given } ? Given : User
+  Data: Data
+}
+
+/** The connections of one route: its types come from the generics, the schema, the contract, or the path, whichever says more. */
 export type ConnectionOf<
   Generic extends SocketRouteGeneric,
   Path extends string,
   Schema extends FastifySchema,
   User,
-  RawServer extends RawServerBase,
-  RawRequest extends RawRequestDefaultExpression<RawServer>,
-  TypeProvider extends FastifyTypeProvider,
-  Request extends FastifyRequest<Generic, RawServer, RawRequest, Schema, TypeProvider> = FastifyRequest<Generic, RawServer, RawRequest, Schema, TypeProvider>
-> = WsConnection<TypesOf<Generic, Path, Request, User>>
+  Data,
+  Contract extends ContractSchema,
+  RawRequest extends { headers: unknown },
+  Provider extends FastifyTypeProvider
+> = [Contract] extends [never]
+  ? WsConnection<Shown<TypesOf<Generic, Path, Schema, User, Data, RawRequest, Provider>>>
+  : WsConnection<WithEvents<TypesOf<Generic, Path, Schema, User, Data, RawRequest, Provider>, Provider, Contract>>
 
-// The types of one with a contract.
-type TypesWithEvents<
-  Generic extends SocketRouteGeneric,
-  Path extends string,
-  RawServer extends RawServerBase,
-  RawRequest extends RawRequestDefaultExpression<RawServer>,
-  TypeProvider extends FastifyTypeProvider,
-  Options,
-  Contract extends ContractSchema
-> = WithEvents<TypesOf<Generic, Path, FastifyRequest<Generic, RawServer, RawRequest, SchemaOf<Options>, TypeProvider>, UserFor<Options>>, TypeProvider, Contract>
-
-// What is validated before the upgrade. Not inferred by itself, as it is in the options as a whole.
-type SchemaOf<Options> = Options extends { readonly schema: infer Schema extends FastifySchema } ? Schema : FastifySchema
-
-// Whoever has been let in by a guard is somebody. Of options with a function in them the compiler does not tell whether there is one.
-type UserFor<Options> = undefined extends Options ? UserOfRequest | null : Options extends { readonly isGranted: unknown } | string | readonly string[] | ((...given: never) => unknown) ? UserOfRequest : UserOfRequest | null
-
-type TypesOf<Generic, Path extends string, Request extends Pick<FastifyRequest, 'params' | 'query' | 'headers'>, User> = {
-  Params: Known<Request['params'], ParamsOfPath<Path>>
-  Querystring: Known<Request['query'], Record<string, string | string[]>>
-  Headers: Request['headers']
-  User: Generic extends { User: infer Given } ? Given : User
-  Data: DataFor<Generic>
-}
+// Nothing is inferred from what a callback says of its connection: to look for it there, the compiler would work out all that the schemas
+// of a type provider could be, which takes it a million steps. As NoInfer, but for the name, which would stand in its messages.
+type Uninferred<Type, Path> = { type: Type }[Path extends string ? 'type' : never]
 
 type DataFor<Generic> = Generic extends { Data: infer Given } ? Given : Record<string, unknown>
-
+type ContractFor<Generic> = Generic extends { Contract: infer Given extends ContractSchema } ? Given : never
 // Whom a predicate is asked about.
 type UserOf<Generic> = Generic extends { User: infer Given } ? Given : UserOfRequest
+
+// Nothing is assignable to it.
+interface Nothing { readonly nothing: never }
+
+// The third argument. Options is all of it, where no function in it waits for types; Names are the names in it, in any case: none of a
+// predicate, and `''` where there is no third argument. A type by itself for each kind, so that the compiler tells the right mistake.
+type ThirdArgument<Options, Names extends PropertyKey, Schema extends FastifySchema, User, Data> =
+  [Options] extends [Nothing] ? Options
+    : [Nothing] extends [Names] ? { readonly [Name in Names]?: unknown }
+        : IsBag<Options, Names> extends true ? SocketRouteOptions<Schema, User, Data> : Grant<User> | SocketRouteOptions<Schema, User, Data>
+
+type Function = (...given: never) => unknown
+type IsBag<Options, Names> = [Options] extends [undefined]
+  ? [Names] extends [''] ? false : true
+  : Options extends string | number | readonly unknown[] | Function ? false : true
+
+// A guarded route always has a user.
+type UserFor<Options, Names extends PropertyKey> = [Options] extends [undefined]
+  ? [Names] extends [never] ? UserOfRequest : 'isGranted' extends Names ? UserOfRequest : UserOfRequest | null
+  : Options extends { readonly isGranted: unknown } | string | readonly string[] | Function ? UserOfRequest : UserOfRequest | null
+
+// What goes with a contract alone. The texts are what the compiler tells: there is no contract here, unless it is in generics that are given.
+interface WithoutContract {
+  readonly schema?: undefined | 'where generics are given, the contract is one of them: `Contract: typeof schema`'
+  readonly on?: undefined | 'a controller with `on` needs a contract beside it: `schema: { in, out }`'
+}
+
+type ControllerOf<Connection, Provider extends FastifyTypeProvider, Contract extends ContractSchema> = [Contract] extends [never]
+  ? (SocketController<Connection> & WithoutContract) | SocketControllerClass<never>
+  : ContractController<Connection, Provider, Contract> | (new (fastify: FastifyInstance) => ContractController<Connection, Provider, Contract>)
+
+type ClientContractOf<Provider extends FastifyTypeProvider, Contract extends ContractSchema> = [Contract] extends [never] ? 'none' : ClientContract<Provider, Contract>
 
 // One of a class that was made with `baseController`.
 interface TypedControllerOf<Connection, Contract> {
@@ -237,15 +266,10 @@ interface TypedControllerOf<Connection, Contract> {
   readonly '~contract'?: undefined | Contract
 }
 
-type ContractControllerOf<Connection, Provider extends FastifyTypeProvider, Contract extends ContractSchema> =
-  ContractController<Connection, Provider, Contract> | (new (fastify: FastifyInstance) => ContractController<Connection, Provider, Contract>)
-
 // The handle of an instance.
 type HandleOf<Controller> = Controller extends TypedControllerOf<infer Connection, infer Contract>
   ? SocketRouteHandle<Connection, Contract>
   : Controller extends SocketController<infer Connection> ? SocketRouteHandle<unknown extends Connection ? WsConnection : Connection> : never
-
-type ControllerOf<Connection> = SocketController<Connection> | SocketControllerClass<never>
 
 declare module 'fastify' {
   interface FastifyInstance<
@@ -256,41 +280,27 @@ declare module 'fastify' {
     TypeProvider extends FastifyTypeProvider
   > {
     /**
-     * Registers a socket route with a contract in this scope: messages are validated, routed by their `type`, and typed.
+     * Registers a socket route in this scope.
      *
-     * First among the overloads: the compiler keeps what the first that fits in part says of a handler's parameters.
-     *
-     * @throws as below, and `FSR_ERR_CONTRACT_INVALID`.
+     * @param path as in any route of Fastify; it matches with and without a slash at its end.
+     * @param controller an object, an instance, or a class (constructed once, with this Fastify instance). With `schema` and `on` it has a
+     * contract: messages are validated, go to the handler of their `type`, and are typed.
+     * @param isGranted who may come in: a role, a list of roles (any of them), a predicate; or an object of all options.
+     * @throws a coded error for any of them that is not right: see `docs/errors.md`.
      */
     socketRoute<
       Generic extends SocketRouteGeneric = SocketRouteGeneric,
       const Path extends string = string,
-      const Contract extends ContractSchema = ContractSchema,
-      const Options extends undefined | Grant<UserOf<Generic>> | SocketRouteOptions<FastifySchema, UserOf<Generic>, DataFor<Generic>> = undefined | Grant<UserOf<Generic>> | SocketRouteOptions<FastifySchema, UserOf<Generic>, DataFor<Generic>>
+      const Contract extends ContractSchema = ContractFor<Generic>,
+      const Schema extends FastifySchema = FastifySchema,
+      Data = DataFor<Generic>,
+      Options = undefined,
+      Names extends PropertyKey = ''
     > (
       path: Path,
-      controller: ContractControllerOf<WsConnection<TypesWithEvents<Generic, Path, RawServer, RawRequest, TypeProvider, Options, Contract>>, TypeProvider, Contract>,
-      options?: Options
-    ): SocketRouteHandle<WsConnection<TypesWithEvents<Generic, Path, RawServer, RawRequest, TypeProvider, Options, Contract>>, ClientContract<TypeProvider, Contract>>
-
-    /**
-     * Registers a socket route in this scope.
-     *
-     * @param path as in any route of Fastify; it matches with and without a slash at its end.
-     * @param controller an object, an instance, or a class (constructed once, with this Fastify instance).
-     * @param isGranted who may come in: a role, a list of roles (any of them), a predicate; or an object of all options.
-     * @throws a coded error for any of them that is not right: see `docs/errors.md`.
-     */
-    socketRoute<Generic extends SocketRouteGeneric = SocketRouteGeneric, const Path extends string = string, const Schema extends FastifySchema = FastifySchema> (
-      path: Path,
-      controller: ControllerOf<ConnectionOf<Generic, Path, Schema, UserOfRequest, RawServer, RawRequest, TypeProvider>>,
-      isGranted: Grant<UserOf<Generic>> | (SocketRouteOptions<Schema, UserOf<Generic>, DataFor<Generic>> & { readonly isGranted: Grant<UserOf<Generic>> })
-    ): SocketRouteHandle<ConnectionOf<Generic, Path, Schema, UserOfRequest, RawServer, RawRequest, TypeProvider>>
-    socketRoute<Generic extends SocketRouteGeneric = SocketRouteGeneric, const Path extends string = string, const Schema extends FastifySchema = FastifySchema> (
-      path: Path,
-      controller: ControllerOf<ConnectionOf<Generic, Path, Schema, UserOfRequest | null, RawServer, RawRequest, TypeProvider>>,
-      options?: SocketRouteOptions<Schema, UserOf<Generic>, DataFor<Generic>>
-    ): SocketRouteHandle<ConnectionOf<Generic, Path, Schema, UserOfRequest | null, RawServer, RawRequest, TypeProvider>>
+      controller: ControllerOf<Uninferred<ConnectionOf<Generic, Path, Schema, UserFor<Options, Names>, Data, Contract, RawRequest, TypeProvider>, Path>, TypeProvider, Contract>,
+      isGranted?: ThirdArgument<Options, Names, Schema, UserOf<Generic>, Data>
+    ): SocketRouteHandle<ConnectionOf<Generic, Path, Schema, UserFor<Options, Names>, Data, Contract, RawRequest, TypeProvider>, ClientContractOf<TypeProvider, Contract>>
 
     /**
      * Registers a class that is decorated with `@SocketRoute` in this scope, or an instance of one. A subclass that is not decorated itself

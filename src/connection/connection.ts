@@ -29,10 +29,11 @@ export interface ConnectionTypes {
   Events?: unknown
 }
 
-/** What is given to `send`: any message; with a contract, the name of one that it has, and its data. */
-export type Outgoing<Types> = Types extends { Events: infer Events }
-  ? { [Type in keyof Events]: [type: Type, ...data: DataOf<Events[Type]>] }[keyof Events]
-  : [message: Sendable]
+/** What is given to `send` first: any message; with a contract, the name of one that it has. */
+export type Sent<Types> = Types extends { Events: infer Events } ? keyof Events : Sendable
+
+/** What follows it: with a contract, the data of the message. */
+export type SentData<Types, First> = Types extends { Events: infer Events } ? First extends keyof Events ? DataOf<Events[First]> : never : []
 
 // Where there need not be data, the argument may be left out.
 type DataOf<Event> = Event extends { data: infer Data } ? undefined extends Data ? [data?: Data] : [data: Data] : never
@@ -47,8 +48,11 @@ type RequestReply<Types, Type extends RequestOf<Types>> = RequestsOf<Types>[Type
 
 type TypesOf<Connection> = Connection extends WsConnection<infer Types> ? Types : ConnectionTypes
 
-/** The same for those who have connections. */
-export type OutgoingOf<Connection> = Outgoing<TypesOf<Connection>>
+/** What is sent to many is: first a message or its name, as by each of them. */
+export type SentTo<Connection> = Sent<TypesOf<Connection>>
+
+/** What follows it. */
+export type SentToData<Connection, First> = [...SentData<TypesOf<Connection>, First>, options?: BroadcastOptions]
 
 type TypeOf<Types, Key extends string, Default> = Types extends Record<Key, infer Type> ? Type : Default
 
@@ -70,7 +74,7 @@ export interface Room<Member = WsConnection> extends Iterable<Member> {
    *
    * @throws as `connection.send`; `FSR_ERR_OPTION_INVALID`.
    */
-  send (...message: [...OutgoingOf<Member>, options?: BroadcastOptions]): void
+  send<First extends SentTo<Member>> (message: First, ...data: SentToData<Member, First>): void
   /**
    * Asks every member, and gathers what they answer: one of the contract's messages that has a reply. It resolves when each has answered,
    * has refused, or is not waited for any more; the request is encoded once.
@@ -226,7 +230,7 @@ export class WsConnection<Types extends ConnectionTypes = ConnectionTypes> {
    * `drained()`, or if the connection is closed.
    * @throws `FSR_ERR_NOT_SENDABLE`, `FSR_ERR_NOT_JSON`; with a contract `FSR_ERR_EVENT_UNKNOWN`, `FSR_ERR_EVENT_INVALID`.
    */
-  send (...message: Outgoing<Types>): boolean
+  send<First extends Sent<Types>> (message: First, ...data: SentData<Types, First>): boolean
   send (first?: unknown, second?: unknown): boolean {
     const { codec } = this.#keeper
     return this.#outbox.send(codec.frameOf(first, second, this), codec.keyOf(first, second))

@@ -89,8 +89,8 @@ export type EventsOf<Provider extends FastifyTypeProvider, Schema extends Contra
 /** What is known of the connections of a route, with what its contract lets the server send. */
 export type WithEvents<Types, Provider extends FastifyTypeProvider, Schema extends ContractSchema> = Shown<Types & { Events: Shown<EventsOf<Provider, Schema>> }>
 
-// An editor shows a connection by its members, rather than by all that they are made of: a conditional type has no name of its own.
-type Shown<Type> = Type extends infer Known ? { [Key in keyof Known]: Known[Key] } : never
+/** A type by its members, as editors show it, rather than by all that they are made of: a conditional type has no name of its own. */
+export type Shown<Type> = Type extends infer Known ? { [Key in keyof Known]: Known[Key] } : never
 
 /** A contract as its clients see it. */
 export type ClientContract<Provider extends FastifyTypeProvider, Schema extends ContractSchema> = {

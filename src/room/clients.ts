@@ -1,4 +1,4 @@
-import { WsConnection, type BroadcastOptions, type OutgoingOf, type Room } from '../connection/connection.js'
+import { WsConnection, type BroadcastOptions, type Room, type SentTo, type SentToData } from '../connection/connection.js'
 import type { Codec } from '../message/codec.js'
 import { Audience } from './audience.js'
 import { exceptOf } from './except.js'
@@ -20,7 +20,7 @@ export interface Clients<Client = WsConnection> extends Iterable<Client> {
    *
    * @throws as `connection.send`.
    */
-  broadcast (...message: [...OutgoingOf<Client>, options?: BroadcastOptions]): void
+  broadcast<First extends SentTo<Client>> (message: First, ...data: SentToData<Client, First>): void
   /**
    * A room of the route, or several as one: a message reaches each of their members once. They need not have members.
    *

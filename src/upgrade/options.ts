@@ -274,6 +274,7 @@ export interface SocketRouteOptions<Schema extends FastifySchema = FastifySchema
   /**
    * Returns what `connection.data` is at first, made of the upgrade request: a session, cookies, what hooks have put on it. It runs behind
    * all hooks of `preHandler` before the last check, and is awaited; where it fails, the upgrade is refused.
+   * It gives `connection.data` its type, where it has no parameter or says what that is.
    *
    * @default {}
    */

@@ -154,7 +154,7 @@ type ParamsOfNames<Names extends string> = string extends Names
   >
 
 // One object type, for people to read.
-type Flat<Type> = { [Key in keyof Type]: Type[Key] }
+type Flat<Type> = Type extends infer All ? { [Key in keyof All]: All[Key] } : never
 
 type NamesOfPath<Path extends string> = string extends Path
   ? string

@@ -1,7 +1,7 @@
 import type { ServerResponse } from 'node:http'
 import type { FastifyInstance, FastifyReply, FastifyRequest, FastifySchema, RouteHandlerMethod, RouteOptions } from 'fastify'
 import type { WebSocket } from 'ws'
-import type { BroadcastOptions, OutgoingOf, Room, WsConnection } from '../connection/connection.js'
+import type { BroadcastOptions, Room, SentTo, SentToData, WsConnection } from '../connection/connection.js'
 import { countFrames } from '../connection/frame-counter.js'
 import type { Identity } from '../connection/identity.js'
 import { guardReceiver, releaseResponse } from '../connection/lazy-socket.js'
@@ -58,7 +58,7 @@ export interface SocketRouteHandle<Connection = WsConnection, Contract = 'none'>
    *
    * @throws as `connection.send`.
    */
-  broadcast (...message: [...OutgoingOf<Connection>, options?: BroadcastOptions]): void
+  broadcast<First extends SentTo<Connection>> (message: First, ...data: SentToData<Connection, First>): void
   /**
    * A room of the route, or several as one: a message reaches each of their members once. They need not have members.
    *

@@ -404,5 +404,5 @@ t.test('rooms and broadcasts send what the contract has', async (t) => {
   t.same(await other.take(3), ['{"type":"message","data":{"text":"a"}}', '{"type":"message","data":{"text":"b"}}', '{"type":"bye"}'])
   t.throws(() => { chat.broadcast('massage' as 'bye') }, { code: 'FSR_ERR_EVENT_UNKNOWN', message: /^This type is not .* message, bye/ })
   t.throws(() => { chat.broadcast('message', {} as never) }, { code: 'FSR_ERR_EVENT_INVALID' })
-  t.throws(() => { chat.broadcast({ type: 'bye' } as never) }, { code: 'FSR_ERR_EVENT_UNKNOWN', message: /^The first argument, the type, is of type object, which is not .* message, bye/ })
+  t.throws(() => { chat.broadcast({ type: 'bye' } as unknown as 'bye') }, { code: 'FSR_ERR_EVENT_UNKNOWN', message: /^The first argument, the type, is of type object, which is not .* message, bye/ })
 })
