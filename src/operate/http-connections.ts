@@ -24,6 +24,7 @@ export class HttpConnections {
   readonly #raw = new Map<string, RawSocket>()
   readonly #answering = new Map<Response, Request>()
   #isEnding = false
+  #isHttp2 = false
   #isSweeping = false
   // The connection that came last: a session that begins is on it.
   #latest: undefined | Socket
@@ -43,7 +44,8 @@ export class HttpConnections {
     const isTls = 'setSecureContext' in server
     if (isTls) listeners.prepend(server, 'connection', (socket: Socket) => { this.#greetRaw(socket) })
     listeners.prepend(server, isTls ? 'secureConnection' : 'connection', (socket: Socket) => { this.#greet(socket) })
-    if ('updateSettings' in server) listeners.prepend(server, 'session', (session: ServerHttp2Session) => { this.#begin(session) })
+    this.#isHttp2 = 'updateSettings' in server
+    if (this.#isHttp2) listeners.prepend(server, 'session', (session: ServerHttp2Session) => { this.#begin(session) })
     listeners.prepend(server, 'request', (request: Request, response: Response) => { this.#asked(request, response) })
   }
 
@@ -141,7 +143,7 @@ export class HttpConnections {
   #sweep (): void {
     this.#isSweeping = false
     const busy = new Set([...this.#answering.values()].map(connectionOf))
-    for (const [socket, written] of this.#idle) if (!busy.has(socket) && socket.bytesWritten === written) socket.destroy()
+    for (const [socket, written] of this.#idle) if (!busy.has(socket) && (socket.bytesWritten === written || this.#isRefused(socket))) socket.destroy()
     for (const socket of this.#raw.values()) socket.destroy()
     for (const [session, socket] of this.#sessions) {
       session.close()
@@ -149,6 +151,11 @@ export class HttpConnections {
       if (!busy.has(session)) socket.destroySoon()
     }
     if (this.#uploads().length === 0) this.#onUploaded?.()
+  }
+
+  // A client that has not asked for HTTP/2 in TLS: Node answers and ends, and waits ten seconds for the client to end as well.
+  #isRefused (socket: Socket): boolean {
+    return this.#isHttp2 && socket.writableFinished
   }
 
   #uploads (): Request[] {

@@ -179,6 +179,18 @@ for (const [name, options] of Object.entries(servers)) {
   })
 }
 
+t.test('a client that speaks HTTP/1 to a server of HTTP/2 alone, and stays, does not hold a stop up', async (t) => {
+  // Longer than the test: Node's own default is ten seconds.
+  const { app, url } = await createApp(t, { http2: true, https: { ...tls, unknownProtocolTimeout: 600_000 } })
+  const tcp = connectTcp({ port: Number(new URL(url).port), host: '127.0.0.1', allowHalfOpen: true })
+  const socket = connectTls({ socket: tcp, ca: tls.cert, servername: 'localhost' })
+  t.teardown(() => { socket.destroy() })
+  socket.on('error', () => {})
+  socket.write(handshake('/chat'))
+  t.match(await readAll(socket), /^HTTP\/1\.0 403 Forbidden/)
+  await app.close()
+})
+
 t.test('with allowHTTP1 sockets, refusals, limits and the stop are as over HTTPS', async (t) => {
   const { app, url, open } = await createApp(t, servers['with allowHTTP1']!)
   const ws = url.replace('https', 'wss')
