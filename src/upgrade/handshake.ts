@@ -2,6 +2,7 @@ import type { IncomingHttpHeaders } from 'node:http'
 import type { FastifyReply, FastifyRequest } from 'fastify'
 import { errors } from '../errors.js'
 import { writeLog } from '../log.js'
+import { hasLostHeaders } from './plain-request.js'
 
 /**
  * Checks the opening handshake before anything else looks at it (RFC 6455 section 4.2.1), as Node and ws let some faults pass.
@@ -12,6 +13,7 @@ export function checkHandshake (request: FastifyRequest, reply: FastifyReply): v
   const { headers, raw } = request
   // Node parses 'Upgrade' of HTTP/1.0 too, and does not ask upgrade requests for a Host.
   if (raw.httpVersion !== '1.1') throw new errors.HandshakeInvalid('it is not HTTP/1.1, as behind nginx without proxy_http_version 1.1')
+  if (hasLostHeaders(raw, request.server.server)) throw new errors.HandshakeInvalid('it has more headers than are read')
   if (headers.host === undefined) throw new errors.HandshakeInvalid('the Host header is missing')
   // Node takes the first, a proxy on the way perhaps the last (RFC 9112 section 3.2).
   if (countOf(raw.rawHeaders, 'host') > 1) throw new errors.HandshakeInvalid('there are several Host headers')

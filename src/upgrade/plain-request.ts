@@ -11,12 +11,23 @@ import { Server as TlsServer } from 'node:tls'
  * upgrade again.
  */
 export function readAsPlain (server: EventEmitter, request: IncomingMessage, socket: Duplex, head: Buffer): void {
-  if (!isFree(request, socket)) {
+  // What says where its body ends may be among the headers that are not there.
+  if (hasLostHeaders(request, server) || !isFree(request, socket)) {
     socket.destroy()
     return
   }
   socket.unshift(Buffer.concat([Buffer.from(startOf(request), 'latin1'), head]))
   server.emit(server instanceof TlsServer ? 'secureConnection' : 'connection', socket)
+}
+
+// Of a server that says nothing else.
+const MOST_HEADERS = 1_000
+
+/** Whether a request may have had more headers than its server reads: Node leaves the others out, and says nothing. */
+export function hasLostHeaders ({ rawHeaders }: IncomingMessage, server: object): boolean {
+  const { maxHeadersCount } = server as { readonly maxHeadersCount?: undefined | null | number }
+  const most = maxHeadersCount ?? MOST_HEADERS
+  return most > 0 && rawHeaders.length >= 2 * most
 }
 
 /**

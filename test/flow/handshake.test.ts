@@ -17,6 +17,11 @@ const refused: Record<string, { headers?: Record<string, undefined | string>, st
   'version 14': { headers: { 'Sec-WebSocket-Version': '14' }, status: 426, contains: /FSR_ERR_VERSION_UNSUPPORTED/ },
   'a body': { headers: { 'Content-Length': '7' }, status: 400, contains: /FSR_ERR_HANDSHAKE_INVALID/ },
   'a chunked body': { headers: { 'Transfer-Encoding': 'chunked' }, status: 400, contains: /FSR_ERR_HANDSHAKE_INVALID/ },
+  'a body that is announced behind more headers than Node reads': {
+    headers: { ...Object.fromEntries(Array.from({ length: 1_000 }, (_, index) => [`a${index}`, ''])), 'Content-Length': '7' },
+    status: 400,
+    contains: /more headers than are read/
+  },
   'the method POST': { start: 'POST / HTTP/1.1', status: 404 }
 }
 for (const [what, { headers, start, status, contains }] of Object.entries(refused)) {
