@@ -109,3 +109,12 @@ t.test('an answer that came while the event loop was held up has come in time', 
   await clock.advance(0)
   t.equal(await asked, 'yes')
 })
+
+t.test('a client can take back only so many messages before their turn', async (t) => {
+  const { exchange: one } = exchange()
+  const last = {}
+  for (let id = 0; id < 100; id++) one.takeBack(id, last)
+  t.strictSame([one.isTakenBack(0), one.isTakenBack(63), one.isTakenBack(64)], [true, true, false])
+  one.hadTurn(last)
+  t.equal(one.isTakenBack(0), false)
+})

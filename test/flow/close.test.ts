@@ -274,3 +274,18 @@ t.test('every onOpen has exactly one onClose, however connections end', async (t
   t.equal(closed, 60)
   t.ok([...counts.values()].every((count) => count === 1))
 })
+
+t.test('a flood that comes while the server closes does not keep the client\'s answer to the close from being read', async (t) => {
+  const app = await createApp(t, { clock: new TestClock() })
+  const codes: number[] = []
+  app.socketRoute('/', { onMessage: (connection) => { connection.close(4000) }, onClose: (_connection, { code }) => { codes.push(code) } })
+  const socket = await tcp(await listen(app))
+  socket.write(handshake('/'))
+  await once(socket, 'data')
+  socket.resume()
+  const ended = once(socket, 'close')
+  // More than one turn, and the answer behind it.
+  socket.write(Buffer.concat([...Array.from({ length: 2_000 }, () => frame('x')), frame(Buffer.from([0x0f, 0xa0]), 0x8)]))
+  await ended
+  t.strictSame(codes, [4000])
+})

@@ -254,3 +254,21 @@ t.test('any number of connections has one timer, which ends with them', async (t
   t.equal(clock.timers, 0)
   beat.delete(items[0]!)
 })
+
+t.test('what excuses a silence is counted anew once the client has shown life', async (t) => {
+  const clock = new TestClock()
+  const beat = new Heartbeat(clock, INTERVAL, 500)
+  let received = 0
+  let silent = 0
+  let pings = 0
+  const item = { get traffic () { return { received, sent: 0, waiting: 0, isPaused: true } }, ping () { pings++ }, silent () { silent++; beat.delete(item) } }
+  beat.add(item)
+  for (let round = 0; round < 3; round++) {
+    await clock.advance(4 * INTERVAL)
+    received++
+    await clock.advance(INTERVAL)
+  }
+  t.strictSame([pings, silent], [15, 0])
+  await clock.advance(6 * INTERVAL)
+  t.equal(silent, 1)
+})

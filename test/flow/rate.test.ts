@@ -156,3 +156,21 @@ t.test('a rate that is none fails at registration', async (t) => {
 t.test('a handler that ends while its client is slowed down does not have more read', async (t) => {
   await checkWindows(t, { onMessage: async (_connection, message) => { await null; return message } }, { messages: 2, tolerance: 1_000 }, texts(5, 2))
 })
+
+t.test('nothing of a rate is left when its clients are gone', async (t) => {
+  const clock = new TestClock()
+  const app = await createApp(t, { clock })
+  const { clients } = app.socketRoute('/', { onMessage: (_connection, message) => message }, { rate: { messages: 1 } })
+  const url = await listen(app)
+  for (const isTooFast of [false, true]) {
+    const client = await connect(url)
+    client.send('x')
+    if (isTooFast) client.send('y')
+    t.equal(await client.next(), 'x')
+    await traffic()
+    client.socket.terminate()
+  }
+  await until(() => clients.size === 0)
+  await clock.advance(10_000)
+  t.equal(clock.timers, 0)
+})

@@ -163,3 +163,26 @@ t.test('a message that only looks like one of the protocol waits for its turn', 
   t.match(await client.json(), { type: 'reply', id: 'renew' })
   t.match(await client.json(), { type: 'error', code: 'FSR_ERR_MESSAGE_NOT_JSON' })
 })
+
+t.test('of several renewals one at a time is judged, beside the handler that runs', async (t) => {
+  const app = await createApp(t)
+  let judged = 0
+  let most = 0
+  app.socketRoute('/', {
+    schema: { in: { wait: {} } },
+    on: { wait: async (_connection, _data, { signal }) => await new Promise<void>((resolve) => { signal.addEventListener('abort', () => { resolve() }) }) }
+  }, {
+    isGranted: async () => {
+      most = Math.max(most, ++judged)
+      for (let turn = 0; turn < 5; turn++) await new Promise(setImmediate)
+      judged--
+      return true
+    }
+  })
+  const client = await connect(await listen(app), ['bearer', tokenOf(app)])
+  client.send('{"type":"wait"}')
+  for (let id = 1; id <= 3; id++) client.send(renew(tokenOf(app), id))
+  t.match(await client.json(), { type: 'reply', id: 1 })
+  t.equal(most, 1)
+  client.socket.terminate()
+})
