@@ -284,8 +284,8 @@ t.test('a flood that comes while the server closes does not keep the client\'s a
   await once(socket, 'data')
   socket.resume()
   const ended = once(socket, 'close')
-  // More than one turn, and the answer behind it.
-  socket.write(Buffer.concat([...Array.from({ length: 2_000 }, () => frame('x')), frame(Buffer.from([0x0f, 0xa0]), 0x8)]))
+  // More than one read and turn, and the answer behind it.
+  socket.write(Buffer.concat([...Array.from({ length: 60_000 }, () => frame('x')), frame(Buffer.from([0x0f, 0xa0]), 0x8)]))
   await ended
   t.strictSame(codes, [4000])
 })
