@@ -109,7 +109,7 @@ function aboutRoute (facts: Facts): AsyncapiChannel['x-socket-route'] {
       concurrency,
       // A limit that is not set is not one.
       rate: rate && Object.fromEntries(Object.entries(rate).filter(([, value]) => value !== Infinity)),
-      refusals: contract && (refusals || undefined),
+      refusals: contract && refusals,
       connections,
       roomsPerConnection,
       streamsPerConnection: contract && streamsPerConnection
