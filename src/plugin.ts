@@ -89,7 +89,7 @@ async function socketRoutes (fastify: FastifyInstance, pluginOptions: SocketPlug
   const server = {
     live: drain,
     sockets,
-    clocks: new Clocks(clock),
+    clocks: new Clocks(clock, handshakeTimeout),
     counts: new ConnectionCounts(),
     budget: new Budget(settings.outboxBudget),
     handshakeTimeout,

@@ -245,7 +245,7 @@ export class Client implements Record<keyof SocketClient<UnknownRoute>, unknown>
   #report (error: unknown): void {
     const { onError } = this.#settings
     if (onError === undefined) warn(error)
-    else Promise.resolve().then(() => { onError(error) })
+    else Promise.resolve().then(async () => await onError(error)).catch(warn)
   }
 
   // As the attempts to connect fail one after the other, the console is told of the first.

@@ -42,7 +42,16 @@ export function onWake (wake: () => void): () => void {
 
 /** Writes to the console, but not in a build for production. */
 export function warn (error: unknown): void {
-  if (isDevelopment()) console.warn(`fastify-socket-route/client: ${String(error)}`)
+  if (isDevelopment()) console.warn(`fastify-socket-route/client: ${textOf(error)}`)
+}
+
+// What an app throws may be anything, also something that has no text.
+function textOf (error: unknown): string {
+  try {
+    return String(error)
+  } catch {
+    return ''
+  }
 }
 
 // Bundlers replace this expression as a whole, and a browser without a bundler has no `process`.

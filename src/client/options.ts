@@ -35,9 +35,9 @@ export interface ReconnectOptions {
    */
   readonly maxDelay?: undefined | number
   /**
-   * Says whether to connect again, before each new attempt. `undefined` leaves it to the close code, and connects again after an attempt
-   * that failed (1006), unless its HTTP status is known and says that no attempt is of use. For the close codes of an app, or to give up
-   * after some attempts.
+   * Says whether to connect again, before each new attempt. Anything else than `true` and `false` leaves it to the close code, and
+   * connects again after an attempt that failed (1006), unless its HTTP status is known and says that no attempt is of use. For the close
+   * codes of an app, or to give up after some attempts.
    */
   readonly when?: undefined | ((ended: Ended) => undefined | boolean)
 }

@@ -143,7 +143,7 @@ export class Transport {
       // So that a client that is closed in the same turn asks for nothing.
       await undefined
       if (attempt !== this.#attempt) return
-      const [address, token] = await Promise.all([typeof this.#address === 'string' ? this.#address : this.#address(), this.#options.token?.()])
+      const [address, token] = await Promise.all([ask(this.#address), ask(this.#options.token)])
       if (attempt === this.#attempt) this.#open(absolute(address), token ?? undefined)
     } catch (error) {
       if (attempt === this.#attempt) this.#down(cut, error ?? new ClientError(clientErrors.connection, 'There is no address, or no token'))
@@ -157,7 +157,6 @@ export class Transport {
     const { WebSocket = globalWebSocket(), connectTimeout, protocols = [] } = this.#options
     const names = [...token === undefined ? [] : ['bearer', token], ...protocols]
     const socket = (names.length > 0 ? new WebSocket(url, names) : new WebSocket(url)) as Socket
-    this.#socket = socket
     const on = (type: string, handle: (event: SocketEvent) => void) => {
       socket.addEventListener(type, (event) => { if (this.#socket === socket) handle(event) })
     }
@@ -179,6 +178,7 @@ export class Transport {
     on('error', ({ message, error }) => { fail(message, error) })
     // Before it is open the code is no close code of the server: Bun has 1002 for a refused upgrade.
     on('close', ({ code = 1006, reason }) => { if (this.#stage === 'open') this.#down({ code, reason: reason ?? '' }); else fail(reason) })
+    this.#socket = socket
     this.#timer = setTimeout(() => { fail(`no answer within ${connectTimeout} ms`) }, Math.min(connectTimeout, LONGEST))
   }
 
@@ -249,11 +249,19 @@ export class Transport {
     const { reconnect } = this.#options
     if (reconnect === false) return false
     try {
-      return reconnect?.when?.(ended)
+      const wants: unknown = reconnect?.when?.(ended)
+      if (typeof wants === 'boolean') return wants
+      // Anything else says nothing. A promise is not waited for, and must not end the process if it rejects.
+      ask(() => wants).catch(() => {})
     } catch (error) {
       this.#listener.onFailure(error)
     }
   }
+}
+
+// What is given, or what a function of the app returns, now or later.
+async function ask<Value> (given: Value | (() => Value | Promise<Value>)): Promise<Value> {
+  return typeof given === 'function' ? await (given as () => Promise<Value>)() : given
 }
 
 // Closes in order. Where the server is gone, `ws` waits for its answer for half a minute, and the process with it.

@@ -25,6 +25,10 @@ export class Deadlines<T> {
     this.#grace = grace
   }
 
+  get size (): number {
+    return this.#due.size
+  }
+
   /** Starts the time of an item; an item whose time runs already keeps it. */
   add (item: T): void {
     if (this.#due.has(item)) return

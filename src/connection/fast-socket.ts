@@ -136,8 +136,8 @@ export class FastSocket extends LazySocket {
     const first = bytes[at]!
     const size = end - at - headerOf(bytes[at + 1]!)
     this.delegate(isFinal(first) ? bytes.subarray(at, end) : partOf(bytes, at, end))
-    if (first === PING) this[kOwner]?.piece(size)
-    else if (!isFinal(first)) this[kOwner]?.piece(0)
+    if (first === PING) this[kOwner]?.piece(size, false)
+    else if (!isFinal(first)) this[kOwner]?.piece(0, false)
   }
 
   #message (bytes: Buffer, at: number, end: number): void {
@@ -161,6 +161,6 @@ export class FastSocket extends LazySocket {
       unmask(bytes, start, end, start - 4)
       this.emit('pong', bytes.subarray(start, end))
     }
-    this[kOwner]?.piece(end - start)
+    this[kOwner]?.piece(end - start, true)
   }
 }

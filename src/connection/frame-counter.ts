@@ -1,6 +1,6 @@
 import { Duplex } from 'node:stream'
 import type { WebSocket } from 'ws'
-import { headerOf, isData, isFinal, sizeOf } from '../message/header.js'
+import { headerOf, isData, isFinal, PONG, sizeOf } from '../message/header.js'
 import { kAnnounced, kOwner, type SocketOwner } from './listening.js'
 import { beginTurn } from './turns.js'
 
@@ -58,9 +58,9 @@ class FrameCounter {
   #count (first: number, size: number): void {
     if (size > this.#maxPayload) this.#socket[kAnnounced] = size
     if (isData(first)) {
-      if (!isFinal(first)) this.#socket[kOwner]?.piece(0)
+      if (!isFinal(first)) this.#socket[kOwner]?.piece(0, false)
     } else if (first !== CLOSE) {
-      this.#socket[kOwner]?.piece(size)
+      this.#socket[kOwner]?.piece(size, first === PONG)
     }
   }
 }

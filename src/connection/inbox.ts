@@ -6,6 +6,9 @@ import type { Message } from '../message/message.js'
 const MESSAGES = 16
 const BYTES = 65_536
 
+// How many times as much may wait while a renewal is looked for.
+const FURTHER = 16
+
 // ws inflates all that one read of the socket brought, also while the socket is paused: 64 KiB can become 64 MiB. What is not
 // compressed never comes to this.
 const INFLATED = 2_097_152
@@ -17,6 +20,7 @@ export class Inbox {
   readonly #most: number
   readonly #count: number
   #bytes = 0
+  #times = 1
 
   /**
    * @param maxPayload bytes of the largest message.
@@ -61,7 +65,13 @@ export class Inbox {
     message.compact()
     this.#messages.push(message)
     this.#bytes += message.size
-    if (this.#messages.length >= this.#count || this.#bytes >= BYTES) this.#socket.pause()
+    if (this.#isEnough) this.#socket.pause()
+  }
+
+  /** Whether more may wait than usual: 16 times as many messages and bytes. */
+  lookFurther (isFurther: boolean): void {
+    this.#times = isFurther ? FURTHER : 1
+    if (this.#isEnough) this.#socket.pause()
   }
 
   /** Takes the next message out. */
@@ -79,6 +89,10 @@ export class Inbox {
 
   /** Reads on, if what waits is little enough. */
   resume (): void {
-    if (this.#socket.isPaused && this.#messages.length < this.#count && this.#bytes < BYTES) this.#socket.resume()
+    if (this.#socket.isPaused && !this.#isEnough) this.#socket.resume()
+  }
+
+  get #isEnough (): boolean {
+    return this.#messages.length >= this.#count * this.#times || this.#bytes >= BYTES * this.#times
   }
 }

@@ -11,7 +11,7 @@ export interface SocketOwner extends ConnectionContext {
    *
    * @param bytes of payload; none for a fragment, as its bytes count with the message.
    */
-  piece (bytes: number): void
+  piece (bytes: number, isPong: boolean): void
   /** What `ws` says of a client that breaks the protocol, or of a connection that fails. */
   failed (cause: NodeJS.ErrnoException): void
   /** The socket is closed. */

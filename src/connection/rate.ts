@@ -18,6 +18,15 @@ export interface RateOptions {
   readonly tolerance?: undefined | number
 }
 
+/** What a client sends to stay connected, which is of the protocol and not of the app. */
+export type Upkeep = 'alive' | 'renew'
+
+// Milliseconds in which one of each is free. A typed client that only listens sends an `alive` every ten seconds at most.
+const FREE_EVERY = 5_000
+
+// Bytes of the largest that is free: a token is no longer where it is sent as a header.
+const LARGEST_FREE = 16_384
+
 /** Who was too fast for its rate. */
 export interface Metered {
   /** The next window of the rate has begun. */
@@ -40,6 +49,9 @@ export class Meter {
   // How many windows' worth may come in this one, and the stalls that count in that.
   #windows = 1
   #seen: number
+  // When one of each was last free.
+  readonly #free: Record<Upkeep, number> = { alive: -Infinity, renew: -Infinity }
+  #isPongExpected = false
 
   constructor (clock: Clock, rate: Rate, stalls: Stalls) {
     this.#clock = clock
@@ -52,6 +64,27 @@ export class Meter {
   /** Nothing more comes. */
   end (): void {
     this.#stalls.unwatch()
+  }
+
+  /** Whether a message is free: a client that only listens is not to be slowed down. At most one of each kind is in five seconds. */
+  isFree (bytes: number, kind: undefined | Upkeep): boolean {
+    if (kind === undefined || bytes > LARGEST_FREE) return false
+    const now = this.#clock.now()
+    if (now - this.#free[kind] < FREE_EVERY) return false
+    this.#free[kind] = now
+    return true
+  }
+
+  /** The client has been asked for a pong. */
+  pinged (): void {
+    this.#isPongExpected = true
+  }
+
+  /** A pong has come. Returns whether it is free, as the answer to a ping. */
+  ponged (): boolean {
+    const wasExpected = this.#isPongExpected
+    this.#isPongExpected = false
+    return wasExpected
   }
 
   /** Takes one message in, if it may come now; a single message that is larger than `bytes` may come in a window of its own. */

@@ -53,16 +53,15 @@ export class Callbacks {
   }
 
   onOpen (): Pending {
-    const { onOpen } = this.#controller
-    if (onOpen !== undefined) return this.#call('onOpen', () => onOpen.call(this.#controller, this.#connection, this.#clients))
+    return this.#call('onOpen', () => this.#controller.onOpen?.(this.#connection, this.#clients))
   }
 
   /** Answers `false` if the controller has no use for messages. */
   onMessage (message: Message): false | Pending {
-    const { onMessage } = this.#controller
-    if (onMessage === undefined) return false
     // As in `#call`, without a closure for each message.
     try {
+      const { onMessage } = this.#controller
+      if (onMessage === undefined) return false
       return this.#deliver('onMessage', onMessage.call(this.#controller, this.#connection, message, this.#clients), undefined)
     } catch (error) {
       return this.#fail('onMessage', error, undefined)
@@ -70,13 +69,11 @@ export class Callbacks {
   }
 
   onClose (closed: CloseInfo): Pending {
-    const { onClose } = this.#controller
-    if (onClose !== undefined) return this.#call('onClose', () => onClose.call(this.#controller, this.#connection, closed, this.#clients))
+    return this.#call('onClose', () => this.#controller.onClose?.(this.#connection, closed, this.#clients))
   }
 
   onError (error: unknown): Pending {
-    const { onError } = this.#controller
-    if (onError !== undefined) return this.#call('onError', () => onError.call(this.#controller, this.#connection, asError(error), this.#clients), error)
+    return this.#call('onError', () => this.#controller.onError?.(this.#connection, asError(error), this.#clients), error)
   }
 
   /** Ends the streams that are being sent. */
@@ -139,7 +136,12 @@ export class Callbacks {
   }
 
   #fail (source: Source, error: unknown, handled: unknown): Pending {
-    if (source !== 'onError' && this.#controller.onError !== undefined) return this.onError(error)
+    try {
+      if (source !== 'onError' && this.#controller.onError !== undefined) return this.onError(error)
+    } catch (thrown) {
+      // A getter of the app's, or a proxy that a container has put before the controller.
+      return this.#fail('onError', thrown, error)
+    }
     // Nobody deals with it: the connection ends, the process does not.
     const reason = closeReasonOf(error)
     const level = reason === closeCodes.handlerFailed ? 'error' : 'info'

@@ -1,10 +1,10 @@
 import type { Clock } from '../clock.js'
-import { closeCodes } from '../close-codes.js'
-import type { Closable, Live } from '../connection/closable.js'
+import type { Live } from '../connection/closable.js'
 import type { WsConnection } from '../connection/connection.js'
 import { Deadlines } from '../connection/deadlines.js'
 import { Expiry } from '../connection/expiry.js'
 import { Heartbeat } from '../connection/heartbeat.js'
+import { Overtime, type Expiring } from '../connection/overtime.js'
 import type { Metered } from '../connection/rate.js'
 import { Stalls } from '../connection/stalls.js'
 
@@ -13,17 +13,21 @@ export class Clocks {
   readonly clock: Clock
   readonly stalls: Stalls
   /** Ends connections when their tokens do. */
-  readonly expiry: Expiry<Closable>
+  readonly expiry: Expiry<Expiring>
+  /** Gives them time for renewals that came before that. */
+  readonly overtime: Overtime
   /** Has connections that have lasted a second take less memory: what is cut before then is not worth the work. */
   readonly compaction: Deadlines<WsConnection>
   readonly #closing = new Map<number, Deadlines<Live>>()
   readonly #windows = new Map<number, Deadlines<Metered>>()
   readonly #heartbeats = new Map<string, Heartbeat>()
 
-  constructor (clock: Clock) {
+  /** @param verification milliseconds that the check of a token may take. */
+  constructor (clock: Clock, verification: number) {
     this.clock = clock
     this.stalls = new Stalls(clock)
-    this.expiry = new Expiry(clock, (item) => { item.shut(closeCodes.tokenExpired) })
+    this.expiry = new Expiry(clock, (item) => { item.expired() })
+    this.overtime = new Overtime(clock, verification)
     this.compaction = new Deadlines(clock, 1_000, (connection) => { connection.compact() })
   }
 

@@ -1,11 +1,12 @@
 import type { Clock } from '../clock.js'
 import type { WsConnection } from '../connection/connection.js'
-import type { Closable, Live, LiveSet } from '../connection/closable.js'
+import type { Live, LiveSet } from '../connection/closable.js'
 import type { Deadlines } from '../connection/deadlines.js'
 import type { Expiry } from '../connection/expiry.js'
 import type { Heartbeat } from '../connection/heartbeat.js'
 import type { OutboxSettings } from '../connection/outbox.js'
-import type { Metered, Rate } from '../connection/rate.js'
+import type { Expiring, Overtime } from '../connection/overtime.js'
+import type { Metered, Rate, Upkeep } from '../connection/rate.js'
 import type { Stalls } from '../connection/stalls.js'
 import type { RefusalLimit } from '../connection/refusals.js'
 import type { Renewal } from '../connection/renewals.js'
@@ -29,6 +30,8 @@ export interface DispatchRoute {
   readonly replies: undefined | Codec
   /** Looks at a message that waits for others, the last of which may be known: whether it must not. */
   readonly interrupt: undefined | ((connection: WsConnection, message: Message, last: undefined | Message) => Interruption)
+  /** What of the messages of a client is for its connection alone; nothing of a route without a contract. */
+  readonly upkeepOf: undefined | ((message: Message) => undefined | Upkeep)
   readonly clients: ClientSet
   readonly counts: ConnectionCounts
   readonly rooms: Rooms
@@ -36,7 +39,8 @@ export interface DispatchRoute {
   readonly clock: Clock
   readonly closing: Deadlines<Live>
   readonly heartbeat: undefined | Heartbeat
-  readonly expiry: Expiry<Closable>
+  readonly expiry: Expiry<Expiring>
+  readonly overtime: Overtime
   /** Has connections take less memory, once they have lasted a while. */
   readonly compaction: undefined | Deadlines<WsConnection>
   readonly renew: Renewal

@@ -18,6 +18,7 @@ import { Renewals } from '../connection/renewals.js'
 import { mayGoOn, waitForTurn, type Waiting } from '../connection/turns.js'
 import { violationOf } from '../connection/violation.js'
 import { Outbox, type OutboxOwner } from '../connection/outbox.js'
+import type { Expiring } from '../connection/overtime.js'
 import { closeReasonOf, errors, isOfLimit } from '../errors.js'
 import type { Codec } from '../message/codec.js'
 import { writeLog } from '../log.js'
@@ -40,7 +41,7 @@ type Stage =
 /**
  * Runs one connection: decides when which callback of the controller is called, from the upgrade to the close.
  */
-export class Dispatch extends ConnectionContext implements ConnectionKeeper, Beating, Counted, Live, Metered, CallbacksOwner, OutboxOwner, SocketOwner, Waiting {
+export class Dispatch extends ConnectionContext implements ConnectionKeeper, Beating, Counted, Expiring, Live, Metered, CallbacksOwner, OutboxOwner, SocketOwner, Waiting {
   readonly connection: WsConnection
   readonly #route: DispatchRoute
   readonly #socket: WebSocket
@@ -54,6 +55,8 @@ export class Dispatch extends ConnectionContext implements ConnectionKeeper, Bea
   #renewals: undefined | Renewals
   // Whether one is handled beside what was before it.
   #isRenewing = false
+  // What the connection waits for, where its token has expired: for more to be read, or for the check of another.
+  #overtime: undefined | 'reading' | 'verifying'
   #refusals: undefined | Refusals
   #stage: Stage = 'opening'
   #running = 0
@@ -106,9 +109,9 @@ export class Dispatch extends ConnectionContext implements ConnectionKeeper, Bea
     this.#count(message.size)
   }
 
-  piece (bytes: number): void {
+  piece (bytes: number, isPong: boolean): void {
     // It may be the one too many, but is nothing that could wait.
-    if (this.isStaying) this.#mayTake(bytes)
+    if (this.isStaying && !(isPong && this.#meter?.ponged() === true)) this.#mayTake(bytes)
     this.#count(bytes)
   }
 
@@ -135,19 +138,24 @@ export class Dispatch extends ConnectionContext implements ConnectionKeeper, Bea
       this.#drop(1)
     } else if (size > this.#route.limits.maxPayload) {
       this.violated(new errors.MessageTooBig(size, this.#route.limits.maxPayload))
-    } else if (this.#stage === 'open' && !this.#isResting && this.#unhandled === 0 && this.#running < this.#route.concurrency && this.#mayTake(size)) {
+    } else if (this.#stage === 'open' && !this.#isResting && !this.#isSlowed && this.#unhandled === 0 && this.#running < this.#route.concurrency && this.#mayTake(size, message)) {
       this.#handle(message)
     } else if (this.#isInterruption(message)) {
       // Handled, before its turn.
     } else if (this.#inbox?.isFull === true) {
       this.violated(new errors.InboxFull(this.#inbox.bytes, this.#inbox.most, 'bytes'))
     } else if (this.isStaying) {
-      this.#inbox ??= new Inbox(this.#socket, this.#route.limits.maxPayload, this.#route.interrupt === undefined ? undefined : LOOKED_THROUGH)
-      this.#inbox.push(message)
+      this.#waiting.push(message)
     } else {
       // Its rate has just ended the connection: what waits now would only keep onClose from running.
       this.#drop(1)
     }
+  }
+
+  get #waiting (): Inbox {
+    const { limits, interrupt } = this.#route
+    this.#inbox ??= new Inbox(this.#socket, limits.maxPayload, interrupt === undefined ? undefined : LOOKED_THROUGH)
+    return this.#inbox
   }
 
   // What somebody waits for must not wait for the messages before it.
@@ -158,13 +166,13 @@ export class Dispatch extends ConnectionContext implements ConnectionKeeper, Bea
     if (interruption === 'none') return false
     if (interruption === 'renewal') return this.#isRenewal(message)
     // It counts like any other, and may be the one too many.
-    this.#mayTake(message.size)
+    this.#mayTake(message.size, message)
     return true
   }
 
   // A renewal is handled while a handler runs, one at a time. What comes after it waits for it, to find the new user.
   #isRenewal (message: Message): boolean {
-    if (this.#isRenewing || !this.#mayTake(message.size)) return false
+    if (this.#isRenewing || !this.#mayTake(message.size, message)) return false
     this.#isRenewing = true
     this.hold(async () => {
       await this.#callbacks.onMessage(message)
@@ -242,6 +250,7 @@ export class Dispatch extends ConnectionContext implements ConnectionKeeper, Bea
   }
 
   ping (): void {
+    this.#metered?.pinged()
     this.#outbox.ping()
   }
 
@@ -283,14 +292,47 @@ export class Dispatch extends ConnectionContext implements ConnectionKeeper, Bea
       return this.#identity.user
     } catch (error) {
       if (error instanceof errors.NotGranted) this.shut(closeCodes.revoked)
+      else if (this.#overtime === 'verifying' && !this.#renewals.isPending) this.overdue()
       throw error
     }
+  }
+
+  /** The renewal of the token may be under way, or lie where it was not read yet. */
+  expired (): void {
+    const { overtime } = this.#route
+    if (this.#renewals?.isPending === true) {
+      this.#overtime = 'verifying'
+      overtime.verify(this)
+    } else if (this.#overtime === undefined && this.#isHeldBack && overtime.read(this)) {
+      this.#overtime = 'reading'
+      this.#waiting.lookFurther(true)
+      this.#readOn()
+    } else {
+      this.overdue()
+    }
+  }
+
+  overdue (): void {
+    this.shut(closeCodes.tokenExpired)
+  }
+
+  // Whether messages that have come are not read yet, among which a renewal would be looked for.
+  get #isHeldBack (): boolean {
+    return this.#route.interrupt !== undefined && this.#socket.isPaused
+  }
+
+  #endOvertime (): void {
+    if (this.#overtime === undefined) return
+    this.#overtime = undefined
+    this.#route.overtime.delete(this)
+    this.#inbox?.lookFurther(false)
   }
 
   // From now on the end of this token is the end of the connection, if that does not end by itself.
   #become (identity: Identity): void {
     const { expiry } = this.#route
     expiry.delete(this, this.#identity.exp)
+    this.#endOvertime()
     this.#identity = identity
     if (this.isStaying) expiry.add(this, identity.exp)
   }
@@ -366,7 +408,7 @@ export class Dispatch extends ConnectionContext implements ConnectionKeeper, Bea
   #work (): void {
     while (!this.#isResting && this.#hasOpened && this.#running < this.#route.concurrency && (this.#stage === 'open' || this.#stage === 'leaving')) {
       const next = this.#inbox?.next
-      if (next === undefined || !this.#mayTake(next.size)) break
+      if (next === undefined || !this.#mayTake(next.size, next)) break
       this.#inbox!.shift()
       this.#handle(next)
       this.#count(next.size)
@@ -376,13 +418,13 @@ export class Dispatch extends ConnectionContext implements ConnectionKeeper, Bea
   }
 
   // Whether the rate of the client lets a message in now; if not, all waits for the next window.
-  #mayTake (bytes: number): boolean {
-    const { clock, rate, stalls, windows } = this.#route
-    // What a client sent that is gone cannot be slowed down any more.
-    if (rate === undefined || this.#stage === 'leaving') return true
-    this.#meter ??= new Meter(clock, rate, stalls)
-    if (this.#meter.take(bytes)) return true
-    if (this.#meter.isExcessive) {
+  #mayTake (bytes: number, message?: Message): boolean {
+    const { rate, windows, upkeepOf } = this.#route
+    const meter = this.#metered
+    if (rate === undefined || meter === undefined) return true
+    if (message !== undefined && upkeepOf !== undefined && meter.isFree(bytes, upkeepOf(message))) return true
+    if (meter.take(bytes)) return true
+    if (meter.isExcessive) {
       this.shut(closeCodes.tooManyMessages, { option: 'rate', limit: rate })
     } else {
       this.#isSlowed = true
@@ -392,6 +434,14 @@ export class Dispatch extends ConnectionContext implements ConnectionKeeper, Bea
     return false
   }
 
+  // Counts what the client sends. What one sent that is gone cannot be slowed down any more.
+  get #metered (): undefined | Meter {
+    const { clock, rate, stalls } = this.#route
+    if (rate === undefined || this.#stage === 'leaving') return
+    this.#meter ??= new Meter(clock, rate, stalls)
+    return this.#meter
+  }
+
   nextWindow (): void {
     this.#isSlowed = false
     this.#meter!.turn()
@@ -399,7 +449,7 @@ export class Dispatch extends ConnectionContext implements ConnectionKeeper, Bea
   }
 
   #readOn (): void {
-    if (this.#isSlowed || this.#isResting) return
+    if (this.#isResting || (this.#isSlowed && this.#overtime !== 'reading')) return
     if (this.#inbox !== undefined) this.#inbox.resume()
     else if (this.#socket.isPaused) this.#socket.resume()
   }
@@ -448,6 +498,7 @@ export class Dispatch extends ConnectionContext implements ConnectionKeeper, Bea
     counts.leave(this)
     heartbeat?.delete(this)
     expiry.delete(this, this.#identity.exp)
+    this.#endOvertime()
     compaction?.delete(this.connection)
     clients.delete(this.connection)
     rooms.forget(this.connection)

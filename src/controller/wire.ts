@@ -1,4 +1,5 @@
 import type { MessageId } from '../connection/exchange.js'
+import type { Upkeep } from '../connection/rate.js'
 import { errors } from '../errors.js'
 import type { Frame } from '../message/frame.js'
 import { parseJson } from '../message/json.js'
@@ -37,6 +38,18 @@ export function readEnvelope (message: Message): Envelope {
   if (id !== undefined && !isId(id)) throw new MessageFailure(new errors.MessageInvalid(`its id is neither a string of 1 to ${LONGEST_ID} characters nor an integer`), undefined)
   if (typeof type !== 'string') throw new MessageFailure(new errors.MessageInvalid('its type is not a string'), id)
   return { type, id, data, code, message: text }
+}
+
+/** What a message does for its connection, if it is one of those that a client sends to stay connected. */
+export function upkeepOf (message: Message): undefined | Upkeep {
+  // Looked for before it is parsed, as it is parsed again when it is handled.
+  if (message.isBinary || !/"(?:alive|renew)"/.test(message.text)) return
+  try {
+    const { type } = readEnvelope(message)
+    return type === 'alive' || type === 'renew' ? type : undefined
+  } catch {
+    // Answered when it is handled.
+  }
 }
 
 function isId (value: unknown): value is MessageId {

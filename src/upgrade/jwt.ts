@@ -2,6 +2,7 @@ import type { IncomingMessage } from 'node:http'
 import type { FastifyInstance, FastifyRequest } from 'fastify'
 import { errors } from '../errors.js'
 import { readText, writeLog } from '../log.js'
+import { discard } from '../thenable.js'
 import type { VerifierTimes } from './claims.js'
 
 /** Which `@fastify/jwt` of an app verifies: its `namespace`, and its `jwtVerify` if that was given a name of its own. */
@@ -79,6 +80,8 @@ export async function verifyToken (jwt: Jwt, request: JwtRequest, token: string)
   try {
     user = await askVerifier(jwt, request, token)
   } catch (error) {
+    // An async formatUser leaves its promise there, which must not end the process if it rejects.
+    discard(request[jwt.decoratorName])
     throw refusalOf(error, request)
   }
   if (user) return user

@@ -18,7 +18,7 @@ export function createCodecs (conversation: undefined | Conversation, { hooks, o
   }
 }
 
-type OfRoute = Codecs & Pick<DispatchRoute, 'name' | 'controller' | 'interrupt' | 'clients' | 'renew' | 'limits'>
+type OfRoute = Codecs & Pick<DispatchRoute, 'name' | 'controller' | 'interrupt' | 'upkeepOf' | 'clients' | 'renew' | 'limits'>
 
 /** What the connections of a route have in common: what it is itself, its options, and what all routes of the app share. */
 export function createRuntime ({ live, counts, clocks, budget, compression, fastPath }: Server, options: Options, route: OfRoute): DispatchRoute {
@@ -32,6 +32,7 @@ export function createRuntime ({ live, counts, clocks, budget, compression, fast
     closing: clocks.closing(options.closeTimeout),
     heartbeat: clocks.heartbeat(options.heartbeat),
     expiry: clocks.expiry,
+    overtime: clocks.overtime,
     compaction: fastPath ? clocks.compaction : undefined,
     concurrency: options.concurrency,
     rate,

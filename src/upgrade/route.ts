@@ -11,6 +11,7 @@ import type { ContractDefinition } from '../controller/definition.js'
 import { Dispatch } from '../controller/dispatch.js'
 import { withPreMessage } from '../controller/hooks.js'
 import type { DispatchRoute } from '../controller/dispatch-route.js'
+import { upkeepOf } from '../controller/wire.js'
 import { asError, errors, type SocketError } from '../errors.js'
 import { writeLog } from '../log.js'
 import { ClientSet, type Clients } from '../room/clients.js'
@@ -136,6 +137,7 @@ export class Route implements SocketRouteHandle {
       name: this.name,
       controller: this.#conversation ?? withPreMessage(controller, hooks.preMessage),
       interrupt: this.#conversation && ((connection, message, last) => this.#conversation!.interrupt(connection, message, last)),
+      upkeepOf: this.#conversation && upkeepOf,
       clients: this.clients,
       renew: (request, token, before) => this.#admission!.admitAgain(request, token, before),
       limits: { maxPayload: options.maxPayload, maxFragments: this.#sockets.limits.maxFragments }
@@ -294,10 +296,7 @@ export class Route implements SocketRouteHandle {
       upgrade.identity = identity
       upgrade.isAdmitted = true
     } catch (thrown) {
-      // Of the app's own predicate, which may throw anything.
-      const error = asError(thrown)
-      reply.headers((error as Partial<SocketError>).headers ?? {})
-      throw error
+      throw refused(reply, thrown)
     }
   }
 
@@ -312,10 +311,7 @@ export class Route implements SocketRouteHandle {
     identity.then((identity) => {
       upgrade!.identity = identity
       done()
-    }, (error: SocketError) => {
-      reply.headers(error.headers ?? {})
-      done(error)
-    })
+    }, (thrown: unknown) => { done(refused(reply, thrown)) })
   }
 
   readonly #collect = async (request: FastifyRequest): Promise<void> => {
@@ -330,7 +326,7 @@ export class Route implements SocketRouteHandle {
   readonly #verify = (request: FastifyRequest, reply: FastifyReply, done: (error?: Error) => void): void => {
     const waiting = request.ws ? this.#server.sockets.verify(request, reply) : undefined
     if (waiting === undefined) done()
-    else waiting.then(() => { done() }, done)
+    else waiting.then(() => { done() }, (thrown: unknown) => { done(asError(thrown)) })
   }
 
   /**
@@ -369,7 +365,13 @@ export class Route implements SocketRouteHandle {
     const refusal = this.#refusal(request)
     if (refusal === undefined) {
       this.#server.sockets.claim(request.raw, reply, this.#sockets.server)
-      upgrade.accept.call(this.#fastify, request, reply)
+      try {
+        upgrade.accept.call(this.#fastify, request, reply)
+      } catch (thrown) {
+        // Of a class of sockets of the app's own. There can be no other answer any more.
+        writeLog(request, 'error', { err: asError(thrown) }, 'the upgrade has failed')
+        request.raw.socket.destroy()
+      }
     } else {
       reply.headers(refusal.headers ?? { 'retry-after': RETRY_AFTER })
       done(refusal)
@@ -424,6 +426,17 @@ export class Route implements SocketRouteHandle {
   #reads (source: TokenSource): boolean {
     return this.#isGuarded && this.inForce.options.tokenFrom.includes(source)
   }
+}
+
+// The error of a refusal, whose headers are on the answer. That of a predicate, or of a getter, of the app may be anything.
+function refused (reply: FastifyReply, thrown: unknown): Error {
+  const error = asError(thrown)
+  try {
+    reply.headers((error as Partial<SocketError>).headers ?? {})
+  } catch {
+    // It is answered without them.
+  }
+  return error
 }
 
 // Whether messages are guarded by roles, though the route may not be.

@@ -3,7 +3,9 @@ import type { Duplex } from 'node:stream'
 import type { FastifyReply, FastifyRequest } from 'fastify'
 import * as ws from 'ws'
 import type { ServerOptions, VerifyClientCallbackAsync, VerifyClientCallbackSync, WebSocketServer } from 'ws'
-import { errors } from '../errors.js'
+import { asError, errors } from '../errors.js'
+import { writeLog } from '../log.js'
+import { attempt } from '../thenable.js'
 import { switchingHeaders } from './switching-headers.js'
 
 const kClaim = Symbol('fastify-socket-route.claim')
@@ -78,14 +80,20 @@ export class SocketServer {
   }
 
   #create (limits: SocketLimits): WebSocketServer {
-    // Its clients are kept by their routes, and its refusals made by Fastify.
-    const own = limits.maxPayload === this.#options.maxPayload ? {} : limits
-    const options = { ...this.#options, ...own, noServer: true, clientTracking: false, verifyClient: undefined, path: undefined }
+    // Its clients are kept by their routes, its refusals made by Fastify, and sub-protocols are agreed on before.
+    const { handleProtocols: _, ...given } = this.#options
+    const own = limits.maxPayload === given.maxPayload ? {} : limits
+    const options = { ...given, ...own, noServer: true, clientTracking: false, verifyClient: undefined, path: undefined }
     const server = new ws.WebSocketServer(options)
     server.on('headers', (lines, request: Upgrade) => {
-      lines.push(...switchingHeaders(request[kClaim]!.reply))
+      const { reply } = request[kClaim]!
+      lines.push(...switchingHeaders(reply))
       request[kClaim] = undefined
-      this.#theirs.emit('headers', lines, request)
+      try {
+        this.#theirs.emit('headers', lines, request)
+      } catch (thrown) {
+        writeLog(reply, 'error', { err: asError(thrown) }, 'a listener to the headers of upgrades has failed')
+      }
     })
     return server
   }
@@ -129,12 +137,12 @@ export class SocketServer {
 }
 
 type VerifyClient = VerifyClientCallbackAsync | VerifyClientCallbackSync
-interface Verdict { readonly isVerified: boolean, readonly code?: undefined | number, readonly headers?: undefined | object }
+interface Verdict { readonly isVerified: unknown, readonly code?: undefined | number, readonly headers?: undefined | object }
 
 async function verify (verifyClient: VerifyClient, { raw, headers: { origin } }: FastifyRequest, reply: FastifyReply): Promise<void> {
   const secure = (raw.socket as undefined | { readonly encrypted?: boolean })?.encrypted === true
   const { isVerified, code = 401, headers = {} } = await ask(verifyClient, { origin: origin!, secure, req: raw })
-  if (isVerified) return
+  if (await isVerified) return
   reply.headers(headers as Record<string, string>)
   throw Object.assign(new errors.ClientRefused(), { statusCode: code >= 400 && code < 600 ? code : 401 })
 }
@@ -146,7 +154,7 @@ async function ask (verifyClient: VerifyClient, info: Parameters<VerifyClientCal
     const result: unknown = (verifyClient as VerifyClientCallbackAsync)(info, (isVerified, code, _message, headers) => {
       resolve({ isVerified, code, headers })
     })
-    Promise.resolve(result).catch(reject)
+    attempt(() => result, () => {}, reject)
   })
 }
 

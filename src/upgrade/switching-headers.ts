@@ -15,19 +15,21 @@ export function switchingHeaders (reply: FastifyReply): string[] {
   for (const [name, value] of Object.entries(reply.getHeaders())) {
     if (own.test(name)) continue
     for (const each of Array.isArray(value) ? value : [value]) {
-      if (isValid(name, String(each))) lines.push(`${name}: ${String(each)}`)
+      const line = lineOf(name, each)
+      if (line !== undefined) lines.push(line)
       else writeLog(reply, 'warn', {}, 'a header that a hook has set is not valid in HTTP, and is left out of the 101')
     }
   }
   return lines
 }
 
-function isValid (name: string, value: string): boolean {
+function lineOf (name: string, value: unknown): undefined | string {
   try {
+    const text = String(value)
     validateHeaderName(name)
-    validateHeaderValue(name, value)
-    return true
+    validateHeaderValue(name, text)
+    return `${name}: ${text}`
   } catch {
-    return false
+    return undefined
   }
 }

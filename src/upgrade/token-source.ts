@@ -1,5 +1,6 @@
 import type { FastifyRequest } from 'fastify'
 import { readText, writeLog } from '../log.js'
+import { discard } from '../thenable.js'
 import type { Jwt, JwtRequest } from './jwt.js'
 import type { TokenSource } from './options.js'
 import { credentialOf } from './query.js'
@@ -65,6 +66,8 @@ function lookSafely (request: JwtRequest, look: () => unknown): undefined | stri
   try {
     const token = look() ?? undefined
     if (token === undefined || typeof token === 'string') return token
+    // If it rejects, that must not end the process.
+    discard(token)
     writeLog(request, 'warn', { type: typeOf(token) }, 'a token is not a string: extractToken of @fastify/jwt returns one, not a promise')
     return NO_TOKEN
   } catch (error) {

@@ -1,38 +1,18 @@
 import { Readable } from 'node:stream'
-import type { FastifyInstance } from 'fastify'
-import t, { type Test } from 'tap'
-import { WebSocket } from 'ws'
-import type { SocketController, SocketPluginOptions, SocketRouteOptions } from '../../src/index.js'
-import { connect, type Client } from '../support/client.js'
-import { failures, nonsense, type Hostile } from '../support/hostile.js'
-import { createApp, listen, tokenOf } from '../support/server.js'
+import t from 'tap'
+import type { SocketRouteOptions, WsConnection } from '../../src/index.js'
+import { connect } from '../support/client.js'
+import { failures, type Hostile } from '../support/hostile.js'
+import { anything, atOnce, checkPlaces, echo, ofStreams, type Meeting, type Place } from '../support/hostile-place.js'
+import { tokenOf } from '../support/server.js'
 import { until } from '../support/until.js'
 
-// Every function that an app can give to the plugin fails in every way there is. The process goes on, the client that has met it is
-// refused or served, never let in past a guard, and others are not affected.
+// Every function that an app can give to the plugin, and that is called for a connection, fails in every way there is. The process goes
+// on, the client that has met it is answered or closed, never let in past a guard, and others are not affected.
 
-interface Place {
-  readonly plugin?: (hostile: Hostile) => SocketPluginOptions
-  readonly route?: (hostile: Hostile) => SocketRouteOptions
-  readonly controller?: (hostile: Hostile) => object
-  readonly prepare?: (app: FastifyInstance, hostile: Hostile) => void
-  /** Whether the upgrade is to be refused. */
-  readonly isGuard?: boolean
-  /** What is tried: not nonsense where it is an answer. */
-  readonly forms?: ReadonlyArray<readonly [string, Hostile]>
-  /** What the client sends. @default one message */
-  readonly sends?: readonly string[]
-  readonly query?: string
-}
-
-const anything = [...failures, ...nonsense]
-// Where Node, or JSON, calls the function and looks at nothing that it returns.
-const atOnce = [...failures.filter(([what]) => what.startsWith('throws')), ...nonsense]
-// What Node can hand on as the error of a stream.
-const errors = atOnce.filter(([what]) => /^throws an error(?! with getters)/.test(what))
-const echo: SocketController = { onMessage: (_connection, message) => message }
 const contract = (members: object, on: object, rest: object = {}): object => ({ schema: members, on, ...rest })
 const sure = { in: { ask: { reply: {} } }, out: { sure: { reply: {} } } }
+const whenThrown = anything.filter(([what]) => what.startsWith('throws'))
 
 // A stream, one of whose members is hostile.
 function streamWith (member: string, hostile: Hostile): AsyncIterable<unknown> {
@@ -45,16 +25,63 @@ function nodeStream (members: object): Readable {
   return Object.assign(new Readable({ objectMode: true, read () { setImmediate(() => { this.push({ n: 1 }) }) } }), members)
 }
 
+// The token comes as the first message: the connection is not opened.
+async function enter ({ t, app, url, token, what }: Meeting): Promise<void> {
+  const client = await connect(url)
+  client.send(token)
+  await client.closed
+  t.equal(app.socketRoutes.get('/')!.clients.size, 0, what)
+}
+
+const withFirst = (hostile: Hostile): SocketRouteOptions => ({ isGranted: hostile as never, tokenFrom: ['message'] })
+
+// The client was let in, and renews its token: it is refused, or closed.
+async function renew ({ t, app, url, headers, what, meanwhile }: Meeting): Promise<void> {
+  const client = await meanwhile(() => true, async () => await connect(url, [], { headers }))
+  client.send(JSON.stringify({ type: 'renew', id: 1, data: { token: tokenOf(app, ['ROLE_USER'], { of: 'later' }) } }))
+  await until(() => client.unread.length > 0 || client.socket.readyState !== 1)
+  t.notOk(client.unread.some((text) => String(text).includes('"reply"')), what)
+  client.socket.terminate()
+  await client.closed
+}
+
+// One that lags is sent more than may wait, and told of it.
+async function lag ({ t, app, what }: Meeting): Promise<void> {
+  const socket = await app.injectWS('/')
+  await until(() => app.socketRoutes.get('/')!.clients.size === 1)
+  const [connection] = app.socketRoutes.get('/')!.clients
+  socket.pause()
+  while (connection!.dropped === 0) connection!.send('x'.repeat(60_000))
+  socket.resume()
+  await connection!.drained()
+  await new Promise(setImmediate)
+  t.equal(connection!.bufferedAmount, 0, what)
+  socket.terminate()
+  await until(() => app.socketRoutes.get('/')!.clients.size === 0)
+}
+
+// A member of a controller that is looked up when it is called.
+function gets (name: string, hostile: Hostile, sound: Hostile): object {
+  let isRegistered = false
+  setImmediate(() => { isRegistered = true })
+  return Object.defineProperty({}, name, { enumerable: true, get: () => isRegistered ? hostile() : sound })
+}
+
 const places: Record<string, Place> = {
-  origins: { isGuard: true, plugin: (hostile) => ({ origins: hostile as never }) },
-  'isGranted of the plugin': { isGuard: true, plugin: (hostile) => ({ isGranted: hostile as never }) },
-  'isGranted of a route': { isGuard: true, route: (hostile) => ({ isGranted: hostile as never }) },
-  'isGranted behind another': { isGuard: true, plugin: () => ({ isGranted: async () => true }), route: (hostile) => ({ isGranted: hostile as never }) },
-  roles: { isGuard: true, plugin: (hostile) => ({ roles: hostile as never }), route: () => ({ isGranted: 'ROLE_USER' }) },
-  subject: { isGuard: true, forms: failures, plugin: (hostile) => ({ subject: hostile as never }), route: () => ({ isGranted: 'ROLE_USER' }) },
-  data: { isGuard: true, forms: failures, route: (hostile) => ({ data: hostile as never }) },
-  'revocations.revokedBefore': { isGuard: true, forms: failures, plugin: (hostile) => ({ revocations: { revoke () {}, revokedBefore: hostile as never } }), route: () => ({ isGranted: 'ROLE_USER' }) },
-  'tickets.store.take': { isGuard: true, query: '?ticket=none', plugin: (hostile) => ({ tickets: { store: { put () {}, take: hostile as never } } }), route: () => ({ isGranted: 'ROLE_USER', tokenFrom: ['ticket'] }) },
+  'isGranted of a first message': { route: withFirst, meets: enter },
+  'roles of a first message': { plugin: (hostile) => ({ roles: hostile as never }), route: () => ({ isGranted: 'ROLE_USER', tokenFrom: ['message'] }), meets: enter },
+  'subject of a first message': { forms: failures, plugin: (hostile) => ({ subject: hostile as never }), route: () => withFirst(() => true), meets: enter },
+  'a store of a first message': { forms: failures, plugin: (hostile) => ({ revocations: { revoke () {}, revokedBefore: hostile as never } }), route: () => withFirst(() => true), meets: enter },
+  'isGranted at a renewal': { route: (hostile) => ({ isGranted: hostile as never }), controller: () => contract({ in: { ask: {} } }, { ask () {} }), meets: renew },
+  'subject at a renewal': { forms: failures, plugin: (hostile) => ({ subject: ((claims: { of?: string }) => claims.of === undefined ? 'alice' : hostile()) as never }), route: () => ({ isGranted: () => true }), controller: () => contract({ in: { ask: {} } }, { ask () {} }), meets: renew },
+  notice: { plugin: (hostile) => ({ outbox: { limit: 65_536, overflow: 'drop-newest', notice: hostile as never } }), meets: lag },
+  latestBy: { plugin: (hostile) => ({ outbox: { overflow: { latestBy: hostile } } }), controller: () => ({ onMessage (connection: WsConnection) { connection.send('x') } }) },
+  'a getter of onOpen': { forms: whenThrown, controller: (hostile) => Object.defineProperties({ ...echo }, Object.getOwnPropertyDescriptors(gets('onOpen', hostile, () => {}))) },
+  'a getter of onMessage': { forms: whenThrown, controller: (hostile) => gets('onMessage', hostile, () => {}) },
+  'a getter of onClose': { forms: whenThrown, controller: (hostile) => Object.defineProperties({ ...echo }, Object.getOwnPropertyDescriptors(gets('onClose', hostile, () => {}))) },
+  'a getter of onError': { forms: whenThrown, controller: (hostile) => Object.defineProperties({ onMessage () { throw new Error('first') } }, Object.getOwnPropertyDescriptors(gets('onError', hostile, () => {}))) },
+  'a getter of a handler': { forms: whenThrown, controller: (hostile) => contract({ in: { ask: {} } }, gets('ask', hostile, () => {})), sends: ['{"type":"ask","id":1}'] },
+  'getters of the callbacks of a contract': { forms: whenThrown, controller: (hostile) => Object.defineProperties(contract({ in: { ask: {} } }, { ask () { throw new Error('first') } }), { ...Object.getOwnPropertyDescriptors(gets('onClose', hostile, () => {})), ...Object.getOwnPropertyDescriptors(gets('onError', hostile, () => {})) }), sends: ['{"type":"ask","id":1}'] },
   onOpen: { controller: (hostile) => ({ ...echo, onOpen: hostile }) },
   onMessage: { controller: (hostile) => ({ onMessage: hostile }) },
   onClose: { controller: (hostile) => ({ ...echo, onClose: hostile }) },
@@ -73,7 +100,7 @@ const places: Record<string, Place> = {
   'value of a stream': { controller: (hostile) => ({ onMessage: () => streamWith('next', async () => ({ done: false, get value () { return hostile() } })) }) },
   'destroy of a stream': { controller: (hostile) => ({ onOpen: () => nodeStream({ destroy: hostile }), ...echo }) },
   '_destroy of a stream': { forms: atOnce, controller: (hostile) => ({ onOpen: () => nodeStream({ _destroy: hostile }), ...echo }) },
-  'a late error of a stream': { forms: errors, controller: (hostile) => ({ onOpen: () => nodeStream({ _destroy (_error: unknown, callback: (error?: unknown) => void) { setImmediate(() => { try { hostile(); callback() } catch (error) { callback(error) } }) } }), ...echo }) },
+  'a late error of a stream': { forms: ofStreams, controller: (hostile) => ({ onOpen: () => nodeStream({ _destroy (_error: unknown, callback: (error?: unknown) => void) { setImmediate(() => { try { hostile(); callback() } catch (error) { callback(error) } }) } }), ...echo }) },
   'a handler of a contract': { controller: (hostile) => contract({ in: { ask: { reply: {} } } }, { ask: hostile }), sends: ['{"type":"ask","id":1}', '{"type":"ask"}'] },
   'a handler of a contract, and its onError': { controller: (hostile) => contract({ in: { ask: { reply: {} } } }, { ask: hostile }, { onError: hostile }), sends: ['{"type":"ask","id":1}'] },
   'onOpen of a contract': { controller: (hostile) => contract({ in: { ask: {} } }, { ask () {} }, { onOpen: hostile }), sends: ['{"type":"ask","id":1}'] },
@@ -89,65 +116,4 @@ const places: Record<string, Place> = {
 }
 declare const preMessage: (connection: unknown, received: unknown, done: (error?: Error) => void) => void
 
-const FIRST = 'hello'
-
-// What the client meets: a refusal, or a connection that answers or ends.
-async function meet (t: Test, { sends = [FIRST], isGuard = false }: Place, url: string, headers: Record<string, string>): Promise<void> {
-  if (isGuard) {
-    t.not(await statusOf(url, headers), 101)
-    return
-  }
-  const client = await connect(url, [], { headers })
-  for (const text of sends) client.send(text)
-  await answered(client)
-  client.socket.terminate()
-  await client.closed
-}
-
-// Of the answer to an upgrade.
-async function statusOf (url: string, headers: Record<string, string>): Promise<number> {
-  const socket = new WebSocket(url, [], { headers })
-  return await new Promise((resolve, reject) => {
-    socket.on('open', () => { socket.terminate(); resolve(101) })
-    socket.on('unexpected-response', (_request, response) => { response.destroy(); resolve(response.statusCode!) })
-    socket.on('error', reject)
-  })
-}
-
-// Something has come back, or nothing will.
-async function answered (client: Client): Promise<void> {
-  const before = client.unread.length
-  client.socket.ping()
-  let isBack = false
-  client.socket.once('pong', () => { isBack = true })
-  await until(() => isBack || client.socket.readyState !== 1 || client.unread.length > before)
-}
-
-for (const [name, place] of Object.entries(places)) {
-  t.test(`${name} may fail in every way`, async (t) => {
-    const faults: unknown[] = []
-    const note = (fault: unknown): void => { faults.push(fault) }
-    let form: Hostile = () => undefined
-    const hostile = (): unknown => form()
-    const app = await createApp(t, { plugin: place.plugin?.(hostile) ?? {} })
-    place.prepare?.(app, hostile)
-    app.socketRoute('/', (place.controller?.(hostile) ?? echo) as SocketController, place.route?.(hostile) ?? {})
-    const url = `${await listen(app)}/${place.query ?? ''}`
-    const headers = { authorization: `Bearer ${tokenOf(app)}`, origin: 'https://page.example' }
-    const { origin, ...others } = headers
-    process.on('uncaughtExceptionMonitor', note)
-    for (const [what, fail] of place.forms ?? anything) {
-      await t.test(what, async (t) => {
-        form = fail
-        await meet(t, place, url, name === 'origins' ? headers : others)
-        // A rejection that nobody handles is told when the microtasks are over.
-        await new Promise(setImmediate)
-        await new Promise(setImmediate)
-        t.strictSame(faults.splice(0).map(String), [])
-      })
-    }
-    process.off('uncaughtExceptionMonitor', note)
-    form = () => undefined
-    t.ok(app.server.listening)
-  })
-}
+checkPlaces(t, places)

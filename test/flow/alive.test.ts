@@ -3,7 +3,9 @@ import { Type } from 'typebox'
 import t, { type Test } from 'tap'
 import type { SocketRouteOptions } from '../../src/index.js'
 import { connect } from '../support/client.js'
-import { createApp, listen } from '../support/server.js'
+import { TestClock } from '../support/clock.js'
+import { createApp, listen, tokenOf } from '../support/server.js'
+import { traffic } from '../support/traffic.js'
 import { until } from '../support/until.js'
 
 async function start (t: Test, options: SocketRouteOptions = {}) {
@@ -63,4 +65,50 @@ t.test('a client that does not read gets no signs of life on top of what waits f
   t.ok(news.every((text) => text.length > 1024 * 1024))
   client.send(alive(2))
   t.equal(await client.next(), '{"type":"reply","id":2}')
+})
+
+t.test('a client that only listens is never over a rate, though it renews its token and answers pings', async (t) => {
+  const clock = new TestClock()
+  const app = await createApp(t, { clock, plugin: { heartbeat: { interval: 2_000, timeout: 10_000 } } })
+  const said: number[] = []
+  app.socketRoute('/', { schema: { in: { say: {} } }, on: { say: () => { said.push(clock.now()) } } }, { isGranted: 'ROLE_USER', rate: { messages: 1, per: 10_000, tolerance: 1 } })
+  const client = await connect(await listen(app), ['bearer', tokenOf(app)])
+  for (let round = 0; round < 6; round++) {
+    await clock.advance(5_000)
+    client.send(alive(0))
+    t.equal(await client.next(), '{"type":"reply","id":0}')
+    client.send(JSON.stringify({ type: 'renew', id: 1, data: { token: tokenOf(app) } }))
+    t.equal(await client.next(), '{"type":"reply","id":1}')
+  }
+  client.send('{"type":"say"}')
+  await until(() => said.length === 1)
+  t.strictSame(said, [clock.now()], 'and it may say something at once')
+})
+
+for (const what of ['signs of life than one in five seconds', 'pongs than pings'] as const) {
+  t.test(`more ${what} count in the rate`, async (t) => {
+    const clock = new TestClock()
+    const app = await createApp(t, { clock, plugin: { heartbeat: false } })
+    app.socketRoute('/', { schema: { in: { say: {} } }, on: { say () {} } }, { rate: { messages: 1, tolerance: 2 } })
+    const client = await connect(await listen(app))
+    for (let window = 0; window < 4 && client.socket.readyState === 1; window++) {
+      for (let count = 0; count < 4; count++) if (what === 'pongs than pings') client.socket.pong(); else client.send(alive(0))
+      await traffic()
+      await clock.advance(1_000)
+    }
+    t.equal((await clock.during(client.closed)).code, 4429)
+  })
+}
+
+t.test('a message that only looks like a sign of life counts in the rate', async (t) => {
+  const clock = new TestClock()
+  const app = await createApp(t, { clock })
+  app.socketRoute('/', { schema: { in: { say: {} } }, on: { say () {} } }, { rate: { messages: 1, tolerance: 100 } })
+  const client = await connect(await listen(app))
+  const looks = ['{"type":"say","id":"alive"}', '{"type":"alive"', `{"type":"alive","id":7,"data":"${'x'.repeat(20_000)}"}`]
+  for (const text of [...looks, '{"type":"say","id":9}']) client.send(text)
+  await client.next()
+  await traffic()
+  t.strictSame(client.unread.filter((text) => !String(text).includes('"id":7')), [])
+  await clock.during(Promise.all([client.next(), client.next()]))
 })

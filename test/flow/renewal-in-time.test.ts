@@ -1,9 +1,12 @@
 // A renewal in band is handled at once, whatever handler runs and whatever waits; what was granted for long is asked for again.
+import jwt from '@fastify/jwt'
 import { Type } from 'typebox'
 import t, { type Test } from 'tap'
+import type { RateOptions } from '../../src/connection/rate.js'
 import { connect, type Client } from '../support/client.js'
 import { TestClock } from '../support/clock.js'
-import { createApp, listen, tokenOf } from '../support/server.js'
+import { createApp, listen, SECRET, tokenOf } from '../support/server.js'
+import { traffic } from '../support/traffic.js'
 import { until } from '../support/until.js'
 
 const seconds = (): number => Math.floor(Date.now() / 1000)
@@ -13,7 +16,7 @@ interface Started {
   readonly client: Client
   readonly clock: TestClock
   /** A token of the same user. */
-  readonly token: (roles?: string[], exp?: number) => string
+  readonly token: (roles?: string[], exp?: number, jti?: string) => string
   /** Lets the handler of `wait` end. */
   readonly release: () => void
   readonly handled: string[]
@@ -21,9 +24,18 @@ interface Started {
   readonly push: (type: string, item: string) => void
 }
 
-async function start (t: Test, concurrency = 1): Promise<Started> {
+interface Options {
+  readonly concurrency?: number
+  /** Waits before a token is verified. */
+  readonly verifies?: (token: string) => Promise<void>
+  readonly onOpen?: () => Promise<void>
+  readonly rate?: RateOptions
+}
+
+async function start (t: Test, { concurrency = 1, verifies = async () => {}, onOpen = async () => {}, rate }: Options = {}): Promise<Started> {
   const clock = new TestClock()
-  const app = await createApp(t, { clock })
+  const app = await createApp(t, { clock, jwt: false })
+  await app.register(jwt, { secret: SECRET, trusted: async (_request, token) => { await verifies((token as { jti?: string }).jti ?? ''); return true } })
   const handled: string[] = []
   let release = (): void => {}
   const waiting = new Map<string, (item: string) => void>()
@@ -41,6 +53,7 @@ async function start (t: Test, concurrency = 1): Promise<Started> {
       },
       out: {}
     },
+    onOpen,
     on: {
       async wait () { handled.push('wait'); await new Promise<void>((resolve) => { release = resolve }); return 'done' },
       who (connection) { handled.push('who'); return (connection.user as { roles: string[] }).roles },
@@ -58,6 +71,7 @@ async function start (t: Test, concurrency = 1): Promise<Started> {
   }, {
     isGranted: 'ROLE_USER',
     concurrency,
+    rate,
     closeTimeout: 1_000_000,
     preMessage: (_connection, { type }) => type === 'hooked' ? new Promise((resolve) => { handled.push('hook'); release = resolve }) : undefined
   })
@@ -68,8 +82,8 @@ async function start (t: Test, concurrency = 1): Promise<Started> {
       handled.push(`${type} ended`)
     }
   }
-  const token = (roles = ['ROLE_USER', 'ROLE_FEED'], exp = seconds() + 3_600): string => tokenOf(app, roles, { exp })
-  const client = await connect(await listen(app), ['bearer', token(undefined, seconds() + 60)])
+  const token = (roles = ['ROLE_USER', 'ROLE_FEED'], exp = seconds() + 3_600, jti = 'a renewal'): string => tokenOf(app, roles, { exp, jti })
+  const client = await connect(await listen(app), ['bearer', token(undefined, seconds() + 60, 'the first')])
   return { client, clock, token, release: () => { release() }, handled, push (type, item) { waiting.get(type)!(item) } }
 }
 
@@ -120,7 +134,7 @@ t.test('a stream that the new user may not have ends with an error, one that it 
 })
 
 t.test('so does one whose handler has not returned it yet, and one whose grant fails', async (t) => {
-  const { client, token, release, handled } = await start(t, 2)
+  const { client, token, release, handled } = await start(t, { concurrency: 2 })
   client.send('{"type":"slow","id":1}')
   await until(() => handled.includes('slow'))
   client.send(renew(token(['ROLE_USER']), 2))
@@ -137,7 +151,7 @@ t.test('so does one whose handler has not returned it yet, and one whose grant f
 })
 
 t.test('nor does a handler run whose message was granted to the old user, and one that stops has not failed', async (t) => {
-  const { client, token, release, handled } = await start(t, 2)
+  const { client, token, release, handled } = await start(t, { concurrency: 2 })
   client.send('{"type":"hooked","id":1}')
   client.send('{"type":"touchy","id":2}')
   await until(() => handled.includes('hook') && handled.includes('touchy'))
@@ -185,4 +199,108 @@ t.test('of several renewals one at a time is judged, beside the handler that run
   t.match(await client.json(), { type: 'reply', id: 1 })
   t.equal(most, 1)
   client.socket.terminate()
+})
+
+// Checks of tokens that come later than the first, which the test lets end.
+function held (): { verifies: (jti: string) => Promise<void>, settle: Array<(error?: Error) => void> } {
+  const settle: Array<(error?: Error) => void> = []
+  const verifies = async (jti: string): Promise<void> => {
+    if (jti !== 'the first') await new Promise<void>((resolve, reject) => { settle.push((error) => { if (error === undefined) resolve(); else reject(error) }) })
+  }
+  return { verifies, settle }
+}
+
+t.test('a token that expires while its renewal is being verified does not end the connection if that is good', async (t) => {
+  const { verifies, settle } = held()
+  const { client, clock, token } = await start(t, { verifies })
+  client.send(renew(token(), 1))
+  await until(() => settle.length === 1)
+  await clock.advance(65_000)
+  t.equal(client.socket.readyState, 1)
+  settle[0]!()
+  t.same(await client.json(), { type: 'reply', id: 1 })
+  await clock.advance(60_000)
+  t.equal(client.socket.readyState, 1)
+})
+
+t.test('it does if that is refused, when the last that is under way is', async (t) => {
+  const { verifies, settle } = held()
+  const { client, clock, token } = await start(t, { verifies, concurrency: 2 })
+  client.send(renew(token(), 1))
+  client.send(renew(token(), 2))
+  await until(() => settle.length === 2)
+  await clock.advance(65_000)
+  settle[0]!(new Error('not trusted'))
+  t.match(await client.json(), { type: 'error', id: 1 })
+  t.equal(client.socket.readyState, 1)
+  settle[1]!(new Error('not trusted'))
+  t.strictSame(await client.closed, { code: 4401, reason: 'token expired' })
+})
+
+t.test('it does if the check takes longer than that of an upgrade may', async (t) => {
+  const { verifies, settle } = held()
+  const { client, clock, token } = await start(t, { verifies })
+  client.send(renew(token(), 1))
+  await until(() => settle.length === 1)
+  await clock.advance(68_000)
+  t.equal(client.socket.readyState, 1)
+  await clock.advance(5_000)
+  t.strictSame(await clock.during(client.closed), { code: 4401, reason: 'token expired' })
+})
+
+const behind = { messages: Array.from({ length: 2_000 }, (_, id) => `{"type":"who","id":${id + 10}}`), bytes: Array.from({ length: 40 }, (_, id) => JSON.stringify({ type: 'who', id: id + 10, data: 'x'.repeat(10_000) })) }
+for (const [what, before] of Object.entries(behind)) {
+  t.test(`a renewal that came in time counts behind more ${what} than are read while a handler runs`, async (t) => {
+    const { client, clock, token, release, handled } = await start(t)
+    client.send('{"type":"wait","id":1}')
+    await until(() => handled.length === 1)
+    for (const text of before) client.send(text)
+    client.send(renew(token(), 2))
+    await traffic()
+    t.equal(client.unread.length, 0, 'it is not read yet')
+    await clock.advance(60_000)
+    t.same(await client.json(), { type: 'reply', id: 2 })
+    await clock.advance(60_000)
+    t.equal(client.socket.readyState, 1)
+    release()
+    t.match(await client.json(), { id: 1 })
+    t.match((await client.take(before.length)).map((text) => (JSON.parse(String(text)) as { id: number }).id), before.map((_, index) => index + 10), 'and all is handled, in order')
+  })
+}
+
+t.test('one whose renewal is not found within a second is closed', async (t) => {
+  const { client, clock, handled } = await start(t)
+  client.send('{"type":"wait","id":1}')
+  await until(() => handled.length === 1)
+  for (const text of behind.messages) client.send(text)
+  await clock.advance(60_000)
+  t.equal(client.socket.readyState, 1)
+  await clock.advance(2_000)
+  await clock.during(client.closed)
+  t.strictSame(handled, ['wait'])
+})
+
+t.test('so it is while onOpen runs, which no message is read before', async (t) => {
+  let open = (): void => {}
+  const { client, clock, token } = await start(t, { onOpen: async () => { await new Promise<void>((resolve) => { open = resolve }) } })
+  client.send('{"type":"who","id":1}')
+  client.send(renew(token(), 2))
+  await traffic()
+  await clock.advance(60_000)
+  t.same(await client.json(), { type: 'reply', id: 2 })
+  await clock.advance(60_000)
+  open()
+  t.match(await client.json(), { id: 1 })
+})
+
+t.test('so it is behind messages that are over the rate', async (t) => {
+  const { client, clock, token } = await start(t, { rate: { messages: 1, per: 200_000 } })
+  for (let id = 1; id < 4; id++) client.send(`{"type":"who","id":${id}}`)
+  t.match(await client.json(), { id: 1 })
+  client.send(renew(token(), 5))
+  await traffic()
+  await clock.advance(61_000)
+  t.same(await client.json(), { type: 'reply', id: 5 })
+  await clock.advance(60_000)
+  t.equal(client.socket.readyState, 1)
 })

@@ -5,7 +5,10 @@ import t, { type Test } from 'tap'
 import { Type } from 'typebox'
 import { z } from 'zod'
 import asyncapi, { type AsyncapiDocument, type AsyncapiMessage, type AsyncapiOptions, type SchemaOrigin } from '../../src/operate/asyncapi/index.js'
+import { createDocument } from '../../src/operate/asyncapi/create-document.js'
+import type { Route } from '../../src/upgrade/route.js'
 import { parse, parserTest } from '../support/asyncapi-parser.js'
+import { failures, type Hostile } from '../support/hostile.js'
 import { createApp } from '../support/server.js'
 
 async function createDescribed (t: Test, options: Partial<AsyncapiOptions> = {}): Promise<FastifyInstance> {
@@ -207,4 +210,30 @@ t.test('what is no JSON Schema, or leads nowhere, is refused when the app gets r
   const app = await createDescribed(t, { transform: () => { throw new Error('never') } })
   app.socketRoute('/:room', { onOpen: () => {} }, { schema: { params: { type: 'object' } } })
   await t.rejects(async () => { await app.ready() }, { message: /has to make a JSON Schema of params of '\/:room': never/ })
+})
+
+t.test('a transform may fail in every way', async (t) => {
+  const faults: unknown[] = []
+  const note = (fault: unknown): void => { faults.push(fault) }
+  let form: Hostile = () => ({})
+  const app = await createApp(t)
+  app.socketRoute('/', { schema: { in: { say: { data: Type.String() } } }, on: { say () {} } })
+  await app.ready()
+  const routes = (): Iterable<Route> => app.socketRoutes.values() as Iterable<Route>
+  const info = { title: 'Hostile', version: '1' }
+  process.on('uncaughtExceptionMonitor', note)
+  for (const [what, fail] of failures) {
+    form = fail
+    t.throws(() => createDocument(routes(), { info, transform: () => form() }, {}), { code: 'FSR_ERR_OPTION_INVALID' }, what)
+    let isMade = false
+    try {
+      createDocument(routes(), { info, transformObject: () => form() as never }, {})
+      isMade = true
+    } catch {}
+    t.notOk(isMade, what)
+    await new Promise(setImmediate)
+    t.strictSame(faults.splice(0).map(String), [], what)
+  }
+  process.off('uncaughtExceptionMonitor', note)
+  t.throws(() => createDocument(routes(), { info, transformObject: () => 5 as never }, {}), { code: 'FSR_ERR_OPTION_INVALID' })
 })

@@ -3,6 +3,7 @@ import Fastify from 'fastify'
 import t from 'tap'
 import ui from '../../src/operate/ui/ui.js'
 import { createConsoleApp } from '../support/console-app.js'
+import { failures, type Hostile } from '../support/hostile.js'
 import { createApp } from '../support/server.js'
 
 const document = () => ({ asyncapi: '3.0.0', info: { title: 'Chat service' } })
@@ -189,4 +190,20 @@ t.test('the routes of the page are not in a document of REST', async (t) => {
   await app.ready()
   t.ok(hidden.length > 5)
   t.ok(hidden.every((hide) => hide === true))
+})
+
+t.test('its document may fail in every way', async (t) => {
+  const faults: unknown[] = []
+  const note = (fault: unknown): void => { faults.push(fault) }
+  let form: Hostile = () => ({})
+  const app = await createApp(t)
+  await app.register(ui, { prefix: '/console', document: () => form() as never })
+  process.on('uncaughtExceptionMonitor', note)
+  for (const [what, fail] of failures) {
+    form = fail
+    t.notOk('document' in (await app.inject('/console/console.json')).json(), what)
+    await new Promise(setImmediate)
+    t.strictSame(faults.splice(0).map(String), [], what)
+  }
+  process.off('uncaughtExceptionMonitor', note)
 })

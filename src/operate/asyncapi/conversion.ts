@@ -1,4 +1,6 @@
 import { errors } from '../../errors.js'
+import { readText } from '../../log.js'
+import { discard, isThenable } from '../../thenable.js'
 import type { JsonSchema } from './document.js'
 import { isObject } from './subschemas.js'
 
@@ -24,6 +26,10 @@ interface Telling {
 /** @throws if there is no JSON Schema. */
 function convert (given: unknown, origin: SchemaOrigin, transform: undefined | SchemaTransform): JsonSchema {
   const transformed = transform === undefined ? given : transform(given, origin)
+  if (isThenable(transformed)) {
+    discard(transformed)
+    throw new Error('it is not waited for, and must not be async')
+  }
   // What a transform has made is what the app wants, also where it could tell itself in another way.
   const json = transformed === given ? tell(given, origin.io) : transformed
   if (typeof json === 'boolean') return json
@@ -58,6 +64,6 @@ export function toJsonSchema (schema: unknown, origin: SchemaOrigin, transform: 
   } catch (cause) {
     const { part, type, route } = origin
     const which = type === undefined ? `${part} of '${route}'` : `the ${part} of '${type}' of '${route}'`
-    throw new errors.OptionInvalid('transform', `has to make a JSON Schema of ${which}: ${(cause as Error).message}`, { cause })
+    throw new errors.OptionInvalid('transform', `has to make a JSON Schema of ${which}: ${readText(cause, 'message') ?? 'it has thrown'}`, { cause })
   }
 }

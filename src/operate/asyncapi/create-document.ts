@@ -1,3 +1,5 @@
+import { errors } from '../../errors.js'
+import { discard, isThenable } from '../../thenable.js'
 import type { Route } from '../../upgrade/route.js'
 import { describeRoute } from './channel.js'
 import type { AsyncapiChannel, AsyncapiDocument, AsyncapiOperation, AsyncapiServer } from './document.js'
@@ -7,6 +9,7 @@ import { correlationIds, ProtocolMessages } from './protocol.js'
 import { routeInfoOf } from './route-info.js'
 import { Schemas } from './schemas.js'
 import { SecuritySchemes } from './security.js'
+import { isObject } from './subschemas.js'
 
 /**
  * Makes the document of all routes that are not hidden.
@@ -45,7 +48,14 @@ export function createDocument (routes: Iterable<Route>, { info, transform, tran
   }
   // Without what is undefined, and with nothing in it that belongs to somebody else.
   const copied = JSON.parse(JSON.stringify(document)) as AsyncapiDocument
-  return transformObject === undefined ? copied : transformObject(copied)
+  return transformObject === undefined ? copied : transformed(transformObject, copied)
+}
+
+function transformed (transformObject: NonNullable<AsyncapiOptions['transformObject']>, document: AsyncapiDocument): AsyncapiDocument {
+  const made: unknown = transformObject(document)
+  discard(made)
+  if (isThenable(made) || !isObject(made)) throw new errors.OptionInvalid('transformObject', 'has to return the document, and must not be async')
+  return made as object as AsyncapiDocument
 }
 
 function filled<Part extends object> (part: Part): undefined | Part {

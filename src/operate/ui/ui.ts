@@ -1,5 +1,5 @@
 import type { FastifyInstance, FastifyReply, FastifyRequest, FastifySchema, onRequestHookHandler } from 'fastify'
-import { errors } from '../../errors.js'
+import { asError, errors } from '../../errors.js'
 import { readFiles, type PageFile } from './files.js'
 import { checkOptions, type ConsoleOptions } from './options.js'
 import { headersOf } from './policy.js'
@@ -40,8 +40,17 @@ export default async function ui (app: FastifyInstance, options: ConsoleOptions)
   app.get('/console.json', { schema }, async (_request, reply) => {
     reply.header('cache-control', 'no-store')
     const { url, method = 'POST', body, tokenPath = '/token' } = login ?? {}
-    return { title, prefix: app.prefix.replace(/\/$/, ''), servers, login: login && { url, method, body, tokenPath }, document: await document() }
+    return { title, prefix: app.prefix.replace(/\/$/, ''), servers, login: login && { url, method, body, tokenPath }, document: await ask(document) }
   })
+}
+
+// Fastify has an answer for every error, but not for anything else that is thrown.
+async function ask (document: NonNullable<ConsoleOptions['document']>): Promise<object> {
+  try {
+    return await document()
+  } catch (thrown) {
+    throw asError(thrown)
+  }
 }
 
 // A new version of the package is seen at once; what has not changed is not sent again.
