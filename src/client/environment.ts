@@ -40,25 +40,17 @@ export function onWake (wake: () => void): () => void {
   }
 }
 
-/** Writes to the console, but not in a build for production. */
+/** Writes to the console, but not in a build for production. What an app throws may be something that has no text. */
 export function warn (error: unknown): void {
-  if (isDevelopment()) console.warn(`fastify-socket-route/client: ${textOf(error)}`)
-}
-
-// What an app throws may be anything, also something that has no text.
-function textOf (error: unknown): string {
   try {
-    return String(error)
+    // Bundlers replace this expression as a whole.
+    if (process.env.NODE_ENV === 'production') return
   } catch {
-    return ''
+    // A browser without a bundler has no `process`.
   }
-}
-
-// Bundlers replace this expression as a whole, and a browser without a bundler has no `process`.
-function isDevelopment (): boolean {
   try {
-    return process.env.NODE_ENV !== 'production'
+    console.warn(`fastify-socket-route/client: ${String(error)}`)
   } catch {
-    return true
+    // There is nothing to be read in it.
   }
 }

@@ -146,7 +146,7 @@ export class Transport {
       const [address, token] = await Promise.all([ask(this.#address), ask(this.#options.token)])
       if (attempt === this.#attempt) this.#open(absolute(address), token ?? undefined)
     } catch (error) {
-      if (attempt === this.#attempt) this.#down(cut, error ?? new ClientError(clientErrors.connection, 'There is no address, or no token'))
+      if (attempt === this.#attempt) this.#down(cut, error ?? new ClientError(clientErrors.connection, 'No address, or no token'))
     }
   }
 
@@ -252,7 +252,7 @@ export class Transport {
       const wants: unknown = reconnect?.when?.(ended)
       if (typeof wants === 'boolean') return wants
       // Anything else says nothing. A promise is not waited for, and must not end the process if it rejects.
-      ask(() => wants).catch(() => {})
+      ask(wants).catch(() => {})
     } catch (error) {
       this.#listener.onFailure(error)
     }
@@ -261,7 +261,7 @@ export class Transport {
 
 // What is given, or what a function of the app returns, now or later.
 async function ask<Value> (given: Value | (() => Value | Promise<Value>)): Promise<Value> {
-  return typeof given === 'function' ? await (given as () => Promise<Value>)() : given
+  return await (typeof given === 'function' ? (given as () => Promise<Value>)() : given)
 }
 
 // Closes in order. Where the server is gone, `ws` waits for its answer for half a minute, and the process with it.
