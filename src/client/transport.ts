@@ -146,7 +146,7 @@ export class Transport {
       const [address, token] = await Promise.all([ask(this.#address), ask(this.#options.token)])
       if (attempt === this.#attempt) this.#open(absolute(address), token ?? undefined)
     } catch (error) {
-      if (attempt === this.#attempt) this.#down(cut, error ?? new ClientError(clientErrors.connection, 'No address, or no token'))
+      if (attempt === this.#attempt) this.#down(cut, error ?? new ClientError(clientErrors.connection, 'No address or token'))
     }
   }
 
