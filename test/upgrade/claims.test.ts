@@ -1,5 +1,5 @@
 import t from 'tap'
-import { ageOf, claimsOf, createEndOf, oldestOf, ownEnd } from '../../src/upgrade/claims.js'
+import { ageOf, claimsOf, createEndOf, identityOf, oldestOf, ownEnd, stricterOf } from '../../src/upgrade/claims.js'
 import { keyOf } from '../../src/upgrade/subject.js'
 
 t.test('a maxAge is read as @fastify/jwt reads it: a number in seconds, a text with its unit, or in milliseconds', async (t) => {
@@ -48,6 +48,14 @@ t.test('a verifier for which no time goes by takes tokens of any age', async (t)
 
 t.test('what is no token has no claims', async (t) => {
   for (const token of ['', '.', 'a', 'a.b.c', '..']) t.equal(claimsOf(token), undefined, token)
+})
+
+t.test('of two tokens of a user the earlier end counts, and the earlier issue: one that is not said is before any', async (t) => {
+  const token = (iat?: number, exp?: number) => identityOf('alice', undefined, { iat }, exp)
+  t.match(stricterOf(token(1, 9), token(2, 8)), { iat: 1, exp: 8 })
+  t.match(stricterOf(token(2), token(1, 9)), { iat: 1, exp: 9 })
+  t.match(stricterOf(token(1), token()), { iat: undefined, exp: undefined })
+  t.match(stricterOf(token(), token(1)), { iat: undefined, exp: undefined })
 })
 
 t.test('no two users have one key', async (t) => {
