@@ -83,7 +83,7 @@ async function start (t: Test, { concurrency = 1, verifies = async () => {}, onO
     }
   }
   const token = (roles = ['ROLE_USER', 'ROLE_FEED'], exp = seconds() + 3_600, jti = 'a renewal'): string => tokenOf(app, roles, { exp, jti })
-  const client = await connect(await listen(app), ['bearer', token(undefined, seconds() + 60, 'the first')])
+  const client = await connect(await listen(app), ['bearer', token(undefined, Math.floor(clock.unixNow() / 1000) + 60, 'the first')])
   return { client, clock, token, release: () => { release() }, handled, push (type, item) { waiting.get(type)!(item) } }
 }
 
