@@ -228,14 +228,14 @@ t.test('where a guard does not look there is no scheme', async (t) => {
   t.ok(refusals('jwt').includes('FSR_ERR_TOKEN_EXPIRED'))
 })
 
-t.test('a limit that is off is not told', async (t) => {
+t.test('that refusals have no limit is told', async (t) => {
   const app = await createApp(t)
   await app.register(asyncapi, { info })
   app.socketRoute('/', { schema: { in: { a: {} } }, on: { a () {} } }, { refusals: false, name: 'unlimited' })
   await app.ready()
   const [channel] = Object.values(app.asyncapi().channels)
   t.equal(channel!['x-socket-route'].name, 'unlimited')
-  t.equal(channel!['x-socket-route'].limits.refusals, undefined)
+  t.equal(channel!['x-socket-route'].limits.refusals, false)
 })
 
 t.test('roles, limits and ends of a route are told', async (t) => {
