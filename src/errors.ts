@@ -183,3 +183,8 @@ function isOneOf (constructors: readonly SocketErrorConstructor[], error: unknow
 export function closeReasonOf (error: unknown): CloseReason {
   return isOneOf(all, error) ? (error as SocketError).close ?? closeCodes.handlerFailed : closeCodes.handlerFailed
 }
+
+/** What is answered besides the status because of one of our errors. Fastify deals with the headers of any other. */
+export function headersOf (error: unknown): Readonly<Record<string, string>> {
+  return isOneOf(all, error) ? (error as SocketError).headers ?? {} : {}
+}

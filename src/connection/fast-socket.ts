@@ -1,7 +1,7 @@
 import { isUtf8 } from 'node:buffer'
 import { nextTick } from 'node:process'
 import { partOf } from '../message/copy.js'
-import { BINARY, headerOf, isBroken, isFinal, isWhole, PING, PONG, sizeOf } from '../message/header.js'
+import { BINARY, headerOf, isBroken, isFinal, isWhole, PING, PONG, shortSizeOf, sizeOf } from '../message/header.js'
 import { unmask } from '../message/mask.js'
 import { Message } from '../message/message.js'
 import { LazySocket } from './lazy-socket.js'
@@ -81,39 +81,58 @@ export class FastSocket extends LazySocket {
     this.#peel(rest.bytes, rest.start, rest.end, isLast)
   }
 
-  // Takes one frame after the other out of the bytes, until they end or the socket is paused. ws is given whole frames, however they
-  // come: it would keep each piece of one apart.
+  // Takes one frame after the other out of the bytes, until they end or the socket is paused. The loop is short, so that V8 inlines
+  // what a short message takes.
   #peel (bytes: Buffer, start: number, end: number, isLast: boolean): void {
+    const most = this.#most
     let at = start
     while (at < end) {
-      // Most sockets have no receiver, of which all else would have to be asked for each message.
-      const { isComplete } = this
-      if (isComplete && this.isDone) return
-      const isWaiting = (this.isPaused || (isComplete && this.isReceiverBusy)) && !isLast
-      if (isWaiting || end - at < 2) {
-        this.#rest = new Rest(bytes, at, end, isWaiting ? 0 : 2)
-        return
-      }
-      const first = bytes[at]!
-      const size = sizeOf(bytes, at, end)
-      const isOwn = isWhole(first, bytes[at + 1]!) && (!isComplete || this.#isIdleFor(first))
-      if (this.#isRefused(first, bytes[at + 1]!, size, isOwn)) {
-        this.delegate(bytes.subarray(at, end))
-        return
-      }
-      if (size < 0 || at + size > end) {
-        this.#rest = new Rest(bytes, at, end, Math.abs(size))
-        return
-      }
-      if (!isOwn) {
-        this.#leave(bytes, at, at + size)
-      } else if (first === PONG) {
-        this.#pong(bytes, at, at + size)
-      } else {
+      // Most are whole, short messages to a socket without a receiver of ws.
+      const size = shortSizeOf(bytes[at]!, bytes[at + 1]!)
+      if (size <= most && at + size <= end && !this.isComplete && (!this.isPaused || isLast)) {
         this.#message(bytes, at, at + size)
+        at += size
+        continue
       }
-      at += size
+      at = this.#peelOther(bytes, at, end, isLast)
     }
+  }
+
+  // Takes any frame out of the bytes; returns where the next begins, or the end if none can be taken. ws is given whole frames, however
+  // they come: it would keep each piece of one apart.
+  #peelOther (bytes: Buffer, at: number, end: number, isLast: boolean): number {
+    const { isComplete } = this
+    if (isComplete && this.isDone) return end
+    const isWaiting = (this.isPaused || (isComplete && this.isReceiverBusy)) && !isLast
+    if (isWaiting || end - at < 2) {
+      this.#rest = new Rest(bytes, at, end, isWaiting ? 0 : 2)
+      return end
+    }
+    const first = bytes[at]!
+    const size = sizeOf(bytes, at, end)
+    const isOwn = isWhole(first, bytes[at + 1]!) && (!isComplete || this.#isIdleFor(first))
+    if (this.#isRefused(first, bytes[at + 1]!, size, isOwn)) {
+      this.delegate(bytes.subarray(at, end))
+      return end
+    }
+    if (size < 0 || at + size > end) {
+      this.#rest = new Rest(bytes, at, end, Math.abs(size))
+      return end
+    }
+    if (!isOwn) {
+      this.#leave(bytes, at, at + size)
+    } else if (first === PONG) {
+      this.#pong(bytes, at, at + size)
+    } else {
+      this.#message(bytes, at, at + size)
+    }
+    return at + size
+  }
+
+  // Bytes of the largest frame of a short message that ws takes.
+  get #most (): number {
+    const { maxPayload = 0 } = this.settings
+    return maxPayload === 0 ? 132 : Math.min(maxPayload + 6, 132)
   }
 
   // Whether nothing that ws was left comes before a frame or goes on behind it.

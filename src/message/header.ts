@@ -50,3 +50,8 @@ export function sizeOf (bytes: Buffer, at: number, end: number): number {
   if (length === 126) return count < 4 ? -4 : 4 + mask + bytes.readUInt16BE(at + 2)
   return count < 10 ? -10 : 10 + mask + bytes.readUInt32BE(at + 2) * 2 ** 32 + bytes.readUInt32BE(at + 6)
 }
+
+/** Bytes of the frame of a whole message of up to 125 bytes, by its first two bytes; of any other, Infinity. */
+export function shortSizeOf (first: number, second: number): number {
+  return (first === TEXT || first === BINARY) && second >= 0x80 && second < 0x80 + 126 ? 6 + second - 0x80 : Infinity
+}

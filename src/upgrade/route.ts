@@ -12,7 +12,7 @@ import { Dispatch } from '../controller/dispatch.js'
 import { withPreMessage } from '../controller/hooks.js'
 import type { DispatchRoute } from '../controller/dispatch-route.js'
 import { upkeepOf } from '../controller/wire.js'
-import { asError, errors, type SocketError } from '../errors.js'
+import { asError, errors, headersOf, type SocketError } from '../errors.js'
 import { writeLog } from '../log.js'
 import { ClientSet, type Clients } from '../room/clients.js'
 import { Admission } from './admission.js'
@@ -431,11 +431,7 @@ export class Route implements SocketRouteHandle {
 // The error of a refusal, whose headers are on the answer. That of a predicate, or of a getter, of the app may be anything.
 function refused (reply: FastifyReply, thrown: unknown): Error {
   const error = asError(thrown)
-  try {
-    reply.headers((error as Partial<SocketError>).headers ?? {})
-  } catch {
-    // It is answered without them.
-  }
+  reply.headers(headersOf(error))
   return error
 }
 
