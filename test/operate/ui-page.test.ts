@@ -280,6 +280,8 @@ t.test('the console in a browser', browserTest, async (t) => {
       for (let count = 0; count < 600; count++) button.click()
     })()`)
     await page.getByText('1,000 entries').waitFor()
+    // They are shown some at a time.
+    await page.locator('.entry').nth(999).waitFor()
     t.equal(await page.locator('.entry').count(), 1_000)
     await tab.press('Clear')
     await page.getByText('What is sent and received will be here.').waitFor()
