@@ -150,7 +150,7 @@ t.test('an attempt that ends with a close alone is told, and its code is none of
   const errors: unknown[] = []
   const closed: unknown[] = []
   const client = connectTo(t, 'ws://localhost/?ticket=secret', { WebSocket: Refused, onError (error) { errors.push(error) }, reconnect: { minDelay: 1, maxDelay: 1, when (ended) { closed.push(ended); return undefined } } })
-  await until(() => errors.length === 2)
+  await until(() => errors.length >= 2)
   client.close()
   t.match(errors[0], { code: 'FSR_CLIENT_CONNECTION', message: "There is no connection to ws://localhost/: WebSocket connection to 'ws://localhost/' failed: Expected 101 status code" })
   t.match(closed[0], { code: 1006, reason: '', attempts: 0 })
