@@ -149,6 +149,28 @@ t.test('what another connection, or a request, does to it is told in its own con
   t.strictSame(seen.filter(([where]) => where === 'destroy'), [['destroy', 'cut']])
 })
 
+t.test('what a handler does to another connection is in the context of that, and what follows in the context of its own', async (t) => {
+  const lines: string[] = []
+  const { app, note, seen } = await setUp(t, {}, { write: (line) => { lines.push(line) } })
+  app.socketRoute('/', {
+    onOpen: () => 'open',
+    onMessage () {
+      void app.socketRevoke({ sub: 'bob' })
+      note('onMessage, behind it')
+      return 'revoked'
+    }
+  }, { isGranted: () => true })
+  const url = await listen(app)
+  const [alice, bob] = await Promise.all(['alice', 'bob'].map(async (sub) => await come(url, sub, { token: tokenOf(app, [], { sub }) })))
+  for (const client of [alice!, bob!]) await client.next()
+  alice!.send('revoke bob')
+  await alice!.next()
+  t.equal((await bob!.closed).code, 4403)
+  t.strictSame(users(seen, 'onMessage, behind it'), ['alice'])
+  const closes = lines.map((line) => JSON.parse(line) as { code?: number, store?: string }).filter(({ code }) => code === 4403)
+  t.strictSame(closes.map(({ store }) => store), ['bob'])
+})
+
 t.test('a client that has missed messages is told of it by a notice that is made in its own context', async (t) => {
   const { app, note, seen } = await setUp(t, { outbox: { limit: 100_000, overflow: 'drop-oldest', notice: (dropped) => { note('notice'); return { dropped } } } })
   let connection: undefined | WsConnection
