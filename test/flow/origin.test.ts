@@ -27,6 +27,14 @@ t.test('a page of another origin is refused with 403 before anything runs, by de
   t.ok(lines.some((line) => line.includes('trustProxy')), 'the log names the cure')
 })
 
+t.test('a page whose host name was pointed at the server gets 404 where the route has a host', async (t) => {
+  const app = await createApp(t)
+  app.socketRoute('/', { onOpen: () => 'in' }, { constraints: { host: 'app.example' } })
+  const url = await listen(app)
+  t.equal((await refusal(url, [], from('http://evil.example', { host: 'evil.example' }))).status, 404)
+  t.equal(await (await connect(url, [], from('http://app.example', { host: 'app.example' }))).next(), 'in')
+})
+
 // P23
 t.test('a page of the same origin, and a client that is no page, may connect', async (t) => {
   const app = await createApp(t)
