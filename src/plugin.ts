@@ -100,7 +100,7 @@ async function socketRoutes (fastify: FastifyInstance, pluginOptions: SocketPlug
     tokens: new Deadlines<Closable>(clock, handshakeTimeout, (connection) => { connection.shut(closeCodes.tokenMissing) }),
     fastPath
   }
-  openScopes(fastify, root)
+  const checkScopes = openScopes(fastify, root)
   fastify.decorateRequest(kUpgrade, null)
 
   const add = (scope: FastifyInstance, path: string, controller: unknown, given: SocketRouteOptions): Route => {
@@ -136,6 +136,7 @@ async function socketRoutes (fastify: FastifyInstance, pluginOptions: SocketPlug
   fastify.decorate('socketHealth', createHealth(drain))
 
   fastify.addHook('onReady', async () => {
+    checkScopes()
     for (const route of table.byName.values()) route.ready()
     fastify.log.debug({ routes: table.byName.size, fastPath }, 'socket routes are ready')
     // Those of onClose run from the last to the first, and Fastify runs preClose in one of them. Added here, this runs before that:

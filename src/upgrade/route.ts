@@ -29,7 +29,7 @@ import { fillPath, patternOf } from './path.js'
 import { RETRY_AFTER } from './refusal.js'
 import { checkConstraints, checkData, checkEffect, checkName, checkProtocols, checkSchema } from './resolve.js'
 import { createCodecs, createRuntime } from './route-runtime.js'
-import type { InForce } from './scope.js'
+import { useRoles, type InForce } from './scope.js'
 import type { Server } from './server.js'
 import type { SocketServer } from './socket-server.js'
 import { createAuthenticator, type Authenticator } from './token.js'
@@ -127,7 +127,9 @@ export class Route implements SocketRouteHandle {
     checkData(given.data)
     checkConstraints(given.constraints)
     this.#isGuarded = inForce.grants.length > 0
-    if (!this.#isGuarded) checkEffect(given, path, asksForRoles(this.#conversation?.definition))
+    const hasRoles = asksForRoles(this.#conversation?.definition)
+    if (!this.#isGuarded) checkEffect(given, path, hasRoles)
+    if (this.#isGuarded || hasRoles) useRoles(fastify)
     checkSchema(given.schema)
     for (const source of ['query', 'ticket'] as const) if (this.#reads(source)) server.credentials.expect(source)
     server.counts.expect(options.connections)

@@ -17,19 +17,36 @@ interface Scope {
   readonly outer: undefined | Scope
   inForce: () => InForce
   hasRoutes: boolean
+  // An option that it was given which reads like a guard, and whether one of its routes asks for roles.
+  roles: undefined | 'roles' | 'roleHierarchy'
+  asksForRoles: boolean
 }
 
 const kScope = Symbol('fastify-socket-route.scope')
 type Scoped = FastifyInstance & { [kScope]: Scope }
 
-/** Gives the root its scope, and each context that is made later one of its own. */
-export function openScopes (fastify: FastifyInstance, root: InForce): void {
-  (fastify as Scoped)[kScope] = { outer: undefined, inForce: () => root, hasRoutes: false }
+/**
+ * Gives the root its scope, and each context that is made later one of its own.
+ *
+ * @returns a function that throws `FSR_ERR_OPTION_INVALID` if roles were said for a scope, and none of its routes asks for any.
+ */
+export function openScopes (fastify: FastifyInstance, root: InForce): () => void {
+  const scopes: Scope[] = []
+  const open = (instance: FastifyInstance, outer: undefined | Scope, inForce: () => InForce): void => {
+    const scope: Scope = { outer, inForce, hasRoutes: false, roles: undefined, asksForRoles: false }
+    scopes.push(scope);
+    (instance as Scoped)[kScope] = scope
+  }
+  open(fastify, undefined, () => root)
   fastify.addHook('onRegister', (instance) => {
     // A context inherits from its surroundings, so before it has a scope of its own it shows the outer one.
-    const outer = (instance as Scoped)[kScope];
-    (instance as Scoped)[kScope] = { outer, inForce: () => outer.inForce(), hasRoutes: false }
+    const outer = (instance as Scoped)[kScope]
+    open(instance, outer, () => outer.inForce())
   })
+  return () => {
+    const [silent] = scopes.filter(({ roles, hasRoutes, asksForRoles }) => roles !== undefined && hasRoutes && !asksForRoles)
+    if (silent !== undefined) throw new errors.OptionInvalid(silent.roles, 'has no effect in a scope of which no route is guarded: everyone would be let in. Say who may come in by isGranted, or leave it out')
+  }
 }
 
 /**
@@ -43,6 +60,7 @@ export function addToScope (fastify: FastifyInstance, given: SocketScopeOptions)
   const { inForce } = scope
   scope.inForce = () => overlay(inForce(), given, 'scope')
   scope.inForce()
+  for (const name of ['roles', 'roleHierarchy'] as const) if (given[name] !== undefined) scope.roles ??= name
 }
 
 /** What holds in a context for a route with these options of its own; the context's options are fixed from now on. */
@@ -51,6 +69,11 @@ export function enterScope (fastify: FastifyInstance, given: SocketScopeOptions)
   const inForce = overlay(scope.inForce(), given, 'route')
   for (let each: undefined | Scope = scope; each !== undefined; each = each.outer) each.hasRoutes = true
   return inForce
+}
+
+/** A route of this context asks for the roles of its users, so that what was said of roles has an effect. */
+export function useRoles (fastify: FastifyInstance): void {
+  for (let each: undefined | Scope = (fastify as Scoped)[kScope]; each !== undefined; each = each.outer) each.asksForRoles = true
 }
 
 /** Lays options over what holds already. */

@@ -51,6 +51,32 @@ t.test('for the plugin and for scopes they are defaults', async (t) => {
   t.equal((await refusal(`${await listen(app)}/guarded`)).status, 401)
 })
 
+t.test('roles of a scope without a guarded route fail when the app is ready, as everyone would be let in', async (t) => {
+  const message = (name: string) => new RegExp(`^Option ${name} has no effect in a scope .*isGranted`)
+  for (const [name, given] of Object.entries({ roles: { roles: 'ROLE_ADMIN' }, roleHierarchy: { roleHierarchy: { ROLE_ROOT: ['ROLE_ADMIN'] } } })) {
+    const app = await createApp(t)
+    // One that is guarded elsewhere makes no difference.
+    app.socketRoute('/guarded', ok, 'ROLE_USER')
+    await app.register(async (scope) => {
+      scope.socketScope(given)
+      scope.socketRoute('/admin', ok)
+    })
+    await t.rejects(async () => { await app.ready() }, { code: 'FSR_ERR_OPTION_INVALID', message: message(name) }, name)
+  }
+  const app = await createApp(t)
+  await app.register(async (scope) => {
+    scope.socketScope({ roles: 'groups' })
+    scope.socketRoute('/open', ok)
+    await scope.register(async (inner) => { inner.socketRoute('/guarded', ok, 'ROLE_USER') })
+  })
+  await app.register(async (scope) => {
+    scope.socketScope({ roles: 'groups' })
+    scope.socketRoute('/contract', { schema: { in: { ban: { data: {}, isGranted: 'ROLE_ADMIN' } } }, on: { ban () {} } })
+  })
+  await app.register(async (scope) => { scope.socketScope({ roles: 'groups' }) })
+  await t.resolves(async () => { await app.ready() }, 'where one asks for roles, of an inner scope too, or there is no route at all')
+})
+
 t.test('where the messages of a contract are guarded by roles, these have an effect', async (t) => {
   const app = await createApp(t)
   const contract = (isGranted?: object) => ({ schema: { in: { ban: { data: {}, ...isGranted } } }, on: { ban () {} } }) as const
