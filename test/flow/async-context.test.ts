@@ -155,7 +155,7 @@ t.test('what a handler does to another connection is in the context of that, and
   app.socketRoute('/', {
     onOpen: () => 'open',
     onMessage () {
-      void app.socketRevoke({ sub: 'bob' })
+      app.socketRevoke({ sub: 'bob' })
       note('onMessage, behind it')
       return 'revoked'
     }

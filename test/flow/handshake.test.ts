@@ -4,7 +4,7 @@ import { connect, handshake, readAll, refusal, tcp } from '../support/client.js'
 import { TestClock } from '../support/clock.js'
 import { createApp, listen } from '../support/server.js'
 
-const refused: Record<string, { headers?: Record<string, undefined | string>, start?: string, status: number, contains?: RegExp }> = {
+const refused: Record<string, { headers?: Record<string, undefined | string>, start?: string, status: number | string, contains?: RegExp }> = {
   'HTTP/1.0': { start: 'GET / HTTP/1.0', status: 400, contains: /FSR_ERR_HANDSHAKE_INVALID/ },
   'no Host': { headers: { Host: undefined }, status: 400, contains: /FSR_ERR_HANDSHAKE_INVALID/ },
   'two Host headers': { headers: { host: 'evil.example' }, status: 400, contains: /FSR_ERR_HANDSHAKE_INVALID[^]*several Host headers/ },
@@ -19,8 +19,9 @@ const refused: Record<string, { headers?: Record<string, undefined | string>, st
   'a chunked body': { headers: { 'Transfer-Encoding': 'chunked' }, status: 400, contains: /FSR_ERR_HANDSHAKE_INVALID/ },
   'a body that is announced behind more headers than Node reads': {
     headers: { ...Object.fromEntries(Array.from({ length: 1_000 }, (_, index) => [`a${index}`, ''])), 'Content-Length': '7' },
-    status: 400,
-    contains: /more headers than are read/
+    // Newer versions of Node refuse it themselves, with 431.
+    status: '400|431',
+    contains: /more headers than are read|Request Header Fields Too Large/
   },
   'the method POST': { start: 'POST / HTTP/1.1', status: 404 }
 }
@@ -33,7 +34,7 @@ for (const [what, { headers, start, status, contains }] of Object.entries(refuse
     const socket = await tcp(await listen(app))
     socket.write(handshake('/', headers, start))
     const answer = await readAll(socket)
-    t.ok(answer.startsWith(`HTTP/1.1 ${status} `), answer)
+    t.match(answer, new RegExp(`^HTTP/1.1 (${status}) `))
     if (contains !== undefined) t.match(answer, contains)
     t.equal(opened, 0)
   })

@@ -51,6 +51,9 @@ t.test('a frame may be a part of what was read', async (t) => {
   t.strictSame(decode(encodeFrames([frame])), [{ first: 0x81, payload: 'hello' }])
 })
 
+// The memory that Node cuts short buffers from: what is written at once may be in it.
+const pool = Buffer.allocUnsafe(1).buffer.byteLength
+
 t.test('a bundle without some of its frames is what encoding the others would be', async (t) => {
   for (const size of [3, 9_000]) {
     const bundle = new Bundle()
@@ -62,7 +65,7 @@ t.test('a bundle without some of its frames is what encoding the others would be
         const parts = bundle.encode(from, without, undefined)
         t.strictSame(decode(parts), decode(encodeFrames(expected)), `${size}: from ${from} without ${without.join()}`)
         if (expected.length === 0) t.equal(parts.length, 0, 'nothing to be written')
-        for (const part of parts) if (part.buffer.byteLength > Math.max(part.length, 8_192)) t.fail('it keeps more memory than its own')
+        for (const part of parts) if (part.buffer.byteLength > Math.max(part.length, pool)) t.fail('it keeps more memory than its own')
       }
     }
     t.equal(bundle.encode(0, [], undefined), bundle.encode(0, [], undefined), 'encoded once')
@@ -94,10 +97,11 @@ t.test('a part of a bundle is no larger than what is in it, whatever is left out
   bundle.add(text(3), '')
   const [part] = bundle.encode(0, [0, 1, 2, 3, 4, 5, 6], undefined)
   t.equal(part!.length, 5)
-  t.ok(part!.buffer.byteLength <= 8_192)
+  t.ok(part!.buffer.byteLength <= pool)
   bundle.compact()
   const [waiting] = bundle.encode(0, [0, 1, 2, 3, 4, 5, 6], undefined)
   t.strictSame(waiting, part)
+  t.ok(waiting!.buffer.byteLength <= 512, 'what waits keeps no part of the pool')
 })
 
 t.test('what one receiver still lacks is all that is encoded for it', async (t) => {
