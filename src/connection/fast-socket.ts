@@ -34,11 +34,12 @@ export class FastSocket extends LazySocket {
     })
   }
 
-  override read (chunk: Buffer, mayHaveMore: boolean): void {
+  override read (chunk: Buffer, mayHaveMore: boolean, isInContext: boolean): void {
     beginTurn(this, mayHaveMore)
     hold()
     try {
-      this.#enter(this.#read, chunk)
+      if (isInContext) this.#read(chunk)
+      else this.#enter(this.#read, chunk)
     } finally {
       release()
     }

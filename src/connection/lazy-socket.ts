@@ -72,8 +72,26 @@ export abstract class LazySocket extends Base {
     this._autoPongComplete = undefined
   }
 
-  /** Bytes have come. @param mayHaveMore whether more may be read at once. @internal */
-  abstract read (chunk: Buffer, mayHaveMore: boolean): void
+  /** Whether what Node reads from TCP comes in the asynchronous context of the owner. @internal */
+  isInContext = false
+
+  /**
+   * Bytes have come.
+   *
+   * @param mayHaveMore whether more may be read at once.
+   * @param isInContext whether it is called in the asynchronous context of the owner.
+   * @internal
+   */
+  abstract read (chunk: Buffer, mayHaveMore: boolean, isInContext: boolean): void
+
+  /** Gives the TCP connection the asynchronous context that is entered: reading then needs to enter none. */
+  adoptContext (): void {
+    const reading = this._socket as unknown as Reading
+    if (reading[kBufferCallback!] !== onRead) return
+    // As the agent of node:http does with a connection that it uses again.
+    reading._handle?.asyncReset!(reading._handle)
+    this.isInContext = true
+  }
 
   /** No more bytes will come. @internal */
   abstract readLast (): void
@@ -106,7 +124,7 @@ export abstract class LazySocket extends Base {
     if (readsInto(socket)) {
       // What has come so far is in the stream, and will not be emitted.
       const early = socket.read() as null | Buffer
-      if (early !== null || head.length > 0) nextTick(() => { this.read(early === null ? head : Buffer.concat([head, early]), false) })
+      if (early !== null || head.length > 0) nextTick(() => { this.read(early === null ? head : Buffer.concat([head, early]), false, false) })
       socket.resume()
     } else {
       if (head.length > 0) socket.unshift(head)
@@ -284,7 +302,7 @@ function writeUnlessFailed (this: Receiver, bytes: Buffer, encoding: BufferEncod
 }
 
 function onData (this: LinkedSocket, chunk: Buffer): void {
-  this[kLazy]!.read(chunk, true)
+  this[kLazy]!.read(chunk, true, false)
 }
 
 // All that is read from TCP comes here first: nobody else reads meanwhile, as each socket takes a copy of its part.
@@ -294,7 +312,7 @@ const memory = Buffer.allocUnsafeSlow(65_536)
 const [kBuffer, kBufferCallback] = ['kBuffer', 'kBufferCb'].map((name) => Object.getOwnPropertySymbols(new Socket()).find(({ description }) => description === name))
 
 interface Reading {
-  readonly _handle?: null | { useUserBuffer? (memory: Buffer): void }
+  readonly _handle?: null | { useUserBuffer? (memory: Buffer): void, asyncReset? (resource: object): void }
   [key: symbol]: unknown
 }
 
@@ -310,7 +328,9 @@ function readsInto (socket: Duplex): boolean {
 }
 
 function canReadInto (reading: Reading): boolean {
-  return kBuffer !== undefined && kBufferCallback !== undefined && reading[kBuffer] === null && typeof reading._handle?.useUserBuffer === 'function'
+  const { _handle: handle } = reading
+  return kBuffer !== undefined && kBufferCallback !== undefined && reading[kBuffer] === null &&
+    typeof handle?.useUserBuffer === 'function' && typeof handle.asyncReset === 'function'
 }
 
 /** Whether Node is made as this file expects, so that TCP is read without a stream: looked at on a socket of its own. */
@@ -326,7 +346,8 @@ export function readsDirectly (): boolean {
 function onRead (this: LinkedSocket, count: number): boolean {
   const chunk = Buffer.allocUnsafe(count)
   copyBytes(memory, 0, count, chunk, 0)
-  this[kLazy]!.read(chunk, count === memory.length)
+  const lazy = this[kLazy]!
+  lazy.read(chunk, count === memory.length, lazy.isInContext)
   return true
 }
 

@@ -83,6 +83,7 @@ export class Dispatch extends ConnectionContext implements ConnectionKeeper, Bea
   /** Listens to the socket and runs `onOpen`; no message is read before that has settled. */
   open (): void {
     listen(this.#socket, this)
+    if (this.#socket instanceof FastSocket) this.enter(this.#socket.adoptContext, this.#socket, undefined)
     const { clients, live, heartbeat, counts, expiry, compaction } = this.#route
     clients.add(this.connection)
     counts.add(this)
