@@ -327,7 +327,7 @@ declare module 'fastify' {
      * Revokes the tokens of a user: its connections on this process are closed with 4403, and its tokens are refused.
      *
      * @returns how many connections were closed.
-     * @throws `FSR_ERR_OPTION_INVALID`.
+     * @throws `FSR_ERR_OPTION_INVALID`, and what the store `revocations` throws, after the connections were closed.
      */
     socketRevoke (revocation: Revocation): Promise<number>
 
@@ -337,7 +337,8 @@ declare module 'fastify' {
      *
      * @param request of whatever generics.
      * @param options the name of the route.
-     * @throws `FSR_ERR_TOKEN_MISSING`, `FSR_ERR_TOKEN_INVALID`, `FSR_ERR_TOKEN_EXPIRED` (401), `FSR_ERR_OPTION_INVALID`.
+     * @throws `FSR_ERR_TOKEN_MISSING`, `FSR_ERR_TOKEN_INVALID`, `FSR_ERR_TOKEN_EXPIRED` (401), `FSR_ERR_STORE_FAILED` (503),
+     * `FSR_ERR_OPTION_INVALID`.
      */
     socketTicket (request: Pick<FastifyRequest, 'headers'>, options: { readonly route: string }): Promise<string>
 

@@ -159,7 +159,7 @@ export class WsConnection<Types extends ConnectionTypes = ConnectionTypes> {
     this.#keeper = keeper
   }
 
-  /** The app's own state; it starts as `{}` and is best filled in `onOpen`. */
+  /** The app's own state; it starts as what the route's option `data` has made of the upgrade request, or else as `{}`. */
   get data (): TypeOf<Types, 'Data', Record<string, unknown>> {
     if (this.#data === undefined) this.#data = {} as TypeOf<Types, 'Data', Record<string, unknown>>
     return this.#data
@@ -228,7 +228,8 @@ export class WsConnection<Types extends ConnectionTypes = ConnectionTypes> {
    *
    * @returns `true` if the client keeps up; `false` if more than 64 KiB wait for it, so that who can wait should await
    * `drained()`, or if the connection is closed.
-   * @throws `FSR_ERR_NOT_SENDABLE`, `FSR_ERR_NOT_JSON`; with a contract `FSR_ERR_EVENT_UNKNOWN`, `FSR_ERR_EVENT_INVALID`.
+   * @throws `FSR_ERR_NOT_SENDABLE`, `FSR_ERR_NOT_JSON`, `FSR_ERR_OPTION_INVALID` for a second argument; with a contract
+   * `FSR_ERR_EVENT_UNKNOWN`, `FSR_ERR_EVENT_INVALID`.
    */
   send<First extends Sent<Types>> (message: First, ...data: SentData<Types, First>): boolean
   send (first?: unknown, second?: unknown): boolean {
@@ -293,8 +294,8 @@ export class WsConnection<Types extends ConnectionTypes = ConnectionTypes> {
    * Takes a new token for the same subject in the place of the one that will expire. `isGranted` is asked again: who has lost
    * the right to be here is closed with 4403.
    *
-   * @throws `FSR_ERR_TOKEN_INVALID`, `FSR_ERR_TOKEN_EXPIRED`, `FSR_ERR_NOT_GRANTED`, as a rejection that harms nobody if it is not
-   * waited for.
+   * @throws `FSR_ERR_TOKEN_INVALID`, `FSR_ERR_TOKEN_EXPIRED`, `FSR_ERR_NOT_GRANTED`, `FSR_ERR_STORE_FAILED`, and what a predicate of
+   * `isGranted` throws, as a rejection that harms nobody if it is not waited for.
    */
   renew (token: string): Promise<void> {
     const renewed = this.#keeper.renew(token, this.#request).then((user) => {

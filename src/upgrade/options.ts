@@ -155,7 +155,8 @@ export interface SocketPluginOptions extends SocketScopeOptions {
   /** What happens at `fastify.close()`. */
   readonly drain?: undefined | {
     /**
-     * Milliseconds until connections that are not closed yet are cut.
+     * Milliseconds. After four fifths of it connections that are not closed yet are cut; after all of it `fastify.close()` waits no
+     * longer. Less than `pluginTimeout` of Fastify.
      *
      * @default 5_000
      */

@@ -51,7 +51,7 @@ export interface SocketRouteHandle<Connection = WsConnection, Contract = 'none'>
   /**
    * The path with its parameters filled in and encoded.
    *
-   * @throws `FSR_ERR_URL_PARAM_MISSING`.
+   * @throws `FSR_ERR_URL_PARAM_MISSING`, `FSR_ERR_URL_PARAM_INVALID`.
    */
   url (params?: Readonly<Record<string, string | number>>): string
   /**
