@@ -33,7 +33,7 @@ import { useRoles, type InForce } from './scope.js'
 import type { Server } from './server.js'
 import type { SocketServer } from './socket-server.js'
 import { createAuthenticator, type Authenticator } from './token.js'
-import { isOfJwt } from './token-source.js'
+import { checkPlaces, isOfJwt } from './token-source.js'
 
 /**
  * What `socketRoute` returns, and `fastify.socketRoutes` has by name: the way from anywhere in the app to the clients of a route.
@@ -193,6 +193,7 @@ export class Route implements SocketRouteHandle {
     const jwt = jwtOf(this.#fastify, name)
     const times = jwt?.options.verify ?? {}
     if (this.#isGuarded && jwt === undefined && tokenFrom.some(isOfJwt)) throw new errors.JwtMissing(this.path, missingJwt(this.#fastify, name))
+    if (this.#isGuarded && jwt !== undefined) checkPlaces(this.#fastify, jwt, tokenFrom, this.path)
     if (this.#isGuarded && requireExpiry && !endsTokens(times)) throw new errors.OptionInvalid('requireExpiry', `cannot hold for '${this.path}': verify.ignoreExpiration or clockTimestamp of @fastify/jwt makes tokens valid for ever`)
     const { tickets, revocations, credentials, handshakeTimeout, clocks } = this.#server
     if (!this.isShared && (this.#reads('query') || this.#reads('ticket'))) credentials.expectAt(patternOf(this.path))

@@ -1,9 +1,11 @@
-import type { FastifyRequest } from 'fastify'
+import type { FastifyInstance, FastifyRequest } from 'fastify'
+import { errors } from '../errors.js'
 import { readText, writeLog } from '../log.js'
 import { discard } from '../thenable.js'
 import type { Jwt, JwtRequest } from './jwt.js'
 import type { TokenSource } from './options.js'
 import { credentialOf } from './query.js'
+import { defaults } from './resolve.js'
 import { typeOf } from './store.js'
 
 /** A token or a ticket, and where it was. */
@@ -23,6 +25,31 @@ export function isOfJwt (source: TokenSource): boolean {
 /** Whether `@fastify/jwt` looks at a place: with `onlyCookie` it looks at no header. */
 export function isLookedAt (source: TokenSource, { options }: Jwt): boolean {
   return source !== 'header' || options.verify.onlyCookie !== true
+}
+
+/**
+ * Looks whether tokens can be in the places that a route names, once all plugins are loaded: one that lacks its plugin would look like a
+ * client without a token. Some are told to the log.
+ *
+ * @throws `FSR_ERR_OPTION_INVALID` if no place can have a token.
+ */
+export function checkPlaces (fastify: FastifyInstance, jwt: Jwt, tokenFrom: readonly TokenSource[], path: string): void {
+  // Nobody has named the places that are looked at by default, but the app may have configured @fastify/jwt for a cookie.
+  const named = tokenFrom !== defaults.tokenFrom ? tokenFrom : tokenFrom.filter((source) => source === 'cookie' && jwt.cookie !== undefined)
+  const missing = named.flatMap((source) => missingAt(source, fastify, jwt) ?? [])
+  if (missing.length === 0) return
+  if (missing.length === tokenFrom.length && jwt.options.verify.extractToken === undefined) {
+    throw new errors.OptionInvalid('tokenFrom', `names no place where a token for '${path}' can be: ${missing.join('; ')}`)
+  }
+  writeLog(fastify, 'warn', { route: path, missing }, 'tokenFrom names a place where no token can be')
+}
+
+function missingAt (source: TokenSource, fastify: FastifyInstance, jwt: Jwt): undefined | string {
+  if (!isLookedAt(source, jwt)) return `'${source}' is not looked at by @fastify/jwt with verify.onlyCookie`
+  if (source !== 'cookie') return
+  if (jwt.cookie === undefined) return "'cookie' needs the option cookie of @fastify/jwt: await app.register(jwt, { secret, cookie: { cookieName } })"
+  if (!fastify.hasRequestDecorator('cookies')) return "'cookie' needs @fastify/cookie, which is not registered in its scope: await app.register(cookie)"
+  if (jwt.cookie.signed === true && !fastify.hasRequestDecorator('unsignCookie')) return "'cookie' is signed, which needs a secret of @fastify/cookie: await app.register(cookie, { secret })"
 }
 
 /** Finds the first token that there is. */

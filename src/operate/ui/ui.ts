@@ -21,7 +21,7 @@ export default async function ui (app: FastifyInstance, options: ConsoleOptions)
   app.addHook('onRequest', async (_request, reply) => { reply.headers(headers) })
   for (const hook of [onRequest].flat() as onRequestHookHandler[]) app.addHook('onRequest', hook)
   app.addHook('onReady', async () => {
-    if (options.document === undefined && !app.hasDecorator('asyncapi')) throw new errors.OptionInvalid('ui.document', 'is missing, and there is no app.asyncapi()')
+    if (options.document === undefined && !app.hasDecorator('asyncapi')) throw new errors.OptionInvalid('ui.document', 'is missing, and there is no app.asyncapi(): register fastify-socket-route/asyncapi, or give a function that returns a document')
   })
 
   // For @fastify/swagger.
