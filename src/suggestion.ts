@@ -8,13 +8,20 @@ export function suggest (unknown: string, known: readonly string[], rest: string
   return meant === undefined ? `; ${rest}` : `: did you mean ${meant}? ${rest.charAt(0).toUpperCase()}${rest.slice(1)}`
 }
 
-// One that differs by a letter or two, whatever their case; or is a part of the other.
+// One that differs by a letter or two, whatever their case; or one has the words of the other.
 function nearest (name: string, known: readonly string[]): undefined | string {
   const given = name.toLowerCase()
   const most = Math.min(2, Math.floor(name.length / 3))
   const [near] = known.map((each) => ({ each, distance: distanceOf(given, each.toLowerCase()) })).sort((a, b) => a.distance - b.distance) as [{ readonly each: string, readonly distance: number }]
   if (near.distance <= most) return near.each
-  return known.find((each) => each.length > 3 && name.length > 3 && (given.includes(each.toLowerCase()) || each.toLowerCase().includes(given)))
+  const words = wordsOf(name)
+  // The last one may go on, as in `stream` of `streamsPerConnection`.
+  return known.find((each) => each.length > 3 && name.length > 3 && (words.includes(wordsOf(each)) || wordsOf(each).includes(words.slice(0, -1))))
+}
+
+// `maxPayload` as `-max-payload-`: without their ends, `name` would be a part of `namespace`.
+function wordsOf (name: string): string {
+  return `-${name.replace(/[A-Z]/g, '-$&').toLowerCase()}-`
 }
 
 // How many letters have to be added, taken away, changed or swapped with the next (Damerau and Levenshtein).

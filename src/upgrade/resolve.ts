@@ -6,6 +6,7 @@ import type { Rate, RateOptions } from '../connection/rate.js'
 import { errors } from '../errors.js'
 import { suggest } from '../suggestion.js'
 import type { ConnectionCaps } from './caps.js'
+import { ofOtherLibrary } from './foreign-options.js'
 import { checkGrant, createRoleHierarchy, createRolesOf, type RolesOf } from './grant.js'
 import { boolean, check, checkKeys, integer, isObject } from './option-checks.js'
 import type { SharedOptions, SocketRouteOptions, SocketScopeOptions, TokenSource } from './options.js'
@@ -132,6 +133,8 @@ export function resolveOptions (outer: Options, given: SocketScopeOptions, level
 
 // Where an option belongs that is not of the place where it was given.
 function placeOf (key: string): undefined | string {
+  const hint = ofOtherLibrary(key)
+  if (hint !== undefined) return `is unknown here: ${hint}`
   if (keys.plugin.includes(key)) return 'is one of the whole plugin: give it to register()'
   if (keys.route.includes(key)) return 'is one of a route: give it to socketRoute()'
   const part = Object.entries(parts).find(([, names]) => names.includes(key))

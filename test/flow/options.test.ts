@@ -144,7 +144,7 @@ const misspelt: Array<[given: object, meant: string]> = [
   [{ heartBeat: false }, 'heartbeat'], [{ allowedOrigins: [] }, 'origins'], [{ tokensFrom: [] }, 'tokenFrom'], [{ conections: {} }, 'connections'],
   [{ heartbeat: { intervall: 5 } }, 'interval'], [{ connections: { perip: 1 } }, 'perIp'], [{ connections: { perUser: { max: 1, On: 'refuse' } } }, 'on'],
   [{ rate: { message: 5 } }, 'messages'], [{ outbox: { limits: 5 } }, 'limit'], [{ outbox: { overflow: { latestby: 5 } } }, 'latestBy'],
-  [{ preMesage: () => {} }, 'preMessage']
+  [{ preMesage: () => {} }, 'preMessage'], [{ payload: 5 }, 'maxPayload'], [{ rateLimit: {} }, 'rate'], [{ rooms: 5 }, 'roomsPerConnection'], [{ stream: 5 }, 'streamsPerConnection']
 ]
 for (const [given, meant] of misspelt) {
   t.test(`${JSON.stringify(given)} is told what was meant, wherever it is given`, async (t) => {
@@ -168,7 +168,44 @@ t.test('so are options of the plugin alone, of a route alone, and of calls', asy
 
 t.test('what is like no option is told which there are', async (t) => {
   const app = await createApp(t)
-  for (const name of ['x', 'cors', 'guard', 'verifyClient']) t.throws(() => app.socketRoute('/', ok, { [name]: 5 }), { message: /is unknown here; there are roles, / })
+  for (const name of ['x', 'hostname', 'separate', 'pathname', 'toString', 'constructor', 'adapter']) t.throws(() => app.socketRoute('/', ok, { [name]: 5 }), { message: /is unknown here; there are roles, / }, name)
+})
+
+const ofOthers: Array<[names: readonly string[], told: RegExp]> = [
+  [['path'], /the path is the first argument of socketRoute\(\)/],
+  [['cors'], /did you mean origins\?/],
+  [['guard', 'auth', 'allowRequest', 'verifyClient'], /did you mean isGranted/],
+  [['pingInterval', 'heartbeatInterval'], /did you mean heartbeat: \{ interval \}\?/],
+  [['pingTimeout', 'heartbeatTimeout'], /did you mean heartbeat: \{ timeout \}\?/],
+  [['maxHttpBufferSize'], /did you mean maxPayload\?/],
+  [['perMessageDeflate'], /did you mean compression\?/],
+  [['connectTimeout'], /did you mean handshakeTimeout\?/],
+  [['handleProtocols'], /did you mean protocols\?/],
+  [['namespace'], /is a path here, .* jwt: \{ namespace \}/],
+  [['server', 'noServer'], /sockets are of the server of Fastify, leave it out/],
+  [['transports', 'allowUpgrades'], /WebSocket is the only transport, leave it out/],
+  [['allowEIO3'], /Engine\.IO is not spoken here/],
+  [['clientTracking'], /the clients of a route are always known/],
+  [['host', 'port', 'backlog'], /of app\.listen\(\)\?/],
+  [['verifyClient', 'WebSocket', 'autoPong', 'allowSynchronousEvents', 'skipUTF8Validation'], /it is one of ws: register\(socketRoutes, \{ websocket: \{ options: \{ \w+ \} \} \}\)/],
+  [['options', 'errorHandler', 'preClose'], /it is one of @fastify\/websocket: register\(socketRoutes, \{ websocket: \{ \w+ \} \}\)/],
+  [['wsHandler'], /the controller is the second argument/]
+]
+for (const [names, told] of ofOthers) {
+  t.test(`${names.join(', ')}: what people bring from another library is told what is here in its place`, async (t) => {
+    for (const name of names) {
+      const app = await createApp(t)
+      const wanted = { code: 'FSR_ERR_OPTION_INVALID', message: new RegExp(`^Option '${name}' is unknown here: .*${told.source}`) }
+      await t.rejects(register({ [name]: 5 }), wanted)
+      t.throws(() => app.socketRoute('/', ok, { [name]: 5 }), wanted)
+      t.throws(() => app.socketScope({ [name]: 5 } as object), wanted)
+    }
+  })
+}
+
+t.test('websocket: true of a route says what each socket route is', async (t) => {
+  const app = await createApp(t)
+  t.throws(() => app.socketRoute('/', ok, { websocket: true } as object), { code: 'FSR_ERR_OPTION_INVALID', message: /each socketRoute\(\) is one, leave it out/ })
 })
 
 t.test('a part of an option that is given as an option is told where it belongs', async (t) => {
