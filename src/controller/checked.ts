@@ -35,7 +35,7 @@ export type Check = (data: unknown) => unknown
 export interface InvalidData {
   /** What the client is told in the place of `message`. */
   readonly answer?: undefined | string
-  /** Where in the data, as a JSON Pointer (RFC 6901). */
+  /** Where in the data, as a JSON Pointer (RFC 6901): `''` is the data as a whole. None if the validator does not tell. */
   readonly path?: undefined | string
   /** What the validator has said. */
   readonly validation?: unknown
@@ -109,12 +109,19 @@ function outcome (validate: Validator, result: unknown, made: () => unknown, ref
 }
 
 function invalid (details: unknown, Invalid: typeof errors.DataInvalid, isAjv: boolean): Error {
-  const { instancePath, message, schemaPath } = Object(Array.isArray(details) ? details[0] : undefined) as Fault
-  const path = typeof instancePath === 'string' && instancePath !== '' ? instancePath.slice(0, LONGEST_PATH) : undefined
+  // An asynchronous schema of Ajv rejects with an error that has them.
+  const faults = isAjv ? (Object(details) as { readonly errors?: unknown }).errors ?? details : details
+  const { instancePath, message, schemaPath } = Object(Array.isArray(faults) ? faults[0] : undefined) as Fault
+  const path = typeof instancePath === 'string' ? pointerOf(instancePath, isAjv) : undefined
   const answer = typeof message === 'string' ? `data ${message}` : undefined
   // The texts of validators may quote the data. Where in the schema the fault is Ajv alone tells without a name that is in the data.
   const error = new Invalid(isAjv && typeof schemaPath === 'string' ? `, at ${schemaPath} of its schema` : '')
   return hide(error, { ...(path !== undefined && { path }), ...(answer !== undefined && { answer }), validation: details })
+}
+
+// A validator that is not Ajv joins the names on the way to a fault, and has a slash alone for data as a whole.
+function pointerOf (instancePath: string, isAjv: boolean): string {
+  return !isAjv && instancePath === '/' ? '' : instancePath.slice(0, LONGEST_PATH)
 }
 
 function hide (error: Error, members: InvalidData): Error {

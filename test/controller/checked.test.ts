@@ -19,10 +19,15 @@ t.test('of a path that the client has chosen no more is told than anybody reads'
   t.notMatch(JSON.stringify(error), 'xxx', 'and nothing in a log')
 })
 
-t.test('what is wrong as a whole has no path', async (t) => {
-  const error = failureOf(refusing([{ instancePath: '', message: 'must be string' }]))
-  t.equal(error.answer, 'data must be string')
-  t.notOk('path' in error)
+t.test('data that is wrong as a whole has an empty path, as a JSON Pointer does; where the validator does not tell there is none', async (t) => {
+  const fault = { instancePath: '', message: 'must be string' }
+  for (const validate of [refusing([fault], {}), refusing([fault]), () => ({ error: [fault] }), refusing([{ ...fault, instancePath: '/' }])]) {
+    const error = failureOf(validate)
+    t.equal(error.answer, 'data must be string')
+    t.equal(error.path, '')
+  }
+  t.equal(failureOf(refusing([{ ...fault, instancePath: '/' }], {})).path, '/', 'a property without a name, as Ajv tells it')
+  for (const validate of [refusing(undefined), refusing([]), refusing([{ message: 'is wrong' }]), () => ({ error: new Error('no') })]) t.notOk('path' in failureOf(validate))
 })
 
 t.test('the text of an error has the place in the schema that Ajv tells, and nothing of any validator that may quote the data', async (t) => {
