@@ -8,7 +8,7 @@ import { WsConnection, type BroadcastOptions, type ConnectionKeeper, type Room }
 import { ConnectionContext } from '../connection/context.js'
 import { FastSocket } from '../connection/fast-socket.js'
 import type { Beating, Traffic } from '../connection/heartbeat.js'
-import type { Identity } from '../connection/identity.js'
+import { subjectsOf, type Identity } from '../connection/identity.js'
 import { Inbox } from '../connection/inbox.js'
 import { announcedBy, listen, type SocketOwner } from '../connection/listening.js'
 import { Meter, type Metered } from '../connection/rate.js'
@@ -285,8 +285,8 @@ export class Dispatch extends ConnectionContext implements ConnectionKeeper, Bea
     return this.connection.ip
   }
 
-  get subject (): undefined | string {
-    return this.#identity.subject
+  get subjects (): readonly string[] {
+    return subjectsOf(this.#identity)
   }
 
   get identity (): Identity {

@@ -2,6 +2,7 @@ import type { FastifyBaseLogger } from 'fastify'
 import type { Clock } from '../clock.js'
 import { closeCodes } from '../close-codes.js'
 import type { Live } from '../connection/closable.js'
+import type { Named } from '../connection/identity.js'
 import { errors } from '../errors.js'
 import { writeLog } from '../log.js'
 import { suggest } from '../suggestion.js'
@@ -34,10 +35,10 @@ async function revokeAll (app: { readonly log: FastifyBaseLogger }, clock: Clock
   const subjects = new Set<undefined | string>()
   for (const connection of live) {
     const { identity } = connection
-    if (identity === undefined || (identity.subject !== sub && identity.sub !== sub)) continue
-    if (!isRevoked(identity, before) || !connection.shut(closeCodes.revoked)) continue
+    const met = [identity, identity?.own].find((named) => isOf(named, sub) && isRevoked(named, before))
+    if (met === undefined || !connection.shut(closeCodes.revoked)) continue
     closed++
-    subjects.add(identity.subject)
+    subjects.add(met.subject)
   }
   if (subjects.size > 1) writeLog(app, 'warn', { closed }, 'socketRevoke() without iss has closed connections of several issuers: name iss, unless a sub is the same user for all')
   try {
@@ -47,6 +48,10 @@ async function revokeAll (app: { readonly log: FastifyBaseLogger }, clock: Clock
     throw error
   }
   return closed
+}
+
+function isOf (named: undefined | Named, sub: string): named is Named {
+  return named !== undefined && (named.subject === sub || named.sub === sub)
 }
 
 function checkRevocation (clock: Clock, given: Revocation): { sub: string, before: number, until: undefined | number } {

@@ -6,8 +6,8 @@ export interface Counted extends Closable {
   readonly ip: undefined | string
   /** The name of its route. */
   readonly route: string
-  /** The subject of its user: see `Identity`. */
-  readonly subject: undefined | string
+  /** The subjects of its user: see `Identity`. */
+  readonly subjects: readonly string[]
 }
 
 /** Counts the connections of an app by route, and by address and by user if any route caps these. */
@@ -27,21 +27,24 @@ export class ConnectionCounts {
   }
 
   add (connection: Counted): void {
-    const { route, ip, subject } = connection
+    const { route, ip } = connection
     adjust(this.#perRoute, route, 1)
     if (this.#isIpCapped) adjust(this.#perIp, networkOf(ip), 1)
-    if (subject === undefined || !this.#isUserCapped) return
-    const own = this.#perUser.get(subject)
-    if (own === undefined) this.#perUser.set(subject, new Set([connection]))
-    else own.add(connection)
+    if (!this.#isUserCapped) return
+    for (const subject of connection.subjects) {
+      const own = this.#perUser.get(subject)
+      if (own === undefined) this.#perUser.set(subject, new Set([connection]))
+      else own.add(connection)
+    }
   }
 
   /** It begins to close: its user may have another. */
   leave (connection: Counted): void {
-    const { subject } = connection
-    if (subject === undefined) return
-    const own = this.#perUser.get(subject)
-    if (own?.delete(connection) === true && own.size === 0) this.#perUser.delete(subject)
+    if (!this.#isUserCapped) return
+    for (const subject of connection.subjects) {
+      const own = this.#perUser.get(subject)
+      if (own?.delete(connection) === true && own.size === 0) this.#perUser.delete(subject)
+    }
   }
 
   /** Its socket is closed, after it has left: until then it takes room, also of whoever does not answer the close. */

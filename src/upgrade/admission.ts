@@ -56,9 +56,10 @@ export class Admission {
    */
   async admitAgain (request: FastifyRequest, token: string, before: Identity): Promise<Identity> {
     if (before.subject === undefined) throw new errors.TokenInvalid()
+    const { own, subject } = before
     const identity = await this.#authenticator.verify(request, token)
-    if (identity.subject !== before.subject) throw new errors.TokenInvalid()
-    return this.#check(request, identity)
+    if (identity.subject !== subject) throw new errors.TokenInvalid()
+    return this.#check(request, own === undefined ? identity : { ...identity, own })
   }
 
   async #recogniseLater (request: FastifyRequest, offered: undefined | string): Promise<Identity> {

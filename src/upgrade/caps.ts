@@ -23,19 +23,18 @@ export interface ConnectionCaps {
  *
  * @param route the name of the route.
  */
-export function refuseByCaps ({ perRoute, perUser, perIp }: ConnectionCaps, counts: ConnectionCounts, route: string, ip: undefined | string, subject: undefined | string): undefined | SocketError {
+export function refuseByCaps ({ perRoute, perUser, perIp }: ConnectionCaps, counts: ConnectionCounts, route: string, ip: undefined | string, subjects: readonly string[]): undefined | SocketError {
   if (perRoute !== undefined && counts.ofRoute(route) >= perRoute) return new errors.RouteFull()
   if (perIp !== undefined && counts.ofIp(ip) >= perIp) return new errors.ConnectionsTooMany()
-  return refuseUser(perUser, counts, subject)
+  return refuseUser(perUser, counts, subjects)
 }
 
 /** The same of the user only, where that is known later than the rest. */
-export function refuseUser (perUser: ConnectionCaps['perUser'], counts: ConnectionCounts, subject: undefined | string): undefined | SocketError {
-  if (perUser === undefined || subject === undefined) return
+export function refuseUser (perUser: ConnectionCaps['perUser'], counts: ConnectionCounts, subjects: readonly string[]): undefined | SocketError {
+  if (perUser === undefined) return
   const { max, on } = typeof perUser === 'number' ? { max: perUser, on: undefined } : perUser
-  const own = counts.ofUser(subject)
-  if (own.size < max) return
-  if (on !== 'close-oldest') return new errors.ConnectionsTooMany()
-  // More than one where another route allows more.
-  for (const each of [...own].slice(0, own.size - max + 1)) each.shut(closeCodes.replaced)
+  const full = subjects.map((subject) => counts.ofUser(subject)).filter(({ size }) => size >= max)
+  if (full.length > 0 && on !== 'close-oldest') return new errors.ConnectionsTooMany()
+  // More than one where another route allows more. One that was closed for another subject is not among them any more.
+  for (const own of full) for (const each of [...own].slice(0, Math.max(0, own.size - max + 1))) each.shut(closeCodes.replaced)
 }

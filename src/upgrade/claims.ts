@@ -1,5 +1,5 @@
 import type { Identity } from '../connection/identity.js'
-import type { Claims, NamedUser } from './subject.js'
+import type { Claims, NamedUser, SubjectReader } from './subject.js'
 
 /** What a verifier of `@fastify/jwt` is told of time: its options `verify`, as the app has given them. */
 export interface VerifierTimes {
@@ -28,7 +28,7 @@ function endAt (time: number): undefined | number {
   return Number.isFinite(time) && !isInMilliseconds(time) ? time : undefined
 }
 
-/** The end of a user that a hook has set without a token. */
+/** The end that a user itself says, whom a hook has set. */
 export const ownEnd: EndOf = ({ exp }) => typeof exp === 'number' ? endAt(exp) : undefined
 
 /** The end of a token: the moment from which its verifier takes it no more. */
@@ -90,4 +90,38 @@ export function stricterOf (one: Identity, other: Identity): Identity {
   const iat = one.iat === undefined || other.iat === undefined ? undefined : Math.min(one.iat, other.iat)
   const exp = Math.min(one.exp ?? Infinity, other.exp ?? Infinity)
   return { ...one, iat, exp: exp === Infinity ? undefined : exp }
+}
+
+/**
+ * The identity of a token, where a hook has set the user. That may be of a session, with a token of the client's own beside it: what
+ * the hook says of the user, and the token does not, counts as well.
+ *
+ * @param said the claims of the tokens, and what `@fastify/jwt` has made of each.
+ * @param subject reads a name; it may throw.
+ */
+export function withOwn (identity: Identity, user: unknown, said: readonly Claims[], subject: SubjectReader): Identity {
+  const [claims = {}] = said
+  const own = Object(user) as Claims
+  const { iat } = own
+  const name = nameOf(laidOver(own, claims), subject)
+  const isNew = name !== undefined && said.every((each) => nameOf(laidOver(each, claims), subject)?.subject !== name.subject)
+  const end = said.some(({ exp }) => exp === own['exp']) ? undefined : ownEnd(own)
+  return {
+    ...identity,
+    ...(isNew && { own: { ...name, iat: typeof iat === 'number' ? iat : undefined } }),
+    ...(end !== undefined && { exp: Math.min(end, identity.exp ?? Infinity) })
+  }
+}
+
+// The claims as others that say less of a user, or something else, would have them. A user may have getters, of a class of the app.
+function laidOver (given: Claims, claims: Claims): Claims {
+  return new Proxy(claims, { get: (_claims, name) => Reflect.get(given, name) ?? Reflect.get(claims, name) })
+}
+
+function nameOf (claims: Claims, subject: SubjectReader): undefined | NamedUser {
+  try {
+    return subject(claims)
+  } catch {
+    // It has none.
+  }
 }

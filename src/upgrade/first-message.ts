@@ -45,7 +45,7 @@ const EARLY_BYTES = 131_072
  */
 export class FirstMessage extends ConnectionContext implements Counted, Live, SocketOwner {
   readonly identity = undefined
-  readonly subject = undefined
+  readonly subjects = []
   readonly ip: string
   readonly route: string
   readonly #route: FirstMessageRoute

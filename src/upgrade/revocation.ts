@@ -1,5 +1,5 @@
 import type { Clock } from '../clock.js'
-import type { Identity } from '../connection/identity.js'
+import type { Identity, Named } from '../connection/identity.js'
 import { then } from '../thenable.js'
 import { isInMilliseconds } from './claims.js'
 import { asked, typeOf } from './store.js'
@@ -84,8 +84,8 @@ export class MemoryRevocations implements RevocationStore {
   }
 }
 
-/** Whether a revocation meets an identity. */
-export function isRevoked ({ iat }: Identity, before: undefined | number): boolean {
+/** Whether a revocation meets a user. */
+export function isRevoked ({ iat }: Named, before: undefined | number): boolean {
   return before !== undefined && (iat === undefined || iat < before)
 }
 
@@ -128,23 +128,29 @@ export class Revocations {
 
   /** @throws `FSR_ERR_STORE_FAILED` (503), at once or by the promise. */
   isRevoked (identity: Identity): boolean | Promise<boolean> {
-    const { subject, sub, iat } = identity
+    const { own } = identity
+    const isRevoked = this.#isRevoked(identity)
+    return own === undefined ? isRevoked : then(isRevoked, (isRevoked) => isRevoked || this.#isRevoked(own))
+  }
+
+  #isRevoked (named: Named): boolean | Promise<boolean> {
+    const { subject, sub, iat } = named
     if (subject === undefined || sub === undefined) return false
     // Its age is not known: it could outlast a revocation.
     if (iat === undefined) this.#longest = Infinity
-    const own = this.#asked(subject, identity)
+    const own = this.#asked(subject, named)
     if (sub === subject) return own
-    return then(own, (own) => own || this.#asked(sub, identity))
+    return then(own, (own) => own || this.#asked(sub, named))
   }
 
-  #asked (subject: string, identity: Identity): boolean | Promise<boolean> {
-    return asked(() => this.#store.revokedBefore(subject), (before) => isRevoked(identity, timeOf(before)))
+  #asked (subject: string, named: Named): boolean | Promise<boolean> {
+    return asked(() => this.#store.revokedBefore(subject), (before) => isRevoked(named, timeOf(before)))
   }
 
   /** Whether it was revoked here since the store was asked. */
   isRevokedNow (identity: Identity): boolean {
-    const { subject, sub } = identity
-    return [subject, sub].some((each) => each !== undefined && isRevoked(identity, this.#recent.revokedBefore(each)))
+    const isNow = (named: Named) => [named.subject, named.sub].some((each) => each !== undefined && isRevoked(named, this.#recent.revokedBefore(each)))
+    return isNow(identity) || (identity.own !== undefined && isNow(identity.own))
   }
 }
 

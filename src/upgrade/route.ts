@@ -3,7 +3,7 @@ import type { FastifyInstance, FastifyReply, FastifyRequest, FastifySchema, Rout
 import type { WebSocket } from 'ws'
 import type { BroadcastOptions, Room, SentTo, SentToData, WsConnection } from '../connection/connection.js'
 import { countFrames } from '../connection/frame-counter.js'
-import type { Identity } from '../connection/identity.js'
+import { subjectsOf, type Identity } from '../connection/identity.js'
 import { guardReceiver, releaseResponse } from '../connection/lazy-socket.js'
 import type { SocketController } from '../controller/controller.js'
 import { Conversation } from '../controller/conversation.js'
@@ -155,7 +155,7 @@ export class Route implements SocketRouteHandle {
       admit: (request, token) => this.#admission!.admitLater(request, token),
       refusal: (identity) => this.#server.revocations.isRevokedNow(identity)
         ? new errors.TokenInvalid()
-        : refuseUser(options.connections.perUser, server.counts, this.#subjectOf(identity)),
+        : refuseUser(options.connections.perUser, server.counts, this.#subjectsOf(identity)),
       open: this.#open
     }
   }
@@ -386,16 +386,16 @@ export class Route implements SocketRouteHandle {
     const identity = (request as UpgradeRequest)[kUpgrade]?.identity
     if (live.isClosing) return new errors.Closing()
     if (identity !== undefined && revocations.isRevokedNow(identity)) return new errors.TokenInvalid()
-    return refuseByCaps(this.inForce.options.connections, counts, this.name, request.ip, this.#subjectOf(identity))
+    return refuseByCaps(this.inForce.options.connections, counts, this.name, request.ip, this.#subjectsOf(identity))
   }
 
-  #subjectOf (identity: undefined | Identity): undefined | string {
+  #subjectsOf (identity: undefined | Identity): readonly string[] {
     const { path, inForce: { options: { connections } } } = this
     if (identity !== undefined && identity.subject === undefined && connections.perUser !== undefined && !this.#hasWarned) {
       this.#hasWarned = true
       writeLog(this.#fastify, 'warn', { route: path }, 'connections.perUser does not count users without a subject: say with the option subject what tells them apart')
     }
-    return identity?.subject
+    return subjectsOf(identity)
   }
 
   #upgraded (socket: WebSocket, request: UpgradeRequest): void {

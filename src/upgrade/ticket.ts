@@ -2,7 +2,7 @@ import { createHash, randomBytes } from 'node:crypto'
 import type { FastifyRequest } from 'fastify'
 import { parse } from 'secure-json-parse'
 import type { Clock } from '../clock.js'
-import type { Identity } from '../connection/identity.js'
+import type { Identity, Named } from '../connection/identity.js'
 import { errors } from '../errors.js'
 import { originOf } from './origin.js'
 import { asked, typeOf } from './store.js'
@@ -98,10 +98,11 @@ export class Tickets {
     // First of all, so that it counts as used whatever is wrong with it.
     const issued = await asked(() => this.#store.take(idOf(ticket)), readIssued)
     if (issued === undefined) throw new errors.TicketInvalid()
-    const { route: issuedFor, origin, end, user, subject, sub, iat, exp } = issued
+    const { route: issuedFor, origin, end, ...identity } = issued
     if (issuedFor !== route || end <= this.#clock.unixNow() || !isSamePage(origin, request)) throw new errors.TicketInvalid()
+    const { exp } = identity
     if (exp !== undefined && exp * 1000 <= this.#clock.unixNow()) throw new errors.TokenExpired()
-    return { user, subject, sub, iat, exp }
+    return identity
   }
 }
 
@@ -135,10 +136,22 @@ function parseIssued (value: string): unknown {
 }
 
 function isIssued (value: unknown): value is Issued {
-  const { route, origin, end, user, subject, sub, iat, exp } = Object(value) as Partial<Record<keyof Issued, unknown>>
+  const { route, origin, end, user, exp, own } = Object(value) as Partial<Record<keyof Issued, unknown>>
   return typeof route === 'string' && typeof end === 'number' && user !== undefined && user !== null &&
-    [origin, subject, sub].every((text) => text === undefined || typeof text === 'string') &&
-    [iat, exp].every((time) => time === undefined || typeof time === 'number')
+    isTextOrNothing(origin) && isTimeOrNothing(exp) && isNamed(value) && (own === undefined || isNamed(own))
+}
+
+function isNamed (value: unknown): boolean {
+  const { subject, sub, iat } = Object(value) as Partial<Record<keyof Named, unknown>>
+  return isTextOrNothing(subject) && isTextOrNothing(sub) && isTimeOrNothing(iat)
+}
+
+function isTextOrNothing (value: unknown): boolean {
+  return value === undefined || typeof value === 'string'
+}
+
+function isTimeOrNothing (value: unknown): boolean {
+  return value === undefined || typeof value === 'number'
 }
 
 function toJson (issued: Issued): string {

@@ -4,7 +4,7 @@ import type { Clock } from '../clock.js'
 import type { Identity } from '../connection/identity.js'
 import { errors } from '../errors.js'
 import { writeLog } from '../log.js'
-import { claimsOf, createEndOf, identityOf, ownEnd, stricterOf } from './claims.js'
+import { claimsOf, createEndOf, identityOf, ownEnd, stricterOf, withOwn } from './claims.js'
 import { verifyToken, type Jwt, type JwtRequest } from './jwt.js'
 import type { TokenSource } from './options.js'
 import type { Claims, NamedUser, SubjectReader } from './subject.js'
@@ -67,38 +67,45 @@ function userOf (request: FastifyRequest, jwt: undefined | Jwt): unknown {
 
 /** Makes the authenticator of a route. */
 export function createAuthenticator (options: AuthenticatorOptions): Authenticator {
-  const { jwt, redeem } = options
+  const { jwt, redeem, clock, subject } = options
   const sources = options.tokenFrom.filter((source) => jwt === undefined ? source === 'ticket' : isLookedAt(source, jwt))
   const takesTokens = sources.some(isOfJwt)
   const places = jwt === undefined ? [] : [...new Set([...usual, ...sources])].filter((source) => isOfJwt(source) && isLookedAt(source, jwt))
+  // Where a verifier takes tokens that have expired, a forged one could take the end of a session away.
+  const { ignoreExpiration, clockTimestamp } = jwt?.options.verify ?? {}
+  const mayBeVerified = jwt?.isOnly === true && ignoreExpiration !== true && !clockTimestamp
   const isNamed = (source: Found['source']) => source === 'extractToken' ? takesTokens : sources.includes(source)
   const identify = createIdentify(options)
 
-  // Of a user that a hook has made of a token: what that says counts, whatever was made of it.
+  // Of a user that a hook has made of a token: what that says counts, whatever was made of it. Nothing tells whether a hook has.
   const ofTokens = async (jwt: Jwt, request: JwtRequest, user: unknown, found: readonly Found[]): Promise<Identity> => {
     let known: undefined | Identity
+    const said: Claims[] = []
     for (const { source, token } of found) {
+      let made: unknown
       try {
-        await verifyAside(jwt, request, token, user)
+        made = await verifyAside(jwt, request, token, user)
       } catch (error) {
         if (known === undefined && (isNamed(source) || hasJustExpired(error, token, options))) throw error
         // It is in a place where this route looks for none, or beside a valid one, and may be for something else.
         continue
       }
-      const next = identify(request, user, claimsOf(token), true)
+      const claims = Object(claimsOf(token)) as Claims
+      const next = identify(request, user, claims, true)
       // Nothing tells which one the hook has taken. A client sends one token only (RFC 6750 section 2).
       if (known !== undefined && known.subject !== next.subject) throw new errors.TokenInvalid()
       known = known === undefined ? next : stricterOf(known, next)
+      said.push(claims, Object(made) as Claims)
     }
-    return known ?? identify(request, user, user, false)
+    return known === undefined ? identify(request, user, user, false) : notOver(withOwn(known, user, said, subject), clock)
   }
 
   const recognise: Authenticator['recognise'] = (request, offered) => {
     const user = userOf(request, jwt)
     if (user === null) return
     const found = jwt === undefined ? [] : findAll(jwt, places, request as unknown as JwtRequest, offered)
-    // Word for word what a token says: then a hook has verified that one.
-    const isVerified = jwt?.isOnly === true && found.some(({ token }) => isDeepStrictEqual(user, claimsOf(token)))
+    // Word for word what a token says: then a hook has verified that one. A forged one says no more of a session than that does itself.
+    const isVerified = mayBeVerified && found.some(({ token }) => isDeepStrictEqual(user, claimsOf(token)))
     if (isVerified || found.length === 0) return identify(request, user, user, isVerified)
     return ofTokens(jwt!, request as unknown as JwtRequest, user, found)
   }
@@ -152,15 +159,20 @@ function createIdentify ({ jwt, clock, requireExpiry, subject, isGuarded }: Auth
       writeLog(request, 'debug', { isOfToken }, 'a user was refused: requireExpiry is set, and nothing says when it expires')
       throw new errors.TokenInvalid()
     }
-    if (exp !== undefined && exp * 1000 <= clock.unixNow()) throw new errors.TokenExpired()
-    return identityOf(user, nameOf(request, claims, isOfToken), claims, exp)
+    return notOver(identityOf(user, nameOf(request, claims, isOfToken), claims, exp), clock)
   }
 }
 
-// Verifies, and leaves on the request the user that a hook has put there.
-async function verifyAside (jwt: Jwt, request: JwtRequest, token: string, user: unknown): Promise<void> {
+// A user whose end has come is refused, rather than let in and closed.
+function notOver (identity: Identity, clock: Clock): Identity {
+  if (identity.exp !== undefined && identity.exp * 1000 <= clock.unixNow()) throw new errors.TokenExpired()
+  return identity
+}
+
+// Verifies, and leaves on the request the user that a hook has put there. Returns the user that is made of the token.
+async function verifyAside (jwt: Jwt, request: JwtRequest, token: string, user: unknown): Promise<unknown> {
   try {
-    await verifyToken(jwt, request, token)
+    return await verifyToken(jwt, request, token)
   } finally {
     request[jwt.decoratorName] = user
   }

@@ -2,8 +2,8 @@ import cookie from '@fastify/cookie'
 import jwt, { type FastifyJWTOptions } from '@fastify/jwt'
 import type { FastifyInstance, FastifyRequest } from 'fastify'
 import t, { type Test } from 'tap'
-import type { SocketPluginOptions } from '../../src/index.js'
-import { connect, connectAs, refusal, type Client } from '../support/client.js'
+import type { Claims, SocketPluginOptions } from '../../src/index.js'
+import { connect, connectAs, connectWhenFree, refusal, type Client } from '../support/client.js'
 import { TestClock } from '../support/clock.js'
 import { createApp, listen, SECRET, tokenOf } from '../support/server.js'
 
@@ -276,4 +276,136 @@ t.test('with requireExpiry a user without a token needs an exp of its own, where
   t.equal((await refusal(url)).body.code, 'FSR_ERR_TOKEN_INVALID')
   t.equal(await (await connect(`${url}/?exp=${seconds() + 60}`)).next(), 'in')
   t.equal(await (await connect(`${url}/open`)).next(), 'in')
+})
+
+interface SessionsApp extends Omit<HookedApp, 'hook'> {
+  readonly sessions: Record<string, object>
+}
+
+// An app whose hook finds sessions by a header, and whose clients may send a token beside.
+async function createWithSessions (t: Test, { sessions, plugin, ...others }: SessionsApp): Promise<FastifyInstance> {
+  const hook = (app: FastifyInstance): void => {
+    app.addHook('onRequest', async (request) => { (request as { user: unknown }).user = sessions[String(request.headers['x-session'])] })
+  }
+  return await createHooked(t, { plugin: { tokenFrom: ['header', 'ticket'], connections: { perUser: 1 }, ...plugin }, ...others, hook })
+}
+
+const beside = (session: string, token: string) => ({ headers: { 'x-session': session, authorization: `Bearer ${token}` } })
+
+t.test('of a session and a token of another user beside it the names of both count, for caps and revocations', async (t) => {
+  for (const isGuarded of [true, false]) {
+    const app = await createWithSessions(t, { isGuarded, sessions: { alice: { sub: 'alice', iat: seconds() - 5 }, ageless: { sub: 'ageless' }, nameless: { id: 7 } } })
+    const url = await listen(app)
+    const token = (sub: string) => tokenOf(app, [], { sub, iat: seconds() - 5 })
+
+    const first = await connect(url, [], beside('alice', token('mallory')))
+    t.equal(await first.next(), 'in')
+    t.equal((await refusal(url, [], beside('alice', token('another')))).status, 429, 'the session')
+    t.equal((await refusal(url, [], beside('nameless', token('mallory')))).status, 429, 'the token')
+    t.equal(await app.socketRevoke({ sub: 'alice', before: seconds() - 1 }), 1)
+    t.equal((await first.closed).code, 4403)
+    t.equal((await refusal(url, [], beside('alice', tokenOf(app, [], { sub: 'mallory' })))).status, 401, 'a new token makes no session new')
+
+    const second = await connectWhenFree(url, [], beside('ageless', token('mallory')))
+    t.equal(await app.socketRevoke({ sub: 'mallory', before: seconds() - 1 }), 1)
+    t.equal((await second.closed).code, 4403)
+    t.equal((await refusal(url, [], beside('ageless', token('mallory')))).status, 401)
+    const third = await connectWhenFree(url, [], beside('ageless', token('bob')))
+    await app.socketRevoke({ sub: 'ageless', before: 1 })
+    t.equal((await third.closed).code, 4403, 'nothing tells how old the session is')
+    t.equal((await refusal(url, [], beside('ageless', token('bob')))).status, 401)
+  }
+})
+
+t.test('a session that is revoked while its upgrade is under way does not get in with a token beside it', async (t) => {
+  const app = await createWithSessions(t, { sessions: { alice: { sub: 'alice', iat: seconds() - 5 } } })
+  app.socketRoute('/late', open, { isGranted: () => true, preHandler: async () => { await app.socketRevoke({ sub: 'alice' }) } })
+  t.equal((await refusal(`${await listen(app)}/late`, [], beside('alice', tokenOf(app, [], { sub: 'mallory' })))).status, 401)
+})
+
+t.test('a connection that takes the place of an older one takes that of the session and of the token', async (t) => {
+  const app = await createWithSessions(t, { plugin: { connections: { perUser: { max: 1, on: 'close-oldest' } } }, sessions: { alice: { sub: 'alice' }, bob: { sub: 'bob' } } })
+  const url = await listen(app)
+  const come = (session: string, sub: string) => connect(url, [], beside(session, tokenOf(app, [], { sub })))
+  const older = [await come('alice', 'one'), await come('bob', 'two')]
+  const both = await come('alice', 'two')
+  for (const { closed } of older) t.equal((await closed).code, 1008)
+  const again = await come('alice', 'two')
+  t.equal((await both.closed).code, 1008)
+  t.equal(await again.next(), 'in')
+})
+
+t.test('the end of a session is the end of its connection, whichever token is beside it', async (t) => {
+  const clock = new TestClock()
+  const exp = seconds() + 30
+  const sessions = { short: { sub: 'alice', exp }, long: { exp: exp + 3_600 }, over: { sub: 'alice', exp: 5 }, odd: { exp: 'tomorrow' } }
+  const app = await createWithSessions(t, { clock, sessions, plugin: { connections: { perUser: undefined } } })
+  const url = await listen(app)
+  const token = (claims: object) => tokenOf(app, [], { ...claims })
+  const ends = [['short', { exp: exp + 600 }], ['short', {}], ['long', { exp }], ['odd', { exp }]] as const
+  const clients = await Promise.all(ends.map(([session, claims]) => connect(url, [], beside(session, token(claims)))))
+  const stays = await connect(url, [], beside('long', token({})))
+  await clock.advance(32_000)
+  for (const { closed } of clients) t.equal((await closed).code, 4401)
+  t.equal(stays.socket.readyState, stays.socket.OPEN)
+  t.equal((await refusal(url, [], beside('over', token({})))).body.code, 'FSR_ERR_TOKEN_EXPIRED')
+})
+
+t.test('a token that is forged after the session has no say in its end, where the verifier takes tokens that have expired', async (t) => {
+  const clock = new TestClock()
+  const exp = seconds() + 30
+  const app = await createWithSessions(t, { clock, isGuarded: false, jwt: { verify: { ignoreExpiration: true } }, sessions: { alice: { sub: 'alice', exp } } })
+  const forged = `e30.${Buffer.from(JSON.stringify({ sub: 'alice', exp })).toString('base64url')}.c2ln`
+  const client = await connect(await listen(app), [], beside('alice', forged))
+  await clock.advance(32_000)
+  t.equal((await client.closed).code, 4401)
+})
+
+t.test('a ticket, and a renewal, of a session with a token beside it go by the names of both', async (t) => {
+  const app = await createWithSessions(t, { sessions: { alice: { sub: 'alice', iat: seconds() - 5 } } })
+  app.socketRoute('/live', {
+    schema: { in: {}, out: {} },
+    on: {}
+  }, { isGranted: () => true, tokenFrom: ['header', 'ticket'] })
+  app.post('/ticket', async (request) => ({ ticket: await app.socketTicket(request, { route: '/live' }) }))
+  const url = await listen(app)
+  const both = beside('alice', tokenOf(app, [], { sub: 'mallory', iat: seconds() - 5 }))
+  const { ticket } = (await app.inject({ method: 'POST', url: '/ticket', ...both })).json<{ ticket: string }>()
+  const client = await connect(`${url}/live?ticket=${ticket}`)
+  t.equal((await refusal(url, [], both)).status, 429)
+  client.send(JSON.stringify({ type: 'renew', id: 1, data: { token: tokenOf(app, [], { sub: 'mallory' }) } }))
+  t.match(await client.json(), { type: 'reply', id: 1 })
+  t.equal((await refusal(url, [], beside('alice', tokenOf(app, [], { sub: 'another' })))).status, 429, 'it is still of the session')
+  t.equal(await app.socketRevoke({ sub: 'alice' }), 1)
+  t.equal((await client.closed).code, 4403)
+  t.equal((await connectWhenFree(url, [], bearer(tokenOf(app, [], { sub: 'mallory' })))).socket.readyState, 1, 'nothing is left of the two')
+})
+
+t.test('what a hook has made of the user of a token has no other name, unless it says so', async (t) => {
+  const users: Record<string, (user: Record<string, unknown>) => unknown> = {
+    'another object': () => ({ id: 7 }),
+    'one that says more': (user) => ({ ...user, name: 'Alice' }),
+    'what formatUser has made, and more': (user) => Object.assign(user, { name: 'Alice' }),
+    'one with a name that is none': () => ({ sub: { odd: true } }),
+    'a class with getters': () => new (class { readonly #sub = 'alice'; get sub () { return this.#sub } })(),
+    'a text': () => 'alice'
+  }
+  for (const [name, make] of Object.entries(users)) {
+    const isNameless = typeof make({}) !== 'object' || name.endsWith('none')
+    for (const subject of [undefined, 'sub', ({ tenant, sub }: Claims) => `${String(tenant)}/${String(sub)}`] as const) {
+      // A function of the app makes a name of anything.
+      if (isNameless && typeof subject === 'function') continue
+      const app = await createHooked(t, {
+        jwt: { formatUser: (claims) => ({ ...claims as object, roles: [], exp: undefined, ...(name.startsWith('what') && { sub: 'everybody' }) }) },
+        plugin: { connections: { perUser: 1 }, ...(subject !== undefined && { subject }) },
+        hook: (app) => { app.addHook('onRequest', async (request) => { await request.jwtVerify(); (request as { user: unknown }).user = make(request.user as never) }) }
+      })
+      const url = await listen(app)
+      const token = (sub: string) => tokenOf(app, [], { sub, tenant: 'acme', iss: 'issuer', exp: seconds() + 60 })
+      const clients = [await connect(url, [], bearer(token('alice')))]
+      if (name !== 'a class with getters') clients.push(await connect(url, [], bearer(token('bob'))))
+      t.equal((await refusal(url, [], bearer(token('alice')))).status, 429, name)
+      for (const client of clients) t.equal(await client.next(), 'in', name)
+    }
+  }
 })
