@@ -84,6 +84,11 @@ async function socketRoutes (fastify: FastifyInstance, pluginOptions: SocketPlug
     onArrival: (request) => { credentials.takeFrom(request) }
   })
   for (const each of [connections, credentials]) each.watch(fastify.server, listeners)
+  // After the server is closed, if it is; also where one of the steps below fails.
+  fastify.addHook('onClose', async () => {
+    listeners.remove()
+    connections.clear()
+  })
   // An upgrade, and a token as the first message after it, may take a timeout each.
   const revocations = new Revocations(clock, settings.revocations, 2 * handshakeTimeout)
   const server = {
@@ -152,14 +157,9 @@ async function socketRoutes (fastify: FastifyInstance, pluginOptions: SocketPlug
   fastify.addHook('preClose', async () => {
     const { deadline } = settings.drain
     const last = clock.now() + deadline
-    await drain.run(settings.drain, fastify.log)
+    await drain.run(settings.drain, fastify)
     gate.end()
     if (isListening) await connections.end(last - clock.now(), deadline / 5)
-  })
-  // After the server is closed, if it is.
-  fastify.addHook('onClose', async () => {
-    listeners.remove()
-    connections.clear()
   })
 }
 

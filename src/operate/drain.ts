@@ -3,6 +3,7 @@ import type { Clock } from '../clock.js'
 import { closeCodes } from '../close-codes.js'
 import type { Live, LiveSet } from '../connection/closable.js'
 import { Patience } from '../connection/patience.js'
+import { writeLog } from '../log.js'
 
 /** How the connections of an app are closed; times in milliseconds. */
 export interface DrainSettings {
@@ -58,8 +59,10 @@ export class Drain implements LiveSet {
    *
    * What is not closed after four fifths of the deadline is cut, so that there is time left for an `onClose` that a handler has kept
    * from running until then.
+   *
+   * @param owner its log tells of what is cut.
    */
-  async run ({ deadline, batch, interval }: DrainSettings, log: FastifyBaseLogger): Promise<void> {
+  async run ({ deadline, batch, interval }: DrainSettings, owner: { readonly log: FastifyBaseLogger }): Promise<void> {
     this.begin()
     const cut = this.#clock.now() + deadline * 4 / 5
     const last = this.#clock.now() + deadline * 2 / 5
@@ -74,10 +77,10 @@ export class Drain implements LiveSet {
       count++
     }
     if (await this.#isEmptyBy(cut, deadline / 5)) return
-    log.warn({ connections: this.#live.size }, 'connections did not close in time and are cut')
+    writeLog(owner, 'warn', { connections: this.#live.size }, 'connections did not close in time and are cut')
     for (const connection of this.#live) connection.expire()
     if (await this.#isEmptyBy(this.#clock.now() + deadline / 5, deadline / 5)) return
-    log.warn({ connections: this.#live.size }, 'onClose did not end in time')
+    writeLog(owner, 'warn', { connections: this.#live.size }, 'onClose did not end in time')
   }
 
   #wait (milliseconds: number): Promise<void> {

@@ -6,7 +6,7 @@ import type { Clock } from '../clock.js'
 import { Deadlines } from '../connection/deadlines.js'
 import { errors } from '../errors.js'
 import { offersWebsocket } from './handshake.js'
-import { readAsPlain } from './plain-request.js'
+import { isFree, readAsPlain } from './plain-request.js'
 import { refuseAsClosing } from './refusal.js'
 import type { ServerListeners } from './server-listeners.js'
 
@@ -32,8 +32,6 @@ class Arrival {
   }
 }
 
-const kArrival = Symbol('fastify-socket-route.arrival')
-type UpgradeRequest = IncomingMessage & { [kArrival]?: undefined | Arrival }
 type UpgradeListener = (request: IncomingMessage, socket: Duplex, head: Buffer) => void
 type Router = Pick<FastifyInstance, 'routing'>
 
@@ -63,9 +61,11 @@ export class UpgradeGate {
   readonly #server: EventEmitter
   readonly #options: GateOptions
   readonly #dispatch: UpgradeListener
+  // Not on the requests: another app on this server has its own of the same one.
+  readonly #arrivals = new WeakMap<IncomingMessage, Arrival>()
   // Those that Fastify has and that are not answered, as far as is known.
-  readonly #waiting = new Set<UpgradeRequest>()
-  readonly #deadlines: Deadlines<UpgradeRequest>
+  readonly #waiting = new Set<IncomingMessage>()
+  readonly #deadlines: Deadlines<IncomingMessage>
   // One listener for all responses.
   readonly #onClose = onCloseOf((request) => { this.#forget(request) })
 
@@ -78,9 +78,9 @@ export class UpgradeGate {
     this.#deadlines = new Deadlines(options.clock, options.timeout, (request) => { this.#cut(request) })
     this.#watchRouting(fastify)
     this.watch(server, listeners)
-    listeners.prepend(server, 'upgrade', (request: UpgradeRequest, socket: Duplex, head: Buffer) => { this.#arrive(request, socket, head) })
+    listeners.prepend(server, 'upgrade', (request: IncomingMessage, socket: Duplex, head: Buffer) => { this.#arrive(request, socket, head) })
     // Of ours, and of bare routes: the WebSocket has the connection from now on.
-    fastify.websocketServer.on('connection', (_socket, request: UpgradeRequest) => { this.#forget(request) })
+    fastify.websocketServer.on('connection', (_socket, request: IncomingMessage) => { this.#forget(request) })
   }
 
   /** Has a server of Node 24 or later read offers of other protocols as plain requests by itself. */
@@ -105,7 +105,7 @@ export class UpgradeGate {
     for (const request of this.#waiting) this.#cut(request)
   }
 
-  #arrive (request: UpgradeRequest, socket: Duplex, head: Buffer): void {
+  #arrive (request: IncomingMessage, socket: Duplex, head: Buffer): void {
     const { isLeft, onUpgrade, onArrival } = this.#options
     onUpgrade(request, socket)
     if (isLeft(request)) return
@@ -114,13 +114,21 @@ export class UpgradeGate {
       return
     }
     onArrival(request)
-    const arrival = request[kArrival] = new Arrival(socket, head)
-    if (this.#server.listenerCount('upgrade') === 1) this.#answer(request, arrival)
-    // Another listener may answer it, or have it routed.
-    else queueMicrotask(() => { if (arrival.response === undefined && !arrival.isAnswered) this.#answer(request, arrival) })
+    const arrival = new Arrival(socket, head)
+    this.#arrivals.set(request, arrival)
+    if (this.#server.listenerCount('upgrade') === 1) {
+      this.#answer(request, arrival)
+      return
+    }
+    // Another listener may answer it, or have it routed: by this app, or by another, whose response has the socket then.
+    const wasFree = isFree(request, socket)
+    queueMicrotask(() => {
+      const isTaken = arrival.response !== undefined || arrival.isAnswered || (wasFree && !isFree(request, socket))
+      if (!isTaken) this.#answer(request, arrival)
+    })
   }
 
-  #answer (request: UpgradeRequest, arrival: Arrival): void {
+  #answer (request: IncomingMessage, arrival: Arrival): void {
     const { socket, head } = arrival
     if (this.#options.live.isClosing) {
       refuseAsClosing(request, socket)
@@ -137,7 +145,7 @@ export class UpgradeGate {
     const router = routerOf(fastify)
     const { routing } = router
     router.routing = (request, response) => {
-      const arrival = (request as UpgradeRequest)[kArrival]
+      const arrival = this.#arrivals.get(request)
       if (arrival !== undefined && !arrival.isDispatched && this.#options.isSocketRoute(request)) {
         // Another listener has it routed, by which such a route would not get a socket.
         if (response.socket === arrival.socket) response.detachSocket(response.socket)
@@ -149,7 +157,7 @@ export class UpgradeGate {
     }
   }
 
-  #await (request: UpgradeRequest, arrival: Arrival, response: ServerResponse): void {
+  #await (request: IncomingMessage, arrival: Arrival, response: ServerResponse): void {
     arrival.response = response
     // What is refused ends its connection: nobody reads it any more.
     response.shouldKeepAlive = false
@@ -158,22 +166,22 @@ export class UpgradeGate {
     this.#deadlines.add(request)
   }
 
-  #cut (request: UpgradeRequest): void {
-    const { socket, isAnswered } = request[kArrival]!
+  #cut (request: IncomingMessage): void {
+    const { socket, isAnswered } = this.#arrivals.get(request)!
     this.#forget(request)
     if (!isAnswered) socket.destroy()
   }
 
-  #forget (request: UpgradeRequest): void {
-    const response = request[kArrival]?.response
-    request[kArrival] = undefined
+  #forget (request: IncomingMessage): void {
+    const response = this.#arrivals.get(request)?.response
+    this.#arrivals.delete(request)
     response?.removeListener('close', this.#onClose)
     this.#waiting.delete(request)
     this.#deadlines.delete(request)
   }
 }
 
-function onCloseOf (forget: (request: UpgradeRequest) => void): (this: ServerResponse) => void {
+function onCloseOf (forget: (request: IncomingMessage) => void): (this: ServerResponse) => void {
   return function () { forget(this.req) }
 }
 
@@ -193,9 +201,9 @@ function bytesWritten (socket: Duplex & { readonly bytesWritten?: number }): und
   return socket.bytesWritten
 }
 
-// What @fastify/websocket has added is known by its name alone.
+// What @fastify/websocket has added is known by its name alone. Another app on this server has added its own before.
 function takeListener (server: EventEmitter): UpgradeListener {
-  const listener = server.listeners('upgrade').find(({ name }) => name === 'onUpgrade')
+  const listener = server.listeners('upgrade').findLast(({ name }) => name === 'onUpgrade')
   if (listener === undefined) throw new errors.OptionInvalid('websocket.options.server', 'is none but that of Fastify, also where the app registers @fastify/websocket itself')
   server.removeListener('upgrade', listener as UpgradeListener)
   return listener as UpgradeListener

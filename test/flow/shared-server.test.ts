@@ -1,6 +1,7 @@
 import { once } from 'node:events'
 import { createServer, type IncomingMessage, type RequestListener, type Server } from 'node:http'
 import { connect as connectTcp, type AddressInfo, type Socket } from 'node:net'
+import fastifyWebsocket from '@fastify/websocket'
 import Fastify, { type FastifyInstance } from 'fastify'
 import t, { type Test } from 'tap'
 import { kClock } from '../../src/clock.js'
@@ -84,6 +85,53 @@ t.test('two apps share a server when each leaves the upgrades of the other, and 
   t.equal(await (await connect(`${url}/b`)).next(), '/b')
 })
 
+t.test('sockets that another app on the server has are not cut, nor its upgrades taken, where neither leaves those of the other', async (t) => {
+  const { server, url, hand } = await ownServer(t)
+  const bare = Fastify({ serverFactory: (listener) => { hand(listener as RequestListener); return server } })
+  t.teardown(() => bare.close())
+  await bare.register(fastifyWebsocket)
+  // So that nothing is written when the listeners have run.
+  bare.addHook('onRequest', async () => { await traffic() })
+  bare.get('/bare', { websocket: true }, (socket) => { socket.on('message', (data) => { socket.send(String(data)) }) })
+  await bare.ready()
+  const app = await appOn(server, hand, '/a')
+  const other = await connect(`${url}/bare`)
+  other.send('x')
+  t.equal(await other.next(), 'x')
+  t.equal((await refusal(`${url}/a`)).status, 404, 'by the app that has all upgrades routed')
+  await bare.close()
+  t.equal(await (await connect(`${url}/a`)).next(), '/a')
+  await app.close()
+})
+
+t.test('of two apps on a server that leave nothing to each other the second has all upgrades, and no socket is cut', async (t) => {
+  const { server, url, hand } = await ownServer(t)
+  const first = await appOn(server, hand, '/a')
+  const second = await appOn(server, hand, '/b')
+  t.teardown(() => first.close())
+  const b = await connect(`${url}/b`)
+  t.equal(await b.next(), '/b')
+  t.equal((await refusal(`${url}/a`)).status, 404)
+  await second.close()
+  t.equal((await b.closed).code, 1012)
+  t.equal(await (await connect(`${url}/a`)).next(), '/a')
+})
+
+t.test('an upgrade that is handed over to another app with the plugin is not cut by the first', async (t) => {
+  const inner = await createApp(t)
+  inner.socketRoute('/inner', { onOpen: () => 'in' }, { preHandler: async () => { await traffic() } })
+  await inner.ready()
+  const outer = await createApp(t)
+  outer.server.on('upgrade', (request: IncomingMessage, socket: Socket, head: Buffer) => {
+    if (request.url === '/inner') inner.server.emit('upgrade', request, socket, head)
+  })
+  const url = await listen(outer)
+  const client = await connect(`${url}/inner`)
+  t.equal(await client.next(), 'in')
+  t.equal((await refusal(`${url}/nowhere`)).status, 404)
+  client.socket.terminate()
+})
+
 t.test('requests, upgrades and connections that another server hands over are served, and are not ended with the app', async (t) => {
   const app = await createApp(t)
   app.get('/rest', async () => 'rest')
@@ -149,6 +197,16 @@ t.test('an app that fails to start leaves the server as it was', async (t) => {
   await app.register(socketRoutes)
   app.register(async () => { throw new Error('no') })
   await t.rejects(async () => { await app.ready() })
+  await app.close()
+  t.strictSame(countsOf(server), before)
+})
+
+t.test('so does one whose plugin cannot be registered', async (t) => {
+  const { server, hand } = await ownServer(t)
+  const before = countsOf(server)
+  const app = Fastify({ serverFactory: (listener) => { hand(listener as RequestListener); return server } })
+  app.decorate('socketHealth', async () => ({ status: 'ready' as const, connections: 0 }))
+  await t.rejects(async () => { await app.register(socketRoutes) }, { code: 'FST_ERR_DEC_ALREADY_PRESENT' })
   await app.close()
   t.strictSame(countsOf(server), before)
 })

@@ -210,6 +210,21 @@ t.test('a stuck handler and a stuck onClose are given up at the deadline, whatev
   t.equal((await client.closed).code, 1006)
 })
 
+t.test('a logger that throws keeps nothing of a stop from being done', async (t) => {
+  const clock = new TestClock()
+  const app = await createApp(t, { clock })
+  app.socketRoute('/', { onMessage: async () => await new Promise<never>(() => {}), onClose: async () => await new Promise<never>(() => {}) })
+  const url = await listen(app)
+  const client = await connect(url)
+  client.send('hang')
+  const silent = (await tcp(url)).resume()
+  const ended = once(silent, 'close')
+  app.log.warn = () => { throw new Error('of the logger') }
+  await clock.during(app.close())
+  t.equal((await client.closed).code, 1006)
+  await ended
+})
+
 t.test('a TCP connection that is made while the server stops is ended', async (t) => {
   const app = await createApp(t)
   let release: undefined | (() => void)
@@ -396,7 +411,7 @@ t.test('many small batches do not take longer than the deadline allows', async (
   const drain = new Drain(clock)
   const live = Array.from({ length: 3_000 }, () => ({ identity: undefined, shut () { drain.delete(this); return true }, expire () {} }))
   for (const each of live) drain.add(each)
-  await clock.during(drain.run({ deadline: 1_000, batch: 1, interval: 100 }, (await createApp(t)).log))
+  await clock.during(drain.run({ deadline: 1_000, batch: 1, interval: 100 }, await createApp(t)))
   t.ok(clock.now() < 500, `${clock.now()} ms`)
   t.equal(drain.size, 0)
 })
