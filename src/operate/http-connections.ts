@@ -106,11 +106,11 @@ export class HttpConnections {
 
   #greet (socket: Socket): void {
     this.#forgetRaw(this.#raw.get(addressOf(socket)!))
+    this.#latest = socket
     if (this.#isEnding) {
       socket.destroy()
       return
     }
-    this.#latest = socket
     this.#idle.set(socket, socket.bytesWritten)
     socket.on('close', this.#onClose)
   }

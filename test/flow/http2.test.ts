@@ -1,6 +1,8 @@
 import { once } from 'node:events'
 import { connect as connectHttp2, type ClientHttp2Session, type IncomingHttpHeaders, type OutgoingHttpHeaders } from 'node:http2'
 import { connect as connectTcp } from 'node:net'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
 import { connect as connectTls } from 'node:tls'
 import jwt from '@fastify/jwt'
 import Fastify, { type FastifyInstance } from 'fastify'
@@ -176,6 +178,28 @@ for (const [name, options] of Object.entries(servers)) {
     t.match(await busy.end, /^abbbc$|Service Unavailable/)
     await clock.during(closed)
     raw.destroy()
+  })
+}
+
+for (const [name, https] of [['without TLS', undefined], ['with TLS, agreed on only then', tls]] as const) {
+  t.test(`a session that begins when the drain is over is ended, and the process lives: ${name}`, async (t) => {
+    const app = Fastify({ http2: true, ...(https && { https }) }) as unknown as FastifyInstance
+    await app.register(socketRoutes)
+    // After the drain, and before Fastify stops listening.
+    app.addHook('preClose', async () => {
+      const session = connectHttp2('http://localhost', { createConnection: () => early === undefined ? connectTcp(path) : connectTls({ socket: early, ca: tls.cert, servername: 'localhost', ALPNProtocols: ['h2'] }) })
+      session.on('error', () => {})
+      await once(session, 'close')
+      t.ok(session.destroyed)
+    })
+    // Those of a Unix socket have no address, by which they would be ended before.
+    const path = join(tmpdir(), `fastify-socket-route-${process.pid}.sock`)
+    await app.listen({ path })
+    const early = https && connectTcp(path)
+    if (early !== undefined) await once(early, 'connect')
+    await traffic()
+    await app.close()
+    early?.destroy()
   })
 }
 
