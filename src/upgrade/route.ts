@@ -15,6 +15,7 @@ import { upkeepOf } from '../controller/wire.js'
 import { asError, errors, headersOf, type SocketError } from '../errors.js'
 import { writeLog } from '../log.js'
 import { ClientSet, type Clients } from '../room/clients.js'
+import { attempt } from '../thenable.js'
 import { Admission } from './admission.js'
 import { refuseByCaps, refuseUser } from './caps.js'
 import { endsTokens, oldestOf } from './claims.js'
@@ -306,15 +307,11 @@ export class Route implements SocketRouteHandle {
   // On a route without a guard, after all hooks that may have found out who the user is: what the token of that user says counts.
   readonly #recognise = (request: FastifyRequest, reply: FastifyReply, done: (error?: Error) => void): void => {
     const upgrade = (request as UpgradeRequest)[kUpgrade]
-    const identity = upgrade === null ? undefined : this.#admission!.recognise(request, upgrade.token)
-    if (identity === undefined) {
+    // Fastify takes a hook that throws nothing, as a getter of the app may, for one that has not failed.
+    attempt(() => upgrade === null ? undefined : this.#admission!.recognise(request, upgrade.token), (identity) => {
+      if (identity !== undefined) upgrade!.identity = identity
       done()
-      return
-    }
-    identity.then((identity) => {
-      upgrade!.identity = identity
-      done()
-    }, (thrown: unknown) => { done(refused(reply, thrown)) })
+    }, (thrown) => { done(refused(reply, thrown)) })
   }
 
   readonly #collect = async (request: FastifyRequest): Promise<void> => {
@@ -327,9 +324,7 @@ export class Route implements SocketRouteHandle {
   }
 
   readonly #verify = (request: FastifyRequest, reply: FastifyReply, done: (error?: Error) => void): void => {
-    const waiting = request.ws ? this.#server.sockets.verify(request, reply) : undefined
-    if (waiting === undefined) done()
-    else waiting.then(() => { done() }, (thrown: unknown) => { done(asError(thrown)) })
+    attempt(() => request.ws ? this.#server.sockets.verify(request, reply) : undefined, () => { done() }, (thrown) => { done(asError(thrown)) })
   }
 
   /**

@@ -6,6 +6,7 @@ import t, { type Test } from 'tap'
 import { WebSocket } from 'ws'
 import socketRoutes from '../../src/index.js'
 import { connect, frame, handshake, readAll, refusal, tcp } from '../support/client.js'
+import { failures } from '../support/hostile.js'
 import { createApp, fastPath, listen } from '../support/server.js'
 
 // As ws 8.18 makes a socket: it knows neither how many fragments a message may have, nor how many pongs may wait.
@@ -111,6 +112,20 @@ t.test('verifyClient and shouldHandle of the app refuse in the form of Fastify',
   const app = await beside(t, {}, { path: '/other' })
   app.socketRoute('/', { onOpen: () => 'in' })
   t.match(await refusal(await listen(app)), { status: 400, body: { code: 'FSR_ERR_HANDSHAKE_INVALID' } })
+})
+
+const [, throwNothing] = failures.find(([what]) => what === 'throws undefined')!
+
+t.test('shouldHandle, or a getter for the user, that throws nothing lets no client past', async (t) => {
+  const app = await createApp(t, { jwt: false, plugin: { websocket: { options: { verifyClient: () => false } } } })
+  app.decorateRequest('user', { getter () { if (this.url === '/getter') throwNothing() } })
+  app.socketRoute('/getter', { onOpen: () => 'in' })
+  app.socketRoute('/should', { onOpen: () => 'in' })
+  const url = await listen(app)
+  t.match(await refusal(`${url}/getter`), { status: 500, body: { code: 'FSR_ERR_NOT_AN_ERROR' } })
+  t.match(await refusal(`${url}/should`), { status: 401, body: { code: 'FSR_ERR_CLIENT_REFUSED' } })
+  app.websocketServer.shouldHandle = throwNothing as () => never
+  t.match(await refusal(`${url}/should`), { status: 500, body: { code: 'FSR_ERR_NOT_AN_ERROR' } })
 })
 
 t.test('what is left of a handshake that ws would refuse by itself is refused in the form of Fastify', async (t) => {
