@@ -196,11 +196,12 @@ export class Transport {
     const socket = this.#release()
     if (socket?.terminate !== undefined) socket.terminate()
     else socket?.close()
+    const ended = this.#attempt
     const attempts = this.#retries
     const advice = !this.#isFinal() && reconnectionOf(closed)
     const willReconnect = this.#wants({ ...closed, attempts, ...this.#status === undefined ? {} : { status: this.#status } }) ?? advice !== false
-    // By the callback that was just asked.
-    if (this.#stage === 'closed') return
+    // The callback that was just asked has closed the client, or made a new connection.
+    if (ended !== this.#attempt) return
     // Not twice in a row: a server that finds every token expired must not be asked without a pause.
     if (willReconnect && !this.#plan(advice === 'now' && attempts === 0)) return
     this.#listener.onDown(closed, willReconnect, failure)

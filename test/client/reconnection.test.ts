@@ -161,6 +161,19 @@ t.test('when() that closes the client has the last word', async (t) => {
   t.strictSame(events, [{ code: 4001, reason: 'enough', willReconnect: false }])
 })
 
+t.test('when() that makes a new connection at once gets one, and no second', async (t) => await withClock(async (tick) => {
+  const attempts: string[] = []
+  const { server, client, connection } = await pair(t, { WebSocket: counting(attempts), ping: false, reconnect: { when () { client.reconnect(); return true } } }, tick)
+  connection.socket.terminate()
+  const again = await server.accept()
+  await client.opened
+  await tick(60_000)
+  t.equal(attempts.length, 2)
+  const ended = once(again.socket, 'close')
+  client.close()
+  await ended
+}))
+
 t.test('when() that throws is told to onError, and the close code decides', async (t) => {
   const errors: unknown[] = []
   const { server, client, connection } = await pair(t, {
