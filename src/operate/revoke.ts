@@ -8,6 +8,7 @@ import { writeLog } from '../log.js'
 import { suggest } from '../suggestion.js'
 import { discard } from '../thenable.js'
 import { isInMilliseconds } from '../upgrade/claims.js'
+import { check, isObject } from '../upgrade/option-checks.js'
 import { isRevoked, type Revocation, type Revocations } from '../upgrade/revocation.js'
 import { keyOf, textOf } from '../upgrade/subject.js'
 
@@ -55,6 +56,7 @@ function isOf (named: undefined | Named, sub: string): named is Named {
 }
 
 function checkRevocation (clock: Clock, given: Revocation): { sub: string, before: number, until: undefined | number } {
+  check(isObject(given), 'of socketRevoke()', `is not { ${members.join(', ')} }`)
   const { iss, before, until } = given
   const unknown = Object.keys(given).find((name) => !members.includes(name))
   // Without its name: the object may be the body of a request.

@@ -114,7 +114,7 @@ t.test("socketRevoke() ends a user's connections, answers how many, and refuses 
   t.equal(await app.socketRevoke({ sub: 'nobody', until: seconds() - 10 }), 0)
   t.equal(await app.socketRevoke({ sub: 'bob', before: seconds() - 1000 }), 0, 'bob came later than that')
   t.equal((await refusal(url, ['bearer', old])).status, 401, 'what has no end is not forgotten')
-  for (const revocation of [{ sub: '' }, { sub: 0.5 }, { sub: 2 ** 53 }, { sub: {} }, { sub: 'a', iss: 5 }, { sub: 'a', before: '5' }, { sub: 'a', until: NaN }, { sub: 'a', before: Date.now() }, { sub: 'a', until: Date.now() }, { sub: 'a', untl: 5 }]) {
+  for (const revocation of [undefined, null, 'alice', ['alice'], { sub: '' }, { sub: 0.5 }, { sub: 2 ** 53 }, { sub: {} }, { sub: 'a', iss: 5 }, { sub: 'a', before: '5' }, { sub: 'a', until: NaN }, { sub: 'a', before: Date.now() }, { sub: 'a', until: Date.now() }, { sub: 'a', untl: 5 }]) {
     await t.rejects(app.socketRevoke(revocation as never), { code: 'FSR_ERR_OPTION_INVALID' })
   }
 })

@@ -225,7 +225,7 @@ t.test('where a guard does not look there is no scheme', async (t) => {
   t.notOk(refusals('open').includes('FSR_ERR_ORIGIN_REFUSED'))
   t.ok(refusals('own').includes('FSR_ERR_ORIGIN_REFUSED'))
   t.notOk(refusals('own').includes('FSR_ERR_TOKEN_EXPIRED'), 'where no token is read none has expired')
-  t.ok(refusals('jwt').includes('FSR_ERR_TOKEN_EXPIRED'))
+  for (const key of ['jwt', 'ticket']) t.ok(refusals(key).includes('FSR_ERR_TOKEN_EXPIRED'))
 })
 
 t.test('that refusals have no limit is told', async (t) => {

@@ -2,7 +2,6 @@ import { closeCodes } from '../../close-codes.js'
 import { errors } from '../../errors.js'
 import type { AsyncapiClose, AsyncapiRoute } from './document.js'
 import { everyOrigin } from '../../upgrade/origin.js'
-import { isOfJwt } from '../../upgrade/token-source.js'
 import type { Facts } from './facts.js'
 
 /** How a connection to a route may end; an app may close with codes of its own besides. */
@@ -43,7 +42,8 @@ export function refusalsOf ({ isGuarded, sources, protocols, hasSchema, options:
     OriginRefused: isOriginAllowed !== everyOrigin,
     TokenMissing: isGuarded && !sources.includes('message'),
     TokenInvalid: isGuarded,
-    TokenExpired: sources.some(isOfJwt),
+    // A ticket ends with the token that it was issued for.
+    TokenExpired: sources.length > 0,
     TicketInvalid: sources.includes('ticket'),
     NotGranted: isGuarded,
     ConnectionsTooMany: perIp !== undefined || perUser !== undefined,
