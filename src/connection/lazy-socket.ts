@@ -201,8 +201,9 @@ export abstract class LazySocket extends Base {
   passOn (event: SocketEvent): void {
     const { isComplete } = this
     if (event !== 'error') {
-      this[kOwner]?.flush()
       this.readLast()
+      // Behind that, as some of it may be answered at once: a moment later there may be no socket to write to.
+      this[kOwner]?.flush()
     }
     if (isComplete) return
     const socket = this._socket!

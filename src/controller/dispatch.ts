@@ -422,8 +422,10 @@ export class Dispatch extends ConnectionContext implements ConnectionKeeper, Bea
       this.#handle(next)
       this.#count(next.size)
     }
-    if (this.#stage === 'open') this.#readOn()
-    else if (this.#running === 0 && this.#unhandled === 0 && this.#stage !== 'opening' && this.#stage !== 'ended') this.#callOnClose()
+    // Before onOpen has settled nothing is read but what a renewal is looked for in.
+    if (this.#stage === 'open' || this.#overtime === 'reading') this.#readOn()
+    // Not before `signal` has aborted, which what ends here at once would come before.
+    else if (this.connection.isAborted && this.#running === 0 && this.#unhandled === 0 && this.#stage !== 'ended') this.#callOnClose()
   }
 
   // Whether the rate of the client lets a message in now; if not, all waits for the next window.

@@ -1,10 +1,11 @@
 import { once } from 'node:events'
-import { connect as connectTcp } from 'node:net'
+import { connect as connectTcp, type Socket } from 'node:net'
 import t from 'tap'
 import type { CloseInfo, WsConnection } from '../../src/index.js'
 import { connect, frame, handshake, readAll, tcp } from '../support/client.js'
 import { TestClock } from '../support/clock.js'
 import { createApp, listen } from '../support/server.js'
+import { traffic } from '../support/traffic.js'
 import { until } from '../support/until.js'
 
 interface Ended extends CloseInfo { readonly count: number }
@@ -288,4 +289,46 @@ t.test('a flood that comes while the server closes does not keep the client\'s a
   socket.write(Buffer.concat([...Array.from({ length: 60_000 }, () => frame('x')), frame(Buffer.from([0x0f, 0xa0]), 0x8)]))
   await ended
   t.strictSame(codes, [4000])
+})
+
+t.test('signal has aborted by the time onClose runs, whatever has ended the connection', async (t) => {
+  const app = await createApp(t)
+  const aborted = new Map<string, boolean>()
+  app.socketRoute('/:how', {
+    onOpen (connection) { if (connection.params.how === 'onOpen') connection.close() },
+    onMessage (connection, message) { if (message.text === 'close') connection.close() },
+    onClose ({ params, signal }) { aborted.set(params.how, signal.aborted) }
+  }, { maxPayload: 10 })
+  const url = await listen(app)
+  const sent = { onOpen: 'x', onMessage: 'close', limit: 'more than ten bytes', client: 'x' }
+  for (const [how, text] of Object.entries(sent)) {
+    const client = await connect(`${url}/${how}`)
+    client.send(text)
+    if (how === 'client') client.socket.close()
+    await client.closed
+  }
+  await until(() => aborted.size === 4)
+  t.strictSame([...aborted], Object.keys(sent).map((how) => [how, true]))
+})
+
+t.test('a TCP connection that the app destroys ends no process, where an answer is due for what was not read yet', async (t) => {
+  const app = await createApp(t)
+  const sockets: Socket[] = []
+  let handled = 0
+  app.socketRoute('/', {
+    schema: { in: { wait: {} } },
+    on: { wait: async (_connection, _data, { signal }) => { handled++; await once(signal, 'abort') } }
+  }, { onRequest: async (request) => { sockets.push(request.raw.socket) } })
+  const url = await listen(app)
+  const client = await connect(url)
+  // More than wait for a handler, and behind them what is answered when it is read.
+  for (let count = 0; count < 300; count++) client.send('{"type":"wait"}')
+  client.send('{"type":"alive","id":1}')
+  await until(() => handled === 1)
+  await traffic()
+  sockets[0]!.destroy()
+  t.equal((await client.closed).code, 1006)
+  const next = await connect(url)
+  next.send('{"type":"alive","id":2}')
+  t.same(await next.json(), { type: 'reply', id: 2 })
 })

@@ -295,6 +295,16 @@ t.test('so it is while onOpen runs, which no message is read before', async (t) 
   t.match(await client.json(), { id: 1 })
 })
 
+t.test('so it is then behind more messages than a connection has handled in one turn', async (t) => {
+  const { client, clock, token } = await start(t, { onOpen: async () => { await new Promise(() => {}) } })
+  for (const text of behind.messages) client.send(text)
+  client.send(renew(token(), 2))
+  await traffic()
+  await clock.advance(60_000)
+  t.same(await client.json(), { type: 'reply', id: 2 })
+  client.socket.terminate()
+})
+
 t.test('so it is behind messages that are over the rate', async (t) => {
   const { client, clock, token } = await start(t, { rate: { messages: 1, per: 200_000 } })
   for (let id = 1; id < 4; id++) client.send(`{"type":"who","id":${id}}`)
