@@ -25,7 +25,7 @@ function writeAlone (owner: { readonly log: FastifyBaseLogger }, level: Level, m
 }
 
 /** A text of what code of the app has thrown, which may be anything, also something that throws when it is looked at. */
-export function readText (error: unknown, name: 'code' | 'name' | 'message'): undefined | string {
+export function readText (error: unknown, name: 'code' | 'name' | 'message' | 'stack'): undefined | string {
   try {
     const text = (error as null | Partial<Record<typeof name, unknown>>)?.[name]
     return typeof text === 'string' ? text : undefined

@@ -7,10 +7,11 @@ import type { Codec } from '../message/codec.js'
 import { Frame } from '../message/frame.js'
 import type { Message } from '../message/message.js'
 import { toFrame, type Sendable } from '../message/outbound.js'
-import { writeLog } from '../log.js'
+import { readText, writeLog } from '../log.js'
 import type { ClientSet } from '../room/clients.js'
 import { isThenable } from '../thenable.js'
 import type { CloseInfo, Returned, SocketController } from './controller.js'
+import { MessageFailure } from './message-failure.js'
 import { isAsyncIterable } from './returned.js'
 import { Streams } from './streams.js'
 import { Answers } from './answers.js'
@@ -112,9 +113,8 @@ export class Callbacks {
 
   #reply (source: Source, message: Sendable): Pending {
     const frame = this.#codec === undefined ? toFrame(message) : this.#codec.frameOf(message, undefined, this.#connection)
-    const before = this.#outbox.dropped
     if (this.#outbox.reply(frame)) return
-    if (this.#outbox.dropped > before) {
+    if (!this.#outbox.isOpen) {
       this.#log('debug', 'a returned message was dropped, as the connection is closed')
       // Nobody holds a stream back any more, and one that never waits would never let go.
       this.stopStreams()
@@ -145,13 +145,20 @@ export class Callbacks {
     // Nobody deals with it: the connection ends, the process does not.
     const reason = closeReasonOf(error)
     const level = reason === closeCodes.handlerFailed ? 'error' : 'info'
-    const details = handled === undefined ? { callback: source } : { callback: source, handled }
+    // A failed message of a contract has what the client has named it by.
+    const first = handled instanceof MessageFailure ? handled.error : handled
+    const details = first === undefined ? { callback: source } : { callback: source, handled: textOf(asError(first)) }
     // What onError throws again it has not dealt with.
-    this.#log(level, 'connection closed after an error', { err: error, ...(handled === error ? undefined : details) })
+    this.#log(level, 'connection closed after an error', { err: error, ...(first === error ? undefined : details) })
     this.#owner.shut(reason)
   }
 
   #log (level: 'debug' | 'info' | 'error', message: string, details: object = {}): void {
     writeLog(this.#connection, level, details, message)
   }
+}
+
+// An error of a message that is refused has no stack.
+function textOf (error: Error): undefined | string {
+  return readText(error, 'stack') ?? readText(error, 'message')
 }

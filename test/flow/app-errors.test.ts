@@ -103,3 +103,28 @@ t.test('a revocation that the store does not keep is logged, and ends no process
   t.match(JSON.parse(lines[0]!), { msg: /^the store has not kept a revocation/, err: { message: 'the store is away' } })
   await t.rejects(app.socketRevoke({ sub: 'alice' }), { message: 'the store is away' })
 })
+
+t.test('where onError fails, the log has what it was about, and not what the client has named the message by', async (t) => {
+  const lines: string[] = []
+  const app = await createApp(t, { fastify: { logger: { stream: { write: (line) => { lines.push(line) } } } } })
+  app.socketRoute('/', {
+    schema: { in: { say: { data: { type: 'integer' } } } },
+    on: { say () {} },
+    onError () { throw new Error('of onError') }
+  })
+  app.socketRoute('/:how', {
+    schema: { in: { say: { data: { type: 'integer' } } } },
+    on: { say () {} },
+    onError (_connection, error) { throw error }
+  })
+  const url = await listen(app)
+  for (const path of ['/', '/again']) {
+    const client = await connect(`${url}${path}`)
+    client.send('{"type":"say","data":"x","id":"chosen by the client"}')
+    await client.closed
+  }
+  const [other, again] = lines.map((line) => JSON.parse(line)).filter(({ err }) => err !== undefined)
+  t.match(other, { callback: 'onError', handled: /^data is not what the contract says/, err: { message: 'of onError' } })
+  t.match(again, { err: { code: 'FSR_ERR_DATA_INVALID' }, handled: undefined })
+  t.notOk(lines.some((line) => line.includes('chosen by the client')))
+})

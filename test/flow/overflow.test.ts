@@ -306,3 +306,35 @@ t.test('who is too slow for what it was sent before does not enter a room any mo
   t.equal(route.to('a').size, 0)
   client.socket.terminate()
 })
+
+t.test('a stream goes on where messages of others were dropped before its next item', async (t) => {
+  const app = await createApp(t, { plugin: { outbox: { overflow: 'drop-oldest', limit: 100_000 } } })
+  let go = (): void => {}
+  const seen: string[] = []
+  const route = app.socketRoute('/', {
+    async * onOpen (connection) {
+      try {
+        yield 'first'
+        await new Promise<void>((resolve) => { go = resolve })
+        while (connection.send(Buffer.alloc(50_000)));
+        // The last of them have not left yet when the next item does.
+        for (let n = 0; n < 300; n++) route.broadcast({ n, padding: 'x'.repeat(1_000) })
+        yield 'second'
+        yield 'third'
+        seen.push('whole')
+      } finally {
+        seen.push('ended')
+      }
+    }
+  })
+  const client = await connect(await listen(app))
+  await client.next()
+  client.socket.pause()
+  go()
+  await turns(5)
+  client.socket.resume()
+  await until(() => seen.includes('ended'))
+  t.strictSame(seen, ['whole', 'ended'])
+  let last = await client.next()
+  while (last !== 'third') last = await client.next()
+})
