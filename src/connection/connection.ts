@@ -7,6 +7,7 @@ import { writeLog } from '../log.js'
 import type { Codec, Request } from '../message/codec.js'
 import type { Sendable } from '../message/outbound.js'
 import type { Closable } from './closable.js'
+import type { ConnectionContext } from './context.js'
 import { checkRequestOptions, Exchange, type RequestOptions } from './exchange.js'
 import { flatText } from './flat-text.js'
 import { keepLess } from './kept-message.js'
@@ -90,7 +91,7 @@ export type Answer<Member, Reply> = { readonly connection: Member } & (
 )
 
 /** What a connection asks of whoever runs it. */
-export interface ConnectionKeeper extends Closable {
+export interface ConnectionKeeper extends Closable, Pick<ConnectionContext, 'enter'> {
   readonly clock: Clock
   /** How what is sent is encoded. */
   readonly codec: Codec
@@ -298,6 +299,10 @@ export class WsConnection<Types extends ConnectionTypes = ConnectionTypes> {
    * `isGranted` throws, as a rejection that harms nobody if it is not waited for.
    */
   renew (token: string): Promise<void> {
+    return this.#keeper.enter(this.#renew, this, token)
+  }
+
+  #renew (token: string): Promise<void> {
     const renewed = this.#keeper.renew(token, this.#request).then((user) => {
       this.#user = user
       this.#exchange?.userChanged()
@@ -328,10 +333,11 @@ export class WsConnection<Types extends ConnectionTypes = ConnectionTypes> {
     } catch (error) {
       return Promise.reject(error)
     }
-    const reply = this.exchange.wait(request, options) as Promise<RequestReply<Types, Type>>
+    const { exchange } = this
+    const reply = exchange.wait(request, options) as Promise<RequestReply<Types, Type>>
     // The client decides when and how it answers: that must not end the process, also where nobody waits for it, or not yet.
     reply.catch(() => {})
-    if (options.signal?.aborted !== true) this.#outbox.send(request.frame)
+    if (exchange.awaits(request)) this.#outbox.send(request.frame)
     return reply
   }
 

@@ -31,7 +31,12 @@ export function checkRequestOptions (options: RequestOptions): void {
   if (typeof options !== 'object' || options === null) throw new errors.OptionInvalid('the last argument of request()', 'is not an object of options: { timeout, signal }')
   if (unknown !== undefined) throw new errors.OptionInvalid(`'${unknown}'`, `is unknown in request()${suggest(unknown, ['timeout', 'signal'], 'there are timeout, signal')}`)
   if (timeout !== undefined && (typeof timeout !== 'number' || !(timeout > 0))) throw new errors.OptionInvalid('timeout', 'is not a number of milliseconds above 0')
-  if (signal !== undefined && typeof (signal as null | AbortSignal)?.aborted !== 'boolean') throw new errors.OptionInvalid('signal', 'is not an AbortSignal')
+  if (signal !== undefined && !isSignal(signal)) throw new errors.OptionInvalid('signal', 'is not an AbortSignal')
+}
+
+function isSignal (value: unknown): boolean {
+  const { aborted, addEventListener } = Object(value) as Partial<AbortSignal>
+  return typeof aborted === 'boolean' && typeof addEventListener === 'function'
 }
 
 // More than these are handled as if nobody had taken them back.
@@ -54,8 +59,8 @@ function onAbort (signal: AbortSignal, callback: () => void): () => void {
   let callbacks = waiting.get(signal)
   if (callbacks === undefined) {
     const all = callbacks = new Set()
-    waiting.set(signal, all)
     signal.addEventListener('abort', () => { for (const each of all) each() }, { once: true })
+    waiting.set(signal, all)
   }
   callbacks.add(callback)
   return () => { callbacks.delete(callback) }
@@ -153,20 +158,26 @@ export class Exchange {
         settle()
         reject(error)
       }
-      const time = Math.min(timeout, LONGEST_TIMEOUT)
-      const timer = new Patience(this.#clock, { due: this.#clock.now() + time, grace: time }, () => { giveUp(new errors.RequestTimeout()) })
       const settle = (): void => {
         this.#asked.delete(id)
         timer.cancel()
         forget?.()
       }
+      // Before the timer, as it calls code that may be of a library: where that throws, nothing is left that runs.
       const forget = signal === undefined ? undefined : onAbort(signal, () => { giveUp(signal.reason) })
+      const time = Math.min(timeout, LONGEST_TIMEOUT)
+      const timer = new Patience(this.#clock, { due: this.#clock.now() + time, grace: time }, () => { giveUp(new errors.RequestTimeout()) })
       this.#asked.set(id, {
         accept,
         resolve: (value) => { settle(); resolve(value) },
         reject: (error) => { settle(); reject(error) }
       })
     })
+  }
+
+  /** Whether the answer to a request is waited for: it is not where that was given up, or has failed, before it is sent. */
+  awaits ({ id }: Pick<Request, 'id'>): boolean {
+    return this.#asked.has(id)
   }
 
   /** The client has answered. An answer that is late, or made up, is ignored. */

@@ -118,3 +118,12 @@ t.test('a client can take back only so many messages before their turn', async (
   one.hadTurn(last)
   t.equal(one.isTakenBack(0), false)
 })
+
+t.test('a signal that cannot be listened to leaves nothing that runs, and is tried anew', async (t) => {
+  const { exchange: one, sent, clock } = exchange()
+  const signal = { aborted: false, addEventListener () { throw new Error('of a library') } } as unknown as AbortSignal
+  for (const id of [1, 2]) await t.rejects(one.wait(request(id), { signal }), { message: 'of a library' })
+  t.notOk(one.isBusy)
+  t.equal(clock.timers, 0)
+  t.same(sent, [])
+})

@@ -232,6 +232,28 @@ t.test('all that a contract calls runs in the context of the connection', async 
   ])
 })
 
+t.test('a renewal that others ask for is judged in the context of the connection', async (t) => {
+  const { app, note, seen } = await setUp(t)
+  let connection: undefined | WsConnection
+  app.socketRoute('/', {
+    schema: { in: { feed: { stream: { type: 'integer' }, isGranted: () => { note('isGranted of a stream'); return true } } } },
+    on: {
+      async * feed (_connection, _data, { signal }) {
+        yield 1
+        await new Promise((resolve) => { signal.addEventListener('abort', resolve) })
+      }
+    },
+    onOpen (opened) { connection = opened as unknown as WsConnection }
+  }, { isGranted: async () => { note('isGranted'); return true } })
+  const client = await come(await listen(app), 'alice', { token: tokenOf(app) })
+  client.send('{"type":"feed","id":1}')
+  await client.next()
+  await elsewhere(async () => { await connection!.renew(tokenOf(app)) })
+  await until(() => users(seen, 'isGranted of a stream').length === 2)
+  t.strictSame([...new Set(seen.map(([, store]) => store))], ['alice'])
+  t.equal(users(seen, 'isGranted').length, 2)
+})
+
 t.test('a connection whose token comes as its first message keeps the context of its upgrade', async (t) => {
   const { app, clock, note, seen } = await setUp(t, { handshakeTimeout: 1_000 })
   app.socketRoute('/', {

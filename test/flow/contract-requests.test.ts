@@ -155,7 +155,7 @@ t.test('options of a request are checked before anything is sent', async (t) => 
   await connection.join('a')
   const room = [...connection.rooms].length
   t.equal(room, 1)
-  const slips = [{ timeOut: 5 }, { timeout: 0 }, { timeout: -1 }, { timeout: NaN }, { timeout: '5' }, { signal: {} }, { signal: new AbortController() }, { signal: null }, null, 5000]
+  const slips = [{ timeOut: 5 }, { timeout: 0 }, { timeout: -1 }, { timeout: NaN }, { timeout: '5' }, { signal: {} }, { signal: { aborted: false } }, { signal: new AbortController() }, { signal: null }, null, 5000]
   for (const slip of slips) await t.rejects(ask(connection, slip as object), { code: 'FSR_ERR_OPTION_INVALID' }, JSON.stringify(slip))
   tell(client, { type: 'note', data: 'next', id: 1 })
   t.same(await client.json(), { type: 'reply', id: 1 }, 'nothing was asked')
@@ -561,4 +561,26 @@ t.test('who asks a room that it is in is not asked itself', async (t) => {
   t.same((await answers).map(({ connection, ...answer }) => [connection.id, answer]), [[other!.id, { status: 'fulfilled', value: true }]])
   one!.send('tell')
   t.same(await asking.json(), { type: 'tell' }, 'the first that it gets')
+})
+
+t.test('a connection that is being closed is not asked any more, nor is one whose wait could not begin', async (t) => {
+  const app = await createApp(t)
+  const outcomes: string[] = []
+  const ask = async (asked: Promise<unknown>): Promise<void> => { outcomes.push(await asked.then(() => 'answered', ({ message }) => message)) }
+  const signal = Object.assign(new EventTarget(), { aborted: false, addEventListener () { throw new Error('of a library') } })
+  app.socketRoute('/', {
+    schema: { in: { end: {} }, out: { ask: { reply: Type.Boolean() } } },
+    on: {
+      async end (connection) {
+        await ask(connection.request('ask', undefined, { signal: signal as unknown as AbortSignal }))
+        connection.close()
+      }
+    },
+    onClose: async (connection) => { await ask(connection.request('ask')) }
+  })
+  const client = await connect(await listen(app))
+  tell(client, { type: 'end' })
+  await client.closed
+  t.strictSame(outcomes, ['of a library', 'The connection ended before the client has answered'])
+  t.strictSame(client.unread, [])
 })
