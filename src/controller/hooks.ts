@@ -31,7 +31,7 @@ export interface SentMessage {
   readonly rooms: undefined | readonly string[]
   /** As in the contract, or `reply`; `undefined` without one. */
   readonly type: undefined | string
-  /** Of a reply, or of a request. */
+  /** Of a reply. */
   readonly id: undefined | MessageId
 }
 

@@ -1,7 +1,7 @@
 import { WsConnection, type BroadcastOptions, type Room, type SentTo, type SentToData } from '../connection/connection.js'
 import type { Codec } from '../message/codec.js'
 import { Audience } from './audience.js'
-import { exceptOf } from './except.js'
+import { exceptBehind } from './except.js'
 import { Fanout } from './fanout.js'
 import { Rooms } from './rooms.js'
 
@@ -65,7 +65,7 @@ export class ClientSet implements Clients {
   broadcast (...message: readonly unknown[]): void {
     const { arity } = this.#codec
     const [first, second] = message
-    const except = exceptOf(message[arity], 'broadcast()')
+    const except = exceptBehind(message, arity, 'broadcast()')
     const frame = this.#codec.frameOf(first, arity === 1 ? undefined : second)
     this.fanout.send(this.#audience, frame, this.#codec.keyOf(first, second), except)
   }

@@ -27,6 +27,17 @@ export function exceptOf (options: unknown, call: string): undefined | WsConnect
   return left
 }
 
+/**
+ * The same, where what is sent stands before the options.
+ *
+ * @param arity how many arguments say what is sent.
+ */
+export function exceptBehind (given: readonly unknown[], arity: number, call: string): undefined | WsConnection | Set<unknown> {
+  // Options in another place would be ignored.
+  if (given.length > arity + 1) throw invalid(call)
+  return exceptOf(given[arity], call)
+}
+
 /** Leaves out what either of two leaves out. */
 export function both (one: Except, other: Except): Except {
   if (one === undefined || other === undefined || one === other) return one ?? other

@@ -5,7 +5,7 @@ import { errors } from '../errors.js'
 import type { Codec } from '../message/codec.js'
 import type { Frame } from '../message/frame.js'
 import { Audience } from './audience.js'
-import { both, exceptOf, isLeftOut, type Except } from './except.js'
+import { both, exceptBehind, exceptOf, isLeftOut, type Except } from './except.js'
 import type { Fanout } from './fanout.js'
 
 /** The rooms of one route. A room exists as long as it has a member. */
@@ -114,7 +114,7 @@ class LiveRoom implements Room {
   send (...message: readonly unknown[]): void {
     const { arity } = this.#codec
     const [first, second] = message
-    const except = both(this.#except, exceptOf(message[arity], 'send() of a room'))
+    const except = both(this.#except, exceptBehind(message, arity, 'send() of a room'))
     const frame = this.#codec.frameOf(first, arity === 1 ? undefined : second, this.names)
     this.#send(frame, this.#codec.keyOf(first, second), except)
   }

@@ -109,12 +109,14 @@ t.test('a broadcast whose option is a slip fails rather than reach whom it shoul
       const slip = slips[call.slip] as object
       if (to === 'send') clients.to('all').send('no', slip)
       else if (to === 'to') clients.to('all', slip).send('no')
+      else if (to === 'behind') clients.broadcast(...['no', undefined, slip] as unknown as ['no'])
+      else if (to === 'behind a room') clients.to('all').send(...['no', undefined, slip] as unknown as ['no'])
       else clients.broadcast('no', slip)
     },
     onError: (_connection, error) => error.message
   })
   const client = await connect(await listen(app))
-  for (const [to, call] of [[undefined, /broadcast\(\)/], ['send', /send\(\) of a room/], ['to', /to\(\)/]] as const) {
+  for (const [to, call] of [[undefined, /broadcast\(\)/], ['send', /send\(\) of a room/], ['to', /to\(\)/], ['behind', /broadcast\(\)/], ['behind a room', /send\(\) of a room/]] as const) {
     for (let slip = 0; slip < 7; slip++) client.send(JSON.stringify({ to, slip }))
     for (const text of await client.take(7)) t.match(text, new RegExp(`The last argument of ${call.source} is \\{ except: connection \\}`))
   }
