@@ -194,12 +194,12 @@ export class Transport {
   // The connection has ended, or the attempt to make one.
   #down (closed: Closed, failure?: unknown): void {
     const socket = this.#release()
-    if (socket?.terminate !== undefined) socket.terminate()
+    if (socket?.terminate) socket.terminate()
     else socket?.close()
     const ended = this.#attempt
     const attempts = this.#retries
     const advice = !this.#isFinal() && reconnectionOf(closed)
-    const willReconnect = this.#wants({ ...closed, attempts, ...this.#status === undefined ? {} : { status: this.#status } }) ?? advice !== false
+    const willReconnect = this.#wants({ ...closed, attempts, ...this.#status === undefined ? {} : { status: this.#status } }) ?? Boolean(advice)
     // The callback that was just asked has closed the client, or made a new connection.
     if (ended !== this.#attempt) return
     // Not twice in a row: a server that finds every token expired must not be asked without a pause.
