@@ -35,7 +35,7 @@ export class Admission {
    *
    * @throws a coded error, 401.
    */
-  recognise (request: FastifyRequest, offered: undefined | string): undefined | Promise<Identity> {
+  recognise (request: FastifyRequest, offered: undefined | string): undefined | Promise<undefined | Identity> {
     return this.#authenticator.isKnown(request) ? this.#recogniseLater(request, offered) : undefined
   }
 
@@ -62,8 +62,9 @@ export class Admission {
     return this.#check(request, own === undefined ? identity : { ...identity, own })
   }
 
-  async #recogniseLater (request: FastifyRequest, offered: undefined | string): Promise<Identity> {
-    return this.#check(request, (await this.#authenticator.recognise(request, offered))!)
+  async #recogniseLater (request: FastifyRequest, offered: undefined | string): Promise<undefined | Identity> {
+    const identity = await this.#authenticator.recognise(request, offered)
+    return identity && this.#check(request, identity)
   }
 
   // What need not be waited for is not: each wait is a turn of its own for every upgrade.

@@ -84,7 +84,11 @@ export async function verifyToken (jwt: Jwt, request: JwtRequest, token: string)
     discard(request[jwt.decoratorName])
     throw refusalOf(error, request)
   }
-  if (user) return user
+  if (user) {
+    // In the place of the promise of an async formatUser.
+    request[jwt.decoratorName] = user
+    return user
+  }
   // @fastify/jwt takes a `trusted` that rejects with nothing for one that agrees, and then has no user.
   writeLog(request, 'warn', {}, 'a token was verified, but has no user: formatUser of @fastify/jwt made nothing of it, or trusted failed with nothing')
   throw new errors.TokenInvalid()

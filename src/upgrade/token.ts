@@ -3,7 +3,8 @@ import type { FastifyRequest } from 'fastify'
 import type { Clock } from '../clock.js'
 import type { Identity } from '../connection/identity.js'
 import { errors } from '../errors.js'
-import { writeLog } from '../log.js'
+import { readText, writeLog } from '../log.js'
+import { attempt, isThenable, then } from '../thenable.js'
 import { claimsOf, createEndOf, identityOf, ownEnd, stricterOf, withOwn } from './claims.js'
 import { verifyToken, type Jwt, type JwtRequest } from './jwt.js'
 import type { TokenSource } from './options.js'
@@ -12,16 +13,16 @@ import { findAll, findFirst, isLookedAt, isOfJwt, type Found } from './token-sou
 
 /** Finds out who is asking. */
 export interface Authenticator {
-  /** Whether a hook of the app has put a user on a request. */
+  /** Whether a hook of the app has put a user on a request, or a promise of one. */
   isKnown (request: FastifyRequest): boolean
   /**
-   * The identity of the user that a hook of the app has put on a request; nothing if there is none. Where the user was made of a
+   * The identity of the user that a hook of the app has put on a request; nothing if there is none, or a promise that rejects. Where the user was made of a
    * token, the claims of that count, whatever was made of it.
    *
    * @param offered the token of the sub-protocol header.
    * @throws `FSR_ERR_TOKEN_INVALID`, `FSR_ERR_TOKEN_EXPIRED` (401), at once or by the promise.
    */
-  recognise (request: FastifyRequest, offered: undefined | string): undefined | Identity | Promise<Identity>
+  recognise (request: FastifyRequest, offered: undefined | string): undefined | Identity | Promise<undefined | Identity>
   /**
    * The identity of a request: of the user that a hook of the app has put there, or of the token or ticket, verified once. None
    * if the token is to come as the first message.
@@ -29,7 +30,7 @@ export interface Authenticator {
    * @param offered the token of the sub-protocol header.
    * @throws `FSR_ERR_TOKEN_MISSING`, `FSR_ERR_TOKEN_INVALID`, `FSR_ERR_TOKEN_EXPIRED`, `FSR_ERR_TICKET_INVALID` (401).
    */
-  authenticate (request: FastifyRequest, offered: undefined | string): undefined | Identity | Promise<Identity>
+  authenticate (request: FastifyRequest, offered: undefined | string): undefined | Identity | Promise<undefined | Identity>
   /**
    * The identity of a token that comes later, or from elsewhere. A route that looks for none takes none.
    *
@@ -62,7 +63,22 @@ const usual: readonly TokenSource[] = ['header', 'cookie', 'protocol']
 // The user that the app's own hooks have put on a request.
 function userOf (request: FastifyRequest, jwt: undefined | Jwt): unknown {
   // What is false, as some libraries have it for nobody, is nobody.
-  return (request as unknown as Record<string, unknown>)[jwt?.decoratorName ?? 'user'] || null
+  return (request as unknown as Record<string, unknown>)[nameOfUser(jwt)] || null
+}
+
+function nameOfUser (jwt: undefined | Jwt): string {
+  return jwt?.decoratorName ?? 'user'
+}
+
+// An async formatUser of @fastify/jwt leaves its promise on the request. If that rejects, there is no user.
+function settleUser (request: FastifyRequest, jwt: undefined | Jwt): undefined | Promise<void> {
+  const user = userOf(request, jwt)
+  if (!isThenable(user)) return
+  const put = (user: unknown): void => { Object.assign(request, { [nameOfUser(jwt)]: user }) }
+  return attempt(() => user, put, (error) => {
+    put(null)
+    writeLog(request, 'warn', { type: readText(error, 'name') }, 'the user of a request is a promise that has rejected, as one of formatUser: nobody is recognised')
+  }) as Promise<void>
 }
 
 /** Makes the authenticator of a route. */
@@ -100,7 +116,7 @@ export function createAuthenticator (options: AuthenticatorOptions): Authenticat
     return known === undefined ? identify(request, user, user, false) : notOver(withOwn(known, user, said, subject), clock)
   }
 
-  const recognise: Authenticator['recognise'] = (request, offered) => {
+  const recogniseNow: Authenticator['recognise'] = (request, offered) => {
     const user = userOf(request, jwt)
     if (user === null) return
     const found = jwt === undefined ? [] : findAll(jwt, places, request as unknown as JwtRequest, offered)
@@ -110,26 +126,29 @@ export function createAuthenticator (options: AuthenticatorOptions): Authenticat
     return ofTokens(jwt!, request as unknown as JwtRequest, user, found)
   }
 
+  const recognise: Authenticator['recognise'] = (request, offered) => then(settleUser(request, jwt), () => recogniseNow(request, offered))
+
   const verify: Authenticator['verify'] = async (request, token) => {
     if (!takesTokens) throw new errors.TokenInvalid()
     const user = await verifyToken(jwt!, request as unknown as JwtRequest, token)
     return identify(request, user, claimsOf(token), true)
   }
 
+  // Where no hook has said who it is.
+  const find = (request: FastifyRequest, offered: undefined | string): undefined | Promise<Identity> => {
+    const { source, token } = findFirst(jwt, sources, request as unknown as JwtRequest, offered) ?? {}
+    if (token === undefined) {
+      if (sources.includes('message')) return
+      throw new errors.TokenMissing()
+    }
+    return (source === 'ticket' ? redeem : verify)(request, token)
+  }
+
   return {
     isKnown: (request) => userOf(request, jwt) !== null,
     recognise,
     verify,
-    authenticate (request, offered) {
-      const known = recognise(request, offered)
-      if (known !== undefined) return known
-      const { source, token } = findFirst(jwt, sources, request as unknown as JwtRequest, offered) ?? {}
-      if (token === undefined) {
-        if (sources.includes('message')) return
-        throw new errors.TokenMissing()
-      }
-      return (source === 'ticket' ? redeem : verify)(request, token)
-    }
+    authenticate: (request, offered) => then(recognise(request, offered), (known) => known ?? find(request, offered))
   }
 }
 

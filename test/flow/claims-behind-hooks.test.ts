@@ -409,3 +409,33 @@ t.test('what a hook has made of the user of a token has no other name, unless it
     }
   }
 })
+
+t.test('an async formatUser is waited for, behind a hook and without one, and where it fails there is no user', async (t) => {
+  const formatUser = async (claims: object) => {
+    await undefined
+    if ((claims as { sub: string }).sub === 'banned') throw new Error('is in no log')
+    return { name: 'of a database', roles: ['R'] }
+  }
+  for (const hasHook of [false, true]) {
+    const app = await createHooked(t, {
+      jwt: { formatUser: formatUser as never },
+      isGuarded: false,
+      plugin: { connections: { perUser: 9 } },
+      hook: (app) => { if (hasHook) app.addHook('onRequest', async (request) => { await request.jwtVerify().catch(() => {}) }) }
+    })
+    app.socketRoute('/guarded', { onOpen: ({ user }) => user as object }, (user, request) => user === request.user && (user as { name?: string }).name !== undefined)
+    app.socketRoute('/role', { onOpen: ({ user }) => user as object }, 'R')
+    app.socketRoute('/none', open, { isGranted: () => true, tokenFrom: [] })
+    app.socketRoute('/open', { onOpen: ({ user }) => ({ user }) })
+    const url = await listen(app)
+    const [alice, banned] = ['alice', 'banned'].map((sub) => bearer(tokenOf(app, [], { sub, iat: seconds() - 5 }))) as [ReturnType<typeof bearer>, ReturnType<typeof bearer>]
+    for (const path of ['/guarded', '/role']) {
+      t.strictSame(await (await connect(url + path, [], alice)).json(), { name: 'of a database', roles: ['R'] })
+      t.equal((await refusal(url + path, [], banned)).body.code, 'FSR_ERR_TOKEN_INVALID')
+    }
+    t.equal((await refusal(`${url}/none`, [], banned)).body.code, 'FSR_ERR_TOKEN_MISSING')
+    t.strictSame(await (await connect(`${url}/open`, [], banned)).json(), { user: null })
+    t.strictSame(await (await connect(`${url}/open`, [], alice)).json(), { user: hasHook ? { name: 'of a database', roles: ['R'] } : null })
+    t.equal(await app.socketRevoke({ sub: 'alice' }), hasHook ? 3 : 2)
+  }
+})
