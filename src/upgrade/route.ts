@@ -360,6 +360,11 @@ export class Route implements SocketRouteHandle {
       done(null, payload)
       return
     }
+    // Cut, or left by its client, while the hooks ran: it takes no place, and there is nothing to answer.
+    if (request.raw.socket.destroyed) {
+      reply.hijack()
+      return
+    }
     const refusal = this.#refusal(request)
     if (refusal === undefined) {
       this.#server.sockets.claim(request.raw, reply, this.#sockets.server)

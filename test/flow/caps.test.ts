@@ -1,8 +1,10 @@
+import { once } from 'node:events'
 import { mkdtemp } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import t from 'tap'
 import { connect, connectAs, connectWhenFree, handshake, readAll, refusal, tcp } from '../support/client.js'
+import { TestClock } from '../support/clock.js'
 import { createApp, listen, tokenOf } from '../support/server.js'
 import { until } from '../support/until.js'
 
@@ -149,6 +151,34 @@ t.test('a request that cannot become a WebSocket takes nobody\'s place', async (
   t.match(await readAll(socket), /^HTTP\/1\.1 426 /)
   t.equal(client.socket.readyState, 1)
   t.equal(app.socketRoutes.get('/')!.clients.size, 1)
+})
+
+t.test('nor does an upgrade that was cut while its hooks ran', async (t) => {
+  const clock = new TestClock()
+  const app = await createApp(t, { clock, plugin: { handshakeTimeout: 1_000 } })
+  const releases: Array<() => void> = []
+  let answers = 0
+  app.addHook('onSend', async () => { answers++ })
+  app.socketRoute('/', { onMessage: (_connection, message) => message }, {
+    isGranted: 'ROLE_USER',
+    connections: { perUser: { max: 1, on: 'close-oldest' } },
+    preHandler: async () => { await new Promise<void>((resolve) => { releases.push(resolve) }) }
+  })
+  const url = await listen(app)
+  const first = connectAs(tokenOf(app), url)
+  await until(() => releases.length === 1)
+  releases[0]!()
+  const client = await first
+  const cut = await tcp(url)
+  const ended = once(cut.resume(), 'close')
+  cut.write(handshake('/', { Authorization: `Bearer ${tokenOf(app)}` }))
+  await until(() => releases.length === 2)
+  await clock.advance(1_001)
+  await ended
+  releases[1]!()
+  await until(() => answers === 2)
+  client.send('x')
+  t.equal(await client.next(), 'x')
 })
 
 t.test('caps that are none fail at registration', async (t) => {
