@@ -1,4 +1,4 @@
-import type { Answer, BroadcastOptions, Room, WsConnection } from '../connection/connection.js'
+import type { Answer, BroadcastOptions, Membership, Room, WsConnection } from '../connection/connection.js'
 import { checkRequestOptions, type RequestOptions } from '../connection/exchange.js'
 import { flatText } from '../connection/flat-text.js'
 import { errors } from '../errors.js'
@@ -143,10 +143,27 @@ class LiveRoom implements Room {
   // later, as all that is on its way to a connection leaves before it enters or leaves a room.
   #parts (except: Except): Array<[Audience, Except]> {
     const audiences = this.#audiences
-    return audiences.map((audience, index) => {
-      const before = audiences.slice(0, index)
-      return [audience, before.length === 0 ? except : both(except, { has: (member: WsConnection) => before.some(({ members }) => members.has(member)) })]
-    })
+    if (audiences.length < 2) return audiences.map((audience) => [audience, except])
+    const firstOf = createFirstOf(audiences)
+    return audiences.map((audience, index) => [audience, both(except, { has: (member: WsConnection) => firstOf(member) < index })])
+  }
+}
+
+// A member of more rooms than these is looked up once for all rooms that a message goes to: a client may name a thousand of both.
+const FEW = 8
+
+// Tells which of several rooms is the first that a member of any of them is in.
+function createFirstOf (audiences: readonly Audience[]): (member: WsConnection) => number {
+  const positions = new Map<Membership, number>(audiences.map((audience, index) => [audience, index]))
+  const known = new Map<WsConnection, number>()
+  return (member) => {
+    let first = known.get(member)
+    if (first !== undefined) return first
+    const { memberships } = member
+    first = Infinity
+    for (const room of memberships) first = Math.min(first, positions.get(room) ?? Infinity)
+    if (memberships.length > FEW) known.set(member, first)
+    return first
   }
 }
 

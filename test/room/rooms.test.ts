@@ -20,3 +20,17 @@ t.test('a room is forgotten with its last member, however that leaves', async (t
   rooms.forget(alice)
   t.equal(rooms.size, 0)
 })
+
+t.test('the rooms of a member of many are looked through once for a message to all of them', async (t) => {
+  const { rooms } = new ClientSet(true, plainCodec)
+  const [many, few] = [member(), member()]
+  const names = Array.from({ length: 1000 }, (_, count) => `room ${count}`)
+  for (const name of names) rooms.join(many, name, 1000)
+  for (const name of names.slice(0, 3)) rooms.join(few, name, 1000)
+  let looks = 0
+  const { memberships } = many
+  Object.defineProperty(many, 'memberships', { get () { looks++; return memberships } })
+  t.strictSame(new Set(rooms.room(names, undefined)), new Set([many, few]))
+  t.equal(rooms.room(names, undefined).size, 2)
+  t.equal(looks, 2, 'one for each time')
+})
