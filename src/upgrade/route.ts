@@ -27,7 +27,7 @@ import { jwtOf, missingJwt, type Jwt } from './jwt.js'
 import type { SocketRouteOptions, TokenSource } from './options.js'
 import { originOf } from './origin.js'
 import { fillPath, patternOf } from './path.js'
-import { RETRY_AFTER } from './refusal.js'
+import { refuseAsFailed, RETRY_AFTER } from './refusal.js'
 import { checkConstraints, checkData, checkEffect, checkName, checkProtocols, checkSchema } from './resolve.js'
 import { createCodecs, createRuntime } from './route-runtime.js'
 import { useRoles, type InForce } from './scope.js'
@@ -344,11 +344,19 @@ export class Route implements SocketRouteHandle {
   }
 
   // A hook that looks at the answer has failed: what is answered now is an error.
-  readonly #fail = (request: FastifyRequest, reply: FastifyReply, _error: Error, done: () => void): void => {
+  readonly #fail = (request: FastifyRequest, reply: FastifyReply, thrown: unknown, done: () => void): void => {
     const upgrade = (request as UpgradeRequest)[kUpgrade]
     if (upgrade?.accept !== undefined) {
       upgrade.accept = undefined
       reply.code(200)
+      const err = asError(thrown)
+      if (err !== thrown) {
+        // Fastify has no answer where a hook of onSend fails with anything else, and would end the process.
+        writeLog(request, 'error', { err }, 'an upgrade has failed')
+        reply.hijack()
+        refuseAsFailed(reply.raw)
+        return
+      }
     }
     done()
   }

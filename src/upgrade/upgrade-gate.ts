@@ -4,10 +4,11 @@ import type { Duplex } from 'node:stream'
 import type { FastifyInstance } from 'fastify'
 import type { Clock } from '../clock.js'
 import { Deadlines } from '../connection/deadlines.js'
-import { errors } from '../errors.js'
+import { asError, errors } from '../errors.js'
+import { writeLog } from '../log.js'
 import { offersWebsocket } from './handshake.js'
 import { isFree, readAsPlain } from './plain-request.js'
-import { refuseAsClosing } from './refusal.js'
+import { refuseAsClosing, refuseAsFailed, sayLast } from './refusal.js'
 import type { ServerListeners } from './server-listeners.js'
 
 /** An upgrade request, from its arrival to its answer. */
@@ -152,15 +153,24 @@ export class UpgradeGate {
         this.#answer(request, arrival)
         return
       }
-      if (arrival !== undefined) this.#await(request, arrival, response)
-      routing(request, response)
+      if (arrival === undefined) {
+        routing(request, response)
+        return
+      }
+      this.#await(request, arrival, response)
+      try {
+        routing(request, response)
+      } catch (thrown) {
+        // By what of the app runs before there is a reply: trustProxy, genReqId, rewriteUrl, a constraint, a logger.
+        writeLog(fastify, 'error', { err: asError(thrown) }, 'an upgrade has failed')
+        refuseAsFailed(response)
+      }
     }
   }
 
   #await (request: IncomingMessage, arrival: Arrival, response: ServerResponse): void {
     arrival.response = response
-    // What is refused ends its connection: nobody reads it any more.
-    response.shouldKeepAlive = false
+    sayLast(response)
     response.on('finish', endConnection).on('close', this.#onClose).on('newListener', passDrainOn)
     this.#waiting.add(request)
     this.#deadlines.add(request)

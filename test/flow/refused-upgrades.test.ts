@@ -64,7 +64,80 @@ const refusing: Record<string, Refusing> = {
   'the origin': { status: 403, headers: { Origin: 'https://evil.example' } },
   'the check of the handshake': { status: 400, headers: { 'Sec-WebSocket-Key': 'short' } },
   'a body': { status: 400, headers: { 'Content-Length': '3' } },
-  'a path with REST only': { status: 404, path: '/rest' }
+  'a path with REST only': { status: 404, path: '/rest' },
+  ...keptAlive(),
+  ...failingAtOnce()
+}
+
+// Hooks that say the connection goes on, in all ways in which a head can be written.
+function keptAlive (): Record<string, Refusing> {
+  const answers: Record<string, (reply: FastifyReply) => void> = {
+    'a header of the reply': (reply) => { reply.code(402).header('connection', 'keep-alive').header('Keep-Alive', 'timeout=72').send('') },
+    'a list of headers of the reply': (reply) => { reply.code(402).header('connection', ['Keep-Alive', 'upgrade']).send('') },
+    'a header of the response': (reply) => { reply.raw.setHeader('Connection', 'keep-alive').setHeader('Keep-Alive', 'timeout=72').writeHead(402).end() },
+    'a header of a response that is ended at once': (reply) => { Object.assign(reply.raw, { statusCode: 402 }).setHeader('Connection', 'keep-alive').end() },
+    both: (reply) => { reply.raw.setHeader('connection', 'keep-alive').writeHead(402, { connection: 'keep-alive' }).end() },
+    'an object': (reply) => { reply.raw.writeHead(402, 'No', { Connection: 'Keep-Alive, Upgrade', 'Keep-Alive': 'timeout=72' }).end() },
+    'a list': (reply) => { reply.raw.writeHead(402, ['Connection', 'keep-alive', 'X-One', '1']).end() },
+    'a list of pairs': (reply) => { reply.raw.writeHead(402, [['Connection', 'keep-alive'], ['X-One', '1']] as never).end() },
+    'no header': (reply) => { reply.raw.writeHead(402, 'No').end() }
+  }
+  return Object.fromEntries(Object.entries(answers).map(([what, answer]) => [`a hook that keeps it alive by ${what}`, {
+    status: 402,
+    before: (app: FastifyInstance) => {
+      app.addHook('onRequest', (request, reply, done) => {
+        if (!isUpgrade(request)) return done()
+        if (what.includes('reply')) return answer(reply)
+        reply.hijack()
+        answer(reply)
+      })
+    }
+  }]))
+}
+
+// What of the app runs before there is a request for hooks, or whenever an answer is sent.
+function failingAtOnce (): Record<string, Refusing> {
+  const fail = (): never => { throw failing(503) }
+  const logger = { level: 'info', stream: { write () {} } }
+  const forwarded = { 'X-Forwarded-For': '192.0.2.1' }
+  const log = { level: 'info', silent () {}, trace () {}, debug () {}, info () {}, warn () {}, error () {}, fatal () {}, child: (of: object): unknown => 'reqId' in of ? { ...log, info: fail } : log }
+  const hook = (name: 'onSend' | 'preSerialization' | 'onError' | 'onRequest' | 'preHandler' | 'onResponse', run: (...given: unknown[]) => unknown) =>
+    (app: FastifyInstance): void => { app.addHook(name as 'onSend', run as never) }
+  const rejecting = async (): Promise<never> => fail()
+  const done = (...given: unknown[]): void => { (given.at(-1) as (error: Error) => void)(failing(503)) }
+  return {
+    'trustProxy that throws': { status: 500, headers: forwarded, options: { trustProxy: fail, logger } },
+    'trustProxy that throws, without a line for each request': { status: 503, headers: forwarded, options: { trustProxy: fail, logger: { ...logger, level: 'error' } } },
+    'trustProxy that throws, without a logger': { status: 503, headers: forwarded, options: { trustProxy: fail } },
+    'genReqId that throws': { status: 500, options: { genReqId: fail } },
+    'childLoggerFactory that throws': { status: 500, options: { childLoggerFactory: fail } },
+    'a logger that throws': { status: 500, options: { loggerInstance: log } },
+    'rewriteUrl that throws': { status: 500, options: { rewriteUrl: fail } },
+    'a constraint that throws': { status: 500, options: { routerOptions: { constraints: { tenant: { ...tenant, deriveConstraint: fail } } } }, constraints: { tenant: 'a' } },
+    'frameworkErrors that throws': { status: 500, path: '/chat/%zz', options: { frameworkErrors: fail } },
+    'frameworkErrors that throws when it has answered': {
+      status: 418,
+      path: '/chat/%zz',
+      options: { frameworkErrors: (_error: Error, _request: FastifyRequest, reply: FastifyReply) => { reply.code(418).send({}); fail() } }
+    },
+    'onRequest that throws at once': { status: 503, after: hook('onRequest', fail) },
+    'preHandler that throws at once': { status: 503, after: hook('preHandler', fail) },
+    'onSend that throws at once': { status: 503, after: hook('onSend', fail) },
+    'onSend that always rejects': { status: 503, after: hook('onSend', rejecting) },
+    'onSend that always fails': { status: 503, after: hook('onSend', done) },
+    'onSend that throws where an error handler throws too': { status: 503, after: (app) => { hook('onSend', fail)(app); app.setErrorHandler(fail) } },
+    'onSend that throws something else': { status: 500, after: hook('onSend', () => { throw { code: 5 } }) }, // eslint-disable-line no-throw-literal
+    'onSend that rejects with something else': { status: 500, after: hook('onSend', async () => { throw 'text' }) }, // eslint-disable-line no-throw-literal
+    'onSend that rejects with what cannot be looked at': { status: 500, after: hook('onSend', async () => { throw new Proxy(failing(503), { get: fail }) }) },
+    'onSend that throws nothing': { status: 500, after: hook('onSend', () => { throw undefined }) }, // eslint-disable-line no-throw-literal
+    'onSend that throws, of a refusal': { status: 401, path: '/guarded', after: hook('onSend', fail) },
+    'onError that throws': { status: 500, path: '/fails', after: hook('onError', fail) },
+    'onError that rejects': { status: 500, path: '/fails', after: hook('onError', rejecting) },
+    'onResponse that throws': { status: 401, path: '/guarded', after: hook('onResponse', fail) },
+    'preSerialization that throws': { status: 503, path: '/fails', after: (app) => { hook('preSerialization', fail)(app); app.setErrorHandler(async () => ({})) } },
+    'a serializer of replies that throws': { status: 503, path: '/fails', after: (app) => { app.setReplySerializer(fail).setErrorHandler(async () => ({})) } },
+    'an error handler that throws at once': { status: 503, path: '/fails', after: (app) => { app.setErrorHandler(fail) } }
+  }
 }
 
 async function createRefusing (t: Test, { before, after, options, constraints = {} }: Refusing, transport: object = {}): Promise<FastifyInstance> {
@@ -74,7 +147,7 @@ async function createRefusing (t: Test, { before, after, options, constraints = 
   await app.register(socketRoutes)
   after?.(app)
   app.get('/rest', async () => 'REST')
-  app.socketRoute('/chat/:room', { onOpen: () => 'in' }, { constraints, schema: { querystring: { type: 'object', properties: { size: { type: 'integer' } } } } })
+  app.socketRoute('/chat/:room', { onOpen: () => 'in' }, { constraints, connections: { perIp: 5 }, schema: { querystring: { type: 'object', properties: { size: { type: 'integer' } } } } })
   app.socketRoute('/guarded', { onOpen: () => 'in' }, { isGranted: async () => false, tokenFrom: [] })
   app.socketRoute('/fails', { onOpen: () => 'in' }, { preHandler: async () => { throw failing(500) } })
   return app
@@ -91,7 +164,9 @@ for (const [name, transport] of Object.entries(transports)) {
       socket.write(handshake(refusal.path ?? '/chat/x', refusal.headers))
       const answer = await readAll(socket)
       t.match(answer, new RegExp(`^HTTP/1\\.1 ${refusal.status} `))
-      t.match(answer.split('\r\n\r\n')[0]!, /^connection: (?:upgrade, )?close$/im)
+      const [head] = answer.split('\r\n\r\n') as [string]
+      t.match(head, /^connection: (?:upgrade, )?close$/im)
+      t.notMatch(head, /keep-alive|^connection:[^]*^connection:/im)
       if (what.includes('stream')) t.match(answer, /y\r\n0\r\n\r\n$/, 'to its end')
     })
   }
@@ -127,3 +202,22 @@ t.test('an upgrade whose hook keeps the connection without an answer is cut afte
   await clock.advance(10_001)
   t.equal(await end, '')
 })
+
+for (const [what, prepare] of Object.entries({
+  'what runs before there is a request': (app: FastifyInstance) => { app.setGenReqId(() => { throw failing(503) }) },
+  'an onSend hook that fails with no error': (app: FastifyInstance) => { app.addHook('onSend', async () => { throw 'text' }) } // eslint-disable-line no-throw-literal
+})) {
+  t.test(`an upgrade that fails by ${what} is in the log`, async (t) => {
+    const lines: Array<{ level: number, msg: string, err: { message: string } }> = []
+    const app = Fastify({ logger: { level: 'error', stream: { write: (line: string) => { lines.push(JSON.parse(line)) } } } })
+    t.teardown(() => app.close())
+    await app.register(socketRoutes)
+    prepare(app)
+    app.socketRoute('/', { onOpen: () => 'in' })
+    const url = await app.listen({ port: 0, host: '127.0.0.1' })
+    const socket = connectTcp(Number(new URL(url).port), '127.0.0.1')
+    socket.write(handshake('/'))
+    t.match(await readAll(socket), /^HTTP\/1\.1 500 .*"message":"The upgrade has failed"/s)
+    t.match(lines, [{ level: 50, msg: 'an upgrade has failed' }])
+  })
+}
