@@ -13,7 +13,7 @@ export function absolute (address: string): string {
   const { location } = globalThis as { readonly location?: { readonly href: string } }
   const isRelative = !/^[a-z][a-z\d+.-]*:/i.test(address)
   if (isRelative && location === undefined) {
-    throw new ClientError(clientErrors.noPage, 'The address is relative, and there is no page here. Give an absolute one, or connect in the browser only')
+    throw new ClientError(clientErrors.noPage, 'The address is relative, and there is no page here: give an absolute one')
   }
   const { href, protocol } = new URL(address, location?.href)
   const url = isRelative ? href : address

@@ -5,8 +5,8 @@ import type { UnknownRoute } from './contract.js'
 import { warn } from './environment.js'
 import { abortReasonOf, ClientError, RequestError, clientErrors, closed, disconnected } from './errors.js'
 import { Feed } from './feed.js'
-import { Handlers, type Handler } from './handlers.js'
-import { settingsOf, type ClientOptions, type Settings } from './options.js'
+import { call, Handlers, type Handler } from './handlers.js'
+import { complete, settingsOf, type ClientOptions, type Settings } from './options.js'
 import { Outbox } from './outbox.js'
 import type { Closed } from './reconnection.js'
 import { Renewal } from './renewal.js'
@@ -87,17 +87,16 @@ export class Client implements Record<keyof SocketClient<UnknownRoute>, unknown>
 
   async request (type: string, data?: unknown, options: RequestOptions = {}): Promise<unknown> {
     return await new Promise((resolve, reject) => {
-      const { timeout = this.#settings.timeout, signal } = options
       this.#ask(type, data, {
         // A stream that nobody has asked for says that it is done with its last message.
         onReply (data, more) { if (!more) resolve(data) },
         onFailure: reject
-      }, { timeout, signal })
+      }, complete(options, { timeout: this.#settings.timeout, signal: undefined }))
     })
   }
 
-  stream (type: string, data?: unknown, { signal, buffer }: IterationOptions = {}): AsyncIterable<unknown> {
-    return iterable(() => {
+  stream (type: string, data?: unknown, options?: IterationOptions): AsyncIterable<unknown> {
+    return iterable(options, ({ signal, buffer }) => {
       let abandon = (_error?: unknown) => {}
       const feed = this.#feed(buffer, () => { abandon() })
       try {
@@ -116,8 +115,8 @@ export class Client implements Record<keyof SocketClient<UnknownRoute>, unknown>
     return this.#handlers.on(type, handler)
   }
 
-  events (type: string, { signal, buffer }: IterationOptions = {}): AsyncIterable<unknown> {
-    return iterable(() => {
+  events (type: string, options?: IterationOptions): AsyncIterable<unknown> {
+    return iterable(options, ({ signal, buffer }) => {
       const end = () => { feed.end() }
       const feed = this.#feed(buffer, () => {
         off()
@@ -131,11 +130,11 @@ export class Client implements Record<keyof SocketClient<UnknownRoute>, unknown>
   }
 
   onOpen (handler: () => void): () => void {
-    return subscribed(this.#onOpen, () => handler())
+    return subscribed(this.#onOpen, handler)
   }
 
   onClose (handler: (closed: ClosedConnection) => void): () => void {
-    return subscribed(this.#onClose, (closed) => handler(closed))
+    return subscribed(this.#onClose, handler)
   }
 
   reconnect (): void {
@@ -151,8 +150,8 @@ export class Client implements Record<keyof SocketClient<UnknownRoute>, unknown>
   }
 
   close (code = 1000, reason = ''): void {
-    if (code !== 1000 && !(code >= 3000 && code <= 4999)) throw new RangeError('The close code has to be 1000, or from 3000 to 4999')
-    if (byteLength(reason) > 123) throw new RangeError('The reason has to be at most 123 bytes long')
+    if (code !== 1000 && !(code >= 3000 && code <= 4999)) throw new RangeError('The code is 1000, or from 3000 to 4999')
+    if (byteLength(reason) > 123) throw new RangeError('The reason has at most 123 bytes')
     if (this.#hasEnded) return
     this.#hasEnded = true
     this.#transport.close(code, reason)
@@ -172,7 +171,7 @@ export class Client implements Record<keyof SocketClient<UnknownRoute>, unknown>
     return this.#calls.add(this.#post(type, data, true), call, patience)
   }
 
-  #feed (limit = 10_000, release: () => void): Feed<unknown> {
+  #feed (limit: number, release: () => void): Feed<unknown> {
     const feed: Feed<unknown> = new Feed(limit, () => {
       this.#feeds.delete(feed)
       release()
@@ -237,8 +236,7 @@ export class Client implements Record<keyof SocketClient<UnknownRoute>, unknown>
   }
 
   #tell<Event extends unknown[]> (handlers: Set<(...event: Event) => unknown>, ...event: Event): void {
-    const call = async (handler: (...event: Event) => unknown) => await handler(...event)
-    for (const handler of [...handlers]) call(handler).catch((error: unknown) => { this.#crash(error) })
+    for (const handler of [...handlers]) call(handler, ...event).catch((error: unknown) => { this.#crash(error) })
   }
 
   // In a turn of its own, so that what it throws disturbs nothing here.
@@ -261,6 +259,10 @@ export class Client implements Record<keyof SocketClient<UnknownRoute>, unknown>
   }
 }
 
+interface Iteration extends IterationOptions {
+  readonly buffer: number
+}
+
 interface Gate<Value> {
   readonly promise: Promise<Value>
   resolve (value: Value): void
@@ -268,18 +270,21 @@ interface Gate<Value> {
 }
 
 function gate<Value> (): Gate<Value> {
-  const parts = {} as Omit<Gate<Value>, 'promise'>
-  const promise = new Promise<Value>((resolve, reject) => { Object.assign(parts, { resolve, reject }) })
+  const parts = {} as { -readonly [Name in keyof Gate<Value>]: Gate<Value>[Name] }
+  parts.promise = new Promise<Value>((resolve, reject) => { Object.assign(parts, { resolve, reject }) })
   // Nobody has to wait for it.
-  promise.catch(() => {})
-  return { ...parts, promise }
+  parts.promise.catch(() => {})
+  return parts
 }
 
-function subscribed<Value> (values: Set<Value>, value: Value): () => void {
-  values.add(value)
-  return () => { values.delete(value) }
+// A function that is there twice is called twice, and taken away once.
+function subscribed<Event extends unknown[]> (handlers: Set<(...event: Event) => unknown>, handler: (...event: Event) => unknown): () => void {
+  const own = (...event: Event) => handler(...event)
+  handlers.add(own)
+  return () => { handlers.delete(own) }
 }
 
-function iterable (iterate: () => AsyncIterator<unknown, undefined>): AsyncIterable<unknown> {
-  return { [Symbol.asyncIterator]: iterate }
+function iterable (given: IterationOptions = {}, iterate: (options: Iteration) => AsyncIterator<unknown, undefined>): AsyncIterable<unknown> {
+  const options = complete<Iteration>(given, { signal: undefined, buffer: 10_000 })
+  return { [Symbol.asyncIterator]: () => iterate(options) }
 }

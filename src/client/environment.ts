@@ -19,7 +19,7 @@ const environment = globalThis as Environment
 /** @throws `FSR_CLIENT_NO_WEBSOCKET`. */
 export function globalWebSocket (): WebSocketConstructor {
   const { WebSocket } = environment
-  if (WebSocket === undefined) throw new ClientError(clientErrors.noWebSocket, 'There is no global WebSocket here: Node has one since 22. Give the option WebSocket, such as that of the package ws')
+  if (WebSocket === undefined) throw new ClientError(clientErrors.noWebSocket, 'There is no global WebSocket here: Node has one since 22. Give the option WebSocket, such as that of ws')
   return WebSocket
 }
 

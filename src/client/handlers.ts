@@ -95,9 +95,9 @@ export class Handlers {
   }
 }
 
-// So that what it throws at once is a rejection as well.
-async function call (handler: Handler, data: unknown, context: EventContext): Promise<unknown> {
-  return await handler(data, context)
+/** Calls a handler, so that what it throws at once is a rejection as well. */
+export async function call<Given extends unknown[]> (handler: (...given: Given) => unknown, ...given: Given): Promise<unknown> {
+  return await handler(...given)
 }
 
 function failure (id: Id, code: string, message: string): string {

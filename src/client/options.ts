@@ -96,31 +96,60 @@ export interface ClientOptions {
   readonly onError?: undefined | ((error: unknown) => void)
 }
 
-/** The options as they hold. */
-export interface Settings extends ClientOptions {
+/** The options as they hold; those of `reconnect` among them. */
+export interface Settings extends ClientOptions, ReconnectOptions {
   readonly renewBefore: number
   readonly timeout: number
   readonly connectTimeout: number
   readonly buffer: number
   readonly minDelay: number
   readonly maxDelay: number
-  /** `Infinity`: no pings. */
-  readonly pingInterval: number
-  readonly pingTimeout: number
+  /** An `interval` of `Infinity`: no pings. */
+  readonly ping: { readonly interval: number, readonly timeout: number }
+}
+
+/**
+ * Fills options up.
+ *
+ * @param defaults of all options that there are.
+ * @param whole what they are a part of.
+ * @throws TypeError for an option that there is not; RangeError where a number is none, or less than 0.
+ */
+export function complete<Defaults extends object> (given: object, defaults: Defaults, whole = ''): Defaults {
+  const options = { ...defaults } as Record<string, unknown>
+  for (const [name, value] of Object.entries(given)) {
+    if (!(name in options)) throw new TypeError(`There is no option ${whole}${name}`)
+    if (value === undefined) continue
+    if (typeof options[name] === 'number' && !(typeof value === 'number' && value >= 0)) throw new RangeError(`${whole}${name} has to be a number from 0 on`)
+    options[name] = value
+  }
+  return options as Defaults
 }
 
 /**
  * Checks them, and says what holds where nothing is said.
  *
- * @throws RangeError for a number that is none, or less than 0; TypeError for a token that is no function.
+ * @throws as `complete`; TypeError for a token that is no function.
  */
 export function settingsOf (options: ClientOptions): Settings {
-  const { renewBefore = 60_000, timeout = 10_000, connectTimeout = 10_000, buffer = 100, reconnect, ping } = options
-  const { minDelay = 1_000, maxDelay = 30_000 } = reconnect || {}
-  const { interval: pingInterval = 20_000, timeout: pingTimeout = 10_000 } = ping === false ? { interval: Infinity } : ping ?? {}
-  const numbers = { renewBefore, timeout, connectTimeout, buffer, minDelay, maxDelay, pingInterval, pingTimeout }
-  for (const [name, value] of Object.entries(numbers)) if (typeof value !== 'number' || !(value >= 0)) throw new RangeError(`${name} has to be a number, and not less than 0`)
+  const own = complete<Omit<Settings, 'ping' | keyof ReconnectOptions> & Pick<ClientOptions, 'ping'>>(options, {
+    token: undefined,
+    renewBefore: 60_000,
+    protocols: undefined,
+    WebSocket: undefined,
+    timeout: 10_000,
+    connectTimeout: 10_000,
+    buffer: 100,
+    reconnect: undefined,
+    ping: undefined,
+    onError: undefined
+  })
+  const { reconnect, ping, token } = own
   // A token itself would be asked for again and again.
-  if (typeof (options.token ?? settingsOf) !== 'function') throw new TypeError('token has to be a function that returns the token')
-  return { ...options, ...numbers }
+  if (typeof (token ?? settingsOf) !== 'function') throw new TypeError('token has to be a function that returns the token')
+  return {
+    ...own,
+    ...complete(reconnect || {}, { minDelay: 1_000, maxDelay: 30_000, when: undefined as ReconnectOptions['when'] }, 'reconnect.'),
+    ping: complete(ping === false ? { interval: Infinity } : ping ?? {}, { interval: 20_000, timeout: 10_000 }, 'ping.')
+  }
 }

@@ -72,8 +72,7 @@ export class Transport {
     this.#options = options
     this.#listener = listener
     this.#liveness = new Liveness({
-      interval: options.pingInterval,
-      timeout: options.pingTimeout,
+      ...options.ping,
       ping: () => { this.send(PING) },
       buffered: () => this.#socket!.bufferedAmount,
       dead: () => { this.#down(cut) }
@@ -247,10 +246,10 @@ export class Transport {
   }
 
   #wants (ended: Ended): undefined | boolean {
-    const { reconnect } = this.#options
+    const { reconnect, when } = this.#options
     if (reconnect === false) return false
     try {
-      const wants: unknown = reconnect?.when?.(ended)
+      const wants: unknown = when?.(ended)
       if (typeof wants === 'boolean') return wants
       // Anything else says nothing. A promise is not waited for, and must not end the process if it rejects.
       ask(wants).catch(() => {})
