@@ -9,6 +9,7 @@ const foreign = new Map(Object.entries({
   cors: 'did you mean origins?',
   guard: 'did you mean isGranted?',
   auth: 'did you mean isGranted?',
+  handler: 'the controller is the second argument of socketRoute()',
   server: `sockets are of the server of Fastify, ${always}`,
   noServer: `sockets are of the server of Fastify, ${always}`,
   host: 'did you mean constraints: { host } of a route, or host of app.listen()?',
@@ -25,6 +26,9 @@ const foreign = new Map(Object.entries({
   connectTimeout: 'did you mean handshakeTimeout?',
   transports: `WebSocket is the only transport, ${always}`,
   allowUpgrades: `WebSocket is the only transport, ${always}`,
+  connectionStateRecovery: `nothing is kept for a client that is away, ${always}`,
+  guards: 'did you mean isGranted?',
+  useGuards: 'did you mean isGranted?',
   allowEIO3: `Engine.IO is not spoken here, ${always}`,
   namespace: 'a namespace of Socket.IO is a path here, the first argument of socketRoute(); one of @fastify/jwt belongs to jwt: { jwt: { namespace } }',
   // ws

@@ -52,6 +52,21 @@ function missingAt (source: TokenSource, fastify: FastifyInstance, jwt: Jwt): un
   if (jwt.cookie.signed === true && !fastify.hasRequestDecorator('unsignCookie')) return "'cookie' is signed, which needs a secret of @fastify/cookie: await app.register(cookie, { secret })"
 }
 
+/** How a client sends a token, one text for each place that is looked at: one that came in another form is not found. */
+export function formsOf (jwt: undefined | Jwt, sources: readonly TokenSource[]): readonly string[] {
+  const cookieName = jwt?.cookie?.cookieName
+  const forms: Record<TokenSource, readonly string[]> = {
+    header: ['the header Authorization: Bearer <token>'],
+    protocol: ["the sub-protocols ['bearer', <token>]"],
+    cookie: cookieName === undefined ? [] : [`the cookie ${cookieName}`],
+    query: ['the query ?access_token=<token>'],
+    ticket: ['the query ?ticket=<ticket>'],
+    message: ['the first message']
+  }
+  const isExtracted = sources.some(isOfJwt) && jwt!.options.verify.extractToken !== undefined
+  return [...sources.flatMap((source) => forms[source]), ...isExtracted ? ['what extractToken of @fastify/jwt returns'] : []]
+}
+
 /** Finds the first token that there is. */
 export function findFirst (jwt: undefined | Jwt, sources: readonly TokenSource[], request: JwtRequest, offered: undefined | string): undefined | Found {
   for (const source of sources) {

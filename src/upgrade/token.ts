@@ -9,7 +9,7 @@ import { claimsOf, createEndOf, identityOf, ownEnd, stricterOf, withOwn } from '
 import { verifyToken, type Jwt, type JwtRequest } from './jwt.js'
 import type { TokenSource } from './options.js'
 import type { Claims, NamedUser, SubjectReader } from './subject.js'
-import { findAll, findFirst, isLookedAt, isOfJwt, type Found } from './token-source.js'
+import { findAll, findFirst, formsOf, isLookedAt, isOfJwt, type Found } from './token-source.js'
 
 /** Finds out who is asking. */
 export interface Authenticator {
@@ -92,6 +92,7 @@ export function createAuthenticator (options: AuthenticatorOptions): Authenticat
   const mayBeVerified = jwt?.isOnly === true && ignoreExpiration !== true && !clockTimestamp
   const isNamed = (source: Found['source']) => source === 'extractToken' ? takesTokens : sources.includes(source)
   const identify = createIdentify(options)
+  const lookedFor = formsOf(jwt, sources)
 
   // Of a user that a hook has made of a token: what that says counts, whatever was made of it. Nothing tells whether a hook has.
   const ofTokens = async (jwt: Jwt, request: JwtRequest, user: unknown, found: readonly Found[]): Promise<Identity> => {
@@ -139,6 +140,7 @@ export function createAuthenticator (options: AuthenticatorOptions): Authenticat
     const { source, token } = findFirst(jwt, sources, request as unknown as JwtRequest, offered) ?? {}
     if (token === undefined) {
       if (sources.includes('message')) return
+      writeLog(request, 'debug', { lookedFor }, 'no token was found, and no hook has set a user')
       throw new errors.TokenMissing()
     }
     return (source === 'ticket' ? redeem : verify)(request, token)

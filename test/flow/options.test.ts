@@ -174,7 +174,7 @@ t.test('what is like no option is told which there are', async (t) => {
 const ofOthers: Array<[names: readonly string[], told: RegExp]> = [
   [['path'], /the path is the first argument of socketRoute\(\)/],
   [['cors'], /did you mean origins\?/],
-  [['guard', 'auth', 'allowRequest', 'verifyClient'], /did you mean isGranted/],
+  [['guard', 'guards', 'useGuards', 'auth', 'allowRequest', 'verifyClient'], /did you mean isGranted/],
   [['pingInterval', 'heartbeatInterval'], /did you mean heartbeat: \{ interval \}\?/],
   [['pingTimeout', 'heartbeatTimeout'], /did you mean heartbeat: \{ timeout \}\?/],
   [['maxHttpBufferSize'], /did you mean maxPayload\?/],
@@ -184,12 +184,13 @@ const ofOthers: Array<[names: readonly string[], told: RegExp]> = [
   [['namespace'], /is a path here, .* jwt: \{ namespace \}/],
   [['server', 'noServer'], /sockets are of the server of Fastify, leave it out/],
   [['transports', 'allowUpgrades'], /WebSocket is the only transport, leave it out/],
+  [['connectionStateRecovery'], /nothing is kept for a client that is away, leave it out/],
   [['allowEIO3'], /Engine\.IO is not spoken here/],
   [['clientTracking'], /the clients of a route are always known/],
   [['host', 'port', 'backlog'], /of app\.listen\(\)\?/],
   [['verifyClient', 'WebSocket', 'autoPong', 'allowSynchronousEvents', 'skipUTF8Validation'], /it is one of ws: register\(socketRoutes, \{ websocket: \{ options: \{ \w+ \} \} \}\)/],
   [['options', 'errorHandler', 'preClose'], /it is one of @fastify\/websocket: register\(socketRoutes, \{ websocket: \{ \w+ \} \}\)/],
-  [['wsHandler'], /the controller is the second argument/]
+  [['wsHandler', 'handler'], /the controller is the second argument/]
 ]
 for (const [names, told] of ofOthers) {
   t.test(`${names.join(', ')}: what people bring from another library is told what is here in its place`, async (t) => {

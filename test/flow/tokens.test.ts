@@ -219,6 +219,39 @@ t.test('a token that cannot be verified for another reason is a 401 too, and the
   t.notMatch(line, good)
 })
 
+t.test('where no token was found the log says at debug in which forms it was looked for, and nothing of what came', async (t) => {
+  const lines: string[] = []
+  const app = await createApp(t, { jwt: false, fastify: { logger: { level: 'debug', stream: { write: (line) => { lines.push(line) } } } } })
+  await app.register(cookie)
+  await app.register(async (scope) => {
+    await scope.register(jwt, { secret: SECRET, verify: { extractToken: () => undefined } })
+    scope.socketRoute('/extracted', { onOpen: () => 'in' }, 'ROLE_USER')
+  })
+  await app.register(async (scope) => {
+    await scope.register(jwt, { secret: SECRET, cookie: { cookieName: 'session', signed: false } })
+    scope.socketRoute('/usual', { onOpen: () => 'in' }, 'ROLE_USER')
+    scope.socketRoute('/address', { onOpen: () => 'in' }, { isGranted: 'ROLE_USER', tokenFrom: ['query', 'ticket'] })
+    scope.socketRoute('/hook', { onOpen: () => 'in' }, { isGranted: 'ROLE_USER', tokenFrom: [] })
+  })
+  const url = await listen(app)
+  const header = 'the header Authorization: Bearer <token>'
+  const protocol = "the sub-protocols ['bearer', <token>]"
+  const cases: Array<[string, string[], Record<string, string>, string[]]> = [
+    ['/usual', [good], { authorization: good }, [header, protocol, 'the cookie session']],
+    ['/usual', ['Bearer', good], { cookie: `token=${good}` }, [header, protocol, 'the cookie session']],
+    [`/address?token=${good}`, [], {}, ['the query ?access_token=<token>', 'the query ?ticket=<ticket>']],
+    ['/hook', ['bearer', good], {}, []],
+    ['/extracted', [], { 'x-token': good }, [header, protocol, 'what extractToken of @fastify/jwt returns']]
+  ]
+  for (const [path, protocols, headers, lookedFor] of cases) {
+    lines.length = 0
+    t.equal((await refusal(url + path, protocols, { headers })).body.code, 'FSR_ERR_TOKEN_MISSING', path)
+    const line = lines.find((line) => line.includes('no token was found, and no hook has set a user'))!
+    t.match(JSON.parse(line), { level: 20, lookedFor }, path)
+    t.notMatch(line, good)
+  }
+})
+
 t.test('the sub-protocol bearer is answered where a gateway has put the token into another header', async (t) => {
   const app = await createApp(t)
   app.socketRoute('/', { onOpen: ({ protocol }) => protocol }, 'ROLE_USER')
