@@ -145,17 +145,22 @@ export class Callbacks {
     // Nobody deals with it: the connection ends, the process does not.
     const reason = closeReasonOf(error)
     const level = reason === closeCodes.handlerFailed ? 'error' : 'info'
-    // A failed message of a contract has what the client has named it by.
-    const first = handled instanceof MessageFailure ? handled.error : handled
-    const details = first === undefined ? { callback: source } : { callback: source, handled: textOf(asError(first)) }
+    const first = handled === undefined ? undefined : causeOf(handled)
+    const details = first === undefined ? { callback: source } : { callback: source, handled: textOf(first) }
     // What onError throws again it has not dealt with.
-    this.#log(level, 'connection closed after an error', { err: error, ...(first === error ? undefined : details) })
+    this.#log(level, 'connection closed after an error', { err: error, ...(handled === error || first === error ? undefined : details) })
     this.#owner.shut(reason)
   }
 
   #log (level: 'debug' | 'info' | 'error', message: string, details: object = {}): void {
     writeLog(this.#connection, level, details, message)
   }
+}
+
+// What has failed, without what a client has named its message by.
+function causeOf (thrown: unknown): Error {
+  const error = asError(thrown)
+  return error instanceof MessageFailure ? error.error : error
 }
 
 // An error of a message that is refused has no stack.
