@@ -64,8 +64,8 @@ export function upgradeRequired (request: FastifyRequest, reply: FastifyReply): 
 function demandUpgrade (request: FastifyRequest, reply: FastifyReply, error: Error): Error {
   // HTTP/2 has neither header (RFC 9113 section 8.2.2), and no upgrade.
   if (request.raw.httpVersionMajor === 2) return error
-  // Node takes any value without `close` for a promise to keep the connection, also where it is to end.
-  const isLast = reply.raw.shouldKeepAlive === false
+  // Node takes any value without `close` for a promise to keep the connection, also where it is to end: by HTTP/1.0, a hook, or a stop.
+  const isLast = reply.raw.shouldKeepAlive === false || /\bclose\b/i.test(String(reply.getHeader('connection')))
   reply.header('upgrade', 'websocket').header('connection', isLast ? 'upgrade, close' : 'upgrade')
   return error
 }

@@ -61,6 +61,29 @@ t.test('while the app closes the health route answers 503 with Retry-After, wher
   agent.destroy()
 })
 
+t.test('a plain request to a socket route while the app closes is told that the connection ends, as by a hook that ends it', async (t) => {
+  const { app, isDraining, release } = await createHealthy(t, { return503OnClosing: false })
+  app.addHook('onRequest', async (request, reply) => { if (request.headers['x-last'] !== undefined) reply.header('Connection', 'Close') })
+  const url = (await listen(app)).replace('ws', 'http')
+  const agent = new Agent({ keepAlive: true, maxSockets: 1 })
+  const connectionOf = async (headers = {}): Promise<undefined | string> => {
+    const [response] = await once(get(url, { agent, headers }), 'response')
+    response.resume()
+    await once(response, 'end')
+    t.equal(response.statusCode, 426)
+    return response.headers.connection
+  }
+  t.equal(await connectionOf(), 'upgrade')
+  t.equal(await connectionOf({ 'x-last': '1' }), 'upgrade, close')
+  await connect(url.replace('http', 'ws'))
+  const closed = app.close()
+  await until(isDraining)
+  t.equal(await connectionOf(), 'upgrade, close')
+  release()
+  await closed
+  agent.destroy()
+})
+
 t.test('while the app closes Fastify itself answers 503 on the health route by default', async (t) => {
   const { app, isDraining, release } = await createHealthy(t)
   const url = await listen(app)
