@@ -29,7 +29,8 @@ interface JwtPlugin {
 export interface JwtRequest {
   readonly raw: IncomingMessage
   readonly headers: Record<string, undefined | string | string[]>
-  readonly cookies?: undefined | Readonly<Record<string, undefined | string>>
+  readonly cookies?: undefined | null | Readonly<Record<string, undefined | string>>
+  readonly server?: undefined | { parseCookie? (header: string): Readonly<Record<string, undefined | string>> }
   readonly log: FastifyRequest['log']
   unsignCookie (value: string): { valid: boolean, value: null | string }
   [name: string]: unknown

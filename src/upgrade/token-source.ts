@@ -124,9 +124,14 @@ function bearerOf (authorization: undefined | string | string[]): undefined | st
   return scheme === null ? undefined : authorization.slice(scheme[0].length)
 }
 
+// @fastify/cookie parses them in a hook that the app chooses, which may run later than a guard, or in none.
+function cookiesOf ({ cookies, server, headers: { cookie } }: JwtRequest): JwtRequest['cookies'] {
+  return cookies ?? (typeof cookie === 'string' ? server?.parseCookie?.(cookie) : undefined)
+}
+
 function cookieOf (request: JwtRequest, cookie: Jwt['cookie']): undefined | string {
   if (cookie === undefined) return
-  const value = request.cookies?.[cookie.cookieName]
+  const value = cookiesOf(request)?.[cookie.cookieName]
   if (value === undefined || cookie.signed !== true) return value
   const unsigned = request.unsignCookie(value)
   return unsigned.valid && unsigned.value !== null ? unsigned.value : NO_TOKEN

@@ -5,7 +5,7 @@ import type { FastifyInstance } from 'fastify'
 import t, { type Test } from 'tap'
 import type { SocketRouteOptions } from '../../src/index.js'
 import ui from '../../src/operate/ui/ui.js'
-import { connect } from '../support/client.js'
+import { connect, refusal } from '../support/client.js'
 import { createApp, listen, SECRET, tokenOf } from '../support/server.js'
 
 interface Line { readonly level: number, readonly msg: string, readonly route?: string, readonly missing?: readonly string[] }
@@ -85,6 +85,15 @@ t.test('@fastify/cookie counts where it is registered after the route, and only 
   other.socketRoute('/chat', { onOpen: () => 'in' }, { isGranted: 'ROLE_USER', tokenFrom: ['cookie'] })
   await t.rejects(async () => { await other.ready() }, { code: 'FSR_ERR_OPTION_INVALID', message: /@fastify\/cookie/ })
 })
+
+for (const hook of ['preHandler', false] as const) {
+  t.test(`a token is found in a cookie that @fastify/cookie parses later than the guard needs it, or not at all: hook: ${hook}`, async (t) => {
+    const app = await createPlaces(t, { jwt: session, tokenFrom: ['cookie'], cookie: { hook } })
+    const url = await listen(app)
+    t.equal(await (await connect(`${url}/chat`, [], { headers: { cookie: `session=${tokenOf(app)}` } })).next(), 'in')
+    t.match(await refusal(`${url}/chat`), { status: 401, body: { code: 'FSR_ERR_TOKEN_MISSING' } })
+  })
+}
 
 t.test('cookies that the app parses itself count, where requests are decorated with them', async (t) => {
   const app = await createPlaces(t, { jwt: session, tokenFrom: ['cookie'] })
