@@ -1,7 +1,7 @@
 import { ClientError, clientErrors } from './errors.js'
 
 /** An address, or a function that makes one before each attempt to connect: with a new ticket, for example. */
-export type Address = string | (() => string | Promise<string>)
+export type Address = string | URL | (() => string | URL | Promise<string | URL>)
 
 /**
  * Makes an address absolute, with the scheme of WebSockets: browsers of before 2024 know neither relative addresses nor `http:` here.
@@ -9,14 +9,15 @@ export type Address = string | (() => string | Promise<string>)
  *
  * @throws TypeError for an address that is none, or of another scheme; `FSR_CLIENT_NO_PAGE` for a relative one where there is no page.
  */
-export function absolute (address: string): string {
+export function absolute (address: string | URL): string {
   const { location } = globalThis as { readonly location?: { readonly href: string } }
-  const isRelative = !/^[a-z][a-z\d+.-]*:/i.test(address)
+  // Of a URL its text is tested.
+  const isRelative = !/^[a-z][a-z\d+.-]*:/i.test(address as string)
   if (isRelative && location === undefined) {
     throw new ClientError(clientErrors.noPage, 'The address is relative, and there is no page here: give an absolute one')
   }
   const { href, protocol } = new URL(address, location?.href)
-  const url = isRelative ? href : address
+  const url = isRelative ? href : String(address)
   if (!/^(ws|http)s?:/i.test(url)) throw new TypeError(`${protocol} is not ws:, wss:, http: or https:`)
   return url.replace(/^http/i, 'ws')
 }

@@ -57,8 +57,8 @@ export interface ClientOptions {
    * @default 60_000
    */
   readonly renewBefore?: undefined | number
-  /** Further sub-protocols to ask for. */
-  readonly protocols?: undefined | readonly string[]
+  /** Further sub-protocols to ask for: several, or one. */
+  readonly protocols?: undefined | string | readonly string[]
   /**
    * The WebSocket to use. Needed where there is no global one: in Node before 22, that of `ws`.
    *

@@ -96,7 +96,7 @@ export class Transport {
    */
   start (): void {
     if (this.#stage !== 'idle') return
-    if (typeof this.#address === 'string') absolute(this.#address)
+    if (typeof this.#address !== 'function') absolute(this.#address)
     if (this.#options.WebSocket === undefined) globalWebSocket()
     this.#sleep()
     this.#sleep = onWake(() => { this.#wake() })
@@ -154,7 +154,7 @@ export class Transport {
     if (token !== undefined && !isSubProtocol(token)) throw new ClientError(clientErrors.token, 'The token has characters that a sub-protocol must not have')
     this.#token = token
     const { WebSocket = globalWebSocket(), connectTimeout, protocols = [] } = this.#options
-    const names = [...token === undefined ? [] : ['bearer', token], ...protocols]
+    const names = (token ? ['bearer', token] : []).concat(protocols)
     const socket = (names.length > 0 ? new WebSocket(url, names) : new WebSocket(url)) as Socket
     const on = (type: string, handle: (event: SocketEvent) => void) => {
       socket.addEventListener(type, (event) => { if (this.#socket === socket) handle(event) })

@@ -357,6 +357,16 @@ t.test('an address that is none throws; one that is relative is relative to the 
   t.strictSame(server.asked, ['/chat'])
 })
 
+t.test('an address may be a URL, also where a function makes it', async (t) => {
+  const server = await WireServer.start(t)
+  for (const address of [new URL('/chat?a=1', server.url), () => new URL('/chat?a=1', server.url)]) {
+    connectTo(t, address)
+    await server.accept()
+  }
+  t.strictSame(server.asked, ['/chat?a=1', '/chat?a=1'])
+  t.throws(() => connect(new URL('ftp://localhost/'), { WebSocket }), TypeError)
+})
+
 t.test('a token in the place of the function that makes one throws', (t) => {
   t.throws(() => connect('ws://localhost/', { WebSocket, token: 'a token' as never }), { name: 'TypeError', message: 'token has to be a function that returns the token' })
   t.end()

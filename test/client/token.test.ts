@@ -26,11 +26,11 @@ t.test('every connection gets a token of its own, as sub-protocols', async (t) =
 
 t.test('without a token there are only the protocols, or nothing', async (t) => {
   const server = await WireServer.start(t)
-  for (const options of [{}, { token: () => undefined }, { token: async () => null }, { token: () => null, protocols: ['chat.v1'] }]) {
+  for (const options of [{}, { token: () => undefined }, { token: async () => null }, { token: () => null, protocols: ['chat.v1'] }, { protocols: 'chat.v1' }]) {
     connectTo(t, server.url, options)
     await server.accept()
   }
-  t.strictSame(server.offered, [[''], [''], [''], ['chat.v1']])
+  t.strictSame(server.offered, [[''], [''], [''], ['chat.v1'], ['chat.v1']])
 })
 
 t.test('a token that cannot be had is told to onError, and asked for again', async (t) => {
