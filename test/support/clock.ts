@@ -4,6 +4,10 @@ import { traffic } from './traffic.js'
 // Those of tests that mock them stay away from this.
 const { setTimeout: realTimeout } = globalThis
 
+// The time of day stands still: when a token was signed and when it ends must not depend on how slow the machine is.
+const start = Date.now()
+Date.now = () => start
+
 interface Waiting {
   due: number
   readonly run: () => void
@@ -20,7 +24,7 @@ export class TestClock implements Clock {
     return this.#now
   }
 
-  /** Begins with the time of the machine, so that tokens that it signs count. */
+  /** Begins with the time of day, so that tokens that are signed count. */
   unixNow (): number {
     return this.#start + this.#now
   }
@@ -104,9 +108,5 @@ export class TestClock implements Clock {
   }
 }
 
-/** A clock that stands still, but for Unix time: no deadline of an app passes, however slow the machine is. */
-export class StillClock extends TestClock {
-  override unixNow (): number {
-    return Date.now()
-  }
-}
+/** A clock that nobody moves: no deadline of an app passes, however slow the machine is. */
+export class StillClock extends TestClock {}
