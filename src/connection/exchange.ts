@@ -1,5 +1,6 @@
 import type { Clock } from '../clock.js'
 import { errors } from '../errors.js'
+import { strayIn } from '../members.js'
 import type { Request } from '../message/codec.js'
 import { suggest } from '../suggestion.js'
 import type { Outbox } from './outbox.js'
@@ -26,10 +27,11 @@ export interface RequestOptions {
  * @throws `FSR_ERR_OPTION_INVALID`: a slip would wait too long, or not at all.
  */
 export function checkRequestOptions (options: RequestOptions): void {
-  const { timeout, signal, ...others } = Object(options) as RequestOptions
-  const [unknown] = Object.keys(others)
   if (typeof options !== 'object' || options === null) throw new errors.OptionInvalid('the last argument of request()', 'is not an object of options: { timeout, signal }')
+  // A signal itself, for instance.
+  const unknown = strayIn(options, ['timeout', 'signal'])
   if (unknown !== undefined) throw new errors.OptionInvalid(`'${unknown}'`, `is unknown in request()${suggest(unknown, ['timeout', 'signal'], 'there are timeout, signal')}`)
+  const { timeout, signal } = options
   if (timeout !== undefined && (typeof timeout !== 'number' || !(timeout > 0))) throw new errors.OptionInvalid('timeout', 'is not a number of milliseconds above 0')
   if (signal !== undefined && !isSignal(signal)) throw new errors.OptionInvalid('signal', 'is not an AbortSignal')
 }

@@ -1,4 +1,5 @@
 import { errors } from '../errors.js'
+import { isRecord, strayIn } from '../members.js'
 import type { ContractSchema, InboundMessage, MessageGrant, MessageInfo } from './contract.js'
 
 /** One message of a contract. A schema that is `undefined` is one that there is not. */
@@ -35,10 +36,10 @@ export function defineContract (path: string, schema: unknown, on: unknown, chec
   const fail = (what: string): Error => new errors.ContractInvalid(path, what)
   if (!isObject(schema)) throw fail('is not { in, out }: give the controller a schema')
   if (!isObject(on)) throw fail('has no handlers: give the controller `on`, an object with a function for each message of schema.in')
-  const unknown = Object.keys(schema).find((key) => key !== 'in' && key !== 'out')
+  const unknown = strayIn(schema, ['in', 'out'])
   if (unknown !== undefined) throw fail(`has '${unknown}' in its schema, which is { in, out }; schemas of params, querystring and headers belong into the third argument of socketRoute()`)
   const { in: inbound = {}, out: outbound = {} } = schema as ContractSchema
-  if (!isObject(inbound) || !isObject(outbound)) throw fail('is not { in, out }, with messages by their type')
+  if (!isRecord(inbound) || !isRecord(outbound)) throw fail('is not { in, out }, with messages by their type')
 
   const read = (direction: keyof typeof keys, type: string, message: unknown): MessageDefinition => {
     if (type === '' || reserved.includes(type as never)) throw fail(`has a message '${type}', a name of the protocol's own (${reserved.join(', ')})`)
@@ -46,7 +47,7 @@ export function defineContract (path: string, schema: unknown, on: unknown, chec
     const isShort = direction === 'out' && !(isObject(message) && ('data' in message || 'reply' in message))
     const given = isShort ? { data: message } : message
     if (!isObject(given)) throw fail(`has no { ${keys.in.join(', ')} } for the message '${type}'`)
-    const unknown = Object.keys(given).find((key) => !keys[direction].includes(key))
+    const unknown = strayIn(given, keys[direction])
     if (unknown !== undefined) throw fail(`has '${unknown}' in the message '${type}', which is { ${keys[direction].join(', ')} }: the schema of its data belongs into data`)
     const { data, reply, stream, isGranted, summary, description } = given as InboundMessage
     if (reply !== undefined && stream !== undefined) throw fail(`has a reply and a stream for the message '${type}': it can be answered in one way`)

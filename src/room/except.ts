@@ -1,5 +1,6 @@
 import { WsConnection } from '../connection/connection.js'
 import { errors } from '../errors.js'
+import { strayIn } from '../members.js'
 
 /** A list of connections that is never gone through: it is asked about each receiver. */
 export interface Excluded {
@@ -18,8 +19,8 @@ export type Except = undefined | WsConnection | Set<unknown> | Excluded
 export function exceptOf (options: unknown, call: string): undefined | WsConnection | Set<unknown> {
   if (options === undefined) return
   if (typeof options !== 'object' || options === null || options instanceof WsConnection) throw invalid(call)
-  const { except, ...others } = options as { except?: unknown }
-  if (Object.keys(others).length > 0) throw invalid(call)
+  if (strayIn(options, ['except']) !== undefined) throw invalid(call)
+  const { except } = options as { except?: unknown }
   if (except === undefined || except instanceof WsConnection) return except
   if (typeof except === 'string' || typeof (except as null | Partial<Iterable<unknown>>)?.[Symbol.iterator] !== 'function') throw invalid(call)
   const left = new Set(except as Iterable<unknown>)

@@ -2,6 +2,7 @@ import type { FastifyInstance, FastifySchema } from 'fastify'
 import type { UserOfRequest } from '../connection/identity.js'
 import type { SocketController, SocketControllerClass } from '../controller/controller.js'
 import { errors } from '../errors.js'
+import { isRecord } from '../members.js'
 import { checkKeys } from './option-checks.js'
 import type { SocketRouteOptions } from './options.js'
 import { notAPath } from './path.js'
@@ -44,6 +45,8 @@ interface Decoration {
 export function SocketRoute (route: DecoratedRoute, ...rest: readonly never[]) {
   const path: unknown = Object(route).path
   if (typeof path !== 'string') throw notAPath(path)
+  // A getter of its class, for instance, would not be among what is copied.
+  if (!isRecord(route)) throw new errors.DecoratorInvalid('is given what its options inherit or hide, which would be ignored: give a plain object')
   if (rest.length > 0) throw new errors.DecoratorInvalid('has a second argument, which would be ignored: give all options in one object')
   return <Class extends abstract new (...given: never) => SocketController<never>>(controller: Class, context?: ClassDecoratorContext<Class>): void => {
     const prototype: unknown = typeof controller === 'function' ? controller.prototype : undefined
@@ -52,7 +55,7 @@ export function SocketRoute (route: DecoratedRoute, ...rest: readonly never[]) {
     if (isMember || typeof prototype !== 'object' || prototype === null) throw new errors.DecoratorInvalid('stands before something else than a class')
     const name = controller.name || 'This class'
     if (Object.hasOwn(prototype, kRoute)) throw new errors.DecoratorInvalid(`stands twice before ${name}: one of the two routes, and its guard, would be lost`)
-    Object.defineProperty(prototype, kRoute, { value: { route, name } satisfies Decoration })
+    Object.defineProperty(prototype, kRoute, { value: { route: { ...route }, name } satisfies Decoration })
   }
 }
 

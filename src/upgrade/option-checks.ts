@@ -1,4 +1,5 @@
 import { errors } from '../errors.js'
+import { strayIn } from '../members.js'
 import { suggest } from '../suggestion.js'
 
 /** Checks an option. @param problem goes on with its name. @throws `FSR_ERR_OPTION_INVALID`. */
@@ -9,7 +10,7 @@ export function check (condition: boolean, name: string, problem: string): asser
 /** Checks the keys of an option. @throws `FSR_ERR_OPTION_INVALID`. */
 export function checkKeys (value: unknown, name: string, keys: readonly string[], not = 'not'): void {
   check(isObject(value), name, `is ${not} { ${keys.join(', ')} }`)
-  const unknown = Object.keys(value).find((key) => !keys.includes(key))
+  const unknown = strayIn(value, keys)
   if (unknown !== undefined) throw new errors.OptionInvalid(name, `has '${unknown}', which is unknown${suggest(unknown, keys, `it is { ${keys.join(', ')} }`)}`)
 }
 

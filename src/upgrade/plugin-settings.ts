@@ -1,6 +1,7 @@
 import type { WebsocketPluginOptions } from '@fastify/websocket'
 import { WebSocket, type PerMessageDeflateOptions, type ServerOptions } from 'ws'
 import type { Compression } from '../message/frame.js'
+import { isRecord } from '../members.js'
 import { boolean, check, checkKeys, hasMethods, integer } from './option-checks.js'
 import type { SocketPluginOptions } from './options.js'
 import { parts, type Options } from './resolve.js'
@@ -86,6 +87,7 @@ function resolveWebsocket (given: SocketPluginOptions, { closeTimeout }: Options
   check(!isRegistered || given.websocket === undefined, 'websocket', 'has no effect, as the app has registered @fastify/websocket itself: give that its options')
   const { websocket = {} } = given
   checkKeys(websocket, 'websocket', ['options', 'errorHandler', 'preClose'])
+  check(websocket.options === undefined || isRecord(websocket.options), 'websocket.options', 'is not a plain object')
   // Upgrades of another server would pass by all that looks at them before they are routed.
   check(websocket.options?.server === undefined, 'websocket.options.server', 'is none but that of Fastify')
   check(isOwnSocket(websocket.options?.WebSocket), 'websocket.options.WebSocket', 'does not extend WebSocket of the ws that this plugin uses, so that its limits would not hold: have one version of ws installed (npm ls ws)')

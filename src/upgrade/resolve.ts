@@ -4,6 +4,7 @@ import type { OutboxOptions } from '../connection/outbox.js'
 import type { RefusalLimit } from '../connection/refusals.js'
 import type { Rate, RateOptions } from '../connection/rate.js'
 import { errors } from '../errors.js'
+import { isRecord, strayIn } from '../members.js'
 import { suggest } from '../suggestion.js'
 import type { ConnectionCaps } from './caps.js'
 import { ofOtherLibrary } from './foreign-options.js'
@@ -94,9 +95,8 @@ const sources: readonly string[] = ['header', 'protocol', 'cookie', 'query', 'ti
  */
 export function resolveOptions (outer: Options, given: SocketScopeOptions, level: keyof typeof keys): Options {
   check(isObject(given), 'object', 'is not an object')
-  for (const key of Object.keys(given)) {
-    check(keys[level].includes(key), `'${key}'`, placeOf(key) ?? `is unknown here${suggest(key, keys[level], `there are ${keys[level].join(', ')}`)}`)
-  }
+  const stray = strayIn(given, keys[level])
+  if (stray !== undefined) throw new errors.OptionInvalid(`'${stray}'`, placeOf(stray) ?? `is unknown here${suggest(stray, keys[level], `there are ${keys[level].join(', ')}`)}`)
   const { roles, roleHierarchy, tokenFrom, outbox, isGranted } = given
   // Also an explicit undefined is none: it is a role constant that does not exist, and would let everyone in.
   if ('isGranted' in given) checkGrant(isGranted)
@@ -139,6 +139,7 @@ function placeOf (key: string): undefined | string {
   if (keys.route.includes(key)) return 'is one of a route: give it to socketRoute()'
   const part = Object.entries(parts).find(([, names]) => names.includes(key))
   if (part !== undefined) return `is a part of ${part[0]}: { ${part[0]}: { ${key} } }`
+  if (key === 'then') return 'is that of a promise: await the options first'
   if (key === 'prefix') return 'is one of a scope of Fastify: register the routes in one, app.register(routes, { prefix })'
   if (['onOpen', 'onMessage', 'onClose', 'onError'].includes(key)) return 'is a callback: the controller is the second argument of socketRoute(), and options are the third'
 }
@@ -228,7 +229,7 @@ export function checkName (name: undefined | string): undefined | string {
 
 /** The constraints of a route. @throws `FSR_ERR_OPTION_INVALID`. */
 export function checkConstraints (constraints: unknown): void {
-  check(constraints === undefined || isObject(constraints), 'constraints', 'is not an object such as { host }')
+  check(constraints === undefined || isRecord(constraints), 'constraints', 'is not an object such as { host }')
 }
 
 /**
