@@ -159,7 +159,9 @@ async function socketRoutes (fastify: FastifyInstance, pluginOptions: SocketPlug
     const last = clock.now() + deadline
     await drain.run(settings.drain, fastify)
     gate.end()
-    if (isListening) await connections.end(last - clock.now(), deadline / 5)
+    if (!isListening) return
+    gate.endLeft()
+    await connections.end(last - clock.now(), deadline / 5)
   })
 }
 

@@ -4,7 +4,7 @@ import { constants, type Http2ServerRequest, type Http2ServerResponse, type Serv
 import type { Socket } from 'node:net'
 import type { Clock } from '../clock.js'
 import { Patience } from '../connection/patience.js'
-import type { ServerListeners } from '../upgrade/server-listeners.js'
+import { listenerOf, type ServerListeners } from '../upgrade/server-listeners.js'
 
 const kAddress = Symbol('fastify-socket-route.address')
 type RawSocket = Socket & { [kAddress]?: string }
@@ -198,8 +198,4 @@ function cut (request: Request): void {
 
 function addressOf ({ remoteAddress, remotePort, localAddress, localPort }: Socket): undefined | string {
   return remoteAddress === undefined ? undefined : `${remoteAddress} ${remotePort} ${localAddress} ${localPort}`
-}
-
-function listenerOf<Emitter> (run: (emitter: Emitter) => void): (this: Emitter) => void {
-  return function () { run(this) }
 }

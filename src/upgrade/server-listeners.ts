@@ -24,6 +24,11 @@ export class ServerListeners {
   }
 }
 
+/** One listener for all emitters, which is given the one that calls it. */
+export function listenerOf<Emitter> (run: (emitter: Emitter) => void): (this: Emitter) => void {
+  return function () { run(this) }
+}
+
 /**
  * The servers that Fastify has for further addresses, such as `::1` where it listens on `localhost`. Fastify passes their upgrades
  * to the first server, and shows the others by this symbol only.

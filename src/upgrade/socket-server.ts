@@ -5,7 +5,7 @@ import * as ws from 'ws'
 import type { ServerOptions, VerifyClientCallbackAsync, VerifyClientCallbackSync, WebSocketServer } from 'ws'
 import { asError, errors } from '../errors.js'
 import { writeLog } from '../log.js'
-import { attempt } from '../thenable.js'
+import { attempt, then } from '../thenable.js'
 import { switchingHeaders } from './switching-headers.js'
 
 const kClaim = Symbol('fastify-socket-route.claim')
@@ -131,8 +131,11 @@ export class SocketServer {
    */
   verify (request: FastifyRequest, reply: FastifyReply): undefined | Promise<void> {
     const { verifyClient } = this.#theirs.options
-    if (!this.#theirs.shouldHandle(request.raw)) throw new errors.HandshakeInvalid('the app does not upgrade this request')
-    return verifyClient ? verify(verifyClient, request, reply) : undefined
+    // ws would take a promise for a yes.
+    return then(this.#theirs.shouldHandle(request.raw) as unknown, (isHandled) => {
+      if (!isHandled) throw new errors.HandshakeInvalid('the app does not upgrade this request')
+      return verifyClient ? verify(verifyClient, request, reply) : undefined
+    }) as undefined | Promise<void>
   }
 }
 

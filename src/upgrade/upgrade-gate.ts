@@ -9,7 +9,7 @@ import { writeLog } from '../log.js'
 import { offersWebsocket } from './handshake.js'
 import { isFree, readAsPlain } from './plain-request.js'
 import { refuseAsClosing, refuseAsFailed, sayLast } from './refusal.js'
-import type { ServerListeners } from './server-listeners.js'
+import { listenerOf, type ServerListeners } from './server-listeners.js'
 
 /** An upgrade request, from its arrival to its answer. */
 class Arrival {
@@ -27,9 +27,10 @@ class Arrival {
     this.#written = bytesWritten(socket)
   }
 
-  /** Whether there is nothing left to wait for: bytes were written, by whichever listener or route, or the connection is gone. */
+  /** Whether there is nothing left to wait for: whichever listener or route has written or ended, or the connection is gone. */
   get isAnswered (): boolean {
-    return this.socket.destroyed || bytesWritten(this.socket) !== this.#written
+    const { destroyed, writableEnded } = this.socket
+    return destroyed || writableEnded || bytesWritten(this.socket) !== this.#written
   }
 }
 
@@ -62,13 +63,16 @@ export class UpgradeGate {
   readonly #server: EventEmitter
   readonly #options: GateOptions
   readonly #dispatch: UpgradeListener
-  // Not on the requests: another app on this server has its own of the same one.
-  readonly #arrivals = new WeakMap<IncomingMessage, Arrival>()
+  // Not on the requests: another app on this server has its own of the same one. `null` when it is answered.
+  readonly #arrivals = new WeakMap<IncomingMessage, null | Arrival>()
   // Those that Fastify has and that are not answered, as far as is known.
   readonly #waiting = new Set<IncomingMessage>()
   readonly #deadlines: Deadlines<IncomingMessage>
+  // Those that another library is to answer, by their sockets.
+  readonly #left = new Map<Duplex, Arrival>()
   // One listener for all responses.
   readonly #onClose = onCloseOf((request) => { this.#forget(request) })
+  readonly #onLeftClose = listenerOf((socket: Duplex) => { this.#left.delete(socket) })
 
   /** @throws `FSR_ERR_OPTION_INVALID` if the app's `@fastify/websocket` listens to another server. */
   constructor (fastify: FastifyInstance, listeners: ServerListeners, options: GateOptions) {
@@ -79,6 +83,7 @@ export class UpgradeGate {
     this.#deadlines = new Deadlines(options.clock, options.timeout, (request) => { this.#cut(request) })
     this.#watchRouting(fastify)
     this.watch(server, listeners)
+    listeners.onRemoval(() => { for (const socket of this.#left.keys()) socket.removeListener('close', this.#onLeftClose) })
     listeners.prepend(server, 'upgrade', (request: IncomingMessage, socket: Duplex, head: Buffer) => { this.#arrive(request, socket, head) })
     // Of ours, and of bare routes: the WebSocket has the connection from now on.
     fastify.websocketServer.on('connection', (_socket, request: IncomingMessage) => { this.#forget(request) })
@@ -106,10 +111,19 @@ export class UpgradeGate {
     for (const request of this.#waiting) this.#cut(request)
   }
 
+  /** Cuts those that another library was to answer, and has not: Node would wait for them without end. */
+  endLeft (): void {
+    for (const [socket, { isAnswered }] of this.#left) if (!isAnswered) socket.destroy()
+  }
+
   #arrive (request: IncomingMessage, socket: Duplex, head: Buffer): void {
     const { isLeft, onUpgrade, onArrival } = this.#options
     onUpgrade(request, socket)
-    if (isLeft(request)) return
+    // Where nobody else listens, nobody else answers.
+    if (isLeft(request) && this.#server.listenerCount('upgrade') > 1) {
+      this.#leave(socket, head)
+      return
+    }
     if (!offersWebsocket(request.headers)) {
       readAsPlain(this.#server, request, socket, head)
       return
@@ -127,6 +141,12 @@ export class UpgradeGate {
       const isTaken = arrival.response !== undefined || arrival.isAnswered || (wasFree && !isFree(request, socket))
       if (!isTaken) this.#answer(request, arrival)
     })
+  }
+
+  #leave (socket: Duplex, head: Buffer): void {
+    this.#left.set(socket, new Arrival(socket, head))
+    // Node has taken its own listener away, and the other library may add one only later: a reset must not end the process.
+    socket.on('error', ignore).on('close', this.#onLeftClose)
   }
 
   #answer (request: IncomingMessage, arrival: Arrival): void {
@@ -147,14 +167,15 @@ export class UpgradeGate {
     const { routing } = router
     router.routing = (request, response) => {
       const arrival = this.#arrivals.get(request)
-      if (arrival !== undefined && !arrival.isDispatched && this.#options.isSocketRoute(request)) {
-        // Another listener has it routed, by which such a route would not get a socket.
-        if (response.socket === arrival.socket) response.detachSocket(response.socket)
-        this.#answer(request, arrival)
-        return
-      }
       if (arrival === undefined) {
         routing(request, response)
+        return
+      }
+      const isRouted = arrival === null || arrival.response !== undefined
+      if (isRouted || (!arrival.isDispatched && this.#options.isSocketRoute(request))) {
+        // Another listener has it routed, by which a socket route would not get a socket; and it is routed once.
+        if (response.socket !== null) response.detachSocket(response.socket)
+        if (!isRouted) this.#answer(request, arrival)
         return
       }
       this.#await(request, arrival, response)
@@ -184,12 +205,14 @@ export class UpgradeGate {
 
   #forget (request: IncomingMessage): void {
     const response = this.#arrivals.get(request)?.response
-    this.#arrivals.delete(request)
+    this.#arrivals.set(request, null)
     response?.removeListener('close', this.#onClose)
     this.#waiting.delete(request)
     this.#deadlines.delete(request)
   }
 }
+
+function ignore (): void {}
 
 function onCloseOf (forget: (request: IncomingMessage) => void): (this: ServerResponse) => void {
   return function () { forget(this.req) }

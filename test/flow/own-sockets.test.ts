@@ -109,6 +109,10 @@ t.test('verifyClient and shouldHandle of the app refuse in the form of Fastify',
     t.strictSame(await statusOf(verifiers.rejects, isRegistered), [500, undefined])
   }
   t.strictSame(asked, [[undefined, false], [undefined, false]])
+  const refusing = await createApp(t)
+  refusing.websocketServer.shouldHandle = (async () => false) as never
+  refusing.socketRoute('/', { onOpen: () => 'in' })
+  t.equal((await refusal(await listen(refusing))).status, 400, 'a promise is no yes')
   const app = await beside(t, {}, { path: '/other' })
   app.socketRoute('/', { onOpen: () => 'in' })
   t.match(await refusal(await listen(app)), { status: 400, body: { code: 'FSR_ERR_HANDSHAKE_INVALID' } })

@@ -1,6 +1,6 @@
 import { once } from 'node:events'
-import { ServerResponse, type IncomingMessage, type Server } from 'node:http'
-import type { Socket } from 'node:net'
+import { createServer, ServerResponse, type IncomingMessage, type Server } from 'node:http'
+import type { AddressInfo, Socket } from 'node:net'
 import { Readable, type Duplex } from 'node:stream'
 import fastifyWebsocket from '@fastify/websocket'
 import Fastify, { type FastifyInstance } from 'fastify'
@@ -11,6 +11,7 @@ import socketRoutes from '../../src/index.js'
 import { connect, handshake, readAll, refusal, tcp } from '../support/client.js'
 import { TestClock } from '../support/clock.js'
 import { createApp, listen } from '../support/server.js'
+import { turns } from '../support/until.js'
 
 /** Another library on the same server, which answers at one path; after `delay`, if there is one. */
 function other (server: Server, path: string, delay?: Promise<void>): void {
@@ -200,4 +201,124 @@ t.test('upgrades of the whole app come by the plugin where it is registered in a
   const lost = await tcp(url)
   lost.write(handshake('/nowhere/%zz'))
   t.match(await readAll(lost), /^HTTP\/1\.1 400 [^]*connection: close/i)
+})
+
+// Also where that is by a reset.
+function closeOf (socket: Duplex): Promise<void> {
+  return new Promise((resolve) => { socket.resume().on('error', () => {}).on('close', resolve) })
+}
+
+t.test('a client that resets an upgrade which is left to others, before they look at it, does not end the process', async (t) => {
+  const app = await createApp(t, { plugin: { leaveUpgrades: ['/theirs'] } })
+  const left = new Promise<Duplex>((resolve) => { app.server.on('upgrade', (_request, socket: Duplex) => { resolve(socket) }) })
+  const client = await tcp(await listen(app))
+  client.write(handshake('/theirs'))
+  const socket = await left
+  client.resetAndDestroy()
+  // Without a listener to errors of its own.
+  await new Promise((resolve) => { socket.resume().on('close', resolve) })
+  t.ok(socket.destroyed)
+})
+
+t.test('an upgrade that is left to others, and that they never answer, does not hold the stop up; those that they have answered do', async (t) => {
+  const app = await createApp(t, { plugin: { leaveUpgrades: ['/theirs'] } })
+  other(app.server, '/theirs')
+  const url = await listen(app)
+  const answered = await connect(`${url}/theirs`)
+  const lost = await tcp(url)
+  const end = closeOf(lost)
+  lost.write(handshake('/theirs/nowhere'))
+  await answered.next()
+  const closed = app.close()
+  await end
+  answered.send('x')
+  t.equal(await answered.next(), '/theirs x')
+  await answered.close()
+  await closed
+})
+
+t.test('an app that leaves a server to another listener does not cut what that may still answer', async (t) => {
+  const server = createServer()
+  t.teardown(() => { server.close() })
+  const app = Fastify({ serverFactory: (handler) => server.on('request', handler) })
+  await app.register(socketRoutes, { leaveUpgrades: ['/theirs'] })
+  await app.ready()
+  let answer: undefined | (() => void)
+  other(server, '/theirs', new Promise<void>((resolve) => { answer = resolve }))
+  await once(server.listen(0, '127.0.0.1'), 'listening')
+  const url = `ws://127.0.0.1:${(server.address() as AddressInfo).port}`
+  const pending = connect(`${url}/theirs`)
+  await once(server, 'upgrade')
+  await app.close()
+  answer!()
+  const client = await pending
+  t.equal(await client.next(), 'hello /theirs')
+  client.socket.terminate()
+})
+
+t.test('an upgrade that is left to others while nobody else listens is answered', async (t) => {
+  const app = await createApp(t, { plugin: { leaveUpgrades: ['/theirs'] } })
+  t.equal((await refusal(`${await listen(app)}/theirs`)).status, 404)
+})
+
+t.test('an upgrade that another listener has ended without a byte is not routed', async (t) => {
+  const app = await createApp(t)
+  app.server.on('upgrade', (_request, socket: Duplex) => { socket.end() })
+  let routed = 0
+  app.addHook('onRequest', async () => { routed++ })
+  app.socketRoute('/', { onOpen: () => { routed++ } })
+  const client = await tcp(await listen(app))
+  client.write(handshake('/'))
+  t.equal(await readAll(client), '')
+  await turns(5)
+  t.equal(routed, 0)
+})
+
+t.test('a listener of the app may have the name that the one of @fastify/websocket has', async (t) => {
+  const app = Fastify()
+  t.teardown(() => app.close())
+  const seen: unknown[] = []
+  app.server.on('upgrade', function onUpgrade (request: IncomingMessage, socket: Duplex) {
+    seen.push(request.url)
+    if (request.url === '/theirs') socket.end('HTTP/1.1 418 Theirs\r\nContent-Length: 2\r\n\r\n{}')
+  })
+  await app.register(socketRoutes)
+  app.socketRoute('/ours', { onMessage: (_connection, message) => message })
+  const url = await listen(app)
+  const client = await connect(`${url}/ours`)
+  client.send('x')
+  t.equal(await client.next(), 'x')
+  client.socket.terminate()
+  t.equal((await refusal(`${url}/theirs`)).status, 418)
+  t.equal((await refusal(`${url}/nowhere`)).status, 404)
+  t.strictSame(seen, ['/ours', '/theirs', '/nowhere'])
+})
+
+t.test('routes of bare @fastify/websocket in scopes from before the plugin keep their upgrades, and each is routed once', async (t) => {
+  const clock = new TestClock()
+  const app = Fastify()
+  t.teardown(() => clock.during(app.close()))
+  for (const path of ['/first', '/second']) {
+    await app.register(async (scope) => {
+      await scope.register(fastifyWebsocket)
+      scope.get(path, { websocket: true }, (socket) => { socket.on('message', (data) => { socket.send(`${path} ${String(data)}`) }) })
+    })
+  }
+  await app.register(socketRoutes, { [kClock]: clock } as object)
+  const routed: unknown[] = []
+  app.addHook('onRequest', async (request) => { routed.push(request.url) })
+  app.socketRoute('/ours', { onMessage: (_connection, message) => message })
+  app.socketRoute('/later', { onMessage: (_connection, message) => message }, { onRequest: async () => { await new Promise(setImmediate) } })
+  app.socketRoute('/guarded', { onOpen: () => {} }, { isGranted: () => true, tokenFrom: [] })
+  const url = await listen(app)
+  t.equal((await refusal(`${url}/guarded`)).status, 401)
+  t.equal((await refusal(`${url}/nowhere`)).status, 404)
+  const clients = { '/ours': await connect(`${url}/ours`), '/later': await connect(`${url}/later`), '/first': await connect(`${url}/first`), '/second': await connect(`${url}/second`) }
+  t.strictSame(routed, ['/guarded', '/nowhere', '/ours', '/later', '/first', '/second'])
+  await clock.advance(25_000)
+  for (const [path, client] of Object.entries(clients)) {
+    client.send('x')
+    t.match(await client.next(), /^(\/\w+ )?x$/, path)
+    client.socket.terminate()
+  }
 })
