@@ -21,9 +21,9 @@ export type { ClosedConnection, IterationOptions, RequestOptions, SocketClient }
  *
  * @typeParam Route the type of what `socketRoute` has returned. Without it every type of message is accepted.
  * @param address `ws:`, `wss:`, `http:` or `https:`; in a browser also relative to the page. A function is called before every attempt.
- * @throws TypeError for an address that is none or of another scheme, and for a `token` that is not a function; RangeError for an
- * option that has to be a number and is none, or is less than 0. Where there is no WebSocket, or no page for a relative address, as
- * during server-side rendering, nothing is thrown until a connection is needed.
+ * @throws TypeError for an address that is none or of another scheme, for a `token` that is not a function, and for an option that
+ * there is not; RangeError for an option that has to be a number and is none, or is less than 0. Where there is no WebSocket, or no page
+ * for a relative address, as during server-side rendering, nothing is thrown until a connection is needed.
  */
 export function connect<Route extends ContractRoute = UnknownRoute> (address: Address, options: ClientOptions = {}): SocketClient<Route> {
   return new Client(address, options) as object as SocketClient<Route>
