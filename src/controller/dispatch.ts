@@ -537,8 +537,8 @@ export class Dispatch extends ConnectionContext implements ConnectionKeeper, Bea
     const settled = () => {
       this.#hasSettled = true
       if (isServer) this.#outbox.close(closed.code, closed.reason)
-      // The client's answer to the close frame is to be read.
-      this.#socket.resume()
+      // The client's answer to the close frame is to be read, in the turn of the connection.
+      if (!this.#isResting) this.#socket.resume()
       this.#finishIfClosed()
     }
     if (pending === undefined) settled()
