@@ -90,11 +90,17 @@ for (const [name, attempt] of Object.entries(places)) {
     const forms = name === 'the WebSocket' ? anything.filter(([what]) => what.startsWith('throws')) : anything
     t.capture(console, 'warn')
     for (const [what, fail] of forms) {
-      const client = await attempt(fail, { WebSocket: FakeSocket as never, onError () {} })
+      let met = 0
+      const hostile = (): unknown => {
+        met++
+        return fail()
+      }
+      const client = await attempt(hostile, { WebSocket: FakeSocket as never, onError () {} })
       await turns(4)
       client.close()
       await turns(2)
       t.strictSame(faults.splice(0).map(String), [], what)
+      t.ok(met > 0, `it was called: ${what}`)
     }
     process.off('uncaughtExceptionMonitor', note)
   })
