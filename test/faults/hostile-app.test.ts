@@ -3,7 +3,7 @@ import t from 'tap'
 import type { SocketRouteOptions, WsConnection } from '../../src/index.js'
 import { connect } from '../support/client.js'
 import { failures, type Hostile } from '../support/hostile.js'
-import { anything, atOnce, checkPlaces, echo, ofStreams, type Meeting, type Place } from '../support/hostile-place.js'
+import { answered, anything, atOnce, checkPlaces, echo, ofStreams, type Meeting, type Place } from '../support/hostile-place.js'
 import { tokenOf } from '../support/server.js'
 import { until } from '../support/until.js'
 
@@ -41,6 +41,18 @@ async function renew ({ t, app, url, headers, what, meanwhile }: Meeting): Promi
   client.send(JSON.stringify({ type: 'renew', id: 1, data: { token: tokenOf(app, ['ROLE_USER'], { of: 'later' }) } }))
   await until(() => client.unread.length > 0 || client.socket.readyState !== 1)
   t.notOk(client.unread.some((text) => String(text).includes('"reply"')), what)
+  client.socket.terminate()
+  await client.closed
+}
+
+// The client answers what it is asked.
+async function answer ({ url, headers }: Meeting): Promise<void> {
+  const client = await connect(url, [], { headers })
+  client.send('{"type":"ask","id":1}')
+  let message = await client.json() as { type: string, id: number }
+  while (message.type !== 'sure') message = await client.json() as { type: string, id: number }
+  client.send(JSON.stringify({ type: 'reply', id: message.id, data: true }))
+  await answered(client)
   client.socket.terminate()
   await client.closed
 }
@@ -110,8 +122,8 @@ const places: Record<string, Place> = {
   'return of a stream of a contract': { controller: (hostile) => contract({ in: { list: { stream: {} } } }, { list: () => streamWith('return', hostile) }), sends: ['{"type":"list","id":1}', '{"type":"cancel","id":1}'] },
   'destroy of a stream of a contract': { controller: (hostile) => contract({ in: { list: { stream: {} } } }, { list: () => nodeStream({ destroy: hostile }) }), sends: ['{"type":"list","id":1}', '{"type":"cancel","id":1}'] },
   'a validator': { prepare: (app, hostile) => { app.setValidatorCompiler(() => hostile as never) }, controller: () => contract({ in: { ask: { data: {}, reply: {} } } }, { ask: () => 1 }), sends: ['{"type":"ask","id":1,"data":1}'] },
-  'a validator of answers': { prepare: (app, hostile) => { app.setValidatorCompiler(() => hostile as never) }, controller: () => contract(sure, { ask: async (connection: { request (type: string): Promise<unknown> }) => await connection.request('sure') }), sends: ['{"type":"ask","id":1}', '{"type":"reply","id":1,"data":true}'] },
-  'a validator of answers that nobody waits for': { prepare: (app, hostile) => { app.setValidatorCompiler(() => hostile as never) }, controller: () => contract(sure, { ask (connection: { request (type: string): unknown }) { connection.request('sure') } }), sends: ['{"type":"ask","id":1}', '{"type":"reply","id":1,"data":true}'] },
+  'a validator of answers': { prepare: (app, hostile) => { app.setValidatorCompiler(() => hostile as never) }, controller: () => contract(sure, { ask: async (connection: { request (type: string): Promise<unknown> }) => await connection.request('sure') }), meets: answer },
+  'a validator of answers that nobody waits for': { prepare: (app, hostile) => { app.setValidatorCompiler(() => hostile as never) }, controller: () => contract(sure, { ask (connection: { request (type: string): unknown }) { connection.request('sure') } }), meets: answer },
   'a serializer': { prepare: (app, hostile) => { app.setSerializerCompiler(() => hostile as never) }, controller: () => contract({ in: { ask: { reply: {} } } }, { ask: () => 1 }), sends: ['{"type":"ask","id":1}'] }
 }
 declare const preMessage: (connection: unknown, received: unknown, done: (error?: Error) => void) => void

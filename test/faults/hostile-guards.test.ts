@@ -63,7 +63,7 @@ const places: Record<string, Place> = {
     meets: inject
   },
   'extractToken of @fastify/jwt': { isGuard: true, hasToken: false, jwt: (hostile) => ({ verify: { extractToken: hostile } }), route: guarded },
-  'extractToken beside a user of a hook': { jwt: (hostile) => ({ verify: { extractToken: hostile } }), prepare: user(() => ({ sub: 'a' })), meets: async ({ app, url }) => { await app.inject(new URL(url).pathname) } },
+  'extractToken beside a user of a hook': { jwt: (hostile) => ({ verify: { extractToken: hostile } }), prepare: user(() => ({ sub: 'a' })), meets: met },
   'formatUser of @fastify/jwt': { isGuard: true, jwt: (hostile) => ({ formatUser: hostile }), route: guarded },
   'formatUser before a predicate': { isGuard: true, forms: failures, jwt: (hostile) => ({ formatUser: hostile }), route: anyone },
   'members of a user of formatUser': { isGuard: true, forms: atOnce, jwt: (hostile) => ({ formatUser: () => claimsOf(hostile) }), route: guarded },
@@ -76,7 +76,6 @@ const places: Record<string, Place> = {
   'verifyClient with a callback': { isGuard: true, forms: failures, plugin: (hostile) => ({ websocket: { options: { verifyClient: ((_info: object, _done: object) => hostile()) as never } } }) },
   'what verifyClient gives to its callback': { isGuard: true, forms: failures, plugin: (hostile) => ({ websocket: { options: { verifyClient: (_info, done) => { done(hostile() as never) } } } }) },
   'headers of verifyClient': { isGuard: true, forms: nonsense, plugin: (hostile) => ({ websocket: { options: { verifyClient: (_info, done) => { done(false, 403, 'no', hostile() as never) } } } }) },
-  handleProtocols: { protocols: ['a'], forms: atOnce, plugin: (hostile) => ({ websocket: { options: { handleProtocols: hostile as never } } }), route: () => ({ protocols: ['a'] }) },
   'a WebSocket class of the app': { forms: failures.filter(([what]) => what.startsWith('throws')), plugin: (hostile) => ({ websocket: { options: { WebSocket: class extends WebSocket { constructor (...given: ConstructorParameters<typeof WebSocket>) { super(...given); hostile() } } as never } } }), meets: cut },
   'a listener to headers': { forms: atOnce, prepare: (app, hostile) => { app.websocketServer.on('headers', hostile) }, meets: met },
   'a header that a hook has set': { forms: nonsense.filter(([what]) => !what.includes('revoked')), prepare: header((hostile) => hostile()), meets: met },

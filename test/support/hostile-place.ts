@@ -95,7 +95,11 @@ async function checkPlace (t: Test, place: Place): Promise<void> {
   const faults: unknown[] = []
   const note = (fault: unknown): void => { faults.push(fault) }
   let form: Hostile = () => undefined
-  const hostile = (): unknown => form()
+  let met = 0
+  const hostile = (): unknown => {
+    met++
+    return form()
+  }
   const app = await createApp(t, { jwt: false, fastify: place.fastify?.(hostile) ?? {}, plugin: place.plugin?.(hostile) ?? {} })
   await app.register(jwt, { secret: SECRET, ...place.jwt?.(hostile) })
   place.prepare?.(app, hostile)
@@ -115,12 +119,14 @@ async function checkPlace (t: Test, place: Place): Promise<void> {
   process.on('uncaughtExceptionMonitor', note)
   for (const [what, fail] of place.forms ?? anything) {
     form = fail
+    met = 0
     const meeting = { t, app, url, token, headers, what, meanwhile }
     await (place.meets?.(meeting) ?? meet(place, meeting))
     // A rejection that nobody handles is told when the microtasks are over.
     await new Promise(setImmediate)
     await new Promise(setImmediate)
     t.strictSame(faults.splice(0).map(String), [], what)
+    t.ok(met > 0, `it was called: ${what}`)
   }
   process.off('uncaughtExceptionMonitor', note)
   form = () => undefined
