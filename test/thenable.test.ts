@@ -1,6 +1,8 @@
 import { runInNewContext } from 'node:vm'
 import t from 'tap'
 import { attempt, discard, isThenable, then } from '../src/thenable.js'
+import { connect, refusal } from './support/client.js'
+import { createApp, listen, tokenOf } from './support/server.js'
 
 const native = Promise.resolve(1)
 class Own extends Promise<number> {}
@@ -49,6 +51,30 @@ t.test('what fails, at once or later, is handed on, and nothing that follows is'
   for (const [what, fail] of Object.entries(failures)) t.strictSame(await attempt(fail, () => 'gone on', (error) => [error]), [undefined], what)
   t.throws(() => attempt(() => 1, () => { throw new Error('later') }, () => 'failed'), { message: 'later' })
   await t.rejects(attempt(async () => 1, () => { throw new Error('later') }, async () => 'failed') as Promise<unknown>, { message: 'later' })
+})
+
+// As a library, or a tool that watches asynchronous code, may put one there.
+t.test('what async functions return is waited for where the global Promise was replaced', async (t) => {
+  const app = await createApp(t)
+  class Replaced<Value> extends Promise<Value> {}
+  t.intercept(globalThis, 'Promise', { value: Replaced as never })
+  t.notOk((async () => {})() instanceof Promise)
+  const allows = async (_user: unknown, request: { url: string }) => request.url !== '/?out'
+  app.socketRoute('/', {
+    schema: { in: { ask: { data: { type: 'integer' }, reply: { type: 'integer' }, isGranted: async () => true }, list: { stream: { type: 'integer' } } } },
+    on: { ask: async (_connection, data) => data as number, async * list () { yield 1 } },
+    onOpen: async () => {}
+  }, { isGranted: allows, preMessage: async () => {} })
+  const url = await listen(app)
+  const headers = { authorization: `Bearer ${tokenOf(app)}` }
+  t.equal((await refusal(`${url}/?out`, [], { headers })).status, 403)
+  const client = await connect(url, [], { headers })
+  client.send('{"type":"ask","id":1,"data":7}')
+  t.strictSame(await client.json(), { type: 'reply', id: 1, data: 7 })
+  client.send('{"type":"list","id":2}')
+  t.strictSame((await client.take(2)).map(String), ['{"type":"reply","id":2,"data":1,"more":true}', '{"type":"reply","id":2}'])
+  await client.close()
+  await app.close()
 })
 
 t.test('what is let go of may reject', async (t) => {

@@ -1,12 +1,15 @@
 // The gateway of docs/recipes.md "@fastify/http-proxy as gateway", as it stands there but for the port, in front of an app.
 import { once } from 'node:events'
 import { createRequire } from 'node:module'
+import type { AddressInfo } from 'node:net'
 import cookie from '@fastify/cookie'
 import jwt from '@fastify/jwt'
 import Fastify, { type FastifyInstance, type FastifyPluginAsync } from 'fastify'
 import t, { type Test } from 'tap'
-import { WebSocket, type ClientOptions } from 'ws'
-import { Client } from '../support/client.js'
+import { WebSocket, WebSocketServer, type ClientOptions } from 'ws'
+import { kClock } from '../../src/clock.js'
+import socketRoutes from '../../src/index.js'
+import { Client, refusal } from '../support/client.js'
 import { TestClock } from '../support/clock.js'
 import { blocksOf } from '../support/proxies.js'
 import { createApp, listen, SECRET, tokenOf, type AppOptions } from '../support/server.js'
@@ -136,3 +139,31 @@ t.test('the gateway answers the heartbeat in the place of a client', async (t) =
   t.equal(app.socketRoutes.get('/chat')!.clients.size, 1)
   client.socket.terminate()
 })
+
+// Both in one app: the upgrades of the proxy are routed by Fastify, as those of the plugin.
+for (const order of ['before', 'after']) {
+  t.test(`a proxy that is registered ${order} the plugin shares the server with socket routes, and no upgrade is cut while it is used`, async (t) => {
+    const upstream = new WebSocketServer({ port: 0, host: '127.0.0.1' })
+    t.teardown(() => { upstream.close() })
+    await once(upstream, 'listening')
+    upstream.on('connection', (socket) => { socket.on('message', (data) => { socket.send(`proxied ${String(data)}`) }) })
+    const clock = new TestClock()
+    const app = Fastify()
+    t.teardown(() => clock.during(app.close()))
+    const proxy = { upstream: `http://127.0.0.1:${(upstream.address() as AddressInfo).port}`, prefix: '/proxied', websocket: true }
+    if (order === 'before') await app.register(httpProxy, proxy)
+    await app.register(socketRoutes, { [kClock]: clock } as object)
+    if (order === 'after') await app.register(httpProxy, proxy)
+    app.get('/bare', { websocket: true }, (socket) => { socket.on('message', (data) => { socket.send(`bare ${String(data)}`) }) })
+    app.socketRoute('/own', { onMessage: (_connection, message) => `own ${message.text}` })
+    const url = await listen(app)
+    const clients = await Promise.all(['own', 'bare', 'proxied'].map(async (name) => ({ name, client: await open(`${url}/${name}`) })))
+    await clock.advance(60_000)
+    for (const { name, client } of clients) {
+      client.send('x')
+      t.equal(await client.next(), `${name} x`)
+      client.socket.terminate()
+    }
+    t.equal((await refusal(`${url}/nowhere`)).status, 404)
+  })
+}

@@ -1,7 +1,9 @@
-import { once } from 'node:events'
+import { once, type EventEmitter } from 'node:events'
+import { connect as connectHttp2, createSecureServer } from 'node:http2'
 import { createServer, type IncomingMessage, type RequestListener, type Server } from 'node:http'
 import { connect as connectTcp, type AddressInfo, type Socket } from 'node:net'
 import fastifyWebsocket from '@fastify/websocket'
+import { connect as connectTls } from 'node:tls'
 import Fastify, { type FastifyInstance } from 'fastify'
 import t, { type Test } from 'tap'
 import { kClock } from '../../src/clock.js'
@@ -9,6 +11,7 @@ import socketRoutes, { type SocketPluginOptions } from '../../src/index.js'
 import { connect, handshake, readAll, refusal, tcp } from '../support/client.js'
 import { TestClock } from '../support/clock.js'
 import { createApp, listen } from '../support/server.js'
+import { tls } from '../support/tls.js'
 import { traffic } from '../support/traffic.js'
 import { until } from '../support/until.js'
 
@@ -68,6 +71,41 @@ t.test('a server that outlives its app is left as it was, and takes another', as
   await traffic()
   t.notOk(isEnded)
   silent.destroy()
+})
+
+t.test('nothing of an app that is closed listens to what goes on: connections before TLS and after it, sessions, answers', async (t) => {
+  const emitters = new Map<string, EventEmitter>()
+  const server = createSecureServer({ ...tls, allowHTTP1: true })
+  t.teardown(() => { server.close() })
+  server.listen(0, '127.0.0.1')
+  await once(server, 'listening')
+  const app = Fastify({ http2: true, serverFactory: (listener: never) => server.on('request', listener) } as object) as unknown as FastifyInstance
+  await app.register(socketRoutes)
+  let answer: undefined | (() => void)
+  app.get('/slow', async () => { await new Promise<void>((resolve) => { answer = resolve }); return 'done' })
+  await app.ready()
+  for (const event of ['connection', 'secureConnection', 'session'] as const) server.on(event, (emitter: EventEmitter) => { emitters.set(event, emitter) })
+  server.on('request', (_request, response) => { emitters.set('request', response) })
+  const { port } = server.address() as AddressInfo
+  const session = connectHttp2(`https://127.0.0.1:${port}`, { ca: tls.cert })
+  t.teardown(() => { session.destroy() })
+  const stream = session.request({ ':path': '/slow' })
+  await until(() => answer !== undefined)
+  const secure = connectTls({ port, host: '127.0.0.1', ca: tls.cert, servername: 'localhost', ALPNProtocols: ['http/1.1'] })
+  await once(server, 'secureConnection')
+  const silent = connectTcp(port, '127.0.0.1')
+  t.teardown(() => { secure.destroy(); silent.destroy() })
+  await once(server, 'connection')
+  const counts = () => Object.fromEntries([...emitters].map(([event, emitter]) => [event, emitter.listenerCount('close')]))
+  const before = counts()
+  await app.close()
+  t.strictSame(counts(), Object.fromEntries(Object.entries(before).map(([event, count]) => [event, count - 1])))
+  t.equal(emitters.size, 4)
+  answer!()
+  let text = ''
+  for await (const chunk of stream) text += String(chunk)
+  t.equal(text, 'done')
+  t.notOk(silent.closed || secure.closed)
 })
 
 t.test('two apps share a server when each leaves the upgrades of the other, and one of them can close', async (t) => {

@@ -14,6 +14,8 @@ t.test('revocations in this process are forgotten at their end, a few with each 
   t.equal(store.revokedBefore('user 5'), now)
   await clock.advance(11_000)
   t.equal(store.revokedBefore('user 5'), undefined, 'also before it is swept away')
+  store.revoke({ sub: 'another 0', before: now, until: now + 1_000 })
+  t.ok(store.size > 990, 'all of them at once would hold others up')
   for (let count = 0; count < 1_100; count++) store.revoke({ sub: `another ${count % 100}`, before: now, until: now + 1_000 })
   t.equal(store.size, 101)
   t.equal(store.revokedBefore('for ever'), now)
