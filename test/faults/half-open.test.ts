@@ -3,6 +3,7 @@ import type { WsConnection } from '../../src/index.js'
 import { connect, frame, handshake, readAll, tcp } from '../support/client.js'
 import { TestClock } from '../support/clock.js'
 import { closeCodeOf, faultServer, raw, rawFrame, rawOpen, type FaultServer } from '../support/faults.js'
+import { traffic } from '../support/traffic.js'
 import { pause, turns, until } from '../support/until.js'
 
 const halfOpen = { allowHalfOpen: true }
@@ -261,7 +262,7 @@ for (const [what, request] of Object.entries({ nothing: '', 'half a handshake': 
     client.socket.write('GET /rest HTTP/1.1\r\nHost: localhost\r\n\r\n')
     await client.until(/rest$/)
     client.socket.write(request)
-    await turns(20)
+    await traffic()
     await server.close()
     await client.closed
     await server.gone()

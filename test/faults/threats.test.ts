@@ -8,6 +8,7 @@ import { connect, connectAs, frame, handshake, refusal } from '../support/client
 import { TestClock } from '../support/clock.js'
 import { closeCodeOf, faultServer, raw, rawFrame, rawOpen } from '../support/faults.js'
 import { SECRET, tokenOf } from '../support/server.js'
+import { traffic } from '../support/traffic.js'
 import { turns, until } from '../support/until.js'
 
 // Each test is named by a threat, and fails without what protects from it. The variations are in test/flow.
@@ -44,7 +45,7 @@ t.test('messages while an async onOpen runs: 20 of 20 arrive, in order', async (
   const client = await connect(server.url)
   const sent = Array.from({ length: 20 }, (_item, index) => `${index}`)
   for (const text of sent) client.send(text)
-  await turns(20)
+  await traffic()
   t.strictSame(seen, [])
   open!()
   await until(() => seen.length === 21)
@@ -155,7 +156,7 @@ t.test('a stop with a silent TCP connection, or half a handshake: closed too', a
   const server = await faultServer(t)
   const [silent, half] = [await raw(server.url), await raw(server.url)]
   half.socket.write(handshake('/').slice(0, 60))
-  await turns(5)
+  await traffic()
   await server.close()
   await Promise.all([silent.closed, half.closed])
   await server.gone()

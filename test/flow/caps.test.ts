@@ -1,5 +1,5 @@
 import { once } from 'node:events'
-import { mkdtemp } from 'node:fs/promises'
+import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import t from 'tap'
@@ -90,7 +90,9 @@ t.test('spellings of one address, and the addresses of one IPv6 network, count t
 t.test('connections over a Unix socket, which has no address, count as of one', async (t) => {
   const app = await createApp(t, { plugin: { connections: { perIp: 1 } } })
   app.socketRoute('/', open)
-  const path = join(await mkdtemp(join(tmpdir(), 'fsr-')), 'socket')
+  const directory = await mkdtemp(join(tmpdir(), 'fsr-'))
+  t.teardown(() => rm(directory, { recursive: true, force: true }))
+  const path = join(directory, 'socket')
   await app.listen({ path })
   t.equal(await (await connect(`ws+unix://${path}:/`)).next(), 'in')
   t.equal((await refusal(`ws+unix://${path}:/`)).status, 429)

@@ -13,6 +13,7 @@ import { FastSocket } from '../../src/connection/fast-socket.js'
 import { connect, frame, handshake, tcp } from '../support/client.js'
 import { createApp, listen } from '../support/server.js'
 import { tls } from '../support/tls.js'
+import { traffic } from '../support/traffic.js'
 import { turns, until } from '../support/until.js'
 
 const plugin = { fastPath: true }
@@ -144,8 +145,7 @@ t.test('what came with the upgrade, and while hooks were asked, is read in its o
     socket.write(Buffer.concat([Buffer.from(handshake('/')), withHead ? frame('head') : Buffer.alloc(0)]))
     await until(() => go !== undefined)
     if (withEarly) socket.write(frame('early'))
-    // Time for it to be read.
-    await turns(50)
+    await traffic()
     go!()
     const expected = `${withHead ? '\x81\x04head' : ''}${withEarly ? '\x81\x05early' : ''}`
     await until(() => text.includes('\r\n\r\n') && text.split('\r\n\r\n')[1]!.length >= expected.length)
@@ -434,7 +434,7 @@ t.test('messages that wait for a handler are not even looked at', async (t) => {
   // One read of the socket brings thousands; invalid UTF-8 among them is found when its turn comes.
   socket.write(Buffer.concat([...Array.from({ length: 9_000 }, () => frame('x')), frame(Buffer.from([0xff]), 0x1)]))
   await until(() => go !== undefined)
-  await turns(20)
+  await traffic()
   t.equal(handled, 1)
   go!()
   const [close] = await once(socket, 'data')

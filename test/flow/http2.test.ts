@@ -158,8 +158,10 @@ for (const [name, options] of Object.entries(servers)) {
       const stream = session.request({ ':path': '/upload', ':method': 'POST', 'content-type': 'text/plain' }, { endStream: false })
       let text = ''
       const end = new Promise<string>((resolve) => { stream.on('data', (chunk) => { text += String(chunk) }).on('error', () => {}).on('close', () => { resolve(text) }) })
+      // Fastify answers 503 to what comes when the app closes already.
+      const asked = once(app.server, 'request')
       stream.write('a')
-      await traffic()
+      await asked
       return { stream, end }
     }
     const busy = await upload(await open())
@@ -175,7 +177,7 @@ for (const [name, options] of Object.entries(servers)) {
     t.equal(await silent.end, '', 'silence is cut')
     t.notOk(isClosed)
     busy.stream.end('c')
-    t.match(await busy.end, /^abbbc$|Service Unavailable/)
+    t.equal(await busy.end, 'abbbc')
     await clock.during(closed)
     raw.destroy()
   })

@@ -301,7 +301,7 @@ t.test('fastify.close() ends half a request that follows an answered one', async
   await until(() => text.split('done').length === 3)
   socket.write('GET / HTTP/1.1\r\nHo')
   const ended = new Promise<void>((resolve) => { socket.on('close', () => { resolve() }) })
-  await turns(5)
+  await traffic()
   await app.close()
   await ended
 })
