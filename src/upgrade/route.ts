@@ -231,6 +231,9 @@ export class Route implements SocketRouteHandle {
     if (!this.#reads('ticket')) throw new errors.OptionInvalid('route', "is not that of a guarded route with 'ticket' in tokenFrom")
     const jwt = request.server && jwtOf(request.server, this.inForce.options.jwt)
     if (jwt !== undefined && jwt.plugin !== this.#jwt?.plugin) throw new errors.OptionInvalid('route', 'is that of a route with another @fastify/jwt than the request: issue its tickets in its scope')
+    if (jwt === undefined && request.headers.authorization !== undefined && !this.#ofRest!.isKnown(request)) {
+      writeLog(request, 'warn', { route: this.path }, 'a token cannot count for a ticket: @fastify/jwt is not registered in the scope of the request')
+    }
     // Nothing comes later here: there is an identity, or an error.
     const identity = await this.#ofRest!.authenticate(request, undefined)
     return await this.#server.tickets.issue(this.name, request, identity!)

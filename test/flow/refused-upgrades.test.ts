@@ -221,3 +221,18 @@ for (const [what, prepare] of Object.entries({
     t.match(lines, [{ level: 50, msg: 'an upgrade has failed' }])
   })
 }
+
+t.test('the other headers of a refusal are as hooks have set them', async (t) => {
+  const app = Fastify()
+  t.teardown(() => app.close())
+  await app.register(socketRoutes)
+  app.addHook('onRequest', async (_request, reply) => {
+    reply.raw.setHeader('X-Raw', 'raw')
+    return await reply.code(402).header('Set-Cookie', ['a=1', 'b=2']).header('X-Count', 5).send('no')
+  })
+  const url = await app.listen({ port: 0, host: '127.0.0.1' })
+  const socket = connectTcp(Number(new URL(url).port), '127.0.0.1')
+  socket.write(handshake('/'))
+  const lines = (await readAll(socket)).split('\r\n').map((line) => line.toLowerCase())
+  for (const line of ['x-raw: raw', 'set-cookie: a=1', 'set-cookie: b=2', 'x-count: 5', 'content-length: 2', 'connection: close', 'no']) t.ok(lines.includes(line), line)
+})

@@ -1,10 +1,11 @@
+import jwt from '@fastify/jwt'
 import type { FastifyInstance } from 'fastify'
 import t, { type Test } from 'tap'
 import type { SocketPluginOptions, TicketStore, WsConnection } from '../../src/index.js'
 import { MemoryTickets } from '../../src/upgrade/ticket.js'
 import { connect, refusal } from '../support/client.js'
 import { TestClock } from '../support/clock.js'
-import { createApp, listen, tokenOf } from '../support/server.js'
+import { createApp, listen, SECRET, tokenOf } from '../support/server.js'
 import { mustNotBeLogged } from '../support/witness.js'
 
 // P22: a browser asks REST for a ticket, with its token or cookie, and connects with it in the address.
@@ -128,6 +129,22 @@ t.test('an app without tokens of its own can issue tickets for the users of its 
   const url = await listen(app)
   t.strictSame(await (await connect(`${url}/?ticket=${await ticketFor(app, 'none')}`)).json(), { id: 7, roles: ['ROLE_USER'] })
   t.equal((await refusal(url)).body.code, 'FSR_ERR_TOKEN_MISSING')
+})
+
+t.test('the log tells of a token for a ticket where @fastify/jwt is not registered in the scope of the request', async (t) => {
+  for (const isOfRoute of [true, false]) {
+    const lines: Array<{ msg: string }> = []
+    const app = await createApp(t, { jwt: false, fastify: { logger: { level: 'warn', stream: { write: (line: string) => { lines.push(JSON.parse(line)) } } } } })
+    await app.register(async (scope) => {
+      if (isOfRoute) await scope.register(jwt, { secret: SECRET })
+      scope.socketRoute('/', { onOpen: () => 'in' }, { isGranted: 'ROLE_USER', tokenFrom: ['ticket'] })
+    })
+    app.post('/ticket', async (request) => ({ ticket: await app.socketTicket(request, { route: '/' }) }))
+    t.equal((await app.inject({ method: 'POST', url: '/ticket' })).statusCode, 401)
+    t.strictSame(lines, [], 'not of a request without one')
+    t.equal((await app.inject({ method: 'POST', url: '/ticket', headers: { authorization: 'Bearer a.b.c' } })).statusCode, 401)
+    t.match(lines[0], { level: 40, route: '/', msg: /@fastify\/jwt is not registered in the scope of the request/ })
+  }
 })
 
 t.test('a store of the app keeps tickets, and never sees one that could be used', async (t) => {
