@@ -318,10 +318,11 @@ export class Conversation implements SocketController {
     try {
       const { token } = Object(data) as { token?: unknown }
       await connection.renew(typeof token === 'string' ? token : '')
-    } catch (error) {
+    } catch (thrown) {
+      const error = asError(thrown)
       // What else fails is not about the token: a store, or a predicate of the app.
       const isOfToken = renewalErrors.some((Constructor) => error instanceof Constructor)
-      throw new MessageFailure(isOfToken ? new ReplyError((error as SocketError).code, (error as SocketError).message) : asError(error), id, { isRefusal: false, isVain: isOfToken })
+      throw new MessageFailure(isOfToken ? new ReplyError((error as SocketError).code, (error as SocketError).message) : error, id, { isRefusal: false, isVain: isOfToken })
     }
     connection.accepted()
     return id === undefined ? undefined : replyFrame(id, undefined)

@@ -19,7 +19,7 @@ import { mayGoOn, waitForTurn, type Waiting } from '../connection/turns.js'
 import { violationOf } from '../connection/violation.js'
 import { Outbox, type OutboxOwner } from '../connection/outbox.js'
 import type { Expiring } from '../connection/overtime.js'
-import { closeReasonOf, errors, isOfLimit } from '../errors.js'
+import { asError, closeReasonOf, errors, isOfLimit } from '../errors.js'
 import type { Codec } from '../message/codec.js'
 import { writeLog } from '../log.js'
 import type { Message } from '../message/message.js'
@@ -300,7 +300,7 @@ export class Dispatch extends ConnectionContext implements ConnectionKeeper, Bea
       if (renewed !== undefined) this.#become(renewed)
       return this.#identity.user
     } catch (error) {
-      if (error instanceof errors.NotGranted) this.shut(closeCodes.revoked)
+      if (asError(error) instanceof errors.NotGranted) this.shut(closeCodes.revoked)
       else if (this.#overtime === 'verifying' && !this.#renewals.isPending) this.overdue()
       throw error
     }

@@ -1,8 +1,8 @@
 import { runInNewContext } from 'node:vm'
 import t from 'tap'
 import { ReplyError } from '../../src/index.js'
-import { connect } from '../support/client.js'
-import { createApp, listen } from '../support/server.js'
+import { connect, connectAs } from '../support/client.js'
+import { createApp, listen, tokenOf } from '../support/server.js'
 import { until } from '../support/until.js'
 
 const looked = (): never => { throw new Error('looked at') }
@@ -127,4 +127,27 @@ t.test('where onError fails, the log has what it was about, and not what the cli
   t.match(other, { callback: 'onError', handled: /^data is not what the contract says/, err: { message: 'of onError' } })
   t.match(again, { err: { code: 'FSR_ERR_DATA_INVALID' }, handled: undefined })
   t.notOk(lines.some((line) => line.includes('chosen by the client')))
+})
+
+t.test('a renewal whose predicate fails by what throws when it is looked at is answered as a failure', async (t) => {
+  const app = await createApp(t)
+  const seen: Error[] = []
+  let isFirst = true
+  app.socketRoute('/', {
+    schema: { in: { ping: {} } },
+    on: { ping () {} },
+    onError: (_connection, error) => { seen.push(error) }
+  }, {
+    isGranted: async () => {
+      if (!isFirst) throw new Proxy(new Error('no'), { getPrototypeOf: looked, get: looked })
+      isFirst = false
+      return true
+    }
+  })
+  const client = await connectAs(tokenOf(app), await listen(app))
+  client.send(JSON.stringify({ type: 'renew', data: { token: tokenOf(app) }, id: 1 }))
+  t.match(await client.json(), { id: 1, code: 'FSR_ERR_HANDLER_FAILED' })
+  client.send('{"type":"ping","id":2}')
+  t.same(await client.json(), { type: 'reply', id: 2 })
+  t.match(seen, [{ code: 'FSR_ERR_NOT_AN_ERROR' }])
 })
