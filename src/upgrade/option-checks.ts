@@ -34,6 +34,12 @@ function show (value: unknown): string {
   return value === null ? 'null' : `of type ${typeof value}`
 }
 
+/** Checks hooks that say who may read something. @throws `FSR_ERR_OPTION_INVALID`, also for an explicit undefined. */
+export function checkHooks (given: unknown, name: string): void {
+  const areHooks = [given].flat().every((hook) => typeof hook === 'function')
+  check(areHooks, name, 'is neither a hook nor a list of hooks, and everyone could read what is there: leave it out if that is meant')
+}
+
 /** Whether a value is an object, and no array. */
 export function isObject (value: unknown): value is object {
   return typeof value === 'object' && value !== null && !Array.isArray(value)

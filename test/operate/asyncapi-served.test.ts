@@ -137,7 +137,12 @@ t.test('what is not an option is refused at once', async (t) => {
     [{ info, servers: { a: { protocol: 'ws' } } }, /servers\.a/],
     [{ info, servers: { 'a b': 'wss://example.com' } }, /servers\.a b/],
     [{ info, transform: {} }, /transform is not a function/],
-    [{ info, transformObject: 'a' }, /transformObject is not a function/]
+    [{ info, transformObject: 'a' }, /transformObject is not a function/],
+    // A hook that does not exist would let everyone read.
+    [{ info, onRequest: undefined }, /onRequest is neither a hook/],
+    [{ info, preValidation: null }, /preValidation is neither a hook/],
+    [{ info, preHandler: [false] }, /preHandler is neither a hook/],
+    [new Map(), /is unknown here/]
   ]
   for (const [options, message] of wrong) {
     const app = Fastify()

@@ -173,7 +173,10 @@ t.test('a wrong option is an error at registration', async (t) => {
     [{ login: { url: '/', method: 'DELETE' } }, /ui\.login\.method/],
     [{ login: { url: '/', body: 'x' } }, /ui\.login\.body/],
     [{ login: { url: '/', method: 'GET', body: {} } }, /ui\.login\.body/],
-    [{ login: { url: '/', tokenPath: 'token' } }, /ui\.login\.tokenPath/]
+    [{ login: { url: '/', tokenPath: 'token' } }, /ui\.login\.tokenPath/],
+    [{ login: new Map([['url', '/']]) }, /ui\.login/],
+    // A hook that does not exist would let everyone read.
+    [{ onRequest: undefined }, /ui\.onRequest is neither a hook/]
   ]
   for (const [options, message] of wrong) {
     const app = await createApp(t)

@@ -1,7 +1,8 @@
 import type { RouteShorthandOptions } from 'fastify'
 import { errors } from '../../errors.js'
+import { strayIn } from '../../members.js'
 import { suggest } from '../../suggestion.js'
-import { check } from '../../upgrade/option-checks.js'
+import { check, checkHooks } from '../../upgrade/option-checks.js'
 import type { SchemaTransform } from './conversion.js'
 import type { AsyncapiDocument, AsyncapiInfo } from './document.js'
 import { isWebsocketUrl, type ServersOption } from './servers.js'
@@ -46,12 +47,13 @@ export interface AsyncapiOptions {
   readonly preHandler?: undefined | RouteShorthandOptions['preHandler']
 }
 
-const keys = ['info', 'prefix', 'expose', 'servers', 'transform', 'transformObject', 'onRequest', 'preValidation', 'preHandler', 'logLevel', 'logSerializers']
+const hooks = ['onRequest', 'preValidation', 'preHandler'] as const
+const keys = ['info', 'prefix', 'expose', 'servers', 'transform', 'transformObject', ...hooks, 'logLevel', 'logSerializers']
 
 /** Checks them. @throws `FSR_ERR_OPTION_INVALID`. */
 export function checkOptions (given: AsyncapiOptions): void {
   const { info, prefix, expose, servers = {}, transform, transformObject } = given
-  const unknown = Object.keys(given).find((key) => !keys.includes(key))
+  const unknown = strayIn(given, keys)
   if (unknown !== undefined) throw new errors.OptionInvalid(`'${unknown}'`, `is unknown here${suggest(unknown, keys, `there are ${keys.join(', ')}`)}`)
   for (const name of ['title', 'version'] as const) check(typeof Object(info)[name] === 'string', `info.${name}`, 'is not a text')
   check(prefix === undefined || (typeof prefix === 'string' && /^(\/.*[^/])?$/.test(prefix)), 'prefix', "is not a path that starts with '/' and does not end with it")
@@ -61,5 +63,6 @@ export function checkOptions (given: AsyncapiOptions): void {
     const isServer = typeof server === 'string' ? isWebsocketUrl(server) : typeof Object(server).host === 'string' && typeof Object(server).protocol === 'string'
     check(isServer && /^[\w.-]+$/.test(name), `servers.${name}`, "is neither an address, 'wss://example.com', nor { host, protocol }; or its name has other characters than letters, digits, '.', '-' and '_'")
   }
+  for (const name of hooks) if (name in given) checkHooks(given[name], name)
   for (const [name, value] of Object.entries({ transform, transformObject })) check(value === undefined || typeof value === 'function', name, 'is not a function')
 }

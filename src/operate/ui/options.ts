@@ -1,7 +1,8 @@
 import type { onRequestHookHandler } from 'fastify'
 import { errors } from '../../errors.js'
+import { strayIn } from '../../members.js'
 import { suggest } from '../../suggestion.js'
-import { check } from '../../upgrade/option-checks.js'
+import { check, checkHooks } from '../../upgrade/option-checks.js'
 
 /** How the page fetches a token. */
 export interface ConsoleLogin {
@@ -44,7 +45,7 @@ export function checkOptions (options: object): asserts options is ConsoleOption
   const { document, title, login, onRequest, servers } = options as Record<string, unknown>
   check(document === undefined || typeof document === 'function', 'ui.document', 'is not a function that answers the document')
   check(title === undefined || typeof title === 'string', 'ui.title', 'is not a text')
-  check(onRequest === undefined || [onRequest].flat().every((hook) => typeof hook === 'function'), 'ui.onRequest', 'is neither a hook nor a list of hooks')
+  if ('onRequest' in options) checkHooks(onRequest, 'ui.onRequest')
   check(servers === undefined || (Array.isArray(servers) && servers.every(isServer)), 'ui.servers', "is not a list such as ['wss://sockets.example.test']: scheme, host and port, and no path")
   if (login !== undefined) checkLogin(login)
 }
@@ -71,6 +72,6 @@ function isServer (value: unknown, scheme: unknown = 'ws'): boolean {
 }
 
 function checkKeys (given: object, name: string, keys: readonly string[], more: readonly string[] = []): void {
-  const unknown = Object.keys(given).find((key) => !keys.includes(key) && !more.includes(key))
+  const unknown = strayIn(given, [...keys, ...more])
   if (unknown !== undefined) throw new errors.OptionInvalid(name, `has '${unknown}', which is unknown${suggest(unknown, keys, `it is { ${keys.join(', ')} }`)}`)
 }
