@@ -20,6 +20,7 @@ import type { ClientContract, ContractController, ContractSchema, Shown, WithEve
 import type { SocketController, SocketControllerClass } from './controller/controller.js'
 import { createController } from './controller/create-controller.js'
 import { errors } from './errors.js'
+import { strayIn } from './members.js'
 import { Drain } from './operate/drain.js'
 import { createHealth, type HealthReply, type SocketHealth } from './operate/health.js'
 import { HttpConnections } from './operate/http-connections.js'
@@ -131,7 +132,9 @@ async function socketRoutes (fastify: FastifyInstance, pluginOptions: SocketPlug
   })
   fastify.decorate('socketRevoke', (revocation: Revocation) => revoke(fastify, clock, drain, revocations, revocation))
   fastify.decorate('socketTicket', async (request: Pick<FastifyRequest, 'headers'>, options: { readonly route: string }) => {
-    // Its name is not told: it may be what a request asks for.
+    if (typeof Object(request).headers !== 'object') throw new errors.OptionInvalid('the first argument of socketTicket()', 'is not the request that asks for the ticket')
+    // Names are not told: they may be what a request asks for.
+    if (strayIn(Object(options), ['route']) !== undefined) throw new errors.OptionInvalid('of socketTicket()', 'is unknown: there is route alone; how long a ticket is good the option tickets of the plugin says')
     const route = table.byName.get(String(Object(options).route))
     if (route === undefined) throw new errors.OptionInvalid('route', `is not the name of a socket route; there are ${[...table.byName.keys()].join(', ')}`)
     return await route.ticket(request as FastifyRequest)

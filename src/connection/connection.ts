@@ -276,8 +276,13 @@ export class WsConnection<Types extends ConnectionTypes = ConnectionTypes> {
     return Promise.resolve()
   }
 
-  /** Leaves a room; nothing happens if it is not in it. */
+  /**
+   * Leaves a room; nothing happens if it is not in it.
+   *
+   * @throws `FSR_ERR_ROOM_INVALID` for a name that is no string, at once.
+   */
   leave (room: string): Promise<void> {
+    if (typeof room !== 'string') throw new errors.RoomInvalid(`of type ${typeof room}`)
     this.#keeper.leave(this as WsConnection, room)
     return Promise.resolve()
   }

@@ -169,9 +169,20 @@ t.test('a room that is asked for by something else than a name is an error, as i
     t.throws(() => route.to(rooms as never), { code: 'FSR_ERR_ROOM_INVALID', message: new RegExp(`of type ${what}`) })
   }
   t.equal(route.to('x'.repeat(300)).size, 0, 'one that is too long is empty')
-  const client = await connect(await listen(app))
+  app.socketRoute('/leave', {
+    async onMessage (connection) {
+      await connection.join('a')
+      connection.leave(['a'] as never)
+    },
+    onError: (_connection, error) => error.message
+  })
+  const url = await listen(app)
+  const client = await connect(url)
   client.send('x')
   t.equal(await client.next(), 'FSR_ERR_ROOM_INVALID')
+  const staying = await connect(`${url}/leave`)
+  staying.send('x')
+  t.match(await staying.next(), /of type object/, 'it would go on to get what the room is sent')
 })
 
 t.test('a join that fails reaches onError also when nobody waits for it', async (t) => {

@@ -217,6 +217,12 @@ t.test('what cannot work is told: a route that takes none, a user that is not JS
   app.post('/:name', async (request) => await app.socketTicket(request, { route: `/${(request.params as { name: string }).name}` }))
   for (const name of ['nowhere', 'guarded', 'open']) t.match((await app.inject({ method: 'POST', url: `/${name}` })).json(), { code: 'FSR_ERR_OPTION_INVALID', statusCode: 500 }, name)
   await t.rejects(app.socketTicket({ headers: {}, user: { id: 1n } } as never, { route: '/right' }), { code: 'FSR_ERR_OPTION_INVALID' })
+  for (const options of [undefined, '/right', {}, { rout: '/right' }, { route: '/right', ttl: 5 }, new Map()]) {
+    await t.rejects(app.socketTicket({ headers: {}, user: { id: 1 } } as never, options as never), { code: 'FSR_ERR_OPTION_INVALID' })
+  }
+  for (const request of [undefined, {}, '/right']) {
+    await t.rejects(app.socketTicket(request as never, { route: '/right' }), { code: 'FSR_ERR_OPTION_INVALID', message: /^Option the first argument of socketTicket\(\)/ })
+  }
   for (const tickets of [{ ttl: 0 }, { ttl: '1' }, { store: 5 }, { store: {} }, { store: { put: () => {} } }, { other: 1 }, 5, null]) {
     await t.rejects(createApp(t, { plugin: { tickets: tickets as never } }), { code: 'FSR_ERR_OPTION_INVALID' }, JSON.stringify(tickets))
   }
