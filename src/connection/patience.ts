@@ -33,7 +33,8 @@ export class Patience {
     this.#clock = clock
     this.#options = options
     this.#run = run
-    this.#timer = this.#start(options.due - clock.now())
+    // Newer versions of Node warn of a negative delay.
+    this.#timer = this.#start(Math.max(0, options.due - clock.now()))
   }
 
   cancel (): void {

@@ -92,3 +92,13 @@ t.test('a timer that was cancelled after it has fired does nothing', async (t) =
   await clock.advance(5_000)
   t.equal(runs, 0)
 })
+
+t.test('a time that is over when it begins is no negative delay', async (t) => {
+  const clock = new TestClock()
+  await clock.advance(2_000)
+  let runs = 0
+  const timer = new Patience(clock, { due: 1_990, grace: 0 }, () => { runs++ })
+  await clock.advance(1)
+  t.equal(runs, 1)
+  timer.cancel()
+})

@@ -30,6 +30,8 @@ export class TestClock implements Clock {
   }
 
   after (milliseconds: number, run: () => void): Timer {
+    // As newer versions of Node do, on the console.
+    if (milliseconds < 0) throw new RangeError(`${milliseconds} is a negative number`)
     return this.#add({ due: this.#now + Math.max(1, milliseconds), run, every: undefined })
   }
 
