@@ -40,11 +40,11 @@ export interface AsyncapiOptions {
   /** Changes the document as a whole, in the end. What it returns is served. @default nothing is changed */
   readonly transformObject?: undefined | ((document: AsyncapiDocument) => AsyncapiDocument)
   /** Hooks of Fastify for the two routes: to let only some people read what there is. */
-  readonly onRequest?: undefined | RouteShorthandOptions['onRequest']
+  readonly onRequest?: NonNullable<RouteShorthandOptions['onRequest']>
   /** Hooks of Fastify for the two routes. */
-  readonly preValidation?: undefined | RouteShorthandOptions['preValidation']
+  readonly preValidation?: NonNullable<RouteShorthandOptions['preValidation']>
   /** Hooks of Fastify for the two routes. */
-  readonly preHandler?: undefined | RouteShorthandOptions['preHandler']
+  readonly preHandler?: NonNullable<RouteShorthandOptions['preHandler']>
 }
 
 const hooks = ['onRequest', 'preValidation', 'preHandler'] as const

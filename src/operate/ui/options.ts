@@ -29,7 +29,7 @@ export interface ConsoleOptions {
   /** How a token is fetched. Without it one can be typed in. */
   readonly login?: undefined | ConsoleLogin
   /** Who may see the page: hooks that run before each of its files is answered, and the document. @default everyone */
-  readonly onRequest?: undefined | onRequestHookHandler | readonly onRequestHookHandler[]
+  readonly onRequest?: onRequestHookHandler | readonly onRequestHookHandler[]
   /** Where sockets are besides the host of the page: `wss://sockets.example.test`. The page may connect to nothing else. @default [] */
   readonly servers?: undefined | readonly string[]
 }
