@@ -67,7 +67,7 @@ export function fillPath (path: string, params: Readonly<Record<string, string |
 
 function encode (path: string, value: unknown): string {
   // What every object inherits is no value: a parameter may be called `constructor`.
-  if (typeof value === 'object' || typeof value === 'function') throw new errors.UrlParamInvalid(path, 'it is neither a text nor a number')
+  if (typeof value === 'object' || typeof value === 'function' || Object.is(value, NaN)) throw new errors.UrlParamInvalid(path, 'it is neither a text nor a number')
   try {
     return encodeURIComponent(String(value))
   } catch {

@@ -36,7 +36,7 @@ t.test('parameters are filled in and encoded', async (t) => {
   t.equal(fillPath('/a/:b', { b: '...' }), '/a/...')
   t.equal(fillPath('/a/:b', { b: '%2e%2e' }), '/a/%252e%252e')
   t.equal(fillPath('/a/:b.:c', { b: 'x', c: '.' }), '/a/x..')
-  for (const [path, params] of [['/a/:b', { b: '..' }], ['/a/:b', { b: '.' }], ['/a/:b/c', { b: '..' }], ['/:b', { b: '..' }], ['/a/:b?', { b: '..' }], ['/a/*', { '*': 'x/../y' }], ['/a/*', { '*': '.' }], ['/a/:b.', { b: '.' }], ['/a/:b', { b: '\ud800' }], ['/a/*', { '*': 'x/\udfff' }], ['/a/:constructor', {}], ['/a/:b', { b: {} }]] as const) {
+  for (const [path, params] of [['/a/:b', { b: '..' }], ['/a/:b', { b: '.' }], ['/a/:b/c', { b: '..' }], ['/:b', { b: '..' }], ['/a/:b?', { b: '..' }], ['/a/*', { '*': 'x/../y' }], ['/a/*', { '*': '.' }], ['/a/:b.', { b: '.' }], ['/a/:b', { b: '\ud800' }], ['/a/*', { '*': 'x/\udfff' }], ['/a/:constructor', {}], ['/a/:b', { b: {} }], ['/a/:b', { b: NaN }]] as const) {
     t.throws(() => fillPath(path, params as never), { code: 'FSR_ERR_URL_PARAM_INVALID' }, path)
   }
   for (const [path, params] of [['/a/:b', { b: null as never }], ['/a/:b', {}], ['/a/:b', { b: '' }], ['/a/*', {}]] as const) {
