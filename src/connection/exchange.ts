@@ -85,7 +85,7 @@ export class Work {
     this.#onLeft = onLeft
   }
 
-  /** Aborts when nobody wants the answer any more, or the connection begins to close. */
+  /** Aborts when it is answered, nobody wants that any more, or the connection begins to close. */
   get signal (): AbortSignal {
     if (this.#controller === undefined) {
       this.#controller = new AbortController()

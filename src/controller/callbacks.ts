@@ -31,8 +31,8 @@ export interface CallbacksOwner extends Closable {
 }
 
 /**
- * Calls the callbacks of a controller for one connection, and sends what they return. Only this file calls user code while
- * connected, and nothing that user code does escapes it: no call throws, no promise is left to reject.
+ * Calls the callbacks of a controller for one connection, and sends what they return. Only this file calls them, and nothing that they
+ * do escapes it: no call throws, no promise is left to reject.
  */
 export class Callbacks {
   readonly #owner: CallbacksOwner

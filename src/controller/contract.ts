@@ -53,7 +53,7 @@ export interface ContractSchema {
 export interface MessageContext<Connection = WsConnection> {
   /** What the client has given the message to be answered by, if it wants an answer. */
   readonly id: undefined | string | number
-  /** Aborts when the client does not want the answer any more, or the connection begins to close. */
+  /** Aborts when the message is answered, the client does not want that any more, or the connection begins to close. */
   readonly signal: AbortSignal
   /** All clients of the route. */
   readonly clients: Clients<Connection>
