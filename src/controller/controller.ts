@@ -71,6 +71,8 @@ export function checkController (path: string, given: unknown, fastify: FastifyI
   const controller = Class === undefined ? given : new Class(fastify)
   const fail = (what: string) => new errors.ControllerInvalid(path, what)
   if (typeof controller === 'function') throw fail('is a function that is not a class')
+  // Such as one of a decorated class, whose guard would be lost.
+  if (Class !== undefined && !(controller instanceof Class)) throw fail('is a class whose constructor returns something else than an instance of it')
   if (typeof controller !== 'object' || controller === null) throw fail(controller == null ? `is ${controller}` : `is a ${typeof controller}`)
   if (isThenable(controller)) throw fail('is a promise: wait for it before the route is registered')
   const misplaced = misplacedIn(controller, Class ?? controller.constructor)

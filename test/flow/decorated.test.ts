@@ -97,6 +97,22 @@ t.test('a controller that a container made for another decorated class is refuse
   t.throws(() => app.socketController(Admin, { create: () => new Other(repository) }), { code: 'FSR_ERR_CONTROLLER_DECORATED', message: /Admin is decorated.*socketController\(Admin\)/ })
 })
 
+t.test('a class whose constructor returns an instance of a decorated one is refused, as the guard of that would be lost', async (t) => {
+  @SocketRoute({ path: '/admin', isGranted: 'ROLE_ADMIN' })
+  class Admin { onOpen (): void {} }
+  class Disguise {
+    constructor () { return new Admin() }
+    onOpen (): void {}
+  }
+  const app = await createApp(t)
+  t.throws(() => app.socketRoute('/open', Disguise), { code: 'FSR_ERR_CONTROLLER_INVALID', message: /returns something else/ })
+  class Watched {
+    constructor () { return new Proxy(this, {}) }
+    onOpen (): void {}
+  }
+  t.doesNotThrow(() => app.socketRoute('/watched', Watched))
+})
+
 t.test('what would be ignored beside a decorated class is refused', async (t) => {
   const app = await createApp(t)
   const Admin = decorate()
