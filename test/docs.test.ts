@@ -5,7 +5,10 @@ import { dirname, join, relative, resolve } from 'node:path'
 import { promisify } from 'node:util'
 import t from 'tap'
 import { clientErrors } from '../src/client/index.js'
+import { settingsOf } from '../src/client/options.js'
 import { closeCodes, errors } from '../src/index.js'
+import { resolvePlugin } from '../src/upgrade/plugin-settings.js'
+import { defaults } from '../src/upgrade/resolve.js'
 
 // A compiler takes its seconds, on a busy machine many.
 const timeout = 300_000
@@ -103,6 +106,39 @@ t.test('docs/api.md has every option, with its default', async (t) => {
     const given = /@default ([['{\d].*?)\s*(?:\*|$)/.exec(comment)?.[1]
     if (given !== undefined) t.ok(rows.some((row) => row.includes(`\`${given}\``)), `${name} has the default ${given}`)
   }
+})
+
+t.test('the defaults that the documents tell are those of the code', async (t) => {
+  const { heartbeat, refusals, maxPayload, concurrency, roomsPerConnection, streamsPerConnection, closeTimeout, outboxLimit } = defaults
+  const { drain, tickets, handshakeTimeout, outboxBudget, limitsOf } = resolvePlugin({}, defaults, { isRegistered: false, pluginTimeout: 0 })
+  const { compression } = resolvePlugin({ compression: true }, defaults, { isRegistered: false, pluginTimeout: 0 })
+  const { renewBefore, timeout, connectTimeout, buffer, minDelay, maxDelay, ping } = settingsOf({})
+  const partsOf = (name: string, parts: object) => Object.entries(parts).map(([part, value]) => [`${name}.${part}`, value])
+  const told = {
+    'docs/api.md': [
+      ...partsOf('heartbeat', heartbeat as object), ...partsOf('refusals', refusals as object), ...partsOf('drain', drain),
+      ...Object.entries({ maxPayload, concurrency, roomsPerConnection, streamsPerConnection, closeTimeout, handshakeTimeout, outboxBudget }),
+      ['maxFragments', limitsOf(maxPayload).maxFragments], ['outbox.limit', outboxLimit], ['tickets.ttl', tickets.ttl],
+      ['compression.threshold', compression!.threshold]
+    ],
+    'docs/client.md': [
+      ...Object.entries({ renewBefore, timeout, connectTimeout, buffer }), ['reconnect.minDelay', minDelay], ['reconnect.maxDelay', maxDelay],
+      ...partsOf('ping', ping)
+    ]
+  }
+  for (const [file, options] of Object.entries(told)) {
+    const document = read(file)
+    for (const [name, value] of options) {
+      const [row] = new RegExp(`^\\| \`${String(name)}\` \\|[^\\n]*$`, 'm').exec(document) ?? ['']
+      t.ok(row.includes(`| \`${(value as number).toLocaleString('en').replaceAll(',', '_')}\` |`), `${String(name)}: ${String(value)}, ${row.slice(0, 80)}`)
+    }
+  }
+})
+
+t.test('no entry of the changelog stands twice', async (t) => {
+  const beginnings = [...read('CHANGELOG.md').matchAll(/^- (.{50})/gm)].map(([, text]) => text!)
+  t.ok(beginnings.length > 100)
+  t.strictSame(beginnings.filter((text, index) => beginnings.indexOf(text) < index), [])
 })
 
 t.test('docs/api.md has every public name', async (t) => {
