@@ -1,3 +1,4 @@
+import type { Clock } from '../clock.js'
 import type { Identity } from '../connection/identity.js'
 import type { Claims, NamedUser, SubjectReader } from './subject.js'
 
@@ -82,6 +83,11 @@ export function claimsOf (token: string): undefined | Claims {
 /** Puts together who somebody is. */
 export function identityOf (user: unknown, named: undefined | NamedUser, { iat }: Claims, exp: undefined | number): Identity {
   return { user, subject: named?.subject, sub: named?.sub, iat: typeof iat === 'number' ? iat : undefined, exp }
+}
+
+/** Whether the end of a user has come: who is over is refused, rather than let in and closed. */
+export function isOver ({ exp }: Identity, clock: Clock): boolean {
+  return exp !== undefined && exp * 1000 <= clock.unixNow()
 }
 
 /** One identity of two tokens of the same user: it is revoked, and ends, with the first of them. */

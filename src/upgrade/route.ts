@@ -18,7 +18,7 @@ import { ClientSet, type Clients } from '../room/clients.js'
 import { attempt } from '../thenable.js'
 import { Admission } from './admission.js'
 import { refuseByCaps, refuseUser } from './caps.js'
-import { endsTokens, oldestOf } from './claims.js'
+import { endsTokens, isOver, oldestOf } from './claims.js'
 import { compilersOf } from './compilers.js'
 import { FirstMessage, type FirstMessageRoute } from './first-message.js'
 import { agreeOnProtocol, checkHandshake, isHandshake, upgradeDropped, upgradeRequired } from './handshake.js'
@@ -154,9 +154,7 @@ export class Route implements SocketRouteHandle {
       closing: server.clocks.closing(Math.min(options.closeTimeout, 1_000)),
       limits: this.#dispatched.limits,
       admit: (request, token) => this.#admission!.admitLater(request, token),
-      refusal: (identity) => this.#server.revocations.isRevokedNow(identity)
-        ? new errors.TokenInvalid()
-        : refuseUser(options.connections.perUser, server.counts, this.#subjectsOf(identity)),
+      refusal: (identity) => this.#refusalNow(identity) ?? refuseUser(options.connections.perUser, server.counts, this.#subjectsOf(identity)),
       open: this.#open
     }
   }
@@ -393,11 +391,17 @@ export class Route implements SocketRouteHandle {
   }
 
   #refusal (request: FastifyRequest): undefined | SocketError {
-    const { live, counts, revocations } = this.#server
+    const { live, counts } = this.#server
     const identity = (request as UpgradeRequest)[kUpgrade]?.identity
     if (live.isClosing) return new errors.Closing()
-    if (identity !== undefined && revocations.isRevokedNow(identity)) return new errors.TokenInvalid()
-    return refuseByCaps(this.inForce.options.connections, counts, this.name, request.ip, this.#subjectsOf(identity))
+    return (identity && this.#refusalNow(identity)) ?? refuseByCaps(this.inForce.options.connections, counts, this.name, request.ip, this.#subjectsOf(identity))
+  }
+
+  // What may have come while hooks and predicates took their time.
+  #refusalNow (identity: Identity): undefined | SocketError {
+    const { revocations, clocks } = this.#server
+    if (revocations.isRevokedNow(identity)) return new errors.TokenInvalid()
+    return isOver(identity, clocks.clock) ? new errors.TokenExpired() : undefined
   }
 
   #subjectsOf (identity: undefined | Identity): readonly string[] {

@@ -5,7 +5,7 @@ import type { Identity } from '../connection/identity.js'
 import { errors } from '../errors.js'
 import { readText, writeLog } from '../log.js'
 import { attempt, isThenable, then } from '../thenable.js'
-import { claimsOf, createEndOf, identityOf, ownEnd, stricterOf, withOwn } from './claims.js'
+import { claimsOf, createEndOf, identityOf, isOver, ownEnd, stricterOf, withOwn } from './claims.js'
 import { verifyToken, type Jwt, type JwtRequest } from './jwt.js'
 import type { TokenSource } from './options.js'
 import type { Claims, NamedUser, SubjectReader } from './subject.js'
@@ -184,9 +184,8 @@ function createIdentify ({ jwt, clock, requireExpiry, subject, isGuarded }: Auth
   }
 }
 
-// A user whose end has come is refused, rather than let in and closed.
 function notOver (identity: Identity, clock: Clock): Identity {
-  if (identity.exp !== undefined && identity.exp * 1000 <= clock.unixNow()) throw new errors.TokenExpired()
+  if (isOver(identity, clock)) throw new errors.TokenExpired()
   return identity
 }
 

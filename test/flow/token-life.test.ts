@@ -273,3 +273,26 @@ t.test('a token that is revoked while its renewal is judged is not taken, though
   t.equal(await client.next(), 'FSR_ERR_TOKEN_INVALID')
   t.equal(client.socket.readyState, 1)
 })
+
+t.test('a token that expires while its upgrade, or the check of a first message, is under way does not get in', async (t) => {
+  for (const where of ['isGranted', 'preHandler', 'data'] as const) {
+    const clock = new TestClock()
+    const app = await createApp(t, { clock, plugin: { tokenFrom: ['header', 'message'] } })
+    let opened = 0
+    const sleep = (): void => { clock.sleep(60_000) }
+    app.socketRoute('/', { onOpen: () => { opened++ } }, {
+      isGranted: async () => { if (where === 'isGranted') sleep(); return true },
+      ...(where === 'preHandler' && { preHandler: async () => { sleep() } }),
+      ...(where === 'data' && { data: async () => { sleep(); return {} } })
+    })
+    const url = await listen(app)
+    const token = tokenOf(app, [], { exp: Math.floor(clock.unixNow() / 1000) + 30 })
+    t.match(await refusal(url, [], { headers: { authorization: `Bearer ${token}` } }), { status: 401, body: { code: 'FSR_ERR_TOKEN_EXPIRED' }, headers: { 'www-authenticate': /Bearer/ } }, where)
+    if (where === 'isGranted') {
+      const client = await connect(url)
+      client.send(tokenOf(app, [], { exp: Math.floor(clock.unixNow() / 1000) + 30 }))
+      t.strictSame(await client.closed, { code: 4401, reason: 'token expired' })
+    }
+    t.equal(opened, 0)
+  }
+})
