@@ -25,6 +25,7 @@ export const targets = {
   nestjs: { title: 'NestJS (ws)', module: 'nestjs.js', dialect: 'nestjs', package: { name: '@nestjs/platform-ws', from: 'bench' } },
   crossws: { title: 'crossws', module: 'crossws.js', package: { name: 'crossws', from: 'bench' } },
   plugin: { title: 'fastify-socket-route', module: 'plugin.js' },
+  'plugin-write': { title: 'fastify-socket-route, reads by ws', module: 'plugin.js', config: { fastPath: 'write' }, needs: 'fastPath' },
   'plugin-public': { title: 'fastify-socket-route, fastPath: false', module: 'plugin.js', config: { fastPath: false }, needs: 'fastPath' },
   'plugin-stringify': { title: 'fastify-socket-route, JSON.stringify', module: 'plugin.js', config: { stringify: true } },
   uwebsockets: { title: 'uWebSockets.js', module: 'uwebsockets.js', package: { name: '@trufflesuite/uws-js-unofficial', from: 'bench' } },

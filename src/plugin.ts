@@ -13,8 +13,10 @@ import type { Closable } from './connection/closable.js'
 import type { WsConnection } from './connection/connection.js'
 import { Deadlines } from './connection/deadlines.js'
 import { FastSocket } from './connection/fast-socket.js'
+import { FrameSocket } from './connection/frame-socket.js'
 import type { UserOfRequest } from './connection/identity.js'
-import { isSupported, readsDirectly } from './connection/lazy-socket.js'
+import { readsDirectly } from './connection/lazy-socket.js'
+import { findUnsupported, versionOfWs } from './connection/probe.js'
 import { Clocks } from './controller/clocks.js'
 import type { ClientContract, ContractController, ContractSchema, Shown, WithEvents } from './controller/contract.js'
 import type { SocketController, SocketControllerClass } from './controller/controller.js'
@@ -34,7 +36,7 @@ import { UpgradesLeft } from './upgrade/left-upgrades.js'
 import type { SocketPluginOptions, SocketRouteOptions, SocketScopeOptions } from './upgrade/options.js'
 import { barePath, createPathOf, joinPath, type ParamsOfPath } from './upgrade/path.js'
 import { QueryCredentials } from './upgrade/query.js'
-import { resolvePlugin } from './upgrade/plugin-settings.js'
+import { resolvePlugin, type FastPath } from './upgrade/plugin-settings.js'
 import { defaults } from './upgrade/resolve.js'
 import { Revocations, type Revocation } from './upgrade/revocation.js'
 import { kUpgrade, Route, type SocketRouteHandle } from './upgrade/route.js'
@@ -45,6 +47,12 @@ import { RouteTable } from './upgrade/table.js'
 import { Tickets } from './upgrade/ticket.js'
 import { UpgradeGate } from './upgrade/upgrade-gate.js'
 
+/** How the plugin runs in an app. */
+export interface SocketInfo {
+  /** Which parts of the fast path are on: as the option `fastPath` says, where the installed `ws` and the other options let them be. */
+  readonly fastPath: FastPath
+}
+
 async function socketRoutes (fastify: FastifyInstance, pluginOptions: SocketPluginOptions): Promise<void> {
   const table = new RouteTable(fastify)
   const root = overlay({ options: defaults, grants: [], hooks: { preMessage: [], preSend: [] } }, pluginOptions, 'plugin')
@@ -52,12 +60,15 @@ async function socketRoutes (fastify: FastifyInstance, pluginOptions: SocketPlug
   const settings = resolvePlugin(pluginOptions, root.options, { isRegistered, pluginTimeout: fastify.initialConfig.pluginTimeout })
 
   const { websocket } = settings
-  const fastPath = settings.fastPath && isSupported(FastSocket)
-  if (settings.fastPath && !fastPath) fastify.log.warn('the installed version of ws is made in another way than this plugin knows: it goes on without its fast path')
-  if (fastPath && !(fastify.server instanceof TlsServer) && !readsDirectly()) fastify.log.warn('this version of Node is made in another way than this plugin knows: what comes is read through streams, which is slower')
+  const { write } = settings.fastPath
+  const unsupported = settings.fastPath.read ? await findUnsupported(FastSocket) : undefined
+  const fastPath = Object.freeze({ write, read: settings.fastPath.read && unsupported === undefined })
+  const { read } = fastPath
+  if (unsupported !== undefined) fastify.log.warn(`ws ${versionOfWs()} is not supported by the reading part of the fast path (${unsupported}); ws reads instead`)
+  if (read && !(fastify.server instanceof TlsServer) && !readsDirectly()) fastify.log.warn('this version of Node is made in another way than this plugin knows: what comes is read through streams, which is slower')
 
   if (!isRegistered) await fastify.register(fastifyWebsocket, websocket)
-  const ofSockets = fastPath ? { ...websocket.options, WebSocket: FastSocket as never } : websocket.options
+  const ofSockets = write ? { ...websocket.options, WebSocket: (read ? FastSocket : FrameSocket) as never } : websocket.options
   const sockets = new SocketServer(fastify.websocketServer, ofSockets, settings.limitsOf)
   table.watch()
 
@@ -142,6 +153,7 @@ async function socketRoutes (fastify: FastifyInstance, pluginOptions: SocketPlug
   fastify.decorate('socketRoutes', { getter: () => table.byName as ReadonlyMap<string, SocketRouteHandle> })
   fastify.decorate('printSocketRoutes', () => printRoutes(table.byName.values()))
   fastify.decorate('socketHealth', createHealth(drain))
+  fastify.decorate('socketInfo', Object.freeze({ fastPath }))
 
   fastify.addHook('onReady', async () => {
     checkScopes()
@@ -356,6 +368,9 @@ declare module 'fastify' {
      * Unless `return503OnClosing` of Fastify is `false`, Fastify answers that 503 itself, without these.
      */
     readonly socketHealth: (request: unknown, reply: HealthReply) => Promise<SocketHealth>
+
+    /** How the plugin runs in this app. */
+    readonly socketInfo: SocketInfo
 
     /** A table of the socket routes: path, name, who may come in, limits. */
     printSocketRoutes (): string

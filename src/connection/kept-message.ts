@@ -2,7 +2,7 @@ import { IncomingMessage, type IncomingHttpHeaders } from 'node:http'
 import { Socket } from 'node:net'
 import type { FastifyRequest } from 'fastify'
 import { keepHeaders, KeptHeaders } from './kept-headers.js'
-import { emptyStream } from './lazy-socket.js'
+import { emptyStream } from './upgraded.js'
 
 // What Node puts on every message, and what it, @fastify/websocket and this plugin add to one that asks for an upgrade: nobody needs
 // any of that after it.

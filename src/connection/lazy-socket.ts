@@ -1,26 +1,25 @@
-import { ServerResponse } from 'node:http'
 import { Socket } from 'node:net'
 import { nextTick } from 'node:process'
-import { Duplex, Readable } from 'node:stream'
-import { WebSocket } from 'ws'
+import type { Duplex } from 'node:stream'
+import type { WebSocket } from 'ws'
 import { copyBytes } from '../message/copy.js'
-import { kAnnounced, kOwner, type SocketOwner } from './listening.js'
+import { FrameSocket } from './frame-socket.js'
+import { kAnnounced, kOwner } from './listening.js'
 import { CLOSED, CLOSING, CONNECTING, OPEN } from './ready-state.js'
 
-// All that this plugin relies on inside ws and Node is in this file. Of ws 8 it is this, besides its public API: `isSupported` looks for
-// all of it.
-interface Receiver {
+// The private parts of ws 8 that direct reads rely on, and the probe looks for.
+export interface Receiver {
   readonly _fragmented: number
   readonly _errored: boolean
   readonly _writableState: { readonly length: number }
   write (bytes: Buffer, callback?: () => void): boolean
   _write (bytes: Buffer, encoding: BufferEncoding, callback: () => void): void
 }
-interface Sender {
+export interface Sender {
   readonly _state: number
   readonly _bufferedBytes: number
 }
-interface Internals {
+export interface Internals {
   _socket: null | LinkedSocket
   _readyState: 0 | 1 | 2 | 3
   _paused: boolean
@@ -38,8 +37,8 @@ interface ServerSettings {
   readonly maxPayload?: number
   readonly skipUTF8Validation?: boolean
 }
-type Arguments = [address: null, protocols: undefined, settings: ServerSettings]
-const Base = WebSocket as unknown as new (...given: Arguments) => WebSocket & Internals
+export type Arguments = [address: null, protocols: undefined, settings: ServerSettings]
+const Base = FrameSocket as unknown as new (...given: Arguments) => FrameSocket & Internals
 
 const kReceiver = Symbol('fastify-socket-route.receiver')
 const kSender = Symbol('fastify-socket-route.sender')
@@ -49,17 +48,15 @@ type SocketEvent = 'close' | 'end' | 'error'
 type LinkedSocket = Duplex & { [kLazy]?: LazySocket, setTimeout? (milliseconds: number): void, setNoDelay? (): void }
 
 // Of a sender that is not compressing.
-const AT_REST = 0
-const NOTHING = Buffer.alloc(0)
+export const AT_REST = 0
+export const NOTHING = Buffer.alloc(0)
 const PING = Buffer.from([0x89, 0])
 
 /**
- * A server's socket of `ws` that is given the bytes of its connection as they come, and takes frames as they are to be written. The
- * receiver and the sender of `ws` are made when they are first needed: at a closing handshake, at the latest; never, if the connection
- * is cut.
+ * A server's socket of `ws` that is given the bytes of its connection as they come. The receiver and the sender of `ws` are made when they
+ * are first needed: at a closing handshake, at the latest; never, if the connection is cut.
  */
 export abstract class LazySocket extends Base {
-  declare [kOwner]: undefined | SocketOwner
   declare [kAnnounced]: undefined | number
   declare [kReceiver]: null | Receiver
   declare [kSender]: null | Sender
@@ -118,6 +115,7 @@ export abstract class LazySocket extends Base {
 
   override setSocket (socket: LinkedSocket, head: Buffer): void {
     this._socket = socket
+    this.writeTo(socket)
     socket[kLazy] = this
     socket.setTimeout?.(0)
     socket.setNoDelay?.()
@@ -137,50 +135,20 @@ export abstract class LazySocket extends Base {
     this.emit('open')
   }
 
-  /** As `bufferedAmount`, for which `ws` needs its sender. */
-  get waiting (): number {
+  // Of ws it would need the sender.
+  override get waiting (): number {
     return (this._socket?.writableLength ?? 0) + (this[kSender]?._bufferedBytes ?? 0)
   }
 
-  /** Whether `ws` has nothing left to compress, so that what is written now keeps its place. */
-  get isSenderIdle (): boolean {
+  override get isSenderIdle (): boolean {
     return this[kSender] === null || this[kSender]._state === AT_REST
   }
 
-  /** Writes whole frames, in as many buffers as they are in. @param onWritten is called when the kernel has taken them. */
-  writeFrames (parts: readonly Buffer[], onWritten?: () => void): void {
-    const socket = this._socket!
-    const last = parts.length - 1
-    if (last === 0) {
-      socket.write(parts[0], onWritten)
-      return
-    }
-    socket.cork()
-    for (let index = 0; index < last; index++) socket.write(parts[index])
-    socket.write(parts[last], onWritten)
-    socket.uncork()
-  }
-
   override ping (...parameters: Parameters<WebSocket['ping']>): void {
+    // First, as it may leave something to ws that is to be compressed.
     this[kOwner]?.flush()
     if (parameters.length === 0 && this._readyState === OPEN && this.isSenderIdle) this._socket!.write(PING)
     else super.ping(...parameters)
-  }
-
-  // These two ws calls by itself, when the client has sent such a frame.
-  override pong (...parameters: Parameters<WebSocket['pong']>): void {
-    this[kOwner]?.flush()
-    super.pong(...parameters)
-  }
-
-  override close (code?: number, reason?: string | Buffer): void {
-    this[kOwner]?.flush()
-    super.close(code, reason)
-  }
-
-  override terminate (): void {
-    this[kOwner]?.flush()
-    super.terminate()
   }
 
   // Bytes go on to come for a while, so that it is seen if the client leaves: until `stopReading`.
@@ -362,85 +330,4 @@ function onEnd (this: LinkedSocket): void {
 
 function onError (this: LinkedSocket): void {
   this[kLazy]!.passOn('error')
-}
-
-type LazySocketClass = new (...given: Arguments) => LazySocket
-
-/**
- * Whether the `ws` that is installed is made as this file expects: on a socket of its own, everything used here is looked at while
- * it does what it is used for.
- */
-export function isSupported (Socket: LazySocketClass): boolean {
-  const duplexes = [0, 1].map(() => new Duplex({ write (_chunk, _encoding, callback) { callback() } }))
-  let isExpected = false
-  try {
-    isExpected = isReadAsExpected(Socket, duplexes[0]!) && isCutAsExpected(Socket, duplexes[1]!)
-  } catch {
-    // Something is not there at all.
-  }
-  for (const duplex of duplexes) duplex.removeAllListeners().destroy()
-  return isExpected
-}
-
-function isReadAsExpected (Socket: LazySocketClass, duplex: Duplex): boolean {
-  const fast = new Socket(null, undefined, { maxPayload: 100, autoPong: true, maxPendingAutoPongs: 2 })
-  fast.setSocket(duplex, NOTHING)
-  fast.pause()
-  const isPaused = fast.isPaused
-  fast.resume()
-  const before = [isPaused, fast.isPaused, fast.readyState, fast._readyState, fast._paused, fast._closeFrameReceived, fast._errorEmitted, fast._socket === duplex, duplex.listenerCount('data')]
-  const { _receiver: receiver, _sender: sender } = fast
-  const atRest = shapeOf(receiver!)
-  receiver!.write(Buffer.from([0x89, 0x80, 0, 0, 0, 0]))
-  const pongs = fast._pendingAutoPongs
-  // The beginning of a message in fragments, and half a frame.
-  receiver!.write(Buffer.from([0x01, 0x80, 0, 0, 0, 0]))
-  receiver!.write(Buffer.from([0x80]))
-  const busy = shapeOf(receiver!)
-  const isClosing = (receiver!.write(Buffer.from([0x80, 0, 0, 0, 0, 0x88, 0x80, 0, 0, 0, 0])), fast._closeFrameReceived)
-  const listeners = ['data', 'close', 'end', 'error'].map((event) => duplex.listenerCount(event))
-  return isEqual(before, [true, false, OPEN, OPEN, false, false, false, true, 1]) &&
-    isEqual(atRest, [0, false, 0]) && isEqual(busy, [1, false, 0]) && isClosing && pongs === 1 &&
-    isEqual([sender!._state, sender!._bufferedBytes], [AT_REST, 0]) && isEqual(listeners, [1, 2, 2, 2])
-}
-
-function isCutAsExpected (Socket: LazySocketClass, duplex: Duplex): boolean {
-  const fast = new Socket(null, undefined, {})
-  const seen: unknown[] = []
-  fast.on('close', (code, reason) => { seen.push(code, reason.length, fast.readyState, fast.isComplete) })
-  fast.setSocket(duplex, NOTHING)
-  fast.passOn('close')
-  return isEqual(seen, [1006, 0, CLOSED, false]) && fast.bufferedAmount === 0
-}
-
-function shapeOf (receiver: Receiver): unknown[] {
-  return [receiver._fragmented, receiver._errored, receiver._writableState.length]
-}
-
-function isEqual (values: readonly unknown[], expected: readonly unknown[]): boolean {
-  return values.length === expected.length && values.every((value, index) => value === expected[index])
-}
-
-const canDetach = typeof (ServerResponse.prototype as Partial<ServerResponse>).detachSocket === 'function'
-
-/**
- * Takes the response that `@fastify/websocket` makes for each upgrade off the socket, where it would stay, with the request, as long as
- * the connection. Nothing of it fires after an upgrade but `close`: whoever listens to that still gets it.
- */
-export function releaseResponse (response: ServerResponse): void {
-  const { socket } = response
-  if (canDetach && socket !== null && response.listenerCount('close') === 0) response.detachSocket(socket)
-}
-
-/** Lets objects be taken for streams that have nothing in them: what Node has for each stream is made for one that is. */
-export function emptyStream (prototype: object): void {
-  Object.defineProperty(prototype, '_readableState', {
-    get (this: object) {
-      const empty = new Readable() as Readable & { readonly _readableState: object }
-      empty.push(null)
-      const { _readableState: value } = empty
-      Object.defineProperty(this, '_readableState', { value })
-      return value
-    }
-  })
 }

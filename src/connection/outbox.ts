@@ -7,7 +7,7 @@ import { Backlog, type Overflow } from './backlog.js'
 import type { Budget } from './budget.js'
 import type { Closable } from './closable.js'
 import type { ConnectionContext } from './context.js'
-import { FastSocket } from './fast-socket.js'
+import { FrameSocket } from './frame-socket.js'
 import { CLOSED, OPEN } from './ready-state.js'
 import { flushLater, type Flushable } from './tick.js'
 
@@ -75,7 +75,7 @@ export class Outbox implements Flushable {
   dropped = 0
   readonly #socket: WebSocket
   // The same, if frames can be written to it as they are.
-  readonly #fast: undefined | FastSocket
+  readonly #fast: undefined | FrameSocket
   readonly #compression: undefined | Compression
   readonly #settings: OutboxSettings
   readonly #mark: number
@@ -97,7 +97,7 @@ export class Outbox implements Flushable {
 
   constructor (socket: WebSocket, settings: OutboxSettings, owner: OutboxOwner) {
     this.#socket = socket
-    this.#fast = socket instanceof FastSocket ? socket : undefined
+    this.#fast = socket instanceof FrameSocket ? socket : undefined
     this.#compression = settings.compression !== undefined && socket.extensions !== '' ? settings.compression : undefined
     this.#settings = settings
     this.#mark = Math.min(MARK, settings.limit)
@@ -297,7 +297,7 @@ export class Outbox implements Flushable {
     }
   }
 
-  #writeNow (fast: FastSocket, parts: readonly Buffer[]): void {
+  #writeNow (fast: FrameSocket, parts: readonly Buffer[]): void {
     if (fast.waiting === 0 && sizeOf(parts) <= this.#mark) {
       fast.writeFrames(parts)
       return

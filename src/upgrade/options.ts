@@ -230,13 +230,18 @@ export interface SocketPluginOptions extends SocketScopeOptions {
    */
   readonly outboxBudget?: undefined | number
   /**
-   * Whether sockets read and write whole frames themselves, and gather what they are sent, rather than leave each to `ws`; and whether of
-   * the request only what can be asked for is kept. It is many times faster where messages come in numbers. It needs more of `ws` than that promises: where that looks different from what is
-   * expected, the plugin logs a warning and goes on without.
+   * Which parts of the fast path are taken. It is many times faster where messages come in numbers. `app.socketInfo` tells which are on.
+   *
+   * - Writing: what a connection is sent within a turn of the event loop leaves in one write, what many are sent is encoded once, and of
+   *   the request only what can be asked for is kept. It needs no more than the public API of `ws` and Node.
+   * - Reading: sockets read whole frames themselves, and have what `ws` makes for each only when it is needed. It relies on more of `ws`
+   *   and Node than those promise: where that looks different from what is expected, a warning names it and `ws` reads.
+   *
+   * `true` takes both, `'write'` leaves reading to `ws`, `false` takes none.
    *
    * @default true
    */
-  readonly fastPath?: undefined | boolean
+  readonly fastPath?: undefined | boolean | 'write'
   /** Remembers what `socketRevoke` has revoked. @default in this process */
   readonly revocations?: undefined | RevocationStore
   /** Handed to `@fastify/websocket`, if the app has not registered that itself; `options` are those of `ws`. */

@@ -2,12 +2,20 @@ import type { WebsocketPluginOptions } from '@fastify/websocket'
 import { WebSocket, type PerMessageDeflateOptions, type ServerOptions } from 'ws'
 import type { Compression } from '../message/frame.js'
 import { isRecord } from '../members.js'
-import { boolean, check, checkKeys, hasMethods, integer } from './option-checks.js'
+import { check, checkKeys, hasMethods, integer } from './option-checks.js'
 import type { SocketPluginOptions } from './options.js'
 import { parts, type Options } from './resolve.js'
 import type { RevocationStore } from './revocation.js'
 import type { SocketLimits } from './socket-server.js'
 import type { TicketStore } from './ticket.js'
+
+/** Which parts of the fast path are taken. */
+export interface FastPath {
+  /** What a socket is sent within a turn of the event loop is gathered, encoded once and written at once; not to sockets of the app's own class. */
+  readonly write: boolean
+  /** Sockets read whole frames themselves, and have a receiver and a sender of `ws` only when they need them; not where the app has `ws` read in another way. */
+  readonly read: boolean
+}
 
 /** What is set for the whole app, with its defaults. */
 export interface PluginSettings {
@@ -15,8 +23,7 @@ export interface PluginSettings {
   readonly handshakeTimeout: number
   /** Bytes. */
   readonly outboxBudget: number
-  /** Whether the fast path may be taken: unless the app has made other sockets, or has `ws` read in another way. */
-  readonly fastPath: boolean
+  readonly fastPath: FastPath
   /** How messages are compressed that are sent to many, if the app has said so. */
   readonly compression: undefined | Compression
   readonly tickets: { readonly ttl: number, readonly store: undefined | TicketStore }
@@ -45,11 +52,10 @@ export function resolvePlugin (given: SocketPluginOptions, shared: Options, { is
   const perMessageDeflate = deflateOptions(given.compression)
   const limitsOf = resolveLimits(given)
   const websocket = resolveWebsocket(given, shared, isRegistered, { ...limitsOf(shared.maxPayload), perMessageDeflate: perMessageDeflate ?? false })
-  const isFast = boolean(given.fastPath, 'fastPath') ?? true
   return {
     handshakeTimeout: integer(given.handshakeTimeout, 'handshakeTimeout', 'milliseconds') ?? 10_000,
     outboxBudget: integer(given.outboxBudget, 'outboxBudget', 'bytes') ?? 268_435_456,
-    fastPath: isFast && websocket.options?.WebSocket === undefined && websocket.options?.allowSynchronousEvents !== false,
+    fastPath: resolveFastPath(given, websocket.options),
     tickets: resolveTickets(given.tickets),
     revocations: resolveRevocations(given.revocations),
     drain: resolveDrain(given.drain, pluginTimeout),
@@ -58,6 +64,12 @@ export function resolvePlugin (given: SocketPluginOptions, shared: Options, { is
     limitsOf,
     websocket
   }
+}
+
+function resolveFastPath ({ fastPath: given = true }: SocketPluginOptions, { WebSocket, allowSynchronousEvents }: ServerOptions): FastPath {
+  check(typeof given === 'boolean' || given === 'write', 'fastPath', "is neither a boolean nor 'write'")
+  const write = given !== false && WebSocket === undefined
+  return { write, read: write && given === true && allowSynchronousEvents !== false }
 }
 
 function resolveTickets (given: SocketPluginOptions['tickets'] = {}): PluginSettings['tickets'] {

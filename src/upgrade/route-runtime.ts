@@ -33,7 +33,7 @@ export function createRuntime ({ live, counts, clocks, budget, compression, fast
     heartbeat: clocks.heartbeat(options.heartbeat),
     expiry: clocks.expiry,
     overtime: clocks.overtime,
-    compaction: fastPath ? clocks.compaction : undefined,
+    compaction: fastPath.write ? clocks.compaction : undefined,
     concurrency: options.concurrency,
     rate,
     stalls: clocks.stalls,

@@ -4,7 +4,8 @@ import type { WebSocket } from 'ws'
 import type { BroadcastOptions, Room, SentTo, SentToData, WsConnection } from '../connection/connection.js'
 import { countFrames } from '../connection/frame-counter.js'
 import { subjectsOf, type Identity } from '../connection/identity.js'
-import { guardReceiver, releaseResponse } from '../connection/lazy-socket.js'
+import { guardReceiver } from '../connection/lazy-socket.js'
+import { releaseResponse } from '../connection/upgraded.js'
 import type { SocketController } from '../controller/controller.js'
 import { Conversation } from '../controller/conversation.js'
 import type { ContractDefinition } from '../controller/definition.js'
@@ -120,7 +121,7 @@ export class Route implements SocketRouteHandle {
     const { options, hooks } = inForce
     this.#conversation = controller instanceof Conversation ? controller : undefined
     const codecs = createCodecs(this.#conversation, inForce)
-    this.clients = new ClientSet(server.fastPath, codecs.codec)
+    this.clients = new ClientSet(server.fastPath.write, codecs.codec)
     this.#server = server
     this.#fastify = fastify
     this.#given = given
@@ -417,9 +418,9 @@ export class Route implements SocketRouteHandle {
     const { identity, response } = request[kUpgrade]!
     // The token is in there as well.
     request[kUpgrade] = null
-    if (this.#server.fastPath) {
-      releaseResponse(response)
-    } else {
+    const { read, write } = this.#server.fastPath
+    if (write) releaseResponse(response)
+    if (!read) {
       guardReceiver(socket)
       countFrames(request.raw.socket, socket, this.#sockets.limits.maxPayload)
     }

@@ -1,6 +1,7 @@
 import type { Budget } from '../connection/budget.js'
 import type { Closable, LiveSet } from '../connection/closable.js'
 import type { Deadlines } from '../connection/deadlines.js'
+import type { FastPath } from './plugin-settings.js'
 import type { Clocks } from '../controller/clocks.js'
 import type { Compression } from '../message/frame.js'
 import type { ConnectionCounts } from '../room/counts.js'
@@ -29,6 +30,5 @@ export interface Server {
   readonly compression: undefined | Compression
   /** For tokens that are to come as the first message. */
   readonly tokens: Deadlines<Closable>
-  /** Whether sockets are fast ones, what is sent within a turn of the event loop is gathered, and what nobody needs of an upgrade let go of. */
-  readonly fastPath: boolean
+  readonly fastPath: FastPath
 }

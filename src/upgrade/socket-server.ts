@@ -3,6 +3,7 @@ import type { Duplex } from 'node:stream'
 import type { FastifyReply, FastifyRequest } from 'fastify'
 import * as ws from 'ws'
 import type { ServerOptions, VerifyClientCallbackAsync, VerifyClientCallbackSync, WebSocketServer } from 'ws'
+import { FrameSocket } from '../connection/frame-socket.js'
 import { asError, errors } from '../errors.js'
 import { writeLog } from '../log.js'
 import { attempt, then } from '../thenable.js'
@@ -63,7 +64,12 @@ export class SocketServer {
     theirs.handleUpgrade = function (request: Upgrade, socket: Duplex, head, done) {
       const { server } = request[kClaim] ?? {}
       if (server === undefined) handleUpgrade.call(this, request, socket, head, done)
-      else server.handleUpgrade(request, socket, head, done)
+      else {
+        server.handleUpgrade(request, socket, head, (client, request) => {
+          if (client instanceof FrameSocket) client.writeTo(socket)
+          done(client, request)
+        })
+      }
     }
   }
 

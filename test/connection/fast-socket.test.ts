@@ -9,7 +9,8 @@ import fc from 'fast-check'
 import t from 'tap'
 import { WebSocket } from 'ws'
 import { FastSocket } from '../../src/connection/fast-socket.js'
-import { isSupported } from '../../src/connection/lazy-socket.js'
+import { LazySocket } from '../../src/connection/lazy-socket.js'
+import { findUnsupported } from '../../src/connection/probe.js'
 
 const settings = { maxPayload: 70_000, maxFragments: 4, allowSynchronousEvents: true, closeTimeout: 1000, autoPong: true }
 type Server = FastSocket | WebSocket
@@ -120,23 +121,39 @@ t.test('a fast socket sees and answers what one of ws does', async (t) => {
   t.pass('whatever the client sends')
 })
 
-t.test('it is of use only where ws is made as expected', async (t) => {
-  t.equal(isSupported(FastSocket), true)
-  const broken: Record<string, (Socket: typeof FastSocket) => void> = {
-    'setSocket does something else': (Socket) => { Socket.prototype.setSocket = () => {} },
-    'there is no receiver': (Socket) => { Object.defineProperty(Socket.prototype, '_receiver', { get: () => null, set () {} }) },
-    'there is no sender': (Socket) => { Object.defineProperty(Socket.prototype, '_sender', { get: () => null, set () {} }) },
-    'the receiver keeps its state elsewhere': (Socket) => { Object.defineProperty(Socket.prototype, '_receiver', { get: () => ({ write: () => true, _writableState: { length: 0 } }), set () {} }) },
-    'a close frame is noted elsewhere': (Socket) => { Object.defineProperty(Socket.prototype, '_closeFrameReceived', { get: () => false, set () {} }) },
-    'it does not count its pongs': (Socket) => { Object.defineProperty(Socket.prototype, '_pendingAutoPongs', { get: () => 0, set () {} }) },
-    'a close is told elsewhere': (Socket) => { (Socket.prototype as unknown as { emitClose (): void }).emitClose = () => {} },
-    'a close changes no state': (Socket) => { (Socket.prototype as unknown as { emitClose (): void }).emitClose = function (this: typeof Socket.prototype) { this.emit('close', 1006, Buffer.alloc(0)) } },
-    'it is never open': (Socket) => { Object.defineProperty(Socket.prototype, '_readyState', { get: () => 0, set () {} }) }
+t.test('sockets are read directly only where ws is made as expected; otherwise the part that differs is named', async (t) => {
+  t.equal(await findUnsupported(FastSocket), undefined)
+  type Damage = (prototype: Record<string, (this: FastSocket, ...given: never[]) => unknown>) => void
+  const replaced = (name: string, value: unknown): Damage => (prototype) => { Object.defineProperty(prototype, name, { get: () => value, set () {} }) }
+  const broken: Record<string, Array<readonly [name: string, Damage]>> = {
+    'WebSocket.setSocket': [
+      ['a timer of the connection is set', (prototype) => {
+        const { _receiver: get } = Object.getOwnPropertyDescriptors(LazySocket.prototype) as unknown as Record<string, PropertyDescriptor>
+        Object.defineProperty(prototype, '_receiver', { ...get, get (this: FastSocket) { (this._socket as unknown as TcpSocket).setTimeout(60_000); return get!.get!.call(this) as unknown } })
+      }]
+    ],
+    'WebSocket._receiver': [['there is no receiver', replaced('_receiver', null)]],
+    'Sender._state': [['there is no sender', replaced('_sender', null)]],
+    'Receiver._fragmented': [['the receiver keeps its state elsewhere', replaced('_receiver', { write: () => true, _writableState: { length: 0 } })]],
+    'WebSocket._closeFrameReceived': [['a close frame is noted elsewhere', replaced('_closeFrameReceived', false)]],
+    'WebSocket._pendingAutoPongs': [['pongs are not counted', replaced('_pendingAutoPongs', 0)]],
+    'WebSocket.emitClose': [
+      ['a close is told elsewhere', (prototype) => { prototype['emitClose'] = () => {} }],
+      ['a close changes no state', (prototype) => { prototype['emitClose'] = function () { this.emit('close', 1006, Buffer.alloc(0)) } }]
+    ],
+    'WebSocket._readyState': [['a socket is never open', replaced('_readyState', 0)]],
+    'WebSocket.isPaused': [['a pause changes nothing', replaced('isPaused', false)]],
+    'WebSocket.close': [
+      ['a close sends nothing', (prototype) => { prototype['close'] = () => {} }],
+      ['the answer to a close is not taken', (prototype) => { prototype['read'] = () => {} }]
+    ]
   }
-  for (const [name, damage] of Object.entries(broken)) {
-    class Broken extends FastSocket {}
-    damage(Broken)
-    t.equal(isSupported(Broken), false, name)
+  for (const [part, each] of Object.entries(broken)) {
+    for (const [name, damage] of each) {
+      class Broken extends FastSocket {}
+      damage(Broken.prototype as never)
+      t.equal(await findUnsupported(Broken), part, name)
+    }
   }
 })
 

@@ -128,8 +128,8 @@ t.test('nor as long as its handlers take', async (t) => {
   t.ok(most() <= 32, `${most()}`)
 })
 
-for (const plugin of [{}, { fastPath: false }]) {
-  const path = 'fastPath' in plugin ? ', where ws reads' : ''
+for (const plugin of [{}, { fastPath: 'write' }, { fastPath: false }] as const) {
+  const path = 'fastPath' in plugin ? `, where ws ${plugin.fastPath === 'write' ? 'reads' : 'reads and writes'}` : ''
   t.test(`nor as long as all the reads take that Node does one after the other${path}`, async (t) => {
     const large = Buffer.concat([Buffer.from([0x82, 0xfe, 60_000 >> 8, 60_000 & 255, 0, 0, 0, 0]), Buffer.alloc(60_000)])
     let count = 0

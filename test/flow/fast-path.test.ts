@@ -10,6 +10,7 @@ import t from 'tap'
 import { WebSocket } from 'ws'
 import socketRoutes, { WsConnection } from '../../src/index.js'
 import { FastSocket } from '../../src/connection/fast-socket.js'
+import { FrameSocket } from '../../src/connection/frame-socket.js'
 import { connect, frame, handshake, tcp } from '../support/client.js'
 import { createApp, listen } from '../support/server.js'
 import { tls } from '../support/tls.js'
@@ -36,23 +37,26 @@ t.test('sockets are fast ones, unless the app says otherwise or has sockets of i
   t.equal(await classOf({}), FastSocket)
   t.equal(await classOf({ fastPath: true, websocket: { options: { skipUTF8Validation: true } } }), FastSocket)
   t.equal(await classOf({ fastPath: false }), WebSocket)
-  t.equal(await classOf({ websocket: { options: { allowSynchronousEvents: false } } }), WebSocket)
+  t.equal(await classOf({ fastPath: 'write' }), FrameSocket)
+  t.equal(await classOf({ websocket: { options: { allowSynchronousEvents: false } } }), FrameSocket, 'ws is to read in another way')
   t.equal(await classOf({ websocket: { options: { WebSocket: Own } } }), Own)
   t.equal(await classOf({}, {}), FastSocket, 'the app has registered @fastify/websocket itself')
   t.equal(await classOf({}, { options: { WebSocket: Own } }), FastSocket, 'with sockets for its bare routes')
 })
 
-t.test('the log tells, at debug, whether the fast path is on', async (t) => {
-  for (const fastPath of [true, false]) {
+t.test('the log tells, at debug, which parts of the fast path are on, and so does socketInfo', async (t) => {
+  const parts = [[true, { write: true, read: true }], ['write', { write: true, read: false }], [false, { write: false, read: false }]] as const
+  for (const [fastPath, expected] of parts) {
     const lines: string[] = []
     const app = await createApp(t, { plugin: { fastPath }, fastify: { logger: { level: 'debug', stream: { write: (line: string) => { lines.push(line) } } } } })
     app.socketRoute('/', { onOpen: () => {} })
     await app.ready()
-    t.match(lines.map((line) => JSON.parse(line) as object).find((line) => 'fastPath' in line), { fastPath, routes: 1, msg: 'socket routes are ready' })
+    t.match(lines.map((line) => JSON.parse(line) as object).find((line) => 'fastPath' in line), { fastPath: expected, routes: 1, msg: 'socket routes are ready' })
+    t.strictSame(app.socketInfo, { fastPath: expected })
   }
 })
 
-t.test('where ws is made in another way, the app is told and goes on without', async (t) => {
+t.test('where ws is made in another way, the app is told, and ws reads', async (t) => {
   const prototype = WebSocket.prototype as unknown as { setSocket: unknown }
   const { setSocket } = prototype
   prototype.setSocket = () => {}
@@ -60,8 +64,8 @@ t.test('where ws is made in another way, the app is told and goes on without', a
   const logged: string[] = []
   const app = await createApp(t, { plugin, fastify: { logger: { level: 'warn', stream: { write: (line: string) => { logged.push(line) } } } } })
   prototype.setSocket = setSocket
-  t.match(logged.join(''), /ws is made in another way/)
-  app.websocketServer.on('connection', (socket) => { t.equal(socket.constructor, WebSocket) })
+  t.match(logged.join(''), /ws 8\.\d+\.\d+ is not supported by the reading part of the fast path \(WebSocket\.setSocket\); ws reads instead/)
+  app.websocketServer.on('connection', (socket) => { t.equal(socket.constructor, FrameSocket) })
   app.socketRoute('/', { onMessage: (_connection, message, clients) => { clients.broadcast(message) } })
   const client = await connect(await listen(app))
   client.send('hello')
@@ -89,46 +93,79 @@ t.test('where Node is made in another way, the app is told and reads through str
   t.equal(socket!.listenerCount('data'), 1)
 })
 
-t.test('what is answered to messages that came together leaves together', async (t) => {
-  const app = await createApp(t, { plugin })
-  app.socketRoute('/', { onMessage: (_connection, message) => message })
-  const socket = await tcp(await listen(app))
-  socket.write(handshake('/'))
-  await once(socket, 'data')
-  socket.write(Buffer.concat(Array.from({ length: 50 }, (_, index) => frame(`message ${index}`))))
-  const [answer] = await once(socket, 'data')
-  t.equal(String(answer).match(/message/g)?.length, 50, 'in one piece')
-  socket.destroy()
-})
+for (const fastPath of [true, 'write'] as const) {
+  const form = fastPath === true ? '' : ', read by ws'
 
-t.test('answers of async handlers to messages that came together leave together', async (t) => {
-  const app = await createApp(t, { plugin })
-  app.socketRoute('/', { onMessage: async (_connection, message) => { await null; return message } })
-  const socket = await tcp(await listen(app))
-  socket.write(handshake('/'))
-  await once(socket, 'data')
-  socket.write(Buffer.concat(Array.from({ length: 15 }, (_, index) => frame(`message ${index}`))))
-  const [answer] = await once(socket, 'data')
-  t.equal(String(answer).match(/message/g)?.length, 15, 'in one piece')
-  socket.destroy()
-})
-
-for (const [name, opcode] of [['close', 0x8], ['ping', 0x9]] as const) {
-  t.test(`what was sent before a ${name} of the client was read leaves before its answer`, async (t) => {
-    const app = await createApp(t, { plugin })
-    app.socketRoute('/', {
-      onMessage: (_connection, message, clients) => {
-        clients.broadcast('to all')
-        return message
-      }
-    })
+  t.test(`what is answered to messages that came together leaves together${form}`, async (t) => {
+    const app = await createApp(t, { plugin: { fastPath } })
+    app.socketRoute('/', { onMessage: (_connection, message) => message })
     const socket = await tcp(await listen(app))
     socket.write(handshake('/'))
     await once(socket, 'data')
-    socket.write(Buffer.concat([frame('mine'), frame(Buffer.alloc(0), opcode)]))
+    socket.write(Buffer.concat(Array.from({ length: 50 }, (_, index) => frame(`message ${index}`))))
     const [answer] = await once(socket, 'data')
-    t.match((answer as Buffer).toString('latin1'), `\x81\x06to all\x81\x04mine${opcode === 0x8 ? '\x88' : '\x8a'}\x00`)
+    t.equal(String(answer).match(/message/g)?.length, 50, 'in one piece')
     socket.destroy()
+  })
+
+  t.test(`answers of async handlers to messages that came together leave together${form}`, async (t) => {
+    const app = await createApp(t, { plugin: { fastPath } })
+    app.socketRoute('/', { onMessage: async (_connection, message) => { await null; return message } })
+    const socket = await tcp(await listen(app))
+    socket.write(handshake('/'))
+    await once(socket, 'data')
+    socket.write(Buffer.concat(Array.from({ length: 15 }, (_, index) => frame(`message ${index}`))))
+    const [answer] = await once(socket, 'data')
+    t.equal(String(answer).match(/message/g)?.length, 15, 'in one piece')
+    socket.destroy()
+  })
+
+  for (const [name, opcode] of [['close', 0x8], ['ping', 0x9]] as const) {
+    t.test(`what was sent before a ${name} of the client was read leaves before its answer${form}`, async (t) => {
+      const app = await createApp(t, { plugin: { fastPath } })
+      app.socketRoute('/', {
+        onMessage: (_connection, message, clients) => {
+          clients.broadcast('to all')
+          return message
+        }
+      })
+      const socket = await tcp(await listen(app))
+      socket.write(handshake('/'))
+      await once(socket, 'data')
+      socket.write(Buffer.concat([frame('mine'), frame(Buffer.alloc(0), opcode)]))
+      const [answer] = await once(socket, 'data')
+      t.match((answer as Buffer).toString('latin1'), `\x81\x06to all\x81\x04mine${opcode === 0x8 ? '\x88' : '\x8a'}\x00`)
+      socket.destroy()
+    })
+  }
+
+  t.test(`what was sent before a ping of the server leaves before it${form}`, async (t) => {
+    const app = await createApp(t, { plugin: { fastPath } })
+    let ping = (): void => {}
+    app.websocketServer.on('connection', (socket) => { ping = () => { socket.ping() } })
+    app.socketRoute('/', { onMessage: (connection, message) => { connection.send(message); ping() } })
+    const socket = await tcp(await listen(app))
+    socket.write(handshake('/'))
+    await once(socket, 'data')
+    socket.write(frame('mine'))
+    const [bytes] = await once(socket, 'data')
+    t.equal((bytes as Buffer).toString('latin1'), '\x81\x04mine\x89\x00')
+    socket.destroy()
+  })
+
+  t.test(`what was sent before a connection is cut still leaves${form}`, async (t) => {
+    const app = await createApp(t, { plugin: { fastPath } })
+    app.socketRoute('/', {
+      onMessage: (connection, _message, clients) => {
+        clients.broadcast('to all')
+        connection.send('to one')
+        connection.terminate()
+      }
+    })
+    const client = await connect(await listen(app))
+    client.send('go')
+    t.strictSame(await client.take(2), ['to all', 'to one'])
+    t.equal((await client.closed).code, 1006)
   })
 }
 
@@ -152,21 +189,6 @@ t.test('what came with the upgrade, and while hooks were asked, is read in its o
     t.equal(text.split('\r\n\r\n')[1], expected)
     socket.destroy()
   }
-})
-
-t.test('what was sent before a connection is cut still leaves', async (t) => {
-  const app = await createApp(t, { plugin })
-  app.socketRoute('/', {
-    onMessage: (connection, _message, clients) => {
-      clients.broadcast('to all')
-      connection.send('to one')
-      connection.terminate()
-    }
-  })
-  const client = await connect(await listen(app))
-  client.send('go')
-  t.strictSame(await client.take(2), ['to all', 'to one'])
-  t.equal((await client.closed).code, 1006)
 })
 
 t.test('who leaves a room gets what was sent to it before', async (t) => {

@@ -27,8 +27,8 @@ const step = fc.oneof(
 )
 type Step = typeof step extends fc.Arbitrary<infer Value> ? Value : never
 
-for (const [fastPath, compression] of [[true, false], [true, { threshold: 100 }], [false, false], [false, { threshold: 100 }]] as const) {
-  t.test(`the order of sending is that of arrival, ${fastPath ? 'gathered' : 'one by one'}${compression === false ? '' : ', compressed'}`, async (t) => {
+for (const [fastPath, compression] of [[true, false], [true, { threshold: 100 }], ['write', false], ['write', { threshold: 100 }], [false, false], [false, { threshold: 100 }]] as const) {
+  t.test(`the order of sending is that of arrival, ${{ true: 'gathered', write: 'gathered, read by ws', false: 'one by one' }[`${fastPath}`]}${compression === false ? '' : ', compressed'}`, async (t) => {
     const app = await createApp(t, { plugin: { fastPath, compression } })
     let opened: WsConnection[] = []
     const route = app.socketRoute('/', { onOpen: (connection) => { opened.push(connection as WsConnection) }, onClose: () => 'bye' })

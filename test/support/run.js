@@ -43,6 +43,9 @@ const slowestFirst = (files) => files.filter(startsProcesses).concat(files.filte
 const coverage = join('.tap', 'coverage')
 const witnesses = join('.tap', 'witness')
 
+// Besides both parts of the fast path. The form between the two others is run where a change is accepted.
+const forms = [['false', 'without the fast path'], ...(process.env.CI ? [['write', 'read by ws']] : [])]
+
 const total = { passed: 0, failed: 0, skipped: 0 }
 
 /** Runs test files, each in a process of its own. @param onEnd is called with each run that has ended */
@@ -84,8 +87,8 @@ async function runAll () {
   const all = slowestFirst(testFiles())
   buildIfStale(all)
   const isCovered = process.env.COVERAGE !== 'false'
-  // Once more, without the fast path: the tests that read or write sockets.
-  const again = all.filter(speaks).map((file) => ({ file, name: `${file}, without the fast path`, env: { FAST_PATH: 'false' } }))
+  // Once more for each further form of the fast path: the tests that read or write sockets.
+  const again = forms.flatMap(([form, name]) => all.filter(speaks).map((file) => ({ file, name: `${file}, ${name}`, env: { FAST_PATH: form } })))
   let uncovered = isCovered ? all.length : 0
   let isFull = true
   await run([...all.map((file) => ({ file, name: file, isCovered })), ...again], async (ended) => {

@@ -1,0 +1,136 @@
+import { createRequire } from 'node:module'
+import { nextTick } from 'node:process'
+import { Duplex } from 'node:stream'
+import { AT_REST, NOTHING, type Arguments, type LazySocket } from './lazy-socket.js'
+import { CLOSED, CLOSING, OPEN } from './ready-state.js'
+
+type LazySocketClass = new (...given: Arguments) => LazySocket
+
+// More than streams in memory need until they are closed.
+const MOST_TICKS = 64
+
+// Frames of a client whose mask is zero.
+const CLIENT_PING = Buffer.from([0x89, 0x80, 0, 0, 0, 0])
+const CLIENT_FRAGMENT = Buffer.from([0x01, 0x80, 0, 0, 0, 0])
+const CLIENT_LAST_FRAGMENT = Buffer.from([0x80, 0x80, 0, 0, 0, 0])
+const CLIENT_CLOSE = Buffer.from([0x88, 0x82, 0, 0, 0, 0, 0x03, 0xe8])
+const SERVER_CLOSE = '880203e8'
+
+// A connection in memory, which notes what is done to it.
+class Probe extends Duplex {
+  readonly written: Buffer[] = []
+  readonly timeouts: number[] = []
+
+  override _read (): void {}
+
+  override _write (chunk: Buffer, _encoding: BufferEncoding, callback: () => void): void {
+    this.written.push(chunk)
+    callback()
+  }
+
+  setTimeout (milliseconds: number): void {
+    this.timeouts.push(milliseconds)
+  }
+
+  setNoDelay (): void {}
+}
+
+/** The version of `ws` that the plugin has. */
+export function versionOfWs (): string {
+  return (createRequire(import.meta.url)('ws/package.json') as { readonly version: string }).version
+}
+
+/**
+ * Finds what the installed `ws` does in another way than direct reads expect: sockets of their own are opened, read, closed and cut in
+ * memory.
+ *
+ * @returns the first part of `ws` that differs, or undefined if none does.
+ */
+export async function findUnsupported (Socket: LazySocketClass): Promise<undefined | string> {
+  const probes: Probe[] = []
+  let part = 'WebSocket.setSocket'
+  const open = (settings: Arguments[2]): Opened => {
+    const probe = new Probe()
+    probes.push(probe)
+    const socket = new Socket(null, undefined, settings)
+    socket.setSocket(probe, NOTHING)
+    const expect: Opened['expect'] = (name, actual, expected) => {
+      part = name
+      if (actual !== expected) throw new TypeError(name)
+    }
+    return { socket, probe, expect }
+  }
+  try {
+    readAll(open({ maxPayload: 100, autoPong: true, maxPendingAutoPongs: 2 }))
+    cut(open({}))
+    await close(open({}))
+  } catch {
+    // A ws that differs is given no further event.
+    for (const probe of probes) probe.removeAllListeners()
+    return part
+  } finally {
+    for (const probe of probes) probe.destroy()
+  }
+}
+
+interface Opened {
+  readonly socket: LazySocket
+  readonly probe: Probe
+  /** Looks at a part of `ws`. @throws if it is not as expected. */
+  expect (part: string, actual: unknown, expected: unknown): void
+}
+
+function readAll ({ socket, probe, expect }: Opened): void {
+  expect('WebSocket._readyState', socket._readyState, OPEN)
+  expect('WebSocket.readyState', socket.readyState, OPEN)
+  expect('WebSocket._closeFrameReceived', socket._closeFrameReceived, false)
+  expect('WebSocket._errorEmitted', socket._errorEmitted, false)
+  expect('WebSocket._socket', socket._socket, probe)
+  expect('WebSocket.setSocket', probe.listenerCount('data'), 1)
+  const { _receiver: receiver, _sender: sender } = socket
+  expect('WebSocket._receiver', typeof receiver?.write, 'function')
+  expect('Receiver._fragmented', receiver!._fragmented, 0)
+  expect('Receiver._errored', receiver!._errored, false)
+  expect('Receiver._writableState', receiver!._writableState.length, 0)
+  expect('Sender._state', sender?._state, AT_REST)
+  expect('Sender._bufferedBytes', sender!._bufferedBytes, 0)
+  receiver!.write(CLIENT_PING)
+  expect('WebSocket._pendingAutoPongs', socket._pendingAutoPongs, 1)
+  receiver!.write(CLIENT_FRAGMENT)
+  // Half a frame.
+  receiver!.write(CLIENT_LAST_FRAGMENT.subarray(0, 1))
+  expect('Receiver._fragmented', receiver!._fragmented, 1)
+  expect('Receiver._writableState', receiver!._writableState.length, 0)
+  receiver!.write(Buffer.concat([CLIENT_LAST_FRAGMENT.subarray(1), CLIENT_CLOSE]))
+  expect('WebSocket._closeFrameReceived', socket._closeFrameReceived, true)
+  // ws and this each have one.
+  for (const event of ['close', 'end', 'error']) expect('WebSocket.setSocket', probe.listenerCount(event), 2)
+}
+
+// The connection is lost before ws has made anything for the socket.
+function cut ({ socket, probe, expect }: Opened): void {
+  const seen: unknown[] = []
+  socket.on('close', (code, reason) => { seen.push(code, reason.length, socket.readyState, socket.isComplete) })
+  socket.passOn('close')
+  probe.removeAllListeners()
+  expect('WebSocket.emitClose', seen.join(), [1006, 0, CLOSED, false].join())
+  expect('WebSocket._bufferedAmount', socket.bufferedAmount, 0)
+}
+
+// The server closes a socket for which ws has made nothing, and the client answers.
+async function close ({ socket, probe, expect }: Opened): Promise<void> {
+  socket.pause()
+  expect('WebSocket.isPaused', socket.isPaused, true)
+  socket.resume()
+  expect('WebSocket._paused', socket._paused || socket.isPaused, false)
+  const codes: number[] = []
+  socket.on('close', (code) => { codes.push(code) })
+  socket.close(1000)
+  expect('WebSocket.close', Buffer.concat(probe.written).toString('hex'), SERVER_CLOSE)
+  expect('WebSocket._readyState', socket._readyState, CLOSING)
+  expect('WebSocket.setSocket', probe.timeouts.some((milliseconds) => milliseconds !== 0), false)
+  socket.read(CLIENT_CLOSE, false, false)
+  probe.push(null)
+  for (let ticks = 0; codes.length === 0 && ticks < MOST_TICKS; ticks++) await new Promise<void>((resolve) => { nextTick(resolve) })
+  expect('WebSocket.close', codes[0], 1000)
+}
