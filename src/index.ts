@@ -1,4 +1,5 @@
-export { default, type ConnectionOf, type SocketRouteGeneric } from './plugin.js'
+export { default } from './plugin.js'
+export type { ConnectionOf, SocketInfo, SocketRouteGeneric } from './plugin-types.js'
 export type { SocketHealth } from './operate/health.js'
 export { SocketRoute, type DecoratedRoute, type SocketControllerOptions } from './upgrade/decorator.js'
 export type { ConnectionCaps } from './upgrade/caps.js'

@@ -3,7 +3,7 @@ import { join, normalize } from 'node:path'
 import t from 'tap'
 
 // From what looks after everything to what everything uses: imports go down this list, never up.
-const layers = ['index', 'plugin', 'operate', 'upgrade', 'controller', 'room', 'connection', 'message', 'errors', 'close-codes', 'log', 'clock', 'suggestion', 'members', 'thenable']
+const layers = ['index', 'plugin', 'plugin-types', 'operate', 'upgrade', 'controller', 'room', 'connection', 'message', 'errors', 'close-codes', 'log', 'clock', 'suggestion', 'members', 'thenable']
 
 const all = readdirSync('src', { recursive: true })
   .map((name) => normalize(String(name)))
