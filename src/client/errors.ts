@@ -62,6 +62,6 @@ export function disconnected (): RequestError {
 
 /** The error of a client that is closed: by itself or the server, or because of a failure. */
 export function closed (cause?: unknown): RequestError {
-  const why = cause instanceof Error ? `: ${cause.message}` : ''
-  return new RequestError(clientErrors.closed, `The client is closed${why}`, undefined, cause)
+  const why = (cause as undefined | Partial<Error>)?.message
+  return new RequestError(clientErrors.closed, `The client is closed${why ? `: ${why}` : ''}`, undefined, cause)
 }
