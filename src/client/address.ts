@@ -10,11 +10,13 @@ export type Address = string | URL | (() => string | URL | Promise<string | URL>
  * @throws TypeError for an address that is none, or of another scheme; `FSR_CLIENT_NO_PAGE` for a relative one where there is no page.
  */
 export function absolute (address: string | URL): string {
+  // Such as a variable of the environment that is not set: made a text it would be a path of the page.
+  if (!address) throw new TypeError('There is no address')
   const { location } = globalThis as { readonly location?: { readonly href: string } }
   // Of a URL its text is tested.
   const isRelative = !/^[a-z][a-z\d+.-]*:/i.test(address as string)
   if (isRelative && location === undefined) {
-    throw new ClientError(clientErrors.noPage, 'The address is relative, and there is no page here: give an absolute one')
+    throw new ClientError(clientErrors.noPage, 'There is no page here: give an absolute address')
   }
   const { href, protocol } = new URL(address, location?.href)
   const url = isRelative ? href : String(address)

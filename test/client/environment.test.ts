@@ -102,13 +102,24 @@ t.test('a relative address is relative to the page', async (t) => {
   t.throws(() => absolute('/chat'), { name: 'TypeError', message: /file: is not ws:/ })
 })
 
+t.test('no address throws, with a page as well, where undefined would be a path of it', async (t) => {
+  t.intercept(globalThis, 'location' as never, { value: { href: 'https://example.test/app/page' } as never })
+  const failure = { name: 'TypeError', message: 'There is no address' }
+  for (const address of [undefined, null, '']) t.throws(() => { connect(address as never, { WebSocket }).close() }, failure)
+  const errors: unknown[] = []
+  const client = connect(() => undefined as never, { WebSocket, onError (error) { errors.push(error) } })
+  await until(() => errors.length > 0)
+  t.match(errors, [failure])
+  client.close()
+})
+
 t.test('without a page a client can be made, and says what is wrong when it is needed', async (t) => {
   const errors: unknown[] = []
   const client = connect('/chat', { WebSocket, onError (error) { errors.push(error) } })
   const off = client.on('news', () => {})
   off()
   t.notOk(client.isOpen)
-  const failure = { name: 'ClientError', code: 'FSR_CLIENT_NO_PAGE', message: /relative, and there is no page/ }
+  const failure = { name: 'ClientError', code: 'FSR_CLIENT_NO_PAGE', message: /no page here: give an absolute address/ }
   await t.rejects(client.opened, failure)
   await t.rejects(client.request('ask'), failure)
   t.throws(() => { client.send('say') }, failure)
