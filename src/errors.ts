@@ -16,6 +16,10 @@ type SocketErrorConstructor = new (...args: unknown[]) => SocketError
 const atRegistration = (code: string, message: string) =>
   createError(code, message, 500) as unknown as SocketErrorConstructor
 
+// A file that the app serves and cannot make: answered to its request.
+const notImplemented = (code: string, message: string) =>
+  createError(code, message, 501) as unknown as SocketErrorConstructor
+
 // Before the upgrade: answered over HTTP, with a status, and perhaps a challenge (RFC 9110 section 11.6.1). What is found out only
 // when the token comes as the first message closes the connection instead.
 function atUpgrade (code: string, message: string, statusCode: number, challenge?: string, close?: CloseReason): SocketErrorConstructor {
@@ -77,6 +81,8 @@ export const errors = {
   ContractInvalid: atRegistration('FSR_ERR_CONTRACT_INVALID', "The contract of '%s' %s"),
   HookInvalid: atRegistration('FSR_ERR_HOOK_INVALID', 'The hook %s %s'),
   AsyncapiNotReady: atRegistration('FSR_ERR_ASYNCAPI_NOT_READY', 'The routes of the app are not all there yet: await app.ready() before app.asyncapi()'),
+  YamlMissing: notImplemented('FSR_ERR_YAML_MISSING',
+    'asyncapi.yaml needs the package yaml, which cannot be loaded: npm install yaml. asyncapi.json has the same document'),
   UrlParamMissing: atRegistration('FSR_ERR_URL_PARAM_MISSING', "url() of the socket route '%s' needs the parameter '%s'"),
   UrlParamInvalid: atRegistration('FSR_ERR_URL_PARAM_INVALID', "url() of the socket route '%s' cannot take the value of a parameter: %s. Encode it in a way of your own, or give it in the query"),
 

@@ -113,6 +113,25 @@ t.test('the package as it is published', async (t) => {
     t.equal(execFileSync(process.execPath, ['console.mjs'], { cwd: project }).toString().trim(), '200')
   })
 
+  await t.test('serves the AsyncAPI document without the package yaml, and as YAML with it', async (t) => {
+    writeFileSync(join(project, 'asyncapi.mjs'), `
+      import Fastify from 'fastify'
+      import socketRoutes from 'fastify-socket-route'
+      import asyncapi from 'fastify-socket-route/asyncapi'
+      const app = Fastify()
+      await app.register(socketRoutes)
+      await app.register(asyncapi, { info: { title: 'Chat', version: '1.0.0' } })
+      for (const form of ['json', 'yaml']) {
+        const { statusCode, body } = await app.inject('/asyncapi/asyncapi.' + form)
+        console.log(form, statusCode, /FSR_ERR_\\w+/.exec(body)?.[0])
+      }
+    `)
+    const run = () => execFileSync(process.execPath, ['asyncapi.mjs'], { cwd: project }).toString().trim().split('\n')
+    t.strictSame(run(), ['json 200 undefined', 'yaml 501 FSR_ERR_YAML_MISSING'])
+    symlinkSync(resolve('node_modules/yaml'), join(project, 'node_modules/yaml'))
+    t.strictSame(run(), ['json 200 undefined', 'yaml 200 undefined'])
+  })
+
   await t.test('has the page of the console also where a server is bundled', async (t) => {
     writeFileSync(join(project, 'server.mjs'), `
       import Fastify from 'fastify'

@@ -6,6 +6,7 @@ import { Type } from 'typebox'
 import { parse } from 'yaml'
 import socketRoutes from '../../src/index.js'
 import asyncapi, { type AsyncapiOptions } from '../../src/operate/asyncapi/index.js'
+import { toYaml } from '../../src/operate/asyncapi/yaml.js'
 import { createApp, listen } from '../support/server.js'
 
 const info = { title: 'Chat', version: '1.0.0', description: 'A line that is as long as lines of descriptions are, and longer than YAML would leave in one piece by itself' }
@@ -36,6 +37,13 @@ t.test('JSON, YAML and what the app gets are the same document', async (t) => {
   await listen(app)
   t.strictSame((await app.inject('/asyncapi/asyncapi.json')).json(), app.asyncapi(), 'also once the app has a server')
   t.ok(app.asyncapi().servers)
+})
+
+t.test('without the package yaml there is no YAML, and the error names the cure', async (t) => {
+  const app = await createDescribed(t)
+  await app.ready()
+  const cause = new Error('Cannot find package')
+  await t.rejects(toYaml(app.asyncapi(), async () => { throw cause }), { code: 'FSR_ERR_YAML_MISSING', statusCode: 501, message: /npm install yaml/, cause })
 })
 
 t.test('nobody keeps it who may not read it later, and it need not be served', async (t) => {

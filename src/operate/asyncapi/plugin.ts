@@ -1,19 +1,19 @@
 import { Server as TlsServer } from 'node:tls'
 import type { FastifyInstance, FastifySchema } from 'fastify'
 import fastifyPlugin from 'fastify-plugin'
-import { stringify } from 'yaml'
 import { errors } from '../../errors.js'
 import type { Route } from '../../upgrade/route.js'
 import { createDocument } from './create-document.js'
 import type { AsyncapiDocument } from './document.js'
 import { checkOptions, type AsyncapiOptions } from './options.js'
 import { serversAt, serversOf } from './servers.js'
+import { toYaml } from './yaml.js'
 
-// What is served at the end of the prefix. A document has no parts that occur twice, and so no aliases in YAML.
+// The files under the prefix.
 const forms = [
   { file: '/asyncapi.json', type: 'application/json; charset=utf-8', write: (document: AsyncapiDocument) => JSON.stringify(document) },
   // RFC 9512
-  { file: '/asyncapi.yaml', type: 'application/yaml', write: (document: AsyncapiDocument) => stringify(document, { aliasDuplicateObjects: false, lineWidth: 0 }) }
+  { file: '/asyncapi.yaml', type: 'application/yaml', write: toYaml }
 ]
 
 async function asyncapi (fastify: FastifyInstance, options: AsyncapiOptions): Promise<void> {
@@ -45,7 +45,7 @@ async function asyncapi (fastify: FastifyInstance, options: AsyncapiOptions): Pr
         ...(preValidation && { preValidation }),
         ...(preHandler && { preHandler })
       }, async (_request, reply) => {
-        const bytes = written.get(file) ?? Buffer.from(write(read()))
+        const bytes = written.get(file) ?? Buffer.from(await write(read()))
         written.set(file, bytes)
         // Whoever may read it now may not be the one who may read it later.
         return await reply.type(type).header('cache-control', 'no-store').send(bytes)
