@@ -284,3 +284,17 @@ t.test('upgrades that nobody answers are cut after handshakeTimeout, and at the 
   await late.end
   t.equal(asked, 3)
 })
+
+t.test('app.routing answers the plain requests of another server', async (t) => {
+  const app = await createApp(t)
+  app.get('/rest', async () => 'rest')
+  app.socketRoute('/ours', { onOpen: () => 'in' })
+  await app.ready()
+  const server = createServer((request, response) => { app.routing(request, response) })
+  t.teardown(() => { server.close() })
+  await once(server.listen(0, '127.0.0.1'), 'listening')
+  const url = `http://127.0.0.1:${(server.address() as AddressInfo).port}`
+  const statuses = []
+  for (const path of ['/rest', '/ours']) statuses.push((await fetch(url + path, { headers: { connection: 'close' } })).status)
+  t.strictSame(statuses, [200, 426])
+})
