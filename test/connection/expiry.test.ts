@@ -31,3 +31,18 @@ t.test('any number of expiries has one timer, which ends with them', async (t) =
   t.strictSame(expired, ['soon', 'just then', 'again'])
   t.equal(clock.timers, 0)
 })
+
+t.test('what expires while others are read has come by then, and is looked at after the next read', async (t) => {
+  const clock = new TestClock()
+  const expired: number[] = []
+  const expiry = new Expiry<string>(clock, () => { expired.push(clock.now()) })
+  expiry.add('token', Math.ceil(clock.unixNow() / 1_000) + 2)
+  // What is read with the first tick takes five seconds to handle, and may be another token.
+  clock.after(999, () => { setImmediate(() => { clock.stall(5_000) }) })
+  clock.stall(1_000)
+  await clock.advance(0)
+  t.equal(clock.now(), 6_000)
+  t.strictSame(expired, [])
+  await clock.advance(1_000)
+  t.strictSame(expired, [7_000])
+})

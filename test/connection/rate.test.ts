@@ -63,3 +63,24 @@ t.test('any number of meters has one timer, which ends with them', async (t) => 
   other.end()
   t.equal(clock.timers, 0)
 })
+
+t.test('one message of each kind that keeps a connection is free in five seconds, unless it is larger than a token', async (t) => {
+  const { clock, meter } = meterOf()
+  t.equal(meter.isFree(100, undefined), false)
+  t.equal(meter.isFree(16_385, 'renew'), false)
+  for (let round = 0; round < 2; round++) {
+    for (const kind of ['alive', 'renew'] as const) t.strictSame([meter.isFree(16_384, kind), meter.isFree(1, kind)], [true, false], kind)
+    await clock.advance(4_999)
+    t.equal(meter.isFree(1, 'alive'), false)
+    await clock.advance(1)
+  }
+})
+
+t.test('one pong is free for each ping', async (t) => {
+  const { meter } = meterOf()
+  t.equal(meter.ponged(), false)
+  for (let round = 0; round < 2; round++) {
+    meter.pinged()
+    t.strictSame([meter.ponged(), meter.ponged()], [true, false])
+  }
+})

@@ -1,7 +1,9 @@
+import { connect as connectTcp, type AddressInfo } from 'node:net'
 import fastifyWebsocket from '@fastify/websocket'
 import t, { type Test } from 'tap'
 import type { WsConnection } from '../../src/index.js'
 import { connect, handshake, readAll, refusal, tcp } from '../support/client.js'
+import { giveTwoAddresses } from '../support/localhost.js'
 import { createApp, listen, tokenOf } from '../support/server.js'
 
 // A token in the address, where a client can put it nowhere else. Addresses are logged: it is taken out before anybody sees it.
@@ -72,6 +74,20 @@ t.test('a plain GET of the route is asked the same, and its token is not logged 
     t.equal((await fetch(`${base}${path}?access_token=${other}`)).status, 403, path)
   }
   t.notOk([...lines, ...hooked].some((text) => text.includes(good) || text.includes(other)))
+})
+
+t.test('nor at the second address of localhost, where Fastify has another server', async (t) => {
+  giveTwoAddresses(t)
+  const lines: string[] = []
+  const app = await createApp(t, { fastify: { logger: { level: 'trace', stream: { write: (line) => { lines.push(line) } } } } })
+  app.socketRoute('/chat', { onOpen: () => 'in' }, { isGranted: 'ROLE_USER', tokenFrom: ['query'] })
+  await app.listen({ port: 0, host: 'localhost' })
+  const token = tokenOf(app)
+  const socket = connectTcp((app.server.address() as AddressInfo).port, '127.0.0.2')
+  socket.write(`GET /chat?access_token=${token} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n`)
+  t.match(await readAll(socket), /^HTTP\/1\.1 426 [^]*FSR_ERR_UPGRADE_REQUIRED/)
+  t.ok(lines.some((line) => line.includes('/chat')))
+  t.notOk(lines.some((line) => line.includes(token)))
 })
 
 t.test('where REST has the path as well, its GET keeps its own access_token', async (t) => {

@@ -174,3 +174,16 @@ t.test('nothing of a rate is left when its clients are gone', async (t) => {
   await clock.advance(10_000)
   t.equal(clock.timers, 0)
 })
+
+t.test('a window that ends while the event loop is held up is no longer for that', async (t) => {
+  const clock = new TestClock()
+  const app = await createApp(t, { clock })
+  app.socketRoute('/', { onMessage: (_connection, message) => message }, { rate: { messages: 1, per: 1_000 } })
+  const client = await connect(await listen(app))
+  for (const text of ['a', 'b']) client.send(text)
+  t.equal(await client.next(), 'a')
+  await traffic()
+  clock.stall(5_000)
+  await clock.advance(0)
+  t.equal(await client.next(), 'b')
+})

@@ -42,6 +42,15 @@ t.test('a message that is taken begins a new row, also if its handler fails', as
   t.equal(client.socket.readyState, 1)
 })
 
+t.test('so does a token that is taken', async (t) => {
+  const { client, token } = await start(t, { refusals: { max: 3 } })
+  for (let round = 0; round < 2; round++) {
+    for (let count = 0; count < 3; count++) client.send('{')
+    client.send(JSON.stringify({ type: 'renew', id: 1, data: { token } }))
+    t.match((await client.take(4)).map(String)[3], /"reply","id":1/)
+  }
+})
+
 t.test('so does one that is refused when refusals.per is over', async (t) => {
   const clock = new TestClock()
   const { client } = await start(t, { refusals: { max: 3, per: 1_000 } }, clock)

@@ -1,4 +1,3 @@
-import dns from 'node:dns'
 import { connect as connectTcp, type AddressInfo, type Socket } from 'node:net'
 import { Readable } from 'node:stream'
 import { connect as connectTls } from 'node:tls'
@@ -8,6 +7,7 @@ import { kClock } from '../../src/clock.js'
 import socketRoutes from '../../src/index.js'
 import { handshake, readAll } from '../support/client.js'
 import { TestClock } from '../support/clock.js'
+import { giveTwoAddresses } from '../support/localhost.js'
 import { tls } from '../support/tls.js'
 
 /** What an app does before and beside the plugin. */
@@ -174,15 +174,7 @@ for (const [name, transport] of Object.entries(transports)) {
 
 t.test('so does one to the second address of localhost', async (t) => {
   const app = await createRefusing(t, refusing['an address that cannot be decoded']!)
-  // As where localhost is 127.0.0.1 and ::1, which not every machine has.
-  const lookup = dns.lookup as (...args: unknown[]) => unknown
-  t.teardown(() => { Object.assign(dns, { lookup }) })
-  Object.assign(dns, {
-    lookup (host: string, options: { all?: boolean }, answer: (error: null, addresses: object[]) => void) {
-      if (host !== 'localhost' || options.all !== true) return lookup(host, options, answer)
-      answer(null, ['127.0.0.1', '127.0.0.2'].map((address) => ({ address, family: 4 })))
-    }
-  })
+  giveTwoAddresses(t)
   await app.listen({ port: 0, host: 'localhost' })
   const socket = connectTcp((app.server.address() as AddressInfo).port, '127.0.0.2')
   socket.write(handshake('/chat/%zz'))

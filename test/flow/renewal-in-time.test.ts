@@ -248,6 +248,17 @@ t.test('it does if the check takes longer than that of an upgrade may', async (t
   t.strictSame(await clock.during(client.closed), { code: 4401, reason: 'token expired' })
 })
 
+t.test('a renewal that is good when its connection has ended leaves nothing', async (t) => {
+  const { verifies, settle } = held()
+  const { client, clock, token } = await start(t, { verifies, concurrency: 2 })
+  client.send(renew(token(), 1))
+  await until(() => settle.length === 1)
+  await client.close()
+  settle[0]!()
+  await clock.advance(2_000_000)
+  t.equal(clock.timers, 0)
+})
+
 // Several times what one read of a socket brings, where ws hands over all of it.
 const who = (count: number, size: number): string[] => Array.from({ length: count }, (_, id) => JSON.stringify({ type: 'who', id: id + 10, data: 'x'.repeat(size) }))
 const behind = { messages: who(2_000, 150), bytes: who(40, 10_000) }

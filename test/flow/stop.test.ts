@@ -1,4 +1,3 @@
-import dns from 'node:dns'
 import { once } from 'node:events'
 import { connect as connectTcp, type AddressInfo } from 'node:net'
 import t from 'tap'
@@ -6,6 +5,7 @@ import { closeCodes } from '../../src/index.js'
 import { Drain } from '../../src/operate/drain.js'
 import { connect, handshake, readAll, refusal, tcp } from '../support/client.js'
 import { TestClock } from '../support/clock.js'
+import { giveTwoAddresses } from '../support/localhost.js'
 import { createApp, listen } from '../support/server.js'
 import { traffic } from '../support/traffic.js'
 import { turns, until } from '../support/until.js'
@@ -308,15 +308,7 @@ t.test('fastify.close() ends half a request that follows an answered one', async
 
 t.test('fastify.close() ends silent TCP connections also to the second address of localhost', async (t) => {
   const app = await createApp(t)
-  // As where localhost is 127.0.0.1 and ::1, which not every machine has.
-  const lookup = dns.lookup as (...args: unknown[]) => unknown
-  t.teardown(() => { Object.assign(dns, { lookup }) })
-  Object.assign(dns, {
-    lookup (host: string, options: { all?: boolean }, answer: (error: null, addresses: object[]) => void) {
-      if (host !== 'localhost' || options.all !== true) return lookup(host, options, answer)
-      answer(null, ['127.0.0.1', '127.0.0.2'].map((address) => ({ address, family: 4 })))
-    }
-  })
+  giveTwoAddresses(t)
   await app.listen({ port: 0, host: 'localhost' })
   const { port } = app.server.address() as AddressInfo
   const silent = connectTcp(port, '127.0.0.2')
@@ -454,9 +446,26 @@ for (const body of ['chunked', 'of a length']) {
     await until(good.isEnded)
     t.match(good.text(), /^HTTP\/1\.1 200 [^]*abcabcabc/)
     t.notOk(endless.isEnded())
+    t.notOk(slow.isEnded(), 'nor is one whose handler takes its time')
     endless.send('x')
     await clock.during(closed)
     await until(() => endless.isEnded() && slow.isEnded())
     t.equal(endless.text() + silent.text() + slow.text(), '')
   })
 }
+
+t.test('fastify.close() waits no longer than for the last upload', async (t) => {
+  // No time passes.
+  const app = await createApp(t, { clock: new TestClock() })
+  app.post('/', async (request) => request.body)
+  const socket = await tcp(await listen(app))
+  const asked = once(app.server, 'request')
+  socket.write('POST / HTTP/1.1\r\nHost: localhost\r\nContent-Type: text/plain\r\nContent-Length: 6\r\n\r\nabc')
+  await asked
+  const closed = app.close()
+  await traffic()
+  const answer = readAll(socket)
+  socket.write('def')
+  t.match(await answer, /^HTTP\/1\.1 200 [^]*abcdef$/)
+  await closed
+})
