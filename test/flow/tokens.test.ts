@@ -239,7 +239,8 @@ t.test('where no token was found the log says at debug in which forms it was loo
   const cases: Array<[string, string[], Record<string, string>, string[]]> = [
     ['/usual', [good], { authorization: good }, [header, protocol, 'the cookie session']],
     ['/usual', ['Bearer', good], { cookie: `token=${good}` }, [header, protocol, 'the cookie session']],
-    [`/address?token=${good}`, [], {}, ['the query ?access_token=<token>', 'the query ?ticket=<ticket>']],
+    // Under a name that is not known, it is in the line of the request, as Fastify logs it.
+    ['/address?token=a.b.c', [], {}, ['the query ?access_token=<token>', 'the query ?ticket=<ticket>']],
     ['/hook', ['bearer', good], {}, []],
     ['/extracted', [], { 'x-token': good }, [header, protocol, 'what extractToken of @fastify/jwt returns']]
   ]
