@@ -392,3 +392,30 @@ t.test('a close code that a client must not send throws', async (t) => {
   t.throws(() => { client.close(1000, 'ä'.repeat(62)) }, RangeError)
   t.ok(client.isOpen)
 })
+
+t.test('attempts are counted anew when a connection has been open for five seconds, or by reconnect()', async (t) => await withClock(async (tick) => {
+  const attempts: number[] = []
+  class Opening extends EventTarget {
+    static last: Opening
+    readyState = 1
+    readonly bufferedAmount = 0
+    constructor () {
+      super()
+      Opening.last = this
+      queueMicrotask(() => { this.dispatchEvent(new Event('open')) })
+    }
+
+    send () {}
+    close () {}
+  }
+  const client = connectTo(t, 'ws://localhost/', { WebSocket: Opening, reconnect: { minDelay: 1, maxDelay: 1, when (ended) { attempts.push(ended.attempts); return true } } })
+  await tick(0)
+  for (const [open, wait] of [[false, 0], [false, 4_999], [false, 5_000], [true, 0]] as const) {
+    await tick(wait)
+    Opening.last.dispatchEvent(Object.assign(new Event('close'), { code: 1006, reason: '' }))
+    if (open) client.reconnect()
+    await tick(1)
+  }
+  Opening.last.dispatchEvent(Object.assign(new Event('close'), { code: 1006, reason: '' }))
+  t.strictSame(attempts, [0, 1, 0, 1, 0])
+}))

@@ -191,3 +191,21 @@ t.test('a reply that has come while the event loop was held up is read before th
   for (const fire of timers) fire()
   t.strictSame(given, ['in time', 'withdrawn 2', 'There was no reply within 1000 ms'])
 })
+
+t.test('a request that has ended does not listen to its signal any more', async (t) => {
+  const { client, connection } = await pair(t)
+  const listeners = new Set<unknown>()
+  const signal = Object.assign(new EventTarget(), {
+    aborted: false,
+    addEventListener (_type: string, listener: unknown) { listeners.add(listener) },
+    removeEventListener (_type: string, listener: unknown) { listeners.delete(listener) }
+  }) as unknown as AbortSignal
+  for (const answer of [{ type: 'reply', id: 1 }, { type: 'error', id: 2, code: 'NO', message: 'no' }]) {
+    const request = client.request('ask', undefined, { signal })
+    await connection.next()
+    t.equal(listeners.size, 1)
+    tell(connection, answer)
+    await request.catch(() => {})
+    t.equal(listeners.size, 0, answer.type)
+  }
+})

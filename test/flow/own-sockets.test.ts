@@ -180,7 +180,10 @@ t.test('an offer of compression that cannot be met is declined, and the connecti
   for (const bits of [12, 15]) t.match(await agreed(`permessage-deflate; server_max_window_bits=${bits}`), /server_max_window_bits=12/)
   t.match(await agreed('permessage-deflate; server_max_window_bits=10, permessage-deflate'), /^permessage-deflate; /)
   t.match(await agreed('x-webkit-deflate-frame, permessage-deflate; client_max_window_bits=8'), /client_max_window_bits=8/)
+  // Of more than sixteen the others are not looked at.
+  t.match(await agreed(`${'x-unknown, '.repeat(15)}permessage-deflate`), /^permessage-deflate/)
   for (const offer of [
+    `${'x-unknown, '.repeat(16)}permessage-deflate`,
     'permessage-deflate; nonsense=1', 'permessage-deflate; server_max_window_bits=7', 'permessage-deflate; server_max_window_bits=9999999999',
     'permessage-deflate; server_no_context_takeover=1', 'permessage-deflate; client_max_window_bits; client_max_window_bits', 'x-unknown; a=1'
   ]) t.equal(await agreed(offer), undefined, offer)
