@@ -4,16 +4,16 @@ import type {
 } from 'fastify'
 import type { WsConnection } from './connection/connection.js'
 import type { UserOfRequest } from './connection/identity.js'
-import type { ClientContract, ContractController, ContractSchema, Shown, WithEvents } from './controller/contract.js'
+import type { ClientContract, ContractController, ContractSchema, Shown, WithEvents } from './contract/contract.js'
 import type { SocketController, SocketControllerClass } from './controller/controller.js'
 import type { HealthReply, SocketHealth } from './operate/health.js'
-import type { SocketControllerOptions } from './upgrade/decorator.js'
-import type { Grant } from './upgrade/grant.js'
-import type { SocketRouteOptions, SocketScopeOptions } from './upgrade/options.js'
+import type { SocketControllerOptions } from './route/decorator.js'
+import type { Grant } from './auth/grant.js'
+import type { SocketRouteOptions, SocketScopeOptions } from './options/options.js'
 import type { ParamsOfPath } from './upgrade/path.js'
-import type { FastPath } from './upgrade/plugin-settings.js'
-import type { Revocation } from './upgrade/revocation.js'
-import type { SocketRouteHandle } from './upgrade/route.js'
+import type { FastPath } from './options/plugin-settings.js'
+import type { Revocation } from './auth/revocation.js'
+import type { SocketRouteHandle } from './route/route.js'
 
 /** How the plugin runs in an app. */
 export interface SocketInfo {

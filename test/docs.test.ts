@@ -7,8 +7,8 @@ import t from 'tap'
 import { clientErrors } from '../src/client/index.js'
 import { settingsOf } from '../src/client/options.js'
 import { closeCodes, errors } from '../src/index.js'
-import { resolvePlugin } from '../src/upgrade/plugin-settings.js'
-import { defaults } from '../src/upgrade/resolve.js'
+import { resolvePlugin } from '../src/options/plugin-settings.js'
+import { defaults } from '../src/options/resolve-options.js'
 
 // A compiler takes its seconds, on a busy machine many.
 const timeout = 300_000
@@ -94,7 +94,7 @@ t.test('the links of the documents lead to files and headings that are there', a
 
 t.test('docs/api.md has every option, with its default', async (t) => {
   const api = read('docs/api.md')
-  const sources = ['src/upgrade/options.ts', 'src/connection/outbox.ts'].map(read).join('\n')
+  const sources = ['src/options/options.ts', 'src/connection/outbox.ts'].map(read).join('\n')
   const interfaces = [...sources.matchAll(/^export interface (\w*Options)\b[^]*?^\}/gm)].filter(([, name]) => name !== 'Options').map(([text]) => text).join('\n')
   const options = [...interfaces.matchAll(/(?:\/\*\*((?:(?!\*\/)[^])*)\*\/\s*)?readonly (\w+)\?:/g)]
   t.ok(options.length > 20)

@@ -3,7 +3,10 @@ import { join, normalize } from 'node:path'
 import t from 'tap'
 
 // From what looks after everything to what everything uses: imports go down this list, never up.
-const layers = ['index', 'plugin', 'plugin-types', 'operate', 'upgrade', 'controller', 'room', 'connection', 'message', 'errors', 'close-codes', 'log', 'clock', 'suggestion', 'members', 'thenable']
+const layers = [
+  'index', 'plugin', 'plugin-types', 'operate', 'route', 'options', 'auth', 'upgrade', 'contract', 'controller', 'room', 'connection', 'socket', 'message',
+  'errors', 'close-codes', 'log', 'clock', 'suggestion', 'members', 'thenable', 'fastify-internals'
+]
 
 const all = readdirSync('src', { recursive: true })
   .map((name) => normalize(String(name)))
@@ -58,23 +61,23 @@ t.test('the core does without the AsyncAPI document, and what that needs', async
 
 // Invariant 1
 t.test('only one file calls the callbacks of controllers, and one that is such a controller itself', async (t) => {
-  t.strictSame(having(/\bon(Open|Message|Close|Error)\.call\(|controller\.on\w+!?\(/), ['controller/callbacks.ts', 'controller/conversation.ts'])
+  t.strictSame(having(/\bon(Open|Message|Close|Error)\.call\(|controller\.on\w+!?\(/), ['contract/contract-router.ts', 'controller/controller-invoker.ts'])
 })
 
 // Invariant 2
 t.test('only the outbox writes to a socket, or has a fast one do it', async (t) => {
-  t.strictSame(having(/[sS]ocket!?\.(send|close|ping|pong|write|end)\(/), ['connection/lazy-socket.ts', 'connection/outbox.ts', 'connection/probe.ts'])
+  t.strictSame(having(/[sS]ocket!?\.(send|close|ping|pong|write|end)\(/), ['connection/outbox.ts', 'socket/lazy-socket.ts', 'socket/probe.ts'])
   t.strictSame(having(/\.writeFrames\(/), ['connection/outbox.ts'])
 })
 
 t.test('only direct reads, and their probe, touch what is not public in ws; one more file what is not public in streams of Node', async (t) => {
-  t.strictSame(having(/[\w!?\])]\._[a-z]|'_[a-z]|\b_[a-z]+State/), ['connection/lazy-socket.ts', 'connection/probe.ts', 'connection/upgraded.ts'])
+  t.strictSame(having(/[\w!?\])]\._[a-z]|'_[a-z]|\b_[a-z]+State/), ['socket/lazy-socket.ts', 'socket/probe.ts', 'socket/upgraded.ts'])
 })
 
 // Invariant 7
 t.test('nothing starts a timer but the shared deadlines, the drain, and a request that is waited for', async (t) => {
-  t.strictSame(having(/[cC]lock\.(after|every)\(/), ['connection/heartbeat.ts', 'connection/patience.ts', 'connection/stalls.ts', 'operate/drain.ts'])
-  t.strictSame(having(/new Patience\(/), ['connection/deadlines.ts', 'connection/exchange.ts', 'connection/expiry.ts', 'operate/drain.ts', 'operate/http-connections.ts'])
+  t.strictSame(having(/[cC]lock\.(after|every)\(/), ['connection/fair-timer.ts', 'connection/heartbeat.ts', 'connection/stall-detector.ts', 'operate/drain.ts'])
+  t.strictSame(having(/new Patience\(/), ['connection/deadlines.ts', 'connection/expiry.ts', 'connection/pending-requests.ts', 'operate/drain.ts', 'operate/http-connections.ts'])
 })
 
 t.test('only the clock knows the time of the machine', async (t) => {

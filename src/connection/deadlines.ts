@@ -1,5 +1,5 @@
 import type { Clock } from '../clock.js'
-import { Patience } from './patience.js'
+import { Patience } from './fair-timer.js'
 
 /**
  * Calls back when things are not done in time: one timer for any number of them, as all have the same time. What was done in time, but

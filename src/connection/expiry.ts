@@ -1,5 +1,5 @@
 import type { Clock } from '../clock.js'
-import { Patience } from './patience.js'
+import { Patience } from './fair-timer.js'
 
 const TICK = 1_000
 

@@ -1,15 +1,15 @@
 import type { WebSocket } from 'ws'
 import { closeCodes, type CloseReason } from '../close-codes.js'
-import type { Bundle } from '../message/bundle.js'
+import type { Bundle } from '../message/frame-batch.js'
 import { compactLarge, encodeFrames, wholeOf, wireSize, type Compression, type Frame } from '../message/frame.js'
 import { toFrame, type Sendable } from '../message/outbound.js'
-import { Backlog, type Overflow } from './backlog.js'
+import { Backlog, type Overflow } from './drop-queue.js'
 import type { Budget } from './budget.js'
-import type { Closable } from './closable.js'
-import type { ConnectionContext } from './context.js'
-import { FrameSocket } from './frame-socket.js'
-import { CLOSED, OPEN } from './ready-state.js'
-import { flushLater, type Flushable } from './tick.js'
+import type { Closable } from './live.js'
+import type { ConnectionContext } from '../socket/async-context.js'
+import { FrameSocket } from '../socket/frame-socket.js'
+import { CLOSED, OPEN } from '../socket/ready-state.js'
+import { flushLater, type Flushable } from '../socket/flush-queue.js'
 
 /** How much may wait for a client that reads more slowly than it is sent to. */
 export interface OutboxOptions {

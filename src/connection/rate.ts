@@ -1,5 +1,5 @@
 import type { Clock } from '../clock.js'
-import type { Stalls } from './stalls.js'
+import type { Stalls } from './stall-detector.js'
 
 /** How fast one client may send. */
 export interface RateOptions {

@@ -1,6 +1,6 @@
 import { closeCodes } from '../close-codes.js'
 import { WsConnection } from '../connection/connection.js'
-import type { MessageId } from '../connection/exchange.js'
+import type { MessageId } from '../connection/pending-requests.js'
 import { errors } from '../errors.js'
 import { writeLog } from '../log.js'
 import type { Codec, Request } from '../message/codec.js'

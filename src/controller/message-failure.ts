@@ -1,5 +1,5 @@
 import createError from '@fastify/error'
-import type { MessageId } from '../connection/exchange.js'
+import type { MessageId } from '../connection/pending-requests.js'
 
 // Without a stack: nobody sees it, and it would take longer than all else that is done with a message that is refused.
 const Failure = createError('FSR_MESSAGE_FAILURE', 'a message has failed', 500, Error, false)

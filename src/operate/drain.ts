@@ -1,8 +1,8 @@
 import type { FastifyBaseLogger } from 'fastify'
 import type { Clock } from '../clock.js'
 import { closeCodes } from '../close-codes.js'
-import type { Live, LiveSet } from '../connection/closable.js'
-import { Patience } from '../connection/patience.js'
+import type { Live, LiveSet } from '../connection/live.js'
+import { Patience } from '../connection/fair-timer.js'
 import { writeLog } from '../log.js'
 
 /** How the connections of an app are closed; times in milliseconds. */

@@ -1,5 +1,5 @@
-import type { Route } from '../upgrade/route.js'
-import { nameOf } from '../upgrade/grant.js'
+import type { Route } from '../route/route.js'
+import { nameOf } from '../auth/grant.js'
 
 /** The socket routes as a table for people: path, name, who may come in, and the limits. */
 export function printRoutes (routes: Iterable<Route>): string {

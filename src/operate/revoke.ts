@@ -1,16 +1,16 @@
 import type { FastifyBaseLogger } from 'fastify'
 import type { Clock } from '../clock.js'
 import { closeCodes } from '../close-codes.js'
-import type { Live } from '../connection/closable.js'
+import type { Live } from '../connection/live.js'
 import type { Named } from '../connection/identity.js'
 import { errors } from '../errors.js'
 import { writeLog } from '../log.js'
 import { suggest } from '../suggestion.js'
 import { discard } from '../thenable.js'
-import { isInMilliseconds } from '../upgrade/claims.js'
-import { check, isObject } from '../upgrade/option-checks.js'
-import { isRevoked, type Revocation, type Revocations } from '../upgrade/revocation.js'
-import { keyOf, textOf } from '../upgrade/subject.js'
+import { isInMilliseconds } from '../auth/claims.js'
+import { check, isObject } from '../options/option-checks.js'
+import { isRevoked, type Revocation, type Revocations } from '../auth/revocation.js'
+import { keyOf, textOf } from '../auth/subject.js'
 
 const members = ['sub', 'iss', 'before', 'until']
 

@@ -1,8 +1,8 @@
 import { WsConnection, type BroadcastOptions, type Room, type SentTo, type SentToData } from '../connection/connection.js'
 import type { Codec } from '../message/codec.js'
-import { Audience } from './audience.js'
+import { Audience } from './channel.js'
 import { exceptBehind } from './except.js'
-import { Fanout } from './fanout.js'
+import { Fanout } from './broadcaster.js'
 import { Rooms } from './rooms.js'
 
 /**

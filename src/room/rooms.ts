@@ -1,12 +1,12 @@
 import type { Answer, BroadcastOptions, Membership, Room, WsConnection } from '../connection/connection.js'
-import { checkRequestOptions, type RequestOptions } from '../connection/exchange.js'
-import { flatText } from '../connection/flat-text.js'
+import { checkRequestOptions, type RequestOptions } from '../connection/pending-requests.js'
+import { flatText } from '../message/flat-text.js'
 import { errors } from '../errors.js'
 import type { Codec } from '../message/codec.js'
 import type { Frame } from '../message/frame.js'
-import { Audience } from './audience.js'
+import { Audience } from './channel.js'
 import { both, exceptBehind, exceptOf, isLeftOut, type Except } from './except.js'
-import type { Fanout } from './fanout.js'
+import type { Fanout } from './broadcaster.js'
 
 /** The rooms of one route. A room exists as long as it has a member. */
 export class Rooms {

@@ -1,6 +1,6 @@
 import { IncomingMessage } from 'node:http'
 import type { Duplex } from 'node:stream'
-import { emptyStream } from '../connection/upgraded.js'
+import { emptyStream } from '../socket/upgraded.js'
 
 /** What `injectWS` hands over instead of a request: the caller's context, with the headers of a handshake. */
 interface Injected {

@@ -1,5 +1,5 @@
 import type { EventEmitter } from 'node:events'
-import { internalOf } from './fastify-internal.js'
+import { internalOf } from '../fastify-internals.js'
 
 /** Listeners on the app's servers, which may go on when the app is closed: all of them are removed then. */
 export class ServerListeners {

@@ -2,9 +2,9 @@
 import { Duplex } from 'node:stream'
 import t, { type Test } from 'tap'
 import { Budget } from '../../src/connection/budget.js'
-import { FastSocket } from '../../src/connection/fast-socket.js'
+import { FastSocket } from '../../src/socket/fast-socket.js'
 import { Outbox } from '../../src/connection/outbox.js'
-import { Bundle } from '../../src/message/bundle.js'
+import { Bundle } from '../../src/message/frame-batch.js'
 import { Message } from '../../src/message/message.js'
 import { inPlace } from '../support/in-place.js'
 

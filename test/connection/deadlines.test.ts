@@ -1,6 +1,6 @@
 import t from 'tap'
 import { Deadlines } from '../../src/connection/deadlines.js'
-import { Patience } from '../../src/connection/patience.js'
+import { Patience } from '../../src/connection/fair-timer.js'
 import { TestClock } from '../support/clock.js'
 
 // Invariant 7

@@ -1,6 +1,6 @@
 import t from 'tap'
 import { Meter } from '../../src/connection/rate.js'
-import { Stalls } from '../../src/connection/stalls.js'
+import { Stalls } from '../../src/connection/stall-detector.js'
 import { TestClock } from '../support/clock.js'
 
 function meterOf (rate: { messages?: number, bytes?: number } = {}) {

@@ -2,7 +2,7 @@ import fastifyWebsocket from '@fastify/websocket'
 import Fastify, { type FastifyInstance, type FastifyServerOptions, type RouteOptions } from 'fastify'
 import t from 'tap'
 import socketRoutes from '../../src/index.js'
-import { optionsLike } from '../../src/upgrade/router.js'
+import { optionsLike } from '../../src/route/router.js'
 import { connect, connectAs, refusal } from '../support/client.js'
 import { createApp, listen, tokenOf } from '../support/server.js'
 

@@ -120,7 +120,7 @@ t.test("socketRevoke() ends a user's connections, answers how many, and refuses 
 })
 
 t.test('a revocation in this process is never taken back by another, and is forgotten at its end', async (t) => {
-  const { MemoryRevocations } = await import('../../src/upgrade/revocation.js')
+  const { MemoryRevocations } = await import('../../src/auth/revocation.js')
   const store = new MemoryRevocations(systemClock)
   const now = seconds()
   store.revoke({ sub: 'alice', before: now, until: undefined })

@@ -5,7 +5,7 @@ import { Budget } from '../../src/connection/budget.js'
 import { Inbox } from '../../src/connection/inbox.js'
 import { Outbox } from '../../src/connection/outbox.js'
 import { Message } from '../../src/message/message.js'
-import { Bundle } from '../../src/message/bundle.js'
+import { Bundle } from '../../src/message/frame-batch.js'
 import { encodeFrames, Frame, wireSize, wholeOf } from '../../src/message/frame.js'
 import { inPlace } from '../support/in-place.js'
 

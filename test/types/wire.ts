@@ -7,7 +7,7 @@ import type { FastifyTypeProvider } from 'fastify'
 import { Type } from 'typebox'
 import { z } from 'zod'
 import { connect } from '../../src/client/index.js'
-import type { AsJson } from '../../src/controller/as-json.js'
+import type { AsJson } from '../../src/contract/as-json.js'
 import 'fastify-socket-route'
 import { is, type Equal, type Expect } from './expect.js'
 

@@ -1,4 +1,4 @@
-import type { Route } from '../../upgrade/route.js'
+import type { Route } from '../../route/route.js'
 import { templateOf } from '../../upgrade/path.js'
 import { tellContract, type PlaceSchema } from './contract-talk.js'
 import { toJsonSchema, type SchemaTransform } from './conversion.js'

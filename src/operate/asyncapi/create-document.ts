@@ -1,6 +1,6 @@
 import { errors } from '../../errors.js'
 import { discard, isThenable } from '../../thenable.js'
-import type { Route } from '../../upgrade/route.js'
+import type { Route } from '../../route/route.js'
 import { describeRoute } from './channel.js'
 import type { AsyncapiChannel, AsyncapiDocument, AsyncapiOperation, AsyncapiServer } from './document.js'
 import { keyOf, Keys } from './keys.js'

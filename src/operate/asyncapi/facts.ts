@@ -1,10 +1,10 @@
-import type { ContractDefinition } from '../../controller/definition.js'
-import { asRoleList } from '../../upgrade/grant.js'
-import type { TokenSource } from '../../upgrade/options.js'
-import type { Options } from '../../upgrade/resolve.js'
-import type { Route } from '../../upgrade/route.js'
-import { jwtOf } from '../../upgrade/jwt.js'
-import { isOfJwt } from '../../upgrade/token-source.js'
+import type { ContractDefinition } from '../../contract/parse-contract.js'
+import { asRoleList } from '../../auth/grant.js'
+import type { TokenSource } from '../../auth/token-source.js'
+import type { Options } from '../../options/resolve-options.js'
+import type { Route } from '../../route/route.js'
+import { jwtOf } from '../../auth/jwt.js'
+import { isOfJwt } from '../../auth/token-source.js'
 
 /** What is told of a route besides its schemas. */
 export interface Facts {

@@ -1,7 +1,7 @@
 import { closeCodes } from '../../close-codes.js'
 import { errors } from '../../errors.js'
 import type { AsyncapiClose, AsyncapiRoute } from './document.js'
-import { everyOrigin } from '../../upgrade/origin.js'
+import { everyOrigin } from '../../auth/origin.js'
 import type { Facts } from './facts.js'
 
 /** How a connection to a route may end; an app may close with codes of its own besides. */

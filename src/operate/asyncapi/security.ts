@@ -1,4 +1,4 @@
-import type { TokenSource } from '../../upgrade/options.js'
+import type { TokenSource } from '../../auth/token-source.js'
 import type { Reference } from './document.js'
 import type { Facts } from './facts.js'
 import { Keys } from './keys.js'

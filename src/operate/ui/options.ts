@@ -2,7 +2,7 @@ import type { onRequestHookHandler } from 'fastify'
 import { errors } from '../../errors.js'
 import { strayIn } from '../../members.js'
 import { suggest } from '../../suggestion.js'
-import { check, checkHooks } from '../../upgrade/option-checks.js'
+import { check, checkHooks } from '../../options/option-checks.js'
 
 /** How the page fetches a token. */
 export interface ConsoleLogin {

@@ -1,0 +1,57 @@
+import type { Clock } from '../clock.js'
+import type { Live } from './live.js'
+import type { WsConnection } from './connection.js'
+import { Deadlines } from './deadlines.js'
+import { Expiry } from './expiry.js'
+import { Heartbeat } from './heartbeat.js'
+import { Overtime, type Expiring } from './overtime.js'
+import type { Metered } from './rate.js'
+import { Stalls } from './stall-detector.js'
+
+/** The timers of an app: one for each different setting, however many routes and connections share it. */
+export class Clocks {
+  readonly clock: Clock
+  readonly stalls: Stalls
+  /** Ends connections when their tokens do. */
+  readonly expiry: Expiry<Expiring>
+  /** Gives them time for renewals that came before that. */
+  readonly overtime: Overtime
+  /** Has connections that have lasted a second take less memory: what is cut before then is not worth the work. */
+  readonly compaction: Deadlines<WsConnection>
+  readonly #closing = new Map<number, Deadlines<Live>>()
+  readonly #windows = new Map<number, Deadlines<Metered>>()
+  readonly #heartbeats = new Map<string, Heartbeat>()
+
+  /** @param verification milliseconds that the check of a token may take. */
+  constructor (clock: Clock, verification: number) {
+    this.clock = clock
+    this.stalls = new Stalls(clock)
+    this.expiry = new Expiry(clock, (item) => { item.expired() })
+    this.overtime = new Overtime(clock, verification)
+    this.compaction = new Deadlines(clock, 1_000, (connection) => { connection.compact() })
+  }
+
+  /** For connections that have to be closed in time. @param timeout milliseconds. */
+  closing (timeout: number): Deadlines<Live> {
+    return getOrMake(this.#closing, timeout, () => new Deadlines(this.clock, timeout, (connection) => { connection.expire() }))
+  }
+
+  /** For clients that were too fast. @param per milliseconds. */
+  windows (per: number): Deadlines<Metered> {
+    return getOrMake(this.#windows, per, () => new Deadlines(this.clock, per, (client) => { client.nextWindow() }, 0))
+  }
+
+  heartbeat (options: false | { readonly interval: number, readonly timeout: number }): undefined | Heartbeat {
+    if (options === false) return
+    const { interval, timeout } = options
+    return getOrMake(this.#heartbeats, `${interval} ${timeout}`, () => new Heartbeat(this.clock, interval, timeout))
+  }
+}
+
+function getOrMake<Key, Value> (map: Map<Key, Value>, key: Key, make: () => Value): Value {
+  const known = map.get(key)
+  if (known !== undefined) return known
+  const made = make()
+  map.set(key, made)
+  return made
+}

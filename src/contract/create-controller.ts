@@ -1,0 +1,22 @@
+import type { FastifyInstance } from 'fastify'
+import type { WsConnection } from '../connection/connection.js'
+import { errors } from '../errors.js'
+import type { ContractController, ContractSchema } from './contract.js'
+import { checkController, type SocketController } from '../controller/controller.js'
+import { Conversation } from './contract-router.js'
+import { defineContract } from './parse-contract.js'
+
+/**
+ * Checks a controller, and constructs it if it is a class. One that has a contract is handed on as what speaks it.
+ *
+ * @param checkGrant throws where something does not say who may send a message.
+ * @throws `FSR_ERR_CONTROLLER_INVALID`, `FSR_ERR_CONTRACT_INVALID`, `FSR_ERR_GRANT_INVALID`.
+ */
+export function createController (path: string, given: unknown, fastify: FastifyInstance, checkGrant: (grant: unknown) => void): SocketController {
+  const controller = checkController(path, given, fastify)
+  const { schema, on, onMessage } = controller
+  if (schema === undefined && on === undefined) return controller
+  if (onMessage !== undefined) throw new errors.ContractInvalid(path, 'goes with onMessage, which would never run: messages go to `on`, by their type')
+  const definition = defineContract(path, schema, on, checkGrant)
+  return new Conversation(controller as unknown as ContractController<WsConnection, never, ContractSchema>, definition)
+}

@@ -1,0 +1,563 @@
+import { Socket } from 'node:net'
+import type { FastifyRequest } from 'fastify'
+import type { WebSocket } from 'ws'
+import type { Clock } from '../clock.js'
+import { closeCodes, type CloseReason } from '../close-codes.js'
+import type { ExceededLimit, Live } from '../connection/live.js'
+import { WsConnection, type BroadcastOptions, type ConnectionKeeper, type Room } from '../connection/connection.js'
+import { ConnectionContext } from '../socket/async-context.js'
+import { FastSocket } from '../socket/fast-socket.js'
+import type { Beating, Traffic } from '../connection/heartbeat.js'
+import { subjectsOf, type Identity } from '../connection/identity.js'
+import { Inbox } from '../connection/inbox.js'
+import { announcedBy, listen, type SocketOwner } from '../socket/socket-events.js'
+import { Meter, type Metered } from '../connection/rate.js'
+import { CLOSED } from '../socket/ready-state.js'
+import { Refusals } from '../connection/refusals.js'
+import { Renewals } from '../connection/renewals.js'
+import { mayGoOn, waitForTurn, type Waiting } from '../socket/turns.js'
+import { violationOf } from '../socket/violation.js'
+import { Outbox, type OutboxOwner } from '../connection/outbox.js'
+import type { Expiring } from '../connection/overtime.js'
+import { asError, closeReasonOf, errors, isOfLimit } from '../errors.js'
+import type { Codec } from '../message/codec.js'
+import { writeLog } from '../log.js'
+import type { Message } from '../message/message.js'
+import type { Counted } from '../connection/connection-counts.js'
+import { Callbacks, type CallbacksOwner, type Pending } from './controller-invoker.js'
+import type { CloseInfo } from './controller.js'
+import type { DispatchRoute } from './route-runtime.js'
+
+// Messages of a contract that may wait: more than others, as what must not wait is looked for among them.
+const LOOKED_THROUGH = 256
+
+type Stage =
+  | 'opening' // onOpen runs; nothing is read
+  | 'open' // messages are handled as they come
+  | 'leaving' // the client is gone; what it sent before is still handled
+  | 'closing' // the server closes; what comes is dropped
+  | 'ended' // onClose has been called
+
+/**
+ * Runs one connection: decides when which callback of the controller is called, from the upgrade to the close.
+ */
+export class Dispatch extends ConnectionContext implements ConnectionKeeper, Beating, Counted, Expiring, Live, Metered, CallbacksOwner, OutboxOwner, SocketOwner, Waiting {
+  readonly connection: WsConnection
+  readonly #route: DispatchRoute
+  readonly #socket: WebSocket
+  // What TCP counts; a connection of injectWS has none.
+  readonly #tcp: undefined | Socket
+  // Made when a message has to wait.
+  #inbox: undefined | Inbox
+  readonly #outbox: Outbox
+  readonly #callbacks: Callbacks
+  #identity: Identity
+  #renewals: undefined | Renewals
+  // Whether one is handled beside what was before it.
+  #isRenewing = false
+  // What the connection waits for, where its token has expired: for more to be read, or for the check of another.
+  #overtime: undefined | 'reading' | 'verifying'
+  #refusals: undefined | Refusals
+  #stage: Stage = 'opening'
+  #running = 0
+  #meter: undefined | Meter
+  #isSlowed = false
+  // Whether it has had its turn, and others have theirs.
+  #isResting = false
+  #closed: undefined | CloseInfo
+  // Whether onOpen has settled: nothing is handled before, also if the client has left meanwhile.
+  #hasOpened = false
+  #hasSettled = false
+
+  constructor (route: DispatchRoute, socket: WebSocket, request: FastifyRequest, identity: Identity) {
+    super()
+    this.#route = route
+    this.#socket = socket
+    this.#tcp = request.raw.socket instanceof Socket ? request.raw.socket : undefined
+    this.#outbox = new Outbox(socket, route.outbox, this)
+    this.#identity = identity
+    this.connection = new WsConnection(request, socket.protocol, identity.user, this.#outbox, this)
+    this.#callbacks = new Callbacks(this, route.controller, route.clients, this.connection, this.#outbox, route.replies)
+  }
+
+  /** Listens to the socket and runs `onOpen`; no message is read before that has settled. */
+  open (): void {
+    listen(this.#socket, this)
+    if (this.#socket instanceof FastSocket) this.enter(this.#socket.adoptContext, this.#socket, undefined)
+    const { clients, live, heartbeat, counts, expiry, compaction } = this.#route
+    clients.add(this.connection)
+    counts.add(this)
+    heartbeat?.add(this)
+    expiry.add(this, this.#identity.exp)
+    compaction?.add(this.connection)
+    // Last, as it ends the connection at once if the app is closing.
+    live.add(this)
+
+    this.#running = 1
+    const pending = this.#callbacks.onOpen()
+    if (pending === undefined) {
+      this.#opened()
+    } else {
+      // Nothing can have been read before, as that takes a turn.
+      this.#socket.pause()
+      pending.then(() => { this.#opened() })
+    }
+  }
+
+  /** A message has come. */
+  receive (message: Message): void {
+    const { size } = message
+    const route = this.#route
+    // At once, as most are. V8 inlines little more than this, so that all other ways are elsewhere.
+    if (this.#stage === 'open' && this.#running < route.concurrency && !this.#isResting && this.#inbox === undefined && route.rate === undefined && size <= route.limits.maxPayload) this.#handle(message)
+    else this.#take(message)
+    if (!mayGoOn(size)) this.#rest()
+  }
+
+  piece (bytes: number, isPong: boolean): void {
+    // It may be the one too many, but is nothing that could wait.
+    if (this.isStaying && !(isPong && this.#meter?.ponged() === true)) this.#mayTake(bytes)
+    this.#count(bytes)
+  }
+
+  // What a client sends too fast for others to have their turn waits where it is.
+  #count (size: number): void {
+    if (!mayGoOn(size)) this.#rest()
+  }
+
+  #rest (): void {
+    if (this.#isResting) return
+    this.#isResting = true
+    this.#socket.pause()
+    waitForTurn(this)
+  }
+
+  nextTurn (): boolean {
+    this.#isResting = false
+    this.enter(this.#work, this, undefined)
+    // What comes while it closes is dropped, but the client's answer to the close frame is to be read.
+    if (this.isDone) this.#socket.resume()
+    // ws hands over all that it has read, however much that is.
+    return this.#socket instanceof FastSocket || this.#socket.isPaused
+  }
+
+  #take (message: Message): void {
+    const { size } = message
+    if (this.isDone) {
+      this.#drop(1)
+    } else if (size > this.#route.limits.maxPayload) {
+      this.violated(new errors.MessageTooBig(size, this.#route.limits.maxPayload))
+    } else if (this.#stage === 'open' && !this.#isResting && !this.#isSlowed && this.#unhandled === 0 && this.#running < this.#route.concurrency && this.#mayTake(size, message)) {
+      this.#handle(message)
+    } else if (this.#isInterruption(message)) {
+      // Handled, before its turn.
+    } else if (this.#inbox?.isFull === true) {
+      this.violated(new errors.InboxFull(this.#inbox.bytes, this.#inbox.most, 'bytes'))
+    } else if (this.isStaying) {
+      this.#waiting.push(message)
+    } else {
+      // Its rate has just ended the connection: what waits now would only keep onClose from running.
+      this.#drop(1)
+    }
+  }
+
+  get #waiting (): Inbox {
+    const { limits, interrupt } = this.#route
+    this.#inbox ??= new Inbox(this.#socket, limits.maxPayload, interrupt === undefined ? undefined : LOOKED_THROUGH)
+    return this.#inbox
+  }
+
+  // What somebody waits for must not wait for the messages before it.
+  #isInterruption (message: Message): boolean {
+    const { interrupt } = this.#route
+    if (!this.isStaying || interrupt === undefined) return false
+    const interruption = interrupt(this.connection, message, this.#inbox?.last)
+    if (interruption === 'none') return false
+    if (interruption === 'renewal') return this.#isRenewal(message)
+    // It counts like any other, and may be the one too many.
+    this.#mayTake(message.size, message)
+    return true
+  }
+
+  // A renewal is handled while a handler runs, one at a time. What comes after it waits for it, to find the new user.
+  #isRenewal (message: Message): boolean {
+    if (this.#isRenewing || !this.#mayTake(message.size, message)) return false
+    this.#isRenewing = true
+    this.hold(async () => {
+      await this.#callbacks.onMessage(message)
+      this.#isRenewing = false
+    })
+    return true
+  }
+
+  refused (): void {
+    const { clock, refusals } = this.#route
+    if (refusals === undefined) return
+    this.#refusals ??= new Refusals(clock, refusals)
+    if (this.#refusals.add()) this.shut(closeCodes.tooManyRefused, { option: 'refusals', limit: refusals })
+  }
+
+  accepted (): void {
+    this.#refusals?.clear()
+  }
+
+  get clock (): Clock {
+    return this.#route.clock
+  }
+
+  get codec (): Codec {
+    return this.#route.codec
+  }
+
+  failed (cause: NodeJS.ErrnoException): void {
+    this.enter(this.violated, this, violationOf(cause, this.#route.limits, announcedBy(this.#socket)))
+  }
+
+  flush (): void {
+    this.settle()
+    this.#outbox.flush()
+  }
+
+  settle (): void {
+    this.#route.clients.fanout.settle(this.connection)
+  }
+
+  /** The client broke the protocol or a limit: the app hears of it, and the connection is closed. */
+  violated (error: Error): void {
+    // What an option bounds is for those to see who may have to change it.
+    this.#log(isOfLimit(error) ? 'warn' : 'info', 'the client broke a rule', { err: error })
+    if (this.isDone) return
+    this.hold(() => {
+      this.shut(closeReasonOf(error))
+      return this.#callbacks.onError(error)
+    })
+  }
+
+  get isStaying (): boolean {
+    return this.#stage === 'opening' || this.#stage === 'open'
+  }
+
+  get isDone (): boolean {
+    return this.#stage === 'closing' || this.#stage === 'ended'
+  }
+
+  hold (work: () => Pending): void {
+    this.#running++
+    const pending = work()
+    if (pending === undefined) this.#finished()
+    else pending.then(() => { this.#finished() })
+  }
+
+  get traffic (): undefined | Traffic {
+    if (this.#tcp === undefined) return
+    // Of TCP alone where messages are inflated.
+    const isPaused = this.#socket.isPaused || this.#tcp.isPaused()
+    // Nothing can come while nothing is read, because handlers are busy.
+    if (isPaused && !this.#outbox.isOverMark) return
+    const { bytesRead, bytesWritten, writableLength } = this.#tcp
+    return { received: bytesRead, sent: bytesWritten - writableLength, waiting: writableLength, isPaused }
+  }
+
+  ping (): void {
+    this.#metered?.pinged()
+    this.#outbox.ping()
+  }
+
+  silent (): void {
+    this.#log('info', 'the client is silent')
+    this.#socket.terminate()
+  }
+
+  sendFailed (error: unknown): void {
+    this.#log('error', 'bytes that were sent are not there any more: the connection is cut', { err: error })
+    this.terminate()
+  }
+
+  noticeFailed (error: unknown): void {
+    this.#log('warn', 'outbox.notice failed: the client was not told of the messages it has missed', { err: error })
+  }
+
+  get route (): string {
+    return this.#route.name
+  }
+
+  get ip (): string {
+    return this.connection.ip
+  }
+
+  get subjects (): readonly string[] {
+    return subjectsOf(this.#identity)
+  }
+
+  get identity (): Identity {
+    return this.#identity
+  }
+
+  async renew (token: string, request: FastifyRequest): Promise<unknown> {
+    this.#renewals ??= new Renewals()
+    try {
+      const renewed = await this.#renewals.take(() => this.#route.renew(request, token, this.#identity))
+      if (renewed !== undefined) this.#become(renewed)
+      return this.#identity.user
+    } catch (error) {
+      if (asError(error) instanceof errors.NotGranted) this.shut(closeCodes.revoked)
+      else if (this.#overtime === 'verifying' && !this.#renewals.isPending) this.overdue()
+      throw error
+    }
+  }
+
+  /** The renewal of the token may be under way, or lie where it was not read yet. */
+  expired (): void {
+    const { overtime } = this.#route
+    if (this.#renewals?.isPending === true) {
+      this.#overtime = 'verifying'
+      overtime.verify(this)
+    } else if (this.#overtime === undefined && this.#isHeldBack && overtime.read(this)) {
+      this.#overtime = 'reading'
+      this.#waiting.lookFurther(true)
+      this.#readOn()
+    } else {
+      this.overdue()
+    }
+  }
+
+  overdue (): void {
+    this.shut(closeCodes.tokenExpired)
+  }
+
+  // Whether messages that have come are not read yet, among which a renewal would be looked for.
+  get #isHeldBack (): boolean {
+    return this.#route.interrupt !== undefined && this.#socket.isPaused
+  }
+
+  #endOvertime (): void {
+    if (this.#overtime === undefined) return
+    this.#overtime = undefined
+    this.#route.overtime.delete(this)
+    this.#inbox?.lookFurther(false)
+  }
+
+  // From now on the end of this token is the end of the connection, if that does not end by itself.
+  #become (identity: Identity): void {
+    const { expiry } = this.#route
+    expiry.delete(this, this.#identity.exp)
+    this.#endOvertime()
+    this.#identity = identity
+    if (this.isStaying) expiry.add(this, identity.exp)
+  }
+
+  /** The socket is closed. */
+  gone (code: number, reason: string): void {
+    this.enter(this.#gone, this, { code, reason, wasClean: code !== 1006 })
+  }
+
+  #gone (closed: CloseInfo): void {
+    this.#outbox.end()
+    if (this.isStaying) this.#begin('leaving', closed)
+    this.#route.counts.delete(this)
+    this.#finishIfClosed()
+  }
+
+  close (code: number, reason: string): void {
+    this.#end({ code, reason, wasClean: true })
+  }
+
+  terminate (): void {
+    this.#end({ code: 1006, reason: '', wasClean: false })
+    this.#socket.terminate()
+  }
+
+  /** The time to close in an orderly way is over: `onClose` runs whatever else does not end, and the socket is cut. */
+  expire (): void {
+    this.enter(this.#expire, this, undefined)
+  }
+
+  #expire (): void {
+    this.#callbacks.stopStreams()
+    if (this.#stage !== 'ended') {
+      this.#log('warn', 'handlers did not end in time, closing without them', { running: this.#running, unhandled: this.#unhandled })
+      this.#drop(this.#inbox?.clear() ?? 0)
+      this.#route.closing.add(this)
+      this.#callOnClose()
+    } else if (!this.#hasSettled) {
+      this.#log('warn', 'onClose did not end in time')
+      this.#hasSettled = true
+    }
+    this.#socket.terminate()
+    this.#finishIfClosed()
+  }
+
+  join (connection: WsConnection, room: string): void {
+    // What it was sent before comes first, and may be too much for it.
+    this.settle()
+    // A handler that is still running must not bring a connection back that the rooms have forgotten.
+    if (this.isStaying) this.#route.rooms.join(connection, room, this.#route.roomsPerConnection)
+  }
+
+  leave (connection: WsConnection, room: string): void {
+    this.#route.rooms.leave(connection, room)
+  }
+
+  to (rooms: string | Iterable<string>, options: undefined | BroadcastOptions, except: WsConnection): Room {
+    return this.#route.rooms.room(rooms, options, except)
+  }
+
+  #opened (): void {
+    this.#hasOpened = true
+    if (this.#stage === 'opening') this.#stage = 'open'
+    this.#finished()
+  }
+
+  // How many messages wait.
+  get #unhandled (): number {
+    return this.#inbox?.length ?? 0
+  }
+
+  // Handles what waits, as far as it may at once, and closes when nothing is left to do.
+  #work (): void {
+    while (!this.#isResting && this.#hasOpened && this.#running < this.#route.concurrency && (this.#stage === 'open' || this.#stage === 'leaving')) {
+      const next = this.#inbox?.next
+      if (next === undefined || !this.#mayTake(next.size, next)) break
+      this.#inbox!.shift()
+      this.#handle(next)
+      this.#count(next.size)
+    }
+    // Before onOpen has settled nothing is read but what a renewal is looked for in.
+    if (this.#stage === 'open' || this.#overtime === 'reading') this.#readOn()
+    // Not before `signal` has aborted, which what ends here at once would come before.
+    else if (this.connection.isAborted && this.#running === 0 && this.#unhandled === 0 && this.#stage !== 'ended') this.#callOnClose()
+  }
+
+  // Whether the rate of the client lets a message in now; if not, all waits for the next window.
+  #mayTake (bytes: number, message?: Message): boolean {
+    const { rate, windows, upkeepOf } = this.#route
+    const meter = this.#metered
+    if (rate === undefined || meter === undefined) return true
+    if (message !== undefined && upkeepOf !== undefined && meter.isFree(bytes, upkeepOf(message))) return true
+    if (meter.take(bytes)) return true
+    if (meter.isExcessive) {
+      this.shut(closeCodes.tooManyMessages, { option: 'rate', limit: rate })
+    } else {
+      this.#isSlowed = true
+      this.#socket.pause()
+      windows!.add(this)
+    }
+    return false
+  }
+
+  // Counts what the client sends. What one sent that is gone cannot be slowed down any more.
+  get #metered (): undefined | Meter {
+    const { clock, rate, stalls } = this.#route
+    if (rate === undefined || this.#stage === 'leaving') return
+    this.#meter ??= new Meter(clock, rate, stalls)
+    return this.#meter
+  }
+
+  nextWindow (): void {
+    this.#isSlowed = false
+    this.#meter!.turn()
+    this.enter(this.#work, this, undefined)
+  }
+
+  #readOn (): void {
+    if (this.#isResting || (this.#isSlowed && this.#overtime !== 'reading')) return
+    if (this.#inbox !== undefined) this.#inbox.resume()
+    else if (this.#socket.isPaused) this.#socket.resume()
+  }
+
+  #handle (message: Message): void {
+    this.#running++
+    const pending = this.#callbacks.onMessage(message)
+    if (pending === undefined) this.#running--
+    else this.#wait(pending)
+  }
+
+  #wait (pending: false | Promise<void>): void {
+    if (pending === false) {
+      this.#running--
+      this.#drop(1)
+    } else {
+      pending.then(() => { this.#finished() })
+    }
+  }
+
+  #finished (): void {
+    this.#running--
+    this.#work()
+  }
+
+  shut (closed: CloseReason, limit?: ExceededLimit): boolean {
+    if (!this.isStaying) return false
+    const { code, reason } = closed
+    const level = limit !== undefined ? 'warn' : closed === closeCodes.restart ? 'debug' : 'info'
+    this.#log(level, 'the connection is closed', { code, reason, ...limit })
+    this.close(code, reason)
+    return true
+  }
+
+  // The server ends the connection; what has come but is not handled yet never will be.
+  #end (closed: CloseInfo): void {
+    if (this.isStaying) this.enter(this.#beginClosing, this, closed)
+  }
+
+  #beginClosing (closed: CloseInfo): void {
+    this.#drop(this.#inbox?.clear() ?? 0)
+    this.#begin('closing', closed)
+  }
+
+  #begin (stage: 'leaving' | 'closing', closed: CloseInfo): void {
+    this.#stage = stage
+    this.#closed = closed
+    const { clients, rooms, closing, heartbeat, counts, expiry, compaction, windows } = this.#route
+    counts.leave(this)
+    heartbeat?.delete(this)
+    expiry.delete(this, this.#identity.exp)
+    this.#endOvertime()
+    compaction?.delete(this.connection)
+    clients.delete(this.connection)
+    rooms.forget(this.connection)
+    closing.add(this)
+    windows?.delete(this)
+    this.#meter?.end()
+    this.#callbacks.stopStreams()
+    // Not at once: this may be deep inside a broadcast, or inside the handler that closes.
+    queueMicrotask(() => { this.enter(this.#begun, this, undefined) })
+  }
+
+  #begun (): void {
+    this.connection.end()
+    this.#work()
+  }
+
+  #callOnClose (): void {
+    const isServer = this.#stage === 'closing'
+    const closed = this.#closed!
+    this.#stage = 'ended'
+    const pending = this.#callbacks.onClose(closed)
+    const settled = () => {
+      this.#hasSettled = true
+      if (isServer) this.#outbox.close(closed.code, closed.reason)
+      // The client's answer to the close frame is to be read, in the turn of the connection.
+      if (!this.#isResting) this.#socket.resume()
+      this.#finishIfClosed()
+    }
+    if (pending === undefined) settled()
+    else pending.then(settled)
+  }
+
+  // The connection is done, when onClose has settled and the socket is closed.
+  #finishIfClosed (): void {
+    if (!this.#hasSettled || this.#socket.readyState !== CLOSED) return
+    this.#route.closing.delete(this)
+    this.#route.live.delete(this)
+  }
+
+  #drop (count: number): void {
+    if (count > 0) this.#log('debug', 'messages were not handled', { count })
+  }
+
+  // A logger of the app may look for its request in the context.
+  #log (level: 'debug' | 'info' | 'warn' | 'error', message: string, details: object = {}): void {
+    this.enter(() => { writeLog(this.connection, level, details, message) }, undefined, undefined)
+  }
+}

@@ -1,0 +1,34 @@
+import type { Budget } from '../connection/budget.js'
+import type { Closable, LiveSet } from '../connection/live.js'
+import type { Deadlines } from '../connection/deadlines.js'
+import type { FastPath } from '../options/plugin-settings.js'
+import type { Clocks } from '../connection/clocks.js'
+import type { Compression } from '../message/frame.js'
+import type { ConnectionCounts } from '../connection/connection-counts.js'
+import type { QueryCredentials } from '../auth/url-credentials.js'
+import type { Revocations } from '../auth/revocation.js'
+import type { SocketServer } from '../upgrade/socket-server.js'
+import type { Tickets } from '../auth/ticket.js'
+
+/** The connections of all routes of an app, and whether there are to be more. */
+export interface LiveConnections extends LiveSet {
+  readonly isClosing: boolean
+}
+
+/** What all routes of an app share. */
+export interface Server {
+  readonly live: LiveConnections
+  readonly sockets: SocketServer
+  readonly clocks: Clocks
+  readonly counts: ConnectionCounts
+  readonly budget: Budget
+  /** Milliseconds that an upgrade may take. */
+  readonly handshakeTimeout: number
+  readonly credentials: QueryCredentials
+  readonly tickets: Tickets
+  readonly revocations: Revocations
+  readonly compression: undefined | Compression
+  /** For tokens that are to come as the first message. */
+  readonly tokens: Deadlines<Closable>
+  readonly fastPath: FastPath
+}

@@ -1,0 +1,137 @@
+import t from 'tap'
+import { Exchange, Work } from '../../src/connection/pending-requests.js'
+import type { Outbox } from '../../src/connection/outbox.js'
+import type { Frame } from '../../src/message/frame.js'
+import type { Request } from '../../src/message/codec.js'
+import { TestClock } from '../support/clock.js'
+
+const cancel = {} as Frame
+
+function exchange (): { exchange: Exchange, sent: Frame[], clock: TestClock } {
+  const sent: Frame[] = []
+  const clock = new TestClock()
+  return { exchange: new Exchange(clock, { send: (frame: Frame) => sent.push(frame) } as unknown as Outbox), sent, clock }
+}
+
+const request = (id: number, accept: Request['accept'] = (data) => data): Request => ({ id, frame: cancel, cancel, accept })
+
+t.test('work that is over is over for whoever looks later, and ends once', async (t) => {
+  const work = new Work(() => { left++ })
+  let left = 0
+  let count = 0
+  work.onOver = () => { count++ }
+  t.notOk(work.isOver)
+  work.end()
+  work.end()
+  t.equal(count, 1)
+  t.ok(work.isOver)
+  t.ok(work.signal.aborted)
+  t.equal(work.signal, work.signal)
+  work.leave()
+  work.leave()
+  t.equal(left, 1)
+  new Work(() => {}).end()
+})
+
+t.test('an id is free again when its work is finished', async (t) => {
+  const { exchange: one } = exchange()
+  t.ok(one.begin(1))
+  t.notOk(one.begin(1))
+  t.ok(one.begin('1'), 'a text is another than a number')
+  t.ok(one.isBusy)
+  one.takeBack(1, undefined)
+  one.takeBack(1, undefined)
+  t.ok(one.begin(1))
+})
+
+t.test('who has had an id before does not finish the work that has it now', async (t) => {
+  const { exchange: one } = exchange()
+  const before = one.begin(1)!
+  one.takeBack(1, undefined)
+  const now = one.begin(1)!
+  one.finish(1, before)
+  t.notOk(now.isOver)
+  t.ok(one.isBusy)
+  one.finish(1, now)
+  t.notOk(one.isBusy)
+})
+
+t.test('what is answered cannot be given up any more, and keeps no listener', async (t) => {
+  const { exchange: one, sent } = exchange()
+  const controller = new AbortController()
+  const asked = one.wait(request(1), { signal: controller.signal })
+  one.answered(1, 'yes')
+  one.answered(1, 'again')
+  one.refused(1, new Error('late'))
+  controller.abort()
+  t.equal(await asked, 'yes')
+  t.same(sent, [], 'nobody is told to stop')
+})
+
+t.test('an answer may be validated by something that waits', async (t) => {
+  const { exchange: one } = exchange()
+  const asked = one.wait(request(1, async (data) => `${String(data)}!`), {})
+  one.answered(1, 'yes')
+  t.equal(await asked, 'yes!')
+})
+
+t.test('the end ends everything', async (t) => {
+  const { exchange: one } = exchange()
+  const asked = one.wait(request(1), {})
+  const work = one.begin(1)!
+  one.end()
+  await t.rejects(asked, { code: 'FSR_ERR_REQUEST_ENDED' })
+  t.ok(work.isAborted)
+  t.notOk(work.isOver, 'its answer may still be sent')
+  t.ok(one.begin(2)!.signal.aborted, 'whatever begins later is told to stop at once')
+})
+
+t.test('an answer is waited for ten seconds if nothing else is said, and the timer ends with the wait', async (t) => {
+  const { exchange: one, clock } = exchange()
+  const asked = one.wait(request(1), {})
+  t.equal(clock.timers, 1)
+  one.answered(1, 'yes')
+  await asked
+  t.equal(clock.timers, 0)
+  let error: undefined | Error
+  one.wait(request(2), {}).catch((given: Error) => { error = given })
+  await clock.advance(9_999)
+  t.equal(error, undefined)
+  await clock.advance(1)
+  t.match(error, { code: 'FSR_ERR_REQUEST_TIMEOUT' })
+})
+
+t.test('an answer that came while the event loop was held up has come in time', async (t) => {
+  const { exchange: one, clock } = exchange()
+  const asked = one.wait(request(1), {})
+  clock.after(9_999, () => { setImmediate(() => { one.answered(1, 'yes') }) })
+  clock.stall(60_000)
+  await clock.advance(0)
+  t.equal(await asked, 'yes')
+})
+
+t.test('a client can take back only so many messages before their turn', async (t) => {
+  const { exchange: one } = exchange()
+  const last = {}
+  for (let id = 0; id < 100; id++) one.takeBack(id, last)
+  t.strictSame([one.isTakenBack(0), one.isTakenBack(63), one.isTakenBack(64)], [true, true, false])
+  one.hadTurn(last)
+  t.equal(one.isTakenBack(0), false)
+})
+
+t.test('a signal that cannot be listened to leaves nothing that runs, and is tried anew', async (t) => {
+  const { exchange: one, sent, clock } = exchange()
+  const signal = { aborted: false, addEventListener () { throw new Error('of a library') } } as unknown as AbortSignal
+  for (const id of [1, 2]) await t.rejects(one.wait(request(id), { signal }), { message: 'of a library' })
+  t.notOk(one.isBusy)
+  t.equal(clock.timers, 0)
+  t.same(sent, [])
+})
+
+t.test('a time that is longer than a timer of Node can be is as long as that', async (t) => {
+  const { exchange: one, clock } = exchange()
+  const times: number[] = []
+  t.intercept(clock, 'after', { value: (milliseconds: number) => times.push(milliseconds) })
+  for (const timeout of [Infinity, 2 ** 31, 5_000]) one.wait(request(timeout), { timeout }).catch(() => {})
+  t.strictSame(times, [2 ** 31 - 1, 2 ** 31 - 1, 5_000])
+})

@@ -1,0 +1,33 @@
+import t from 'tap'
+import { flushLater, hold, release } from '../../src/socket/flush-queue.js'
+
+t.test('one that fails does not keep the others, nor those to come, from being flushed', async (t) => {
+  const flushed: string[] = []
+  const failed = new Promise((resolve) => { process.once('uncaughtException', resolve) })
+  const fail = new Error('fails')
+  flushLater({ flush () { flushed.push('first') } })
+  flushLater({ flush () { throw fail } })
+  flushLater({ flush () { flushed.push('second'); flushLater({ flush () { flushed.push('third') } }) } })
+  t.equal(await failed, fail)
+  await new Promise(setImmediate)
+  t.strictSame(flushed, ['first', 'second', 'third'])
+  flushLater({ flush () { flushed.push('later') } })
+  await new Promise(process.nextTick)
+  t.strictSame(flushed, ['first', 'second', 'third', 'later'])
+})
+
+t.test('what is added in the middle of a flush is flushed behind it, also where that holds and releases', async (t) => {
+  const flushed: string[] = []
+  const add = (name: string) => { flushLater({ flush () { flushed.push(name) } }) }
+  flushLater({
+    flush () {
+      flushed.push('first')
+      hold()
+      add('second')
+      release()
+      add('third')
+    }
+  })
+  await new Promise(process.nextTick)
+  t.strictSame(flushed, ['first', 'second', 'third'])
+})
