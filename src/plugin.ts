@@ -28,7 +28,7 @@ import { completeInjected } from './upgrade/injected.js'
 import { UpgradesLeft } from './upgrade/left-upgrades.js'
 import type { SocketPluginOptions, SocketRouteOptions, SocketScopeOptions } from './options/options.js'
 import { barePath, createPathOf, joinPath } from './upgrade/path.js'
-import { QueryCredentials } from './auth/url-credentials.js'
+import { UrlCredentials } from './auth/url-credentials.js'
 import { resolvePlugin } from './options/plugin-settings.js'
 import { defaults } from './options/resolve-options.js'
 import { Revocations, type Revocation } from './auth/revocation.js'
@@ -38,7 +38,7 @@ import { addToScope, enterScope, openScopes, overlay } from './options/scope.js'
 import { furtherServers, ServerListeners } from './upgrade/server-listeners.js'
 import { RouteTable } from './route/route-table.js'
 import { Tickets } from './auth/ticket.js'
-import { UpgradeGate } from './upgrade/pending-upgrades.js'
+import { PendingUpgrades } from './upgrade/pending-upgrades.js'
 
 async function socketRoutes (fastify: FastifyInstance, pluginOptions: SocketPluginOptions): Promise<void> {
   const table = new RouteTable(fastify)
@@ -65,12 +65,12 @@ async function socketRoutes (fastify: FastifyInstance, pluginOptions: SocketPlug
   // Of the router, or, as in older versions, of Fastify.
   const { useSemicolonDelimiter } = { ...fastify.initialConfig, ...fastify.initialConfig.routerOptions } as { useSemicolonDelimiter?: boolean }
   const pathOf = createPathOf(useSemicolonDelimiter === true)
-  const credentials = new QueryCredentials(pathOf)
+  const credentials = new UrlCredentials(pathOf)
   const connections = new HttpConnections(clock)
   const listeners = new ServerListeners()
   const left = new UpgradesLeft(fastify, pluginOptions.leaveUpgrades)
   const isTls = fastify.server instanceof TlsServer
-  const gate = new UpgradeGate(fastify, listeners, {
+  const gate = new PendingUpgrades(fastify, listeners, {
     clock,
     timeout: handshakeTimeout,
     live: drain,
@@ -101,7 +101,7 @@ async function socketRoutes (fastify: FastifyInstance, pluginOptions: SocketPlug
     tickets: new Tickets(clock, tickets.store, tickets.ttl),
     revocations,
     compression: settings.compression,
-    tokens: new Deadlines<Closable>(clock, handshakeTimeout, (connection) => { connection.shut(closeCodes.tokenMissing) }),
+    tokens: new Deadlines<Closable>(clock, handshakeTimeout, (connection) => { connection.closeWith(closeCodes.tokenMissing) }),
     fastPath
   }
   const checkScopes = openScopes(fastify, root)
@@ -110,8 +110,8 @@ async function socketRoutes (fastify: FastifyInstance, pluginOptions: SocketPlug
   const add = (scope: FastifyInstance, path: string, controller: unknown, given: SocketRouteOptions): Route => {
     const full = joinPath(scope.prefix, barePath(path, scope.prefix))
     left.check(full)
-    const inForce = enterScope(scope, given)
-    const route = new Route(server, scope, full, createController(full, controller, scope, checkGrant), given, inForce)
+    const effective = enterScope(scope, given)
+    const route = new Route(server, scope, full, createController(full, controller, scope, checkGrant), given, effective)
     table.add(scope, path, given.constraints, route)
     return route
   }

@@ -77,7 +77,7 @@ t.test('only direct reads, and their probe, touch what is not public in ws; one 
 // Invariant 7
 t.test('nothing starts a timer but the shared deadlines, the drain, and a request that is waited for', async (t) => {
   t.strictSame(having(/[cC]lock\.(after|every)\(/), ['connection/fair-timer.ts', 'connection/heartbeat.ts', 'connection/stall-detector.ts', 'operate/drain.ts'])
-  t.strictSame(having(/new Patience\(/), ['connection/deadlines.ts', 'connection/expiry.ts', 'connection/pending-requests.ts', 'operate/drain.ts', 'operate/http-connections.ts'])
+  t.strictSame(having(/new FairTimer\(/), ['connection/deadlines.ts', 'connection/expiry.ts', 'connection/pending-requests.ts', 'operate/drain.ts', 'operate/http-connections.ts'])
 })
 
 t.test('only the clock knows the time of the machine', async (t) => {

@@ -3,7 +3,7 @@ import type { Identity } from '../connection/identity.js'
 import { errors } from '../errors.js'
 import { writeLog } from '../log.js'
 import { isThenable } from '../thenable.js'
-import { createGuard, explain, type GrantInForce, type Guard } from './grant.js'
+import { createGuard, explain, type EffectiveGrant, type Guard } from './grant.js'
 import type { Revocations } from './revocation.js'
 import type { Authenticator } from './token.js'
 
@@ -13,7 +13,7 @@ export class Admission {
   readonly #revocations: Revocations
   readonly #guard: Guard
 
-  constructor (authenticator: Authenticator, revocations: Revocations, grants: readonly GrantInForce[]) {
+  constructor (authenticator: Authenticator, revocations: Revocations, grants: readonly EffectiveGrant[]) {
     this.#authenticator = authenticator
     this.#revocations = revocations
     this.#guard = createGuard(grants)

@@ -8,7 +8,7 @@ import { attempt } from '../thenable.js'
  * @param read makes of its answer what is used, and throws for one that cannot be used.
  * @throws `FSR_ERR_STORE_FAILED` (503) if either fails: the cause is for the log, and no client is let in meanwhile.
  */
-export function asked<Answer, Value> (ask: () => Answer | PromiseLike<Answer>, read: (answer: Answer) => Value): Value | Promise<Value> {
+export function callStore<Answer, Value> (ask: () => Answer | PromiseLike<Answer>, read: (answer: Answer) => Value): Value | Promise<Value> {
   const fail = (cause: unknown): never => { throw new errors.StoreFailed({ cause }) }
   return attempt(ask, (answer) => {
     try {

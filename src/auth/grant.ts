@@ -74,25 +74,25 @@ export function createRoleHierarchy (hierarchy: RoleHierarchy): Expanded {
 }
 
 /** A grant with the way to read roles that held where it was given: what is set further in must not change its meaning. */
-export interface GrantInForce {
+export interface EffectiveGrant {
   readonly grant: Grant
   readonly rolesOf: RolesOf
   readonly hierarchy: Expanded
 }
 
 /** The one question that is asked about every user: which grant says no, if one does. */
-export type Guard = (user: unknown, request: FastifyRequest) => undefined | GrantInForce | Promise<undefined | GrantInForce>
+export type Guard = (user: unknown, request: FastifyRequest) => undefined | EffectiveGrant | Promise<undefined | EffectiveGrant>
 
 /** Makes it from the grants of the scopes and the route: all must agree, outermost first. What is known at once is not waited for. */
-export function createGuard (grants: readonly GrantInForce[]): Guard {
-  const checks = grants.map((inForce) => ({
-    inForce,
-    isGranted: typeof inForce.grant === 'function' ? inForce.grant : createRoleCheck(asRoleList(inForce.grant), inForce)
+export function createGuard (grants: readonly EffectiveGrant[]): Guard {
+  const checks = grants.map((effective) => ({
+    effective,
+    isGranted: typeof effective.grant === 'function' ? effective.grant : createRoleCheck(asRoleList(effective.grant), effective)
   }))
-  const ask = (user: unknown, request: FastifyRequest, index: number): undefined | GrantInForce | Promise<undefined | GrantInForce> => {
+  const ask = (user: unknown, request: FastifyRequest, index: number): undefined | EffectiveGrant | Promise<undefined | EffectiveGrant> => {
     const check = checks[index]
     if (check === undefined) return
-    return then(check.isGranted(user, request), (isGranted) => isGranted === true ? ask(user, request, index + 1) : check.inForce)
+    return then(check.isGranted(user, request), (isGranted) => isGranted === true ? ask(user, request, index + 1) : check.effective)
   }
   return (user, request) => ask(user, request, 0)
 }
@@ -103,7 +103,7 @@ export function createMessageGuard (grant: MessageGrant, rolesOf: RolesOf, hiera
   return (user, connection) => then(grant(user as never, connection), (isGranted) => isGranted === true)
 }
 
-function createRoleCheck (roles: readonly string[], { rolesOf, hierarchy }: Pick<GrantInForce, 'rolesOf' | 'hierarchy'>): (user: unknown) => boolean | Promise<boolean> {
+function createRoleCheck (roles: readonly string[], { rolesOf, hierarchy }: Pick<EffectiveGrant, 'rolesOf' | 'hierarchy'>): (user: unknown) => boolean | Promise<boolean> {
   const sufficient = new Set(roles)
   for (const [role, included] of hierarchy) if (roles.some((each) => included.has(each))) sufficient.add(role)
   return (user) => then(rolesOf(user), (all) => all.some((role) => sufficient.has(role)))
@@ -115,7 +115,7 @@ export function nameOf (grant: Grant): string {
 }
 
 /** Why a grant has said no, for the log: what it asks for, and whether the user has the claim at all. Nothing of the user is in it. */
-export function explain ({ grant, rolesOf: { claim } }: GrantInForce, user: unknown): { wanted: string, claim?: string, isClaimThere?: boolean } {
+export function explain ({ grant, rolesOf: { claim } }: EffectiveGrant, user: unknown): { wanted: string, claim?: string, isClaimThere?: boolean } {
   const wanted = nameOf(grant)
   return typeof grant === 'function' || claim === undefined ? { wanted } : { wanted, claim, isClaimThere: hasClaim(user, claim) }
 }

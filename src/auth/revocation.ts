@@ -2,7 +2,7 @@ import type { Clock } from '../clock.js'
 import type { Identity, Named } from '../connection/identity.js'
 import { then } from '../thenable.js'
 import { isInMilliseconds } from './claims.js'
-import { asked, typeOf } from './call-store.js'
+import { callStore, typeOf } from './call-store.js'
 
 /** Which tokens count no more although they have not expired. */
 export interface Revocation {
@@ -144,7 +144,7 @@ export class Revocations {
   }
 
   #asked (subject: string, named: Named): boolean | Promise<boolean> {
-    return asked(() => this.#store.revokedBefore(subject), (before) => isRevoked(named, timeOf(before)))
+    return callStore(() => this.#store.revokedBefore(subject), (before) => isRevoked(named, timeOf(before)))
   }
 
   /** Whether it was revoked here since the store was asked. */

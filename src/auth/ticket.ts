@@ -5,7 +5,7 @@ import type { Clock } from '../clock.js'
 import type { Identity, Named } from '../connection/identity.js'
 import { errors } from '../errors.js'
 import { originOf } from './origin.js'
-import { asked, typeOf } from './call-store.js'
+import { callStore, typeOf } from './call-store.js'
 
 /** Keeps tickets until they are used. One that several machines share keeps them wherever the machines meet. */
 export interface TicketStore {
@@ -85,7 +85,7 @@ export class Tickets {
     const ticket = randomBytes(32).toString('base64url')
     const issued: Issued = { ...identity, route, origin: request.headers.origin, end: this.#clock.unixNow() + this.#ttl }
     const value = toJson(issued)
-    await asked(() => this.#store.put(idOf(ticket), value, this.#ttl), () => {})
+    await callStore(() => this.#store.put(idOf(ticket), value, this.#ttl), () => {})
     return ticket
   }
 
@@ -96,7 +96,7 @@ export class Tickets {
    */
   async redeem (route: string, request: FastifyRequest, ticket: string): Promise<Identity> {
     // First of all, so that it counts as used whatever is wrong with it.
-    const issued = await asked(() => this.#store.take(idOf(ticket)), readIssued)
+    const issued = await callStore(() => this.#store.take(idOf(ticket)), readIssued)
     if (issued === undefined) throw new errors.TicketInvalid()
     const { route: issuedFor, origin, end, ...identity } = issued
     if (issuedFor !== route || end <= this.#clock.unixNow() || !isSamePage(origin, request)) throw new errors.TicketInvalid()

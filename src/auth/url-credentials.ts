@@ -25,7 +25,7 @@ const PAIR = /([^&;#]*)([&;#]|$)/g
  * Takes credentials out of the address of a request before anything else sees it: Fastify logs the address of each request, and so may
  * any hook.
  */
-export class QueryCredentials {
+export class UrlCredentials {
   readonly #names = new Set<string>()
   readonly #patterns: RegExp[] = []
   readonly #pathOf: PathOf

@@ -6,12 +6,12 @@ import { Expiry } from './expiry.js'
 import { Heartbeat } from './heartbeat.js'
 import { Overtime, type Expiring } from './overtime.js'
 import type { Metered } from './rate.js'
-import { Stalls } from './stall-detector.js'
+import { StallDetector } from './stall-detector.js'
 
 /** The timers of an app: one for each different setting, however many routes and connections share it. */
 export class Clocks {
   readonly clock: Clock
-  readonly stalls: Stalls
+  readonly stalls: StallDetector
   /** Ends connections when their tokens do. */
   readonly expiry: Expiry<Expiring>
   /** Gives them time for renewals that came before that. */
@@ -25,7 +25,7 @@ export class Clocks {
   /** @param verification milliseconds that the check of a token may take. */
   constructor (clock: Clock, verification: number) {
     this.clock = clock
-    this.stalls = new Stalls(clock)
+    this.stalls = new StallDetector(clock)
     this.expiry = new Expiry(clock, (item) => { item.expired() })
     this.overtime = new Overtime(clock, verification)
     this.compaction = new Deadlines(clock, 1_000, (connection) => { connection.compact() })

@@ -8,9 +8,9 @@ import type { Codec, Request } from '../message/codec.js'
 import type { Sendable } from '../message/outbound.js'
 import type { Closable } from './live.js'
 import type { ConnectionContext } from '../socket/async-context.js'
-import { checkRequestOptions, Exchange, type RequestOptions } from './pending-requests.js'
+import { checkRequestOptions, PendingRequests, type RequestOptions } from './pending-requests.js'
 import { flatText } from '../message/flat-text.js'
-import { keepLess } from '../socket/compact-request.js'
+import { compactRequest } from '../socket/compact-request.js'
 import type { Outbox } from './outbox.js'
 import { RoomNames } from './room-names.js'
 
@@ -147,7 +147,7 @@ export class WsConnection<Types extends ConnectionTypes = ConnectionTypes> {
   // Made when somebody asks; from then on it is kept in step.
   #rooms: undefined | RoomNames
   // Made with the first request.
-  #exchange: undefined | Exchange
+  #pendingRequests: undefined | PendingRequests
 
   /** Made by the plugin. */
   constructor (request: FastifyRequest, protocol: string, user: unknown, outbox: Outbox, keeper: ConnectionKeeper) {
@@ -310,7 +310,7 @@ export class WsConnection<Types extends ConnectionTypes = ConnectionTypes> {
   #renew (token: string): Promise<void> {
     const renewed = this.#keeper.renew(token, this.#request).then((user) => {
       this.#user = user
-      this.#exchange?.userChanged()
+      this.#pendingRequests?.userChanged()
     })
     // A client may ask for as many as it likes.
     renewed.catch(() => { writeLog(this, 'debug', {}, 'a renewal was refused') })
@@ -338,26 +338,26 @@ export class WsConnection<Types extends ConnectionTypes = ConnectionTypes> {
     } catch (error) {
       return Promise.reject(error)
     }
-    const { exchange } = this
-    const reply = exchange.wait(request, options) as Promise<RequestReply<Types, Type>>
+    const { pendingRequests } = this
+    const reply = pendingRequests.wait(request, options) as Promise<RequestReply<Types, Type>>
     // The client decides when and how it answers: that must not end the process, also where nobody waits for it, or not yet.
     reply.catch(() => {})
-    if (exchange.awaits(request)) this.#outbox.send(request.frame)
+    if (pendingRequests.awaits(request)) this.#outbox.send(request.frame)
     return reply
   }
 
   /** The requests under way. @internal */
-  get exchange (): Exchange {
-    if (this.#exchange === undefined) {
-      this.#exchange = new Exchange(this.#keeper.clock, this.#outbox)
-      if (this.#isEnded) this.#exchange.end()
+  get pendingRequests (): PendingRequests {
+    if (this.#pendingRequests === undefined) {
+      this.#pendingRequests = new PendingRequests(this.#keeper.clock, this.#outbox)
+      if (this.#isEnded) this.#pendingRequests.end()
     }
-    return this.#exchange
+    return this.#pendingRequests
   }
 
   /** Whether there is one: it is made when it is asked for. @internal */
   get hasExchange (): boolean {
-    return this.#exchange !== undefined
+    return this.#pendingRequests !== undefined
   }
 
   /** Whether no message is to be handled any more. @internal */
@@ -381,8 +381,8 @@ export class WsConnection<Types extends ConnectionTypes = ConnectionTypes> {
   }
 
   /** Closes it for one of the reasons of this plugin. @internal */
-  shut (reason: CloseReason): boolean {
-    return this.#keeper.shut(reason)
+  closeWith (reason: CloseReason): boolean {
+    return this.#keeper.closeWith(reason)
   }
 
   /** All that leaves for it. @internal */
@@ -409,14 +409,14 @@ export class WsConnection<Types extends ConnectionTypes = ConnectionTypes> {
 
   /** Keeps less of the request. @internal */
   compact (): void {
-    keepLess(this.#request)
+    compactRequest(this.#request)
   }
 
   /** Tells those who listen to `signal`. @internal */
   end (): void {
     this.#isEnded = true
     this.#ended?.abort()
-    this.#exchange?.end()
+    this.#pendingRequests?.end()
   }
 }
 

@@ -1,5 +1,5 @@
 import type { Clock } from '../clock.js'
-import { Patience } from './fair-timer.js'
+import { FairTimer } from './fair-timer.js'
 
 /**
  * Calls back when things are not done in time: one timer for any number of them, as all have the same time. What was done in time, but
@@ -12,7 +12,7 @@ export class Deadlines<T> {
   // In the order of their deadlines, as every item is given the same time.
   readonly #due = new Map<T, number>()
   readonly #grace: number
-  #timer: undefined | Patience
+  #timer: undefined | FairTimer
 
   /**
    * @param onDeadline is given the item, and when its time was over.
@@ -42,8 +42,8 @@ export class Deadlines<T> {
     this.#due.delete(item)
   }
 
-  #start (due: number): Patience {
-    return new Patience(this.#clock, { due, grace: this.#grace }, (now) => { this.#check(now) })
+  #start (due: number): FairTimer {
+    return new FairTimer(this.#clock, { due, grace: this.#grace }, (now) => { this.#check(now) })
   }
 
   #check (now: number): void {

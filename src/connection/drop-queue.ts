@@ -20,7 +20,7 @@ interface Entry {
 }
 
 /** The messages that wait for one slow client, where the policy is to drop some rather than to close it. */
-export class Backlog {
+export class DropQueue {
   /** What the waiting messages cost, in bytes. */
   cost = 0
   readonly #policy: DropPolicy

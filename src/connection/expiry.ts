@@ -1,5 +1,5 @@
 import type { Clock } from '../clock.js'
-import { Patience } from './fair-timer.js'
+import { FairTimer } from './fair-timer.js'
 
 const TICK = 1_000
 
@@ -11,7 +11,7 @@ export class Expiry<T> {
   readonly #onExpired: (item: T) => void
   // By the second of the Unix time in which they expire.
   readonly #seconds = new Map<number, Set<T>>()
-  #timer: undefined | Patience
+  #timer: undefined | FairTimer
 
   constructor (clock: Clock, onExpired: (item: T) => void) {
     this.#clock = clock
@@ -36,8 +36,8 @@ export class Expiry<T> {
     if (items?.delete(item) === true && items.size === 0) this.#forget(second)
   }
 
-  #start (): Patience {
-    return new Patience(this.#clock, { due: this.#clock.now() + TICK, grace: TICK }, (now) => { this.#tick(now) })
+  #start (): FairTimer {
+    return new FairTimer(this.#clock, { due: this.#clock.now() + TICK, grace: TICK }, (now) => { this.#tick(now) })
   }
 
   // What has come by now is read, such as another token.

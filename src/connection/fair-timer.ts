@@ -7,7 +7,7 @@ const LATE = 20
 const GRACE = 1_000
 
 /** How a patient timer runs; times in milliseconds. */
-export interface PatienceOptions {
+export interface FairTimerOptions {
   /** Until when others have time, by the clock. */
   readonly due: number
   /** How much longer they are given at most, once, if the event loop was held up when that came: up to 1_000. */
@@ -20,16 +20,16 @@ export interface PatienceOptions {
  * A timer for what others have to do in time. It runs when all that came in time has been read: after a turn of the event loop that was
  * long, timers are served before sockets are.
  */
-export class Patience {
+export class FairTimer {
   readonly #clock: Clock
-  readonly #options: PatienceOptions
+  readonly #options: FairTimerOptions
   readonly #run: (now: number) => void
   #timer: Timer
   #wasLate = false
   #isOver = false
 
   /** @param run is given the time until which all that came has been read. */
-  constructor (clock: Clock, options: PatienceOptions, run: (now: number) => void) {
+  constructor (clock: Clock, options: FairTimerOptions, run: (now: number) => void) {
     this.#clock = clock
     this.#options = options
     this.#run = run

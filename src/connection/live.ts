@@ -13,7 +13,7 @@ export interface ExceededLimit {
 /** What can be closed for one of the reasons of this plugin. */
 export interface Closable {
   /** Closes in an orderly way; answers `false`, and does nothing, if that has begun already. */
-  shut (reason: CloseReason, limit?: ExceededLimit): boolean
+  closeWith (reason: CloseReason, limit?: ExceededLimit): boolean
 }
 
 /** A connection that is not done yet: the app closes it when it is closed itself, or when its user is revoked. */

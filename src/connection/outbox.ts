@@ -1,9 +1,9 @@
 import type { WebSocket } from 'ws'
 import { closeCodes, type CloseReason } from '../close-codes.js'
-import type { Bundle } from '../message/frame-batch.js'
+import type { FrameBatch } from '../message/frame-batch.js'
 import { compactLarge, encodeFrames, wholeOf, wireSize, type Compression, type Frame } from '../message/frame.js'
 import { toFrame, type Sendable } from '../message/outbound.js'
-import { Backlog, type Overflow } from './drop-queue.js'
+import { DropQueue, type Overflow } from './drop-queue.js'
 import type { Budget } from './budget.js'
 import type { Closable } from './live.js'
 import type { ConnectionContext } from '../socket/async-context.js'
@@ -49,7 +49,7 @@ export interface OutboxSettings {
 /** Whose outbox it is. */
 export interface OutboxOwner extends Closable, Pick<ConnectionContext, 'enter'> {
   /** Whatever was sent before to many, this client among them, and has not left yet, is to leave now. */
-  settle (): void
+  flushBroadcasts (): void
   /** What was sent is not there any more. */
   sendFailed (error: unknown): void
   /** The app's `notice` threw, or returned what cannot be sent. */
@@ -88,7 +88,7 @@ export class Outbox implements Flushable {
   // How many writes wait in Node, or ws, for a client that lags.
   #heldWrites = 0
   // What waits here, where the policy is to drop: only as much as the mark is given to ws, which nothing can be taken back from.
-  #backlog: undefined | Backlog
+  #dropQueue: undefined | DropQueue
   // How many messages the client has missed, and has not been told of.
   #missed = 0
   #accounted = 0
@@ -106,12 +106,12 @@ export class Outbox implements Flushable {
 
   /** Bytes that wait in this process for the client to read; not what it was sent among many in this turn of the event loop. */
   get bufferedAmount (): number {
-    return this.#given + this.#gatheredSize + (this.#backlog?.cost ?? 0)
+    return this.#given + this.#gatheredSize + (this.#dropQueue?.cost ?? 0)
   }
 
   /** Whether more waits than a sender that can wait should add to. */
   get isOverMark (): boolean {
-    return this.#held + (this.#backlog?.cost ?? 0) > this.#mark
+    return this.#held + (this.#dropQueue?.cost ?? 0) > this.#mark
   }
 
   /** Whether anything can still be sent. */
@@ -136,22 +136,22 @@ export class Outbox implements Flushable {
    * @param key of the message, where the policy is `latestBy`.
    */
   send (frame: Frame, key?: unknown): boolean {
-    this.#owner.settle()
+    this.#owner.flushBroadcasts()
     return this.#send(frame, key)
   }
 
   /** Sends what many are sent, less what this client is not. @param from the first frame. */
-  sendBundle (bundle: Bundle, from: number, without: readonly number[]): void {
+  sendBatch (batch: FrameBatch, from: number, without: readonly number[]): void {
     const fast = this.#fast
     this.flush()
-    const isForWs = this.#compression !== undefined && bundle.largest > DEFLATED_AT_ONCE
-    if (fast?.isSenderIdle === true && !isForWs && this.isOpen && this.#mayTake(bundle.size)) {
-      if (fast.waiting > 0) bundle.compact()
-      const parts = this.#encode(() => bundle.encode(from, without, this.#compression))
+    const isForWs = this.#compression !== undefined && batch.largest > DEFLATED_AT_ONCE
+    if (fast?.isSenderIdle === true && !isForWs && this.isOpen && this.#mayTake(batch.size)) {
+      if (fast.waiting > 0) batch.compact()
+      const parts = this.#encode(() => batch.encode(from, without, this.#compression))
       if (parts.length > 0) this.#writeNow(fast, parts)
       return
     }
-    for (const index of bundle.indexes(from, without)) this.sendShared(bundle.frames[index]!, bundle.keys[index])
+    for (const index of batch.indexes(from, without)) this.sendShared(batch.frames[index]!, batch.keys[index])
   }
 
   /** Sends one of the messages that others are sent too. */
@@ -161,13 +161,13 @@ export class Outbox implements Flushable {
 
   /** Sends without regard to the limit; the caller waits for `drained()` before the next. */
   reply (frame: Frame): boolean {
-    this.#owner.settle()
+    this.#owner.flushBroadcasts()
     return this.#reply(frame)
   }
 
   /** Resolves when the client has caught up, or the connection has ended. */
   drained (): Promise<void> {
-    this.#owner.settle()
+    this.#owner.flushBroadcasts()
     if (!this.isOverMark || this.#socket.readyState > OPEN) return Promise.resolve()
     return new Promise((resolve) => { (this.#waiting ??= []).push(resolve) })
   }
@@ -179,8 +179,8 @@ export class Outbox implements Flushable {
 
   /** Begins the closing handshake (RFC 6455 section 7.1.2), behind all that waits. */
   close (code: number, reason: string): void {
-    this.#owner.settle()
-    if (this.isOpen) for (let frame = this.#backlog?.shift(); frame !== undefined; frame = this.#backlog?.shift()) this.#write(frame)
+    this.#owner.flushBroadcasts()
+    if (this.isOpen) for (let frame = this.#dropQueue?.shift(); frame !== undefined; frame = this.#dropQueue?.shift()) this.#write(frame)
     this.#socket.close(code, reason)
   }
 
@@ -201,8 +201,8 @@ export class Outbox implements Flushable {
   /** The connection has ended: nothing waits any more, and nobody for it. */
   end (): void {
     this.flush()
-    this.dropped += this.#backlog?.size ?? 0
-    this.#backlog = undefined
+    this.dropped += this.#dropQueue?.size ?? 0
+    this.#dropQueue = undefined
     this.#settings.budget.adjust(-this.#accounted)
     this.#accounted = 0
     this.#release()
@@ -210,7 +210,7 @@ export class Outbox implements Flushable {
 
   // Whether frames for many may be written at once, because the policy would let each of them through.
   #mayTake (size: number): boolean {
-    if ((this.#backlog?.size ?? 0) > 0) return false
+    if ((this.#dropQueue?.size ?? 0) > 0) return false
     const held = this.#held
     return held === 0 || held + size <= (this.#settings.overflow === 'close' ? this.#limit : this.#mark)
   }
@@ -225,25 +225,25 @@ export class Outbox implements Flushable {
     if (overflow === 'close') {
       if (this.#held <= this.#limit) return this.#reply(frame)
       this.dropped++
-      this.#shut()
+      this.#closeTooSlow()
       return false
     }
     if (!this.#mustWait) return this.#reply(frame)
-    this.#backlog ??= new Backlog(overflow)
+    this.#dropQueue ??= new DropQueue(overflow)
     frame.compact()
     const limit = this.#limit
-    const dropped = this.#backlog.add(frame, frame.size + WRITE_COST, limit, key)
+    const dropped = this.#dropQueue.add(frame, frame.size + WRITE_COST, limit, key)
     this.dropped += dropped
     this.#missed += dropped
     this.#account()
-    if (this.#backlog.isOver(limit)) this.#shut()
+    if (this.#dropQueue.isOver(limit)) this.#closeTooSlow()
     return false
   }
 
-  #shut (): void {
+  #closeTooSlow (): void {
     const { budget, limit } = this.#settings
-    const size = this.#held + (this.#backlog?.cost ?? 0)
-    this.#owner.shut(closeCodes.tooSlow, budget.isExceeded ? { option: 'outboxBudget', limit: budget.limit, size } : { option: 'outbox.limit', limit, size })
+    const size = this.#held + (this.#dropQueue?.cost ?? 0)
+    this.#owner.closeWith(closeCodes.tooSlow, budget.isExceeded ? { option: 'outboxBudget', limit: budget.limit, size } : { option: 'outbox.limit', limit, size })
   }
 
   #reply (frame: Frame): boolean {
@@ -251,16 +251,16 @@ export class Outbox implements Flushable {
       this.dropped++
       return false
     }
-    if (this.#backlog === undefined || this.#backlog.size === 0) return this.#write(frame)
+    if (this.#dropQueue === undefined || this.#dropQueue.size === 0) return this.#write(frame)
     frame.compact()
-    this.#backlog.addReply(frame, frame.size + WRITE_COST)
+    this.#dropQueue.addReply(frame, frame.size + WRITE_COST)
     this.#account()
     return false
   }
 
   // Whether a message that may be dropped has to wait where it can be.
   get #mustWait (): boolean {
-    return this.isOpen && ((this.#backlog?.size ?? 0) > 0 || this.#held > this.#mark)
+    return this.isOpen && ((this.#dropQueue?.size ?? 0) > 0 || this.#held > this.#mark)
   }
 
   // What is compressed once for all receivers.
@@ -330,7 +330,7 @@ export class Outbox implements Flushable {
   #written (): void {
     this.#heldWrites--
     for (let frame = this.#next(); frame !== undefined; frame = this.#next()) this.#write(frame)
-    if (this.#missed > 0 && this.#backlog?.size === 0 && this.isOpen) this.#owner.enter(this.#notify, this, undefined)
+    if (this.#missed > 0 && this.#dropQueue?.size === 0 && this.isOpen) this.#owner.enter(this.#notify, this, undefined)
     this.#account()
     if (!this.isOverMark) this.#release()
   }
@@ -349,12 +349,12 @@ export class Outbox implements Flushable {
 
   // What may be given to ws now.
   #next (): undefined | Frame {
-    return this.isOpen && this.#held <= this.#mark ? this.#backlog?.shift() : undefined
+    return this.isOpen && this.#held <= this.#mark ? this.#dropQueue?.shift() : undefined
   }
 
   // Keeps the budget of the process up to date, for clients that lag.
   #account (): void {
-    const load = this.#socket.readyState === CLOSED ? 0 : this.#held + (this.#backlog?.cost ?? 0)
+    const load = this.#socket.readyState === CLOSED ? 0 : this.#held + (this.#dropQueue?.cost ?? 0)
     this.#settings.budget.adjust(load - this.#accounted)
     this.#accounted = load
   }

@@ -4,7 +4,7 @@ import { strayIn } from '../members.js'
 import type { Request } from '../message/codec.js'
 import { suggest } from '../suggestion.js'
 import type { Outbox } from './outbox.js'
-import { Patience } from './fair-timer.js'
+import { FairTimer } from './fair-timer.js'
 
 /** What a message is known by while it is not answered. */
 export type MessageId = string | number
@@ -69,7 +69,7 @@ function onAbort (signal: AbortSignal, callback: () => void): () => void {
 }
 
 /** A message of the client that is not answered yet. */
-export class Work {
+export class InboundRequest {
   readonly #onLeft: () => void
   #controller: undefined | AbortController
   #isAborted = false
@@ -124,11 +124,11 @@ export class Work {
 }
 
 /** The requests under way on one connection, in both directions. It is made with the first. */
-export class Exchange {
+export class PendingRequests {
   readonly #clock: Clock
   readonly #outbox: Outbox
   readonly #asked = new Map<MessageId, Asked>()
-  readonly #works = new Map<MessageId, Work>()
+  readonly #works = new Map<MessageId, InboundRequest>()
   // Ids of messages that were taken back before their turn, with the last message that such an id can be of.
   readonly #takenBack = new Map<MessageId, object>()
   // Streams that the client wants, and those that have not come to their end yet, wanted or not.
@@ -168,7 +168,7 @@ export class Exchange {
       // Before the timer, as it calls code that may be of a library: where that throws, nothing is left that runs.
       const forget = signal === undefined ? undefined : onAbort(signal, () => { giveUp(signal.reason) })
       const time = Math.min(timeout, LONGEST_TIMEOUT)
-      const timer = new Patience(this.#clock, { due: this.#clock.now() + time, grace: time }, () => { giveUp(new errors.RequestTimeout()) })
+      const timer = new FairTimer(this.#clock, { due: this.#clock.now() + time, grace: time }, () => { giveUp(new errors.RequestTimeout()) })
       this.#asked.set(id, {
         accept,
         resolve: (value) => { settle(); resolve(value) },
@@ -199,9 +199,9 @@ export class Exchange {
   }
 
   /** A message of the client is to be answered. Answers nothing if another with its id is not answered yet. */
-  begin (id: MessageId, isStream = false): undefined | Work {
+  begin (id: MessageId, isStream = false): undefined | InboundRequest {
     if (this.#works.has(id)) return
-    const work = new Work(() => { if (isStream) this.#streams-- })
+    const work = new InboundRequest(() => { if (isStream) this.#streams-- })
     if (isStream) {
       this.#streams++
       this.#wantedStreams++
@@ -248,7 +248,7 @@ export class Exchange {
   }
 
   /** It is answered. Another message may have its id by now, if it was cancelled before. */
-  finish (id: MessageId, work: Work): void {
+  finish (id: MessageId, work: InboundRequest): void {
     if (this.#works.get(id) === work) this.#works.delete(id)
     work.end()
   }

@@ -1,5 +1,5 @@
 import type { Clock } from '../clock.js'
-import type { Stalls } from './stall-detector.js'
+import type { StallDetector } from './stall-detector.js'
 
 /** How fast one client may send. */
 export interface RateOptions {
@@ -40,7 +40,7 @@ export type Rate = Readonly<Required<{ [Key in keyof RateOptions]: NonNullable<R
 export class Meter {
   readonly #clock: Clock
   readonly #rate: Rate
-  readonly #stalls: Stalls
+  readonly #stalls: StallDetector
   #windowEnd = 0
   #messages = 0
   #bytes = 0
@@ -53,7 +53,7 @@ export class Meter {
   readonly #free: Record<Upkeep, number> = { alive: -Infinity, renew: -Infinity }
   #isPongExpected = false
 
-  constructor (clock: Clock, rate: Rate, stalls: Stalls) {
+  constructor (clock: Clock, rate: Rate, stalls: StallDetector) {
     this.#clock = clock
     this.#rate = rate
     this.#stalls = stalls

@@ -5,7 +5,7 @@ const PACE = 100
 const HELD_UP = 50
 
 /** How long the event loop has been held up, while anybody asks: what came in that time was all read at once. */
-export class Stalls {
+export class StallDetector {
   readonly #clock: Clock
   #askers = 0
   #timer: undefined | Timer

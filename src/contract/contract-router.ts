@@ -1,12 +1,12 @@
 import type { WsConnection } from '../connection/connection.js'
-import type { MessageId, Work } from '../connection/pending-requests.js'
+import type { MessageId, InboundRequest } from '../connection/pending-requests.js'
 import { asError, closeReasonOf, errors, isOfClient, isRefusal, type SocketError } from '../errors.js'
 import type { Frame } from '../message/frame.js'
 import type { Message } from '../message/message.js'
 import { readText, writeLog } from '../log.js'
 import type { Clients } from '../room/clients.js'
 import { isThenable, then } from '../thenable.js'
-import { Answers } from '../controller/reply-stream.js'
+import { ReplyStream } from '../controller/reply-stream.js'
 import { createCheck, named, type Check, type Compilers, type InvalidData, type Serializer } from './validation.js'
 import type { ContractController, ContractSchema, MessageContext, MessageGrant } from './contract.js'
 import { ContractCodec, serialized } from './contract-codec.js'
@@ -14,7 +14,7 @@ import type { CloseInfo, SocketController } from '../controller/controller.js'
 import type { Interruption } from '../controller/route-runtime.js'
 import type { ContractDefinition } from './parse-contract.js'
 import { beforeMessage, beforeSend, sentTo, type Hooks } from '../controller/hooks.js'
-import { Context } from './message-context.js'
+import { HandlerContext } from './message-context.js'
 import { MessageFailure } from '../controller/message-failure.js'
 import { ReplyError } from './reply-error.js'
 import { isAsyncIterable, nothing } from '../controller/returned.js'
@@ -46,11 +46,11 @@ interface Call {
   readonly message: Message
   readonly clients: Clients
   /** If it wants an answer. */
-  readonly work: undefined | Work
+  readonly work: undefined | InboundRequest
   /** Whether the contract is being asked, and not the app. */
   isJudged: boolean
   /** The stream that is sent, if it is one. */
-  answers: undefined | Answers
+  answers: undefined | ReplyStream
   /** Why it is not granted any more. */
   withdrawn: undefined | { readonly error: unknown }
 }
@@ -59,7 +59,7 @@ interface Call {
 type Told = Error & InvalidData & { readonly code: string }
 
 // What is sent of what a handler has returned: an answer, or several.
-type Answer = Frame | Answers
+type Answer = Frame | ReplyStream
 
 /** What a route says of its contract besides the contract. */
 export interface ContractOptions {
@@ -75,7 +75,7 @@ export interface ContractOptions {
  * A controller with a contract, as a controller without: it reads each message, finds and calls its handler, and answers. All that it
  * throws is handed back to it, as `onError`, by whoever calls it.
  */
-export class Conversation implements SocketController {
+export class ContractRouter implements SocketController {
   readonly definition: ContractDefinition
   readonly codec: ContractCodec
   readonly #user: User
@@ -136,12 +136,12 @@ export class Conversation implements SocketController {
 
   onMessage (connection: WsConnection, message: Message, clients: Clients): undefined | Answer | Promise<undefined | Answer> {
     if (!connection.hasExchange) return this.#take(connection, message, clients)
-    const { exchange } = connection
+    const { pendingRequests } = connection
     try {
       return this.#take(connection, message, clients)
     } finally {
       // Whatever has become of it.
-      exchange.hadTurn(message)
+      pendingRequests.hadTurn(message)
     }
   }
 
@@ -149,7 +149,7 @@ export class Conversation implements SocketController {
     const envelope = readEnvelope(message)
     const { type, id } = envelope
     if (this.#isProtocol(connection, envelope, undefined)) return
-    if (id !== undefined && connection.hasExchange && connection.exchange.isTakenBack(id)) return
+    if (id !== undefined && connection.hasExchange && connection.pendingRequests.isTakenBack(id)) return
     if (type === 'renew') return this.#renew(connection, envelope)
     const handling = this.#handlings.get(type)
     if (handling === undefined) throw new MessageFailure(new errors.TypeUnknown(), id)
@@ -191,22 +191,22 @@ export class Conversation implements SocketController {
     if (type !== 'reply' && type !== 'error' && type !== 'cancel') return false
     // Late, or made up: it costs nothing, so nothing is said.
     if (id === undefined || (last === undefined && !connection.hasExchange)) return true
-    const { exchange } = connection
-    if (type === 'reply') exchange.answered(id, data)
-    else if (type === 'cancel') exchange.takeBack(id, last)
-    else exchange.refused(id, refusedWith({ code: textOf(code), message: textOf(message) }))
+    const { pendingRequests } = connection
+    if (type === 'reply') pendingRequests.answered(id, data)
+    else if (type === 'cancel') pendingRequests.takeBack(id, last)
+    else pendingRequests.refused(id, refusedWith({ code: textOf(code), message: textOf(message) }))
     return true
   }
 
   // A message that wants an answer is known by its id until it has that.
-  #begin (connection: WsConnection, { stream }: Handling, id: undefined | MessageId): undefined | Work {
+  #begin (connection: WsConnection, { stream }: Handling, id: undefined | MessageId): undefined | InboundRequest {
     if (id === undefined) {
       if (stream !== undefined) throw new MessageFailure(new errors.MessageInvalid('it asks for a stream and has no id'), id)
       return
     }
-    const { exchange } = connection
-    if (stream !== undefined && !exchange.hasRoomForStream(this.#options!.streamsPerConnection)) throw new MessageFailure(new errors.StreamsTooMany(), id)
-    const work = exchange.begin(id, stream !== undefined)
+    const { pendingRequests } = connection
+    if (stream !== undefined && !pendingRequests.hasRoomForStream(this.#options!.streamsPerConnection)) throw new MessageFailure(new errors.StreamsTooMany(), id)
+    const work = pendingRequests.begin(id, stream !== undefined)
     if (work === undefined) throw new MessageFailure(new errors.IdDuplicate(), id)
     return work
   }
@@ -228,7 +228,7 @@ export class Conversation implements SocketController {
             return
           }
           if (call.withdrawn !== undefined) throw call.withdrawn.error
-          return then(handlers[type]!(connection, data, new Context(connection, id, work, clients)), (answer) => this.#finished(call, answer))
+          return then(handlers[type]!(connection, data, new HandlerContext(connection, id, work, clients)), (answer) => this.#finished(call, answer))
         })
       })
     })
@@ -242,19 +242,19 @@ export class Conversation implements SocketController {
     if (stream !== undefined) return this.#stream(call, stream, id, work, answer)
     if (work.isOver) return
     const json = this.#encode(connection, reply, answer, type, id)
-    connection.exchange.finish(id, work)
+    connection.pendingRequests.finish(id, work)
     return replyFrame(id, json)
   }
 
-  #stream (call: Call, serialize: Serializer, id: MessageId, work: Work, items: unknown): Answers {
+  #stream (call: Call, serialize: Serializer, id: MessageId, work: InboundRequest, items: unknown): ReplyStream {
     const { connection, handling: { type }, withdrawn } = call
     if (!isAsyncIterable(items)) throw new errors.ReturnInvalid(type, 'something that can be iterated with for await, as its contract has a stream')
-    const { exchange } = connection
-    const answers = new Answers(items, {
+    const { pendingRequests } = connection
+    const answers = new ReplyStream(items, {
       encode: (item) => replyFrame(id, this.#encode(connection, serialize, item, type, id), true),
       last: replyFrame(id, undefined),
       wrap: (error) => new MessageFailure(asError(error), id, { isRefusal: false }),
-      onEnd: () => { exchange.finish(id, work) },
+      onEnd: () => { pendingRequests.finish(id, work) },
       onLeft: () => { work.leave() }
     })
     const { onOver } = work
@@ -311,7 +311,7 @@ export class Conversation implements SocketController {
   // Nothing runs for a message any more, and nothing is going to.
   #leave ({ connection, envelope: { id }, work }: Call): void {
     work?.leave()
-    if (id !== undefined && work !== undefined) connection.exchange.finish(id, work)
+    if (id !== undefined && work !== undefined) connection.pendingRequests.finish(id, work)
   }
 
   async #renew (connection: WsConnection, { id, data }: Envelope): Promise<undefined | Frame> {
@@ -338,7 +338,7 @@ export class Conversation implements SocketController {
   #refuse (connection: WsConnection, { error, id, isWanted, isRefusal }: MessageFailure): undefined | Promise<void> {
     if (!isWanted) return
     if (isRefusal && this.#options!.invalidMessages === 'close') {
-      connection.shut(closeReasonOf(error))
+      connection.closeWith(closeReasonOf(error))
       return
     }
     const told = error instanceof ReplyError || isRefusal ? error : new errors.HandlerFailed()

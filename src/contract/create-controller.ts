@@ -3,7 +3,7 @@ import type { WsConnection } from '../connection/connection.js'
 import { errors } from '../errors.js'
 import type { ContractController, ContractSchema } from './contract.js'
 import { checkController, type SocketController } from '../controller/controller.js'
-import { Conversation } from './contract-router.js'
+import { ContractRouter } from './contract-router.js'
 import { defineContract } from './parse-contract.js'
 
 /**
@@ -18,5 +18,5 @@ export function createController (path: string, given: unknown, fastify: Fastify
   if (schema === undefined && on === undefined) return controller
   if (onMessage !== undefined) throw new errors.ContractInvalid(path, 'goes with onMessage, which would never run: messages go to `on`, by their type')
   const definition = defineContract(path, schema, on, checkGrant)
-  return new Conversation(controller as unknown as ContractController<WsConnection, never, ContractSchema>, definition)
+  return new ContractRouter(controller as unknown as ContractController<WsConnection, never, ContractSchema>, definition)
 }

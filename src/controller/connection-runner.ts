@@ -15,7 +15,7 @@ import { Meter, type Metered } from '../connection/rate.js'
 import { CLOSED } from '../socket/ready-state.js'
 import { Refusals } from '../connection/refusals.js'
 import { Renewals } from '../connection/renewals.js'
-import { mayGoOn, waitForTurn, type Waiting } from '../socket/turns.js'
+import { mayGoOn, waitForTurn, type DeferredWork } from '../socket/turns.js'
 import { violationOf } from '../socket/violation.js'
 import { Outbox, type OutboxOwner } from '../connection/outbox.js'
 import type { Expiring } from '../connection/overtime.js'
@@ -24,9 +24,9 @@ import type { Codec } from '../message/codec.js'
 import { writeLog } from '../log.js'
 import type { Message } from '../message/message.js'
 import type { Counted } from '../connection/connection-counts.js'
-import { Callbacks, type CallbacksOwner, type Pending } from './controller-invoker.js'
+import { ControllerInvoker, type InvokerOwner, type Pending } from './controller-invoker.js'
 import type { CloseInfo } from './controller.js'
-import type { DispatchRoute } from './route-runtime.js'
+import type { RouteRuntime } from './route-runtime.js'
 
 // Messages of a contract that may wait: more than others, as what must not wait is looked for among them.
 const LOOKED_THROUGH = 256
@@ -41,16 +41,16 @@ type Stage =
 /**
  * Runs one connection: decides when which callback of the controller is called, from the upgrade to the close.
  */
-export class Dispatch extends ConnectionContext implements ConnectionKeeper, Beating, Counted, Expiring, Live, Metered, CallbacksOwner, OutboxOwner, SocketOwner, Waiting {
+export class ConnectionRunner extends ConnectionContext implements ConnectionKeeper, Beating, Counted, Expiring, Live, Metered, InvokerOwner, OutboxOwner, SocketOwner, DeferredWork {
   readonly connection: WsConnection
-  readonly #route: DispatchRoute
+  readonly #route: RouteRuntime
   readonly #socket: WebSocket
   // What TCP counts; a connection of injectWS has none.
   readonly #tcp: undefined | Socket
   // Made when a message has to wait.
   #inbox: undefined | Inbox
   readonly #outbox: Outbox
-  readonly #callbacks: Callbacks
+  readonly #callbacks: ControllerInvoker
   #identity: Identity
   #renewals: undefined | Renewals
   // Whether one is handled beside what was before it.
@@ -69,7 +69,7 @@ export class Dispatch extends ConnectionContext implements ConnectionKeeper, Bea
   #hasOpened = false
   #hasSettled = false
 
-  constructor (route: DispatchRoute, socket: WebSocket, request: FastifyRequest, identity: Identity) {
+  constructor (route: RouteRuntime, socket: WebSocket, request: FastifyRequest, identity: Identity) {
     super()
     this.#route = route
     this.#socket = socket
@@ -77,7 +77,7 @@ export class Dispatch extends ConnectionContext implements ConnectionKeeper, Bea
     this.#outbox = new Outbox(socket, route.outbox, this)
     this.#identity = identity
     this.connection = new WsConnection(request, socket.protocol, identity.user, this.#outbox, this)
-    this.#callbacks = new Callbacks(this, route.controller, route.clients, this.connection, this.#outbox, route.replies)
+    this.#callbacks = new ControllerInvoker(this, route.controller, route.clients, this.connection, this.#outbox, route.replies)
   }
 
   /** Listens to the socket and runs `onOpen`; no message is read before that has settled. */
@@ -105,7 +105,7 @@ export class Dispatch extends ConnectionContext implements ConnectionKeeper, Bea
   }
 
   /** A message has come. */
-  receive (message: Message): void {
+  onMessage (message: Message): void {
     const { size } = message
     const route = this.#route
     // At once, as most are. V8 inlines little more than this, so that all other ways are elsewhere.
@@ -114,7 +114,7 @@ export class Dispatch extends ConnectionContext implements ConnectionKeeper, Bea
     if (!mayGoOn(size)) this.#rest()
   }
 
-  piece (bytes: number, isPong: boolean): void {
+  onControlOrFragment (bytes: number, isPong: boolean): void {
     // It may be the one too many, but is nothing that could wait.
     if (this.isStaying && !(isPong && this.#meter?.ponged() === true)) this.#mayTake(bytes)
     this.#count(bytes)
@@ -194,7 +194,7 @@ export class Dispatch extends ConnectionContext implements ConnectionKeeper, Bea
     const { clock, refusals } = this.#route
     if (refusals === undefined) return
     this.#refusals ??= new Refusals(clock, refusals)
-    if (this.#refusals.add()) this.shut(closeCodes.tooManyRefused, { option: 'refusals', limit: refusals })
+    if (this.#refusals.add()) this.closeWith(closeCodes.tooManyRefused, { option: 'refusals', limit: refusals })
   }
 
   accepted (): void {
@@ -209,17 +209,17 @@ export class Dispatch extends ConnectionContext implements ConnectionKeeper, Bea
     return this.#route.codec
   }
 
-  failed (cause: NodeJS.ErrnoException): void {
+  onSocketError (cause: NodeJS.ErrnoException): void {
     this.enter(this.violated, this, violationOf(cause, this.#route.limits, announcedBy(this.#socket)))
   }
 
   flush (): void {
-    this.settle()
+    this.flushBroadcasts()
     this.#outbox.flush()
   }
 
-  settle (): void {
-    this.#route.clients.fanout.settle(this.connection)
+  flushBroadcasts (): void {
+    this.#route.clients.broadcaster.flushTo(this.connection)
   }
 
   /** The client broke the protocol or a limit: the app hears of it, and the connection is closed. */
@@ -228,7 +228,7 @@ export class Dispatch extends ConnectionContext implements ConnectionKeeper, Bea
     this.#log(isOfLimit(error) ? 'warn' : 'info', 'the client broke a rule', { err: error })
     if (this.isDone) return
     this.hold(() => {
-      this.shut(closeReasonOf(error))
+      this.closeWith(closeReasonOf(error))
       return this.#callbacks.onError(error)
     })
   }
@@ -297,10 +297,10 @@ export class Dispatch extends ConnectionContext implements ConnectionKeeper, Bea
     this.#renewals ??= new Renewals()
     try {
       const renewed = await this.#renewals.take(() => this.#route.renew(request, token, this.#identity))
-      if (renewed !== undefined) this.#become(renewed)
+      if (renewed !== undefined) this.#replaceIdentity(renewed)
       return this.#identity.user
     } catch (error) {
-      if (asError(error) instanceof errors.NotGranted) this.shut(closeCodes.revoked)
+      if (asError(error) instanceof errors.NotGranted) this.closeWith(closeCodes.revoked)
       else if (this.#overtime === 'verifying' && !this.#renewals.isPending) this.overdue()
       throw error
     }
@@ -322,7 +322,7 @@ export class Dispatch extends ConnectionContext implements ConnectionKeeper, Bea
   }
 
   overdue (): void {
-    this.shut(closeCodes.tokenExpired)
+    this.closeWith(closeCodes.tokenExpired)
   }
 
   // Whether messages that have come are not read yet, among which a renewal would be looked for.
@@ -338,7 +338,7 @@ export class Dispatch extends ConnectionContext implements ConnectionKeeper, Bea
   }
 
   // From now on the end of this token is the end of the connection, if that does not end by itself.
-  #become (identity: Identity): void {
+  #replaceIdentity (identity: Identity): void {
     const { expiry } = this.#route
     expiry.delete(this, this.#identity.exp)
     this.#endOvertime()
@@ -347,11 +347,11 @@ export class Dispatch extends ConnectionContext implements ConnectionKeeper, Bea
   }
 
   /** The socket is closed. */
-  gone (code: number, reason: string): void {
-    this.enter(this.#gone, this, { code, reason, wasClean: code !== 1006 })
+  onSocketClosed (code: number, reason: string): void {
+    this.enter(this.#onClosed, this, { code, reason, wasClean: code !== 1006 })
   }
 
-  #gone (closed: CloseInfo): void {
+  #onClosed (closed: CloseInfo): void {
     this.#outbox.end()
     if (this.isStaying) this.#begin('leaving', closed)
     this.#route.counts.delete(this)
@@ -389,7 +389,7 @@ export class Dispatch extends ConnectionContext implements ConnectionKeeper, Bea
 
   join (connection: WsConnection, room: string): void {
     // What it was sent before comes first, and may be too much for it.
-    this.settle()
+    this.flushBroadcasts()
     // A handler that is still running must not bring a connection back that the rooms have forgotten.
     if (this.isStaying) this.#route.rooms.join(connection, room, this.#route.roomsPerConnection)
   }
@@ -436,7 +436,7 @@ export class Dispatch extends ConnectionContext implements ConnectionKeeper, Bea
     if (message !== undefined && upkeepOf !== undefined && meter.isFree(bytes, upkeepOf(message))) return true
     if (meter.take(bytes)) return true
     if (meter.isExcessive) {
-      this.shut(closeCodes.tooManyMessages, { option: 'rate', limit: rate })
+      this.closeWith(closeCodes.tooManyMessages, { option: 'rate', limit: rate })
     } else {
       this.#isSlowed = true
       this.#socket.pause()
@@ -486,7 +486,7 @@ export class Dispatch extends ConnectionContext implements ConnectionKeeper, Bea
     this.#work()
   }
 
-  shut (closed: CloseReason, limit?: ExceededLimit): boolean {
+  closeWith (closed: CloseReason, limit?: ExceededLimit): boolean {
     if (!this.isStaying) return false
     const { code, reason } = closed
     const level = limit !== undefined ? 'warn' : closed === closeCodes.restart ? 'debug' : 'info'

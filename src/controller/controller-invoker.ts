@@ -14,7 +14,7 @@ import type { CloseInfo, Returned, SocketController } from './controller.js'
 import { MessageFailure } from './message-failure.js'
 import { isAsyncIterable } from './returned.js'
 import { Streams } from './streams.js'
-import { Answers } from './reply-stream.js'
+import { ReplyStream } from './reply-stream.js'
 
 // Whose answer it is that is being sent: what fails in onError itself is not given to it again.
 type Source = 'onOpen' | 'onMessage' | 'onClose' | 'onError'
@@ -23,7 +23,7 @@ type Source = 'onOpen' | 'onMessage' | 'onClose' | 'onError'
 export type Pending = undefined | Promise<void>
 
 /** What callbacks need to know of the connection they are called for, and do to it. */
-export interface CallbacksOwner extends Closable {
+export interface InvokerOwner extends Closable {
   /** Whether the connection has not begun to close. */
   readonly isStaying: boolean
   /** Something runs that `onClose` has to wait for. */
@@ -34,8 +34,8 @@ export interface CallbacksOwner extends Closable {
  * Calls the callbacks of a controller for one connection, and sends what they return. Only this file calls them, and nothing that they
  * do escapes it: no call throws, no promise is left to reject.
  */
-export class Callbacks {
-  readonly #owner: CallbacksOwner
+export class ControllerInvoker {
+  readonly #owner: InvokerOwner
   readonly #controller: SocketController
   readonly #clients: ClientSet
   readonly #connection: WsConnection
@@ -44,7 +44,7 @@ export class Callbacks {
   readonly #codec: undefined | Codec
   #streams: undefined | Streams
 
-  constructor (owner: CallbacksOwner, controller: SocketController, clients: ClientSet, connection: WsConnection, outbox: Outbox, codec?: undefined | Codec) {
+  constructor (owner: InvokerOwner, controller: SocketController, clients: ClientSet, connection: WsConnection, outbox: Outbox, codec?: undefined | Codec) {
     this.#owner = owner
     this.#controller = controller
     this.#clients = clients
@@ -98,7 +98,7 @@ export class Callbacks {
     if (isThenable(returned)) return this.#deliverLater(source, returned, handled)
     if (!isAsyncIterable(returned)) return this.#reply(source, returned)
     const pending = this.#stream(source, returned)
-    if (source !== 'onOpen' && !(returned instanceof Answers)) return pending.catch((error: unknown) => this.#fail(source, error, handled))
+    if (source !== 'onOpen' && !(returned instanceof ReplyStream)) return pending.catch((error: unknown) => this.#fail(source, error, handled))
     // It may never end, and messages are not to wait for it, as the client of a contract can tell them apart; onClose waits for what its failure calls.
     pending.catch((error: unknown) => { this.#owner.hold(() => this.#fail(source, error, handled)) })
   }
@@ -149,7 +149,7 @@ export class Callbacks {
     const details = first === undefined ? { callback: source } : { callback: source, handled: textOf(first) }
     // What onError throws again it has not dealt with.
     this.#log(level, 'connection closed after an error', { err: error, ...(handled === error || first === error ? undefined : details) })
-    this.#owner.shut(reason)
+    this.#owner.closeWith(reason)
   }
 
   #log (level: 'debug' | 'info' | 'error', message: string, details: object = {}): void {

@@ -102,7 +102,7 @@ async function waitForBoth (returned: unknown, called: undefined | Promise<void>
 function tooLate (connection: WsConnection, cause: Error): void {
   const err = new errors.HookInvalid('preMessage', 'has given an error to done when nobody waited for it any more. Name done among its parameters, without a default, or return a promise', { cause })
   writeLog(connection, 'error', { err }, err.message)
-  connection.shut(closeCodes.handlerFailed)
+  connection.closeWith(closeCodes.handlerFailed)
 }
 
 /** What the hooks make of data that is sent. @throws what they throw; `FSR_ERR_HOOK_INVALID` if one wants to be waited for. */

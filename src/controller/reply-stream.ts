@@ -2,7 +2,7 @@ import type { Frame } from '../message/frame.js'
 import { iteratorOf, release } from './streams.js'
 
 /** How a stream becomes messages. */
-export interface AnswersOptions {
+export interface ReplyStreamOptions {
   encode (item: unknown): Frame
   /** What is sent when there is no item left. */
   readonly last: Frame
@@ -18,17 +18,17 @@ export interface AnswersOptions {
  * The items of a stream as they are sent, one frame each, until it ends, fails, or is stopped: it is then over at once, also where it
  * waits for something that never comes. It is sent beside the messages that come after the one it answers.
  */
-export class Answers implements AsyncIterableIterator<Frame> {
+export class ReplyStream implements AsyncIterableIterator<Frame> {
   readonly #iterable: AsyncIterable<unknown>
   readonly #iterator: AsyncIterator<unknown>
-  readonly #options: AnswersOptions
+  readonly #options: ReplyStreamOptions
   #isOver = false
   // Who waits for the next item.
   #waiting: undefined | { resolve (step: IteratorResult<Frame>): void, reject (error: unknown): void }
   // What is to be thrown in the place of the next item.
   #failure: undefined | { readonly failure: unknown }
 
-  constructor (iterable: AsyncIterable<unknown>, options: AnswersOptions) {
+  constructor (iterable: AsyncIterable<unknown>, options: ReplyStreamOptions) {
     this.#iterable = iterable
     this.#iterator = iteratorOf(iterable)
     this.#options = options

@@ -7,7 +7,7 @@ import type { Heartbeat } from '../connection/heartbeat.js'
 import type { OutboxSettings } from '../connection/outbox.js'
 import type { Expiring, Overtime } from '../connection/overtime.js'
 import type { Metered, Rate, Upkeep } from '../connection/rate.js'
-import type { Stalls } from '../connection/stall-detector.js'
+import type { StallDetector } from '../connection/stall-detector.js'
 import type { RefusalLimit } from '../connection/refusals.js'
 import type { Renewal } from '../connection/renewals.js'
 import type { Codec } from '../message/codec.js'
@@ -22,7 +22,7 @@ import type { SocketController } from './controller.js'
 export type Interruption = 'none' | 'done' | 'renewal'
 
 /** What the connections of one route have in common. */
-export interface DispatchRoute {
+export interface RouteRuntime {
   readonly name: string
   readonly controller: SocketController
   readonly codec: Codec
@@ -46,7 +46,7 @@ export interface DispatchRoute {
   readonly renew: Renewal
   readonly concurrency: number
   readonly rate: undefined | Rate
-  readonly stalls: Stalls
+  readonly stalls: StallDetector
   /** Tells when a client that was too fast may go on. */
   readonly windows: undefined | Deadlines<Metered>
   /** How many messages that are refused a client may send in a row. */

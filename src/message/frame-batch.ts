@@ -2,7 +2,7 @@ import { allocate } from './copy.js'
 import { compactLarge, encodeFrames, LARGE, wireSize, type Compression, type Frame } from './frame.js'
 
 /** Frames for the same receivers, which are encoded once for all of them. */
-export class Bundle {
+export class FrameBatch {
   /** What a policy for slow clients knows the frames by. */
   readonly keys: unknown[] = []
   readonly frames: Frame[] = []

@@ -2,7 +2,7 @@ import type { FastifyBaseLogger } from 'fastify'
 import type { Clock } from '../clock.js'
 import { closeCodes } from '../close-codes.js'
 import type { Live, LiveSet } from '../connection/live.js'
-import { Patience } from '../connection/fair-timer.js'
+import { FairTimer } from '../connection/fair-timer.js'
 import { writeLog } from '../log.js'
 
 /** How the connections of an app are closed; times in milliseconds. */
@@ -45,7 +45,7 @@ export class Drain implements LiveSet {
   add (connection: Live): void {
     this.#live.add(connection)
     // An upgrade that was under way when the app began to close.
-    if (this.#isClosing) connection.shut(closeCodes.restart)
+    if (this.#isClosing) connection.closeWith(closeCodes.restart)
   }
 
   delete (connection: Live): void {
@@ -73,7 +73,7 @@ export class Drain implements LiveSet {
     for (const connection of [...this.#live]) {
       // A timer takes a millisecond at least: with many small batches that would add up.
       if (count > 0 && count % batch === 0 && this.#clock.now() < last) await this.#wait(pause)
-      connection.shut(closeCodes.restart)
+      connection.closeWith(closeCodes.restart)
       count++
     }
     if (await this.#isEmptyBy(cut, deadline / 5)) return
@@ -90,7 +90,7 @@ export class Drain implements LiveSet {
   #isEmptyBy (due: number, grace: number): Promise<boolean> {
     if (this.#live.size === 0) return Promise.resolve(true)
     return new Promise((resolve) => {
-      const timer = new Patience(this.#clock, { due, grace, keepsAlive: true }, () => { resolve(false) })
+      const timer = new FairTimer(this.#clock, { due, grace, keepsAlive: true }, () => { resolve(false) })
       this.#onEmpty = () => {
         timer.cancel()
         resolve(true)

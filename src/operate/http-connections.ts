@@ -3,7 +3,7 @@ import type { IncomingMessage, ServerResponse } from 'node:http'
 import { constants, type Http2ServerRequest, type Http2ServerResponse, type ServerHttp2Session } from 'node:http2'
 import type { Socket } from 'node:net'
 import type { Clock } from '../clock.js'
-import { Patience } from '../connection/fair-timer.js'
+import { FairTimer } from '../connection/fair-timer.js'
 import { listenerOf, type ServerListeners } from '../upgrade/server-listeners.js'
 
 const kAddress = Symbol('fastify-socket-route.address')
@@ -169,7 +169,7 @@ export class HttpConnections {
 
   #uploadedBy (due: number, grace: number): Promise<void> {
     return new Promise((resolve) => {
-      const timer = new Patience(this.#clock, { due, grace, keepsAlive: true }, () => { resolve() })
+      const timer = new FairTimer(this.#clock, { due, grace, keepsAlive: true }, () => { resolve() })
       this.#onUploaded = () => {
         timer.cancel()
         resolve()

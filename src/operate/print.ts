@@ -4,7 +4,7 @@ import { nameOf } from '../auth/grant.js'
 /** The socket routes as a table for people: path, name, who may come in, and the limits. */
 export function printRoutes (routes: Iterable<Route>): string {
   const rows = [['path', 'name', 'granted to', 'limits']]
-  for (const { path, name, inForce: { grants, options } } of routes) {
+  for (const { path, name, effective: { grants, options } } of routes) {
     rows.push([
       path,
       name,

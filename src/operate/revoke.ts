@@ -37,7 +37,7 @@ async function revokeAll (app: { readonly log: FastifyBaseLogger }, clock: Clock
   for (const connection of live) {
     const { identity } = connection
     const met = [identity, identity?.own].find((named) => isOf(named, sub) && isRevoked(named, before))
-    if (met === undefined || !connection.shut(closeCodes.revoked)) continue
+    if (met === undefined || !connection.closeWith(closeCodes.revoked)) continue
     closed++
     subjects.add(met.subject)
   }

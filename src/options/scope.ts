@@ -1,21 +1,21 @@
 import type { FastifyInstance } from 'fastify'
 import { checkHook, type Hooks } from '../controller/hooks.js'
 import { errors } from '../errors.js'
-import type { Grant, GrantInForce } from '../auth/grant.js'
+import type { Grant, EffectiveGrant } from '../auth/grant.js'
 import type { SocketScopeOptions } from './options.js'
 import { resolveOptions, type Options } from './resolve-options.js'
 
 /** What holds at one place of the app: the innermost of each option, and all grants and hooks, outermost first. */
-export interface InForce {
+export interface EffectiveOptions {
   readonly options: Options
-  readonly grants: readonly GrantInForce[]
+  readonly grants: readonly EffectiveGrant[]
   readonly hooks: Hooks
 }
 
 // What one encapsulated context of Fastify adds to its surroundings.
 interface Scope {
   readonly outer: undefined | Scope
-  inForce: () => InForce
+  effective: () => EffectiveOptions
   hasRoutes: boolean
   // An option that it was given which reads like a guard, and whether one of its routes asks for roles.
   roles: undefined | 'roles' | 'roleHierarchy'
@@ -30,10 +30,10 @@ type Scoped = FastifyInstance & { [kScope]: Scope }
  *
  * @returns a function that throws `FSR_ERR_OPTION_INVALID` if roles were said for a scope, and none of its routes asks for any.
  */
-export function openScopes (fastify: FastifyInstance, root: InForce): () => void {
+export function openScopes (fastify: FastifyInstance, root: EffectiveOptions): () => void {
   const scopes: Scope[] = []
-  const open = (instance: FastifyInstance, outer: undefined | Scope, inForce: () => InForce): void => {
-    const scope: Scope = { outer, inForce, hasRoutes: false, roles: undefined, asksForRoles: false }
+  const open = (instance: FastifyInstance, outer: undefined | Scope, effective: () => EffectiveOptions): void => {
+    const scope: Scope = { outer, effective, hasRoutes: false, roles: undefined, asksForRoles: false }
     scopes.push(scope);
     (instance as Scoped)[kScope] = scope
   }
@@ -41,7 +41,7 @@ export function openScopes (fastify: FastifyInstance, root: InForce): () => void
   fastify.addHook('onRegister', (instance) => {
     // A context inherits from its surroundings, so before it has a scope of its own it shows the outer one.
     const outer = (instance as Scoped)[kScope]
-    open(instance, outer, () => outer.inForce())
+    open(instance, outer, () => outer.effective())
   })
   return () => {
     const [silent] = scopes.filter(({ roles, hasRoutes, asksForRoles }) => roles !== undefined && hasRoutes && !asksForRoles)
@@ -57,18 +57,18 @@ export function openScopes (fastify: FastifyInstance, root: InForce): () => void
 export function addToScope (fastify: FastifyInstance, given: SocketScopeOptions): void {
   const scope = (fastify as Scoped)[kScope]
   if (scope.hasRoutes) throw new errors.ScopeTooLate()
-  const { inForce } = scope
-  scope.inForce = () => overlay(inForce(), given, 'scope')
-  scope.inForce()
+  const { effective } = scope
+  scope.effective = () => overlay(effective(), given, 'scope')
+  scope.effective()
   for (const name of ['roles', 'roleHierarchy'] as const) if (given[name] !== undefined) scope.roles ??= name
 }
 
 /** What holds in a context for a route with these options of its own; the context's options are fixed from now on. */
-export function enterScope (fastify: FastifyInstance, given: SocketScopeOptions): InForce {
+export function enterScope (fastify: FastifyInstance, given: SocketScopeOptions): EffectiveOptions {
   const scope = (fastify as Scoped)[kScope]
-  const inForce = overlay(scope.inForce(), given, 'route')
+  const effective = overlay(scope.effective(), given, 'route')
   for (let each: undefined | Scope = scope; each !== undefined; each = each.outer) each.hasRoutes = true
-  return inForce
+  return effective
 }
 
 /** A route of this context asks for the roles of its users, so that what was said of roles has an effect. */
@@ -77,7 +77,7 @@ export function useRoles (fastify: FastifyInstance): void {
 }
 
 /** Lays options over what holds already. */
-export function overlay ({ options, grants, hooks }: InForce, given: SocketScopeOptions, level: 'plugin' | 'scope' | 'route'): InForce {
+export function overlay ({ options, grants, hooks }: EffectiveOptions, given: SocketScopeOptions, level: 'plugin' | 'scope' | 'route'): EffectiveOptions {
   const resolved = resolveOptions(options, given, level)
   const { isGranted, preMessage, preSend } = given
   const { rolesOf, hierarchy } = resolved

@@ -1,6 +1,6 @@
 import type { WsConnection } from '../connection/connection.js'
 import type { Frame } from '../message/frame.js'
-import { Batch, type Audience } from './channel.js'
+import { Batch, type Channel } from './channel.js'
 import { isLeftOut, type Except } from './except.js'
 
 // Bytes for one receiver that may be gathered: what is more leaves at once.
@@ -17,8 +17,8 @@ const SLICE = 256
  * write; the receivers of a large audience are served in slices. Each gets all that it is sent, by whichever way, in the order of
  * sending.
  */
-export class Fanout {
-  readonly #everyone: Audience
+export class Broadcaster {
+  readonly #everyone: Channel
   readonly #isGathering: boolean
   // What was sent in this turn, for whomever.
   #gathered: Batch[] = []
@@ -38,19 +38,19 @@ export class Fanout {
    * @param everyone all clients of the route.
    * @param isGathering whether to gather: otherwise everything leaves at once.
    */
-  constructor (everyone: Audience, isGathering: boolean) {
+  constructor (everyone: Channel, isGathering: boolean) {
     this.#everyone = everyone
     this.#isGathering = isGathering
   }
 
-  send (audience: Audience, frame: Frame, key: unknown, except: Except): void {
+  send (channel: Channel, frame: Frame, key: unknown, except: Except): void {
     if (!this.#isGathering) {
-      sendAtOnce(audience, frame, key, except)
+      sendAtOnce(channel, frame, key, except)
       return
     }
-    if (audience.members.size === 0) return
-    const before = audience.gathering?.cost ?? 0
-    const batch = audience.gathering ?? this.#gather(audience)
+    if (channel.members.size === 0) return
+    const before = channel.gathering?.cost ?? 0
+    const batch = channel.gathering ?? this.#gather(channel)
     batch.add(frame, key, except, this.#sent++)
     this.#cost += batch.cost - before
     if (batch.size >= GATHERED || this.#cost >= MOST) this.#serve(Infinity)
@@ -61,7 +61,7 @@ export class Fanout {
    * Sends one connection all that was sent to it among many and has not left yet. It has to be done before anything else leaves for
    * it, and before it enters or leaves an audience.
    */
-  settle (connection: WsConnection): void {
+  flushTo (connection: WsConnection): void {
     if (this.#live.size === 0) return
     const from = connection.served
     if (from === this.#sent) return
@@ -71,10 +71,10 @@ export class Fanout {
     else if (batches.length > 1) deliverInOrder(batches, connection, from)
   }
 
-  #gather (audience: Audience): Batch {
-    const batch = new Batch(audience)
-    audience.gathering = batch
-    audience.batches.push(batch)
+  #gather (channel: Channel): Batch {
+    const batch = new Batch(channel)
+    channel.gathering = batch
+    channel.batches.push(batch)
     this.#gathered.push(batch)
     this.#live.add(batch)
     return batch
@@ -84,7 +84,7 @@ export class Fanout {
   #batchesFor (connection: WsConnection, from: number): Batch[] {
     const batches: Batch[] = []
     // Nothing else is put there.
-    const rooms = connection.memberships as readonly Audience[]
+    const rooms = connection.memberships as readonly Channel[]
     if (rooms.length < this.#live.size) {
       collect(this.#everyone.batches, connection, from, batches)
       for (const room of rooms) collect(room.batches, connection, from, batches)
@@ -111,16 +111,16 @@ export class Fanout {
     this.#gathered = []
     let left = SLICE
     for (const batch of gathered) {
-      const { audience } = batch
-      if (audience.members.size > left) {
+      const { channel } = batch
+      if (channel.members.size > left) {
         this.#gathered.push(batch)
         continue
       }
-      left -= audience.members.size
-      audience.gathering = undefined
+      left -= channel.members.size
+      channel.gathering = undefined
       this.#cost -= batch.cost
-      for (const connection of audience.members) this.settle(connection)
-      audience.batches.splice(audience.batches.indexOf(batch), 1)
+      for (const connection of channel.members) this.flushTo(connection)
+      channel.batches.splice(channel.batches.indexOf(batch), 1)
       this.#live.delete(batch)
     }
   }
@@ -140,7 +140,7 @@ export class Fanout {
 
   #serveOne (connection: WsConnection): void {
     if (this.#only === undefined || this.#gathered.length > 0) {
-      this.settle(connection)
+      this.flushTo(connection)
       return
     }
     const from = connection.served
@@ -153,23 +153,23 @@ export class Fanout {
     this.#gathered = []
     this.#cost = 0
     if (batches.length === 1) this.#only = batches[0]
-    for (const { audience } of batches) audience.gathering = undefined
+    for (const { channel } of batches) channel.gathering = undefined
     return batches
   }
 
   // One after the other, also while members come and go: who has come since has been sent nothing of it.
   * #receiversOf (batches: readonly Batch[]): Generator<WsConnection, undefined> {
     for (const batch of batches) {
-      const { audience, last } = batch
-      for (const connection of audience.members) if (connection.served <= last && !batch.isWithout(connection)) yield connection
-      audience.batches.shift()
+      const { channel, last } = batch
+      for (const connection of channel.members) if (connection.served <= last && !batch.isWithout(connection)) yield connection
+      channel.batches.shift()
       this.#live.delete(batch)
     }
   }
 }
 
 function collect (sent: Iterable<Batch>, connection: WsConnection, from: number, batches: Batch[]): void {
-  for (const batch of sent) if (batch.last >= from && batch.audience.members.has(connection)) batches.push(batch)
+  for (const batch of sent) if (batch.last >= from && batch.channel.members.has(connection)) batches.push(batch)
 }
 
 // What was sent to several audiences in turn is sent one by one, so that it arrives in that order.
@@ -183,6 +183,6 @@ function deliverInOrder (batches: Batch[], connection: WsConnection, from: numbe
   for (const { frame, key } of messages) connection.outbox.sendShared(frame, key)
 }
 
-function sendAtOnce ({ members }: Audience, frame: Frame, key: unknown, except: Except): void {
+function sendAtOnce ({ members }: Channel, frame: Frame, key: unknown, except: Except): void {
   for (const connection of members) if (!isLeftOut(except, connection)) connection.outbox.send(frame, key)
 }

@@ -1,5 +1,5 @@
 import type { Membership, WsConnection } from '../connection/connection.js'
-import { Bundle } from '../message/frame-batch.js'
+import { FrameBatch } from '../message/frame-batch.js'
 import type { Frame } from '../message/frame.js'
 import type { Except, Excluded } from './except.js'
 
@@ -10,7 +10,7 @@ export interface Members extends Iterable<WsConnection> {
 }
 
 /** Those who are sent to as one: the clients of a route, or the members of a room. */
-export class Audience<Those extends Members = Members> implements Membership {
+export class Channel<Those extends Members = Members> implements Membership {
   readonly name: string
   readonly members: Those
   /** What was sent to them and has not reached all of them yet, the oldest first. */
@@ -26,8 +26,8 @@ export class Audience<Those extends Members = Members> implements Membership {
 
 /** Messages that were sent to one audience one after the other. */
 export class Batch {
-  readonly audience: Audience
-  readonly #bundle = new Bundle()
+  readonly channel: Channel
+  readonly #batch = new FrameBatch()
   // The number of each among all that is sent on the route.
   readonly #numbers: number[] = []
   // Which messages a member is not sent.
@@ -37,18 +37,18 @@ export class Batch {
   // How many members were left out of all.
   #leftOut = 0
 
-  constructor (audience: Audience) {
-    this.audience = audience
+  constructor (channel: Channel) {
+    this.channel = channel
   }
 
   /** Bytes on the wire, for one member, and in memory of who is left out. */
   get size (): number {
-    return this.#bundle.size + this.#leftOut * LEFT_OUT
+    return this.#batch.size + this.#leftOut * LEFT_OUT
   }
 
   /** Bytes that it takes, whatever is in it. */
   get cost (): number {
-    return this.size + this.#bundle.length * MESSAGE + BATCH
+    return this.size + this.#batch.length * MESSAGE + BATCH
   }
 
   /** The number of the first. */
@@ -62,15 +62,15 @@ export class Batch {
   }
 
   add (frame: Frame, key: unknown, except: Except, number: number): void {
-    if (except !== undefined) this.#leaveOut(except, this.#bundle.length)
-    this.#bundle.add(frame, key)
+    if (except !== undefined) this.#leaveOut(except, this.#batch.length)
+    this.#batch.add(frame, key)
     this.#numbers.push(number)
   }
 
   /** Whether a member is one of many that are sent nothing of it. */
   isWithout (connection: WsConnection): boolean {
     const lists = this.#withoutMany
-    if (lists === undefined || lists.length < this.#bundle.length) return false
+    if (lists === undefined || lists.length < this.#batch.length) return false
     for (const { left } of lists) if (!left.has(connection)) return false
     return true
   }
@@ -79,21 +79,21 @@ export class Batch {
   deliver (connection: WsConnection, from: number): void {
     const index = this.#indexOf(from)
     const without = this.#withoutFor(connection, index)
-    if (without.length < this.#bundle.length) connection.outbox.sendBundle(this.#bundle, index, without)
+    if (without.length < this.#batch.length) connection.outbox.sendBatch(this.#batch, index, without)
   }
 
   /** What a member is to get of what has this number or a later one. */
   messagesFor (connection: WsConnection, from: number): Array<{ number: number, frame: Frame, key: unknown }> {
-    const { frames, keys } = this.#bundle
+    const { frames, keys } = this.#batch
     const start = this.#indexOf(from)
-    return this.#bundle.indexes(start, this.#withoutFor(connection, start))
+    return this.#batch.indexes(start, this.#withoutFor(connection, start))
       .map((index) => ({ number: this.#numbers[index]!, frame: frames[index]!, key: keys[index] }))
   }
 
   #leaveOut (except: Exclude<Except, undefined>, index: number): void {
     const count = except instanceof Set ? except.size : 1
     this.#leftOut += count
-    const isMany = except instanceof Set ? count * MANY > this.audience.members.size : 'has' in except
+    const isMany = except instanceof Set ? count * MANY > this.channel.members.size : 'has' in except
     if (isMany) {
       (this.#withoutMany ??= []).push({ index, left: except as Excluded })
       return

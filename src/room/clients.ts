@@ -1,8 +1,8 @@
 import { WsConnection, type BroadcastOptions, type Room, type SentTo, type SentToData } from '../connection/connection.js'
 import type { Codec } from '../message/codec.js'
-import { Audience } from './channel.js'
+import { Channel } from './channel.js'
 import { exceptBehind } from './except.js'
-import { Fanout } from './broadcaster.js'
+import { Broadcaster } from './broadcaster.js'
 import { Rooms } from './rooms.js'
 
 /**
@@ -32,18 +32,18 @@ export interface Clients<Client = WsConnection> extends Iterable<Client> {
 /** The set behind `Clients`, which only the route changes. */
 export class ClientSet implements Clients {
   /** The way to all clients, and to the rooms that they are in. */
-  readonly fanout: Fanout
+  readonly broadcaster: Broadcaster
   readonly rooms: Rooms
   readonly #clients = new Map<string, WsConnection>()
-  readonly #audience: Audience
+  readonly #channel: Channel
   readonly #codec: Codec
 
-  /** @param isGathering see `Fanout`. */
+  /** @param isGathering see `Broadcaster`. */
   constructor (isGathering: boolean, codec: Codec) {
     this.#codec = codec
-    this.#audience = new Audience('', this)
-    this.fanout = new Fanout(this.#audience, isGathering)
-    this.rooms = new Rooms(this.fanout, codec)
+    this.#channel = new Channel('', this)
+    this.broadcaster = new Broadcaster(this.#channel, isGathering)
+    this.rooms = new Rooms(this.broadcaster, codec)
   }
 
   get size (): number {
@@ -67,7 +67,7 @@ export class ClientSet implements Clients {
     const [first, second] = message
     const except = exceptBehind(message, arity, 'broadcast()')
     const frame = this.#codec.frameOf(first, arity === 1 ? undefined : second)
-    this.fanout.send(this.#audience, frame, this.#codec.keyOf(first, second), except)
+    this.broadcaster.send(this.#channel, frame, this.#codec.keyOf(first, second), except)
   }
 
   to (rooms: string | Iterable<string>, options?: BroadcastOptions): Room {
@@ -75,12 +75,12 @@ export class ClientSet implements Clients {
   }
 
   add (connection: WsConnection): void {
-    this.fanout.settle(connection)
+    this.broadcaster.flushTo(connection)
     this.#clients.set(connection.id, connection)
   }
 
   delete (connection: WsConnection): void {
-    this.fanout.settle(connection)
+    this.broadcaster.flushTo(connection)
     this.#clients.delete(connection.id)
   }
 }

@@ -4,18 +4,18 @@ import { flatText } from '../message/flat-text.js'
 import { errors } from '../errors.js'
 import type { Codec } from '../message/codec.js'
 import type { Frame } from '../message/frame.js'
-import { Audience } from './channel.js'
+import { Channel } from './channel.js'
 import { both, exceptBehind, exceptOf, isLeftOut, type Except } from './except.js'
-import type { Fanout } from './broadcaster.js'
+import type { Broadcaster } from './broadcaster.js'
 
 /** The rooms of one route. A room exists as long as it has a member. */
 export class Rooms {
-  readonly #fanout: Fanout
+  readonly #broadcaster: Broadcaster
   readonly #codec: Codec
-  readonly #rooms = new Map<string, Audience<Set<WsConnection>>>()
+  readonly #rooms = new Map<string, Channel<Set<WsConnection>>>()
 
-  constructor (fanout: Fanout, codec: Codec) {
-    this.#fanout = fanout
+  constructor (broadcaster: Broadcaster, codec: Codec) {
+    this.#broadcaster = broadcaster
     this.#codec = codec
   }
 
@@ -25,7 +25,7 @@ export class Rooms {
   }
 
   /**
-   * Whatever the connection was sent before has to have left (`Fanout.settle`).
+   * Whatever the connection was sent before has to have left (`Broadcaster.settle`).
    *
    * @throws `FSR_ERR_ROOMS_TOO_MANY`: a client that can name rooms must not be able to fill the memory with them.
    */
@@ -38,7 +38,7 @@ export class Rooms {
       // A name that is a part of a message would keep all of that.
       const flat = flatText(name)
       // One that is no valid text becomes another.
-      room = new Audience(flat === name ? flat : name, new Set())
+      room = new Channel(flat === name ? flat : name, new Set())
       this.#rooms.set(room.name, room)
     }
     room.members.add(connection)
@@ -64,13 +64,13 @@ export class Rooms {
    * without members.
    */
   room (names: string | Iterable<string>, options: undefined | BroadcastOptions, own?: WsConnection): Room {
-    return new LiveRoom(this.#rooms, this.#fanout, this.#codec, namesOf(names), both(exceptOf(options, 'to()'), own))
+    return new LiveRoom(this.#rooms, this.#broadcaster, this.#codec, namesOf(names), both(exceptOf(options, 'to()'), own))
   }
 
   #remove (connection: WsConnection, name: string): void {
     const members = this.#rooms.get(name)?.members
     if (members?.has(connection) !== true) return
-    this.#fanout.settle(connection)
+    this.#broadcaster.flushTo(connection)
     members.delete(connection)
     if (members.size === 0) this.#rooms.delete(name)
   }
@@ -79,15 +79,15 @@ export class Rooms {
 // Looks its members up when used, so that it may be kept.
 class LiveRoom implements Room {
   readonly names: readonly string[]
-  readonly #rooms: ReadonlyMap<string, Audience>
-  readonly #fanout: Fanout
+  readonly #rooms: ReadonlyMap<string, Channel>
+  readonly #broadcaster: Broadcaster
   readonly #codec: Codec
   readonly #except: Except
 
-  constructor (rooms: ReadonlyMap<string, Audience>, fanout: Fanout, codec: Codec, names: readonly string[], except: Except) {
+  constructor (rooms: ReadonlyMap<string, Channel>, broadcaster: Broadcaster, codec: Codec, names: readonly string[], except: Except) {
     this.names = names
     this.#rooms = rooms
-    this.#fanout = fanout
+    this.#broadcaster = broadcaster
     this.#codec = codec
     this.#except = except
   }
@@ -97,17 +97,17 @@ class LiveRoom implements Room {
   }
 
   get size (): number {
-    const [audience, ...others] = this.#audiences
-    if (audience === undefined) return 0
-    if (others.length === 0 && this.#except === undefined) return audience.members.size
+    const [channel, ...others] = this.#audiences
+    if (channel === undefined) return 0
+    if (others.length === 0 && this.#except === undefined) return channel.members.size
     let size = 0
     for (const _member of this) size++
     return size
   }
 
   * [Symbol.iterator] (): IterableIterator<WsConnection> {
-    for (const [audience, except] of this.#parts(this.#except)) {
-      for (const member of audience.members) if (!isLeftOut(except, member)) yield member
+    for (const [channel, except] of this.#parts(this.#except)) {
+      for (const member of channel.members) if (!isLeftOut(except, member)) yield member
     }
   }
 
@@ -125,27 +125,27 @@ class LiveRoom implements Room {
     options.signal?.throwIfAborted()
     const members = [...this]
     // Before it is sent: a member that is not open any more has an answer at once.
-    const answers = members.map((connection) => connection.exchange.wait(request, options))
+    const answers = members.map((connection) => connection.pendingRequests.wait(request, options))
     this.#send(request.frame, undefined, this.#except)
     const settled = await Promise.allSettled(answers)
     return settled.map((answer, index) => ({ connection: members[index]!, ...answer as PromiseSettledResult<never> }))
   }
 
   #send (frame: Frame, key: unknown, except: Except): void {
-    for (const [audience, left] of this.#parts(except)) this.#fanout.send(audience, frame, key, left)
+    for (const [channel, left] of this.#parts(except)) this.#broadcaster.send(channel, frame, key, left)
   }
 
-  get #audiences (): Audience[] {
+  get #audiences (): Channel[] {
     return this.names.map((name) => this.#rooms.get(name)).filter((room) => room !== undefined)
   }
 
   // Each room with who is left out there: also the members of those before it, which have the message already. They can be asked for
   // later, as all that is on its way to a connection leaves before it enters or leaves a room.
-  #parts (except: Except): Array<[Audience, Except]> {
+  #parts (except: Except): Array<[Channel, Except]> {
     const audiences = this.#audiences
-    if (audiences.length < 2) return audiences.map((audience) => [audience, except])
+    if (audiences.length < 2) return audiences.map((channel) => [channel, except])
     const firstOf = createFirstOf(audiences)
-    return audiences.map((audience, index) => [audience, both(except, { has: (member: WsConnection) => firstOf(member) < index })])
+    return audiences.map((channel, index) => [channel, both(except, { has: (member: WsConnection) => firstOf(member) < index })])
   }
 }
 
@@ -153,8 +153,8 @@ class LiveRoom implements Room {
 const FEW = 8
 
 // Tells which of several rooms is the first that a member of any of them is in.
-function createFirstOf (audiences: readonly Audience[]): (member: WsConnection) => number {
-  const positions = new Map<Membership, number>(audiences.map((audience, index) => [audience, index]))
+function createFirstOf (audiences: readonly Channel[]): (member: WsConnection) => number {
+  const positions = new Map<Membership, number>(audiences.map((channel, index) => [channel, index]))
   const known = new Map<WsConnection, number>()
   return (member) => {
     let first = known.get(member)

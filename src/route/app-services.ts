@@ -5,7 +5,7 @@ import type { FastPath } from '../options/plugin-settings.js'
 import type { Clocks } from '../connection/clocks.js'
 import type { Compression } from '../message/frame.js'
 import type { ConnectionCounts } from '../connection/connection-counts.js'
-import type { QueryCredentials } from '../auth/url-credentials.js'
+import type { UrlCredentials } from '../auth/url-credentials.js'
 import type { Revocations } from '../auth/revocation.js'
 import type { SocketServer } from '../upgrade/socket-server.js'
 import type { Tickets } from '../auth/ticket.js'
@@ -24,7 +24,7 @@ export interface Server {
   readonly budget: Budget
   /** Milliseconds that an upgrade may take. */
   readonly handshakeTimeout: number
-  readonly credentials: QueryCredentials
+  readonly credentials: UrlCredentials
   readonly tickets: Tickets
   readonly revocations: Revocations
   readonly compression: undefined | Compression

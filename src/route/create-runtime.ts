@@ -1,15 +1,15 @@
-import type { Conversation } from '../contract/contract-router.js'
-import type { DispatchRoute } from '../controller/route-runtime.js'
+import type { ContractRouter } from '../contract/contract-router.js'
+import type { RouteRuntime } from '../controller/route-runtime.js'
 import { HookedCodec } from '../controller/hooks.js'
 import { KeyedCodec, plainCodec } from '../message/codec.js'
 import type { Options } from '../options/resolve-options.js'
-import type { InForce } from '../options/scope.js'
+import type { EffectiveOptions } from '../options/scope.js'
 import type { Server } from './app-services.js'
 
-type Codecs = Pick<DispatchRoute, 'codec' | 'replies'>
+type Codecs = Pick<RouteRuntime, 'codec' | 'replies'>
 
 /** What encodes the messages of a route: as its contract says, behind its hooks, with the key of each where slow clients get the newest. */
-export function createCodecs (conversation: undefined | Conversation, { hooks, options: { overflow } }: Pick<InForce, 'hooks' | 'options'>): Codecs {
+export function createCodecs (conversation: undefined | ContractRouter, { hooks, options: { overflow } }: Pick<EffectiveOptions, 'hooks' | 'options'>): Codecs {
   const own = conversation?.codec ?? plainCodec
   const hooked = hooks.preSend.length === 0 ? own : new HookedCodec(own, hooks.preSend)
   return {
@@ -18,10 +18,10 @@ export function createCodecs (conversation: undefined | Conversation, { hooks, o
   }
 }
 
-type OfRoute = Codecs & Pick<DispatchRoute, 'name' | 'controller' | 'interrupt' | 'upkeepOf' | 'clients' | 'renew' | 'limits'>
+type OfRoute = Codecs & Pick<RouteRuntime, 'name' | 'controller' | 'interrupt' | 'upkeepOf' | 'clients' | 'renew' | 'limits'>
 
 /** What the connections of a route have in common: what it is itself, its options, and what all routes of the app share. */
-export function createRuntime ({ live, counts, clocks, budget, compression, fastPath }: Server, options: Options, route: OfRoute): DispatchRoute {
+export function createRuntime ({ live, counts, clocks, budget, compression, fastPath }: Server, options: Options, route: OfRoute): RouteRuntime {
   const { rate, refusals, outboxLimit, overflow, notice } = options
   return {
     ...route,

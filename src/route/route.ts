@@ -7,18 +7,18 @@ import { subjectsOf, type Identity } from '../connection/identity.js'
 import { guardReceiver } from '../socket/lazy-socket.js'
 import { releaseResponse } from '../socket/upgraded.js'
 import type { SocketController } from '../controller/controller.js'
-import { Conversation } from '../contract/contract-router.js'
+import { ContractRouter } from '../contract/contract-router.js'
 import type { ContractDefinition } from '../contract/parse-contract.js'
-import { Dispatch } from '../controller/connection-runner.js'
+import { ConnectionRunner } from '../controller/connection-runner.js'
 import { withPreMessage } from '../controller/hooks.js'
-import type { DispatchRoute } from '../controller/route-runtime.js'
+import type { RouteRuntime } from '../controller/route-runtime.js'
 import { upkeepOf } from '../contract/envelope.js'
 import { asError, errors, headersOf, type SocketError } from '../errors.js'
 import { writeLog } from '../log.js'
 import { ClientSet, type Clients } from '../room/clients.js'
 import { attempt } from '../thenable.js'
 import { Admission } from '../auth/admission.js'
-import { refuseByCaps, refuseUser } from '../upgrade/connection-limits.js'
+import { refuseByLimits, refuseUser } from '../upgrade/connection-limits.js'
 import { endsTokens, isOver, oldestOf } from '../auth/claims.js'
 import { compilersOf } from './schema-compilers.js'
 import { FirstMessage, type FirstMessageRoute } from '../upgrade/first-message.js'
@@ -32,7 +32,7 @@ import { fillPath, patternOf } from '../upgrade/path.js'
 import { refuseAsFailed, RETRY_AFTER } from '../upgrade/refusal.js'
 import { checkConstraints, checkData, checkEffect, checkName, checkProtocols, checkSchema } from '../options/resolve-options.js'
 import { createCodecs, createRuntime } from './create-runtime.js'
-import { useRoles, type InForce } from '../options/scope.js'
+import { useRoles, type EffectiveOptions } from '../options/scope.js'
 import type { Server } from './app-services.js'
 import type { SocketServer } from '../upgrade/socket-server.js'
 import { createAuthenticator, type Authenticator } from '../auth/token.js'
@@ -87,7 +87,7 @@ interface Upgrade {
 type UpgradeRequest = FastifyRequest & { [kUpgrade]: null | Upgrade, [kData]?: unknown }
 
 /** What is written down of a route, for those who describe it. */
-export interface Declared extends Pick<SocketRouteOptions, 'schema' | 'config' | 'protocols'> {
+export interface RouteDefinition extends Pick<SocketRouteOptions, 'schema' | 'config' | 'protocols'> {
   readonly scope: FastifyInstance
 }
 
@@ -99,29 +99,29 @@ export class Route implements SocketRouteHandle {
   /** Whether REST has the path too. @internal */
   isShared = false
   /** What holds for this route. @internal */
-  readonly inForce: InForce
+  readonly effective: EffectiveOptions
   readonly #server: Server
   readonly #fastify: FastifyInstance
   readonly #given: SocketRouteOptions
   readonly #protocols: undefined | readonly string[]
-  readonly #dispatched: DispatchRoute
+  readonly #dispatched: RouteRuntime
   readonly #firstMessages: FirstMessageRoute
   readonly #isGuarded: boolean
   readonly #sockets: ReturnType<SocketServer['serverFor']>
-  readonly #conversation: undefined | Conversation
+  readonly #conversation: undefined | ContractRouter
   // Both are there when all plugins are loaded.
   #admission: undefined | Admission
   #ofRest: undefined | Authenticator
   #jwt: undefined | Jwt
   #hasWarned = false
 
-  constructor (server: Server, fastify: FastifyInstance, path: string, controller: SocketController, given: SocketRouteOptions, inForce: InForce) {
+  constructor (server: Server, fastify: FastifyInstance, path: string, controller: SocketController, given: SocketRouteOptions, effective: EffectiveOptions) {
     this.path = path
     this.name = checkName(given.name) ?? path
-    this.inForce = inForce
-    const { options, hooks } = inForce
-    this.#conversation = controller instanceof Conversation ? controller : undefined
-    const codecs = createCodecs(this.#conversation, inForce)
+    this.effective = effective
+    const { options, hooks } = effective
+    this.#conversation = controller instanceof ContractRouter ? controller : undefined
+    const codecs = createCodecs(this.#conversation, effective)
     this.clients = new ClientSet(server.fastPath.write, codecs.codec)
     this.#server = server
     this.#fastify = fastify
@@ -129,7 +129,7 @@ export class Route implements SocketRouteHandle {
     this.#protocols = checkProtocols(given.protocols)
     checkData(given.data)
     checkConstraints(given.constraints)
-    this.#isGuarded = inForce.grants.length > 0
+    this.#isGuarded = effective.grants.length > 0
     const hasRoles = asksForRoles(this.#conversation?.definition)
     if (!this.#isGuarded) checkEffect(given, path, hasRoles)
     if (this.#isGuarded || hasRoles) useRoles(fastify)
@@ -175,7 +175,7 @@ export class Route implements SocketRouteHandle {
   }
 
   /** What the app has said of it besides its options, and where. @internal */
-  get declared (): Declared {
+  get declared (): RouteDefinition {
     const { schema, config } = this.#given
     return { scope: this.#fastify, schema, config, protocols: this.#protocols }
   }
@@ -190,7 +190,7 @@ export class Route implements SocketRouteHandle {
    * @throws `FSR_ERR_JWT_MISSING`, `FSR_ERR_OPTION_INVALID`, `FSR_ERR_CONTRACT_INVALID`.
    */
   ready (): void {
-    const { grants, options: { tokenFrom, requireExpiry, subject, jwt: name } } = this.inForce
+    const { grants, options: { tokenFrom, requireExpiry, subject, jwt: name } } = this.effective
     const jwt = jwtOf(this.#fastify, name)
     const times = jwt?.options.verify ?? {}
     if (this.#isGuarded && jwt === undefined && tokenFrom.some(isOfJwt)) throw new errors.JwtMissing(this.path, missingJwt(this.#fastify, name))
@@ -208,13 +208,13 @@ export class Route implements SocketRouteHandle {
     this.#ofRest = createAuthenticator({ ...shared, tokenFrom: ['header', 'cookie'] })
   }
 
-  #compile (conversation: Conversation): void {
-    const { rolesOf, hierarchy, invalidMessages, streamsPerConnection } = this.inForce.options
+  #compile (conversation: ContractRouter): void {
+    const { rolesOf, hierarchy, invalidMessages, streamsPerConnection } = this.effective.options
     try {
       conversation.compile(compilersOf(this.#fastify, this.path), {
         invalidMessages,
         streamsPerConnection,
-        hooks: this.inForce.hooks,
+        hooks: this.effective.hooks,
         guardOf: (grant) => createMessageGuard(grant, rolesOf, hierarchy)
       })
     } catch (cause) {
@@ -229,7 +229,7 @@ export class Route implements SocketRouteHandle {
    */
   async ticket (request: FastifyRequest): Promise<string> {
     if (!this.#reads('ticket')) throw new errors.OptionInvalid('route', "is not that of a guarded route with 'ticket' in tokenFrom")
-    const jwt = request.server && jwtOf(request.server, this.inForce.options.jwt)
+    const jwt = request.server && jwtOf(request.server, this.effective.options.jwt)
     if (jwt !== undefined && jwt.plugin !== this.#jwt?.plugin) throw new errors.OptionInvalid('route', 'is that of a route with another @fastify/jwt than the request: issue its tickets in its scope')
     if (jwt === undefined && request.headers.authorization !== undefined && !this.#ofRest!.isKnown(request)) {
       writeLog(request, 'warn', { route: this.path }, 'a token cannot count for a ticket: @fastify/jwt is not registered in the scope of the request')
@@ -275,7 +275,7 @@ export class Route implements SocketRouteHandle {
     }
     checkHandshake(request, reply)
     this.#server.sockets.chooseExtension(request.raw.headers)
-    const isAllowed = this.inForce.options.isOriginAllowed(request)
+    const isAllowed = this.effective.options.isOriginAllowed(request)
     if (typeof isAllowed === 'boolean') {
       this.#begin(request, reply, isAllowed)
       done()
@@ -289,7 +289,7 @@ export class Route implements SocketRouteHandle {
       writeLog(request, 'info', { origin: request.headers.origin, own: originOf(request) }, 'the page of another origin was refused: name it in origins; or, if it is a page of this server behind a proxy that ends TLS, set trustProxy')
       throw new errors.OriginRefused()
     }
-    const token = agreeOnProtocol(request.raw.headers, this.#protocols, this.inForce.options.tokenFrom.includes('protocol'));
+    const token = agreeOnProtocol(request.raw.headers, this.#protocols, this.effective.options.tokenFrom.includes('protocol'));
     (request as UpgradeRequest)[kUpgrade] = { token, response: reply.raw, identity: undefined, isAdmitted: !this.#isGuarded }
   }
 
@@ -396,7 +396,7 @@ export class Route implements SocketRouteHandle {
     const { live, counts } = this.#server
     const identity = (request as UpgradeRequest)[kUpgrade]?.identity
     if (live.isClosing) return new errors.Closing()
-    return (identity && this.#refusalNow(identity)) ?? refuseByCaps(this.inForce.options.connections, counts, this.name, request.ip, this.#subjectsOf(identity))
+    return (identity && this.#refusalNow(identity)) ?? refuseByLimits(this.effective.options.connections, counts, this.name, request.ip, this.#subjectsOf(identity))
   }
 
   // What may have come while hooks and predicates took their time.
@@ -407,7 +407,7 @@ export class Route implements SocketRouteHandle {
   }
 
   #subjectsOf (identity: undefined | Identity): readonly string[] {
-    const { path, inForce: { options: { connections } } } = this
+    const { path, effective: { options: { connections } } } = this
     if (identity !== undefined && identity.subject === undefined && connections.perUser !== undefined && !this.#hasWarned) {
       this.#hasWarned = true
       writeLog(this.#fastify, 'warn', { route: path }, 'connections.perUser does not count users without a subject: say with the option subject what tells them apart')
@@ -430,8 +430,8 @@ export class Route implements SocketRouteHandle {
     else this.#open(socket, request, { user: null, subject: undefined, sub: undefined, iat: undefined, exp: undefined })
   }
 
-  readonly #open = (socket: WebSocket, request: FastifyRequest, identity: Identity): Dispatch => {
-    const dispatch = new Dispatch(this.#dispatched, socket, request, identity)
+  readonly #open = (socket: WebSocket, request: FastifyRequest, identity: Identity): ConnectionRunner => {
+    const dispatch = new ConnectionRunner(this.#dispatched, socket, request, identity)
     const { [kData]: data } = request as UpgradeRequest
     if (data !== undefined) {
       dispatch.connection.data = data as Record<string, unknown>
@@ -444,7 +444,7 @@ export class Route implements SocketRouteHandle {
 
   // Whether the guard looks there for who is asking.
   #reads (source: TokenSource): boolean {
-    return this.#isGuarded && this.inForce.options.tokenFrom.includes(source)
+    return this.#isGuarded && this.effective.options.tokenFrom.includes(source)
   }
 }
 

@@ -16,7 +16,7 @@ const LONGEST = 2_048
 export const outlines = new Map<string, string>()
 
 /** The headers of one request in little memory; they are put together again when somebody asks. */
-export class KeptHeaders {
+export class CompactHeaders {
   // All headers as JSON, with null in the place of those that are this client's own.
   readonly #outline: string
   readonly #own: readonly string[]
@@ -36,7 +36,7 @@ export class KeptHeaders {
 }
 
 /** Keeps headers; nothing if a schema or a hook has made something of them that is not text. */
-export function keepHeaders (headers: IncomingHttpHeaders): undefined | KeptHeaders {
+export function compactHeaders (headers: IncomingHttpHeaders): undefined | CompactHeaders {
   const outline: Record<string, null | string> = {}
   const own: string[] = []
   for (const name in headers) {
@@ -50,7 +50,7 @@ export function keepHeaders (headers: IncomingHttpHeaders): undefined | KeptHead
     }
   }
   // The copy has no room for more.
-  return new KeptHeaders(share(JSON.stringify(outline)), own.slice())
+  return new CompactHeaders(share(JSON.stringify(outline)), own.slice())
 }
 
 function share (outline: string): string {

@@ -1,7 +1,7 @@
 import { IncomingMessage, type IncomingHttpHeaders } from 'node:http'
 import { Socket } from 'node:net'
 import type { FastifyRequest } from 'fastify'
-import { keepHeaders, KeptHeaders } from './compact-headers.js'
+import { compactHeaders, CompactHeaders } from './compact-headers.js'
 import { emptyStream } from './upgraded.js'
 
 // What Node puts on every message, and what it, @fastify/websocket and this plugin add to one that asks for an upgrade: nobody needs
@@ -13,13 +13,13 @@ const added = /^(?:ws-socket|ws-head|fastify-socket-route\..*)$/
  * Puts a compact message in the place of `request.raw`, which keeps three kilobytes of streams, buffers and texts. The request itself
  * and all that hooks have put on it stay. A message that somebody listens to, or has put something on, stays as well.
  */
-export function keepLess (request: FastifyRequest): void {
+export function compactRequest (request: FastifyRequest): void {
   const { raw } = request
   // One of injectWS has headers of its own, and nothing yet of what emits events.
   if (!(raw instanceof IncomingMessage) || !Reflect.ownKeys(raw).every(isKnown) || raw.eventNames().length > 0) return
-  const headers = keepHeaders(raw.headers)
+  const headers = compactHeaders(raw.headers)
   if (headers === undefined) return
-  const kept = new KeptMessage(raw, headers)
+  const kept = new CompactRequest(raw, headers)
   const properties = request as unknown as Record<PropertyKey, unknown>
   properties['raw'] = kept
   // Fastify has it under a symbol as well, for a body.
@@ -27,12 +27,12 @@ export function keepLess (request: FastifyRequest): void {
 }
 
 /** What is left of the message that asked for an upgrade. To others it is an `IncomingMessage` that has been read to its end. */
-class KeptMessage {
+class CompactRequest {
   readonly url: undefined | string
   readonly socket: Socket
-  #headers: KeptHeaders | IncomingHttpHeaders
+  #headers: CompactHeaders | IncomingHttpHeaders
 
-  constructor ({ url, socket }: IncomingMessage, headers: KeptHeaders) {
+  constructor ({ url, socket }: IncomingMessage, headers: CompactHeaders) {
     this.url = url
     this.socket = socket
     this.#headers = headers
@@ -40,7 +40,7 @@ class KeptMessage {
 
   /** Always the same object from when somebody first asks. */
   get headers (): IncomingHttpHeaders {
-    if (this.#headers instanceof KeptHeaders) this.#headers = this.#headers.restore()
+    if (this.#headers instanceof CompactHeaders) this.#headers = this.#headers.restore()
     return this.#headers
   }
 
@@ -49,12 +49,12 @@ class KeptMessage {
   }
 }
 
-Object.setPrototypeOf(KeptMessage.prototype, IncomingMessage.prototype)
+Object.setPrototypeOf(CompactRequest.prototype, IncomingMessage.prototype)
 // No other is upgraded.
-Object.assign(KeptMessage.prototype, {
+Object.assign(CompactRequest.prototype, {
   method: 'GET', httpVersion: '1.1', httpVersionMajor: 1, httpVersionMinor: 1, complete: true, aborted: false, upgrade: true, rawTrailers: []
 })
-emptyStream(KeptMessage.prototype)
+emptyStream(CompactRequest.prototype)
 
 function isKnown (key: string | symbol): boolean {
   if (known.has(key)) return true

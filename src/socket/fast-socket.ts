@@ -6,7 +6,7 @@ import { unmask } from '../message/mask.js'
 import { Message } from '../message/message.js'
 import { LazySocket } from './lazy-socket.js'
 import { kAnnounced, kOwner } from './socket-events.js'
-import { Rest } from './partial-frame.js'
+import { PartialFrame } from './partial-frame.js'
 import { hold, release } from './flush-queue.js'
 import { beginTurn } from './turns.js'
 
@@ -19,7 +19,7 @@ const MOST_WAITING = 16_384
  */
 export class FastSocket extends LazySocket {
   // What has been read, and cannot or must not be looked at yet.
-  #rest: undefined | Rest
+  #rest: undefined | PartialFrame
 
   override resume (): void {
     if (this.#rest?.isReady !== true) {
@@ -106,7 +106,7 @@ export class FastSocket extends LazySocket {
     if (isComplete && this.isDone) return end
     const isWaiting = (this.isPaused || (isComplete && this.isReceiverBusy)) && !isLast
     if (isWaiting || end - at < 2) {
-      this.#rest = new Rest(bytes, at, end, isWaiting ? 0 : 2)
+      this.#rest = new PartialFrame(bytes, at, end, isWaiting ? 0 : 2)
       return end
     }
     const first = bytes[at]!
@@ -117,7 +117,7 @@ export class FastSocket extends LazySocket {
       return end
     }
     if (size < 0 || at + size > end) {
-      this.#rest = new Rest(bytes, at, end, Math.abs(size))
+      this.#rest = new PartialFrame(bytes, at, end, Math.abs(size))
       return end
     }
     if (!isOwn) {
@@ -156,8 +156,8 @@ export class FastSocket extends LazySocket {
     const first = bytes[at]!
     const size = end - at - headerOf(bytes[at + 1]!)
     this.delegate(isFinal(first) ? bytes.subarray(at, end) : partOf(bytes, at, end))
-    if (first === PING) this[kOwner]?.piece(size, false)
-    else if (!isFinal(first)) this[kOwner]?.piece(0, false)
+    if (first === PING) this[kOwner]?.onControlOrFragment(size, false)
+    else if (!isFinal(first)) this[kOwner]?.onControlOrFragment(0, false)
   }
 
   #message (bytes: Buffer, at: number, end: number): void {
@@ -172,7 +172,7 @@ export class FastSocket extends LazySocket {
     }
     const owner = this[kOwner]
     if (owner === undefined) this.emit('message', bytes.subarray(start, end), isBinary)
-    else owner.receive(new Message(bytes, isBinary, start, end))
+    else owner.onMessage(new Message(bytes, isBinary, start, end))
   }
 
   #pong (bytes: Buffer, at: number, end: number): void {
@@ -181,6 +181,6 @@ export class FastSocket extends LazySocket {
       unmask(bytes, start, end, start - 4)
       this.emit('pong', bytes.subarray(start, end))
     }
-    this[kOwner]?.piece(end - start, true)
+    this[kOwner]?.onControlOrFragment(end - start, true)
   }
 }

@@ -58,9 +58,9 @@ class FrameCounter {
   #count (first: number, size: number): void {
     if (size > this.#maxPayload) this.#socket[kAnnounced] = size
     if (isData(first)) {
-      if (!isFinal(first)) this.#socket[kOwner]?.piece(0, false)
+      if (!isFinal(first)) this.#socket[kOwner]?.onControlOrFragment(0, false)
     } else if (first !== CLOSE) {
-      this.#socket[kOwner]?.piece(size, first === PONG)
+      this.#socket[kOwner]?.onControlOrFragment(size, first === PONG)
     }
   }
 }

@@ -1,7 +1,7 @@
 import { isSmallPart } from '../message/copy.js'
 
 /** Bytes that were read from a socket and wait: the beginning of a frame, or all that came while the socket was paused. */
-export class Rest {
+export class PartialFrame {
   #bytes: Buffer
   #start: number
   #end: number

@@ -5,17 +5,17 @@ import type { ConnectionContext } from './async-context.js'
 /** Who takes what comes from a socket. */
 export interface SocketOwner extends ConnectionContext {
   /** A message has come. It is called in the context of the owner. */
-  receive (message: Message): void
+  onMessage (message: Message): void
   /**
    * A frame has come that is no message: a ping, a pong, or a fragment, of which the last is a message.
    *
    * @param bytes of payload; none for a fragment, as its bytes count with the message.
    */
-  piece (bytes: number, isPong: boolean): void
+  onControlOrFragment (bytes: number, isPong: boolean): void
   /** What `ws` says of a client that breaks the protocol, or of a connection that fails. */
-  failed (cause: NodeJS.ErrnoException): void
+  onSocketError (cause: NodeJS.ErrnoException): void
   /** The socket is closed. */
-  gone (code: number, reason: string): void
+  onSocketClosed (code: number, reason: string): void
   /** Something else is about to be written: what was gathered goes first. */
   flush (): void
 }
@@ -48,13 +48,13 @@ export function listen (socket: WebSocket, owner: SocketOwner): void {
 function onMessage (this: WebSocket, data: unknown, isBinary: boolean): void {
   const owner = (this as OwnedSocket)[kOwner]!
   // ws gives a Buffer, as binaryType is left at 'nodebuffer'.
-  owner.enter(owner.receive, owner, new Message(data as Buffer, isBinary))
+  owner.enter(owner.onMessage, owner, new Message(data as Buffer, isBinary))
 }
 
 function onError (this: WebSocket, cause: NodeJS.ErrnoException): void {
-  (this as OwnedSocket)[kOwner]!.failed(cause)
+  (this as OwnedSocket)[kOwner]!.onSocketError(cause)
 }
 
 function onClose (this: WebSocket, code: number, reason: Buffer): void {
-  (this as OwnedSocket)[kOwner]!.gone(code, reason.toString('utf8'))
+  (this as OwnedSocket)[kOwner]!.onSocketClosed(code, reason.toString('utf8'))
 }

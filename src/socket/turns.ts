@@ -19,7 +19,7 @@ const LARGE = 8_192
 const MOST = 4
 
 /** A connection that has more to be handled than may be handled at once. */
-export interface Waiting {
+export interface DeferredWork {
   /**
    * Its turn has come again. Returns whether it can be stopped in the middle of what comes; if not, it is the last of its round.
    */
@@ -37,7 +37,7 @@ let now = -Infinity
 let reader: undefined | object
 let isEnding = false
 
-const queue: Waiting[] = []
+const queue: DeferredWork[] = []
 // Whether a round is going on or will.
 let isRunning = false
 // How many of them may have a turn in this turn of the event loop, and when their round has begun.
@@ -92,7 +92,7 @@ function hasTime (): boolean {
 }
 
 /** Has a connection wait until other connections, timers and what else the event loop has to do have had their turn. */
-export function waitForTurn (item: Waiting): void {
+export function waitForTurn (item: DeferredWork): void {
   queue.push(item)
   if (isRunning) return
   isRunning = true

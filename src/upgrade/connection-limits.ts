@@ -23,7 +23,7 @@ export interface ConnectionCaps {
  *
  * @param route the name of the route.
  */
-export function refuseByCaps ({ perRoute, perUser, perIp }: ConnectionCaps, counts: ConnectionCounts, route: string, ip: undefined | string, subjects: readonly string[]): undefined | SocketError {
+export function refuseByLimits ({ perRoute, perUser, perIp }: ConnectionCaps, counts: ConnectionCounts, route: string, ip: undefined | string, subjects: readonly string[]): undefined | SocketError {
   if (perRoute !== undefined && counts.ofRoute(route) >= perRoute) return new errors.RouteFull()
   if (perIp !== undefined && counts.ofIp(ip) >= perIp) return new errors.ConnectionsTooMany()
   return refuseUser(perUser, counts, subjects)
@@ -36,5 +36,5 @@ export function refuseUser (perUser: ConnectionCaps['perUser'], counts: Connecti
   const full = subjects.map((subject) => counts.ofUser(subject)).filter(({ size }) => size >= max)
   if (full.length > 0 && on !== 'close-oldest') return new errors.ConnectionsTooMany()
   // More than one where another route allows more. One that was closed for another subject is not among them any more.
-  for (const own of full) for (const each of [...own].slice(0, Math.max(0, own.size - max + 1))) each.shut(closeCodes.replaced)
+  for (const own of full) for (const each of [...own].slice(0, Math.max(0, own.size - max + 1))) each.closeWith(closeCodes.replaced)
 }

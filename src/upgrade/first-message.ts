@@ -17,7 +17,7 @@ import type { ConnectionCounts, Counted } from '../connection/connection-counts.
 
 /** What takes over when it is known who is connected. */
 interface Receiver {
-  receive (message: Message): void
+  onMessage (message: Message): void
 }
 
 /** What the connections of one route have in common until their token has come. */
@@ -75,7 +75,7 @@ export class FirstMessage extends ConnectionContext implements Counted, Live, So
     live.add(this)
   }
 
-  receive (message: Message): void {
+  onMessage (message: Message): void {
     if (!this.#isWaiting) return
     if (this.#early !== undefined) {
       this.#early.push(message)
@@ -92,17 +92,17 @@ export class FirstMessage extends ConnectionContext implements Counted, Live, So
   }
 
   /** Who has not said who it is has as little use for many of these as for many messages. */
-  piece (): void {
+  onControlOrFragment (): void {
     if (++this.#pieces > EARLY) this.#refuse(new errors.InboxFull(this.#pieces, EARLY, 'pings, pongs and fragments before a token'))
   }
 
-  shut (closed: CloseReason): boolean {
+  closeWith (closed: CloseReason): boolean {
     if (!this.#isWaiting) return false
-    this.enter(this.#shut, this, closed)
+    this.enter(this.#closeWith, this, closed)
     return true
   }
 
-  #shut (closed: CloseReason): void {
+  #closeWith (closed: CloseReason): void {
     const { code, reason } = closed
     writeLog(this.#request, closed === closeCodes.restart ? 'debug' : 'info', { code, reason }, 'the connection is closed')
     this.#close(closed)
@@ -120,7 +120,7 @@ export class FirstMessage extends ConnectionContext implements Counted, Live, So
     this.#socket.terminate()
   }
 
-  failed (cause: NodeJS.ErrnoException): void {
+  onSocketError (cause: NodeJS.ErrnoException): void {
     // ws closes the connection by itself.
     this.#log(violationOf(cause, this.#route.limits, announcedBy(this.#socket)), 'the client broke a rule before its token was verified')
   }
@@ -130,7 +130,7 @@ export class FirstMessage extends ConnectionContext implements Counted, Live, So
   }
 
   /** The socket is closed. */
-  gone (): void {
+  onSocketClosed (): void {
     this.#forget()
     const { closing, counts, live } = this.#route
     closing.delete(this)
@@ -156,7 +156,7 @@ export class FirstMessage extends ConnectionContext implements Counted, Live, So
     const early = this.#early!
     for (let { next } = early; next !== undefined; { next } = early) {
       early.shift()
-      receiver.receive(next)
+      receiver.onMessage(next)
     }
   }
 

@@ -38,7 +38,7 @@ type UpgradeListener = (request: IncomingMessage, socket: Duplex, head: Buffer) 
 type Router = Pick<FastifyInstance, 'routing'>
 
 /** What the gate asks and tells the rest. */
-export interface GateOptions {
+export interface PendingUpgradesOptions {
   readonly clock: Clock
   /** Milliseconds from an upgrade request to its answer. */
   readonly timeout: number
@@ -59,9 +59,9 @@ export interface GateOptions {
  * once, whichever listeners a server has; and that what another listener has answered is not answered again. A refused request
  * ends its connection, whoever refuses it. An upgrade that is not answered in time is cut.
  */
-export class UpgradeGate {
+export class PendingUpgrades {
   readonly #server: EventEmitter
-  readonly #options: GateOptions
+  readonly #options: PendingUpgradesOptions
   readonly #dispatch: UpgradeListener
   // Not on the requests: another app on this server has its own of the same one. `null` when it is answered.
   readonly #arrivals = new WeakMap<IncomingMessage, null | Arrival>()
@@ -75,7 +75,7 @@ export class UpgradeGate {
   readonly #onLeftClose = listenerOf((socket: Duplex) => { this.#left.delete(socket) })
 
   /** @throws `FSR_ERR_OPTION_INVALID` if the app's `@fastify/websocket` listens to another server. */
-  constructor (fastify: FastifyInstance, listeners: ServerListeners, options: GateOptions) {
+  constructor (fastify: FastifyInstance, listeners: ServerListeners, options: PendingUpgradesOptions) {
     const { server } = fastify
     this.#server = server
     this.#options = options

@@ -4,7 +4,7 @@ import t, { type Test } from 'tap'
 import { Budget } from '../../src/connection/budget.js'
 import { FastSocket } from '../../src/socket/fast-socket.js'
 import { Outbox } from '../../src/connection/outbox.js'
-import { Bundle } from '../../src/message/frame-batch.js'
+import { FrameBatch } from '../../src/message/frame-batch.js'
 import { Message } from '../../src/message/message.js'
 import { inPlace } from '../support/in-place.js'
 
@@ -22,7 +22,7 @@ function open (t: Test): { outbox: Outbox, written: Buffer[] } {
   const socket = new FastSocket(null, undefined, {})
   socket.setSocket(duplex, Buffer.alloc(0))
   t.teardown(() => duplex.destroy())
-  const owner = { ...inPlace, shut: () => true, settle () {}, sendFailed () {}, noticeFailed () {} }
+  const owner = { ...inPlace, closeWith: () => true, flushBroadcasts () {}, sendFailed () {}, noticeFailed () {} }
   return { outbox: new Outbox(socket, { limit: 1_000_000, overflow: 'close', budget: new Budget(10_000_000), compression: undefined }, owner), written }
 }
 
@@ -43,13 +43,13 @@ t.test('what many are sent', async (t) => {
   const early = relayed()
   lagging.outbox.send(early, early)
   lagging.outbox.flush()
-  const bundle = new Bundle()
+  const bundle = new FrameBatch()
   const message = relayed()
   bundle.add(message, message)
-  for (const { outbox } of [other, lagging]) outbox.sendBundle(bundle, 0, [])
+  for (const { outbox } of [other, lagging]) outbox.sendBatch(bundle, 0, [])
   t.strictSame(heldBy(other.written), [65_536])
   t.strictSame(heldBy(lagging.written), [65_536, SIZE])
   t.equal(bundle.encode(0, [], undefined), bundle.encode(0, [], undefined), 'it is encoded once more at most')
-  lagging.outbox.sendBundle(bundle, 0, [])
+  lagging.outbox.sendBatch(bundle, 0, [])
   t.equal(lagging.written.at(-1), bundle.encode(0, [], undefined)[1])
 })

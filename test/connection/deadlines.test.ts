@@ -1,6 +1,6 @@
 import t from 'tap'
 import { Deadlines } from '../../src/connection/deadlines.js'
-import { Patience } from '../../src/connection/fair-timer.js'
+import { FairTimer } from '../../src/connection/fair-timer.js'
 import { TestClock } from '../support/clock.js'
 
 // Invariant 7
@@ -87,7 +87,7 @@ t.test('after the event loop was held up there is as much time more, up to a sec
 t.test('a timer that was cancelled after it has fired does nothing', async (t) => {
   const clock = new TestClock()
   let runs = 0
-  const timer = new Patience(clock, { due: 1_000, grace: 0 }, () => { runs++ })
+  const timer = new FairTimer(clock, { due: 1_000, grace: 0 }, () => { runs++ })
   clock.after(1_000, () => { timer.cancel() })
   await clock.advance(5_000)
   t.equal(runs, 0)
@@ -97,7 +97,7 @@ t.test('a time that is over when it begins is no negative delay', async (t) => {
   const clock = new TestClock()
   await clock.advance(2_000)
   let runs = 0
-  const timer = new Patience(clock, { due: 1_990, grace: 0 }, () => { runs++ })
+  const timer = new FairTimer(clock, { due: 1_990, grace: 0 }, () => { runs++ })
   await clock.advance(1)
   t.equal(runs, 1)
   timer.cancel()

@@ -1,10 +1,10 @@
 import t from 'tap'
-import { Backlog, type DropPolicy } from '../../src/connection/drop-queue.js'
+import { DropQueue, type DropPolicy } from '../../src/connection/drop-queue.js'
 import { toFrame } from '../../src/message/outbound.js'
 
 // A backlog of messages that cost 10 each, of which three fit.
 function fill (policy: DropPolicy, messages: object[]): { left: unknown[], dropped: number, cost: number } {
-  const backlog = new Backlog(policy)
+  const backlog = new DropQueue(policy)
   let dropped = 0
   for (const message of messages) {
     if ('reply' in message) backlog.addReply(toFrame(message), 10)
@@ -38,7 +38,7 @@ t.test('latestBy keeps the newest of each key, in the place of the first, and of
 
 t.test('latestBy drops what has no key before any key, and is over its limit rather than drop the newest of one', async (t) => {
   t.strictSame(fill(latest, [{ key: 'a' }, { n: 1 }, { n: 2 }, { key: 'b' }, { key: 'c' }]), { left: [{ key: 'a' }, { key: 'b' }, { key: 'c' }], dropped: 2, cost: 30 })
-  const backlog = new Backlog(latest)
+  const backlog = new DropQueue(latest)
   for (const key of ['a', 'b', 'c']) t.equal(backlog.add(toFrame(key), 10, 30, key), 0)
   t.equal(backlog.isOver(30), false)
   t.equal(backlog.add(toFrame('d'), 10, 30, 'd'), 0)
@@ -53,7 +53,7 @@ t.test('answers of callbacks are never dropped, and keep their place', async (t)
 
 t.test('answers, however many wait, are over no limit: what is not theirs is dropped', async (t) => {
   for (const policy of ['drop-oldest', 'drop-newest', latest] as const) {
-    const backlog = new Backlog(policy)
+    const backlog = new DropQueue(policy)
     for (let count = 0; count < 5; count++) backlog.addReply(toFrame('answer'), 10)
     for (const key of [undefined, policy === latest ? 'a' : undefined]) backlog.add(toFrame('x'), 10, 30, key)
     t.equal(backlog.isOver(30), false, String(policy))
@@ -62,7 +62,7 @@ t.test('answers, however many wait, are over no limit: what is not theirs is dro
 })
 
 t.test('a message that replaces a smaller one does not take the backlog over its limit unseen', async (t) => {
-  const backlog = new Backlog(latest)
+  const backlog = new DropQueue(latest)
   backlog.add(toFrame('x'), 10, 100, 'a')
   for (let count = 0; count < 8; count++) backlog.add(toFrame('x'), 10, 100, undefined)
   t.equal(backlog.add(toFrame('y'), 60, 100, 'a'), 1 + 4)
@@ -74,7 +74,7 @@ t.test('a message that replaces a smaller one does not take the backlog over its
 })
 
 t.test('it goes on where it was, also when it was empty meanwhile, or has dropped some', async (t) => {
-  const backlog = new Backlog(latest)
+  const backlog = new DropQueue(latest)
   const add = (message: object) => backlog.add(toFrame(message), 10, 30, (message as { key?: string }).key)
   const shift = () => backlog.shift()?.decode()
   add({ n: 1 })

@@ -4,7 +4,7 @@ import type { WebSocket } from 'ws'
 import { Budget } from '../../src/connection/budget.js'
 import { FastSocket } from '../../src/socket/fast-socket.js'
 import { Outbox } from '../../src/connection/outbox.js'
-import { Bundle } from '../../src/message/frame-batch.js'
+import { FrameBatch } from '../../src/message/frame-batch.js'
 import { toFrame } from '../../src/message/outbound.js'
 import { inPlace } from '../support/in-place.js'
 
@@ -31,7 +31,7 @@ for (const overflow of ['close', 'drop-oldest'] as const) {
   t.test(`the budget gets back all that it gave, with ${overflow}`, async (t) => {
     const budget = new Budget(1_000_000)
     const sockets = [new StuckSocket(), new StuckSocket()]
-    const outboxes = sockets.map((socket) => new Outbox(socket as unknown as WebSocket, { limit: 500_000, overflow, budget, compression: undefined }, { ...inPlace, shut: () => true, settle () {}, sendFailed () {}, noticeFailed () {} }))
+    const outboxes = sockets.map((socket) => new Outbox(socket as unknown as WebSocket, { limit: 500_000, overflow, budget, compression: undefined }, { ...inPlace, closeWith: () => true, flushBroadcasts () {}, sendFailed () {}, noticeFailed () {} }))
     for (let count = 0; count < 100; count++) {
       for (const outbox of outboxes) outbox.send(toFrame(Buffer.alloc(3_000)), Buffer.alloc(0))
     }
@@ -51,7 +51,7 @@ t.test('what a fast socket cannot write counts in the budget, until it is writte
   const held: Array<() => void> = []
   const socket = new FastSocket(null, undefined, {})
   socket.setSocket(new Duplex({ read () {}, write (_chunk, _encoding, callback) { held.push(callback) } }), Buffer.alloc(0))
-  const outbox = new Outbox(socket, { limit: 500_000, overflow: 'close', budget, compression: undefined }, { ...inPlace, shut: () => true, settle () {}, sendFailed () {}, noticeFailed () {} })
+  const outbox = new Outbox(socket, { limit: 500_000, overflow: 'close', budget, compression: undefined }, { ...inPlace, closeWith: () => true, flushBroadcasts () {}, sendFailed () {}, noticeFailed () {} })
   for (const size of [1_000, 3_000]) {
     outbox.send(toFrame(Buffer.alloc(size)))
     outbox.flush()
@@ -69,7 +69,7 @@ t.test('the notice counts all that was dropped until nothing waits any more', as
   const socket = new StuckSocket()
   const notices: number[] = []
   const settings = { limit: 200_000, overflow: 'drop-oldest', notice: (dropped: number) => { notices.push(dropped); return 'missed' }, budget: new Budget(1_000_000), compression: undefined } as const
-  const outbox = new Outbox(socket as unknown as WebSocket, settings, { ...inPlace, shut: () => true, settle () {}, sendFailed () {}, noticeFailed () {} })
+  const outbox = new Outbox(socket as unknown as WebSocket, settings, { ...inPlace, closeWith: () => true, flushBroadcasts () {}, sendFailed () {}, noticeFailed () {} })
   const send = (count: number) => { for (let sent = 0; sent < count; sent++) outbox.send(toFrame(Buffer.alloc(10_000))) }
   send(40)
   const before = outbox.dropped
@@ -85,9 +85,9 @@ t.test('the notice counts all that was dropped until nothing waits any more', as
 
 t.test('who waits for the client to catch up waits for what it was sent among many too', async (t) => {
   const socket = new StuckSocket()
-  const settle = () => { outbox.sendBundle(bundle, 0, []) }
-  const outbox: Outbox = new Outbox(socket as unknown as WebSocket, { limit: 100_000, overflow: 'close', budget: new Budget(1_000_000), compression: undefined }, { ...inPlace, shut: () => true, settle, sendFailed () {}, noticeFailed () {} })
-  const bundle = new Bundle()
+  const flushBroadcasts = () => { outbox.sendBatch(bundle, 0, []) }
+  const outbox: Outbox = new Outbox(socket as unknown as WebSocket, { limit: 100_000, overflow: 'close', budget: new Budget(1_000_000), compression: undefined }, { ...inPlace, closeWith: () => true, flushBroadcasts, sendFailed () {}, noticeFailed () {} })
+  const bundle = new FrameBatch()
   bundle.add(toFrame(Buffer.alloc(70_000)), undefined)
   let isDrained = false
   const drained = outbox.drained().then(() => { isDrained = true })
@@ -100,7 +100,7 @@ t.test('who waits for the client to catch up waits for what it was sent among ma
 t.test('bytes that are not there any more are not handed on', async (t) => {
   const socket = new StuckSocket()
   const failures: unknown[] = []
-  const outbox = new Outbox(socket as unknown as WebSocket, { limit: 100_000, overflow: 'close', budget: new Budget(1_000_000), compression: undefined }, { ...inPlace, shut: () => true, settle () {}, sendFailed: (error) => { failures.push(error) }, noticeFailed () {} })
+  const outbox = new Outbox(socket as unknown as WebSocket, { limit: 100_000, overflow: 'close', budget: new Budget(1_000_000), compression: undefined }, { ...inPlace, closeWith: () => true, flushBroadcasts () {}, sendFailed: (error) => { failures.push(error) }, noticeFailed () {} })
   const bytes = new Uint8Array(10_000)
   const frame = toFrame(bytes)
   structuredClone(bytes.buffer, { transfer: [bytes.buffer] })

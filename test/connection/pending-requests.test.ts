@@ -1,5 +1,5 @@
 import t from 'tap'
-import { Exchange, Work } from '../../src/connection/pending-requests.js'
+import { PendingRequests, InboundRequest } from '../../src/connection/pending-requests.js'
 import type { Outbox } from '../../src/connection/outbox.js'
 import type { Frame } from '../../src/message/frame.js'
 import type { Request } from '../../src/message/codec.js'
@@ -7,16 +7,16 @@ import { TestClock } from '../support/clock.js'
 
 const cancel = {} as Frame
 
-function exchange (): { exchange: Exchange, sent: Frame[], clock: TestClock } {
+function exchange (): { exchange: PendingRequests, sent: Frame[], clock: TestClock } {
   const sent: Frame[] = []
   const clock = new TestClock()
-  return { exchange: new Exchange(clock, { send: (frame: Frame) => sent.push(frame) } as unknown as Outbox), sent, clock }
+  return { exchange: new PendingRequests(clock, { send: (frame: Frame) => sent.push(frame) } as unknown as Outbox), sent, clock }
 }
 
 const request = (id: number, accept: Request['accept'] = (data) => data): Request => ({ id, frame: cancel, cancel, accept })
 
 t.test('work that is over is over for whoever looks later, and ends once', async (t) => {
-  const work = new Work(() => { left++ })
+  const work = new InboundRequest(() => { left++ })
   let left = 0
   let count = 0
   work.onOver = () => { count++ }
@@ -30,7 +30,7 @@ t.test('work that is over is over for whoever looks later, and ends once', async
   work.leave()
   work.leave()
   t.equal(left, 1)
-  new Work(() => {}).end()
+  new InboundRequest(() => {}).end()
 })
 
 t.test('an id is free again when its work is finished', async (t) => {

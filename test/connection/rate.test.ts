@@ -1,11 +1,11 @@
 import t from 'tap'
 import { Meter } from '../../src/connection/rate.js'
-import { Stalls } from '../../src/connection/stall-detector.js'
+import { StallDetector } from '../../src/connection/stall-detector.js'
 import { TestClock } from '../support/clock.js'
 
 function meterOf (rate: { messages?: number, bytes?: number } = {}) {
   const clock = new TestClock()
-  const stalls = new Stalls(clock)
+  const stalls = new StallDetector(clock)
   const meter = new Meter(clock, { messages: Infinity, bytes: Infinity, per: 1_000, tolerance: 3, ...rate }, stalls)
   // How many of so many messages are taken at once.
   const take = (count: number, bytes = 1) => {

@@ -1,11 +1,11 @@
 import t from 'tap'
-import { Answers, type AnswersOptions } from '../../src/controller/reply-stream.js'
+import { ReplyStream, type ReplyStreamOptions } from '../../src/controller/reply-stream.js'
 import type { Frame } from '../../src/message/frame.js'
 import { turns } from '../support/until.js'
 
 const [item, last] = [{} as Frame, {} as Frame]
 
-function answers (next: () => Promise<IteratorResult<unknown>>, options: Partial<AnswersOptions> = {}): { answers: Answers, seen: string[] } {
+function answers (next: () => Promise<IteratorResult<unknown>>, options: Partial<ReplyStreamOptions> = {}): { answers: ReplyStream, seen: string[] } {
   const seen: string[] = []
   const iterator = {
     next,
@@ -16,7 +16,7 @@ function answers (next: () => Promise<IteratorResult<unknown>>, options: Partial
   }
   return {
     seen,
-    answers: new Answers({ [Symbol.asyncIterator]: () => iterator }, {
+    answers: new ReplyStream({ [Symbol.asyncIterator]: () => iterator }, {
       encode () {
         seen.push('encoded')
         return item

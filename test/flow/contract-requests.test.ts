@@ -183,7 +183,7 @@ t.test('the end of the connection ends the wait', async (t) => {
   client.socket.terminate()
   await t.rejects(asked, { code: 'FSR_ERR_REQUEST_ENDED' })
   await t.rejects(ask(connection), { code: 'FSR_ERR_REQUEST_ENDED' }, 'and who asks then does not wait')
-  t.notOk(connection.exchange.isBusy)
+  t.notOk(connection.pendingRequests.isBusy)
 
   const { client: quiet, connection: unasked } = await start(t)
   const ended = new Promise((resolve) => { unasked.signal.addEventListener('abort', resolve) })
@@ -195,7 +195,7 @@ t.test('the end of the connection ends the wait', async (t) => {
 t.test('nothing is kept of who never answers', async (t) => {
   const { clock, connection } = await start(t)
   await clock.during(Promise.allSettled(Array.from({ length: 1_000 }, () => ask(connection))))
-  t.notOk(connection.exchange.isBusy)
+  t.notOk(connection.pendingRequests.isBusy)
 })
 
 t.test('what cannot be asked is not sent', async (t) => {

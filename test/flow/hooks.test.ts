@@ -179,7 +179,7 @@ t.test('what is taken back, or whose connection is closed, while hooks and guard
     await until(() => asked > before)
     tell({ type: 'cancel', id: 1 })
     const [connection] = [...chat.clients]
-    await until(() => !connection!.exchange.isBusy)
+    await until(() => !connection!.pendingRequests.isBusy)
     goOn()
     await turns(3)
   }

@@ -5,7 +5,7 @@ import { Budget } from '../../src/connection/budget.js'
 import { Inbox } from '../../src/connection/inbox.js'
 import { Outbox } from '../../src/connection/outbox.js'
 import { Message } from '../../src/message/message.js'
-import { Bundle } from '../../src/message/frame-batch.js'
+import { FrameBatch } from '../../src/message/frame-batch.js'
 import { encodeFrames, Frame, wireSize, wholeOf } from '../../src/message/frame.js'
 import { inPlace } from '../support/in-place.js'
 
@@ -56,7 +56,7 @@ const pool = Buffer.allocUnsafe(1).buffer.byteLength
 
 t.test('a bundle without some of its frames is what encoding the others would be', async (t) => {
   for (const size of [3, 9_000]) {
-    const bundle = new Bundle()
+    const bundle = new FrameBatch()
     const frames = [...'abcdef'].map((letter) => text(letter === 'c' ? size : 3, letter))
     for (const frame of frames) bundle.add(frame, frame.decode())
     for (let from = 0; from <= 6; from++) {
@@ -80,7 +80,7 @@ t.test('a compressed frame is what was compressed, made once, and only from a th
   const [short, long] = [text(99), new Frame(Buffer.alloc(5_000, 'ab'), true)]
   t.equal(short.deflated(compression), short)
   t.equal(long.deflated(compression), long.deflated(compression))
-  const bundle = new Bundle()
+  const bundle = new FrameBatch()
   for (const frame of [short, long]) bundle.add(frame, '')
   const [first, second] = decode(bundle.encode(0, [], compression))
   t.equal(first!.payload.length, 99)
@@ -92,7 +92,7 @@ t.test('a compressed frame is what was compressed, made once, and only from a th
 })
 
 t.test('a part of a bundle is no larger than what is in it, whatever is left out', async (t) => {
-  const bundle = new Bundle()
+  const bundle = new FrameBatch()
   for (let count = 0; count < 7; count++) bundle.add(text(8_000), '')
   bundle.add(text(3), '')
   const [part] = bundle.encode(0, [0, 1, 2, 3, 4, 5, 6], undefined)
@@ -112,7 +112,7 @@ t.test('what one receiver still lacks is all that is encoded for it', async (t) 
       return super.copyTo(target, at)
     }
   }
-  const bundle = new Bundle()
+  const bundle = new FrameBatch()
   for (let count = 1; count <= 1_000; count++) {
     bundle.add(new Counted(Buffer.from('x'), false), 'x')
     bundle.encode(count - 1, [], undefined)
@@ -123,7 +123,7 @@ t.test('what one receiver still lacks is all that is encoded for it', async (t) 
 t.test('bytes that are not there any more are not announced', async (t) => {
   for (const compression of [undefined, { threshold: 1 }]) {
     const bytes = new Uint8Array(9_000)
-    const bundle = new Bundle()
+    const bundle = new FrameBatch()
     const frame = new Frame(Buffer.from(bytes.buffer), true)
     t.equal(frame.bytes.length, 9_000)
     bundle.add(frame, '')
@@ -180,7 +180,7 @@ t.test('what waits for a handler, or for a client that lags, is kept so', async 
   const [first, second, third] = [create(), create(), create()]
   new Inbox({ pause () {} } as unknown as WebSocket, 65_536).push(first)
   const socket = { readyState: 1, bufferedAmount: 70_000, send () {} } as unknown as WebSocket
-  const outbox = new Outbox(socket, { limit: 100_000, overflow: 'drop-oldest', budget: new Budget(1_000_000), compression: undefined }, { ...inPlace, shut: () => true, settle () {}, sendFailed () {}, noticeFailed () {} })
+  const outbox = new Outbox(socket, { limit: 100_000, overflow: 'drop-oldest', budget: new Budget(1_000_000), compression: undefined }, { ...inPlace, closeWith: () => true, flushBroadcasts () {}, sendFailed () {}, noticeFailed () {} })
   outbox.send(second, second)
   outbox.reply(third)
   for (const message of [first, second, third]) t.equal(message.bytes.buffer.byteLength, 512)

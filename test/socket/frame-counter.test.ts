@@ -20,7 +20,7 @@ t.test('frames that are no messages are counted, in whatever parts they come', a
   for (const part of [bytes.length, 1, 2, 3, 7, 130, 1_000]) {
     const pieces: number[] = []
     const stream = new Duplex({ read () {}, write (_chunk, _encoding, callback) { callback() } })
-    countFrames(stream, { [kOwner]: { piece (size: number) { pieces.push(size) } } } as unknown as WebSocket, 65_536)
+    countFrames(stream, { [kOwner]: { onControlOrFragment (size: number) { pieces.push(size) } } } as unknown as WebSocket, 65_536)
     for (let at = 0; at < bytes.length; at += part) stream.emit('data', bytes.subarray(at, at + part))
     t.strictSame(pieces, expected, `${part} bytes at a time`)
     stream.destroy()

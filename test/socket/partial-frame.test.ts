@@ -1,10 +1,10 @@
 import t from 'tap'
-import { Rest } from '../../src/socket/partial-frame.js'
+import { PartialFrame } from '../../src/socket/partial-frame.js'
 
 const chunk = Buffer.alloc(65_536, 'x')
 
 t.test('the beginning of a frame does not keep what it was read with', async (t) => {
-  const rest = new Rest(chunk, 65_500, 65_536, 60_000)
+  const rest = new PartialFrame(chunk, 65_500, 65_536, 60_000)
   t.not(rest.bytes.buffer, chunk.buffer)
   t.equal(rest.end - rest.start, 36)
   t.ok(rest.bytes.length <= 72, 'nor memory for what its header announces')
@@ -12,7 +12,7 @@ t.test('the beginning of a frame does not keep what it was read with', async (t)
 
 t.test('what comes byte by byte takes at most twice its size, and no more than is needed', async (t) => {
   const needed = 60_000
-  const rest = new Rest(chunk, 0, 1, needed)
+  const rest = new PartialFrame(chunk, 0, 1, needed)
   let most = 0
   for (let count = 1; count < needed; count++) {
     if (rest.isReady) t.fail('too early')
@@ -26,13 +26,13 @@ t.test('what comes byte by byte takes at most twice its size, and no more than i
 })
 
 t.test('it takes what is needed, and all if it is only to wait', async (t) => {
-  const frame = new Rest(chunk, 0, 10, 25)
+  const frame = new PartialFrame(chunk, 0, 10, 25)
   t.equal(frame.take(chunk, 65_530), 6)
   t.equal(frame.take(chunk, 0), 9)
   t.ok(frame.isReady)
-  const paused = new Rest(chunk, 10_000, 65_536, 0)
+  const paused = new PartialFrame(chunk, 10_000, 65_536, 0)
   t.equal(paused.bytes, chunk, 'which is not copied')
-  t.not(new Rest(chunk, 60_000, 65_536, 0).bytes, chunk, 'unless it is a small part of what it was read with')
+  t.not(new PartialFrame(chunk, 60_000, 65_536, 0).bytes, chunk, 'unless it is a small part of what it was read with')
   t.ok(paused.isReady)
   t.equal(paused.take(chunk, 10), 65_526)
   t.equal(paused.end - paused.start, 55_536 + 65_526)

@@ -28,7 +28,7 @@ export interface Facts {
 
 /** Gathers them, once all plugins are loaded. */
 export function factsOf (route: Route): Facts {
-  const { name, path, contract, inForce: { options, grants }, declared: { scope, schema, protocols } } = route
+  const { name, path, contract, effective: { options, grants }, declared: { scope, schema, protocols } } = route
   const jwt = jwtOf(scope, options.jwt)
   const isGuarded = grants.length > 0
   const isRead: Record<TokenSource, boolean> = {
