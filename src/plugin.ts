@@ -33,6 +33,7 @@ import { resolvePlugin } from './options/plugin-settings.js'
 import { defaults } from './options/resolve-options.js'
 import { Revocations, type Revocation } from './auth/revocation.js'
 import { kUpgrade, Route, type SocketRouteHandle } from './route/route.js'
+import { routerOptionsOf } from './route/router.js'
 import { SocketServer } from './upgrade/socket-server.js'
 import { addToScope, enterScope, openScopes, overlay } from './options/scope.js'
 import { furtherServers, ServerListeners } from './upgrade/server-listeners.js'
@@ -63,7 +64,7 @@ async function socketRoutes (fastify: FastifyInstance, pluginOptions: SocketPlug
   const drain = new Drain(clock)
   const { handshakeTimeout, tickets } = settings
   // Of the router, or, as in older versions, of Fastify.
-  const { useSemicolonDelimiter } = { ...fastify.initialConfig, ...fastify.initialConfig.routerOptions } as { useSemicolonDelimiter?: boolean }
+  const { useSemicolonDelimiter } = { ...fastify.initialConfig, ...routerOptionsOf(fastify) } as { useSemicolonDelimiter?: boolean }
   const pathOf = createPathOf(useSemicolonDelimiter === true)
   const credentials = new UrlCredentials(pathOf)
   const connections = new HttpConnections(clock)

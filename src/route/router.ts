@@ -27,15 +27,23 @@ export function shapeOf (url: string): string {
 /** Whether Fastify's router takes two paths for the same. */
 export type IsSamePath = (one: string, other: string) => boolean
 
+// The types of Fastify 5.0 to 5.4 do not have them.
+type WithRouterOptions = { readonly routerOptions?: Readonly<Record<string, unknown>> }
+
+/** Returns the options that Fastify was given for its router. */
+export function routerOptionsOf ({ initialConfig }: Pick<FastifyInstance, 'initialConfig'>): Readonly<Record<string, unknown>> {
+  return (initialConfig as typeof initialConfig & WithRouterOptions).routerOptions ?? {}
+}
+
 type Asked = Pick<FastifyInstance, 'initialConfig' | 'version'>
 
 /** The options of a Fastify whose router takes the same paths for one as that of an app does. */
-export function optionsLike ({ initialConfig, version }: Asked): FastifyServerOptions {
-  const { routerOptions } = initialConfig
+export function optionsLike ({ initialConfig, version }: Asked): FastifyServerOptions & WithRouterOptions {
+  const routerOptions = routerOptionsOf({ initialConfig })
   // They may stand in either place.
-  const isSet = (name: 'ignoreDuplicateSlashes' | 'ignoreTrailingSlash' | 'allowUnsafeRegex') => initialConfig[name] === true || routerOptions?.[name] === true
+  const isSet = (name: 'ignoreDuplicateSlashes' | 'ignoreTrailingSlash' | 'allowUnsafeRegex') => initialConfig[name] === true || routerOptions[name] === true
   const options = {
-    caseSensitive: initialConfig.caseSensitive !== false && routerOptions?.caseSensitive !== false,
+    caseSensitive: initialConfig.caseSensitive !== false && routerOptions['caseSensitive'] !== false,
     ignoreDuplicateSlashes: isSet('ignoreDuplicateSlashes'),
     ignoreTrailingSlash: isSet('ignoreTrailingSlash'),
     allowUnsafeRegex: isSet('allowUnsafeRegex')
