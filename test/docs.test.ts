@@ -82,8 +82,11 @@ t.test('the samples of the documents compile', { timeout }, async (t) => {
 t.test('the links of the documents lead to files and headings that are there', async (t) => {
   let count = 0
   for (const file of documents) {
-    for (const [, path = '', anchor] of proseOf(read(file)).matchAll(/\]\((?![a-z]+:)([^)#\s]*)(?:#([^)\s]*))?\)/g)) {
-      const target = path === '' ? file : relative(root, resolve(root, dirname(file), path))
+    for (const [, link = '', anchor] of proseOf(read(file)).matchAll(/\]\(([^)#\s]*)(?:#([^)\s]*))?\)/g)) {
+      // Documents of the package link to those of the repository by its address.
+      const path = link.replace(/^https:\/\/(raw\.githubusercontent|github)\.com\/[\w-]+\/fastify-socket-route\/((blob|tree)\/)?main\//, '/')
+      if (/^[a-z]+:/.test(path)) continue
+      const target = path === '' ? file : path.startsWith('/') ? path.slice(1) : relative(root, resolve(root, dirname(file), path))
       count++
       if (!existsSync(join(root, target))) t.fail(`${file} links to ${target}`)
       else if (anchor !== undefined && !anchorsOf(read(target)).includes(anchor)) t.fail(`${file} links to ${target}#${anchor}`)

@@ -1,7 +1,9 @@
 import { execFileSync, spawnSync } from 'node:child_process'
-import { existsSync, mkdirSync, mkdtempSync, readFileSync, readdirSync, realpathSync, rmSync, symlinkSync, writeFileSync } from 'node:fs'
+import { existsSync, mkdirSync, mkdtempSync, readFileSync, readdirSync, realpathSync, rmSync, statSync, symlinkSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join, resolve } from 'node:path'
+import { pathToFileURL } from 'node:url'
+import { gzipSync } from 'node:zlib'
 import { build } from 'esbuild'
 import t from 'tap'
 import { compilers } from './support/compilers.js'
@@ -147,19 +149,42 @@ t.test('the package as it is published', async (t) => {
 
   const packed = join(project, 'node_modules/fastify-socket-route')
 
-  await t.test('holds what was built and the documents, and no sources or tests', async (t) => {
-    t.strictSame(readdirSync(packed).sort(), ['CHANGELOG.md', 'LICENSE', 'README.md', 'SECURITY.md', 'bench', 'dist', 'docs', 'package.json'])
-    t.strictSame(readdirSync(join(packed, 'bench')).sort(), ['README.md', 'chart.svg'])
-    t.strictSame(readdirSync(join(packed, 'docs')).sort(), readdirSync('docs').sort())
+  await t.test('holds the build and what a user reads: no sources, no tests, no documents for maintainers', async (t) => {
+    t.strictSame(readdirSync(packed).sort(), ['CHANGELOG.md', 'LICENSE', 'README.md', 'SECURITY.md', 'dist', 'docs', 'package.json'])
+    const forMaintainers = ['lifecycle.md', 'parity.md']
+    t.strictSame(readdirSync(join(packed, 'docs')).sort(), readdirSync('docs').filter((name) => !forMaintainers.includes(name)).sort())
   })
 
-  // Of an example and of the tests the README says that they are in the repository.
-  await t.test('has what its README links to, but for examples and tests', async (t) => {
-    const links = [...readFileSync(join(packed, 'README.md'), 'utf8').matchAll(/\]\((?![a-z]+:|#)([^)#\s]+)/g)].map(([, path]) => path!)
-    t.ok(links.length > 10)
-    for (const link of links) {
-      t.ok(existsSync(link), `${link} is in the repository`)
-      if (!/^(examples|test)\//.test(link)) t.ok(existsSync(join(packed, link)), `${link} is in the package`)
+  // A reader of node_modules, and npm's page, have the package alone.
+  await t.test('links in its documents lead to its own files, or to the repository', async (t) => {
+    const { repository } = JSON.parse(readFileSync('package.json', 'utf8')) as { repository: { url: string } }
+    const page = repository.url.replace(/^git\+(.*)\.git$/, '$1')
+    const documents = readdirSync(packed, { recursive: true }).map(String).filter((name) => name.endsWith('.md'))
+    t.ok(documents.length > 10)
+    const links = documents.flatMap((file) => [...readFileSync(join(packed, file), 'utf8').matchAll(/\]\((?!#)([^)#\s]+)/g)].map(([, link]) => [file, link!] as const))
+    const isAbsolute = (link: string) => /^[a-z]+:/.test(link)
+    t.strictSame(links.filter(([file, link]) => !isAbsolute(link) && !existsSync(join(packed, file, '..', link))), [])
+
+    const own = links.filter(([, link]) => isAbsolute(link) && link.includes('fastify-socket-route'))
+    t.ok(own.length > 10)
+    const raw = page.replace('//github.com/', '//raw.githubusercontent.com/')
+    const pathOf = (link: string) => [`${page}/blob/main/`, `${page}/tree/main/`, `${raw}/main/`].find((base) => link.startsWith(base))
+    t.strictSame(own.filter(([, link]) => pathOf(link) === undefined || !existsSync(link.slice(pathOf(link)!.length))), [])
+  })
+
+  await t.test('docs/console.md tells the weight of the page', async (t) => {
+    const page = join(packed, 'dist/operate/ui/page.js')
+    const { page: files } = await import(pathToFileURL(page).href) as { page: Record<string, string> }
+    const shown = Object.entries(files).filter(([name]) => name !== 'licences.txt').map(([, text]) => text)
+    const told = {
+      'in the package': statSync(page).size,
+      'in a browser': shown.reduce((sum, text) => sum + Buffer.byteLength(text), 0),
+      'over the network': shown.reduce((sum, text) => sum + gzipSync(text).length, 0)
+    }
+    const document = readFileSync('docs/console.md', 'utf8')
+    for (const [where, bytes] of Object.entries(told)) {
+      const figure = Number(new RegExp(`(\\d+) kB ${where}`).exec(document)?.[1])
+      t.ok(Math.abs(figure * 1000 - bytes) < bytes * 0.05, `${String(figure)} kB ${where}: ${bytes} bytes`)
     }
   })
 })
