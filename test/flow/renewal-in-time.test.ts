@@ -1,4 +1,5 @@
 // A renewal in band is handled at once, whatever handler runs and whatever waits; what was granted for long is asked for again.
+import type { Socket } from 'node:net'
 import jwt from '@fastify/jwt'
 import { Type } from 'typebox'
 import t, { type Test } from 'tap'
@@ -14,6 +15,8 @@ const renew = (token: string, id: number): string => JSON.stringify({ type: 'ren
 
 interface Started {
   readonly client: Client
+  /** Its socket at the server. */
+  readonly socket: Socket
   readonly clock: TestClock
   /** A token of the same user. */
   readonly token: (roles?: string[], exp?: number, jti?: string) => string
@@ -83,8 +86,10 @@ async function start (t: Test, { concurrency = 1, verifies = async () => {}, onO
     }
   }
   const token = (roles = ['ROLE_USER', 'ROLE_FEED'], exp = seconds() + 3_600, jti = 'a renewal'): string => tokenOf(app, roles, { exp, jti })
+  let socket: undefined | Socket
+  app.server.on('connection', (accepted) => { socket = accepted })
   const client = await connect(await listen(app), ['bearer', token(undefined, Math.floor(clock.unixNow() / 1000) + 60, 'the first')])
-  return { client, clock, token, release: () => { release() }, handled, push (type, item) { waiting.get(type)!(item) } }
+  return { client, socket: socket!, clock, token, release: () => { release() }, handled, push (type, item) { waiting.get(type)!(item) } }
 }
 
 t.test('a renewal that comes while a handler runs counts, and the connection outlives the old token', async (t) => {
@@ -280,6 +285,24 @@ for (const [what, before] of Object.entries(behind)) {
     t.match((await client.take(before.length)).map((text) => (JSON.parse(String(text)) as { id: number }).id), before.map((_, index) => index + 10), 'and all is handled, in order')
   })
 }
+
+t.test('once the renewal is found, no more waits for the busy handler than usual', async (t) => {
+  const { client, socket, clock, token, handled } = await start(t)
+  client.send('{"type":"wait","id":1}')
+  await until(() => handled.length === 1)
+  for (const text of behind.messages) client.send(text)
+  client.send(renew(token(), 2))
+  await traffic()
+  await clock.advance(60_000)
+  t.same(await client.json(), { type: 'reply', id: 2 })
+  const { bytesRead } = socket
+  for (const text of who(400, 10_000)) client.send(text)
+  await traffic()
+  // While a renewal is looked for, a megabyte may wait.
+  const waiting = socket.bytesRead - bytesRead
+  t.ok(waiting < 400_000, `${waiting} bytes`)
+  client.socket.terminate()
+})
 
 t.test('one whose renewal is not found within a second is closed', async (t) => {
   const { client, clock, handled } = await start(t)
