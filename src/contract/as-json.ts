@@ -1,7 +1,8 @@
 /**
- * What arrives of a value that is sent as JSON: a `Date` as a text, an object with `toJSON()` as what that returns, a `Map` or a `Set` as an
- * empty object, an element that is `undefined` as `null`. Members that are functions or `undefined` do not arrive; a `bigint` cannot be
- * sent, and is `never` (ECMA-262 section 25.5.2).
+ * The type that a receiver reads of a value sent as JSON: a `Date` becomes a string, an object with
+ * `toJSON()` becomes the result of that, a `Map` or `Set` an empty object, an array element that is
+ * `undefined` becomes `null`. Members that are functions or `undefined` are left out. A `bigint`
+ * cannot be sent and is `never` (ECMA-262 section 25.5.2).
  */
 export type AsJson<Type> =
   unknown extends Type ? Type
@@ -16,13 +17,24 @@ export type AsJson<Type> =
                     : Type
 
 type Scalar = string | number | boolean | null | undefined
-type Unsent = symbol | ((...given: never) => unknown) | (abstract new (...given: never) => unknown)
-// Objects whose content is in no member.
-type Closed = ReadonlyMap<unknown, unknown> | ReadonlySet<unknown> | WeakMap<never, unknown> | WeakSet<never> | ArrayBuffer | RegExp | Promise<unknown>
+type Unsent =
+  | symbol
+  | ((...given: never) => unknown)
+  | (abstract new (...given: never) => unknown)
+// Objects that keep their content in internal slots, which JSON.stringify does not see.
+type Closed =
+  | ReadonlyMap<unknown, unknown>
+  | ReadonlySet<unknown>
+  | WeakMap<never, unknown>
+  | WeakSet<never>
+  | ArrayBuffer
+  | RegExp
+  | Promise<unknown>
 
 type Element<Type> = Type extends undefined | Unsent ? null : AsJson<Type>
 
-// Most types have no member that may be undefined and has to be there: they stay one mapped type, with its modifiers.
+// Most types have no required member that may be undefined. They stay a single mapped type, which
+// keeps its modifiers.
 type Members<Type> = [Uncertain<Type>] extends [never]
   ? { [Key in keyof Type as Sent<Key, Type[Key]>]: AsJson<Type[Key]> }
   : Flat<
@@ -30,8 +42,14 @@ type Members<Type> = [Uncertain<Type>] extends [never]
     & { [Key in Uncertain<Type>]?: AsJson<Exclude<Type[Key], undefined | Unsent>> }
   >
 
-type Sent<Key, Value> = Key extends symbol ? never : [Value] extends [undefined | Unsent] ? [Value] extends [never] ? Key : never : Key
-// The members that are sent or not, as their value is, which their type does not say by a question mark.
-type Uncertain<Type> = { [Key in keyof Type]-?: Type extends Record<Key, Type[Key]> ? IsUncertain<Key, Type[Key]> : never }[keyof Type]
-type IsUncertain<Key, Value> = unknown extends Value ? never : [Extract<Value, undefined | Unsent>] extends [never] ? never : Sent<Key, Value>
+type Sent<Key, Value> = Key extends symbol ? never
+  : [Value] extends [undefined | Unsent] ? [Value] extends [never] ? Key : never
+      : Key
+// Required members whose value may be undefined: JSON.stringify leaves them out in that case.
+type Uncertain<Type> = {
+  [Key in keyof Type]-?: Type extends Record<Key, Type[Key]> ? IsUncertain<Key, Type[Key]> : never
+}[keyof Type]
+type IsUncertain<Key, Value> = unknown extends Value ? never
+  : [Extract<Value, undefined | Unsent>] extends [never] ? never
+      : Sent<Key, Value>
 type Flat<Type> = { [Key in keyof Type]: Type[Key] }

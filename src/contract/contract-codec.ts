@@ -9,37 +9,50 @@ import { cancelFrame, eventText, requestFrame } from './envelope.js'
 
 interface Event {
   readonly serialize: undefined | Serializer
-  /** Of what a client answers, if it can be asked. */
+  /** Validates a client's reply; `undefined` if the event has no reply. */
   readonly acceptReply: undefined | Check
 }
 
-/** What a contract lets the server send, and how: nothing leaves that it does not name. */
+/** Encodes the messages that a contract lets the server send, and rejects all others. */
 export class ContractCodec implements Codec {
   readonly arity = 2
   readonly #definitions: ReadonlyMap<string, MessageDefinition>
   readonly #events = new Map<string, Event>()
-  // One for a route, so that a request to many is encoded once.
+  // Counts per route, not per connection, so that a request to many clients is encoded once.
   #lastId = 0
 
   constructor (definitions: ReadonlyMap<string, MessageDefinition>) {
     this.#definitions = definitions
-    // Until the app is ready nobody is there to get anything, but it can be sent.
+    // The app may send before the compilers are ready. No client is connected by then.
     for (const { type, data, reply } of definitions.values()) {
-      this.#events.set(type, { serialize: data === undefined ? undefined : JSON.stringify, acceptReply: reply === undefined ? undefined : (answer) => answer })
+      this.#events.set(type, {
+        serialize: data === undefined ? undefined : JSON.stringify,
+        acceptReply: reply === undefined ? undefined : (answer) => answer
+      })
     }
   }
 
   compile (compilers: Compilers): void {
     for (const { type, data, reply } of this.#definitions.values()) {
       this.#events.set(type, {
-        serialize: data === undefined ? undefined : named(`data of '${type}' in out`, () => compilers.serializer(data)),
-        acceptReply: reply === undefined ? undefined : createCheck(named(`reply of '${type}' in out`, () => compilers.validator(reply)), errors.AnswerInvalid)
+        serialize: data === undefined
+          ? undefined
+          : named(`data of '${type}' in out`, () => compilers.serializer(data)),
+        acceptReply: reply === undefined
+          ? undefined
+          : createCheck(
+            named(`reply of '${type}' in out`, () => compilers.validator(reply)),
+            errors.AnswerInvalid
+          )
       })
     }
   }
 
   frameOf (type: unknown, data?: unknown): Frame {
-    return encodeText(eventText(type as string, serialized(this.#event(type).serialize, data, 'data of', type as string)))
+    return encodeText(eventText(
+      type as string,
+      serialized(this.#event(type).serialize, data, 'data of', type as string)
+    ))
   }
 
   messageOf (type: unknown, data?: unknown): Sendable {
@@ -60,22 +73,40 @@ export class ContractCodec implements Codec {
 
   #event (type: unknown): Event {
     const event = this.#events.get(type as string)
-    // Without the type, which may be what a client has sent.
-    if (event === undefined) throw new errors.EventUnknown(typeof type === 'string' ? 'This type' : `The first argument, the type, is of type ${typeof type}, which`, [...this.#definitions.keys()].join(', '))
+    if (event === undefined) {
+      // The text does not quote the type, which may come from a client.
+      throw new errors.EventUnknown(
+        typeof type === 'string'
+          ? 'This type'
+          : `The first argument, the type, is of type ${typeof type}, which`,
+        [...this.#definitions.keys()].join(', ')
+      )
+    }
     return event
   }
 }
 
 /**
- * Data in JSON, as its schema says.
+ * Returns data as JSON, written by the serializer of its schema.
  *
- * @param what it is of the message of this type, for whoever reads an error.
+ * @param what what the data is to the message of this type, for the error text.
  * @throws `FSR_ERR_EVENT_INVALID`.
  */
-export function serialized (serialize: undefined | Serializer, data: unknown, what: 'data of' | 'reply to', type: string): undefined | string {
+export function serialized (
+  serialize: undefined | Serializer,
+  data: unknown,
+  what: 'data of' | 'reply to',
+  type: string
+): undefined | string {
   if (serialize === undefined) {
-    // Options in the place of data, say: they would be ignored.
-    if (data !== undefined) throw new errors.EventInvalid(what, type, { cause: new TypeError(what === 'reply to' ? 'schema.in has no reply for it: give it one, or return nothing' : 'schema.out has no data for it') })
+    // Rejected rather than ignored: it may be options in the place of data.
+    if (data !== undefined) {
+      throw new errors.EventInvalid(what, type, {
+        cause: new TypeError(what === 'reply to'
+          ? 'schema.in has no reply for it: give it one, or return nothing'
+          : 'schema.out has no data for it: give it a schema, or send no data')
+      })
+    }
     return
   }
   let json: unknown
@@ -85,13 +116,16 @@ export function serialized (serialize: undefined | Serializer, data: unknown, wh
     throw new errors.EventInvalid(what, type, { cause: withoutValue(cause) })
   }
   if (typeof json === 'string' && json !== 'undefined') return json
-  // What JSON.stringify makes of a function, or of nothing, and Fastify's serializer a text of that; or a promise, which may reject.
+  // JSON.stringify returns undefined for a function or undefined, and Fastify's serializer the
+  // text 'undefined'. A serializer may also return a promise, which must not reject unhandled.
   discard(json)
   throw new errors.EventInvalid(what, type)
 }
 
-// Fastify's serializer quotes what cannot be written, which may be what a client has sent, and would reach the log.
+// Fastify's serializer quotes the value that it cannot write. A value from a client must not reach
+// the log.
 function withoutValue (error: unknown): unknown {
-  const quoting = /^The value ".*" (cannot be converted to [\w -]+\.)$/s.exec(String((error as undefined | null | Error)?.message))
+  const quoting = /^The value ".*" (cannot be converted to [\w -]+\.)$/s
+    .exec(String((error as undefined | null | Error)?.message))
   return quoting === null ? error : new TypeError(`A value ${quoting[1]!}`)
 }

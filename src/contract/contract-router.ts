@@ -1,14 +1,33 @@
 import type { WsConnection } from '../connection/connection.js'
 import type { MessageId, InboundRequest } from '../connection/pending-requests.js'
-import { asError, closeReasonOf, errors, isOfClient, isRefusal, type SocketError } from '../errors.js'
+import {
+  asError,
+  closeReasonOf,
+  errors,
+  isOfClient,
+  isRefusal,
+  type SocketError
+} from '../errors.js'
 import type { Frame } from '../message/frame.js'
 import type { Message } from '../message/message.js'
 import { readText, writeLog } from '../log.js'
 import type { Clients } from '../room/clients.js'
 import { isThenable, then } from '../thenable.js'
 import { ReplyStream } from '../controller/reply-stream.js'
-import { createCheck, named, type Check, type Compilers, type InvalidData, type Serializer } from './validation.js'
-import type { ContractController, ContractSchema, MessageContext, MessageGrant } from './contract.js'
+import {
+  createCheck,
+  named,
+  type Check,
+  type Compilers,
+  type InvalidData,
+  type Serializer
+} from './validation.js'
+import type {
+  ContractController,
+  ContractSchema,
+  MessageContext,
+  MessageGrant
+} from './contract.js'
 import { ContractCodec, serialized } from './contract-codec.js'
 import type { CloseInfo, SocketController } from '../controller/controller.js'
 import type { Interruption } from '../controller/route-runtime.js'
@@ -20,16 +39,19 @@ import { ReplyError } from './reply-error.js'
 import { isAsyncIterable, nothing } from '../controller/returned.js'
 import { errorFrame, readEnvelope, replyFrame, type Envelope } from './envelope.js'
 
-// What a client is told when it renews its token.
+// Errors of a renewal that the client is sent as they are.
 const renewalErrors = [errors.TokenInvalid, errors.TokenExpired, errors.NotGranted]
 
-type User = ContractController<WsConnection, never, ContractSchema>
+type Controller = ContractController<WsConnection, never, ContractSchema>
 type Handle = (connection: WsConnection, data: unknown, context: MessageContext) => unknown
 
 /** Whether a user may send a message. */
-export type MessageGuard = (user: unknown, connection: WsConnection) => boolean | Promise<boolean>
+export type MessageGuard = (
+  user: unknown,
+  connection: WsConnection
+) => boolean | Promise<boolean>
 
-// What is done with one type of message.
+// The compiled form of one message type of `in`.
 interface Handling {
   readonly type: string
   readonly isGranted: undefined | MessageGuard
@@ -38,57 +60,57 @@ interface Handling {
   readonly stream: undefined | Serializer
 }
 
-// One message on its way.
+// A message while it is handled.
 interface Call {
   readonly connection: WsConnection
   readonly handling: Handling
   readonly envelope: Envelope
   readonly message: Message
   readonly clients: Clients
-  /** If it wants an answer. */
+  /** Set if the client expects a reply. */
   readonly work: undefined | InboundRequest
-  /** Whether the contract is being asked, and not the app. */
-  isJudged: boolean
-  /** The stream that is sent, if it is one. */
-  answers: undefined | ReplyStream
-  /** Why it is not granted any more. */
+  /** Whether an error comes from the grant or the schema, not from a hook or the handler. */
+  isValidating: boolean
+  /** Set once the handler has returned a stream. */
+  replyStream: undefined | ReplyStream
+  /** Why the grant was withdrawn after a renewal of the token. */
   withdrawn: undefined | { readonly error: unknown }
 }
 
-// What a client is told of an error.
-type Told = Error & InvalidData & { readonly code: string }
+// An error whose text may be sent to the client.
+type ClientError = Error & InvalidData & { readonly code: string }
 
-// What is sent of what a handler has returned: an answer, or several.
+// The reply to a message: a frame, or one for each item of a stream.
 type Answer = Frame | ReplyStream
 
-/** What a route says of its contract besides the contract. */
+/** The options of a route that concern its contract. */
 export interface ContractOptions {
-  /** Whether a message that is not in the contract is answered, or ends the connection. */
+  /** Whether a message that the contract rejects gets an error, or closes the connection. */
   readonly invalidMessages: 'answer' | 'close'
-  /** How many streams one connection may have at a time. */
+  /** The most streams that one connection may have open at a time. */
   readonly streamsPerConnection: number
   readonly hooks: Hooks
   guardOf (grant: MessageGrant): MessageGuard
 }
 
 /**
- * A controller with a contract, as a controller without: it reads each message, finds and calls its handler, and answers. All that it
- * throws is handed back to it, as `onError`, by whoever calls it.
+ * Adapts a controller with a contract to `SocketController`: it parses each message, calls its
+ * handler and returns the reply. The `ControllerInvoker` passes every error it throws to `onError`.
  */
 export class ContractRouter implements SocketController {
   readonly definition: ContractDefinition
   readonly codec: ContractCodec
-  readonly #user: User
+  readonly #controller: Controller
   readonly #handlings = new Map<string, Handling>()
   #options: undefined | ContractOptions
 
-  constructor (user: User, definition: ContractDefinition) {
-    this.#user = user
+  constructor (controller: Controller, definition: ContractDefinition) {
+    this.#controller = controller
     this.definition = definition
     this.codec = new ContractCodec(definition.out)
   }
 
-  /** Makes what is needed for each message, once all plugins are loaded. */
+  /** Compiles the schemas of all messages. Called once, after all plugins are loaded. */
   compile (compilers: Compilers, options: ContractOptions): void {
     this.#options = options
     this.codec.compile(compilers)
@@ -96,100 +118,151 @@ export class ContractRouter implements SocketController {
       this.#handlings.set(type, {
         type,
         isGranted: isGranted === undefined ? undefined : options.guardOf(isGranted),
-        check: data === undefined ? undefined : createCheck(named(`data of '${type}'`, () => compilers.validator(data))),
-        reply: reply === undefined ? undefined : named(`reply of '${type}'`, () => compilers.serializer(reply)),
-        stream: stream === undefined ? undefined : named(`stream of '${type}'`, () => compilers.serializer(stream))
+        check: data === undefined
+          ? undefined
+          : createCheck(named(`data of '${type}'`, () => compilers.validator(data))),
+        reply: reply === undefined
+          ? undefined
+          : named(`reply of '${type}'`, () => compilers.serializer(reply)),
+        stream: stream === undefined
+          ? undefined
+          : named(`stream of '${type}'`, () => compilers.serializer(stream))
       })
     }
   }
 
   onOpen (connection: WsConnection, clients: Clients): undefined | Promise<undefined> {
-    const { onOpen } = this.#user
-    if (onOpen !== undefined) return nothing(onOpen.call(this.#user, connection, clients), 'onOpen')
+    const { onOpen } = this.#controller
+    if (onOpen !== undefined) {
+      return nothing(onOpen.call(this.#controller, connection, clients), 'onOpen')
+    }
   }
 
-  onClose (connection: WsConnection, closed: CloseInfo, clients: Clients): undefined | Promise<undefined> {
-    const { onClose } = this.#user
-    if (onClose !== undefined) return nothing(onClose.call(this.#user, connection, closed, clients), 'onClose')
+  onClose (
+    connection: WsConnection,
+    closed: CloseInfo,
+    clients: Clients
+  ): undefined | Promise<undefined> {
+    const { onClose } = this.#controller
+    if (onClose !== undefined) {
+      return nothing(onClose.call(this.#controller, connection, closed, clients), 'onClose')
+    }
   }
 
-  /** What is answered has gone out before the app hears of it. */
+  /** Sends the client its error before the app's `onError` runs. */
   onError (connection: WsConnection, thrown: Error, clients: Clients): undefined | Promise<void> {
     const error = thrown instanceof MessageFailure ? thrown.error : thrown
-    // Whoever took the message back, or has gone, has ended it: that it says so is what was asked of it.
+    // The handler's signal was aborted, by a cancel or a close. An AbortError is then expected.
     if (thrown instanceof MessageFailure && thrown.isAborted && isAbort(error)) return
     const answered = thrown instanceof MessageFailure ? this.#refuse(connection, thrown) : undefined
-    if (thrown instanceof MessageFailure) this.#judge(connection, thrown)
-    // That is an answer, and nothing that has failed.
+    if (thrown instanceof MessageFailure) this.#countRefusal(connection, thrown)
+    // A ReplyError is a reply, not a failure.
     if (error instanceof ReplyError) return answered
-    const { onError } = this.#user
+    const { onError } = this.#controller
     if (onError === undefined) {
-      // A callback that fails, above all onOpen, has not done what messages rely on.
+      // A callback failed. Handlers may rely on what it should have done, above all in onOpen, so
+      // the connection is closed.
       if (!(thrown instanceof MessageFailure)) throw thrown
       const level = thrown.isRefusal ? 'debug' : isOfClient(error) ? 'info' : 'error'
       writeLog(connection, level, { err: error }, 'a message was refused, or its handler failed')
       return answered
     }
-    const heard = nothing(onError.call(this.#user, connection, error, clients), 'onError')
-    return heard === undefined ? answered : then(heard, () => answered) as Promise<void>
+    const pending = nothing(onError.call(this.#controller, connection, error, clients), 'onError')
+    return pending === undefined ? answered : then(pending, () => answered) as Promise<void>
   }
 
-  onMessage (connection: WsConnection, message: Message, clients: Clients): undefined | Answer | Promise<undefined | Answer> {
-    if (!connection.hasExchange) return this.#take(connection, message, clients)
+  onMessage (
+    connection: WsConnection,
+    message: Message,
+    clients: Clients
+  ): undefined | Answer | Promise<undefined | Answer> {
+    if (!connection.hasExchange) return this.#receive(connection, message, clients)
     const { pendingRequests } = connection
     try {
-      return this.#take(connection, message, clients)
+      return this.#receive(connection, message, clients)
     } finally {
-      // Whatever has become of it.
       pendingRequests.hadTurn(message)
     }
   }
 
-  #take (connection: WsConnection, message: Message, clients: Clients): undefined | Answer | Promise<undefined | Answer> {
+  #receive (
+    connection: WsConnection,
+    message: Message,
+    clients: Clients
+  ): undefined | Answer | Promise<undefined | Answer> {
     const envelope = readEnvelope(message)
     const { type, id } = envelope
-    if (this.#isProtocol(connection, envelope, undefined)) return
-    if (id !== undefined && connection.hasExchange && connection.pendingRequests.isTakenBack(id)) return
+    if (this.#handleProtocol(connection, envelope, undefined)) return
+    if (
+      id !== undefined &&
+      connection.hasExchange &&
+      connection.pendingRequests.isTakenBack(id)
+    ) return
     if (type === 'renew') return this.#renew(connection, envelope)
     const handling = this.#handlings.get(type)
     if (handling === undefined) throw new MessageFailure(new errors.TypeUnknown(), id)
-    const call: Call = { connection, handling, envelope, message, clients, work: this.#begin(connection, handling, id), isJudged: false, answers: undefined, withdrawn: undefined }
-    if (handling.stream !== undefined && handling.isGranted !== undefined) call.work!.onUserChanged = () => { this.#askAgain(call) }
+    const call: Call = {
+      connection,
+      handling,
+      envelope,
+      message,
+      clients,
+      work: this.#begin(connection, handling, id),
+      isValidating: false,
+      replyStream: undefined,
+      withdrawn: undefined
+    }
+    if (handling.stream !== undefined && handling.isGranted !== undefined) {
+      call.work!.onUserChanged = () => { this.#recheckGrant(call) }
+    }
     try {
       const answer = this.#handle(call)
-      return isThenable(answer) ? answer.then(undefined, (error: unknown) => { throw this.#failed(call, error) }) : answer
+      return isThenable(answer)
+        ? answer.then(undefined, (error: unknown) => { throw this.#failed(call, error) })
+        : answer
     } catch (error) {
       throw this.#failed(call, error)
     }
   }
 
   /**
-   * What must not wait for the messages before it. Returns whether it was that, and is done, or is to be handled at once.
+   * Handles a message that must not wait for the messages before it. Returns `'done'` if it was
+   * one, `'renewal'` if the caller is to handle it now, and `'none'` if it waits like any other.
    *
-   * @param last the last of those that wait.
+   * @param last the last of the messages that wait.
    */
   interrupt (connection: WsConnection, message: Message, last: undefined | Message): Interruption {
-    // Looked for before it is parsed, as what is not that is parsed again when its turn comes.
-    if (message.isBinary || !/"(?:reply|error|cancel|alive|renew)"/.test(message.text)) return 'none'
+    // Matched as text first, since a message that waits is parsed again in its turn.
+    if (message.isBinary || !/"(?:reply|error|cancel|alive|renew)"/.test(message.text)) {
+      return 'none'
+    }
     try {
       const envelope = readEnvelope(message)
       if (envelope.type === 'renew') return 'renewal'
-      return this.#isProtocol(connection, envelope, last) ? 'done' : 'none'
+      return this.#handleProtocol(connection, envelope, last) ? 'done' : 'none'
     } catch {
-      // Answered when its turn comes.
+      // An invalid message gets its error in its turn.
       return 'none'
     }
   }
 
-  // Answers to what the server has asked, what the client does not want any more, and whether the server is there.
-  #isProtocol (connection: WsConnection, { type, id, data, code, message }: Envelope, last: undefined | Message): boolean {
+  // Handles a reply or error of the client to a request of the server, a cancel, and a liveness
+  // check. Returns whether the message was one of these.
+  #handleProtocol (
+    connection: WsConnection,
+    { type, id, data, code, message }: Envelope,
+    last: undefined | Message
+  ): boolean {
     if (type === 'alive') {
-      // A client that does not read what waits for it gets no more: all of that is a sign of life.
-      if (id !== undefined && !connection.outbox.isOverMark) connection.outbox.reply(replyFrame(id, undefined))
+      // Not sent over the high-water mark: any of the waiting bytes shows the client that the
+      // server is alive, and a client that does not read must not make the outbox grow.
+      if (id !== undefined && !connection.outbox.isOverMark) {
+        connection.outbox.reply(replyFrame(id, undefined))
+      }
       return true
     }
     if (type !== 'reply' && type !== 'error' && type !== 'cancel') return false
-    // Late, or made up: it costs nothing, so nothing is said.
+    // A late or invented id is ignored: it costs nothing.
     if (id === undefined || (last === undefined && !connection.hasExchange)) return true
     const { pendingRequests } = connection
     if (type === 'reply') pendingRequests.answered(id, data)
@@ -198,59 +271,87 @@ export class ContractRouter implements SocketController {
     return true
   }
 
-  // A message that wants an answer is known by its id until it has that.
-  #begin (connection: WsConnection, { stream }: Handling, id: undefined | MessageId): undefined | InboundRequest {
+  // Registers a message that expects a reply, by its id, until the reply is sent.
+  #begin (
+    connection: WsConnection,
+    { stream }: Handling,
+    id: undefined | MessageId
+  ): undefined | InboundRequest {
     if (id === undefined) {
-      if (stream !== undefined) throw new MessageFailure(new errors.MessageInvalid('it asks for a stream and has no id'), id)
+      if (stream !== undefined) {
+        throw new MessageFailure(
+          new errors.MessageInvalid('this asks for a stream and has no id'), id)
+      }
       return
     }
     const { pendingRequests } = connection
-    if (stream !== undefined && !pendingRequests.hasRoomForStream(this.#options!.streamsPerConnection)) throw new MessageFailure(new errors.StreamsTooMany(), id)
+    if (
+      stream !== undefined &&
+      !pendingRequests.hasRoomForStream(this.#options!.streamsPerConnection)
+    ) throw new MessageFailure(new errors.StreamsTooMany(), id)
     const work = pendingRequests.begin(id, stream !== undefined)
     if (work === undefined) throw new MessageFailure(new errors.IdDuplicate(), id)
     return work
   }
 
-  // May the user, is it what the contract says, do the hooks agree; then the handler. Nothing is waited for that need not be.
+  // Grant, schema, hooks, handler, in this order. Synchronous unless one of them returns a promise.
   #handle (call: Call): undefined | Answer | Promise<undefined | Answer> {
-    const { connection, handling: { type, isGranted, check }, envelope: { id, data }, message, work, clients } = call
+    const {
+      connection,
+      handling: { type, isGranted, check },
+      envelope: { id, data },
+      message,
+      work,
+      clients
+    } = call
     const { preMessage } = this.#options!.hooks
-    const handlers = this.#user.on as unknown as Record<string, Handle>
+    const handlers = this.#controller.on as unknown as Record<string, Handle>
     return then(isGranted?.(connection.user, connection), (isGranted = true) => {
-      call.isJudged = true
+      call.isValidating = true
       if (!isGranted) throw new errors.MessageNotGranted()
       return then(check?.(data), (data) => {
-        call.isJudged = false
+        call.isValidating = false
         return then(beforeMessage(preMessage, connection, { type, id, data, message }), () => {
-          // Taken back meanwhile, or the connection is being closed: by a hook, or because the user was revoked.
+          // Cancelled meanwhile; or a hook, or a revocation, has begun to close the connection.
           if (work?.isOver === true || connection.isDone) {
-            this.#leave(call)
+            this.#end(call)
             return
           }
           if (call.withdrawn !== undefined) throw call.withdrawn.error
-          return then(handlers[type]!(connection, data, new HandlerContext(connection, id, work, clients)), (answer) => this.#finished(call, answer))
+          return then(
+            handlers[type]!(connection, data, new HandlerContext(connection, id, work, clients)),
+            (returned) => this.#finished(call, returned)
+          )
         })
       })
     })
   }
 
-  // What is sent of what a handler has returned.
-  #finished (call: Call, answer: unknown): undefined | Answer {
+  // Makes the reply from the value that a handler returned.
+  #finished (call: Call, returned: unknown): undefined | Answer {
     const { connection, handling: { type, reply, stream }, envelope: { id }, work } = call
     connection.accepted()
     if (id === undefined || work === undefined) return
-    if (stream !== undefined) return this.#stream(call, stream, id, work, answer)
+    if (stream !== undefined) return this.#stream(call, stream, id, work, returned)
     if (work.isOver) return
-    const json = this.#encode(connection, reply, answer, type, id)
+    const json = this.#encode(connection, reply, returned, type, id)
     connection.pendingRequests.finish(id, work)
     return replyFrame(id, json)
   }
 
-  #stream (call: Call, serialize: Serializer, id: MessageId, work: InboundRequest, items: unknown): ReplyStream {
+  #stream (
+    call: Call,
+    serialize: Serializer,
+    id: MessageId,
+    work: InboundRequest,
+    items: unknown
+  ): ReplyStream {
     const { connection, handling: { type }, withdrawn } = call
-    if (!isAsyncIterable(items)) throw new errors.ReturnInvalid(type, 'something that can be iterated with for await, as its contract has a stream')
+    if (!isAsyncIterable(items)) {
+      throw new errors.ReturnInvalid(type, 'an async iterable, as its contract has a stream')
+    }
     const { pendingRequests } = connection
-    const answers = new ReplyStream(items, {
+    const replyStream = new ReplyStream(items, {
       encode: (item) => replyFrame(id, this.#encode(connection, serialize, item, type, id), true),
       last: replyFrame(id, undefined),
       wrap: (error) => new MessageFailure(asError(error), id, { isRefusal: false }),
@@ -260,17 +361,17 @@ export class ContractRouter implements SocketController {
     const { onOver } = work
     work.onOver = () => {
       onOver?.()
-      answers.stop()
+      replyStream.stop()
     }
-    call.answers = answers
-    // Cancelled, or withdrawn, before the handler has returned it.
-    if (work.isOver) answers.stop()
-    else if (withdrawn !== undefined) answers.fail(withdrawn.error)
-    return answers
+    call.replyStream = replyStream
+    // The message was cancelled, or its grant withdrawn, before the handler returned the stream.
+    if (work.isOver) replyStream.stop()
+    else if (withdrawn !== undefined) replyStream.fail(withdrawn.error)
+    return replyStream
   }
 
-  // Whether the user, who is another one now, may have a stream that is under way.
-  async #askAgain (call: Call): Promise<void> {
+  // Checks the grant of a running stream again, as the connection has another user now.
+  async #recheckGrant (call: Call): Promise<void> {
     const { connection, handling: { isGranted } } = call
     try {
       if (await isGranted!(connection.user, connection)) return
@@ -283,33 +384,41 @@ export class ContractRouter implements SocketController {
 
   #withdraw (call: Call, error: unknown): void {
     call.withdrawn = { error }
-    if (call.answers === undefined) call.work!.abort()
-    else call.answers.fail(error)
+    if (call.replyStream === undefined) call.work!.abort()
+    else call.replyStream.fail(error)
   }
 
-  // Data of a reply in JSON, when the hooks have seen it.
-  #encode (connection: WsConnection, serialize: undefined | Serializer, data: unknown, type: string, id: MessageId): undefined | string {
+  // Returns the data of a reply as JSON, after the preSend hooks.
+  #encode (
+    connection: WsConnection,
+    serialize: undefined | Serializer,
+    data: unknown,
+    type: string,
+    id: MessageId
+  ): undefined | string {
     const { preSend } = this.#options!.hooks
-    const sent = preSend.length === 0 ? data : beforeSend(preSend, sentTo(connection, 'reply', id), data)
+    const sent = preSend.length === 0
+      ? data
+      : beforeSend(preSend, sentTo(connection, 'reply', id), data)
     return serialized(serialize, sent, 'reply to', type)
   }
 
   #failed (call: Call, thrown: unknown): MessageFailure {
-    const { connection, envelope: { id }, work, isJudged, withdrawn } = call
-    // A handler that was told to stop may say so.
+    const { connection, envelope: { id }, work, isValidating, withdrawn } = call
+    // Once the grant is withdrawn, a handler may throw an AbortError: the client gets the reason.
     const error = withdrawn === undefined ? thrown : withdrawn.error
     const failure = new MessageFailure(asError(error), id, {
       isWanted: work?.isOver !== true,
       isAborted: (work ?? connection).isAborted,
-      // What another client has answered to a handler is not the fault of this one.
-      isRefusal: isJudged && isRefusal(error)
+      // A handler may throw an error about another client's reply, which is not this one's fault.
+      isRefusal: isValidating && isRefusal(error)
     })
-    this.#leave(call)
+    this.#end(call)
     return failure
   }
 
-  // Nothing runs for a message any more, and nothing is going to.
-  #leave ({ connection, envelope: { id }, work }: Call): void {
+  // Releases a message for which nothing runs any more.
+  #end ({ connection, envelope: { id }, work }: Call): void {
     work?.leave()
     if (id !== undefined && work !== undefined) connection.pendingRequests.finish(id, work)
   }
@@ -320,48 +429,59 @@ export class ContractRouter implements SocketController {
       await connection.renew(typeof token === 'string' ? token : '')
     } catch (thrown) {
       const error = asError(thrown)
-      // What else fails is not about the token: a store, or a predicate of the app.
+      // Other errors are not about the token: they come from a store, or a predicate of the app.
       const isOfToken = renewalErrors.some((Constructor) => error instanceof Constructor)
-      throw new MessageFailure(isOfToken ? new ReplyError((error as SocketError).code, (error as SocketError).message) : error, id, { isRefusal: false, isVain: isOfToken })
+      throw new MessageFailure(
+        isOfToken
+          ? new ReplyError((error as SocketError).code, (error as SocketError).message)
+          : error,
+        id,
+        { isRefusal: false, isVain: isOfToken }
+      )
     }
     connection.accepted()
     return id === undefined ? undefined : replyFrame(id, undefined)
   }
 
-  // A client that sends nothing but what is refused is closed, after it was told.
-  #judge (connection: WsConnection, { isRefusal, isVain }: MessageFailure): void {
+  // Counts rejected messages: a client that sends only such messages is closed, after its error.
+  #countRefusal (connection: WsConnection, { isRefusal, isVain }: MessageFailure): void {
     if (isRefusal || isVain) connection.refused()
     else connection.accepted()
   }
 
-  // Answers a message that has failed, or ends the connection for it, as the route says.
-  #refuse (connection: WsConnection, { error, id, isWanted, isRefusal }: MessageFailure): undefined | Promise<void> {
+  // Sends the error for a failed message, or closes the connection, by the option invalidMessages.
+  #refuse (
+    connection: WsConnection,
+    { error, id, isWanted, isRefusal }: MessageFailure
+  ): undefined | Promise<void> {
     if (!isWanted) return
     if (isRefusal && this.#options!.invalidMessages === 'close') {
       connection.closeWith(closeReasonOf(error))
       return
     }
-    const told = error instanceof ReplyError || isRefusal ? error : new errors.HandlerFailed()
-    return connection.outbox.reply(frameOf(id, told as Told)) ? undefined : connection.outbox.drained()
+    const sent = error instanceof ReplyError || isRefusal ? error : new errors.HandlerFailed()
+    return connection.outbox.reply(frameOf(id, sent as ClientError))
+      ? undefined
+      : connection.outbox.drained()
   }
 }
 
-function frameOf (id: undefined | MessageId, told: Told): Frame {
+function frameOf (id: undefined | MessageId, error: ClientError): Frame {
   try {
-    const { code, message, path, answer = message } = told
+    const { code, message, path, answer = message } = error
     return errorFrame(id, { code, message: answer, path })
   } catch {
-    // A class of the app's own with a getter that throws, or a code that JSON cannot hold.
-    return frameOf(id, new errors.HandlerFailed() as Told)
+    // A getter of the app's error class threw, or its code cannot be written as JSON.
+    return frameOf(id, new errors.HandlerFailed() as ClientError)
   }
 }
 
-// What Node and fetch throw when a signal has ended them.
+// Node and fetch throw an error of this name when their signal aborts.
 function isAbort (error: Error): boolean {
   return readText(error, 'name') === 'AbortError'
 }
 
-// What the client says is for the app, and for no log.
+// The client's text is for the app, and must not reach a log: the property is not enumerable.
 function refusedWith (reason: { code: string, message: string }): Error {
   return Object.defineProperty(new errors.RequestRefused(), 'reason', { value: reason })
 }

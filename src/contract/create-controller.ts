@@ -6,17 +6,28 @@ import { checkController, type SocketController } from '../controller/controller
 import { ContractRouter } from './contract-router.js'
 import { defineContract } from './parse-contract.js'
 
+type Given = ContractController<WsConnection, never, ContractSchema>
+
 /**
- * Checks a controller, and constructs it if it is a class. One that has a contract is handed on as what speaks it.
+ * Checks a controller, and constructs it if it is a class. A controller with a contract is returned
+ * as a `ContractRouter`.
  *
- * @param checkGrant throws where something does not say who may send a message.
+ * @param checkGrant throws for a value that is not a valid grant.
  * @throws `FSR_ERR_CONTROLLER_INVALID`, `FSR_ERR_CONTRACT_INVALID`, `FSR_ERR_GRANT_INVALID`.
  */
-export function createController (path: string, given: unknown, fastify: FastifyInstance, checkGrant: (grant: unknown) => void): SocketController {
+export function createController (
+  path: string,
+  given: unknown,
+  fastify: FastifyInstance,
+  checkGrant: (grant: unknown) => void
+): SocketController {
   const controller = checkController(path, given, fastify)
   const { schema, on, onMessage } = controller
   if (schema === undefined && on === undefined) return controller
-  if (onMessage !== undefined) throw new errors.ContractInvalid(path, 'goes with onMessage, which would never run: messages go to `on`, by their type')
+  if (onMessage !== undefined) {
+    throw new errors.ContractInvalid(path,
+      'goes with onMessage, which would never run: messages go to `on`, by their type')
+  }
   const definition = defineContract(path, schema, on, checkGrant)
-  return new ContractRouter(controller as unknown as ContractController<WsConnection, never, ContractSchema>, definition)
+  return new ContractRouter(controller as unknown as Given, definition)
 }

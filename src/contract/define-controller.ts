@@ -1,37 +1,58 @@
 import type { FastifyTypeProvider, FastifyTypeProviderDefault } from 'fastify'
 import type { ConnectionTypes, WsConnection } from '../connection/connection.js'
 import type { UserOfRequest } from '../connection/identity.js'
-import type { ClientContract, ContractController, ContractSchema, Handlers, WithEvents } from './contract.js'
+import type {
+  ClientContract,
+  ContractController,
+  ContractSchema,
+  Handlers,
+  WithEvents
+} from './contract.js'
 
-type Connected<Types, Provider extends FastifyTypeProvider, Schema extends ContractSchema> = WithEvents<Types, Provider, Schema> extends infer All extends ConnectionTypes ? WsConnection<All> : never
+type Connected<Types, Provider extends FastifyTypeProvider, Schema extends ContractSchema> =
+  WithEvents<Types, Provider, Schema> extends infer All extends ConnectionTypes
+    ? WsConnection<All>
+    : never
 
 /**
- * Types a controller with a contract that is written elsewhere than in the call of `socketRoute`:
- * `const chat = defineController<TypeBoxTypeProvider>()({ schema, on })`. At run time it does nothing.
+ * Types a controller with a contract that is written outside the call of `socketRoute`:
+ * `const chat = defineController<TypeBoxTypeProvider>()({ schema, on })`. It returns the controller
+ * unchanged.
  *
  * @typeParam Provider the type provider of the app.
- * @typeParam Types what is known of the connections: `{ User, Params, Data, … }`.
+ * @typeParam Types the types of the connections: `{ User, Params, Data, … }`.
  */
-export function defineController<Provider extends FastifyTypeProvider = FastifyTypeProviderDefault, Types extends ConnectionTypes = { User: UserOfRequest }> () {
+export function defineController<
+  Provider extends FastifyTypeProvider = FastifyTypeProviderDefault,
+  Types extends ConnectionTypes = { User: UserOfRequest }
+> () {
   return <const Schema extends ContractSchema>(
     controller: ContractController<Connected<Types, Provider, Schema>, Provider, Schema>
   ): ContractController<Connected<Types, Provider, Schema>, Provider, Schema> => controller
 }
 
 /**
- * Makes the base of a class of controllers with a contract: `class Chat extends baseController<TypeBoxTypeProvider>()(schema)`. The class
- * says what to do with each message in `on = this.handlers({ … })`, so that all is typed as in an object.
+ * Returns a base class for a controller class with a contract:
+ * `class Chat extends baseController<TypeBoxTypeProvider>()(schema)`. The class defines its
+ * handlers as `on = this.handlers({ … })`, which types them as in an object.
  *
  * @typeParam Provider the type provider of the app.
- * @typeParam Types what is known of the connections: `{ User, Params, Data, … }`.
+ * @typeParam Types the types of the connections: `{ User, Params, Data, … }`.
  */
-export function baseController<Provider extends FastifyTypeProvider = FastifyTypeProviderDefault, Types extends ConnectionTypes = { User: UserOfRequest }> () {
-  return <const Schema extends ContractSchema>(schema: Schema): BaseController<Provider, Types, Schema> => {
+export function baseController<
+  Provider extends FastifyTypeProvider = FastifyTypeProviderDefault,
+  Types extends ConnectionTypes = { User: UserOfRequest }
+> () {
+  return <const Schema extends ContractSchema>(
+    schema: Schema
+  ): BaseController<Provider, Types, Schema> => {
     abstract class Base implements TypedController<Provider, Types, Schema> {
       readonly schema = schema
       abstract readonly on: Handlers<Connected<Types, Provider, Schema>, Provider, Schema>
 
-      handlers (handlers: Handlers<Connected<Types, Provider, Schema>, Provider, Schema>): Handlers<Connected<Types, Provider, Schema>, Provider, Schema> {
+      handlers (
+        handlers: Handlers<Connected<Types, Provider, Schema>, Provider, Schema>
+      ): Handlers<Connected<Types, Provider, Schema>, Provider, Schema> {
         return handlers
       }
     }
@@ -39,16 +60,26 @@ export function baseController<Provider extends FastifyTypeProvider = FastifyTyp
   }
 }
 
-/** What `baseController` returns. */
-export type BaseController<Provider extends FastifyTypeProvider, Types extends ConnectionTypes, Schema extends ContractSchema> = abstract new () => TypedController<Provider, Types, Schema>
+/** The base class that `baseController` returns. */
+export type BaseController<
+  Provider extends FastifyTypeProvider,
+  Types extends ConnectionTypes,
+  Schema extends ContractSchema
+> = abstract new () => TypedController<Provider, Types, Schema>
 
-/** A controller that says itself what its connections and its clients are. */
-export interface TypedController<Provider extends FastifyTypeProvider, Types extends ConnectionTypes, Schema extends ContractSchema>
+/** A controller whose type carries the types of its connections and of its clients. */
+export interface TypedController<
+  Provider extends FastifyTypeProvider,
+  Types extends ConnectionTypes,
+  Schema extends ContractSchema
+>
   extends ContractController<Connected<Types, Provider, Schema>, Provider, Schema> {
   /** For the compiler alone. */
   readonly '~contract'?: undefined | ClientContract<Provider, Schema>
   /** For the compiler alone. */
   readonly '~connection'?: undefined | Connected<Types, Provider, Schema>
-  /** Types the handlers of the class; at run time it does nothing. */
-  handlers (handlers: Handlers<Connected<Types, Provider, Schema>, Provider, Schema>): Handlers<Connected<Types, Provider, Schema>, Provider, Schema>
+  /** Types the handlers of the class, and returns them unchanged. */
+  handlers (
+    handlers: Handlers<Connected<Types, Provider, Schema>, Provider, Schema>
+  ): Handlers<Connected<Types, Provider, Schema>, Provider, Schema>
 }

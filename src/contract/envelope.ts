@@ -12,7 +12,7 @@ export interface Envelope {
   readonly type: string
   readonly id: undefined | MessageId
   readonly data: unknown
-  /** Of an `error`. */
+  /** Set in an `error` only, as is `message`. */
   readonly code: unknown
   readonly message: unknown
 }
@@ -20,10 +20,10 @@ export interface Envelope {
 const LONGEST_ID = 64
 
 /**
- * Reads a message of a client.
+ * Parses a message of a client.
  *
- * @throws a failure, with the id if it could be read: `FSR_ERR_MESSAGE_BINARY`, `FSR_ERR_MESSAGE_NOT_JSON`, `FSR_ERR_MESSAGE_FORBIDDEN`,
- * `FSR_ERR_MESSAGE_INVALID`.
+ * @throws a `MessageFailure`, with the id if that could be read, of `FSR_ERR_MESSAGE_BINARY`,
+ * `FSR_ERR_MESSAGE_NOT_JSON`, `FSR_ERR_MESSAGE_FORBIDDEN`, `FSR_ERR_MESSAGE_INVALID`.
  */
 export function readEnvelope (message: Message): Envelope {
   if (message.isBinary) throw new MessageFailure(new errors.MessageBinary(), undefined)
@@ -33,50 +33,73 @@ export function readEnvelope (message: Message): Envelope {
   } catch (error) {
     throw new MessageFailure(error as Error, undefined)
   }
-  if (typeof value !== 'object' || value === null || Array.isArray(value)) throw new MessageFailure(new errors.MessageInvalid('it is none'), undefined)
-  const { type, id, data, code, message: text } = value as Partial<Record<keyof Envelope, unknown>>
-  if (id !== undefined && !isId(id)) throw new MessageFailure(new errors.MessageInvalid(`its id is neither a string of 1 to ${LONGEST_ID} characters nor an integer`), undefined)
-  if (typeof type !== 'string') throw new MessageFailure(new errors.MessageInvalid('its type is not a string'), id)
+  if (typeof value !== 'object' || value === null || Array.isArray(value)) {
+    throw new MessageFailure(new errors.MessageInvalid('this is not an object'), undefined)
+  }
+  const { type, id, data, code, message: text } =
+    value as Partial<Record<keyof Envelope, unknown>>
+  if (id !== undefined && !isId(id)) {
+    throw new MessageFailure(
+      new errors.MessageInvalid(
+        `its id is neither a string of 1 to ${LONGEST_ID} characters nor an integer`),
+      undefined
+    )
+  }
+  if (typeof type !== 'string') {
+    throw new MessageFailure(new errors.MessageInvalid('its type is not a string'), id)
+  }
   return { type, id, data, code, message: text }
 }
 
-/** What a message does for its connection, if it is one of those that a client sends to stay connected. */
+/** Returns the kind of upkeep if the message is one that keeps its connection alive. */
 export function upkeepOf (message: Message): undefined | Upkeep {
-  // Looked for before it is parsed, as it is parsed again when it is handled.
+  // Matched as text first, since every message is parsed again when it is handled.
   if (message.isBinary || !/"(?:alive|renew)"/.test(message.text)) return
   try {
     const { type } = readEnvelope(message)
     return type === 'alive' || type === 'renew' ? type : undefined
   } catch {
-    // Answered when it is handled.
+    // An invalid message gets its error when it is handled.
   }
 }
 
 function isId (value: unknown): value is MessageId {
-  return typeof value === 'string' ? value !== '' && value.length <= LONGEST_ID : Number.isSafeInteger(value)
+  return typeof value === 'string'
+    ? value !== '' && value.length <= LONGEST_ID
+    : Number.isSafeInteger(value)
 }
 
-/** One of the contract's own, with its data in JSON, if it has any. */
+/** Encodes a message of the contract. */
 export function eventText (type: string, json: undefined | string): string {
-  return json === undefined ? `{"type":${JSON.stringify(type)}}` : `{"type":${JSON.stringify(type)},"data":${json}}`
+  return json === undefined
+    ? `{"type":${JSON.stringify(type)}}`
+    : `{"type":${JSON.stringify(type)},"data":${json}}`
 }
 
-/** The same, where an answer is wanted. */
+/** Encodes a message of the contract that asks for a reply. */
 export function requestFrame (type: string, json: undefined | string, id: MessageId): Frame {
   return encodeText(`${eventText(type, json).slice(0, -1)},"id":${JSON.stringify(id)}}`)
 }
 
-/** The answer to a message, or an item of one. */
+/** Encodes the reply to a message, or with `hasMore` an item of a stream. */
 export function replyFrame (id: MessageId, json: undefined | string, hasMore = false): Frame {
-  return encodeText(`{"type":"reply","id":${JSON.stringify(id)}${json === undefined ? '' : `,"data":${json}`}${hasMore ? ',"more":true' : ''}}`)
+  const data = json === undefined ? '' : `,"data":${json}`
+  const more = hasMore ? ',"more":true' : ''
+  return encodeText(`{"type":"reply","id":${JSON.stringify(id)}${data}${more}}`)
 }
 
-/** What is answered in the place of a reply. */
-export function errorFrame (id: undefined | MessageId, { code, message, path }: { readonly code: string, readonly message: string, readonly path?: undefined | string }): Frame {
+interface WireError {
+  readonly code: string
+  readonly message: string
+  readonly path?: undefined | string
+}
+
+/** Encodes an error, which takes the place of a reply. */
+export function errorFrame (id: undefined | MessageId, { code, message, path }: WireError): Frame {
   return encodeText(JSON.stringify({ type: 'error', id, code, message, path }))
 }
 
-/** Nobody wants the answer any more. */
+/** Encodes the cancellation of a request. */
 export function cancelFrame (id: MessageId): Frame {
   return encodeText(`{"type":"cancel","id":${JSON.stringify(id)}}`)
 }

@@ -3,13 +3,18 @@ import type { MessageId, InboundRequest } from '../connection/pending-requests.j
 import type { Clients } from '../room/clients.js'
 import type { MessageContext } from './contract.js'
 
-/** What a handler is told besides the data. Made for each message: its signal is made only for those who look. */
+/** The context of one message. Its signal is created only when a handler reads it. */
 export class HandlerContext implements MessageContext {
   readonly id: undefined | MessageId
   readonly clients: Clients
   readonly #owner: { readonly signal: AbortSignal }
 
-  constructor (connection: WsConnection, id: undefined | MessageId, work: undefined | InboundRequest, clients: Clients) {
+  constructor (
+    connection: WsConnection,
+    id: undefined | MessageId,
+    work: undefined | InboundRequest,
+    clients: Clients
+  ) {
     this.id = id
     this.clients = clients
     this.#owner = work ?? connection

@@ -2,7 +2,7 @@ import { errors } from '../errors.js'
 import { isRecord, strayIn } from '../members.js'
 import type { ContractSchema, InboundMessage, MessageGrant, MessageInfo } from './contract.js'
 
-/** One message of a contract. A schema that is `undefined` is one that there is not. */
+/** A message of a contract. `undefined` means no schema. */
 export interface MessageDefinition extends MessageInfo {
   readonly type: string
   readonly data: unknown
@@ -12,45 +12,74 @@ export interface MessageDefinition extends MessageInfo {
   readonly isGranted: undefined | MessageGrant
 }
 
-/** A contract, as it was written. */
+/** A parsed contract. The schemas are not compiled yet. */
 export interface ContractDefinition {
-  /** What clients may send, by `type`. */
+  /** The messages that clients may send, by `type`. */
   readonly in: ReadonlyMap<string, MessageDefinition>
-  /** What the server may send, by `type`. */
+  /** The messages that the server may send, by `type`. */
   readonly out: ReadonlyMap<string, MessageDefinition>
 }
 
-/** The protocol's own. */
+/** Message types that the protocol uses itself. */
 export const reserved = ['reply', 'error', 'cancel', 'alive', 'renew'] as const
 
 const info = ['summary', 'description']
-const keys = { in: ['data', 'reply', 'stream', 'isGranted', ...info], out: ['data', 'reply', ...info] }
+const keys = {
+  in: ['data', 'reply', 'stream', 'isGranted', ...info],
+  out: ['data', 'reply', ...info]
+}
 
 /**
- * Reads the contract of a controller.
+ * Parses the contract of a controller.
  *
- * @param checkGrant throws where something does not say who may send a message.
+ * @param checkGrant throws for a value that is not a valid grant.
  * @throws `FSR_ERR_CONTRACT_INVALID`, `FSR_ERR_GRANT_INVALID`.
  */
-export function defineContract (path: string, schema: unknown, on: unknown, checkGrant: (grant: unknown) => void): ContractDefinition {
+export function defineContract (
+  path: string,
+  schema: unknown,
+  on: unknown,
+  checkGrant: (grant: unknown) => void
+): ContractDefinition {
   const fail = (what: string): Error => new errors.ContractInvalid(path, what)
   if (!isObject(schema)) throw fail('is not { in, out }: give the controller a schema')
-  if (!isObject(on)) throw fail('has no handlers: give the controller `on`, an object with a function for each message of schema.in')
+  if (!isObject(on)) {
+    throw fail('has no handlers: give the controller `on`, an object with a function for each ' +
+      'message of schema.in')
+  }
   const unknown = strayIn(schema, ['in', 'out'])
-  if (unknown !== undefined) throw fail(`has '${unknown}' in its schema, which is { in, out }; schemas of params, querystring and headers belong into the third argument of socketRoute()`)
+  if (unknown !== undefined) {
+    throw fail(`has '${unknown}' in its schema, which is { in, out }; schemas of params, ` +
+      'querystring and headers go into the third argument of socketRoute()')
+  }
   const { in: inbound = {}, out: outbound = {} } = schema as ContractSchema
-  if (!isRecord(inbound) || !isRecord(outbound)) throw fail('is not { in, out }, with messages by their type')
+  if (!isRecord(inbound) || !isRecord(outbound)) {
+    throw fail('is not { in, out }, each an object of messages by their type')
+  }
 
-  const read = (direction: keyof typeof keys, type: string, message: unknown): MessageDefinition => {
-    if (type === '' || reserved.includes(type as never)) throw fail(`has a message '${type}', a name of the protocol's own (${reserved.join(', ')})`)
-    // A schema, or null where there is no data.
-    const isShort = direction === 'out' && !(isObject(message) && ('data' in message || 'reply' in message))
+  const read = (
+    direction: keyof typeof keys,
+    type: string,
+    message: unknown
+  ): MessageDefinition => {
+    if (type === '' || reserved.includes(type as never)) {
+      throw fail(`has a message '${type}', but a type must not be empty or reserved ` +
+        `(${reserved.join(', ')})`)
+    }
+    // The short form of a message of `out`: the schema of its data, or null for no data.
+    const isShort = direction === 'out' &&
+      !(isObject(message) && ('data' in message || 'reply' in message))
     const given = isShort ? { data: message } : message
     if (!isObject(given)) throw fail(`has no { ${keys.in.join(', ')} } for the message '${type}'`)
     const unknown = strayIn(given, keys[direction])
-    if (unknown !== undefined) throw fail(`has '${unknown}' in the message '${type}', which is { ${keys[direction].join(', ')} }: the schema of its data belongs into data`)
+    if (unknown !== undefined) {
+      throw fail(`has '${unknown}' in the message '${type}', which is ` +
+        `{ ${keys[direction].join(', ')} }: the schema of its data goes into data`)
+    }
     const { data, reply, stream, isGranted, summary, description } = given as InboundMessage
-    if (reply !== undefined && stream !== undefined) throw fail(`has a reply and a stream for the message '${type}': it can be answered in one way`)
+    if (reply !== undefined && stream !== undefined) {
+      throw fail(`has a reply and a stream for the message '${type}': give it only one of them`)
+    }
     if ('isGranted' in given) checkGrant(isGranted)
     return { type, data: data ?? undefined, reply, stream, isGranted, summary, description }
   }
@@ -59,14 +88,21 @@ export function defineContract (path: string, schema: unknown, on: unknown, chec
 
   const definition = { in: readAll('in', inbound), out: readAll('out', outbound) }
   for (const type of definition.in.keys()) {
-    if (typeof (on as Record<string, unknown>)[type] !== 'function' || !hasOwnOrInherited(on, type)) throw fail(`has no handler for the message '${type}': give the controller on.${type}()`)
+    if (
+      typeof (on as Record<string, unknown>)[type] !== 'function' ||
+      !hasOwnOrInherited(on, type)
+    ) {
+      throw fail(`has no handler for the message '${type}': give the controller on.${type}()`)
+    }
   }
   const stray = Object.keys(on).find((type) => !definition.in.has(type))
-  if (stray !== undefined) throw fail(`has a handler for '${stray}', which is no message of schema.in`)
+  if (stray !== undefined) {
+    throw fail(`has a handler for '${stray}', which is not a message of schema.in`)
+  }
   return definition
 }
 
-// What every object has is no handler: a message could be called `toString`.
+// A member of Object.prototype is not a handler: a message may be called `toString`.
 function hasOwnOrInherited (on: object, type: string): boolean {
   return Object.hasOwn(on, type) || !(type in Object.prototype)
 }
