@@ -5,14 +5,14 @@ import type { Live, LiveSet } from '../connection/live.js'
 import { FairTimer } from '../connection/fair-timer.js'
 import { writeLog } from '../log.js'
 
-/** How the connections of an app are closed; times in milliseconds. */
+/** How the connections of an app are closed. Durations in milliseconds. */
 export interface DrainSettings {
   readonly deadline: number
   readonly batch: number
   readonly interval: number
 }
 
-/** Every connection of the app that is not done yet, to be closed with the app. */
+/** The live connections of the app, which are closed together with it. */
 export class Drain implements LiveSet {
   readonly #clock: Clock
   readonly #live = new Set<Live>()
@@ -23,17 +23,17 @@ export class Drain implements LiveSet {
     this.#clock = clock
   }
 
-  /** Whether the app is closing, so that nobody is let in any more. */
+  /** Whether the app is closing and refuses new connections. */
   get isClosing (): boolean {
     return this.#isClosing
   }
 
-  /** How many are not done yet. */
+  /** The number of live connections. */
   get size (): number {
     return this.#live.size
   }
 
-  /** Lets nobody in any more. */
+  /** Refuses connections from now on. */
   begin (): void {
     this.#isClosing = true
   }
@@ -44,7 +44,7 @@ export class Drain implements LiveSet {
 
   add (connection: Live): void {
     this.#live.add(connection)
-    // An upgrade that was under way when the app began to close.
+    // The upgrade began before the app began to close.
     if (this.#isClosing) connection.closeWith(closeCodes.restart)
   }
 
@@ -54,30 +54,39 @@ export class Drain implements LiveSet {
   }
 
   /**
-   * Closes all connections in an orderly way: their handlers end, `onClose` says goodbye, a close frame is sent and answered.
-   * Resolves when every `onClose` has settled and every socket is closed, or at the deadline.
+   * Closes all connections in order: handlers end, `onClose` runs, and a close frame is sent and
+   * answered. Resolves when every `onClose` has settled and every socket is closed, or at the
+   * deadline.
    *
-   * What is not closed after four fifths of the deadline is cut, so that there is time left for an `onClose` that a handler has kept
-   * from running until then.
+   * Connections that are still open after four fifths of the deadline are terminated. An `onClose`
+   * that a handler has blocked until then has the rest of the time.
    *
-   * @param owner its log tells of what is cut.
+   * @param owner has the log for connections that did not close in time.
    */
-  async run ({ deadline, batch, interval }: DrainSettings, owner: { readonly log: FastifyBaseLogger }): Promise<void> {
+  async run (
+    { deadline, batch, interval }: DrainSettings,
+    owner: { readonly log: FastifyBaseLogger }
+  ): Promise<void> {
     this.begin()
     const cut = this.#clock.now() + deadline * 4 / 5
     const last = this.#clock.now() + deadline * 2 / 5
     const pauses = Math.max(1, Math.ceil(this.#live.size / batch) - 1)
-    // The last batch is to have half of the time left.
+    // The last batch begins when half of the time to close is left.
     const pause = Math.min(interval, deadline * 2 / 5 / pauses)
     let count = 0
     for (const connection of [...this.#live]) {
-      // A timer takes a millisecond at least: with many small batches that would add up.
+      // A timer takes at least one millisecond, which would add up over many small batches.
       if (count > 0 && count % batch === 0 && this.#clock.now() < last) await this.#wait(pause)
       connection.closeWith(closeCodes.restart)
       count++
     }
     if (await this.#isEmptyBy(cut, deadline / 5)) return
-    writeLog(owner, 'warn', { connections: this.#live.size }, 'connections did not close in time and are cut')
+    writeLog(
+      owner,
+      'warn',
+      { connections: this.#live.size },
+      'connections did not close in time; terminating them'
+    )
     for (const connection of this.#live) connection.expire()
     if (await this.#isEmptyBy(this.#clock.now() + deadline / 5, deadline / 5)) return
     writeLog(owner, 'warn', { connections: this.#live.size }, 'onClose did not end in time')
@@ -90,7 +99,9 @@ export class Drain implements LiveSet {
   #isEmptyBy (due: number, grace: number): Promise<boolean> {
     if (this.#live.size === 0) return Promise.resolve(true)
     return new Promise((resolve) => {
-      const timer = new FairTimer(this.#clock, { due, grace, keepsAlive: true }, () => { resolve(false) })
+      const timer = new FairTimer(this.#clock, { due, grace, keepsAlive: true }, () => {
+        resolve(false)
+      })
       this.#onEmpty = () => {
         timer.cancel()
         resolve(true)

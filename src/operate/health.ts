@@ -1,27 +1,32 @@
 import { RETRY_AFTER } from '../upgrade/refusal.js'
 
-/** What `fastify.socketHealth` answers, for those who add to it. */
+/** The body that `fastify.socketHealth` replies with, for apps that extend it. */
 export interface SocketHealth {
-  /** Whether new connections are let in; from the moment `fastify.close()` begins they are not. */
+  /** `closing` from the moment `fastify.close()` begins: new connections are refused. */
   readonly status: 'ready' | 'closing'
-  /** How many connections are not done yet: they are open, or their `onClose` or the socket's close is still to come. */
+  /** The number of live connections: open, or waiting for `onClose` or for the socket to close. */
   readonly connections: number
 }
 
-/** Whatever knows of all connections. */
+/** The count of live connections. */
 export interface LiveCount {
   readonly isClosing: boolean
   readonly size: number
 }
 
-/** The reply of Fastify, as far as a health route needs it: so that it fits every kind of server and type provider. */
+/**
+ * The part of Fastify's reply that a health route uses; it fits every server type and type
+ * provider.
+ */
 export interface HealthReply {
   code (status: number): unknown
   header (name: string, value: string | number): unknown
 }
 
-/** Makes the handler that tells a load balancer whether to send clients here. */
-export function createHealth (live: LiveCount): (request: unknown, reply: HealthReply) => Promise<SocketHealth> {
+/** Returns the handler that tells a load balancer whether this process takes new clients. */
+export function createHealth (
+  live: LiveCount
+): (request: unknown, reply: HealthReply) => Promise<SocketHealth> {
   return async (_request, reply) => {
     reply.header('cache-control', 'no-store')
     if (!live.isClosing) return { status: 'ready', connections: live.size }

@@ -1,6 +1,11 @@
 import type { EventEmitter } from 'node:events'
 import type { IncomingMessage, ServerResponse } from 'node:http'
-import { constants, type Http2ServerRequest, type Http2ServerResponse, type ServerHttp2Session } from 'node:http2'
+import {
+  constants,
+  type Http2ServerRequest,
+  type Http2ServerResponse,
+  type ServerHttp2Session
+} from 'node:http2'
 import type { Socket } from 'node:net'
 import type { Clock } from '../clock.js'
 import { FairTimer } from '../connection/fair-timer.js'
@@ -12,63 +17,93 @@ type Request = IncomingMessage | Http2ServerRequest
 type Response = ServerResponse | Http2ServerResponse
 
 /**
- * The connections of a server on which HTTP is spoken. When the server stops, Node ends none on which nothing or half a request has
- * come, none that has not agreed on TLS, and no session of HTTP/2.
+ * The connections of a server that speak HTTP. When the server stops, Node leaves three kinds open:
+ * connections with no request or half of one, TLS handshakes that are not complete, and sessions of
+ * HTTP/2.
  */
 export class HttpConnections {
   readonly #clock: Clock
-  // The bytes written when the connection was last idle: once there are more, something else uses it.
+  // `bytesWritten` when the connection was last idle. Once there are more, something other than
+  // HTTP uses the connection.
   readonly #idle = new Map<Socket, number>()
   readonly #sessions = new Map<ServerHttp2Session, Socket>()
-  // TCP connections before TLS is agreed on, by their addresses: a TLS socket does not show what it is made of.
+  // TCP connections whose TLS handshake is not complete, by address: a TLS socket does not expose
+  // the TCP socket below it.
   readonly #raw = new Map<string, RawSocket>()
   readonly #answering = new Map<Response, Request>()
   #isEnding = false
   #isHttp2 = false
   #isSweeping = false
-  // The connection that came last: a session that begins is on it.
+  // The latest connection: a session that begins belongs to it.
   #latest: undefined | Socket
   #onUploaded: undefined | (() => void)
-  // One listener each for all of them.
-  readonly #onClose = listenerOf((socket: Socket) => { this.#idle.delete(socket) })
-  readonly #onRawClose = listenerOf((socket: RawSocket) => { this.#raw.delete(socket[kAddress]!) })
-  readonly #onSessionClose = listenerOf((session: ServerHttp2Session) => { this.#sessions.delete(session) })
-  readonly #onAnswered = listenerOf((response: Response) => { this.#answered(response) })
+  // One shared listener for each event.
+  readonly #onClose = listenerOf((socket: Socket) => {
+    this.#idle.delete(socket)
+  })
+
+  readonly #onRawClose = listenerOf((socket: RawSocket) => {
+    this.#raw.delete(socket[kAddress]!)
+  })
+
+  readonly #onSessionClose = listenerOf((session: ServerHttp2Session) => {
+    this.#sessions.delete(session)
+  })
+
+  readonly #onAnswered = listenerOf((response: Response) => {
+    this.#answered(response)
+  })
 
   constructor (clock: Clock) {
     this.#clock = clock
   }
 
-  /** Looks after the connections of a server. */
+  /** Tracks the connections of a server. */
   watch (server: EventEmitter, listeners: ServerListeners): void {
     const isTls = 'setSecureContext' in server
-    if (isTls) listeners.prepend(server, 'connection', (socket: Socket) => { this.#greetRaw(socket) })
-    listeners.prepend(server, isTls ? 'secureConnection' : 'connection', (socket: Socket) => { this.#greet(socket) })
+    if (isTls) {
+      listeners.prepend(server, 'connection', (socket: Socket) => {
+        this.#greetRaw(socket)
+      })
+    }
+    listeners.prepend(server, isTls ? 'secureConnection' : 'connection', (socket: Socket) => {
+      this.#greet(socket)
+    })
     this.#isHttp2 = 'updateSettings' in server
-    if (this.#isHttp2) listeners.prepend(server, 'session', (session: ServerHttp2Session) => { this.#begin(session) })
-    listeners.prepend(server, 'request', (request: Request, response: Response) => { this.#asked(request, response) })
+    if (this.#isHttp2) {
+      listeners.prepend(server, 'session', (session: ServerHttp2Session) => {
+        this.#begin(session)
+      })
+    }
+    listeners.prepend(server, 'request', (request: Request, response: Response) => {
+      this.#asked(request, response)
+    })
   }
 
-  /** Something else than HTTP is spoken on this connection from now on. */
+  /** Forgets a connection that no longer speaks HTTP. */
   forget (socket: Socket): void {
     this.#idle.delete(socket)
     socket.removeListener('close', this.#onClose)
   }
 
-  /** Leaves all connections as they are. */
+  /** Stops tracking, and leaves all connections as they are. */
   clear (): void {
     for (const socket of this.#idle.keys()) this.forget(socket)
     for (const socket of this.#raw.values()) socket.removeListener('close', this.#onRawClose)
-    for (const session of this.#sessions.keys()) session.removeListener('close', this.#onSessionClose)
-    for (const response of this.#answering.keys()) response.removeListener('close', this.#onAnswered)
+    for (const session of this.#sessions.keys()) {
+      session.removeListener('close', this.#onSessionClose)
+    }
+    for (const response of this.#answering.keys()) {
+      response.removeListener('close', this.#onAnswered)
+    }
   }
 
   /**
-   * Ends every connection on which nothing is answered, and those to come. Waits for requests whose body is still coming: one that
-   * stays silent is cut, and what is left at the end.
+   * Ends every connection without a response under way, and every new one. Waits for requests whose
+   * body is still coming in: a request that stays silent is cut, and so are the rest at the end.
    *
-   * @param milliseconds to wait at most.
-   * @param silence milliseconds without a byte.
+   * @param milliseconds the longest time to wait.
+   * @param silence milliseconds without a byte after which a request is cut.
    */
   async end (milliseconds: number, silence: number): Promise<void> {
     this.#isEnding = true
@@ -79,8 +114,11 @@ export class HttpConnections {
       await this.#uploadedBy(Math.min(this.#clock.now() + silence, last), silence)
       const isOver = this.#clock.now() >= last
       uploads.forEach((request, index) => {
-        // Bytes that a handler has not taken yet are no silence of the client.
-        if (isUnfinished(request) && (isOver || (this.#bytesRead(request) === read[index] && request.readableLength === 0))) cut(request)
+        // Bytes that the handler has not read yet do not count as silence of the client.
+        if (
+          isUnfinished(request) &&
+          (isOver || (this.#bytesRead(request) === read[index] && request.readableLength === 0))
+        ) cut(request)
       })
     }
   }
@@ -91,7 +129,7 @@ export class HttpConnections {
       return
     }
     const address = addressOf(socket)
-    // Those of a Unix socket, and of a client that has left already, have none.
+    // A Unix socket, or a client that has already left, has no address.
     if (address === undefined) return
     socket[kAddress] = address
     this.#raw.set(address, socket)
@@ -124,8 +162,10 @@ export class HttpConnections {
 
   #asked (request: Request, response: Response): void {
     const connection = connectionOf(request)
-    // Another server has handed it over: the connection is that one's.
-    if (!this.#idle.has(connection as Socket) && !this.#sessions.has(connection as ServerHttp2Session)) return
+    // Another server has handed the request over, and owns its connection.
+    if (
+      !this.#idle.has(connection as Socket) && !this.#sessions.has(connection as ServerHttp2Session)
+    ) return
     this.#answering.set(response, request)
     response.on('close', this.#onAnswered)
   }
@@ -139,21 +179,27 @@ export class HttpConnections {
     queueMicrotask(() => { this.#sweep() })
   }
 
-  // Ends what is idle. Half of the next request may have come, which Node would wait for without end.
+  // Ends idle connections. Half of the next request may have come in, for which Node would wait
+  // forever.
   #sweep (): void {
     this.#isSweeping = false
     const busy = new Set([...this.#answering.values()].map(connectionOf))
-    for (const [socket, written] of this.#idle) if (!busy.has(socket) && (socket.bytesWritten === written || this.#isRefused(socket))) socket.destroy()
+    for (const [socket, written] of this.#idle) {
+      if (!busy.has(socket) && (socket.bytesWritten === written || this.#isRefused(socket))) {
+        socket.destroy()
+      }
+    }
     for (const socket of this.#raw.values()) socket.destroy()
     for (const [session, socket] of this.#sessions) {
       session.close()
-      // A client that stays would keep it half open.
+      // A client that stays connected would keep the socket half open.
       if (!busy.has(session)) socket.destroySoon()
     }
     if (this.#uploads().length === 0) this.#onUploaded?.()
   }
 
-  // A client that has not asked for HTTP/2 in TLS: Node answers and ends, and waits ten seconds for the client to end as well.
+  // The client has not negotiated HTTP/2 in TLS: Node answers, ends its side, and waits ten seconds
+  // for the client to end as well.
   #isRefused (socket: Socket): boolean {
     return this.#isHttp2 && socket.writableFinished
   }
@@ -169,7 +215,9 @@ export class HttpConnections {
 
   #uploadedBy (due: number, grace: number): Promise<void> {
     return new Promise((resolve) => {
-      const timer = new FairTimer(this.#clock, { due, grace, keepsAlive: true }, () => { resolve() })
+      const timer = new FairTimer(this.#clock, { due, grace, keepsAlive: true }, () => {
+        resolve()
+      })
       this.#onUploaded = () => {
         timer.cancel()
         resolve()
@@ -186,7 +234,7 @@ function isHttp2 (request: Request): request is Http2ServerRequest {
   return request.httpVersionMajor === 2
 }
 
-/** Whether more of the request is to come. */
+/** Whether part of the request is still to come. */
 function isUnfinished (request: Request): boolean {
   return isHttp2(request) ? request.stream.state.remoteClose === 0 : !request.complete
 }
@@ -196,6 +244,10 @@ function cut (request: Request): void {
   else request.socket.destroy()
 }
 
-function addressOf ({ remoteAddress, remotePort, localAddress, localPort }: Socket): undefined | string {
-  return remoteAddress === undefined ? undefined : `${remoteAddress} ${remotePort} ${localAddress} ${localPort}`
+function addressOf (
+  { remoteAddress, remotePort, localAddress, localPort }: Socket
+): undefined | string {
+  return remoteAddress === undefined
+    ? undefined
+    : `${remoteAddress} ${remotePort} ${localAddress} ${localPort}`
 }

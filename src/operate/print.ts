@@ -1,7 +1,7 @@
 import type { Route } from '../route/route.js'
 import { nameOf } from '../auth/grant.js'
 
-/** The socket routes as a table for people: path, name, who may come in, and the limits. */
+/** Returns the socket routes as a text table: path, name, who may connect, and the limits. */
 export function printRoutes (routes: Iterable<Route>): string {
   const rows = [['path', 'name', 'granted to', 'limits']]
   for (const { path, name, effective: { grants, options } } of routes) {
@@ -9,9 +9,17 @@ export function printRoutes (routes: Iterable<Route>): string {
       path,
       name,
       grants.map(({ grant }) => nameOf(grant)).join(', and ') || 'everyone',
-      `messages ${options.maxPayload} B, outbox ${options.outboxLimit} B, concurrency ${options.concurrency}`
+      [
+        `messages ${options.maxPayload} B`,
+        `outbox ${options.outboxLimit} B`,
+        `concurrency ${options.concurrency}`
+      ].join(', ')
     ])
   }
-  const widths = rows[0]!.map((_title, column) => Math.max(...rows.map((row) => row[column]!.length)))
-  return rows.map((row) => row.map((cell, column) => cell.padEnd(widths[column]!)).join('  ').trimEnd()).join('\n') + '\n'
+  const widths = rows[0]!.map((_title, column) =>
+    Math.max(...rows.map((row) => row[column]!.length))
+  )
+  return rows.map((row) =>
+    row.map((cell, column) => cell.padEnd(widths[column]!)).join('  ').trimEnd()
+  ).join('\n') + '\n'
 }

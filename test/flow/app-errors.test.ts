@@ -100,7 +100,7 @@ t.test('a revocation that the store does not keep is logged, and ends no process
   })
   app.socketRevoke({ sub: 'alice' })
   await until(() => lines.length === 1)
-  t.match(JSON.parse(lines[0]!), { msg: /^the store has not kept a revocation/, err: { message: 'the store is away' } })
+  t.match(JSON.parse(lines[0]!), { msg: /^the revocation store failed to keep a revocation/, err: { message: 'the store is away' } })
   await t.rejects(app.socketRevoke({ sub: 'alice' }), { message: 'the store is away' })
 })
 

@@ -92,7 +92,7 @@ t.test('fastify.close() waits for nothing that a stuck callback holds', async (t
   await until(() => running === 3)
   await clock.during(app.close())
   t.equal(closes, 4)
-  t.ok(warnings.includes('connections did not close in time and are cut'))
+  t.ok(warnings.includes('connections did not close in time; terminating them'))
   t.ok(warnings.includes('onClose did not end in time'))
 })
 

@@ -189,11 +189,11 @@ for (const [title, transform] of [
 
 t.test('what is no JSON Schema, or leads nowhere, is refused when the app gets ready', async (t) => {
   const cases: Array<readonly [unknown, RegExp, (() => unknown)?]> = [
-    [{ type: 'string' }, /has to make a JSON Schema of the data of 'a' of '\/chat': it is of another kind/, () => 'text'],
-    [{ type: 'string' }, /its \$ref '#\/definitions\/none' leads nowhere/, () => ({ $ref: '#/definitions/none' })],
-    [{ type: 'string' }, /its \$ref '#\/constructor' leads nowhere/, () => ({ $ref: '#/constructor' })],
-    [{ type: 'string' }, /its \$ref '#none' leads nowhere/, () => ({ $ref: '#none' })],
-    [{ type: 'string' }, /its \$ref 'none#' leads nowhere/, () => ({ $ref: 'none#' })],
+    [{ type: 'string' }, /must return a JSON Schema for the data of 'a' of '\/chat': it is not a JSON Schema/, () => 'text'],
+    [{ type: 'string' }, /its \$ref '#\/definitions\/none' cannot be resolved/, () => ({ $ref: '#/definitions/none' })],
+    [{ type: 'string' }, /its \$ref '#\/constructor' cannot be resolved/, () => ({ $ref: '#/constructor' })],
+    [{ type: 'string' }, /its \$ref '#none' cannot be resolved/, () => ({ $ref: '#none' })],
+    [{ type: 'string' }, /its \$ref 'none#' cannot be resolved/, () => ({ $ref: 'none#' })],
     [{ type: 'string' }, /Date cannot be represented/, () => z.toJSONSchema(z.date())]
   ]
   for (const [data, message, transform] of cases) {
@@ -205,11 +205,11 @@ t.test('what is no JSON Schema, or leads nowhere, is refused when the app gets r
     const app = await createDescribed(t)
     app.setValidatorCompiler(() => () => true)
     add(app, '/chat', data)
-    await t.rejects(async () => { await app.ready() }, { code: 'FSR_ERR_OPTION_INVALID', message: /it is of another kind/ })
+    await t.rejects(async () => { await app.ready() }, { code: 'FSR_ERR_OPTION_INVALID', message: /it is not a JSON Schema/ })
   }
   const app = await createDescribed(t, { transform: () => { throw new Error('never') } })
   app.socketRoute('/:room', { onOpen: () => {} }, { schema: { params: { type: 'object' } } })
-  await t.rejects(async () => { await app.ready() }, { message: /has to make a JSON Schema of params of '\/:room': never/ })
+  await t.rejects(async () => { await app.ready() }, { message: /must return a JSON Schema for params of '\/:room': never/ })
 })
 
 t.test('a transform may fail in every way', async (t) => {

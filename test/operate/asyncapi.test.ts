@@ -172,8 +172,8 @@ t.test('what cannot happen on a route is not an operation', async (t) => {
 t.test('a route without a contract has messages that nothing is known of', async (t) => {
   const document = await describe(t)
   t.strictSame(document.channels['feed_topic_page']!.messages, {
-    'in.message': { title: 'Message', description: 'A text or bytes, as the controller takes them.', contentType: 'application/octet-stream', payload: {} },
-    'out.message': { title: 'Message', description: 'A text or bytes, as the controller sends them.', contentType: 'application/octet-stream', payload: {} }
+    'in.message': { title: 'Message', description: 'Text or bytes, as the controller accepts them.', contentType: 'application/octet-stream', payload: {} },
+    'out.message': { title: 'Message', description: 'Text or bytes, as the controller sends them.', contentType: 'application/octet-stream', payload: {} }
   })
   t.equal(document.operations['feed_topic_page.in.message']!.action, 'receive')
   t.equal(document.operations['feed_topic_page.out.message']!.action, 'send')

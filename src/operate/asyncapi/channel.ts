@@ -12,7 +12,7 @@ import type { SecuritySchemes } from './security.js'
 import { toSegment, valueAt } from './subschemas.js'
 import { Talk, type NamedOperation } from './talk.js'
 
-/** What the channels of a document have in common. */
+/** State shared by the channels of a document. */
 export interface Shared {
   readonly schemas: Schemas
   readonly security: SecuritySchemes
@@ -20,21 +20,41 @@ export interface Shared {
   readonly transform: undefined | SchemaTransform
 }
 
-/** Tells one route. @throws `FSR_ERR_OPTION_INVALID` where a schema is no JSON Schema. */
-export function describeRoute (route: Route, key: string, { summary, description, tags }: RouteInfo, shared: Shared): { channel: AsyncapiChannel, operations: readonly NamedOperation[] } {
+/** Describes one route. @throws `FSR_ERR_OPTION_INVALID` where a schema has no JSON Schema. */
+export function describeRoute (
+  route: Route,
+  key: string,
+  { summary, description, tags }: RouteInfo,
+  shared: Shared
+): { channel: AsyncapiChannel, operations: readonly NamedOperation[] } {
   const { scope, schema } = route.declared
   const facts = factsOf(route)
   const talk = new Talk(key, shared.security.of(facts))
   const place: PlaceSchema = (given, pointer, origin) =>
-    toJsonSchema(given, { ...origin, route: route.name }, shared.transform, (schema) => shared.schemas.place(scope, schema, pointer))
-  const placePart = (part: 'params' | 'querystring' | 'headers', given: unknown, inside: string): undefined | JsonSchema =>
-    given === undefined ? undefined : place(given, `#/channels/${key}/${inside}`, { io: 'input', part })
+    toJsonSchema(
+      given,
+      { ...origin, route: route.name },
+      shared.transform,
+      (schema) => shared.schemas.place(scope, schema, pointer)
+    )
+  const placePart = (
+    part: 'params' | 'querystring' | 'headers',
+    given: unknown,
+    inside: string
+  ): undefined | JsonSchema =>
+    given === undefined
+      ? undefined
+      : place(given, `#/channels/${key}/${inside}`, { io: 'input', part })
 
   const params = placePart('params', schema?.params, 'x-params')
   const { address, params: named } = templateOf(route.path)
   const known = shared.schemas.follow(params)
-  const parameters = Object.fromEntries(named.map(({ key, name, isOptional }) =>
-    [key, parameterOf(shared.schemas.follow(valueAt(known, `/properties/${toSegment(name)}`) as JsonSchema), name, isOptional)]))
+  const parameters = Object.fromEntries(
+    named.map(({ key, name, isOptional }) => {
+      const schema = valueAt(known, `/properties/${toSegment(name)}`) as JsonSchema
+      return [key, parameterOf(shared.schemas.follow(schema), name, isOptional)]
+    })
+  )
 
   if (facts.sources.includes('message')) tellToken(talk)
   if (facts.contract === undefined) tellRaw(talk)
@@ -51,7 +71,11 @@ export function describeRoute (route: Route, key: string, { summary, description
       bindings: {
         ws: {
           method: 'GET',
-          query: placePart('querystring', schema?.querystring ?? (schema as undefined | { query?: unknown })?.query, 'bindings/ws/query'),
+          query: placePart(
+            'querystring',
+            schema?.querystring ?? (schema as undefined | { query?: unknown })?.query,
+            'bindings/ws/query'
+          ),
           headers: placePart('headers', schema?.headers, 'bindings/ws/headers'),
           bindingVersion: '0.1.0'
         }
@@ -63,12 +87,23 @@ export function describeRoute (route: Route, key: string, { summary, description
   }
 }
 
-// A parameter has no schema in AsyncAPI 3: it is a text, of which some things can be said.
-function parameterOf (schema: undefined | JsonSchema, name: string, isOptional: boolean): AsyncapiParameter {
-  const { description, enum: values, default: fallback, examples } = Object(schema) as Readonly<Record<string, unknown>>
-  const texts = (values: unknown): undefined | string[] => Array.isArray(values) ? values.map(String) : undefined
+// A parameter has no schema in AsyncAPI 3: it is a string with a description, an enum, a default
+// and examples.
+function parameterOf (
+  schema: undefined | JsonSchema,
+  name: string,
+  isOptional: boolean
+): AsyncapiParameter {
+  const known = Object(schema) as Readonly<Record<string, unknown>>
+  const { description, enum: values, default: fallback, examples } = known
+  const texts = (values: unknown): undefined | string[] =>
+    Array.isArray(values) ? values.map(String) : undefined
   return {
-    description: typeof description === 'string' ? description : name === '*' ? 'The rest of the path.' : undefined,
+    description: typeof description === 'string'
+      ? description
+      : name === '*'
+        ? 'The rest of the path.'
+        : undefined,
     enum: texts(values),
     default: fallback === undefined ? undefined : String(fallback),
     examples: texts(examples),
@@ -76,18 +111,28 @@ function parameterOf (schema: undefined | JsonSchema, name: string, isOptional: 
   }
 }
 
-// Without a contract nothing is known of what is said.
+// Without a contract nothing is known about the messages.
 function tellRaw (talk: Talk): void {
   const payload = {}
   const contentType = 'application/octet-stream'
-  talk.operation('receive', talk.add('in.message', 'raw', () => ({ title: 'Message', description: 'A text or bytes, as the controller takes them.', contentType, payload })))
-  talk.operation('send', talk.add('out.message', 'raw', () => ({ title: 'Message', description: 'A text or bytes, as the controller sends them.', contentType, payload })))
+  talk.operation('receive', talk.add('in.message', 'raw', () => ({
+    title: 'Message',
+    description: 'Text or bytes, as the controller accepts them.',
+    contentType,
+    payload
+  })))
+  talk.operation('send', talk.add('out.message', 'raw', () => ({
+    title: 'Message',
+    description: 'Text or bytes, as the controller sends them.',
+    contentType,
+    payload
+  })))
 }
 
 function tellToken (talk: Talk): void {
   talk.operation('receive', talk.add('token', 'own', () => ({
     title: 'Token',
-    description: 'The first message of a client that has brought no token otherwise: the token alone.',
+    description: 'The token, as the first message of a client that has sent none in the upgrade.',
     contentType: 'text/plain',
     payload: { type: 'string' }
   })))
@@ -95,7 +140,15 @@ function tellToken (talk: Talk): void {
 
 function aboutRoute (facts: Facts): AsyncapiChannel['x-socket-route'] {
   const { name, path, contract, roles, hasPredicate, sources, protocols, options } = facts
-  const { maxPayload, concurrency, rate, refusals, connections, roomsPerConnection, streamsPerConnection } = options
+  const {
+    maxPayload,
+    concurrency,
+    rate,
+    refusals,
+    connections,
+    roomsPerConnection,
+    streamsPerConnection
+  } = options
   return {
     name,
     path,
@@ -107,8 +160,9 @@ function aboutRoute (facts: Facts): AsyncapiChannel['x-socket-route'] {
     limits: {
       maxPayload,
       concurrency,
-      // A limit that is not set is not one.
-      rate: rate && Object.fromEntries(Object.entries(rate).filter(([, value]) => value !== Infinity)),
+      // `Infinity` means: no limit.
+      rate: rate &&
+        Object.fromEntries(Object.entries(rate).filter(([, value]) => value !== Infinity)),
       refusals: contract && refusals,
       connections,
       roomsPerConnection,

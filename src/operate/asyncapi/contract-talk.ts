@@ -6,13 +6,32 @@ import type { AsyncapiOperation, JsonSchema } from './document.js'
 import type { ProtocolMessages } from './protocol.js'
 import type { Talk } from './talk.js'
 
-/** Makes of a schema of a message what stands in the document at a place. */
-export type PlaceSchema = (schema: unknown, pointer: string, origin: Omit<SchemaOrigin, 'route'>) => JsonSchema
+/** Converts the schema of a message, and returns what the document has at `pointer`. */
+export type PlaceSchema = (
+  schema: unknown,
+  pointer: string,
+  origin: Omit<SchemaOrigin, 'route'>
+) => JsonSchema
 
-/** Tells the messages of a contract, and those that the protocol adds. */
-export function tellContract (talk: Talk, contract: ContractDefinition, canRenew: boolean, protocol: ProtocolMessages, place: PlaceSchema): void {
-  const addOwn = (name: Parameters<ProtocolMessages['of']>[0]): string => talk.add(name, 'own', () => protocol.of(name))
-  const add = (key: string, name: string, { type, ...info }: Described, part: 'data' | 'reply' | 'stream', schema: unknown, io: SchemaOrigin['io'], id: 'none' | 'optional' | 'required'): string =>
+/** Adds the messages of a contract, and the protocol's own messages, to a channel. */
+export function tellContract (
+  talk: Talk,
+  contract: ContractDefinition,
+  canRenew: boolean,
+  protocol: ProtocolMessages,
+  place: PlaceSchema
+): void {
+  const addOwn = (name: Parameters<ProtocolMessages['of']>[0]): string =>
+    talk.add(name, 'own', () => protocol.of(name))
+  const add = (
+    key: string,
+    name: string,
+    { type, ...info }: Described,
+    part: 'data' | 'reply' | 'stream',
+    schema: unknown,
+    io: SchemaOrigin['io'],
+    id: 'none' | 'optional' | 'required'
+  ): string =>
     talk.add(key, part, (pointer) => {
       const inside = `${pointer}/payload/properties/data`
       const data = schema === undefined ? undefined : place(schema, inside, { io, type, part })
@@ -27,27 +46,77 @@ export function tellContract (talk: Talk, contract: ContractDefinition, canRenew
   let isAcknowledged = false
   for (const message of contract.in.values()) {
     const { type, data, reply, stream, isGranted } = message
-    const key = add(`in.${type}`, type, infoOf(message), 'data', data, 'input', stream === undefined ? 'optional' : 'required')
+    const key = add(
+      `in.${type}`,
+      type,
+      infoOf(message),
+      'data',
+      data,
+      'input',
+      stream === undefined ? 'optional' : 'required'
+    )
     const answers = reply !== undefined
-      ? [add(`in.${type}.reply`, 'reply', { type, title: `reply to ${type}` }, 'reply', reply, 'output', 'required'), addOwn('error')]
+      ? [
+          add(
+            `in.${type}.reply`, 'reply', { type, title: `reply to ${type}` },
+            'reply', reply, 'output', 'required'
+          ),
+          addOwn('error')
+        ]
       : stream !== undefined
-        ? [add(`in.${type}.item`, 'reply', { type, title: `item of ${type}` }, 'stream', stream, 'output', 'required'), addOwn('reply'), addOwn('error')]
+        ? [
+            add(
+              `in.${type}.item`, 'reply', { type, title: `item of ${type}` },
+              'stream', stream, 'output', 'required'
+            ),
+            addOwn('reply'),
+            addOwn('error')
+          ]
         : []
     isAcknowledged ||= answers.length === 0
-    talk.operation('receive', key, answers, { summary: message.summary, description: message.description, ...grantOf(isGranted) })
+    talk.operation('receive', key, answers, {
+      summary: message.summary,
+      description: message.description,
+      ...grantOf(isGranted)
+    })
   }
   for (const message of contract.out.values()) {
     const { type, data, reply } = message
-    const key = add(`out.${type}`, type, infoOf(message), 'data', data, 'output', reply === undefined ? 'none' : 'optional')
-    const answers = reply === undefined ? [] : [add(`out.${type}.reply`, 'reply', { type, title: `reply to ${type}` }, 'reply', reply, 'input', 'required'), addOwn('error')]
-    talk.operation('send', key, answers, { summary: message.summary, description: message.description })
+    const key = add(
+      `out.${type}`,
+      type,
+      infoOf(message),
+      'data',
+      data,
+      'output',
+      reply === undefined ? 'none' : 'optional'
+    )
+    const answers = reply === undefined
+      ? []
+      : [
+          add(
+            `out.${type}.reply`, 'reply', { type, title: `reply to ${type}` },
+            'reply', reply, 'input', 'required'
+          ),
+          addOwn('error')
+        ]
+    talk.operation('send', key, answers, {
+      summary: message.summary,
+      description: message.description
+    })
   }
 
-  // Said whether or not an answer was asked for.
+  // An error is also sent for a message without an id.
   talk.operation('send', addOwn('error'))
-  if (isAcknowledged) talk.operation('send', addOwn('reply'), [], { summary: 'A message that has an id and no reply in the contract was handled.' })
+  if (isAcknowledged) {
+    talk.operation('send', addOwn('reply'), [], {
+      summary: 'A message that has an id and no reply in the contract was handled.'
+    })
+  }
   if (contract.in.size > 0) talk.operation('receive', addOwn('cancel'))
-  if ([...contract.out.values()].some(({ reply }) => reply !== undefined)) talk.operation('send', addOwn('cancel'))
+  if ([...contract.out.values()].some(({ reply }) => reply !== undefined)) {
+    talk.operation('send', addOwn('cancel'))
+  }
   talk.operation('receive', addOwn('alive'), [addOwn('reply')])
   if (canRenew) talk.operation('receive', addOwn('renew'), [addOwn('reply'), addOwn('error')])
 }
@@ -63,12 +132,16 @@ function infoOf ({ type, summary, description }: MessageDefinition): Described {
   return { type, title: type, summary, description }
 }
 
-function grantOf (grant: undefined | MessageGrant): Pick<AsyncapiOperation, 'x-granted' | 'x-has-predicate'> {
+function grantOf (
+  grant: undefined | MessageGrant
+): Pick<AsyncapiOperation, 'x-granted' | 'x-has-predicate'> {
   if (grant === undefined) return {}
-  return typeof grant === 'function' ? { 'x-granted': [], 'x-has-predicate': true } : { 'x-granted': asRoleList(grant) }
+  return typeof grant === 'function'
+    ? { 'x-granted': [], 'x-has-predicate': true }
+    : { 'x-granted': asRoleList(grant) }
 }
 
-// Where a schema leads that is nothing but a reference.
+// Returns the target of a schema that is nothing but a reference.
 function refersOnly (schema: JsonSchema): undefined | string {
   const [entry, ...others] = Object.entries(schema)
   return entry?.[0] === '$ref' && others.length === 0 ? String(entry[1]) : undefined

@@ -4,44 +4,56 @@ import { discard, isThenable } from '../../thenable.js'
 import type { JsonSchema } from './document.js'
 import { isObject } from './subschemas.js'
 
-/** Which schema it is that is made a JSON Schema. */
+/** The schema that is converted to a JSON Schema. */
 export interface SchemaOrigin {
-  /** Whether it says what a client writes, or what it reads: some libraries have schemas that change what they validate. */
+  /**
+   * `input` describes what a client writes, `output` what it reads: schemas of some libraries
+   * transform the values that they validate.
+   */
   readonly io: 'input' | 'output'
   /** The name of the route. */
   readonly route: string
-  /** The `type` of the message; none for what is of the upgrade. */
+  /** The `type` of the message; `undefined` for schemas of the upgrade request. */
   readonly type?: undefined | string
   readonly part: 'data' | 'reply' | 'stream' | 'params' | 'querystring' | 'headers'
 }
 
-/** Makes a JSON Schema of whatever the validators of an app take. */
+/** Converts a schema of the app's validator library to a JSON Schema. */
 export type SchemaTransform = (schema: unknown, origin: SchemaOrigin) => unknown
 
-// A schema that can tell itself as JSON Schema: https://standardschema.dev/json-schema
+// A schema that converts itself to a JSON Schema: https://standardschema.dev/json-schema
 interface Telling {
-  readonly '~standard'?: undefined | { readonly jsonSchema?: undefined | Readonly<Record<SchemaOrigin['io'], (options: { readonly target: 'draft-07' }) => unknown>> }
+  readonly '~standard'?: undefined | {
+    readonly jsonSchema?:
+      | undefined
+      | Readonly<Record<SchemaOrigin['io'], (options: { readonly target: 'draft-07' }) => unknown>>
+  }
 }
 
-/** @throws if there is no JSON Schema. */
-function convert (given: unknown, origin: SchemaOrigin, transform: undefined | SchemaTransform): JsonSchema {
+/** @throws if the schema has no JSON Schema. */
+function convert (
+  given: unknown,
+  origin: SchemaOrigin,
+  transform: undefined | SchemaTransform
+): JsonSchema {
   const transformed = transform === undefined ? given : transform(given, origin)
   if (isThenable(transformed)) {
     discard(transformed)
-    throw new Error('it is not waited for, and must not be async')
+    throw new Error('it must not be async')
   }
-  // What a transform has made is what the app wants, also where it could tell itself in another way.
+  // The result of a transform is taken as it is, also if it could convert itself.
   const json = transformed === given ? tell(given, origin.io) : transformed
   if (typeof json === 'boolean') return json
   if (!isObject(json)) throw new Error(OTHER)
-  // What is not JSON of it, as the marks of a library, is for the compiler alone.
+  // Drops values that are not JSON, such as symbols of a library: they matter to the compiler
+  // alone.
   return JSON.parse(JSON.stringify(json)) as JsonSchema
 }
 
 function tell (schema: unknown, io: SchemaOrigin['io']): unknown {
   const standard = (Object(schema) as Telling)['~standard']
   if (standard?.jsonSchema !== undefined) return standard.jsonSchema[io]({ target: 'draft-07' })
-  // Objects of a library, which would be written as what they are made of.
+  // Objects of a library would be serialized with their internal fields.
   if (standard !== undefined || !isPlain(schema)) throw new Error(OTHER)
   return schema
 }
@@ -50,20 +62,31 @@ function isPlain (schema: unknown): boolean {
   return Object(schema) !== schema || Object.getPrototypeOf(schema) === Object.prototype
 }
 
-const OTHER = 'it is of another kind'
+const OTHER = 'it is not a JSON Schema, and does not convert itself to one'
 
 /**
- * Makes of a schema what stands in the document.
+ * Converts a schema, and returns what the document has in its place.
  *
- * @param place puts it there.
- * @throws `FSR_ERR_OPTION_INVALID` if it is no JSON Schema, or not one that can stand for itself.
+ * @param place puts the JSON Schema into the document.
+ * @throws `FSR_ERR_OPTION_INVALID` if there is no JSON Schema, or a reference cannot be resolved.
  */
-export function toJsonSchema (schema: unknown, origin: SchemaOrigin, transform: undefined | SchemaTransform, place: (schema: JsonSchema) => JsonSchema): JsonSchema {
+export function toJsonSchema (
+  schema: unknown,
+  origin: SchemaOrigin,
+  transform: undefined | SchemaTransform,
+  place: (schema: JsonSchema) => JsonSchema
+): JsonSchema {
   try {
     return place(convert(schema, origin, transform))
   } catch (cause) {
     const { part, type, route } = origin
-    const which = type === undefined ? `${part} of '${route}'` : `the ${part} of '${type}' of '${route}'`
-    throw new errors.OptionInvalid('transform', `has to make a JSON Schema of ${which}: ${readText(cause, 'message') ?? 'it has thrown'}`, { cause })
+    const which = type === undefined
+      ? `${part} of '${route}'`
+      : `the ${part} of '${type}' of '${route}'`
+    throw new errors.OptionInvalid(
+      'transform',
+      `must return a JSON Schema for ${which}: ${readText(cause, 'message') ?? 'it threw'}`,
+      { cause }
+    )
   }
 }

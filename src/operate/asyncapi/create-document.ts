@@ -2,7 +2,12 @@ import { errors } from '../../errors.js'
 import { discard, isThenable } from '../../thenable.js'
 import type { Route } from '../../route/route.js'
 import { describeRoute } from './channel.js'
-import type { AsyncapiChannel, AsyncapiDocument, AsyncapiOperation, AsyncapiServer } from './document.js'
+import type {
+  AsyncapiChannel,
+  AsyncapiDocument,
+  AsyncapiOperation,
+  AsyncapiServer
+} from './document.js'
 import { keyOf, Keys } from './keys.js'
 import type { AsyncapiOptions } from './options.js'
 import { correlationIds, ProtocolMessages } from './protocol.js'
@@ -12,27 +17,41 @@ import { SecuritySchemes } from './security.js'
 import { isObject } from './subschemas.js'
 
 /**
- * Makes the document of all routes that are not hidden.
+ * Creates the document of all routes that are not hidden.
  *
- * @throws `FSR_ERR_OPTION_INVALID` where a schema is no JSON Schema.
+ * @throws `FSR_ERR_OPTION_INVALID` where a schema has no JSON Schema.
  */
-export function createDocument (routes: Iterable<Route>, { info, transform, transformObject }: AsyncapiOptions, servers: Readonly<Record<string, AsyncapiServer>>): AsyncapiDocument {
+export function createDocument (
+  routes: Iterable<Route>,
+  { info, transform, transformObject }: AsyncapiOptions,
+  servers: Readonly<Record<string, AsyncapiServer>>
+): AsyncapiDocument {
   const schemas = new Schemas()
-  const shared = { schemas, security: new SecuritySchemes(), protocol: new ProtocolMessages(schemas), transform }
+  const shared = {
+    schemas,
+    security: new SecuritySchemes(),
+    protocol: new ProtocolMessages(schemas),
+    transform
+  }
   const channels = new Map<string, AsyncapiChannel>()
   const operations = new Map<string, AsyncapiOperation>()
   const keys = { channels: new Keys(), operations: new Keys() }
   for (const route of routes) {
     const routeInfo = routeInfoOf(route.declared.config)
     if (routeInfo.hide === true) continue
-    const key = keys.channels.take(keyOf(route.name.replace(/^\W+|\W+$/g, '')) || 'root', route.name)
+    const key = keys.channels.take(
+      keyOf(route.name.replace(/^\W+|\W+$/g, '')) || 'root',
+      route.name
+    )
     const described = describeRoute(route, key, routeInfo, shared)
     channels.set(key, described.channel)
-    for (const { name, operation } of described.operations) operations.set(keys.operations.take(name, JSON.stringify(operation)), operation)
+    for (const { name, operation } of described.operations) {
+      operations.set(keys.operations.take(name, JSON.stringify(operation)), operation)
+    }
   }
   const messages = shared.protocol.components
   const document: AsyncapiDocument = {
-    // Nothing of 3.1 is needed, and more tools read this one.
+    // Nothing of 3.1 is needed, and more tools read 3.0.0.
     asyncapi: '3.0.0',
     info,
     defaultContentType: 'application/json',
@@ -46,15 +65,23 @@ export function createDocument (routes: Iterable<Route>, { info, transform, tran
       securitySchemes: filled(shared.security.components)
     }
   }
-  // Without what is undefined, and with nothing in it that belongs to somebody else.
+  // A copy, without `undefined` and without references to objects of the app.
   const copied = JSON.parse(JSON.stringify(document)) as AsyncapiDocument
   return transformObject === undefined ? copied : transformed(transformObject, copied)
 }
 
-function transformed (transformObject: NonNullable<AsyncapiOptions['transformObject']>, document: AsyncapiDocument): AsyncapiDocument {
+function transformed (
+  transformObject: NonNullable<AsyncapiOptions['transformObject']>,
+  document: AsyncapiDocument
+): AsyncapiDocument {
   const made: unknown = transformObject(document)
   discard(made)
-  if (isThenable(made) || !isObject(made)) throw new errors.OptionInvalid('transformObject', 'has to return the document, and must not be async')
+  if (isThenable(made) || !isObject(made)) {
+    throw new errors.OptionInvalid(
+      'transformObject',
+      'must return the document, and must not be async'
+    )
+  }
   return made as object as AsyncapiDocument
 }
 

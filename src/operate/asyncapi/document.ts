@@ -1,18 +1,19 @@
-// The parts of an AsyncAPI document (https://www.asyncapi.com/docs/reference/specification/v3.0.0) that are made here.
+// The parts of an AsyncAPI document (https://www.asyncapi.com/docs/reference/specification/v3.0.0)
+// that this plugin creates.
 
-/** Where else in the document something is: a JSON Pointer (RFC 6901) after a `#`. */
+/** A reference to another place in the document: a JSON Pointer (RFC 6901) after a `#`. */
 export interface Reference {
   readonly $ref: string
 }
 
-/** A schema of draft 07, which is what AsyncAPI's own are a superset of. */
+/** A schema of draft 07, of which AsyncAPI's own schemas are a superset. */
 export type JsonSchema = boolean | SchemaObject
 /** A JSON Schema that is an object. */
 export interface SchemaObject {
   readonly [keyword: string]: unknown
 }
 
-/** What an app says of itself (AsyncAPI Info Object); all but these are taken as they are. */
+/** The description of the app (AsyncAPI Info Object). Other fields are copied as they are. */
 export interface AsyncapiInfo {
   readonly title: string
   readonly version: string
@@ -20,9 +21,9 @@ export interface AsyncapiInfo {
   readonly [field: string]: unknown
 }
 
-/** Where an app is reached (AsyncAPI Server Object); all but these are taken as they are. */
+/** A server of the app (AsyncAPI Server Object). Other fields are copied as they are. */
 export interface AsyncapiServer {
-  /** The host, with its port. */
+  /** The host, with the port. */
   readonly host: string
   /** `ws` or `wss`. */
   readonly protocol: string
@@ -31,9 +32,9 @@ export interface AsyncapiServer {
   readonly [field: string]: unknown
 }
 
-/** One message as it is on the wire. */
+/** A message as it is on the wire. */
 export interface AsyncapiMessage {
-  /** The `type` on the wire; none where there is no contract. */
+  /** The `type` on the wire; `undefined` without a contract. */
   readonly name?: undefined | string
   readonly title?: undefined | string
   readonly summary?: undefined | string
@@ -41,7 +42,7 @@ export interface AsyncapiMessage {
   readonly contentType?: undefined | string
   readonly correlationId?: undefined | Reference
   readonly payload: JsonSchema | Reference
-  /** The schema of its data alone. */
+  /** The schema of the data alone. */
   readonly 'x-data'?: undefined | Reference
 }
 
@@ -51,7 +52,7 @@ export interface AsyncapiParameter {
   readonly enum?: undefined | readonly string[]
   readonly default?: undefined | string
   readonly examples?: undefined | readonly string[]
-  /** Whether the path may end before it. */
+  /** Whether the path may end before this parameter. */
   readonly 'x-optional'?: undefined | boolean
 }
 
@@ -62,24 +63,24 @@ export interface AsyncapiClose {
   readonly reconnect: boolean | 'jitter'
 }
 
-/** What a route is beyond what AsyncAPI has words for. */
+/** The properties of a route that AsyncAPI has no fields for. */
 export interface AsyncapiRoute {
   readonly name: string
-  /** As it was written, with the prefixes of its scopes. */
+  /** As registered, with the prefixes of the scopes. */
   readonly path: string
-  /** Whether there is no contract: messages are whatever the controller makes of them. */
+  /** Whether the route has no contract: its controller gets messages as they are. */
   readonly isRaw: boolean
-  /** Who may come in: one role of each list. */
+  /** The roles that may connect: a user needs one role of each list. */
   readonly roles: ReadonlyArray<readonly string[]>
-  /** Whether functions are asked as well. */
+  /** Whether a function of the app decides as well. */
   readonly hasPredicate: boolean
-  /** Where a token is looked for; nowhere if the route is not guarded. */
+  /** The places where a token is read; empty if the route is not guarded. */
   readonly tokenFrom: readonly string[]
   readonly protocols: readonly string[]
   /** Sizes in bytes, durations in milliseconds. */
   readonly limits: Readonly<Record<string, unknown>>
   readonly closeCodes: readonly AsyncapiClose[]
-  /** What may be answered instead of the upgrade. */
+  /** The HTTP errors that may be sent instead of the upgrade. */
   readonly refusals: ReadonlyArray<{ readonly status: number, readonly code: string }>
 }
 
@@ -92,28 +93,38 @@ export interface AsyncapiChannel {
   readonly tags?: undefined | ReadonlyArray<{ readonly name: string }>
   readonly parameters?: undefined | Readonly<Record<string, AsyncapiParameter>>
   readonly messages: Readonly<Record<string, AsyncapiMessage | Reference>>
-  readonly bindings: { readonly ws: { readonly method: 'GET', readonly query?: undefined | JsonSchema, readonly headers?: undefined | JsonSchema, readonly bindingVersion: '0.1.0' } }
-  /** The schema of the parameters: AsyncAPI itself has none. */
+  readonly bindings: {
+    readonly ws: {
+      readonly method: 'GET'
+      readonly query?: undefined | JsonSchema
+      readonly headers?: undefined | JsonSchema
+      readonly bindingVersion: '0.1.0'
+    }
+  }
+  /** The schema of the path parameters, for which AsyncAPI has no field. */
   readonly 'x-params'?: undefined | JsonSchema
   readonly 'x-socket-route': AsyncapiRoute
 }
 
-/** What the app does with messages of a channel: it receives what clients send, and sends what they get. */
+/** An operation of the app: it receives messages from clients, and sends messages to them. */
 export interface AsyncapiOperation {
   readonly action: 'receive' | 'send'
   readonly channel: Reference
   readonly summary?: undefined | string
   readonly description?: undefined | string
   readonly messages: readonly Reference[]
-  readonly reply?: undefined | { readonly channel: Reference, readonly messages: readonly Reference[] }
+  readonly reply?: undefined | {
+    readonly channel: Reference
+    readonly messages: readonly Reference[]
+  }
   /** Any of these is enough. */
   readonly security?: undefined | readonly Reference[]
-  /** The roles of the message, any of which is enough; none if a function is asked. */
+  /** The roles that may send the message, any of which is enough; empty if a function decides. */
   readonly 'x-granted'?: undefined | readonly string[]
   readonly 'x-has-predicate'?: undefined | true
 }
 
-/** A document of AsyncAPI 3. It is JSON: there is nothing in it that is `undefined`. */
+/** An AsyncAPI 3 document. It is JSON: no value in it is `undefined`. */
 export interface AsyncapiDocument {
   readonly asyncapi: '3.0.0'
   readonly info: AsyncapiInfo
@@ -124,7 +135,11 @@ export interface AsyncapiDocument {
   readonly components: {
     readonly schemas?: undefined | Readonly<Record<string, JsonSchema>>
     readonly messages?: undefined | Readonly<Record<string, AsyncapiMessage>>
-    readonly correlationIds?: undefined | Readonly<Record<string, { readonly description: string, readonly location: string }>>
-    readonly securitySchemes?: undefined | Readonly<Record<string, Readonly<Record<string, string>>>>
+    readonly correlationIds?:
+      | undefined
+      | Readonly<Record<string, { readonly description: string, readonly location: string }>>
+    readonly securitySchemes?:
+      | undefined
+      | Readonly<Record<string, Readonly<Record<string, string>>>>
   }
 }

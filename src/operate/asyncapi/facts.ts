@@ -6,19 +6,19 @@ import type { Route } from '../../route/route.js'
 import { jwtOf } from '../../auth/jwt.js'
 import { isOfJwt } from '../../auth/token-source.js'
 
-/** What is told of a route besides its schemas. */
+/** A route as the document describes it, without its schemas. */
 export interface Facts {
   readonly name: string
   readonly path: string
   readonly contract: undefined | ContractDefinition
   readonly options: Options
   readonly isGuarded: boolean
-  /** One role of each list is needed. */
+  /** A user needs one role of each list. */
   readonly roles: ReadonlyArray<readonly string[]>
   readonly hasPredicate: boolean
-  /** Where the guard looks, if there is one. */
+  /** The places where the guard reads a token; empty without a guard. */
   readonly sources: readonly TokenSource[]
-  /** The name of the cookie that a token may be in. */
+  /** The name of the cookie that holds the token. */
   readonly cookie: undefined | string
   /** Whether a client can send a new token. */
   readonly canRenew: boolean
@@ -26,9 +26,15 @@ export interface Facts {
   readonly hasSchema: boolean
 }
 
-/** Gathers them, once all plugins are loaded. */
+/** Returns the facts of a route. Called after all plugins have been loaded. */
 export function factsOf (route: Route): Facts {
-  const { name, path, contract, effective: { options, grants }, declared: { scope, schema, protocols } } = route
+  const {
+    name,
+    path,
+    contract,
+    effective: { options, grants },
+    declared: { scope, schema, protocols }
+  } = route
   const jwt = jwtOf(scope, options.jwt)
   const isGuarded = grants.length > 0
   const isRead: Record<TokenSource, boolean> = {

@@ -4,5 +4,16 @@ export type { RouteInfo } from './route-info.js'
 export type { SchemaOrigin, SchemaTransform } from './conversion.js'
 export type { ServersOption } from './servers.js'
 export type {
-  AsyncapiChannel, AsyncapiClose, AsyncapiDocument, AsyncapiInfo, AsyncapiMessage, AsyncapiOperation, AsyncapiParameter, AsyncapiRoute, AsyncapiServer, JsonSchema, Reference, SchemaObject
+  AsyncapiChannel,
+  AsyncapiClose,
+  AsyncapiDocument,
+  AsyncapiInfo,
+  AsyncapiMessage,
+  AsyncapiOperation,
+  AsyncapiParameter,
+  AsyncapiRoute,
+  AsyncapiServer,
+  JsonSchema,
+  Reference,
+  SchemaObject
 } from './document.js'

@@ -11,19 +11,26 @@ import { toYaml } from './yaml.js'
 
 // The files under the prefix.
 const forms = [
-  { file: '/asyncapi.json', type: 'application/json; charset=utf-8', write: (document: AsyncapiDocument) => JSON.stringify(document) },
+  {
+    file: '/asyncapi.json',
+    type: 'application/json; charset=utf-8',
+    write: (document: AsyncapiDocument) => JSON.stringify(document)
+  },
   // RFC 9512
   { file: '/asyncapi.yaml', type: 'application/yaml', write: toYaml }
 ]
 
 async function asyncapi (fastify: FastifyInstance, options: AsyncapiOptions): Promise<void> {
   checkOptions(options)
-  const { prefix = '/asyncapi', expose = true, servers, onRequest, preValidation, preHandler } = options
+  const { prefix = '/asyncapi', expose = true, servers, onRequest, preValidation, preHandler } =
+    options
   let document: undefined | AsyncapiDocument
-  // Written when they are first asked for: YAML takes its time.
+  // Serialized on the first request, as YAML takes its time.
   const written = new Map<string, Buffer>()
   const make = async (): Promise<void> => {
-    const known = servers === undefined ? serversAt(fastify.addresses(), fastify.server instanceof TlsServer) : serversOf(servers)
+    const known = servers === undefined
+      ? serversAt(fastify.addresses(), fastify.server instanceof TlsServer)
+      : serversOf(servers)
     document = createDocument(fastify.socketRoutes.values() as Iterable<Route>, options, known)
     written.clear()
   }
@@ -39,7 +46,7 @@ async function asyncapi (fastify: FastifyInstance, options: AsyncapiOptions): Pr
   await fastify.register(async (scope) => {
     for (const { file, type, write } of forms) {
       scope.get(file, {
-        // For @fastify/swagger, as this is no part of the API.
+        // Hides the route from @fastify/swagger: it is not part of the API.
         schema: { hide: true } as FastifySchema,
         ...(onRequest && { onRequest }),
         ...(preValidation && { preValidation }),
@@ -47,7 +54,7 @@ async function asyncapi (fastify: FastifyInstance, options: AsyncapiOptions): Pr
       }, async (_request, reply) => {
         const bytes = written.get(file) ?? Buffer.from(await write(read()))
         written.set(file, bytes)
-        // Whoever may read it now may not be the one who may read it later.
+        // No caching: the client's access may be withdrawn.
         return await reply.type(type).header('cache-control', 'no-store').send(bytes)
       })
     }
@@ -55,19 +62,24 @@ async function asyncapi (fastify: FastifyInstance, options: AsyncapiOptions): Pr
 }
 
 /**
- * Describes the socket routes of an app as an AsyncAPI 3 document: `await app.register(asyncapi, { info: { title, version } })`, before or
- * after the routes. It is served as `asyncapi.json` and `asyncapi.yaml` under `prefix`, and `fastify.asyncapi()` answers it.
+ * Describes the socket routes of an app as an AsyncAPI 3 document: `await app.register(asyncapi, {
+ * info: { title, version } })`, before or after the routes. Serves it as `asyncapi.json` and
+ * `asyncapi.yaml` under `prefix`, and returns it from `fastify.asyncapi()`.
  *
  * @throws `FSR_ERR_OPTION_INVALID`.
  */
-export default fastifyPlugin(asyncapi, { fastify: '5.x', name: 'fastify-socket-route-asyncapi', dependencies: ['fastify-socket-route'] })
+export default fastifyPlugin(asyncapi, {
+  fastify: '5.x',
+  name: 'fastify-socket-route-asyncapi',
+  dependencies: ['fastify-socket-route']
+})
 
 declare module 'fastify' {
   interface FastifyInstance {
     /**
-     * The AsyncAPI document of the socket routes, once the app is ready.
+     * Returns the AsyncAPI document of the socket routes, once the app is ready.
      *
-     * @throws `FSR_ERR_ASYNCAPI_NOT_READY` before.
+     * @throws `FSR_ERR_ASYNCAPI_NOT_READY` before the app is ready.
      */
     asyncapi (): AsyncapiDocument
   }

@@ -4,12 +4,15 @@ import type { Schemas } from './schemas.js'
 
 const CORRELATION = { $ref: '#/components/correlationIds/id' } as const
 
-/** Where the id of a message is. */
+/** The place of the id in a message. */
 export const correlationIds = {
-  id: { description: 'What a message and its answer have in common.', location: '$message.payload#/id' }
+  id: {
+    description: 'The id of a message, which its answer repeats.',
+    location: '$message.payload#/id'
+  }
 } as const
 
-/** The messages that every contract has besides its own: see docs/protocol.md. */
+/** The protocol's own messages, which every contract has besides its own: see docs/protocol.md. */
 export class ProtocolMessages {
   readonly #schemas: Schemas
   readonly #messages = new Map<string, AsyncapiMessage>()
@@ -19,12 +22,12 @@ export class ProtocolMessages {
     this.#schemas = schemas
   }
 
-  /** Those that are used, by key. */
+  /** The messages that are used, by key. */
   get components (): Readonly<Record<string, AsyncapiMessage>> {
     return Object.fromEntries(this.#messages)
   }
 
-  /** One that is used. */
+  /** Returns a reference to a message, and adds it to the components. */
   of (name: keyof typeof own): Reference {
     if (!this.#messages.has(name)) {
       const { summary, schema } = own[name]
@@ -39,9 +42,17 @@ export class ProtocolMessages {
     return { $ref: `#/components/messages/${name}` }
   }
 
-  /** A message with data. */
-  envelope (name: string, { data, id, more = false }: Envelope): Pick<AsyncapiMessage, 'correlationId' | 'payload'> {
-    const required = ['type', ...(id === 'required' ? ['id'] : []), ...(data === undefined ? [] : ['data']), ...(more ? ['more'] : [])]
+  /** Returns the payload of a message with data. */
+  envelope (
+    name: string,
+    { data, id, more = false }: Envelope
+  ): Pick<AsyncapiMessage, 'correlationId' | 'payload'> {
+    const required = [
+      'type',
+      ...(id === 'required' ? ['id'] : []),
+      ...(data === undefined ? [] : ['data']),
+      ...(more ? ['more'] : [])
+    ]
     return {
       correlationId: id === 'none' ? undefined : CORRELATION,
       payload: {
@@ -59,7 +70,8 @@ export class ProtocolMessages {
 
   get #idSchema (): Reference {
     this.#id ??= this.#schemas.add('protocol.id', {
-      description: 'Whoever gives a message an id is answered with the same one. Each side chooses its own.',
+      description:
+        'The answer to a message with an id has the same id. Each side chooses its own ids.',
       oneOf: [
         { type: 'string', minLength: 1, maxLength: 64 },
         { type: 'integer', minimum: Number.MIN_SAFE_INTEGER, maximum: Number.MAX_SAFE_INTEGER }
@@ -72,43 +84,66 @@ export class ProtocolMessages {
 interface Envelope {
   readonly data: undefined | JsonSchema
   readonly id: 'none' | 'optional' | 'required'
-  /** Whether it is one of several, and not the last. */
+  /** Whether the message is an item of a stream. */
   readonly more?: undefined | boolean
 }
 
-// What a client may be told of a message that it has sent.
-const codes = Object.values(errors).map((Constructor) => new Constructor()).filter(isRefusal).map(({ code }) => code)
+// The codes of errors that a client may get for a message that it has sent.
+const codes = Object.values(errors)
+  .map((Constructor) => new Constructor())
+  .filter(isRefusal)
+  .map(({ code }) => code)
 
 const own = {
   reply: {
     summary: 'The message was handled, or the stream has ended.',
-    // An item of a stream is not also this.
-    schema: (id: Reference): SchemaObject => ({ type: 'object', required: ['type', 'id'], properties: { type: { type: 'string', const: 'reply' }, id }, not: { required: ['more'] } })
+    // An item of a stream does not match this schema.
+    schema: (id: Reference): SchemaObject => ({
+      type: 'object',
+      required: ['type', 'id'],
+      properties: { type: { type: 'string', const: 'reply' }, id },
+      not: { required: ['more'] }
+    })
   },
   error: {
-    summary: 'In the place of an answer: the message could not be handled.',
+    summary: 'Instead of a reply: the message could not be handled.',
     schema: (id: Reference): SchemaObject => ({
       type: 'object',
       required: ['type', 'code', 'message'],
       properties: {
         type: { type: 'string', const: 'error' },
         id,
-        code: { type: 'string', description: 'One of these, or one of the app\'s own.', examples: codes },
+        code: {
+          type: 'string',
+          description: 'One of these codes, or one of the app.',
+          examples: codes
+        },
         message: { type: 'string' },
-        path: { type: 'string', description: 'Where in the data the fault is, if it is there: a JSON Pointer (RFC 6901).' }
+        path: {
+          type: 'string',
+          description: 'The place of the fault in the data: a JSON Pointer (RFC 6901).'
+        }
       }
     })
   },
   cancel: {
-    summary: 'The answer is not wanted any more.',
-    schema: (id: Reference): SchemaObject => ({ type: 'object', required: ['type', 'id'], properties: { type: { type: 'string', const: 'cancel' }, id } })
+    summary: 'The answer is no longer wanted.',
+    schema: (id: Reference): SchemaObject => ({
+      type: 'object',
+      required: ['type', 'id'],
+      properties: { type: { type: 'string', const: 'cancel' }, id }
+    })
   },
   alive: {
-    summary: 'Asks for a sign of life: it is answered at once, also while messages before it wait.',
-    schema: (id: Reference): SchemaObject => ({ type: 'object', required: ['type', 'id'], properties: { type: { type: 'string', const: 'alive' }, id } })
+    summary: 'Asks for a sign of life. It is answered at once, also while earlier messages wait.',
+    schema: (id: Reference): SchemaObject => ({
+      type: 'object',
+      required: ['type', 'id'],
+      properties: { type: { type: 'string', const: 'alive' }, id }
+    })
   },
   renew: {
-    summary: 'A new token for the same user, in the place of the one that will expire.',
+    summary: 'A new token for the same user, which replaces the one that will expire.',
     schema: (id: Reference): SchemaObject => ({
       type: 'object',
       required: ['type', 'data'],

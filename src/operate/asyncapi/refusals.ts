@@ -4,8 +4,12 @@ import type { AsyncapiClose, AsyncapiRoute } from './document.js'
 import { everyOrigin } from '../../auth/origin.js'
 import type { Facts } from './facts.js'
 
-/** How a connection to a route may end; an app may close with codes of its own besides. */
-export function closesOf ({ contract, isGuarded, sources, options: { connections: { perUser }, rate, refusals } }: Facts): AsyncapiClose[] {
+/**
+ * Returns the ways in which a connection to a route may end. An app may add close codes of its own.
+ */
+export function closesOf (
+  { contract, isGuarded, sources, options: { connections: { perUser }, rate, refusals } }: Facts
+): AsyncapiClose[] {
   const isLater = sources.includes('message')
   const may: Record<keyof typeof closeCodes, boolean> = {
     normal: true,
@@ -30,8 +34,13 @@ export function closesOf ({ contract, isGuarded, sources, options: { connections
   return namesOf(may).map((name) => closeCodes[name])
 }
 
-/** What may be answered over HTTP, instead of the upgrade; hooks of an app may answer otherwise. */
-export function refusalsOf ({ isGuarded, sources, protocols, hasSchema, options: { connections, isOriginAllowed } }: Facts): AsyncapiRoute['refusals'] {
+/**
+ * Returns the HTTP errors that may be sent instead of the upgrade. Hooks of the app may send
+ * others.
+ */
+export function refusalsOf (
+  { isGuarded, sources, protocols, hasSchema, options: { connections, isOriginAllowed } }: Facts
+): AsyncapiRoute['refusals'] {
   const { perRoute, perUser, perIp } = connections
   const may = {
     HandshakeInvalid: true,
@@ -42,7 +51,7 @@ export function refusalsOf ({ isGuarded, sources, protocols, hasSchema, options:
     OriginRefused: isOriginAllowed !== everyOrigin,
     TokenMissing: isGuarded && !sources.includes('message'),
     TokenInvalid: isGuarded,
-    // A ticket ends with the token that it was issued for.
+    // A ticket expires with the token that it was issued for.
     TokenExpired: sources.length > 0,
     TicketInvalid: sources.includes('ticket'),
     NotGranted: isGuarded,

@@ -1,6 +1,6 @@
-/** What the AsyncAPI document says of a route, besides what the route itself says: `config: { asyncapi: { … } }`. */
+/** Additions of a route to the AsyncAPI document: `config: { asyncapi: { … } }`. */
 export interface RouteInfo {
-  /** Whether the route is left out. @default false */
+  /** Whether the document omits the route. @default false */
   readonly hide?: undefined | boolean
   readonly summary?: undefined | string
   /** In CommonMark. */
@@ -8,7 +8,7 @@ export interface RouteInfo {
   readonly tags?: undefined | readonly string[]
 }
 
-/** Reads it. */
+/** Returns the route's `config.asyncapi`; an empty object if there is none. */
 export function routeInfoOf (config: unknown): RouteInfo {
   return Object((config as undefined | { readonly asyncapi?: unknown })?.asyncapi) as RouteInfo
 }

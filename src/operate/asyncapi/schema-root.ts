@@ -1,30 +1,30 @@
 import type { JsonSchema, SchemaObject } from './document.js'
 import { isObject, mapSubschemas, valueAt } from './subschemas.js'
 
-/** The schemas that were added to a scope, by their `$id`. */
+/** The schemas added to a scope, by `$id`. */
 export interface SharedSchemas {
   find (id: string): undefined | SchemaRoot
 }
 
-/** A schema within a root. */
+/** A place in a root schema. */
 export interface SchemaPlace {
   readonly root: SchemaRoot
   /** A JSON Pointer. */
   readonly at: string
 }
 
-// What a `$ref` is relative to: the innermost schema around it that has an `$id`.
+// The base of a `$ref`: the innermost schema around it that has an `$id`.
 interface Resource {
   readonly at: string
   readonly id: string
 }
 
-/** A whole schema, and where the references in it lead (JSON Schema draft 07, section 8.2). */
+/** A root schema, and the targets of its references (JSON Schema draft 07, section 8.2). */
 export class SchemaRoot {
   readonly schema: JsonSchema
-  /** What it was added with; empty for one of a route. */
+  /** The `$id` under which the schema was added; empty for a schema of a route. */
   readonly id: string
-  /** Where it is in the document, if it is there once, and not among the components. */
+  /** The place in the document, for a schema that is not a component. */
   readonly pointer: undefined | string
   readonly #shared: SharedSchemas
   readonly #resources = new Map<string, Resource>()
@@ -40,18 +40,25 @@ export class SchemaRoot {
     if (typeof schema === 'object') this.#index(schema, '', { at: '', id })
   }
 
-  /** Follows a `$ref` of the schema at a place. @throws if it leads nowhere. */
+  /** Resolves a `$ref` of the schema at a place. @throws if it has no target. */
   resolve ($ref: string, at: string): SchemaPlace {
     const [uri, fragment = ''] = $ref.split('#') as [string, undefined | string]
     const resource = this.#resources.get(at)!
     const target = uri === '' ? { root: this, at: resource.at } : this.#find(uri, resource.id)
-    const inside = fragment === '' || fragment.startsWith('/') ? decodeURIComponent(fragment) : undefined
-    const place = target && (inside === undefined ? target.root.#anchor(target.at, fragment) : { root: target.root, at: target.at + inside })
-    if (place === undefined || valueAt(place.root.schema, place.at) === undefined) throw new Error(`its $ref '${$ref}' leads nowhere`)
+    const inside = fragment === '' || fragment.startsWith('/')
+      ? decodeURIComponent(fragment)
+      : undefined
+    const place = target &&
+      (inside === undefined
+        ? target.root.#anchor(target.at, fragment)
+        : { root: target.root, at: target.at + inside })
+    if (place === undefined || valueAt(place.root.schema, place.at) === undefined) {
+      throw new Error(`its $ref '${$ref}' cannot be resolved`)
+    }
     return place
   }
 
-  /** Where the references lead that are in the schema at a place. */
+  /** Returns the targets of all references in the schema at a place. */
   referencesIn (at: string): SchemaPlace[] {
     const found: SchemaPlace[] = []
     const look = (schema: SchemaObject, at: string): SchemaObject => {
@@ -63,7 +70,10 @@ export class SchemaRoot {
     return found
   }
 
-  /** The schema at a place; that of the root is without its definitions, which are parts of their own. */
+  /**
+   * Returns the schema at a place. The root comes without its definitions, which are parts of their
+   * own.
+   */
   partAt (at: string): JsonSchema {
     const schema = valueAt(this.schema, at) as JsonSchema
     if (at !== '' || typeof schema !== 'object') return schema
@@ -79,8 +89,12 @@ export class SchemaRoot {
       resource = { at, id: absolute(id, outer.id) }
       this.#ids.set(id, at).set(resource.id, at)
     }
-    // An anchor is `$anchor`, or in draft 07 an `$id` that is a fragment alone.
-    for (const name of [$anchor, $id]) if (typeof name === 'string') this.#anchors.set(`${resource.at}#${name.replace(/^#/, '')}`, at)
+    // An anchor is `$anchor`, or in draft 07 an `$id` that is only a fragment.
+    for (const name of [$anchor, $id]) {
+      if (typeof name === 'string') {
+        this.#anchors.set(`${resource.at}#${name.replace(/^#/, '')}`, at)
+      }
+    }
     this.#resources.set(at, resource)
     return mapSubschemas(schema, at, (inner, at) => this.#index(inner, at, resource))
   }
@@ -100,15 +114,17 @@ export class SchemaRoot {
   }
 }
 
-/** The schemas of a scope, each looked at when it is asked for. */
+/** Returns the schemas of a scope, each of which is indexed on first use. */
 export function createSharedSchemas (schemas: Readonly<Record<string, unknown>>): SharedSchemas {
   const roots = new Map<string, SchemaRoot>()
   const shared: SharedSchemas = {
     find (id) {
       const known = roots.get(id)
-      const schema = [id, `${id}#`].filter((id) => Object.hasOwn(schemas, id)).map((id) => schemas[id])[0]
+      const schema =
+        [id, `${id}#`].filter((id) => Object.hasOwn(schemas, id)).map((id) => schemas[id])[0]
       if (known !== undefined || !isObject(schema)) return known
-      // What is not JSON of it, as the marks of a library, is for the compiler alone.
+      // Drops values that are not JSON, such as symbols of a library: they matter to the compiler
+      // alone.
       const root = new SchemaRoot(JSON.parse(JSON.stringify(schema)), id, shared)
       roots.set(id, root)
       return root

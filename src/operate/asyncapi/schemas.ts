@@ -1,12 +1,18 @@
 import type { FastifyInstance } from 'fastify'
 import type { JsonSchema, Reference, SchemaObject } from './document.js'
 import { keyOf, Keys } from './keys.js'
-import { createSharedSchemas, SchemaRoot, type SchemaPlace, type SharedSchemas } from './schema-root.js'
+import {
+  createSharedSchemas,
+  SchemaRoot,
+  type SchemaPlace,
+  type SharedSchemas
+} from './schema-root.js'
 import { fromSegment, mapSubschemas } from './subschemas.js'
 
 /**
- * The schemas of the document. Those that were added to the app, and the definitions of others, become components where something
- * refers to them. Scopes may have added different schemas by one `$id`: what is alike, with all that it refers to, is one component.
+ * The schemas of the document. Schemas of `addSchema`, and definitions of other schemas, become
+ * components where something refers to them. Scopes may have added different schemas under one
+ * `$id`: equal schemas, with everything that they refer to, share a component.
  */
 export class Schemas {
   readonly #keys = new Keys()
@@ -18,7 +24,7 @@ export class Schemas {
     return Object.fromEntries(this.#components)
   }
 
-  /** Adds a schema that refers to nothing but the document. */
+  /** Adds a schema whose references are all within the document. */
   add (key: string, schema: SchemaObject): Reference {
     const taken = this.#keys.take(key, JSON.stringify(schema))
     this.#components.set(taken, schema)
@@ -26,11 +32,11 @@ export class Schemas {
   }
 
   /**
-   * Makes of a schema of a route what stands in the document.
+   * Puts a schema of a route into the document, and returns what stands at `pointer`.
    *
-   * @param scope where it was given, for the schemas that it refers to.
-   * @param pointer where it will stand.
-   * @throws if it refers to what is not there.
+   * @param scope the scope of the route, whose schemas it may refer to.
+   * @param pointer the place in the document.
+   * @throws if a reference has no target.
    */
   place (scope: FastifyInstance, schema: JsonSchema, pointer: string): JsonSchema {
     const shared = this.#shared.get(scope) ?? createSharedSchemas(scope.getSchemas())
@@ -38,7 +44,7 @@ export class Schemas {
     return this.#write(new SchemaRoot(schema, '', shared, pointer), '')
   }
 
-  /** The schema itself, where one only refers to a component. */
+  /** Returns the component that a schema refers to, or else the schema itself. */
   follow (schema: undefined | JsonSchema): undefined | JsonSchema {
     const key = /^#\/components\/schemas\/([^/]+)$/.exec(String(Object(schema)['$ref']))?.[1]
     return key === undefined ? schema : this.follow(this.#components.get(key))
@@ -46,10 +52,12 @@ export class Schemas {
 
   #write (root: SchemaRoot, at: string): JsonSchema {
     const write = (schema: SchemaObject, at: string): SchemaObject => {
-      // What says where a schema is would lead its references away from the document.
+      // Identifiers are dropped: they would change the base of the references.
       const { $id, $anchor, $schema, ...rest } = schema
       const written = mapSubschemas(rest, at, write)
-      return typeof rest['$ref'] === 'string' ? { ...written, $ref: this.#pointerTo(root.resolve(rest['$ref'], at)) } : written
+      return typeof rest['$ref'] === 'string'
+        ? { ...written, $ref: this.#pointerTo(root.resolve(rest['$ref'], at)) }
+        : written
     }
     const schema = root.partAt(at)
     return typeof schema === 'object' ? write(schema, at) : schema
@@ -59,10 +67,12 @@ export class Schemas {
     const part = partOf(at)
     const rest = encodeURI(at.slice(part.length)).replaceAll('#', '%23')
     if (part === '' && root.pointer !== undefined) return root.pointer + rest
-    const name = part === '' ? root.id.replace(/^.*\/(?=.)|\.json$|#$/g, '') : fromSegment(part.split('/').at(-1)!)
+    const name = part === ''
+      ? root.id.replace(/^.*\/(?=.)|\.json$|#$/g, '')
+      : fromSegment(part.split('/').at(-1)!)
     const key = this.#keys.take(keyOf(name), identityOf(root, part))
     if (!this.#components.has(key)) {
-      // Known before it is written, as it may refer to itself.
+      // Registered before it is written, as it may refer to itself.
       this.#components.set(key, {})
       this.#components.set(key, toObject(this.#write(root, part)))
     }
@@ -70,17 +80,17 @@ export class Schemas {
   }
 }
 
-// The parser of AsyncAPI takes no other as a component.
+// The AsyncAPI parser accepts only objects as components.
 function toObject (schema: JsonSchema): SchemaObject {
   return typeof schema === 'object' ? schema : schema ? {} : { not: {} }
 }
 
-// Which component a place is in: one for the root, and one for each of its definitions.
+// Returns the component of a place: one for the root, and one for each of its definitions.
 function partOf (at: string): string {
   return /^\/(?:definitions|\$defs)\/[^/]+/.exec(at)?.[0] ?? ''
 }
 
-// A part, and all parts that it refers to, as they were written, in the order in which it does.
+// Returns the part and all parts that it refers to, as written, in the order of the references.
 function identityOf (root: SchemaRoot, part: string): string {
   const parts = new Map<string, JsonSchema>()
   const visit = (root: SchemaRoot, part: string): void => {

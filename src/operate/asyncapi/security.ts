@@ -5,7 +5,7 @@ import { Keys } from './keys.js'
 
 type Scheme = Readonly<Record<string, string>>
 
-/** The ways to bring a token, of all routes. */
+/** The security schemes of all routes: the ways to send a token. */
 export class SecuritySchemes {
   readonly #keys = new Keys()
   readonly #schemes = new Map<string, Scheme>()
@@ -15,7 +15,7 @@ export class SecuritySchemes {
     return Object.fromEntries(this.#schemes)
   }
 
-  /** Those of a route, any of which is enough. */
+  /** Returns the schemes of a route, any of which is enough. */
   of ({ sources, cookie }: Facts): Reference[] {
     return sources.map((source) => {
       const scheme = schemeOf(source, cookie)
@@ -28,12 +28,34 @@ export class SecuritySchemes {
 
 function schemeOf (source: TokenSource, cookie: undefined | string): Scheme {
   switch (source) {
-    case 'header': return { type: 'http', scheme: 'bearer', bearerFormat: 'JWT' }
-    case 'protocol': return { type: 'httpApiKey', name: 'Sec-WebSocket-Protocol', in: 'header', description: 'The token as the sub-protocol after `bearer`: `new WebSocket(url, [\'bearer\', token])`.' }
-    case 'cookie': return { type: 'httpApiKey', name: cookie!, in: 'cookie' }
-    case 'query': return { type: 'httpApiKey', name: 'access_token', in: 'query' }
-    case 'ticket': return { type: 'httpApiKey', name: 'ticket', in: 'query', description: 'A ticket, which is issued over HTTP and is good for one connection.' }
-    // AsyncAPI has no word for it; this one says that the credential is sent over the connection, without a name of the user.
-    case 'message': return { type: 'apiKey', in: 'password', description: 'The token as the first message, a text.' }
+    case 'header':
+      return { type: 'http', scheme: 'bearer', bearerFormat: 'JWT' }
+    case 'protocol':
+      return {
+        type: 'httpApiKey',
+        name: 'Sec-WebSocket-Protocol',
+        in: 'header',
+        description:
+          "The token as the sub-protocol after `bearer`: `new WebSocket(url, ['bearer', token])`."
+      }
+    case 'cookie':
+      return { type: 'httpApiKey', name: cookie!, in: 'cookie' }
+    case 'query':
+      return { type: 'httpApiKey', name: 'access_token', in: 'query' }
+    case 'ticket':
+      return {
+        type: 'httpApiKey',
+        name: 'ticket',
+        in: 'query',
+        description: 'A ticket, which is issued over HTTP and is valid for one connection.'
+      }
+    // AsyncAPI has no scheme for this. `apiKey` in `password` is the closest: a credential sent
+    // over the connection, without a user name.
+    case 'message':
+      return {
+        type: 'apiKey',
+        in: 'password',
+        description: 'The token as the first message, which is text.'
+      }
   }
 }

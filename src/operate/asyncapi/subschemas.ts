@@ -1,48 +1,69 @@
 import type { JsonSchema, SchemaObject } from './document.js'
 
-// Keywords whose members are schemas, and those whose values look like schemas but are none.
-const named = ['properties', 'patternProperties', 'definitions', '$defs', 'dependentSchemas', 'dependencies']
+// Keywords whose members are schemas, and keywords whose values may look like schemas but are data.
+const named = [
+  'properties',
+  'patternProperties',
+  'definitions',
+  '$defs',
+  'dependentSchemas',
+  'dependencies'
+]
 const data = ['const', 'enum', 'default', 'examples', 'example']
 
 /**
- * Copies a schema, with each schema directly in it replaced.
+ * Copies a schema, and replaces each direct subschema.
  *
- * @param at where it is in its root, a JSON Pointer (RFC 6901).
+ * @param at the place of the schema in its root, a JSON Pointer (RFC 6901).
  */
-export function mapSubschemas (schema: SchemaObject, at: string, replace: (schema: SchemaObject, at: string) => JsonSchema): SchemaObject {
+export function mapSubschemas (
+  schema: SchemaObject,
+  at: string,
+  replace: (schema: SchemaObject, at: string) => JsonSchema
+): SchemaObject {
   const mapAny = (value: unknown, at: string): unknown => {
     if (Array.isArray(value)) return value.map((item, index) => mapAny(item, `${at}/${index}`))
     return isObject(value) ? replace(value, at) : value
   }
   const mapNamed = (value: SchemaObject, at: string): SchemaObject =>
-    Object.fromEntries(Object.entries(value).map(([name, schema]) => [name, mapAny(schema, `${at}/${toSegment(name)}`)]))
-  // Not by assignment, as a name can be `__proto__`.
-  return Object.fromEntries(Object.entries(schema).map(([keyword, value]) => {
-    if (data.includes(keyword) || keyword.startsWith('x-')) return [keyword, value]
-    const inside = `${at}/${toSegment(keyword)}`
-    return [keyword, named.includes(keyword) && isObject(value) ? mapNamed(value, inside) : mapAny(value, inside)]
-  }))
+    Object.fromEntries(
+      Object.entries(value).map(([name, schema]) =>
+        [name, mapAny(schema, `${at}/${toSegment(name)}`)])
+    )
+  // `fromEntries` rather than assignment, as a name can be `__proto__`.
+  return Object.fromEntries(
+    Object.entries(schema).map(([keyword, value]) => {
+      if (data.includes(keyword) || keyword.startsWith('x-')) return [keyword, value]
+      const inside = `${at}/${toSegment(keyword)}`
+      return [
+        keyword,
+        named.includes(keyword) && isObject(value) ? mapNamed(value, inside) : mapAny(value, inside)
+      ]
+    })
+  )
 }
 
-/** What is at a place of a schema; `undefined` if nothing is. */
+/** Returns the value at a place of a schema; `undefined` if there is none. */
 export function valueAt (schema: unknown, at: string): unknown {
   return at.split('/').slice(1).reduce<unknown>((value, segment) => {
     const name = fromSegment(segment)
-    return typeof value === 'object' && value !== null && Object.hasOwn(value, name) ? (value as Record<string, unknown>)[name] : undefined
+    return typeof value === 'object' && value !== null && Object.hasOwn(value, name)
+      ? (value as Record<string, unknown>)[name]
+      : undefined
   }, schema)
 }
 
-/** A name as a part of a JSON Pointer (RFC 6901 section 3). */
+/** Encodes a name as a segment of a JSON Pointer (RFC 6901 section 3). */
 export function toSegment (name: string): string {
   return name.replaceAll('~', '~0').replaceAll('/', '~1')
 }
 
-/** The name that a part of a JSON Pointer stands for. */
+/** Decodes a segment of a JSON Pointer. */
 export function fromSegment (segment: string): string {
   return segment.replaceAll('~1', '/').replaceAll('~0', '~')
 }
 
-/** Whether a value is an object, and no array. */
+/** Whether a value is an object, but not an array. */
 export function isObject (value: unknown): value is SchemaObject {
   return typeof value === 'object' && value !== null && !Array.isArray(value)
 }

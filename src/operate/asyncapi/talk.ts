@@ -1,15 +1,18 @@
 import type { AsyncapiMessage, AsyncapiOperation, Reference } from './document.js'
 import { keyOf, Keys } from './keys.js'
 
-/** An operation, and what its key is made of. */
+/** An operation, and the base of its key. */
 export interface NamedOperation {
   readonly name: string
   readonly operation: AsyncapiOperation
 }
 
-type OperationInfo = Pick<AsyncapiOperation, 'summary' | 'description' | 'x-granted' | 'x-has-predicate'>
+type OperationInfo = Pick<
+  AsyncapiOperation,
+  'summary' | 'description' | 'x-granted' | 'x-has-predicate'
+>
 
-/** The messages of one channel, and what is done with them. */
+/** The messages and operations of one channel. */
 export class Talk {
   readonly #channel: string
   readonly #security: undefined | readonly Reference[]
@@ -17,7 +20,7 @@ export class Talk {
   readonly #messages = new Map<string, AsyncapiMessage | Reference>()
   readonly #operations: NamedOperation[] = []
 
-  /** @param security any of which is enough for the channel. */
+  /** @param security the schemes of the channel, any of which is enough. */
   constructor (channel: string, security: readonly Reference[]) {
     this.#channel = channel
     this.#security = security.length === 0 ? undefined : security
@@ -34,19 +37,24 @@ export class Talk {
   /**
    * Adds a message.
    *
-   * @param kind what it is, besides its name, so that it is told from others.
-   * @param make gets where it is in the document.
-   * @returns its key.
+   * @param kind keeps messages of the same name apart.
+   * @param make gets the place of the message in the document.
+   * @returns the key of the message.
    */
   add (name: string, kind: string, make: (pointer: string) => AsyncapiMessage | Reference): string {
-    // A type may have any name, so that two may come to be the same as a key.
+    // Two types may map to the same key, as a type may contain any character.
     const key = this.#keys.take(keyOf(name), `${kind} ${name}`)
     this.#messages.set(key, make(`#/channels/${this.#channel}/messages/${key}`))
     return key
   }
 
-  /** Adds what is done with a message, and the messages that may be the answer. */
-  operation (action: AsyncapiOperation['action'], key: string, answers: readonly string[] = [], info: OperationInfo = {}): void {
+  /** Adds an operation with a message, and the messages that may answer it. */
+  operation (
+    action: AsyncapiOperation['action'],
+    key: string,
+    answers: readonly string[] = [],
+    info: OperationInfo = {}
+  ): void {
     const channel = { $ref: `#/channels/${this.#channel}` }
     const refer = (key: string): Reference => ({ $ref: `${channel.$ref}/messages/${key}` })
     const direction = action === 'receive' ? 'in' : 'out'

@@ -2,11 +2,14 @@ import { createHash } from 'node:crypto'
 import { gzipSync } from 'node:zlib'
 import { page, type PageFileName } from './page.js'
 
-/** One file of the page, ready to be sent. */
+/** A file of the page, ready to be sent. */
 export interface PageFile {
   readonly name: string
   readonly type: string
-  /** Of its content (RFC 9110 section 8.8.3); weak, as it is that of both forms. */
+  /**
+   * A hash of the content (RFC 9110 section 8.8.3). Weak, as the plain and the gzipped form share
+   * it.
+   */
   readonly etag: string
   readonly plain: Buffer
   readonly gzipped: Buffer

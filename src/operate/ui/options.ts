@@ -6,35 +6,50 @@ import { check, checkHooks } from '../../options/option-checks.js'
 
 /** How the page fetches a token. */
 export interface ConsoleLogin {
-  /** The path of the route in this app, such as `/login`, or the address of one elsewhere, which has to let the page in (CORS). */
+  /**
+   * The path of a route of this app, such as `/login`, or an absolute URL of another server, which
+   * must allow the page's origin (CORS).
+   */
   readonly url: string
   /** @default 'POST' */
   readonly method?: undefined | 'GET' | 'POST' | 'PUT'
-  /** What is sent, as JSON, with what the form begins with: `{ name: 'alice', password: '' }`. The page has a field for each text. Not with `GET`. */
+  /**
+   * The JSON body to send, with the initial values of the form: `{ name: 'alice', password: '' }`.
+   * The page has a field for each string. Not with `GET`.
+   */
   readonly body?: undefined | object
-  /** Where the token is in the answer: a JSON Pointer (RFC 6901). @default '/token' */
+  /** The place of the token in the response: a JSON Pointer (RFC 6901). @default '/token' */
   readonly tokenPath?: undefined | string
 }
 
 /** The options of `fastify.register(ui, options)`, besides Fastify's own, such as `prefix`. */
 export interface ConsoleOptions {
   /**
-   * The AsyncAPI document of the routes; asked for at each visit.
+   * Returns the AsyncAPI document of the routes. Called at each visit.
    *
    * @default () => app.asyncapi()
    */
   readonly document?: undefined | (() => object | Promise<object>)
   /** The heading of the page. @default the title of the document */
   readonly title?: undefined | string
-  /** How a token is fetched. Without it one can be typed in. */
+  /** How a token is fetched. Without this option the user pastes one. */
   readonly login?: undefined | ConsoleLogin
-  /** Who may see the page: hooks that run before each of its files is answered, and the document. @default everyone */
+  /**
+   * Hooks that run before the document and each file of the page are sent, to restrict access.
+   *
+   * @default everyone has access
+   */
   readonly onRequest?: onRequestHookHandler | readonly onRequestHookHandler[]
-  /** Where sockets are besides the host of the page: `wss://sockets.example.test`. The page may connect to nothing else. @default [] */
+  /**
+   * Further socket servers besides the host of the page: `wss://sockets.example.test`. The page can
+   * connect to no other server.
+   *
+   * @default []
+   */
   readonly servers?: undefined | readonly string[]
 }
 
-// What Fastify itself takes.
+// Fastify's own options.
 const own = ['prefix', 'logLevel', 'logSerializers']
 const keys = ['document', 'title', 'login', 'onRequest', 'servers']
 const ofLogin = ['url', 'method', 'body', 'tokenPath']
@@ -43,35 +58,81 @@ const ofLogin = ['url', 'method', 'body', 'tokenPath']
 export function checkOptions (options: object): asserts options is ConsoleOptions {
   checkKeys(options, 'ui', keys, own)
   const { document, title, login, onRequest, servers } = options as Record<string, unknown>
-  check(document === undefined || typeof document === 'function', 'ui.document', 'is not a function that answers the document')
-  check(title === undefined || typeof title === 'string', 'ui.title', 'is not a text')
+  check(
+    document === undefined || typeof document === 'function',
+    'ui.document',
+    'is not a function that returns the document'
+  )
+  check(title === undefined || typeof title === 'string', 'ui.title', 'is not a string')
   if ('onRequest' in options) checkHooks(onRequest, 'ui.onRequest')
-  check(servers === undefined || (Array.isArray(servers) && servers.every(isServer)), 'ui.servers', "is not a list such as ['wss://sockets.example.test']: scheme, host and port, and no path")
+  check(
+    servers === undefined || (Array.isArray(servers) && servers.every(isServer)),
+    'ui.servers',
+    "is not a list such as ['wss://sockets.example.test']: scheme, host and port, without a path"
+  )
   if (login !== undefined) checkLogin(login)
 }
 
 function checkLogin (login: unknown): void {
-  check(typeof login === 'object' && login !== null, 'ui.login', `is not { ${ofLogin.join(', ')} }`)
+  check(
+    typeof login === 'object' && login !== null,
+    'ui.login',
+    `is not { ${ofLogin.join(', ')} }`
+  )
   checkKeys(login, 'ui.login', ofLogin)
   const { url, method = 'POST', body, tokenPath } = login as Record<string, unknown>
-  check(typeof url === 'string' && (/^\/(?!\/)/.test(url) || isServer(originOf(url), 'http')), 'ui.login.url', 'is neither a path nor an address that begins with http')
-  check(typeof method === 'string' && ['GET', 'POST', 'PUT'].includes(method), 'ui.login.method', 'is not GET, POST or PUT')
-  check(body === undefined || (typeof body === 'object' && body !== null), 'ui.login.body', 'is not an object')
-  check(body === undefined || method !== 'GET', 'ui.login.body', 'is not sent with GET: say what the login needs in its url')
-  check(tokenPath === undefined || (typeof tokenPath === 'string' && /^(\/[^/]+)+$/.test(tokenPath)), 'ui.login.tokenPath', "is not a JSON Pointer such as '/token'")
+  check(
+    typeof url === 'string' && (/^\/(?!\/)/.test(url) || isServer(originOf(url), 'http')),
+    'ui.login.url',
+    'is not a path or a URL that begins with http'
+  )
+  check(
+    typeof method === 'string' && ['GET', 'POST', 'PUT'].includes(method),
+    'ui.login.method',
+    'is not GET, POST or PUT'
+  )
+  check(
+    body === undefined || (typeof body === 'object' && body !== null),
+    'ui.login.body',
+    'is not an object'
+  )
+  check(
+    body === undefined || method !== 'GET',
+    'ui.login.body',
+    'cannot be sent with GET: put the values into ui.login.url'
+  )
+  check(
+    tokenPath === undefined || (typeof tokenPath === 'string' && /^(\/[^/]+)+$/.test(tokenPath)),
+    'ui.login.tokenPath',
+    "is not a JSON Pointer such as '/token'"
+  )
 }
 
-/** Scheme, host and port of an address; `undefined` if it has none, as a path. */
+/** Returns scheme, host and port of a URL; `undefined` for a path. */
 export function originOf (url: string): undefined | string {
   return URL.canParse(url) ? new URL(url).origin : undefined
 }
 
-// The whole of it gets into a header: nothing else may be in there.
+// The value is put into a header as it is, so nothing but scheme, host and port may pass.
 function isServer (value: unknown, scheme: unknown = 'ws'): boolean {
-  return typeof value === 'string' && new RegExp(`^${scheme === 'http' ? 'http' : 'ws'}s?://(?:[\\w.-]+|\\[[\\da-f:.]+\\])(?::\\d+)?$`, 'i').test(value)
+  return typeof value === 'string' &&
+    new RegExp(
+      `^${scheme === 'http' ? 'http' : 'ws'}s?://(?:[\\w.-]+|\\[[\\da-f:.]+\\])(?::\\d+)?$`,
+      'i'
+    ).test(value)
 }
 
-function checkKeys (given: object, name: string, keys: readonly string[], more: readonly string[] = []): void {
+function checkKeys (
+  given: object,
+  name: string,
+  keys: readonly string[],
+  more: readonly string[] = []
+): void {
   const unknown = strayIn(given, [...keys, ...more])
-  if (unknown !== undefined) throw new errors.OptionInvalid(name, `has '${unknown}', which is unknown${suggest(unknown, keys, `it is { ${keys.join(', ')} }`)}`)
+  if (unknown !== undefined) {
+    throw new errors.OptionInvalid(
+      name,
+      `has '${unknown}', which is unknown${suggest(unknown, keys, `it is { ${keys.join(', ')} }`)}`
+    )
+  }
 }
