@@ -7,40 +7,55 @@ import { createGuard, explain, type EffectiveGrant, type Guard } from './grant.j
 import type { Revocations } from './revocation.js'
 import type { Authenticator } from './token.js'
 
-/** Decides who may come in to one route: who is it, was that revoked, and does every `isGranted` agree. */
+/**
+ * Decides whether a client may connect to one route: it authenticates the client, checks
+ * revocations and evaluates every `isGranted`.
+ */
 export class Admission {
   readonly #authenticator: Authenticator
   readonly #revocations: Revocations
   readonly #guard: Guard
 
-  constructor (authenticator: Authenticator, revocations: Revocations, grants: readonly EffectiveGrant[]) {
+  constructor (
+    authenticator: Authenticator,
+    revocations: Revocations,
+    grants: readonly EffectiveGrant[]
+  ) {
     this.#authenticator = authenticator
     this.#revocations = revocations
     this.#guard = createGuard(grants)
   }
 
   /**
-   * The identity of a client that asks for an upgrade, or none yet if the token is to come as the first message.
+   * Returns the identity of a client that requests an upgrade, or undefined if its token is to come
+   * as the first message.
    *
    * @param offered the token of the sub-protocol header.
    * @throws a coded error, 401 or 403.
    */
-  async admit (request: FastifyRequest, offered: undefined | string): Promise<undefined | Identity> {
+  async admit (
+    request: FastifyRequest,
+    offered: undefined | string
+  ): Promise<undefined | Identity> {
     const identity = await this.#authenticator.authenticate(request, offered)
     return identity && this.#check(request, identity)
   }
 
   /**
-   * The identity of the user that a hook of the app has put on a request, where no guard asks for one; nothing if there is none.
+   * Returns the identity of the user that a hook of the app has set on a request to an unguarded
+   * route; undefined if no hook has set one.
    *
    * @throws a coded error, 401.
    */
-  recognise (request: FastifyRequest, offered: undefined | string): undefined | Promise<undefined | Identity> {
+  recognise (
+    request: FastifyRequest,
+    offered: undefined | string
+  ): undefined | Promise<undefined | Identity> {
     return this.#authenticator.isKnown(request) ? this.#recogniseLater(request, offered) : undefined
   }
 
   /**
-   * The identity of a client that brings its first token while connected.
+   * Returns the identity of a client that sends its first token while connected.
    *
    * @throws as `admit`.
    */
@@ -49,9 +64,10 @@ export class Admission {
   }
 
   /**
-   * The identity of a client that brings another token while connected.
+   * Returns the identity of a client that renews its token while connected.
    *
-   * @param before who it has to be. A user without a subject cannot be told to be the same.
+   * @param before the identity so far. The subject of the new token must be the same. An identity
+   * without a subject cannot be renewed.
    * @throws as `admit`.
    */
   async admitAgain (request: FastifyRequest, token: string, before: Identity): Promise<Identity> {
@@ -62,19 +78,22 @@ export class Admission {
     return this.#check(request, own === undefined ? identity : { ...identity, own })
   }
 
-  async #recogniseLater (request: FastifyRequest, offered: undefined | string): Promise<undefined | Identity> {
+  async #recogniseLater (
+    request: FastifyRequest,
+    offered: undefined | string
+  ): Promise<undefined | Identity> {
     const identity = await this.#authenticator.recognise(request, offered)
     return identity && this.#check(request, identity)
   }
 
-  // What need not be waited for is not: each wait is a turn of its own for every upgrade.
+  // Awaits only promises, as each await delays every upgrade by a turn.
   async #check (request: FastifyRequest, identity: Identity): Promise<Identity> {
     const isRevoked = this.#revocations.isRevoked(identity)
     if (isThenable(isRevoked) ? await isRevoked : isRevoked) throw new errors.TokenInvalid()
-    const asked = this.#guard(identity.user, request)
-    const refusing = isThenable(asked) ? await asked : asked
+    const decision = this.#guard(identity.user, request)
+    const refusing = isThenable(decision) ? await decision : decision
     if (refusing !== undefined) {
-      writeLog(request, 'debug', explain(refusing, identity.user), 'isGranted has refused a user')
+      writeLog(request, 'debug', explain(refusing, identity.user), 'isGranted refused the user')
       throw new errors.NotGranted()
     }
     if (this.#revocations.isRevokedNow(identity)) throw new errors.TokenInvalid()

@@ -2,41 +2,52 @@ import { readText } from '../log.js'
 import { discard, isThenable } from '../thenable.js'
 import { typeOf } from './call-store.js'
 
-/** What a token says of its user (RFC 7519 section 4), or the user that a hook of the app has set without a token. */
+/**
+ * The claims of a token (RFC 7519 section 4), or a user that a hook of the app has set without a
+ * token.
+ */
 export type Claims = Readonly<Record<string, unknown>>
 
-/** Names a user: a claim, or a function that makes a text of the claims. */
+/**
+ * Reads the subject of a user: the name of a claim, or a function that returns it from the claims.
+ */
 export type Subject = string | ((claims: Claims) => string)
 
-/** A user, as caps, revocations and renewals know it. */
+/** The subject of a user, for connection limits, revocations and renewals. */
 export interface NamedUser {
   readonly subject: string
-  /** The same without the issuer. */
+  /** The subject without the issuer. */
   readonly sub: string
 }
 
-/** Reads who claims are of. */
+/** Reads the subject of claims. */
 export interface SubjectReader {
-  /** @throws an error that says what is wrong with the name, without its value. */
+  /** @throws an error that says what is wrong with the subject, without its value. */
   (claims: Claims): undefined | NamedUser
-  /** Whether the app has said how: then each user has a name. */
+  /** Whether the option `subject` is set. Every user must then have a subject. */
   readonly isOwn: boolean
 }
 
-/** By `sub`, and `iss` where there is one: a subject is unique within its issuer only (RFC 7519 section 4.1.2). */
+/**
+ * Reads `sub`, and `iss` where it is present: a subject is unique within its issuer only (RFC 7519
+ * section 4.1.2).
+ */
 export const subjectAndIssuer: SubjectReader = Object.assign((claims: Claims) => {
   const { sub, iss } = claims
   if (sub === undefined) return
-  if (iss !== undefined && typeof iss !== 'string') throw new TypeError(`iss is of type ${typeOf(iss)}`)
+  if (iss !== undefined && typeof iss !== 'string') {
+    throw new TypeError(`iss is of type ${typeOf(iss)}, not a string`)
+  }
   const own = textOf(sub)
   const key = keyOf(own)
   return { subject: iss === undefined ? key : keyOf(own, iss), sub: key }
 }, { isOwn: false })
 
-/** By a claim, or a function of the app. */
+/** Creates the reader for the option `subject`. */
 export function createSubjectReader (subject: Subject): SubjectReader {
   return Object.assign((claims: Claims) => {
-    const sub = keyOf(textOf(typeof subject === 'function' ? call(subject, claims) : claims[subject]))
+    const value = typeof subject === 'function' ? call(subject, claims) : claims[subject]
+    const sub = keyOf(textOf(value))
     return { subject: sub, sub }
   }, { isOwn: true })
 }
@@ -44,30 +55,32 @@ export function createSubjectReader (subject: Subject): SubjectReader {
 function call (subject: (claims: Claims) => string, claims: Claims): unknown {
   try {
     const name: unknown = subject(claims)
-    // It is no text: if it rejects, that must not end the process.
+    // A promise is not a subject, and its rejection must not end the process.
     if (isThenable(name)) discard(name)
     return name
   } catch (error) {
-    // Without its text, in which claims may be.
+    // Without the text of the error, which may quote claims.
     throw new TypeError(`the function subject threw a ${readText(error, 'name') ?? 'value'}`)
   }
 }
 
 /**
- * The key of a subject among all, the same in every process.
+ * Returns the unique key of a subject, which is the same in every process.
  *
- * @param iss its issuer, if it is one of that issuer only.
+ * @param iss the issuer, for a subject of this issuer only.
  */
 export function keyOf (sub: string, iss?: undefined | string): string {
   if (iss !== undefined) return JSON.stringify([iss, sub])
-  // A user who is called like such a pair is not to be taken for it.
+  // Escapes a subject that has the form of such a pair.
   return sub.startsWith('["') ? JSON.stringify([sub]) : sub
 }
 
-/** A subject as text: many apps have numbers for their users. @throws for anything else. */
+/** Returns a subject as a string. Many apps use integers. @throws for other types. */
 export function textOf (sub: unknown): string {
   if (typeof sub === 'string' && sub !== '') return sub
-  // Larger ones are not told apart any more when JSON has been read.
+  // JSON.parse rounds larger integers, so that two subjects could become one.
   if (Number.isSafeInteger(sub)) return String(sub)
-  throw new TypeError(sub === '' ? 'the subject is an empty string' : `the subject is of type ${typeOf(sub)}, not a string or an integer up to 2^53`)
+  throw new TypeError(sub === ''
+    ? 'the subject is an empty string'
+    : `the subject is of type ${typeOf(sub)}, not a string or an integer up to 2^53`)
 }

@@ -7,24 +7,29 @@ import { errors } from '../errors.js'
 import { originOf } from './origin.js'
 import { callStore, typeOf } from './call-store.js'
 
-/** Keeps tickets until they are used. One that several machines share keeps them wherever the machines meet. */
+/** Stores tickets until they are used. Several servers need a shared store, such as Redis. */
 export interface TicketStore {
-  /** @param ttl milliseconds after which it may be forgotten. */
+  /** @param ttl milliseconds after which the store may delete the ticket. */
   put (id: string, value: string, ttl: number): void | Promise<void>
-  /** Takes a value out: of several that ask at the same time, one gets it and all others get nothing (Redis: `GETDEL`). */
+  /**
+   * Returns a value and deletes it, atomically: of several concurrent calls one gets the value, and
+   * the others get `undefined` or `null` (Redis: `GETDEL`).
+   */
   take (id: string): undefined | null | string | Promise<undefined | null | string>
 }
 
-// Whoever is signed in can ask for tickets: above this the oldest are forgotten. In bytes, each with what a Map takes for it.
+// Every user can request tickets. Above this many bytes the oldest are deleted. ENTRY is what a Map
+// takes for each.
 const MOST = 67_108_864
 const ENTRY = 256
 
-/** Keeps tickets in this process. */
+/** Stores tickets in this process. */
 export class MemoryTickets implements TicketStore {
   readonly #clock: Clock
-  // In the order of their ends, as all have the same time.
+  // In the order of expiry, as all have the same lifetime.
   readonly #kept = new Map<string, { readonly value: string, readonly end: number }>()
-  // The oldest, unless it was taken, and where it is: a Map steps over all that was taken before its first, each time anew.
+  // The oldest id, unless it was taken. The iterator is kept, as a new one would step over all
+  // deleted entries of the Map again.
   #oldest = ''
   #ids = this.#kept.keys()
   #bytes = 0
@@ -59,74 +64,92 @@ export class MemoryTickets implements TicketStore {
   }
 }
 
-// What a ticket stands for.
+// The stored value of a ticket.
 interface Issued extends Identity {
   readonly route: string
   readonly origin?: undefined | string
-  /** When it ends, in milliseconds of Unix time: a store may keep it longer. */
+  /** When the ticket expires, in milliseconds of Unix time. A store may keep it longer. */
   readonly end: number
 }
 
-/** Issues tickets and takes them back: each lets one user connect once, soon, to one route, from one page. */
+/**
+ * Issues and redeems tickets. A ticket lets one user connect once, soon, to one route, from one
+ * page.
+ */
 export class Tickets {
   readonly #clock: Clock
   readonly #store: TicketStore
   readonly #ttl: number
 
-  /** @param ttl milliseconds that a ticket is good for. */
+  /** @param ttl the lifetime of a ticket in milliseconds. */
   constructor (clock: Clock, store: undefined | TicketStore, ttl: number) {
     this.#clock = clock
     this.#store = store ?? new MemoryTickets(clock)
     this.#ttl = ttl
   }
 
-  /** @throws `FSR_ERR_OPTION_INVALID` if the user cannot be kept as JSON. */
+  /** @throws `FSR_ERR_OPTION_INVALID` if the user cannot be written as JSON. */
   async issue (route: string, request: FastifyRequest, identity: Identity): Promise<string> {
     const ticket = randomBytes(32).toString('base64url')
-    const issued: Issued = { ...identity, route, origin: request.headers.origin, end: this.#clock.unixNow() + this.#ttl }
+    const issued: Issued = {
+      ...identity,
+      route,
+      origin: request.headers.origin,
+      end: this.#clock.unixNow() + this.#ttl
+    }
     const value = toJson(issued)
     await callStore(() => this.#store.put(idOf(ticket), value, this.#ttl), () => {})
     return ticket
   }
 
   /**
-   * Whoever it is that brings a ticket.
+   * Returns the identity that a ticket was issued for.
    *
    * @throws `FSR_ERR_TICKET_INVALID`, `FSR_ERR_TOKEN_EXPIRED` (401).
    */
   async redeem (route: string, request: FastifyRequest, ticket: string): Promise<Identity> {
-    // First of all, so that it counts as used whatever is wrong with it.
+    // Taken before all checks, so that a ticket counts as used even if a check fails.
     const issued = await callStore(() => this.#store.take(idOf(ticket)), readIssued)
     if (issued === undefined) throw new errors.TicketInvalid()
     const { route: issuedFor, origin, end, ...identity } = issued
-    if (issuedFor !== route || end <= this.#clock.unixNow() || !isSamePage(origin, request)) throw new errors.TicketInvalid()
+    if (issuedFor !== route || end <= this.#clock.unixNow() || !isSamePage(origin, request)) {
+      throw new errors.TicketInvalid()
+    }
     const { exp } = identity
     if (exp !== undefined && exp * 1000 <= this.#clock.unixNow()) throw new errors.TokenExpired()
     return identity
   }
 }
 
-// Who reads the store shall not be able to use what is in it.
+// The store has hashes only, so that a reader of the store cannot use the tickets.
 function idOf (ticket: string): string {
   return createHash('sha256').update(ticket).digest('base64url')
 }
 
-// A browser names no origin where a page reads from its own server: then it has to be this server's page that connects.
+// A browser sends no Origin when a page fetches from its own server. Such a ticket is valid for
+// pages of this server only.
 function isSamePage (origin: undefined | string, request: FastifyRequest): boolean {
   const { origin: now } = request.headers
-  return origin === undefined ? now === undefined || now === originOf(request) : now === origin
+  return origin === undefined
+    ? now === undefined || now === originOf(request)
+    : now === origin
 }
 
-// What a store has kept is what was put there, or nothing is believed of it.
+// Validates a stored value completely, as a store may return a wrong one.
 function readIssued (value: undefined | null | string): undefined | Issued {
   if (value === undefined || value === null) return
-  if (typeof value !== 'string') throw new Error(`take() of the TicketStore returned ${typeOf(value)}. It returns the text that put() was given, or nothing`)
+  if (typeof value !== 'string') {
+    throw new Error(`take() of the TicketStore returned ${typeOf(value)}. ` +
+      'Return the string that put() was called with, undefined or null')
+  }
   const issued = parseIssued(value)
-  if (!isIssued(issued)) throw new Error('take() of the TicketStore returned another text than put() was given')
+  if (!isIssued(issued)) {
+    throw new Error('take() of the TicketStore returned a string that put() was not called with')
+  }
   return issued
 }
 
-// The error of a parser would quote the text.
+// The error of the parser is dropped, as it would quote the text.
 function parseIssued (value: string): unknown {
   try {
     return parse(value)
@@ -136,9 +159,12 @@ function parseIssued (value: string): unknown {
 }
 
 function isIssued (value: unknown): value is Issued {
-  const { route, origin, end, user, exp, own } = Object(value) as Partial<Record<keyof Issued, unknown>>
-  return typeof route === 'string' && typeof end === 'number' && user !== undefined && user !== null &&
-    isTextOrNothing(origin) && isTimeOrNothing(exp) && isNamed(value) && (own === undefined || isNamed(own))
+  const { route, origin, end, user, exp, own } =
+    Object(value) as Partial<Record<keyof Issued, unknown>>
+  return typeof route === 'string' && typeof end === 'number' &&
+    user !== undefined && user !== null &&
+    isTextOrNothing(origin) && isTimeOrNothing(exp) &&
+    isNamed(value) && (own === undefined || isNamed(own))
 }
 
 function isNamed (value: unknown): boolean {
@@ -159,7 +185,7 @@ function toJson (issued: Issued): string {
     const json = JSON.stringify(issued)
     if (isIssued(parse(json))) return json
   } catch {
-    // Told below.
+    // Reported below.
   }
-  throw new errors.OptionInvalid('request.user', 'cannot be kept as JSON, which a ticket needs')
+  throw new errors.OptionInvalid('request.user', 'cannot be written as JSON, which a ticket needs')
 }

@@ -8,30 +8,48 @@ import { attempt, isThenable, then } from '../thenable.js'
 import { claimsOf, createEndOf, identityOf, isOver, ownEnd, stricterOf, withOwn } from './claims.js'
 import { verifyToken, type Jwt, type JwtRequest } from './jwt.js'
 import type { Claims, NamedUser, SubjectReader } from './subject.js'
-import { findAll, findFirst, formsOf, isLookedAt, isOfJwt, type Found, type TokenSource } from './token-source.js'
+import {
+  findAll,
+  findFirst,
+  formsOf,
+  isLookedAt,
+  isOfJwt,
+  type Found,
+  type TokenSource
+} from './token-source.js'
 
-/** Finds out who is asking. */
+/** Authenticates the client of a request. */
 export interface Authenticator {
-  /** Whether a hook of the app has put a user on a request, or a promise of one. */
+  /** Whether a hook of the app has set a user on a request, or a promise of one. */
   isKnown (request: FastifyRequest): boolean
   /**
-   * The identity of the user that a hook of the app has put on a request; nothing if there is none, or a promise that rejects. Where the user was made of a
-   * token, the claims of that count, whatever was made of it.
+   * Returns the identity of the user that a hook of the app has set on a request; undefined if
+   * there is none, or a promise that rejects. If the user comes from a token, the claims of the
+   * token count, not only what formatUser made of them.
    *
    * @param offered the token of the sub-protocol header.
-   * @throws `FSR_ERR_TOKEN_INVALID`, `FSR_ERR_TOKEN_EXPIRED` (401), at once or by the promise.
+   * @throws `FSR_ERR_TOKEN_INVALID`, `FSR_ERR_TOKEN_EXPIRED` (401), synchronously or by the
+   * promise.
    */
-  recognise (request: FastifyRequest, offered: undefined | string): undefined | Identity | Promise<undefined | Identity>
+  recognise (
+    request: FastifyRequest,
+    offered: undefined | string
+  ): undefined | Identity | Promise<undefined | Identity>
   /**
-   * The identity of a request: of the user that a hook of the app has put there, or of the token or ticket, verified once. None
-   * if the token is to come as the first message.
+   * Returns the identity of a request: that of the user set by a hook of the app, or that of its
+   * token or ticket, verified once. Undefined if the token is to come as the first message.
    *
    * @param offered the token of the sub-protocol header.
-   * @throws `FSR_ERR_TOKEN_MISSING`, `FSR_ERR_TOKEN_INVALID`, `FSR_ERR_TOKEN_EXPIRED`, `FSR_ERR_TICKET_INVALID` (401).
+   * @throws `FSR_ERR_TOKEN_MISSING`, `FSR_ERR_TOKEN_INVALID`, `FSR_ERR_TOKEN_EXPIRED`,
+   * `FSR_ERR_TICKET_INVALID` (401).
    */
-  authenticate (request: FastifyRequest, offered: undefined | string): undefined | Identity | Promise<undefined | Identity>
+  authenticate (
+    request: FastifyRequest,
+    offered: undefined | string
+  ): undefined | Identity | Promise<undefined | Identity>
   /**
-   * The identity of a token that comes later, or from elsewhere. A route that looks for none takes none.
+   * Returns the identity of a token that comes while connected, or from the app. A route whose
+   * `tokenFrom` has no source of tokens rejects it.
    *
    * @throws `FSR_ERR_TOKEN_INVALID`, `FSR_ERR_TOKEN_EXPIRED`.
    */
@@ -41,27 +59,28 @@ export interface Authenticator {
 /** Redeems a ticket. */
 export type Redeem = (request: FastifyRequest, ticket: string) => Promise<Identity>
 
-/** How a route finds out who is asking. */
+/** The options of an authenticator. */
 export interface AuthenticatorOptions {
-  /** Without it only a ticket, or a user that is there already, counts. */
+  /** undefined: only tickets, and users set by a hook, are accepted. */
   readonly jwt: undefined | Jwt
-  /** The places of tokens and tickets; none on a route without a guard. */
+  /** The sources of tokens and tickets; empty on a route without a guard. */
   readonly tokenFrom: readonly TokenSource[]
   readonly requireExpiry: boolean
   readonly subject: SubjectReader
   readonly isGuarded: boolean
-  /** Milliseconds that an upgrade may take. */
+  /** The longest duration of an upgrade, in milliseconds. */
   readonly handshakeTimeout: number
   readonly clock: Clock
   readonly redeem: Redeem
 }
 
-// Where a hook of the app is likely to have found a token, in the order of @fastify/jwt, besides the places that a route names.
+// The sources where a hook of the app may have found a token, in the order of @fastify/jwt. They
+// are searched besides those of the route.
 const usual: readonly TokenSource[] = ['header', 'cookie', 'protocol']
 
-// The user that the app's own hooks have put on a request.
+// The user that hooks of the app have set on a request.
 function userOf (request: FastifyRequest, jwt: undefined | Jwt): unknown {
-  // What is false, as some libraries have it for nobody, is nobody.
+  // A falsy value means no user: some libraries set false.
   return (request as unknown as Record<string, unknown>)[nameOfUser(jwt)] || null
 }
 
@@ -69,32 +88,47 @@ function nameOfUser (jwt: undefined | Jwt): string {
   return jwt?.decoratorName ?? 'user'
 }
 
-// An async formatUser of @fastify/jwt leaves its promise on the request. If that rejects, there is no user.
+// An async formatUser of @fastify/jwt leaves its promise on the request. A rejection means no user.
 function settleUser (request: FastifyRequest, jwt: undefined | Jwt): undefined | Promise<void> {
   const user = userOf(request, jwt)
   if (!isThenable(user)) return
-  const put = (user: unknown): void => { Object.assign(request, { [nameOfUser(jwt)]: user }) }
+  const put = (user: unknown): void => {
+    Object.assign(request, { [nameOfUser(jwt)]: user })
+  }
   return attempt(() => user, put, (error) => {
     put(null)
-    writeLog(request, 'warn', { type: readText(error, 'name') }, 'the user of a request is a promise that has rejected, as one of formatUser: nobody is recognised')
+    writeLog(request, 'warn', { type: readText(error, 'name') },
+      'the user of a request is a promise that rejected, such as that of an async formatUser: ' +
+      'continuing without a user')
   }) as Promise<void>
 }
 
-/** Makes the authenticator of a route. */
+/** Creates the authenticator of a route. */
 export function createAuthenticator (options: AuthenticatorOptions): Authenticator {
   const { jwt, redeem, clock, subject } = options
-  const sources = options.tokenFrom.filter((source) => jwt === undefined ? source === 'ticket' : isLookedAt(source, jwt))
+  const sources = options.tokenFrom.filter((source) =>
+    jwt === undefined ? source === 'ticket' : isLookedAt(source, jwt))
   const takesTokens = sources.some(isOfJwt)
-  const places = jwt === undefined ? [] : [...new Set([...usual, ...sources])].filter((source) => isOfJwt(source) && isLookedAt(source, jwt))
-  // Where a verifier takes tokens that have expired, a forged one could take the end of a session away.
+  const places = jwt === undefined
+    ? []
+    : [...new Set([...usual, ...sources])].filter((source) =>
+        isOfJwt(source) && isLookedAt(source, jwt))
+  // If the verifier accepts expired tokens, a forged token could remove the expiry of a session.
   const { ignoreExpiration, clockTimestamp } = jwt?.options.verify ?? {}
   const mayBeVerified = jwt?.isOnly === true && ignoreExpiration !== true && !clockTimestamp
-  const isNamed = (source: Found['source']) => source === 'extractToken' ? takesTokens : sources.includes(source)
+  const isNamed = (source: Found['source']) =>
+    source === 'extractToken' ? takesTokens : sources.includes(source)
   const identify = createIdentify(options)
   const lookedFor = formsOf(jwt, sources)
 
-  // Of a user that a hook has made of a token: what that says counts, whatever was made of it. Nothing tells whether a hook has.
-  const ofTokens = async (jwt: Jwt, request: JwtRequest, user: unknown, found: readonly Found[]): Promise<Identity> => {
+  // The identity of a user that a hook has set beside tokens. The hook may have made the user of
+  // one of them, which cannot be seen. Their claims count, as formatUser may have dropped some.
+  const ofTokens = async (
+    jwt: Jwt,
+    request: JwtRequest,
+    user: unknown,
+    found: readonly Found[]
+  ): Promise<Identity> => {
     let known: undefined | Identity
     const said: Claims[] = []
     for (const { source, token } of found) {
@@ -102,31 +136,42 @@ export function createAuthenticator (options: AuthenticatorOptions): Authenticat
       try {
         made = await verifyAside(jwt, request, token, user)
       } catch (error) {
-        if (known === undefined && (isNamed(source) || hasJustExpired(error, token, options))) throw error
-        // It is in a place where this route looks for none, or beside a valid one, and may be for something else.
+        if (known === undefined && (isNamed(source) || hasJustExpired(error, token, options))) {
+          throw error
+        }
+        // An invalid token is ignored beside a valid one, or where the route does not look for
+        // tokens: it may have another purpose.
         continue
       }
       const claims = Object(claimsOf(token)) as Claims
       const next = identify(request, user, claims, true)
-      // Nothing tells which one the hook has taken. A client sends one token only (RFC 6750 section 2).
+      // Tokens of different subjects are rejected, as a client sends one token only (RFC 6750
+      // section 2), and the one that the hook used is not known.
       if (known !== undefined && known.subject !== next.subject) throw new errors.TokenInvalid()
       known = known === undefined ? next : stricterOf(known, next)
       said.push(claims, Object(made) as Claims)
     }
-    return known === undefined ? identify(request, user, user, false) : notOver(withOwn(known, user, said, subject), clock)
+    return known === undefined
+      ? identify(request, user, user, false)
+      : notOver(withOwn(known, user, said, subject), clock)
   }
 
   const recogniseNow: Authenticator['recognise'] = (request, offered) => {
     const user = userOf(request, jwt)
     if (user === null) return
-    const found = jwt === undefined ? [] : findAll(jwt, places, request as unknown as JwtRequest, offered)
-    // Word for word what a token says: then a hook has verified that one. A forged one says no more of a session than that does itself.
-    const isVerified = mayBeVerified && found.some(({ token }) => isDeepStrictEqual(user, claimsOf(token)))
+    const found = jwt === undefined
+      ? []
+      : findAll(jwt, places, request as unknown as JwtRequest, offered)
+    // A user that equals the claims of a token was verified by a hook. A forged token with the
+    // claims of a session adds nothing to them.
+    const isVerified = mayBeVerified &&
+      found.some(({ token }) => isDeepStrictEqual(user, claimsOf(token)))
     if (isVerified || found.length === 0) return identify(request, user, user, isVerified)
     return ofTokens(jwt!, request as unknown as JwtRequest, user, found)
   }
 
-  const recognise: Authenticator['recognise'] = (request, offered) => then(settleUser(request, jwt), () => recogniseNow(request, offered))
+  const recognise: Authenticator['recognise'] = (request, offered) =>
+    then(settleUser(request, jwt), () => recogniseNow(request, offered))
 
   const verify: Authenticator['verify'] = async (request, token) => {
     if (!takesTokens) throw new errors.TokenInvalid()
@@ -134,12 +179,17 @@ export function createAuthenticator (options: AuthenticatorOptions): Authenticat
     return identify(request, user, claimsOf(token), true)
   }
 
-  // Where no hook has said who it is.
-  const find = (request: FastifyRequest, offered: undefined | string): undefined | Promise<Identity> => {
-    const { source, token } = findFirst(jwt, sources, request as unknown as JwtRequest, offered) ?? {}
+  // For a request on which no hook has set a user.
+  const find = (
+    request: FastifyRequest,
+    offered: undefined | string
+  ): undefined | Promise<Identity> => {
+    const { source, token } =
+      findFirst(jwt, sources, request as unknown as JwtRequest, offered) ?? {}
     if (token === undefined) {
       if (sources.includes('message')) return
-      writeLog(request, 'debug', { lookedFor }, 'no token was found, and no hook has set a user')
+      writeLog(request, 'debug', { lookedFor },
+        'no token was found, and no hook has set a user')
       throw new errors.TokenMissing()
     }
     return (source === 'ticket' ? redeem : verify)(request, token)
@@ -149,22 +199,35 @@ export function createAuthenticator (options: AuthenticatorOptions): Authenticat
     isKnown: (request) => userOf(request, jwt) !== null,
     recognise,
     verify,
-    authenticate: (request, offered) => then(recognise(request, offered), (known) => known ?? find(request, offered))
+    authenticate: (request, offered) =>
+      then(recognise(request, offered), (known) => known ?? find(request, offered))
   }
 }
 
-type Identify = (request: Pick<FastifyRequest, 'log'>, user: unknown, given: unknown, isOfToken: boolean) => Identity
+type Identify = (
+  request: Pick<FastifyRequest, 'log'>,
+  user: unknown,
+  given: unknown,
+  isOfToken: boolean
+) => Identity
 
-// Makes an identity of claims: of a token, or of a user that a hook has set without one.
-function createIdentify ({ jwt, clock, requireExpiry, subject, isGuarded }: AuthenticatorOptions): Identify {
+// Creates identities from claims: those of a token, or of a user that a hook has set without one.
+function createIdentify (
+  { jwt, clock, requireExpiry, subject, isGuarded }: AuthenticatorOptions
+): Identify {
   const endOfToken = createEndOf(jwt?.options.verify ?? {})
-  const nameOf = (request: Pick<FastifyRequest, 'log'>, claims: Claims, isOfToken: boolean): undefined | NamedUser => {
+  const nameOf = (
+    request: Pick<FastifyRequest, 'log'>,
+    claims: Claims,
+    isOfToken: boolean
+  ): undefined | NamedUser => {
     try {
       return subject(claims)
     } catch (error) {
-      // A user without a name could never be revoked, nor counted.
+      // A user without a subject can be neither revoked nor counted.
       if (!isGuarded || (!isOfToken && !subject.isOwn)) return
-      writeLog(request, 'warn', { reason: (error as Error).message }, 'a user has no subject')
+      const reason = (error as Error).message
+      writeLog(request, 'warn', { reason }, 'a user has no subject')
       throw new errors.TokenInvalid()
     }
   }
@@ -173,10 +236,11 @@ function createIdentify ({ jwt, clock, requireExpiry, subject, isGuarded }: Auth
     const claims = Object(given) as Claims
     const { iat } = claims
     const exp = (isOfToken ? endOfToken : ownEnd)(claims)
-    // One whose age cannot be told could never be revoked. The verifier looks at other claims only.
+    // A token whose age is unknown could never be revoked. The verifier does not check iat.
     if (isOfToken && iat !== undefined && typeof iat !== 'number') throw new errors.TokenInvalid()
     if (requireExpiry && exp === undefined && (isGuarded || isOfToken)) {
-      writeLog(request, 'debug', { isOfToken }, 'a user was refused: requireExpiry is set, and nothing says when it expires')
+      writeLog(request, 'debug', { isOfToken },
+        'a user was refused: requireExpiry is set, but the token or the user has no expiry')
       throw new errors.TokenInvalid()
     }
     return notOver(identityOf(user, nameOf(request, claims, isOfToken), claims, exp), clock)
@@ -188,8 +252,13 @@ function notOver (identity: Identity, clock: Clock): Identity {
   return identity
 }
 
-// Verifies, and leaves on the request the user that a hook has put there. Returns the user that is made of the token.
-async function verifyAside (jwt: Jwt, request: JwtRequest, token: string, user: unknown): Promise<unknown> {
+// Verifies a token and returns its user. The user that a hook has set stays on the request.
+async function verifyAside (
+  jwt: Jwt,
+  request: JwtRequest,
+  token: string,
+  user: unknown
+): Promise<unknown> {
   try {
     return await verifyToken(jwt, request, token)
   } finally {
@@ -197,8 +266,14 @@ async function verifyAside (jwt: Jwt, request: JwtRequest, token: string, user: 
   }
 }
 
-// Whether a hook may have verified a token in the last moments of its life, as hooks have the time of an upgrade.
-function hasJustExpired (error: unknown, token: string, { jwt, clock, handshakeTimeout }: AuthenticatorOptions): boolean {
+// Whether a token has expired so recently that a hook may have verified it before: hooks may take
+// as long as an upgrade.
+function hasJustExpired (
+  error: unknown,
+  token: string,
+  { jwt, clock, handshakeTimeout }: AuthenticatorOptions
+): boolean {
   const end = createEndOf(jwt!.options.verify)(Object(claimsOf(token)) as Claims)
-  return error instanceof errors.TokenExpired && end !== undefined && end * 1000 + handshakeTimeout > clock.unixNow()
+  return error instanceof errors.TokenExpired &&
+    end !== undefined && end * 1000 + handshakeTimeout > clock.unixNow()
 }

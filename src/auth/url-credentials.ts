@@ -4,13 +4,13 @@ import { isHandshake } from '../upgrade/handshake.js'
 import { decodeBytes, decodeUtf8, mayBeAt, type PathOf } from '../upgrade/path.js'
 import type { ServerListeners } from '../upgrade/server-listeners.js'
 
-// Where an address can have a credential: a token (RFC 6750 section 2.3), or a ticket.
+// The query parameters of credentials: a token (RFC 6750 section 2.3) or a ticket.
 const parameters = { query: 'access_token', ticket: 'ticket' } as const
 
 // Each character may be percent-encoded.
 const LONGEST_NAME = 3 * parameters.query.length
 
-// What is not right once is not right several times: this is no token.
+// A repeated parameter is rejected as an invalid token.
 const SEVERAL = 'several'
 
 const kCredentials = Symbol('fastify-socket-route.credentials')
@@ -18,12 +18,12 @@ type Request = IncomingMessage & { [kCredentials]?: Map<string, string>, origina
 
 const PATH_HEADER = ':path'
 
-// One parameter, and what follows it: a parser of the app's own may take a semicolon for `&`.
+// One parameter and its separator. A query parser of the app may read a semicolon as `&`.
 const PAIR = /([^&;#]*)([&;#]|$)/g
 
 /**
- * Takes credentials out of the address of a request before anything else sees it: Fastify logs the address of each request, and so may
- * any hook.
+ * Removes credentials from the URL of a request before other code reads it: Fastify logs the URL of
+ * each request, and hooks may do so too.
  */
 export class UrlCredentials {
   readonly #names = new Set<string>()
@@ -34,45 +34,54 @@ export class UrlCredentials {
     this.#pathOf = pathOf
   }
 
-  /** Looks at the requests of a server. */
+  /** Watches the requests of a server. */
   watch (server: EventEmitter, listeners: ServerListeners): void {
     listeners.prepend(server, 'request', (request: Request) => { this.takeFrom(request) })
   }
 
-  /** From now on credentials of this kind are looked for, whichever route a request is for. */
+  /** Adds a kind of credential to be removed, from requests for any route. */
   expect (source: keyof typeof parameters): void {
     this.#names.add(parameters[source])
   }
 
-  /** Looks also at plain requests for these paths. */
+  /** Adds paths for which credentials are removed from plain requests too. */
   expectAt (pattern: RegExp): void {
     this.#patterns.push(pattern)
   }
 
-  /** Takes them from the address of one request: an upgrade is in no event `request`. */
+  /** Removes the credentials of one request. It is public as upgrades emit no `request` event. */
   takeFrom (request: Request): void {
     if (this.#names.size === 0) return
-    // A proxy that does not know WebSocket takes `Upgrade` away and leaves the key. No request to REST has either.
+    // A proxy without WebSocket support removes `Upgrade` and leaves the key. A REST request has
+    // neither.
     const isUpgrade = request.headers.upgrade !== undefined || isHandshake(request.headers)
     const first = this.#read(request.url!)
     if (!isUpgrade && first.found.length === 0) return
     let isOurs = isUpgrade || mayBeAt(this.#patterns, first.path)
     let url = request.url!
-    // Not once, as `rewriteUrl` of the app may set another: one that is a route's, or that has the credential.
+    // A setter, as `rewriteUrl` of the app may set another URL: that of a route, or one with
+    // credentials.
     const set = (address: string, { path, cleaned, found } = this.#read(address)) => {
       isOurs ||= mayBeAt(this.#patterns, path)
       url = isOurs ? cleaned : address
       if (!isOurs) return
       for (const [name, credential] of found) keep(request, name, credential)
-      if (request.originalUrl !== undefined) request.originalUrl = this.#read(request.originalUrl).cleaned
+      if (request.originalUrl !== undefined) {
+        request.originalUrl = this.#read(request.originalUrl).cleaned
+      }
       rewriteHeader(request, url)
     }
     set(url, first)
-    Object.defineProperty(request, 'url', { configurable: true, enumerable: true, get: () => url, set })
+    const property = { configurable: true, enumerable: true, get: () => url, set }
+    Object.defineProperty(request, 'url', property)
   }
 
-  // An address without its credentials, and those.
-  #read (address: string): { path: string, cleaned: string, found: ReadonlyArray<[name: string, credential: string]> } {
+  // Splits a URL into the URL without credentials and its credentials.
+  #read (address: string): {
+    path: string
+    cleaned: string
+    found: ReadonlyArray<[name: string, credential: string]>
+  } {
     const path = this.#pathOf(address)
     const found: Array<[string, string]> = []
     const others = address.slice(path.length + 1).replace(PAIR, (pair, parameter: string) => {
@@ -83,7 +92,8 @@ export class UrlCredentials {
       return ''
     }).replace(/[&;#]$/, '')
     if (found.length === 0) return { path, cleaned: address, found }
-    return { path, cleaned: others === '' ? path : path + address[path.length]! + others, found }
+    const cleaned = others === '' ? path : path + address[path.length]! + others
+    return { path, cleaned, found }
   }
 }
 
@@ -92,15 +102,18 @@ function keep (request: Request, name: string, credential: string): void {
   credentials.set(name, credentials.has(name) ? SEVERAL : credential)
 }
 
-// HTTP/2 has the address among the headers (RFC 9113 section 8.3.1).
+// HTTP/2 has the URL among the headers (RFC 9113 section 8.3.1).
 function rewriteHeader ({ headers, rawHeaders }: Request, url: string): void {
   if (headers[PATH_HEADER] === undefined) return
   headers[PATH_HEADER] = url
   rawHeaders[rawHeaders.indexOf(PATH_HEADER) + 1] = url
 }
 
-/** The credential that was in the address of a request. */
-export function credentialOf (request: Request, source: keyof typeof parameters): undefined | string {
+/** Returns the credential that was in the URL of a request. */
+export function credentialOf (
+  request: Request,
+  source: keyof typeof parameters
+): undefined | string {
   return request[kCredentials]?.get(parameters[source])
 }
 
@@ -109,7 +122,7 @@ function split (parameter: string): [string, string?] {
   return at === -1 ? [parameter] : [parameter.slice(0, at), parameter.slice(at + 1)]
 }
 
-// Never throws: a query can hold thousands of names, each of which would cost a stack.
+// decodeBytes never throws: a query can have thousands of names, and each error would cost a stack.
 function nameOf (encoded: string): string {
   if (encoded.length > LONGEST_NAME) return ''
   return decodeBytes(encoded)

@@ -33,7 +33,7 @@ const refused: Record<string, [places: Places, told: RegExp]> = {
   'a cookie without @fastify/cookie': [{ jwt: session, tokenFrom: ['cookie'] }, /'\/chat' can be: 'cookie' needs @fastify\/cookie/],
   'a cookie without a name': [{ cookie: {}, tokenFrom: ['cookie'] }, /'cookie' needs the option cookie of @fastify\/jwt/],
   'a signed cookie without a secret': [{ jwt: signed, cookie: {}, tokenFrom: ['cookie'] }, /needs a secret of @fastify\/cookie/],
-  'a header that @fastify/jwt does not look at': [{ jwt: { ...session, verify: { onlyCookie: true } }, cookie: {}, tokenFrom: ['header'] }, /'header' is not looked at.*onlyCookie/],
+  'a header that @fastify/jwt does not look at': [{ jwt: { ...session, verify: { onlyCookie: true } }, cookie: {}, tokenFrom: ['header'] }, /'header' is not read by.*onlyCookie/],
   'two places': [{ jwt: { verify: { onlyCookie: true } }, tokenFrom: ['header', 'cookie'] }, /onlyCookie; 'cookie' needs the option cookie/]
 }
 for (const [what, [places, message]] of Object.entries(refused)) {

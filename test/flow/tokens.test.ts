@@ -242,7 +242,7 @@ t.test('where no token was found the log says at debug in which forms it was loo
     // Under a name that is not known, it is in the line of the request, as Fastify logs it.
     ['/address?token=a.b.c', [], {}, ['the query ?access_token=<token>', 'the query ?ticket=<ticket>']],
     ['/hook', ['bearer', good], {}, []],
-    ['/extracted', [], { 'x-token': good }, [header, protocol, 'what extractToken of @fastify/jwt returns']]
+    ['/extracted', [], { 'x-token': good }, [header, protocol, 'the result of extractToken of @fastify/jwt']]
   ]
   for (const [path, protocols, headers, lookedFor] of cases) {
     lines.length = 0
