@@ -1,4 +1,4 @@
-/** What waits for all slow clients of a process together. */
+/** The bytes queued for all lagging clients of a process, and their limit. */
 export class Budget {
   /** Bytes. */
   readonly limit: number
@@ -9,7 +9,7 @@ export class Budget {
     this.limit = limit
   }
 
-  /** Bytes that wait in all outboxes of clients that lag. */
+  /** Bytes queued in the outboxes of all clients that lag. */
   get used (): number {
     return this.#used
   }
@@ -18,7 +18,7 @@ export class Budget {
     return this.#used > this.limit
   }
 
-  /** @param bytes by which more waits; negative for less. */
+  /** @param bytes to add to the total; negative to subtract. */
   adjust (bytes: number): void {
     this.#used += bytes
   }

@@ -8,15 +8,15 @@ import { Overtime, type Expiring } from './overtime.js'
 import type { Metered } from './rate.js'
 import { StallDetector } from './stall-detector.js'
 
-/** The timers of an app: one for each different setting, however many routes and connections share it. */
+/** The timers of an app: one per distinct setting, shared by all routes and connections. */
 export class Clocks {
   readonly clock: Clock
   readonly stalls: StallDetector
-  /** Ends connections when their tokens do. */
+  /** Closes connections when their tokens expire. */
   readonly expiry: Expiry<Expiring>
-  /** Gives them time for renewals that came before that. */
+  /** Keeps them open for renewals that came before their tokens expired. */
   readonly overtime: Overtime
-  /** Has connections that have lasted a second take less memory: what is cut before then is not worth the work. */
+  /** Compacts connections once they have been open for a second: shorter ones are not worth it. */
   readonly compaction: Deadlines<WsConnection>
   readonly #closing = new Map<number, Deadlines<Live>>()
   readonly #windows = new Map<number, Deadlines<Metered>>()
@@ -31,20 +31,25 @@ export class Clocks {
     this.compaction = new Deadlines(clock, 1_000, (connection) => { connection.compact() })
   }
 
-  /** For connections that have to be closed in time. @param timeout milliseconds. */
+  /** Deadlines for connections that are closing. @param timeout milliseconds. */
   closing (timeout: number): Deadlines<Live> {
-    return getOrMake(this.#closing, timeout, () => new Deadlines(this.clock, timeout, (connection) => { connection.expire() }))
+    return getOrMake(this.#closing, timeout, () =>
+      new Deadlines(this.clock, timeout, (connection) => { connection.expire() }))
   }
 
-  /** For clients that were too fast. @param per milliseconds. */
+  /** Deadlines for the next window of clients over their rate. @param per milliseconds. */
   windows (per: number): Deadlines<Metered> {
-    return getOrMake(this.#windows, per, () => new Deadlines(this.clock, per, (client) => { client.nextWindow() }, 0))
+    return getOrMake(this.#windows, per, () =>
+      new Deadlines(this.clock, per, (client) => { client.nextWindow() }, 0))
   }
 
-  heartbeat (options: false | { readonly interval: number, readonly timeout: number }): undefined | Heartbeat {
+  heartbeat (
+    options: false | { readonly interval: number, readonly timeout: number }
+  ): undefined | Heartbeat {
     if (options === false) return
     const { interval, timeout } = options
-    return getOrMake(this.#heartbeats, `${interval} ${timeout}`, () => new Heartbeat(this.clock, interval, timeout))
+    return getOrMake(this.#heartbeats, `${interval} ${timeout}`, () =>
+      new Heartbeat(this.clock, interval, timeout))
   }
 }
 

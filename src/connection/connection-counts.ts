@@ -1,26 +1,28 @@
 import type { Closable } from './live.js'
 import { networkOf } from './network.js'
 
-/** What is counted, and closed where there would be too many. */
+/** A connection that is counted, and closed when its user has too many. */
 export interface Counted extends Closable {
   readonly ip: undefined | string
-  /** The name of its route. */
+  /** The name of the route. */
   readonly route: string
-  /** The subjects of its user: see `Identity`. */
+  /** The subjects of the user: see `Identity`. */
   readonly subjects: readonly string[]
 }
 
-/** Counts the connections of an app by route, and by address and by user if any route caps these. */
+/**
+ * Counts the connections of an app by route; by address and by user only if a route limits these.
+ */
 export class ConnectionCounts {
   readonly #perRoute = new Map<string, number>()
-  // By network.
+  // By network: see networkOf.
   readonly #perIp = new Map<string, number>()
-  // In the order in which they came.
+  // In order of arrival.
   readonly #perUser = new Map<string, Set<Counted>>()
   #isIpCapped = false
   #isUserCapped = false
 
-  /** A route has these caps: what none has is not counted, as that would be kept for each connection. */
+  /** Registers the limits of a route. A count without a limit is not kept, to save memory. */
   expect ({ perIp, perUser }: { readonly perIp?: unknown, readonly perUser?: unknown }): void {
     this.#isIpCapped ||= perIp !== undefined
     this.#isUserCapped ||= perUser !== undefined
@@ -38,7 +40,7 @@ export class ConnectionCounts {
     }
   }
 
-  /** It begins to close: its user may have another. */
+  /** The connection begins to close and no longer counts for its user. */
   leave (connection: Counted): void {
     if (!this.#isUserCapped) return
     for (const subject of connection.subjects) {
@@ -47,7 +49,10 @@ export class ConnectionCounts {
     }
   }
 
-  /** Its socket is closed, after it has left: until then it takes room, also of whoever does not answer the close. */
+  /**
+   * The socket has closed, after `leave`. Until then the connection counts for its route and its
+   * address, also if the client does not answer the close frame.
+   */
   delete ({ route, ip }: Counted): void {
     adjust(this.#perRoute, route, -1)
     if (this.#isIpCapped) adjust(this.#perIp, networkOf(ip), -1)

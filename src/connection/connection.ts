@@ -14,7 +14,7 @@ import { compactRequest } from '../socket/compact-request.js'
 import type { Outbox } from './outbox.js'
 import { RoomNames } from './room-names.js'
 
-/** What an app can say about the connections of a route, as with Fastify's own generics. */
+/** The types of a route's connections, named as Fastify's own generics are. */
 export interface ConnectionTypes {
   /** The path parameters. */
   Params?: unknown
@@ -22,53 +22,70 @@ export interface ConnectionTypes {
   Querystring?: unknown
   /** The request headers. */
   Headers?: unknown
-  /** Who is connected. */
+  /** The verified user. */
   User?: unknown
-  /** What the app keeps with the connection. */
+  /** The app's own state of a connection. */
   Data?: unknown
-  /** What the route's contract lets the server send: `{ name: { data, reply } }`. Without a contract there is none. */
+  /**
+   * The contract's messages to the client: `{ name: { data, reply } }`. Absent without a contract.
+   */
   Events?: unknown
 }
 
-/** What is given to `send` first: any message; with a contract, the name of one that it has. */
+/** The first argument of `send`: any message; with a contract, the name of one of its messages. */
 export type Sent<Types> = Types extends { Events: infer Events } ? keyof Events : Sendable
 
-/** What follows it: with a contract, the data of the message. */
-export type SentData<Types, First> = Types extends { Events: infer Events } ? First extends keyof Events ? DataOf<Events[First]> : never : []
+/** The arguments after it: with a contract, the data of the message. */
+export type SentData<Types, First> = Types extends { Events: infer Events }
+  ? First extends keyof Events ? DataOf<Events[First]> : never
+  : []
 
-// Where there need not be data, the argument may be left out.
-type DataOf<Event> = Event extends { data: infer Data } ? undefined extends Data ? [data?: Data] : [data: Data] : never
-
-// The events that can be asked, with what they need and what comes back.
-type RequestsOf<Types> = Types extends { Events: infer Events } ? { [Type in keyof Events as Events[Type] extends { reply: undefined } ? never : Type]: Events[Type] } : Record<never, never>
-type RequestOf<Types> = keyof RequestsOf<Types>
-type RequestArguments<Types, Type extends RequestOf<Types>> = RequestsOf<Types>[Type] extends { data: infer Data }
-  ? undefined extends Data ? [data?: Data, options?: RequestOptions] : [data: Data, options?: RequestOptions]
+// The argument is optional where the data may be undefined.
+type DataOf<Event> = Event extends { data: infer Data }
+  ? undefined extends Data ? [data?: Data] : [data: Data]
   : never
-type RequestReply<Types, Type extends RequestOf<Types>> = RequestsOf<Types>[Type] extends { reply: infer Reply } ? Reply : never
+
+// The events that have a reply.
+type RequestsOf<Types> = Types extends { Events: infer All }
+  ? { [Type in keyof All as All[Type] extends { reply: undefined } ? never : Type]: All[Type] }
+  : Record<never, never>
+type RequestOf<Types> = keyof RequestsOf<Types>
+type RequestArguments<Types, Type extends RequestOf<Types>> =
+  RequestsOf<Types>[Type] extends { data: infer Data }
+    ? undefined extends Data
+      ? [data?: Data, options?: RequestOptions]
+      : [data: Data, options?: RequestOptions]
+    : never
+type RequestReply<Types, Type extends RequestOf<Types>> =
+  RequestsOf<Types>[Type] extends { reply: infer Reply } ? Reply : never
 
 type TypesOf<Connection> = Connection extends WsConnection<infer Types> ? Types : ConnectionTypes
 
-/** What is sent to many is: first a message or its name, as by each of them. */
+/** The first argument of a send to many: as for each of the connections. */
 export type SentTo<Connection> = Sent<TypesOf<Connection>>
 
-/** What follows it. */
-export type SentToData<Connection, First> = [...SentData<TypesOf<Connection>, First>, options?: BroadcastOptions]
+/** The arguments after it: as for each of the connections, then the options. */
+export type SentToData<Connection, First> =
+  [...SentData<TypesOf<Connection>, First>, options?: BroadcastOptions]
 
-type TypeOf<Types, Key extends string, Default> = Types extends Record<Key, infer Type> ? Type : Default
+type TypeOf<Types, Key extends string, Default> =
+  Types extends Record<Key, infer Type> ? Type : Default
 
-/** Connections that a message to many leaves out. */
+/** Excludes connections from a message to many. */
 export interface BroadcastOptions {
-  /** One connection or several, the sender above all. */
+  /** One connection or several; usually the sender. */
   readonly except?: undefined | WsConnection | Iterable<WsConnection>
 }
 
-/** The members of a room, or of several, or those of them that a message is meant for. A member of several is one of them once. */
+/**
+ * The members of one room or of several, less the excluded ones. A member of several rooms counts
+ * once.
+ */
 export interface Room<Member = WsConnection> extends Iterable<Member> {
-  /** Its name; of several rooms all their names, separated by commas. */
+  /** The name of the room; for several rooms all names, separated by commas. */
   readonly name: string
   readonly names: readonly string[]
-  /** How many connections a message to it would reach. */
+  /** The number of connections that a message would reach. */
   readonly size: number
   /**
    * Sends to every member; the message is encoded once.
@@ -77,62 +94,75 @@ export interface Room<Member = WsConnection> extends Iterable<Member> {
    */
   send<First extends SentTo<Member>> (message: First, ...data: SentToData<Member, First>): void
   /**
-   * Asks every member, and gathers what they answer: one of the contract's messages that has a reply. It resolves when each has answered,
-   * has refused, or is not waited for any more; the request is encoded once.
+   * Sends a request to every member and collects the answers. `type` is a message of the contract
+   * that has a reply. It resolves when each member has answered, refused, timed out or
+   * disconnected. The request is encoded once.
    *
-   * @throws as `send`, and the reason of a `signal` that has aborted before, as a rejection; what goes wrong with one member is in its answer.
+   * @throws as `send`, and the reason of a `signal` that has already aborted, as a rejection. The
+   * failure of one member is in its answer.
    */
-  request<Type extends RequestOf<TypesOf<Member>>> (type: Type, ...rest: RequestArguments<TypesOf<Member>, Type>): Promise<Array<Answer<Member, RequestReply<TypesOf<Member>, Type>>>>
+  request<Type extends RequestOf<TypesOf<Member>>> (
+    type: Type,
+    ...rest: RequestArguments<TypesOf<Member>, Type>
+  ): Promise<Array<Answer<Member, RequestReply<TypesOf<Member>, Type>>>>
 }
 
-/** What one member of a room has answered, in the form of `Promise.allSettled`. */
+/** The answer of one member of a room, in the form of `Promise.allSettled`. */
 export type Answer<Member, Reply> = { readonly connection: Member } & (
-  { readonly status: 'fulfilled', readonly value: Reply } | { readonly status: 'rejected', readonly reason: unknown }
+  | { readonly status: 'fulfilled', readonly value: Reply }
+  | { readonly status: 'rejected', readonly reason: unknown }
 )
 
-/** What a connection asks of whoever runs it. */
+/** The operations that a connection delegates to its runner. */
 export interface ConnectionKeeper extends Closable, Pick<ConnectionContext, 'enter'> {
   readonly clock: Clock
-  /** How what is sent is encoded. */
+  /** Encodes the messages that are sent. */
   readonly codec: Codec
-  /** Whether no message is to be handled any more, also none that has come before: the server closes, or `onClose` has run. */
+  /**
+   * Whether no further message is handled, waiting ones included: the server closes, or `onClose`
+   * has run.
+   */
   readonly isDone: boolean
-  /** A message was not what the contract takes. */
+  /** The contract rejected a message. */
   refused (): void
-  /** A message was. */
+  /** The contract accepted a message. */
   accepted (): void
   close (code: number, reason: string): void
   terminate (): void
   join (connection: WsConnection, room: string): void
   leave (connection: WsConnection, room: string): void
-  to (rooms: string | Iterable<string>, options: undefined | BroadcastOptions, except: WsConnection): Room
-  /** Answers the user of the token. @param request what the connection came with. */
+  to (
+    rooms: string | Iterable<string>,
+    options: undefined | BroadcastOptions,
+    except: WsConnection
+  ): Room
+  /** Verifies a token and returns its user. @param request the upgrade request. */
   renew (token: string, request: FastifyRequest): Promise<unknown>
 }
 
-/** One room that a connection is in, as whoever keeps the members knows it. */
+/** A room that a connection is in: the object of `Rooms` that has its members. */
 export interface Membership {
   readonly name: string
 }
 
-// A client that can name rooms must not be able to fill the memory with names.
+// Characters. A client that can name rooms must not be able to fill the memory with names.
 const LONGEST_ROOM = 256
 
 const NONE: readonly Membership[] = []
 
 /**
- * One client of a socket route, from the upgrade to the close. It is the same object in every callback.
+ * A client of a socket route, from the upgrade to the close. Every callback gets the same object.
  *
  * @typeParam Types `{ Params, Querystring, Headers, User, Data }`, each optional.
  */
 export class WsConnection<Types extends ConnectionTypes = ConnectionTypes> {
-  /** A UUID; never used again, also not after a restart or by another process. */
+  /** A UUID, unique across restarts and processes. */
   readonly id: string = flatText(randomUUID())
-  /** The sub-protocol that was agreed on; `''` if none was. */
+  /** The negotiated sub-protocol; `''` if there is none. */
   readonly protocol: string
-  /** The address of the client; Fastify's `trustProxy` decides whose word counts. */
+  /** The client's IP address; Fastify's `trustProxy` decides which proxies are believed. */
   readonly ip: string
-  /** Of what is sent to many, all with lower numbers has reached it, as far as it was meant for it. @internal */
+  /** Sequence number up to which broadcasts have been delivered to this connection. @internal */
   served = 0
   readonly #request: FastifyRequest
   readonly #outbox: Outbox
@@ -142,25 +172,31 @@ export class WsConnection<Types extends ConnectionTypes = ConnectionTypes> {
   #log: undefined | FastifyBaseLogger
   #ended: undefined | AbortController
   #isEnded = false
-  // Of most there are few, and nobody asks: an array takes a third of a Set.
+  // Most connections are in few rooms and `rooms` is rarely read. An array takes a third of a Set.
   #memberships: readonly Membership[] = NONE
-  // Made when somebody asks; from then on it is kept in step.
+  // Created when `rooms` is first read, then kept up to date.
   #rooms: undefined | RoomNames
-  // Made with the first request.
+  // Created with the first request.
   #pendingRequests: undefined | PendingRequests
 
-  /** Made by the plugin. */
-  constructor (request: FastifyRequest, protocol: string, user: unknown, outbox: Outbox, keeper: ConnectionKeeper) {
+  /** Called by the plugin. */
+  constructor (
+    request: FastifyRequest,
+    protocol: string,
+    user: unknown,
+    outbox: Outbox,
+    keeper: ConnectionKeeper
+  ) {
     this.#request = request
     this.protocol = protocol
-    // Not later: a closed socket has forgotten its address.
+    // Read now: a closed socket no longer has its address.
     this.ip = request.ip
     this.#user = user
     this.#outbox = outbox
     this.#keeper = keeper
   }
 
-  /** The app's own state; it starts as what the route's option `data` has made of the upgrade request, or else as `{}`. */
+  /** The app's own state. It starts as the result of the route's option `data`, or as `{}`. */
   get data (): TypeOf<Types, 'Data', Record<string, unknown>> {
     if (this.#data === undefined) this.#data = {} as TypeOf<Types, 'Data', Record<string, unknown>>
     return this.#data
@@ -171,35 +207,41 @@ export class WsConnection<Types extends ConnectionTypes = ConnectionTypes> {
   }
 
   /**
-   * The verified user, as `@fastify/jwt` or a hook of the app set it on the request; `null` if nobody did. After a renewal it is
-   * that of the new token.
+   * The verified user, as `@fastify/jwt` or a hook of the app set it on the request; `null` if
+   * there is none. A renewal replaces it with the user of the new token.
    */
   get user (): TypeOf<Types, 'User', unknown> {
     return this.#user as TypeOf<Types, 'User', unknown>
   }
 
-  /** The path parameters; they were validated before the upgrade if the route has a schema for them. */
+  /** The path parameters, validated before the upgrade if the route has a schema for them. */
   get params (): TypeOf<Types, 'Params', Record<string, string>> {
     return this.#request.params as TypeOf<Types, 'Params', Record<string, string>>
   }
 
-  /** The query parameters; they never mix with those of the path. */
+  /** The query parameters, separate from the path parameters. */
   get query (): TypeOf<Types, 'Querystring', Record<string, string | string[]>> {
     return this.#request.query as TypeOf<Types, 'Querystring', Record<string, string | string[]>>
   }
 
-  /** The headers of the upgrade request, in lower case. Credentials may be among them. */
+  /** The headers of the upgrade request, with names in lower case. They may contain credentials. */
   get headers (): TypeOf<Types, 'Headers', FastifyRequest['headers']> {
     return this.#request.headers as TypeOf<Types, 'Headers', FastifyRequest['headers']>
   }
 
-  /** A child of the request's logger that adds `connection` (the id) and `route` (the path) to every line. */
+  /**
+   * A child of the request's logger that adds `connection` (the id) and `route` (the path) to every
+   * line.
+   */
   get log (): FastifyBaseLogger {
-    this.#log ??= this.#request.log.child({ connection: this.id, route: this.#request.routeOptions.url })
+    this.#log ??= this.#request.log.child({
+      connection: this.id,
+      route: this.#request.routeOptions.url
+    })
     return this.#log
   }
 
-  /** Aborts when the connection begins to close, whoever closes it: for `fetch`, timers, queries. */
+  /** Aborts when the client or the server begins to close: for `fetch`, timers, queries. */
   get signal (): AbortSignal {
     if (this.#ended === undefined) {
       this.#ended = new AbortController()
@@ -208,29 +250,36 @@ export class WsConnection<Types extends ConnectionTypes = ConnectionTypes> {
     return this.#ended.signal
   }
 
-  /** Bytes that wait in this process for the client to read. What a room or a route is sent is among them from the end of the turn. */
+  /**
+   * Bytes that wait in this process for the client to read. A message to a room or a route counts
+   * from the end of the turn of the event loop.
+   */
   get bufferedAmount (): number {
     return this.#outbox.bufferedAmount
   }
 
-  /** How many messages were not sent, because the connection was closed or the client too slow. */
+  /** Number of messages not sent, because the connection was closed or the client too slow. */
   get dropped (): number {
     return this.#outbox.dropped
   }
 
-  /** The rooms it is in, kept in step; a loop goes over those that it was in when the loop began. During `onClose` these are still the last ones, though nothing reaches it any more. */
+  /**
+   * The rooms of the connection, kept up to date. A loop visits the rooms that there were when it
+   * began. During `onClose` the last rooms are still listed, though their messages no longer reach
+   * the connection.
+   */
   get rooms (): ReadonlySet<string> {
     this.#rooms ??= new RoomNames(this.#memberships.map(({ name }) => name))
     return this.#rooms
   }
 
   /**
-   * Sends a message; with a contract, one of those that it names: `send(type, data)`.
+   * Sends a message; with a contract, one of its messages: `send(type, data)`.
    *
-   * @returns `true` if the client keeps up; `false` if more than 64 KiB wait for it, so that who can wait should await
-   * `drained()`, or if the connection is closed.
-   * @throws `FSR_ERR_NOT_SENDABLE`, `FSR_ERR_NOT_JSON`, `FSR_ERR_OPTION_INVALID` for a second argument; with a contract
-   * `FSR_ERR_EVENT_UNKNOWN`, `FSR_ERR_EVENT_INVALID`.
+   * @returns `true` if the client keeps up; `false` if the connection is closed, or if more than 64
+   * KiB wait: then await `drained()` where possible.
+   * @throws `FSR_ERR_NOT_SENDABLE`, `FSR_ERR_NOT_JSON`, `FSR_ERR_OPTION_INVALID` for a second
+   * argument; with a contract `FSR_ERR_EVENT_UNKNOWN`, `FSR_ERR_EVENT_INVALID`.
    */
   send<First extends Sent<Types>> (message: First, ...data: SentData<Types, First>): boolean
   send (first?: unknown, second?: unknown): boolean {
@@ -244,42 +293,54 @@ export class WsConnection<Types extends ConnectionTypes = ConnectionTypes> {
   }
 
   /**
-   * Closes the connection: `onClose` runs, what it returns is sent, then the close frame. A handler that is running is
-   * waited for, at most `closeTimeout`; messages not yet handled are dropped. Further calls do nothing.
+   * Closes the connection: `onClose` runs, its return value is sent, then the close frame. Running
+   * handlers are awaited for at most `closeTimeout`; messages not yet handled are dropped. Further
+   * calls do nothing.
    *
    * @param code 1000, 1001, 1003, 1007 to 1014, or 3000 to 4999 (RFC 6455 section 7.4).
    * @param reason at most 123 bytes of UTF-8 (section 5.5).
    * @throws `FSR_ERR_CLOSE_INVALID`.
    */
   close (code: number = closeCodes.normal.code, reason = ''): void {
-    if (!isCloseCode(code)) throw new errors.CloseInvalid(typeof code === 'number' ? 'the code is another number' : `the code is of type ${typeof code}`)
+    if (!isCloseCode(code)) {
+      throw new errors.CloseInvalid(
+        typeof code === 'number' ? `the code is ${code}` : `the code is of type ${typeof code}`
+      )
+    }
     const length = typeof reason === 'string' ? Buffer.byteLength(reason) : Infinity
-    if (length > 123) throw new errors.CloseInvalid(length === Infinity ? 'the reason is not a string' : `the reason has ${length}`)
+    if (length > 123) {
+      throw new errors.CloseInvalid(
+        length === Infinity ? 'the reason is not a string' : `the reason has ${length} bytes`
+      )
+    }
     this.#keeper.close(code, reason)
   }
 
-  /** Cuts the connection without a closing handshake; `onClose` gets code 1006. */
+  /** Terminates the connection without a closing handshake; `onClose` gets code 1006. */
   terminate (): void {
     this.#keeper.terminate()
   }
 
   /**
-   * Enters a room of its route; leaving happens by itself at the close.
+   * Joins a room of the route. The connection leaves all rooms when it closes.
    *
-   * @throws `FSR_ERR_ROOM_INVALID`, `FSR_ERR_ROOMS_TOO_MANY`: at once, not by a rejected promise that nobody may be waiting for.
+   * @throws `FSR_ERR_ROOM_INVALID`, `FSR_ERR_ROOMS_TOO_MANY`; synchronously, as a rejection might
+   * go unnoticed.
    */
   join (room: string): Promise<void> {
     if (typeof room !== 'string' || room === '' || room.length > LONGEST_ROOM) {
-      throw new errors.RoomInvalid(typeof room === 'string' ? `${room.length} characters long` : `of type ${typeof room}`)
+      throw new errors.RoomInvalid(
+        typeof room === 'string' ? `${room.length} characters long` : `of type ${typeof room}`
+      )
     }
     this.#keeper.join(this as WsConnection, room)
     return Promise.resolve()
   }
 
   /**
-   * Leaves a room; nothing happens if it is not in it.
+   * Leaves a room; does nothing if the connection is not in it.
    *
-   * @throws `FSR_ERR_ROOM_INVALID` for a name that is no string, at once.
+   * @throws `FSR_ERR_ROOM_INVALID` for a name that is not a string; synchronously.
    */
   leave (room: string): Promise<void> {
     if (typeof room !== 'string') throw new errors.RoomInvalid(`of type ${typeof room}`)
@@ -288,20 +349,22 @@ export class WsConnection<Types extends ConnectionTypes = ConnectionTypes> {
   }
 
   /**
-   * Everyone in a room but this connection, which need not be in it; or in several rooms, once each.
+   * Returns the members of a room, or of several, without this connection. The connection need not
+   * be a member, and a member of several rooms counts once.
    *
-   * @throws `FSR_ERR_ROOM_INVALID` for a name that is no string, `FSR_ERR_OPTION_INVALID`.
+   * @throws `FSR_ERR_ROOM_INVALID` for a name that is not a string, `FSR_ERR_OPTION_INVALID`.
    */
   to (rooms: string | Iterable<string>, options?: BroadcastOptions): Room<WsConnection<Types>> {
     return this.#keeper.to(rooms, options, this as WsConnection) as Room<never>
   }
 
   /**
-   * Takes a new token for the same subject in the place of the one that will expire. `isGranted` is asked again: who has lost
-   * the right to be here is closed with 4403.
+   * Replaces the token by a new one for the same subject. `isGranted` runs again: if it no longer
+   * grants access, the connection is closed with 4403.
    *
-   * @throws `FSR_ERR_TOKEN_INVALID`, `FSR_ERR_TOKEN_EXPIRED`, `FSR_ERR_NOT_GRANTED`, `FSR_ERR_STORE_FAILED`, and what a predicate of
-   * `isGranted` throws, as a rejection that harms nobody if it is not waited for.
+   * @throws `FSR_ERR_TOKEN_INVALID`, `FSR_ERR_TOKEN_EXPIRED`, `FSR_ERR_NOT_GRANTED`,
+   * `FSR_ERR_STORE_FAILED`, and any error of a predicate of `isGranted`, as a rejection. An
+   * unhandled rejection does not end the process.
    */
   renew (token: string): Promise<void> {
     return this.#keeper.enter(this.#renew, this, token)
@@ -312,24 +375,28 @@ export class WsConnection<Types extends ConnectionTypes = ConnectionTypes> {
       this.#user = user
       this.#pendingRequests?.userChanged()
     })
-    // A client may ask for as many as it likes.
-    renewed.catch(() => { writeLog(this, 'debug', {}, 'a renewal was refused') })
+    // Logged at debug, as a client may send any number of renewals.
+    renewed.catch(() => { writeLog(this, 'debug', {}, 'token renewal rejected') })
     return renewed
   }
 
-  /** What a connection is in JSON: its id, and nothing of its user or its data. */
+  /** Returns the id alone, so that neither the user nor the data reach JSON. */
   toJSON (): { id: string } {
     return { id: this.id }
   }
 
   /**
-   * Asks the client, and answers what it replies: one of the contract's messages that has a reply. Nothing is kept of it afterwards,
-   * whether the client answers or not.
+   * Sends a request to the client and returns its reply. `type` is a message of the contract that
+   * has a reply. Nothing is kept of the request afterwards, whether the client answers or not.
    *
-   * @throws as `send`; `FSR_ERR_REQUEST_TIMEOUT`, `FSR_ERR_REQUEST_REFUSED`, `FSR_ERR_REQUEST_ENDED`, `FSR_ERR_ANSWER_INVALID`, and the reason
-   * of `signal`, as a rejection. What is up to the client harms nobody if it is not waited for.
+   * @throws as `send`; `FSR_ERR_REQUEST_TIMEOUT`, `FSR_ERR_REQUEST_REFUSED`,
+   * `FSR_ERR_REQUEST_ENDED`, `FSR_ERR_ANSWER_INVALID`, and the reason of `signal`, as a rejection.
+   * A rejection that depends on the client does not end the process if it is unhandled.
    */
-  request<Type extends RequestOf<Types>> (type: Type, ...[data, options = {}]: RequestArguments<Types, Type>): Promise<RequestReply<Types, Type>> {
+  request<Type extends RequestOf<Types>> (
+    type: Type,
+    ...[data, options = {}]: RequestArguments<Types, Type>
+  ): Promise<RequestReply<Types, Type>> {
     const { codec } = this.#keeper
     let request: Request
     try {
@@ -340,13 +407,13 @@ export class WsConnection<Types extends ConnectionTypes = ConnectionTypes> {
     }
     const { pendingRequests } = this
     const reply = pendingRequests.wait(request, options) as Promise<RequestReply<Types, Type>>
-    // The client decides when and how it answers: that must not end the process, also where nobody waits for it, or not yet.
+    // The client decides when and how it answers. An unhandled rejection must not end the process.
     reply.catch(() => {})
     if (pendingRequests.awaits(request)) this.#outbox.send(request.frame)
     return reply
   }
 
-  /** The requests under way. @internal */
+  /** The pending requests; created on first access. @internal */
   get pendingRequests (): PendingRequests {
     if (this.#pendingRequests === undefined) {
       this.#pendingRequests = new PendingRequests(this.#keeper.clock, this.#outbox)
@@ -355,42 +422,42 @@ export class WsConnection<Types extends ConnectionTypes = ConnectionTypes> {
     return this.#pendingRequests
   }
 
-  /** Whether there is one: it is made when it is asked for. @internal */
+  /** Whether `pendingRequests` has been created. @internal */
   get hasExchange (): boolean {
     return this.#pendingRequests !== undefined
   }
 
-  /** Whether no message is to be handled any more. @internal */
+  /** Whether no further message is handled. @internal */
   get isDone (): boolean {
     return this.#keeper.isDone
   }
 
-  /** Whether it has begun to close, and `signal` has told so. @internal */
+  /** Whether the connection has begun to close, and `signal` has aborted. @internal */
   get isAborted (): boolean {
     return this.#isEnded
   }
 
-  /** One of its messages was refused. @internal */
+  /** The contract rejected a message. @internal */
   refused (): void {
     this.#keeper.refused()
   }
 
-  /** One of its messages was taken. @internal */
+  /** The contract accepted a message. @internal */
   accepted (): void {
     this.#keeper.accepted()
   }
 
-  /** Closes it for one of the reasons of this plugin. @internal */
+  /** Closes for a reason in `close-codes`; see `Closable`. @internal */
   closeWith (reason: CloseReason): boolean {
     return this.#keeper.closeWith(reason)
   }
 
-  /** All that leaves for it. @internal */
+  /** The outbox, which sends everything to this client. @internal */
   get outbox (): Outbox {
     return this.#outbox
   }
 
-  /** The rooms, for whoever keeps their members. @internal */
+  /** The rooms, as objects of `Rooms`. @internal */
   get memberships (): readonly Membership[] {
     return this.#memberships
   }
@@ -407,12 +474,12 @@ export class WsConnection<Types extends ConnectionTypes = ConnectionTypes> {
     this.#rooms?.delete(name)
   }
 
-  /** Keeps less of the request. @internal */
+  /** Reduces the memory of the upgrade request. @internal */
   compact (): void {
     compactRequest(this.#request)
   }
 
-  /** Tells those who listen to `signal`. @internal */
+  /** Aborts `signal` and ends the pending requests. @internal */
   end (): void {
     this.#isEnded = true
     this.#ended?.abort()
@@ -420,9 +487,12 @@ export class WsConnection<Types extends ConnectionTypes = ConnectionTypes> {
   }
 }
 
-// Those an endpoint may send: 1004 is reserved, 1005, 1006 and 1015 never go over the wire (RFC 6455 section 7.4.1).
+// Whether an endpoint may send the code: 1004 is reserved; 1005, 1006 and 1015 never go over the
+// wire (RFC 6455 section 7.4.1).
 function isCloseCode (code: number): boolean {
   return Number.isInteger(code) && (
-    (code >= 1000 && code <= 1003 && code !== 1002) || (code >= 1007 && code <= 1014) || (code >= 3000 && code <= 4999)
+    (code >= 1000 && code <= 1003 && code !== 1002) ||
+    (code >= 1007 && code <= 1014) ||
+    (code >= 3000 && code <= 4999)
   )
 }

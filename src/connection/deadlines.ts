@@ -2,23 +2,29 @@ import type { Clock } from '../clock.js'
 import { FairTimer } from './fair-timer.js'
 
 /**
- * Calls back when things are not done in time: one timer for any number of them, as all have the same time. What was done in time, but
- * could not be seen as the event loop was held up, is seen first. It keeps no process alive.
+ * Calls back for each item that is not done in time. All items have the same time, so one timer
+ * serves any number of them. After the event loop was blocked, pending input is read before an item
+ * counts as late. The timer does not keep the process alive.
  */
 export class Deadlines<T> {
   readonly #clock: Clock
   readonly #milliseconds: number
   readonly #onDeadline: (item: T, due: number) => void
-  // In the order of their deadlines, as every item is given the same time.
+  // In order of deadline, as all items have the same time.
   readonly #due = new Map<T, number>()
   readonly #grace: number
   #timer: undefined | FairTimer
 
   /**
-   * @param onDeadline is given the item, and when its time was over.
-   * @param grace milliseconds more at most, after the event loop was held up.
+   * @param onDeadline receives the item and the time of its deadline.
+   * @param grace extra milliseconds at most, after the event loop was blocked.
    */
-  constructor (clock: Clock, milliseconds: number, onDeadline: (item: T, due: number) => void, grace = milliseconds) {
+  constructor (
+    clock: Clock,
+    milliseconds: number,
+    onDeadline: (item: T, due: number) => void,
+    grace = milliseconds
+  ) {
     this.#clock = clock
     this.#milliseconds = milliseconds
     this.#onDeadline = onDeadline
@@ -29,7 +35,7 @@ export class Deadlines<T> {
     return this.#due.size
   }
 
-  /** Starts the time of an item; an item whose time runs already keeps it. */
+  /** Starts the time of an item. An item that is already waiting keeps its deadline. */
   add (item: T): void {
     if (this.#due.has(item)) return
     const due = this.#clock.now() + this.#milliseconds
@@ -37,7 +43,7 @@ export class Deadlines<T> {
     this.#timer ??= this.#start(due)
   }
 
-  /** Forgets an item that is done. */
+  /** Removes an item that is done. */
   delete (item: T): void {
     this.#due.delete(item)
   }

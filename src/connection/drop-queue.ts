@@ -2,33 +2,35 @@ import type { LatestBy } from '../message/codec.js'
 import type { Frame } from '../message/frame.js'
 
 /**
- * What happens to a message for a client whose outbox is full: the client is closed with 1013 (`'close'`); the oldest or the newest
- * message is dropped; or, with `latestBy`, only the newest message of each key waits, so that a slow client gets the present and not
- * the past. The key is asked for once, when the message is sent. A message without a key (`undefined`) replaces none, and is dropped
- * before any with a key. Where the newest messages of all keys do not fit into `limit`, the client is closed with 1013.
+ * The policy for a message to a client whose outbox is full. `'close'` closes the connection with
+ * 1013. `'drop-oldest'` and `'drop-newest'` drop a message. With `latestBy` only the newest message
+ * of each key is queued, so that a slow client receives the current state and skips older ones. The
+ * key is computed once, when the message is sent. A message without a key (`undefined`) replaces
+ * none, and is dropped before any with a key. If the newest messages of all keys exceed `limit`,
+ * the connection is closed with 1013.
  */
 export type Overflow = 'close' | 'drop-oldest' | 'drop-newest' | { readonly latestBy: LatestBy }
 
-/** How a backlog drops; `'close'` has none. */
+/** The policies that drop messages, and so need a queue. */
 export type DropPolicy = Exclude<Overflow, 'close'>
 
 interface Entry {
   readonly frame: Frame
   readonly cost: number
-  // Neither an answer to the client, which a callback has returned, nor the newest of a key, which it is promised, is dropped.
+  // Answers returned by callbacks and the newest message of each key are never dropped.
   readonly kind: 'droppable' | 'answer' | 'newest'
 }
 
-/** The messages that wait for one slow client, where the policy is to drop some rather than to close it. */
+/** The messages queued for one slow client, under a policy that drops some of them. */
 export class DropQueue {
-  /** What the waiting messages cost, in bytes. */
+  /** The cost of the queued messages, in bytes. */
   cost = 0
   readonly #policy: DropPolicy
-  // In the order of sending. A message with a key takes the place of the one with the same key.
+  // In order of sending. A message with a key takes the place of the one with the same key.
   readonly #entries = new Map<unknown, Entry>()
-  // Where `shift` is in them: a Map steps over all that was deleted before its first, each time anew.
+  // The position of `shift`: a new iterator of a Map would step over all deleted entries each time.
   #oldest: undefined | IterableIterator<[unknown, Entry]>
-  // What the newest of all keys cost, and how many these are.
+  // The cost and the number of the newest messages of all keys.
   #newestCost = 0
   #newestCount = 0
 
@@ -40,19 +42,19 @@ export class DropQueue {
     return this.#entries.size
   }
 
-  /** Whether the newest messages of all keys cost more than this, and are not one alone. No other policy than `latestBy` has them. */
+  /** Whether the newest messages of two or more keys exceed the limit; only with `latestBy`. */
   isOver (limit: number): boolean {
     return this.#newestCost > limit && this.#newestCount > 1
   }
 
   /**
-   * @param key of a message that takes the place of an earlier one of the same key; `undefined`: it takes the place of none.
-   * @returns how many messages were dropped for it, itself among them.
+   * @param key the message replaces an earlier one of the same key; `undefined`: it replaces none.
+   * @returns the number of messages dropped for it; it may be one of them.
    */
   add (frame: Frame, cost: number, limit: number, key: unknown): number {
     const before = key === undefined ? undefined : this.#entries.get(key)
     if (before !== undefined) {
-      // In the place of the one before, which may have been smaller.
+      // The earlier message may have been smaller.
       this.#account(before, -1)
       this.#put(key, { frame, cost, kind: 'newest' })
       return 1 + this.#makeRoom(limit)
@@ -63,17 +65,17 @@ export class DropQueue {
       return 0
     }
     const dropped = this.#makeRoom(limit - cost)
-    // An object of its own is like no other key.
+    // A new object equals no other key.
     this.#put(key ?? {}, { frame, cost, kind: key === undefined ? 'droppable' : 'newest' })
     return dropped
   }
 
-  /** Adds the answer of a callback. */
+  /** Adds the answer of a callback, which is never dropped. */
   addReply (frame: Frame, cost: number): void {
     this.#put({}, { frame, cost, kind: 'answer' })
   }
 
-  /** Takes out what is to be sent next. */
+  /** Removes and returns the message to be sent next. */
   shift (): undefined | Frame {
     this.#oldest ??= this.#entries.entries()
     const { done, value } = this.#oldest.next()
@@ -86,7 +88,7 @@ export class DropQueue {
     return entry.frame
   }
 
-  // Drops the oldest that may be dropped, until the others cost no more than this.
+  // Drops the oldest droppable messages until the rest cost at most `limit`.
   #makeRoom (limit: number): number {
     let dropped = 0
     for (const [key, entry] of this.#entries) {

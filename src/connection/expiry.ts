@@ -4,12 +4,13 @@ import { FairTimer } from './fair-timer.js'
 const TICK = 1_000
 
 /**
- * Calls back when things expire, to the second: one timer for any number of them. It keeps no process alive.
+ * Calls back when items expire, to the second, with one timer for any number of items. The timer
+ * does not keep the process alive.
  */
 export class Expiry<T> {
   readonly #clock: Clock
   readonly #onExpired: (item: T) => void
-  // By the second of the Unix time in which they expire.
+  // By the second of Unix time in which they expire.
   readonly #seconds = new Map<number, Set<T>>()
   #timer: undefined | FairTimer
 
@@ -18,14 +19,18 @@ export class Expiry<T> {
     this.#onExpired = onExpired
   }
 
-  /** @param at seconds of Unix time, as in the `exp` of a token (RFC 7519 section 4.1.4); nothing for what never expires. */
+  /**
+   * @param at seconds of Unix time, as the `exp` of a token (RFC 7519 section 4.1.4); `undefined`:
+   * never.
+   */
   add (item: T, at: undefined | number): void {
     if (at === undefined) return
     const second = Math.ceil(at)
     const items = this.#seconds.get(second)
     if (items === undefined) this.#seconds.set(second, new Set([item]))
     else items.add(item)
-    // A tick a second rather than a timer to the next: the clock may be set, and a timer ends after 24.8 days.
+    // A tick a second rather than a timer to the next: the clock may be set, and a timer ends after
+    // 24.8 days.
     this.#timer ??= this.#start()
   }
 
@@ -37,10 +42,14 @@ export class Expiry<T> {
   }
 
   #start (): FairTimer {
-    return new FairTimer(this.#clock, { due: this.#clock.now() + TICK, grace: TICK }, (now) => { this.#tick(now) })
+    return new FairTimer(
+      this.#clock,
+      { due: this.#clock.now() + TICK, grace: TICK },
+      (now) => { this.#tick(now) }
+    )
   }
 
-  // What has come by now is read, such as another token.
+  // All input that came before `read` has been read: a renewal, for instance.
   #tick (read: number): void {
     this.#timer = this.#start()
     const now = (this.#clock.unixNow() - (this.#clock.now() - read)) / 1000

@@ -1,24 +1,24 @@
 import type { Clock, Timer } from '../clock.js'
 
-// Milliseconds that a timer is late on a server that is only busy.
+// Milliseconds by which a timer may be late on a server that is merely busy.
 const LATE = 20
 
-// Milliseconds in which what has come while the event loop was held up is not only read, but has its effect.
+// Milliseconds in which input that came while the event loop was blocked is read and handled.
 const GRACE = 1_000
 
-/** How a patient timer runs; times in milliseconds. */
+/** Settings of a fair timer; times in milliseconds. */
 export interface FairTimerOptions {
-  /** Until when others have time, by the clock. */
+  /** The deadline, in the time of the clock. */
   readonly due: number
-  /** How much longer they are given at most, once, if the event loop was held up when that came: up to 1_000. */
+  /** The longest extension, granted once if the event loop was blocked at `due`; at most 1_000. */
   readonly grace: number
-  /** Whether the process goes on while it waits. @default false */
+  /** Whether the timer keeps the process alive. @default false */
   readonly keepsAlive?: boolean
 }
 
 /**
- * A timer for what others have to do in time. It runs when all that came in time has been read: after a turn of the event loop that was
- * long, timers are served before sockets are.
+ * A timer for a deadline of the client or the app. It fires only after all input that came in time
+ * has been read: after a long turn of the event loop, Node runs timers before it reads sockets.
  */
 export class FairTimer {
   readonly #clock: Clock
@@ -28,12 +28,12 @@ export class FairTimer {
   #wasLate = false
   #isOver = false
 
-  /** @param run is given the time until which all that came has been read. */
+  /** @param run receives the time up to which all input has been read. */
   constructor (clock: Clock, options: FairTimerOptions, run: (now: number) => void) {
     this.#clock = clock
     this.#options = options
     this.#run = run
-    // Newer versions of Node warn of a negative delay.
+    // Newer versions of Node warn about a negative delay.
     this.#timer = this.#start(Math.max(0, options.due - clock.now()))
   }
 
@@ -54,7 +54,7 @@ export class FairTimer {
       this.#wasLate = true
       this.#timer = this.#start(Math.min(late, grace, GRACE))
     } else {
-      // Sockets are read between timers and this.
+      // Node reads sockets between timers and setImmediate.
       setImmediate(() => { if (!this.#isOver) this.#run(now) })
     }
   }

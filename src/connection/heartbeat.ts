@@ -1,63 +1,74 @@
 import type { Clock, Timer } from '../clock.js'
 import { Deadlines } from './deadlines.js'
 
-/** How silent clients are found. */
+/** How unresponsive clients are detected. */
 export interface HeartbeatOptions {
   /**
-   * Milliseconds between two pings to a client. Proxies cut what is silent for a minute, so it should stay well below that.
+   * Milliseconds between two pings to a client. Proxies close connections that are idle for a
+   * minute, so keep it well below that.
    *
    * @default 25_000
    */
   readonly interval?: undefined | number
   /**
-   * Milliseconds that a client has to show life after a ping: with its pong or any other traffic. Then it is cut.
+   * Milliseconds in which a pong or any other traffic must follow a ping. Otherwise the connection
+   * is terminated.
    *
    * @default 10_000
    */
   readonly timeout?: undefined | number
 }
 
-/** What has gone over a connection so far, in bytes. */
+/** The traffic of a connection so far, in bytes. */
 export interface Traffic {
   readonly received: number
-  /** What the kernel has taken. */
+  /** Bytes that the kernel has taken. */
   readonly sent: number
-  /** What waits to be taken: while it does, what is taken shows that the client reads. */
+  /**
+   * Bytes that wait for the kernel. While there are any, a rise of `sent` shows that the client
+   * reads.
+   */
   readonly waiting: number
-  /** Whether the client is not read from, because it does not read its own replies. */
+  /** Whether reading is paused, because the client does not read its replies. */
   readonly isPaused: boolean
 }
 
-/** What a heartbeat looks after. */
+/** A connection that a heartbeat checks. */
 export interface Beating {
-  /** `undefined` while nothing can be told from it. */
+  /** `undefined` while traffic does not show whether the client is alive. */
   readonly traffic: undefined | Traffic
   ping (): void
-  /** Nothing has come since the ping. */
+  /** Called when the heartbeat times out. */
   silent (): void
 }
 
-// How many pings in a row may stay without an answer where something else may explain that: the client reads what was sent before, or
-// it is not read from. Two minutes with the default interval.
+// Missed pings in a row that are tolerated when the client is not to blame: see #isExcused. Two
+// minutes with the default interval.
 const EXCUSES = 4
 
-// The pings of an interval are spread over this many moments, so that a server with many clients has no bursts.
+// The pings of an interval are sent in this many slices, to avoid bursts with many clients.
 const SLICES = 25
 
-/** Pings any number of connections on one timer, and finds those that are silent (RFC 6455 section 5.5.2). */
+/**
+ * Pings any number of connections with one timer, and reports those that do not respond (RFC 6455
+ * section 5.5.2).
+ */
 export class Heartbeat {
   readonly #clock: Clock
-  readonly #slices: ReadonlyArray<Set<Beating>> = Array.from({ length: SLICES }, () => new Set())
-  // The traffic at the ping, of those that have to show life.
+  readonly #slices: ReadonlyArray<Set<Beating>> =
+    Array.from({ length: SLICES }, () => new Set())
+
+  // The traffic at the ping, for each connection that has yet to respond.
   readonly #pinged = new Map<Beating, undefined | Traffic>()
-  // How often in a row that was excused.
+  // The number of tolerated pings in a row.
   readonly #excuses = new Map<Beating, number>()
-  // Nothing of them has come in time, unless it comes with the next read.
+  // Connections that have timed out unless the next read brings something.
   readonly #suspects = new Set<Beating>()
   readonly #deadlines: Deadlines<Beating>
   readonly #timeout: number
   readonly #pause: number
-  // How far Unix time is ahead of the clock, which stands still while most machines sleep; and when this one has last been seen to wake.
+  // How far Unix time is ahead of the clock, which stands still while most machines sleep; and when
+  // this machine was last seen to wake.
   #ahead: number
   #woke = -Infinity
   #size = 0
@@ -73,14 +84,14 @@ export class Heartbeat {
   }
 
   add (item: Beating): void {
-    // The slice that has just been: its first ping is an interval away.
+    // The slice that was just pinged: its next ping is an interval away.
     this.#slices[(this.#turn + SLICES - 1) % SLICES]!.add(item)
     this.#size++
     this.#timer ??= this.#clock.every(this.#pause, () => { this.#beat() })
   }
 
   delete (item: Beating): void {
-    // Which one it is in is not worth keeping for each connection.
+    // The slice of each connection is not stored, to save memory.
     if (this.#slices.some((slice) => slice.delete(item))) this.#size--
     this.#clear(item)
     if (this.#size === 0) {
@@ -90,20 +101,23 @@ export class Heartbeat {
   }
 
   #beat (): void {
-    this.#lookWhetherAwake()
+    this.#detectWake()
     const slice = this.#slices[this.#turn]!
     this.#turn = (this.#turn + 1) % SLICES
     for (const item of slice) {
-      // Where the timeout is longer than the interval, the last ping may still have time.
+      // If the timeout is longer than the interval, the last ping may still be pending.
       if (this.#pinged.has(item)) {
         if (!this.#isAlive(item)) continue
         this.#clear(item)
       }
       const isWaiting = (item.traffic?.waiting ?? 0) > 0
       item.ping()
-      // After the ping, which is traffic itself. Over TLS it is taken a moment later, which says nothing of the client.
+      // Read after the ping, which is traffic itself. Over TLS the kernel takes the ping a moment
+      // later, which proves nothing about the client.
       const { traffic } = item
-      this.#pinged.set(item, traffic === undefined || isWaiting ? traffic : { ...traffic, sent: traffic.sent + traffic.waiting })
+      this.#pinged.set(item, traffic === undefined || isWaiting
+        ? traffic
+        : { ...traffic, sent: traffic.sent + traffic.waiting })
       this.#deadlines.add(item)
     }
   }
@@ -114,7 +128,7 @@ export class Heartbeat {
     else this.#suspect(item)
   }
 
-  // It may have been read from again only just now: what has come of it by then is read before it is judged.
+  // Reading may have resumed only just now: pending input is read before the connection is judged.
   #suspect (item: Beating): void {
     this.#suspects.add(item)
     if (this.#suspects.size === 1) setImmediate(() => { this.#judge() })
@@ -152,14 +166,15 @@ export class Heartbeat {
     this.#deadlines.delete(item)
   }
 
-  // Whether something else than the client may explain that nothing has come: it reads what was sent before, or it is not read from, or
-  // this machine was held up for so long that an answer may still be on its way.
+  // Whether the client may be alive although nothing has come: it is still reading earlier data,
+  // the socket is paused, or this machine was blocked for so long that a pong may still be on its
+  // way.
   #isExcused (item: Beating, due: number): boolean {
     const { isPaused, sent } = item.traffic!
     return isPaused || sent > this.#pinged.get(item)!.sent || this.#wasHeldUp(due)
   }
 
-  #lookWhetherAwake (): void {
+  #detectWake (): void {
     const now = this.#clock.now()
     const ahead = this.#clock.unixNow() - now
     if (ahead - this.#ahead > this.#timeout) this.#woke = now
@@ -167,14 +182,15 @@ export class Heartbeat {
   }
 
   #wasHeldUp (due: number): boolean {
-    this.#lookWhetherAwake()
+    this.#detectWake()
     return this.#clock.now() - due > this.#timeout || this.#woke > due - this.#timeout
   }
 
-  // Whether the client has shown life since the last ping, or could not have.
+  // Whether the client has responded since the last ping, or had no way to.
   #isAlive (item: Beating): boolean {
     const before = this.#pinged.get(item)
     const { traffic } = item
-    return before === undefined || traffic === undefined || traffic.received > before.received || (traffic.waiting > 0 && traffic.sent > before.sent)
+    return before === undefined || traffic === undefined || traffic.received > before.received ||
+      (traffic.waiting > 0 && traffic.sent > before.sent)
   }
 }

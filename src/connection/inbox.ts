@@ -1,19 +1,23 @@
 import type { WebSocket } from 'ws'
 import type { Message } from '../message/message.js'
 
-// What may wait for a busy handler before the socket is paused, so that TCP slows the client down. What one read of the
-// socket brought (64 KiB), and 16 KiB more, come on top. Not zero: a close that waits behind a few messages should still be seen.
+// Messages and bytes that may wait for a busy handler before the socket is paused, so that TCP
+// slows the client down. One read of the socket (64 KiB) and 16 KiB more come on top. Not zero: a
+// close frame behind a few messages should still be seen.
 const MESSAGES = 16
 const BYTES = 65_536
 
-// How many times as much may wait while a renewal is looked for.
+// The factor by which both limits rise while a renewal is looked for.
 const FURTHER = 16
 
-// ws inflates all that one read of the socket brought, also while the socket is paused: 64 KiB can become 64 MiB. What is not
-// compressed never comes to this.
+// Bytes. ws inflates all messages of one read, also while the socket is paused: 64 KiB can become
+// 64 MiB. Messages that are not compressed never reach this.
 const INFLATED = 2_097_152
 
-/** The messages of one connection that wait for a handler. It pauses the socket when they are too many. */
+/**
+ * The messages of one connection that wait for a handler. Pauses the socket when there are too
+ * many.
+ */
 export class Inbox {
   readonly #socket: WebSocket
   readonly #messages: Message[] = []
@@ -32,7 +36,7 @@ export class Inbox {
     this.#most = INFLATED + maxPayload
   }
 
-  /** The bytes of all messages that wait. */
+  /** Bytes of all waiting messages. */
   get bytes (): number {
     return this.#bytes
   }
@@ -41,22 +45,22 @@ export class Inbox {
     return this.#messages.length
   }
 
-  /** How many bytes are too many. */
+  /** The limit of `bytes`: with more, `isFull` is true. */
   get most (): number {
     return this.#most
   }
 
-  /** Whether so much waits that only compressed messages can have come to it. */
+  /** Whether more bytes wait than messages without compression can reach. */
   get isFull (): boolean {
     return this.#bytes > this.#most
   }
 
-  /** The message whose turn it is. */
+  /** The message to be handled next. */
   get next (): undefined | Message {
     return this.#messages[0]
   }
 
-  /** The one that has come last. */
+  /** The message that came last. */
   get last (): undefined | Message {
     return this.#messages.at(-1)
   }
@@ -68,18 +72,18 @@ export class Inbox {
     if (this.#isEnough) this.#socket.pause()
   }
 
-  /** Whether more may wait than usual: 16 times as many messages and bytes. */
+  /** Raises both limits to 16 times their usual value, or sets them back. */
   lookFurther (isFurther: boolean): void {
     this.#times = isFurther ? FURTHER : 1
     if (this.#isEnough) this.#socket.pause()
   }
 
-  /** Takes the next message out. */
+  /** Removes the next message. */
   shift (): void {
     this.#bytes -= this.#messages.shift()!.size
   }
 
-  /** Drops all that waits, and answers how many that were. */
+  /** Drops all messages, and returns their number. */
   clear (): number {
     const count = this.#messages.length
     this.#messages.length = 0
@@ -87,7 +91,7 @@ export class Inbox {
     return count
   }
 
-  /** Reads on, if what waits is little enough. */
+  /** Resumes the socket if few enough messages wait. */
   resume (): void {
     if (this.#socket.isPaused && !this.#isEnough) this.#socket.resume()
   }

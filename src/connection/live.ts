@@ -1,30 +1,30 @@
 import type { CloseReason } from '../close-codes.js'
 import type { Identity } from './identity.js'
 
-/** What was too much, for the log. */
+/** A limit that was exceeded, for the log. */
 export interface ExceededLimit {
-  /** The option that bounds it. */
+  /** The name of the option. */
   readonly option: string
   readonly limit: unknown
-  /** How much it was, if that is a number. */
+  /** The actual value, if it is a number. */
   readonly size?: undefined | number
 }
 
-/** What can be closed for one of the reasons of this plugin. */
+/** A connection that can be closed for a reason in `close-codes`. */
 export interface Closable {
-  /** Closes in an orderly way; answers `false`, and does nothing, if that has begun already. */
+  /** Starts an orderly close; does nothing and returns `false` if one has begun already. */
   closeWith (reason: CloseReason, limit?: ExceededLimit): boolean
 }
 
-/** A connection that is not done yet: the app closes it when it is closed itself, or when its user is revoked. */
+/** A connection that has not ended. It is closed when the app closes or its user is revoked. */
 export interface Live extends Closable {
-  /** Who it is, if that is known yet. */
+  /** The user, once known. */
   readonly identity: undefined | Identity
-  /** The time to close in an orderly way is over. */
+  /** The time for an orderly close is over. */
   expire (): void
 }
 
-/** All connections that are not done yet. */
+/** All connections that have not ended. */
 export interface LiveSet {
   add (connection: Live): void
   delete (connection: Live): void

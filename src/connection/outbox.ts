@@ -1,7 +1,9 @@
 import type { WebSocket } from 'ws'
 import { closeCodes, type CloseReason } from '../close-codes.js'
 import type { FrameBatch } from '../message/frame-batch.js'
-import { compactLarge, encodeFrames, wholeOf, wireSize, type Compression, type Frame } from '../message/frame.js'
+import {
+  compactLarge, encodeFrames, wholeOf, wireSize, type Compression, type Frame
+} from '../message/frame.js'
 import { toFrame, type Sendable } from '../message/outbound.js'
 import { DropQueue, type Overflow } from './drop-queue.js'
 import type { Budget } from './budget.js'
@@ -11,85 +13,89 @@ import { FrameSocket } from '../socket/frame-socket.js'
 import { CLOSED, OPEN } from '../socket/ready-state.js'
 import { flushLater, type Flushable } from '../socket/flush-queue.js'
 
-/** How much may wait for a client that reads more slowly than it is sent to. */
+/** The bound of the messages that wait for a slow client. */
 export interface OutboxOptions {
   /**
-   * Bytes that may wait in this process; a message that waits counts 512 bytes besides its payload, and several that left in one write
-   * count once. What a callback returns is always sent: the next message is handled only after it has drained.
+   * Bytes that may wait in this process. A waiting message counts 512 bytes more than its payload;
+   * several messages in one write add 512 bytes once. The return value of a callback is always
+   * sent: the next message is handled only after it has drained.
    *
    * @default 1_048_576
    */
   readonly limit?: undefined | number
   /**
-   * What happens to a message that finds more than `limit` waiting. What is dropped is counted in `connection.dropped`.
+   * The policy for a message when more than `limit` waits. Dropped messages are counted in
+   * `connection.dropped`.
    *
    * @default 'close'
    */
   readonly overflow?: undefined | Overflow
   /**
-   * Makes the message that tells a client how many were dropped since the last such message. It is called when the client has
-   * caught up, so that nothing waits for it any more; never with `'close'`. If it throws, or returns what cannot be sent, that is
-   * logged and nothing is sent.
+   * Returns a message that tells the client how many messages were dropped since the last notice.
+   * It is called when the client has caught up and nothing waits; never with `'close'`. If it
+   * throws, or returns something that cannot be sent, the error is logged and nothing is sent.
    *
    * @default none: the client is not told
    */
   readonly notice?: undefined | ((dropped: number) => Sendable)
 }
 
-/** What the outboxes of a route have in common. */
+/** The settings that the outboxes of a route share. */
 export interface OutboxSettings {
   readonly limit: number
   readonly overflow: Overflow
   readonly notice?: OutboxOptions['notice']
   readonly budget: Budget
-  /** How messages are compressed for clients that it was agreed on with. */
+  /** The compression for clients that have negotiated it. */
   readonly compression: undefined | Compression
 }
 
-/** Whose outbox it is. */
+/** The owner of an outbox: the runner of the connection. */
 export interface OutboxOwner extends Closable, Pick<ConnectionContext, 'enter'> {
-  /** Whatever was sent before to many, this client among them, and has not left yet, is to leave now. */
+  /** Writes the broadcasts to this client that are still pending. */
   flushBroadcasts (): void
-  /** What was sent is not there any more. */
+  /** The app has detached or resized an ArrayBuffer that was sent. */
   sendFailed (error: unknown): void
-  /** The app's `notice` threw, or returned what cannot be sent. */
+  /** The app's `notice` threw, or returned something that cannot be sent. */
   noticeFailed (error: unknown): void
 }
 
-// Above this many waiting bytes a sender that can wait should: the first that `send` answers with false.
+// Waiting bytes above which `send` returns false, so that a sender can wait for `drained()`.
 const MARK = 65_536
 
-// Bytes of a message that is compressed in this thread, once for all its receivers: what is larger would hold everybody up, and ws
-// compresses it in another, for each of them.
+// Bytes of the largest broadcast that is compressed in this thread, once for all receivers. A
+// larger one would block the event loop: ws compresses it in another thread, for each receiver.
 const DEFLATED_AT_ONCE = 16_384
 
-// Bytes that Node and ws spend on a write that waits, besides what is written: measured with one-byte messages on Node 20.
+// Bytes that Node and ws spend on each waiting write besides its data: measured with one-byte
+// messages on Node 20.
 const WRITE_COST = 512
 
 const AS_TEXT = { binary: false } as const
 const AS_BINARY = { binary: true } as const
 
-/** All that leaves for one client passes here: nothing else in this plugin writes to a socket. */
+/** Sends everything to one client: nothing else in this plugin writes to a socket. */
 export class Outbox implements Flushable {
-  /** Messages that were not sent, because the connection had ended or the client was too slow. */
+  /** Number of messages not sent, because the connection had ended or the client was too slow. */
   dropped = 0
   readonly #socket: WebSocket
-  // The same, if frames can be written to it as they are.
+  // The same socket, if it takes encoded frames.
   readonly #fast: undefined | FrameSocket
   readonly #compression: undefined | Compression
   readonly #settings: OutboxSettings
   readonly #mark: number
   readonly #owner: OutboxOwner
-  // What leaves in one write at the end of the tick.
+  // The frames to be written together at the end of the tick.
   #gathered: undefined | Frame[]
   #gatheredSize = 0
-  // What was held when that began: within a tick nothing is written but by this.
+  // `#held` before the first of them: within a tick only this outbox writes to the socket.
   #heldBefore = 0
-  // How many writes wait in Node, or ws, for a client that lags.
+  // The number of writes that wait in Node or ws for a client that lags.
   #heldWrites = 0
-  // What waits here, where the policy is to drop: only as much as the mark is given to ws, which nothing can be taken back from.
+  // The queue of a policy that drops. Node and ws get no more than `#mark` bytes at a time, as
+  // nothing can be taken back from them.
   #dropQueue: undefined | DropQueue
-  // How many messages the client has missed, and has not been told of.
+  // The number of dropped messages that no notice has reported yet.
   #missed = 0
   #accounted = 0
   #waiting: undefined | Array<() => void>
@@ -98,49 +104,61 @@ export class Outbox implements Flushable {
   constructor (socket: WebSocket, settings: OutboxSettings, owner: OutboxOwner) {
     this.#socket = socket
     this.#fast = socket instanceof FrameSocket ? socket : undefined
-    this.#compression = settings.compression !== undefined && socket.extensions !== '' ? settings.compression : undefined
+    this.#compression = settings.compression !== undefined && socket.extensions !== ''
+      ? settings.compression
+      : undefined
     this.#settings = settings
     this.#mark = Math.min(MARK, settings.limit)
     this.#owner = owner
   }
 
-  /** Bytes that wait in this process for the client to read; not what it was sent among many in this turn of the event loop. */
+  /**
+   * Bytes that wait in this process for the client to read, without the broadcasts of this turn of
+   * the event loop.
+   */
   get bufferedAmount (): number {
     return this.#given + this.#gatheredSize + (this.#dropQueue?.cost ?? 0)
   }
 
-  /** Whether more waits than a sender that can wait should add to. */
+  /** Whether so much waits that a sender should wait for `drained()`. */
   get isOverMark (): boolean {
     return this.#held + (this.#dropQueue?.cost ?? 0) > this.#mark
   }
 
-  /** Whether anything can still be sent. */
+  /** Whether messages can still be sent. */
   get isOpen (): boolean {
     return this.#socket.readyState === OPEN
   }
 
-  // What has been written, and not been taken by the kernel.
+  // Bytes that were written, but not yet taken by the kernel.
   get #given (): number {
     return this.#fast === undefined ? this.#socket.bufferedAmount : this.#fast.waiting
   }
 
-  // What that costs this process: a small write costs more to keep than its bytes.
+  // Their cost in memory, with gathered frames: a small write costs more than its bytes.
   get #held (): number {
-    return this.#gathered === undefined ? this.#given + this.#heldWrites * WRITE_COST : this.#heldBefore + this.#gatheredSize
+    return this.#gathered === undefined
+      ? this.#given + this.#heldWrites * WRITE_COST
+      : this.#heldBefore + this.#gatheredSize
   }
 
   /**
-   * Sends, or does what the policy says with what finds the outbox over its limit. Answers whether it was sent and the client
-   * keeps up.
+   * Sends a message. If the outbox is over its limit, the policy applies. Returns whether the
+   * message was sent and the client keeps up.
    *
-   * @param key of the message, where the policy is `latestBy`.
+   * @param key the key of the message, if the policy is `latestBy`.
    */
   send (frame: Frame, key?: unknown): boolean {
     this.#owner.flushBroadcasts()
     return this.#send(frame, key)
   }
 
-  /** Sends what many are sent, less what this client is not. @param from the first frame. */
+  /**
+   * Sends the frames of a batch.
+   *
+   * @param from the index of the first frame.
+   * @param without the indexes of the frames that exclude this client, in ascending order.
+   */
   sendBatch (batch: FrameBatch, from: number, without: readonly number[]): void {
     const fast = this.#fast
     this.flush()
@@ -151,15 +169,17 @@ export class Outbox implements Flushable {
       if (parts.length > 0) this.#writeNow(fast, parts)
       return
     }
-    for (const index of batch.indexes(from, without)) this.sendShared(batch.frames[index]!, batch.keys[index])
+    for (const index of batch.indexes(from, without)) {
+      this.sendShared(batch.frames[index]!, batch.keys[index])
+    }
   }
 
-  /** Sends one of the messages that others are sent too. */
+  /** Sends a message that is shared between receivers. */
   sendShared (frame: Frame, key: unknown): void {
     for (const form of this.#encode(() => [this.#sharedForm(frame)])) this.#send(form, key)
   }
 
-  /** Sends without regard to the limit; the caller waits for `drained()` before the next. */
+  /** Sends regardless of the limit; the caller awaits `drained()` before the next message. */
   reply (frame: Frame): boolean {
     this.#owner.flushBroadcasts()
     return this.#reply(frame)
@@ -172,7 +192,7 @@ export class Outbox implements Flushable {
     return new Promise((resolve) => { (this.#waiting ??= []).push(resolve) })
   }
 
-  /** Asks the client for a sign of life, behind all that was sent (RFC 6455 section 5.5.2). */
+  /** Sends a ping behind all that was sent (RFC 6455 section 5.5.2). */
   ping (): void {
     if (this.isOpen) this.#socket.ping()
   }
@@ -180,25 +200,31 @@ export class Outbox implements Flushable {
   /** Begins the closing handshake (RFC 6455 section 7.1.2), behind all that waits. */
   close (code: number, reason: string): void {
     this.#owner.flushBroadcasts()
-    if (this.isOpen) for (let frame = this.#dropQueue?.shift(); frame !== undefined; frame = this.#dropQueue?.shift()) this.#write(frame)
+    if (this.isOpen) {
+      for (
+        let frame = this.#dropQueue?.shift();
+        frame !== undefined;
+        frame = this.#dropQueue?.shift()
+      ) this.#write(frame)
+    }
     this.#socket.close(code, reason)
   }
 
-  /** Writes what was gathered. A fast socket asks for it before a frame of its own. */
+  /** Writes the gathered frames. A fast socket calls it before it writes a frame of its own. */
   flush (): void {
     const frames = this.#gathered
     if (frames === undefined) return
     this.#gathered = undefined
     this.#gatheredSize = 0
     const fast = this.#fast!
-    // What is written to a client that lags may wait for long.
+    // Data for a client that lags may wait for long.
     const isToWait = fast.waiting > 0
     if (isToWait) compactLarge(frames)
     const parts = this.#encode(() => encodeFrames(frames, isToWait))
     if (parts.length > 0) this.#writeNow(fast, parts)
   }
 
-  /** The connection has ended: nothing waits any more, and nobody for it. */
+  /** The connection has ended: drops the queue and resolves all `drained()` promises. */
   end (): void {
     this.flush()
     this.dropped += this.#dropQueue?.size ?? 0
@@ -208,14 +234,15 @@ export class Outbox implements Flushable {
     this.#release()
   }
 
-  // Whether frames for many may be written at once, because the policy would let each of them through.
+  // Whether a batch can be written at once, because the policy would send each of its frames.
   #mayTake (size: number): boolean {
     if ((this.#dropQueue?.size ?? 0) > 0) return false
     const held = this.#held
-    return held === 0 || held + size <= (this.#settings.overflow === 'close' ? this.#limit : this.#mark)
+    const { overflow } = this.#settings
+    return held === 0 || held + size <= (overflow === 'close' ? this.#limit : this.#mark)
   }
 
-  // While all clients together hold too much, none may lag far.
+  // While the budget of all clients is exceeded, each client's limit is the mark.
   get #limit (): number {
     return this.#settings.budget.isExceeded ? this.#mark : this.#settings.limit
   }
@@ -243,7 +270,9 @@ export class Outbox implements Flushable {
   #closeTooSlow (): void {
     const { budget, limit } = this.#settings
     const size = this.#held + (this.#dropQueue?.cost ?? 0)
-    this.#owner.closeWith(closeCodes.tooSlow, budget.isExceeded ? { option: 'outboxBudget', limit: budget.limit, size } : { option: 'outbox.limit', limit, size })
+    this.#owner.closeWith(closeCodes.tooSlow, budget.isExceeded
+      ? { option: 'outboxBudget', limit: budget.limit, size }
+      : { option: 'outbox.limit', limit, size })
   }
 
   #reply (frame: Frame): boolean {
@@ -258,20 +287,26 @@ export class Outbox implements Flushable {
     return false
   }
 
-  // Whether a message that may be dropped has to wait where it can be.
+  // Whether a message that may be dropped has to wait in the queue.
   get #mustWait (): boolean {
     return this.isOpen && ((this.#dropQueue?.size ?? 0) > 0 || this.#held > this.#mark)
   }
 
-  // What is compressed once for all receivers.
+  // Returns the frame as compressed once for all receivers, where that applies.
   #sharedForm (frame: Frame): Frame {
-    return this.#fast === undefined || this.#compression === undefined || frame.size > DEFLATED_AT_ONCE ? frame : frame.deflated(this.#compression)
+    return this.#fast === undefined || this.#compression === undefined ||
+      frame.size > DEFLATED_AT_ONCE
+      ? frame
+      : frame.deflated(this.#compression)
   }
 
-  // Gathers a frame, or gives it to ws where that has to compress it, or is compressing what was before it.
+  // Gathers a frame; or passes it to ws, if ws has to compress it or is still compressing an
+  // earlier one.
   #write (frame: Frame): boolean {
     const fast = this.#fast
-    if (fast === undefined || (this.#compression !== undefined && (!fast.isSenderIdle || (frame.size >= this.#compression.threshold && frame.plain === frame)))) {
+    if (fast === undefined || (this.#compression !== undefined && (
+      !fast.isSenderIdle || (frame.size >= this.#compression.threshold && frame.plain === frame)
+    ))) {
       this.flush()
       return this.#handOn(frame.plain)
     }
@@ -287,7 +322,7 @@ export class Outbox implements Flushable {
     return !this.isOverMark
   }
 
-  // The bytes are the app's, which may have handed them to a worker meanwhile: then they are not there any more.
+  // Reports bytes that the app has transferred to a worker since it sent them: they are detached.
   #encode<Form> (encode: () => readonly Form[]): readonly Form[] {
     try {
       return encode()
@@ -320,7 +355,7 @@ export class Outbox implements Flushable {
     return !this.isOverMark
   }
 
-  // Only a client that lags, or may, costs a callback.
+  // Returns a callback for a write that may wait: other writes need none.
   #expectWritten (): () => void {
     this.#heldWrites++
     this.#onWritten ??= () => { this.#written() }
@@ -330,7 +365,9 @@ export class Outbox implements Flushable {
   #written (): void {
     this.#heldWrites--
     for (let frame = this.#next(); frame !== undefined; frame = this.#next()) this.#write(frame)
-    if (this.#missed > 0 && this.#dropQueue?.size === 0 && this.isOpen) this.#owner.enter(this.#notify, this, undefined)
+    if (this.#missed > 0 && this.#dropQueue?.size === 0 && this.isOpen) {
+      this.#owner.enter(this.#notify, this, undefined)
+    }
     this.#account()
     if (!this.isOverMark) this.#release()
   }
@@ -347,12 +384,12 @@ export class Outbox implements Flushable {
     }
   }
 
-  // What may be given to ws now.
+  // Returns the next queued frame, if it may be written now.
   #next (): undefined | Frame {
     return this.isOpen && this.#held <= this.#mark ? this.#dropQueue?.shift() : undefined
   }
 
-  // Keeps the budget of the process up to date, for clients that lag.
+  // Updates the budget of the process, for clients that lag.
   #account (): void {
     const load = this.#socket.readyState === CLOSED ? 0 : this.#held + (this.#dropQueue?.cost ?? 0)
     this.#settings.budget.adjust(load - this.#accounted)
@@ -373,7 +410,7 @@ function sizeOf (parts: readonly Buffer[]): number {
   return size
 }
 
-/** Begins the closing handshake of a connection that is sent nothing else (RFC 6455 section 7.1.2). */
+/** Begins the closing handshake of a connection without an outbox (RFC 6455 section 7.1.2). */
 export function closeUnused (socket: WebSocket, { code, reason }: CloseReason): void {
   socket.close(code, reason)
 }

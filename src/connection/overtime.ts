@@ -1,21 +1,21 @@
 import type { Clock } from '../clock.js'
 import { Deadlines } from './deadlines.js'
 
-/** A connection that ends with its token. */
+/** A connection that ends when its token expires. */
 export interface Expiring {
-  /** The token has expired, or the time is over in which more was read behind it. */
+  /** The token has expired, or the time for reading on has. */
   expired (): void
-  /** A renewal that came in time was not verified in time. */
+  /** The verification of a renewal took too long. */
   overdue (): void
 }
 
-// Milliseconds in which more is read of a client that waits for a handler.
+// Milliseconds for reading on from a client whose messages wait for a handler.
 const READING = 1_000
 
-// For how many connections at a time, as the messages of each may take 1 MiB.
+// Connections that may read on at a time, as the messages of each may take 1 MiB.
 const MOST = 64
 
-/** The time that a connection has after the end of its token, for a renewal that came before that. */
+/** Keeps a connection open after its token has expired, for a renewal that came before that. */
 export class Overtime {
   readonly #reading: Deadlines<Expiring>
   readonly #verifying: Deadlines<Expiring>
@@ -26,14 +26,14 @@ export class Overtime {
     this.#verifying = new Deadlines(clock, verification, (item) => { item.overdue() })
   }
 
-  /** Gives a second to read on. Returns whether it may: others may have all of that. */
+  /** Grants a second for reading on. Returns `false` if too many connections do so already. */
   read (item: Expiring): boolean {
     if (this.#reading.size >= MOST) return false
     this.#reading.add(item)
     return true
   }
 
-  /** Gives the time of a check. */
+  /** Grants the time for verifying a renewal. */
   verify (item: Expiring): void {
     this.#verifying.add(item)
   }

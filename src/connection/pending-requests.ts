@@ -6,34 +6,46 @@ import { suggest } from '../suggestion.js'
 import type { Outbox } from './outbox.js'
 import { FairTimer } from './fair-timer.js'
 
-/** What a message is known by while it is not answered. */
+/** The id of a message while it is not answered. */
 export type MessageId = string | number
 
-/** How long to wait for an answer. */
+/** The options of a request. */
 export interface RequestOptions {
   /**
-   * Milliseconds.
+   * Milliseconds to wait for the answer.
    *
    * @default 10_000
    */
   readonly timeout?: undefined | number
-  /** Ends the wait, with its reason; nothing is sent if it has ended it before. */
+  /** Cancels the request with its reason. If already aborted, nothing is sent. */
   readonly signal?: undefined | AbortSignal
 }
 
 /**
  * Checks the options of a request.
  *
- * @throws `FSR_ERR_OPTION_INVALID`: a slip would wait too long, or not at all.
+ * @throws `FSR_ERR_OPTION_INVALID`, as a mistake would go unnoticed and wait too long or not at
+ * all.
  */
 export function checkRequestOptions (options: RequestOptions): void {
-  if (typeof options !== 'object' || options === null) throw new errors.OptionInvalid('the last argument of request()', 'is not an object of options: { timeout, signal }')
-  // A signal itself, for instance.
+  if (typeof options !== 'object' || options === null) {
+    throw new errors.OptionInvalid(
+      'argument of request()', 'must be an object: { timeout, signal }'
+    )
+  }
+  // Catches a signal passed in place of the options, for instance.
   const unknown = strayIn(options, ['timeout', 'signal'])
-  if (unknown !== undefined) throw new errors.OptionInvalid(`'${unknown}'`, `is unknown in request()${suggest(unknown, ['timeout', 'signal'], 'there are timeout, signal')}`)
+  if (unknown !== undefined) {
+    const cure = suggest(unknown, ['timeout', 'signal'], 'there are timeout, signal')
+    throw new errors.OptionInvalid(`'${unknown}'`, `is unknown in request()${cure}`)
+  }
   const { timeout, signal } = options
-  if (timeout !== undefined && (typeof timeout !== 'number' || !(timeout > 0))) throw new errors.OptionInvalid('timeout', 'is not a number of milliseconds above 0')
-  if (signal !== undefined && !isSignal(signal)) throw new errors.OptionInvalid('signal', 'is not an AbortSignal')
+  if (timeout !== undefined && (typeof timeout !== 'number' || !(timeout > 0))) {
+    throw new errors.OptionInvalid('timeout', 'must be a positive number of milliseconds')
+  }
+  if (signal !== undefined && !isSignal(signal)) {
+    throw new errors.OptionInvalid('signal', 'must be an AbortSignal')
+  }
 }
 
 function isSignal (value: unknown): boolean {
@@ -41,10 +53,10 @@ function isSignal (value: unknown): boolean {
   return typeof aborted === 'boolean' && typeof addEventListener === 'function'
 }
 
-// More than these are handled as if nobody had taken them back.
+// Cancellations kept for messages that wait. Further ones are ignored: their messages are handled.
 const MOST_TAKEN_BACK = 64
 
-// What is longer, Node takes for one millisecond: 24.8 days.
+// Milliseconds (24.8 days). Node takes a longer timeout for one millisecond.
 const LONGEST_TIMEOUT = 2_147_483_647
 
 interface Asked {
@@ -53,10 +65,11 @@ interface Asked {
   readonly reject: (error: unknown) => void
 }
 
-// What is to be called when a signal aborts: one listener for all requests that share it, as Node warns of more than ten.
+// The callbacks of each signal: one listener serves all requests that share it, as Node warns about
+// more than ten.
 const waiting = new WeakMap<AbortSignal, Set<() => void>>()
 
-// Returns what takes the callback back.
+// Returns a function that removes the callback.
 function onAbort (signal: AbortSignal, callback: () => void): () => void {
   let callbacks = waiting.get(signal)
   if (callbacks === undefined) {
@@ -68,24 +81,24 @@ function onAbort (signal: AbortSignal, callback: () => void): () => void {
   return () => { callbacks.delete(callback) }
 }
 
-/** A message of the client that is not answered yet. */
+/** A request of the client that is not answered yet. */
 export class InboundRequest {
   readonly #onLeft: () => void
   #controller: undefined | AbortController
   #isAborted = false
   #isOver = false
   #hasLeft = false
-  /** Called once when it is answered, or nobody wants the answer any more. */
+  /** Called once when the request is answered or cancelled. */
   onOver: undefined | (() => void)
-  /** Called when the user of the connection is another one than when the message was granted. */
+  /** Called when a renewal has replaced the user for whom the request was granted. */
   onUserChanged: undefined | (() => void)
 
-  /** @param onLeft is called once when nothing runs for it any more. */
+  /** @param onLeft is called once when its handler and stream have ended. */
   constructor (onLeft: () => void) {
     this.#onLeft = onLeft
   }
 
-  /** Aborts when it is answered, nobody wants that any more, or the connection begins to close. */
+  /** Aborts when the request is answered or cancelled, or the connection begins to close. */
   get signal (): AbortSignal {
     if (this.#controller === undefined) {
       this.#controller = new AbortController()
@@ -98,7 +111,7 @@ export class InboundRequest {
     return this.#isAborted
   }
 
-  /** Whether it is answered, or nobody wants that any more. */
+  /** Whether the request is answered or cancelled. */
   get isOver (): boolean {
     return this.#isOver
   }
@@ -115,7 +128,7 @@ export class InboundRequest {
     this.onOver?.()
   }
 
-  /** Its handler, and the stream that this has returned, have come to their end. */
+  /** The handler, and the stream that it returned, have ended. */
   leave (): void {
     if (this.#hasLeft) return
     this.#hasLeft = true
@@ -123,15 +136,16 @@ export class InboundRequest {
   }
 }
 
-/** The requests under way on one connection, in both directions. It is made with the first. */
+/** The pending requests of one connection, in both directions. */
 export class PendingRequests {
   readonly #clock: Clock
   readonly #outbox: Outbox
   readonly #asked = new Map<MessageId, Asked>()
   readonly #works = new Map<MessageId, InboundRequest>()
-  // Ids of messages that were taken back before their turn, with the last message that such an id can be of.
+  // Ids of messages that were cancelled while they waited, each with the last message that can have
+  // the id.
   readonly #takenBack = new Map<MessageId, object>()
-  // Streams that the client wants, and those that have not come to their end yet, wanted or not.
+  // The number of streams not cancelled, and of all streams that have not ended.
   #wantedStreams = 0
   #streams = 0
   #isEnded = false
@@ -141,17 +155,22 @@ export class PendingRequests {
     this.#outbox = outbox
   }
 
-  /** Whether anybody waits for an answer. */
+  /** Whether any request is pending, in either direction. */
   get isBusy (): boolean {
     return this.#asked.size > 0 || this.#works.size > 0
   }
 
   /**
-   * Waits for the answer to a request that is being sent, unless its signal has aborted before. Whatever happens, nothing is kept of it afterwards.
+   * Waits for the answer to a request that is about to be sent. Nothing is kept of the request
+   * afterwards, however it ends.
    *
-   * @throws `FSR_ERR_REQUEST_TIMEOUT`, `FSR_ERR_REQUEST_REFUSED`, `FSR_ERR_REQUEST_ENDED`, `FSR_ERR_ANSWER_INVALID`, the reason of the signal.
+   * @throws `FSR_ERR_REQUEST_TIMEOUT`, `FSR_ERR_REQUEST_REFUSED`, `FSR_ERR_REQUEST_ENDED`,
+   * `FSR_ERR_ANSWER_INVALID`, the reason of the signal.
    */
-  wait ({ id, accept, cancel }: Request, { timeout = 10_000, signal }: RequestOptions): Promise<unknown> {
+  wait (
+    { id, accept, cancel }: Request,
+    { timeout = 10_000, signal }: RequestOptions
+  ): Promise<unknown> {
     if (this.#isEnded) return Promise.reject(new errors.RequestEnded())
     if (signal?.aborted === true) return Promise.reject(signal.reason)
     return new Promise((resolve, reject) => {
@@ -165,10 +184,17 @@ export class PendingRequests {
         timer.cancel()
         forget?.()
       }
-      // Before the timer, as it calls code that may be of a library: where that throws, nothing is left that runs.
-      const forget = signal === undefined ? undefined : onAbort(signal, () => { giveUp(signal.reason) })
+      // Before the timer is started: the signal may be of a library and throw, which must leave no
+      // timer behind.
+      const forget = signal === undefined
+        ? undefined
+        : onAbort(signal, () => { giveUp(signal.reason) })
       const time = Math.min(timeout, LONGEST_TIMEOUT)
-      const timer = new FairTimer(this.#clock, { due: this.#clock.now() + time, grace: time }, () => { giveUp(new errors.RequestTimeout()) })
+      const timer = new FairTimer(
+        this.#clock,
+        { due: this.#clock.now() + time, grace: time },
+        () => { giveUp(new errors.RequestTimeout()) }
+      )
       this.#asked.set(id, {
         accept,
         resolve: (value) => { settle(); resolve(value) },
@@ -177,12 +203,12 @@ export class PendingRequests {
     })
   }
 
-  /** Whether the answer to a request is waited for: it is not where that was given up, or has failed, before it is sent. */
+  /** Whether a request is pending. It is not if it was cancelled or failed before it was sent. */
   awaits ({ id }: Pick<Request, 'id'>): boolean {
     return this.#asked.has(id)
   }
 
-  /** The client has answered. An answer that is late, or made up, is ignored. */
+  /** The client has answered. An answer without a pending request is ignored. */
   answered (id: MessageId, data: unknown): void {
     const asked = this.#asked.get(id)
     if (asked === undefined) return
@@ -193,12 +219,12 @@ export class PendingRequests {
     }
   }
 
-  /** The client has answered that it cannot. */
+  /** The client has answered with an error. */
   refused (id: MessageId, error: Error): void {
     this.#asked.get(id)?.reject(error)
   }
 
-  /** A message of the client is to be answered. Answers nothing if another with its id is not answered yet. */
+  /** Starts a request of the client. Returns `undefined` if another with its id is pending. */
   begin (id: MessageId, isStream = false): undefined | InboundRequest {
     if (this.#works.has(id)) return
     const work = new InboundRequest(() => { if (isStream) this.#streams-- })
@@ -208,52 +234,56 @@ export class PendingRequests {
       work.onOver = () => { this.#wantedStreams-- }
     }
     this.#works.set(id, work)
-    // What the client sent before it left is still handled.
+    // Messages that the client sent before it left are still handled.
     if (this.#isEnded) work.abort()
     return work
   }
 
   /**
-   * The client does not want the answer any more.
+   * The client cancels a request.
    *
-   * @param last the last message that waits for its turn, if one does: the id may be that of one of these.
+   * @param last the last waiting message, if there is one: the id may be that of a waiting message.
    */
   takeBack (id: MessageId, last: undefined | object): void {
     const work = this.#works.get(id)
     if (work !== undefined) this.finish(id, work)
-    else if (last !== undefined && this.#takenBack.size < MOST_TAKEN_BACK) this.#takenBack.set(id, last)
+    else if (last !== undefined && this.#takenBack.size < MOST_TAKEN_BACK) {
+      this.#takenBack.set(id, last)
+    }
   }
 
-  /** Whether the message of this id, whose turn has come, was taken back before. */
+  /** Whether the message of this id was cancelled while it waited. */
   isTakenBack (id: MessageId): boolean {
     return this.#takenBack.has(id)
   }
 
-  /** A message has had its turn: ids that were taken back before it came, and can be of no later message, are forgotten. */
+  /**
+   * Marks a waiting message as processed: removes the cancelled ids that no later message can have.
+   */
   hadTurn (message: object): void {
     for (const [id, last] of this.#takenBack) if (last === message) this.#takenBack.delete(id)
   }
 
   /**
-   * Whether there may be another stream. One that was cancelled goes on until what it awaits has settled: as many of these may be left
-   * as may be sent.
+   * Whether another stream may start. A cancelled stream runs on until its pending promise settles,
+   * so up to twice `limit` may run in all.
    */
   hasRoomForStream (limit: number): boolean {
     return this.#wantedStreams < limit && this.#streams < limit * 2
   }
 
-  /** The connection has another user. */
+  /** A renewal has replaced the user of the connection. */
   userChanged (): void {
     for (const work of this.#works.values()) work.onUserChanged?.()
   }
 
-  /** It is answered. Another message may have its id by now, if it was cancelled before. */
+  /** The request is answered or cancelled. After a cancellation another one may have its id. */
   finish (id: MessageId, work: InboundRequest): void {
     if (this.#works.get(id) === work) this.#works.delete(id)
     work.end()
   }
 
-  /** The connection has begun to close. What is answered nevertheless is sent, if that is possible. */
+  /** The connection has begun to close. Answers are still sent while it is open. */
   end (): void {
     this.#isEnded = true
     for (const { reject } of this.#asked.values()) reject(new errors.RequestEnded())

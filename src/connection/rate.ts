@@ -1,42 +1,43 @@
 import type { Clock } from '../clock.js'
 import type { StallDetector } from './stall-detector.js'
 
-/** How fast one client may send. */
+/** The rate at which one client may send. */
 export interface RateOptions {
-  /** Messages in each `per`. @default any number */
+  /** Messages in each `per`. @default unlimited */
   readonly messages?: undefined | number
-  /** Bytes of messages in each `per`. @default any number */
+  /** Bytes of messages in each `per`. @default unlimited */
   readonly bytes?: undefined | number
-  /** Milliseconds. @default 1_000 */
+  /** The window, in milliseconds. @default 1_000 */
   readonly per?: undefined | number
   /**
-   * For how many `per` in a row a client may send more than it is allowed. So long it is only slowed down, as it is not read from
-   * for one `per`; then it is closed with 4429.
+   * Number of windows (`per`) in a row in which a client may exceed the rate. Until then it is only
+   * slowed down: reading pauses for one `per`. Then the connection is closed with 4429.
    *
    * @default 10
    */
   readonly tolerance?: undefined | number
 }
 
-/** What a client sends to stay connected, which is of the protocol and not of the app. */
+/** The protocol messages by which a client stays connected. */
 export type Upkeep = 'alive' | 'renew'
 
-// Milliseconds in which one of each is free. A typed client that only listens sends an `alive` every ten seconds at most.
+// Milliseconds in which one of each is free. A typed client that only listens sends an `alive`
+// every ten seconds at most.
 const FREE_EVERY = 5_000
 
-// Bytes of the largest that is free: a token is no longer where it is sent as a header.
+// Bytes of the largest free message: a token in a header is no longer either.
 const LARGEST_FREE = 16_384
 
-/** Who was too fast for its rate. */
+/** A connection that has exceeded its rate. */
 export interface Metered {
   /** The next window of the rate has begun. */
   nextWindow (): void
 }
 
-/** The rate in force. */
+/** The effective rate of a route. */
 export type Rate = Readonly<Required<{ [Key in keyof RateOptions]: NonNullable<RateOptions[Key]> }>>
 
-/** Counts what one client sends, in windows of `per` that begin with its first message. */
+/** Meters the messages of one client, in windows of `per` that begin with its first message. */
 export class Meter {
   readonly #clock: Clock
   readonly #rate: Rate
@@ -46,7 +47,7 @@ export class Meter {
   #bytes = 0
   #isOver = false
   #timesOver = 0
-  // How many windows' worth may come in this one, and the stalls that count in that.
+  // How many times the rate applies in this window, and the stalls already counted for it.
   #windows = 1
   #seen: number
   // When one of each was last free.
@@ -61,12 +62,15 @@ export class Meter {
     stalls.watch()
   }
 
-  /** Nothing more comes. */
+  /** The connection begins to close: stops watching for stalls. */
   end (): void {
     this.#stalls.unwatch()
   }
 
-  /** Whether a message is free: a client that only listens is not to be slowed down. At most one of each kind is in five seconds. */
+  /**
+   * Whether a message is free, so that a client that only listens is never slowed down: at most one
+   * of each kind in five seconds.
+   */
   isFree (bytes: number, kind: undefined | Upkeep): boolean {
     if (kind === undefined || bytes > LARGEST_FREE) return false
     const now = this.#clock.now()
@@ -75,19 +79,22 @@ export class Meter {
     return true
   }
 
-  /** The client has been asked for a pong. */
+  /** A ping has been sent. */
   pinged (): void {
     this.#isPongExpected = true
   }
 
-  /** A pong has come. Returns whether it is free, as the answer to a ping. */
+  /** A pong has come. Returns whether it answers a ping, and so is free. */
   ponged (): boolean {
     const wasExpected = this.#isPongExpected
     this.#isPongExpected = false
     return wasExpected
   }
 
-  /** Takes one message in, if it may come now; a single message that is larger than `bytes` may come in a window of its own. */
+  /**
+   * Counts a message if the rate allows it now, and returns whether it does. A message larger than
+   * the rate's `bytes` may come in a window of its own.
+   */
   take (bytes: number): boolean {
     const now = this.#clock.now()
     if (now >= this.#windowEnd) this.#begin(now)
@@ -103,10 +110,12 @@ export class Meter {
 
   #fits (bytes: number): boolean {
     const { messages, bytes: most } = this.#rate
-    return this.#messages < messages * this.#windows && (this.#bytes + bytes <= most * this.#windows || this.#bytes === 0)
+    return this.#messages < messages * this.#windows &&
+      (this.#bytes + bytes <= most * this.#windows || this.#bytes === 0)
   }
 
-  // What came while the event loop was held up comes all at once, and has as many windows as that took.
+  // Messages that came while the event loop was blocked arrive at once: the rate applies once for
+  // each window that it was blocked.
   #wasHeldUp (): boolean {
     const lost = this.#stalls.total - this.#seen
     this.#seen += lost
@@ -114,22 +123,24 @@ export class Meter {
     return lost > 0
   }
 
-  /** The next window has come, also where the clock of a timer has run a little ahead. */
+  /** Starts the next window, also if a timer fired slightly early. */
   turn (): void {
     this.#windowEnd = Math.min(this.#windowEnd, this.#clock.now())
   }
 
-  /** Whether the client has been over its rate for longer than is tolerated. */
+  /** Whether the client has exceeded its rate for longer than `tolerance`. */
   get isExcessive (): boolean {
     return this.#timesOver >= this.#rate.tolerance
   }
 
   #begin (now: number): void {
-    // A pause of more than a window is a good deed.
-    this.#timesOver = this.#isOver && now < this.#windowEnd + this.#rate.per ? this.#timesOver + 1 : 0
+    // A pause of more than a window resets the count.
+    this.#timesOver = this.#isOver && now < this.#windowEnd + this.#rate.per
+      ? this.#timesOver + 1
+      : 0
     this.#windowEnd = now + this.#rate.per
     this.#windows = 1
-    // One that has ended long ago explains nothing any more.
+    // A stall that ended more than a window ago no longer counts.
     if (now - this.#stalls.ended > this.#rate.per) this.#seen = this.#stalls.total
     this.#messages = 0
     this.#bytes = 0

@@ -1,17 +1,19 @@
 import type { Clock } from '../clock.js'
 
-/** How many messages that are refused one client may send in a row. */
+/** The number of invalid messages that one client may send in a row. */
 export interface RefusalOptions {
-  /** Messages in a row, none of which the contract takes. @default 100 */
+  /** Messages in a row that the contract rejects. @default 100 */
   readonly max?: undefined | number
-  /** Milliseconds in which they come: one that is refused later begins a new row. @default 10_000 */
+  /** Milliseconds after which a rejected message begins a new row. @default 10_000 */
   readonly per?: undefined | number
 }
 
-/** The bound in force. */
-export type RefusalLimit = Readonly<Required<{ [Key in keyof RefusalOptions]: NonNullable<RefusalOptions[Key]> }>>
+/** The effective limit of a route. */
+export type RefusalLimit = Readonly<Required<{
+  [Key in keyof RefusalOptions]: NonNullable<RefusalOptions[Key]>
+}>>
 
-/** Counts the messages of one client that are refused, since one was taken. */
+/** Counts the rejected messages of one client since the last accepted one. */
 export class Refusals {
   readonly #clock: Clock
   readonly #limit: RefusalLimit
@@ -23,7 +25,7 @@ export class Refusals {
     this.#limit = limit
   }
 
-  /** Counts one. Returns whether it is one too many. */
+  /** Counts a rejected message. Returns whether the limit is exceeded. */
   add (): boolean {
     const now = this.#clock.now()
     if (this.#count === 0 || now - this.#begun >= this.#limit.per) {
@@ -33,7 +35,7 @@ export class Refusals {
     return ++this.#count > this.#limit.max
   }
 
-  /** A message was taken. */
+  /** A message was accepted. */
   clear (): void {
     this.#count = 0
   }

@@ -1,7 +1,7 @@
 /**
- * The rooms of a connection as an app sees them. It is kept in step, as whoever looks after each of a thousand joins would otherwise
- * have it made anew a thousand times. But a loop over it goes over those that were there when it began: one that leaves each room
- * and enters another would never end.
+ * The rooms of a connection as an app sees them. The set is kept up to date rather than created for
+ * each read: an app may read it after each of a thousand joins. A loop visits the rooms that there
+ * were when it began: a loop that leaves each room and joins another would otherwise never end.
  */
 export class RoomNames extends Set<string> {
   override [Symbol.iterator] (): SetIterator<string> {
@@ -20,7 +20,10 @@ export class RoomNames extends Set<string> {
     return Array.from(this, (name): [string, string] => [name, name]).values()
   }
 
-  override forEach (callback: (name: string, same: string, all: Set<string>) => void, self?: unknown): void {
+  override forEach (
+    callback: (name: string, same: string, all: Set<string>) => void,
+    self?: unknown
+  ): void {
     for (const name of this) callback.call(self, name, name, this)
   }
 }

@@ -1,13 +1,17 @@
 import type { Clock, Timer } from '../clock.js'
 
-// Milliseconds between two looks, and what counts as held up: an event loop that is busy is later than it should be all the time.
+// Milliseconds between two checks, and the delay that counts as a stall: a busy event loop is
+// always somewhat late.
 const PACE = 100
 const HELD_UP = 50
 
-/** How long the event loop has been held up, while anybody asks: what came in that time was all read at once. */
+/**
+ * Measures how long the event loop was blocked, while any meter watches. Input of that time is read
+ * all at once.
+ */
 export class StallDetector {
   readonly #clock: Clock
-  #askers = 0
+  #watchers = 0
   #timer: undefined | Timer
   #looked = 0
   #total = 0
@@ -17,26 +21,26 @@ export class StallDetector {
     this.#clock = clock
   }
 
-  /** Milliseconds in all. */
+  /** Total milliseconds of all stalls. */
   get total (): number {
     return this.#total
   }
 
-  /** When it was last seen to be held up no more, by the clock. */
+  /** When the last stall was seen to have ended, in the time of the clock. */
   get ended (): number {
     return this.#ended
   }
 
-  /** From now on one more asks. */
+  /** Registers a watcher. */
   watch (): void {
-    if (++this.#askers > 1) return
+    if (++this.#watchers > 1) return
     this.#looked = this.#clock.now()
     this.#timer = this.#clock.every(PACE, () => { this.#look() })
   }
 
-  /** One less asks. */
+  /** Removes a watcher. */
   unwatch (): void {
-    if (--this.#askers > 0) return
+    if (--this.#watchers > 0) return
     this.#clock.cancel(this.#timer)
   }
 
