@@ -5,6 +5,7 @@ import { Heartbeat } from '../../src/connection/heartbeat.js'
 import { connect, frame, handshake, tcp } from '../support/client.js'
 import { TestClock } from '../support/clock.js'
 import { createApp, listen } from '../support/server.js'
+import { until } from '../support/until.js'
 
 const heartbeat = { interval: 1_000, timeout: 500 }
 const INTERVAL = 1_000
@@ -65,6 +66,21 @@ t.test('a client whose handler is busy, so that nothing is read from it, is not 
   t.equal(pings, 10)
   release!()
   t.equal(await client.next(), 'done')
+})
+
+t.test('nor is one that has sent so much to a busy handler that TCP holds it back', async (t) => {
+  const clock = new TestClock()
+  const app = await createApp(t, { clock, plugin: { heartbeat } })
+  let release: undefined | (() => void)
+  let handled = 0
+  app.socketRoute('/', { onMessage: async () => { handled++; await new Promise<void>((resolve) => { release = resolve }) } })
+  const client = await connect(await listen(app))
+  // Its pongs wait behind them, and are not read.
+  for (let count = 0; count < 40; count++) client.send(Buffer.alloc(50_000))
+  await until(() => handled === 1)
+  await clock.advance(10 * INTERVAL)
+  t.equal(client.socket.readyState, 1)
+  await until(() => { release!(); return handled === 40 })
 })
 
 t.test('a client that takes a long time to read what is sent is alive', async (t) => {
