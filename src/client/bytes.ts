@@ -1,4 +1,7 @@
-/** The bytes of a text in UTF-8, without `TextEncoder`, which Jest's jsdom and older React Native do not have. */
+/**
+ * Returns the length of a text in UTF-8 bytes, without `TextEncoder`, which Jest's jsdom and older
+ * React Native lack.
+ */
 export function byteLength (text: string): number {
   let length = 0
   for (const character of text) {

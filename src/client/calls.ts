@@ -2,36 +2,42 @@ import { abortReasonOf, clientErrors, RequestError } from './errors.js'
 import { LONGEST } from './timer.js'
 import type { Incoming } from './wire.js'
 
-/** Who waits for an answer. */
+/** A caller that waits for an answer. */
 export interface Call {
-  /** The answer; with `more` an item of a stream, which an answer without `more` ends. */
+  /**
+   * Called with the reply. With `more` it is an item of a stream, which a reply without `more`
+   * ends.
+   */
   onReply (data: unknown, more: boolean): void
   onFailure (error: unknown): void
 }
 
-/** How long somebody waits. */
+/** How long a caller waits. */
 export interface Patience {
   readonly signal?: undefined | AbortSignal
   /** Milliseconds. */
   readonly timeout?: undefined | number
 }
 
-/** What waits for an answer of the server. */
+/** The calls that wait for an answer of the server. */
 export class Calls {
   readonly #calls = new Map<number, Call>()
   readonly #withdraw: (id: number) => void
   readonly #doubt: () => void
 
   /**
-   * @param withdraw tells the server that an answer is not wanted any more.
-   * @param doubt called when an answer has not come in time.
+   * @param withdraw tells the server that an answer is no longer wanted.
+   * @param doubt called when an answer is late.
    */
   constructor (withdraw: (id: number) => void, doubt: () => void) {
     this.#withdraw = withdraw
     this.#doubt = doubt
   }
 
-  /** Waits for the answer to a message that was sent with this id. What it answers gives up, and does nothing once that has ended. */
+  /**
+   * Waits for the answer to the message with this id. Returns a function that gives up, and does
+   * nothing once the call has ended.
+   */
   add (id: number, call: Call, { signal, timeout = Infinity }: Patience): (error: unknown) => void {
     const abandon = (error: unknown) => {
       if (!this.#calls.has(id)) return
@@ -44,8 +50,12 @@ export class Calls {
       this.#doubt()
     }
     let timer: undefined | ReturnType<typeof setTimeout>
-    // A reply that has come while the event loop was held up is read first.
-    if (timeout !== Infinity) timer = setTimeout(() => { timer = setTimeout(onTimeout, 0) }, Math.min(timeout, LONGEST))
+    // A reply that arrived while the event loop was blocked is read first.
+    if (timeout !== Infinity) {
+      timer = setTimeout(() => {
+        timer = setTimeout(onTimeout, 0)
+      }, Math.min(timeout, LONGEST))
+    }
     signal?.addEventListener('abort', onAbort)
     const rest = () => {
       clearTimeout(timer)
@@ -64,7 +74,7 @@ export class Calls {
     return abandon
   }
 
-  /** An answer to what does not wait any more is ignored. */
+  /** Ignores an answer to a call that no longer waits. */
   reply ({ id, data, more }: Incoming): void {
     const call = this.#calls.get(id as number)
     if (!more) this.#calls.delete(id as number)
@@ -77,7 +87,7 @@ export class Calls {
     call?.onFailure(error)
   }
 
-  /** Fails all whose message has been sent. */
+  /** Fails all calls whose message has been sent. */
   failAll (error: RequestError, isSent: (id: number) => boolean): void {
     for (const id of [...this.#calls.keys()].filter(isSent)) this.fail(id, error)
   }

@@ -3,18 +3,30 @@ import type { Address } from './address.js'
 import { byteLength } from './bytes.js'
 import type { UnknownRoute } from './contract.js'
 import { warn } from './environment.js'
-import { abortReasonOf, ClientError, RequestError, clientErrors, closed, disconnected } from './errors.js'
+import {
+  abortReasonOf,
+  ClientError,
+  RequestError,
+  clientErrors,
+  closed,
+  disconnected
+} from './errors.js'
 import { Feed } from './feed.js'
 import { call, Handlers, type Handler } from './handlers.js'
 import { complete, settingsOf, type ClientOptions, type Settings } from './options.js'
 import { Outbox } from './outbox.js'
 import type { Closed } from './reconnection.js'
 import { Renewal } from './renewal.js'
-import type { ClosedConnection, IterationOptions, RequestOptions, SocketClient } from './socket-client.js'
+import type {
+  ClosedConnection,
+  IterationOptions,
+  RequestOptions,
+  SocketClient
+} from './socket-client.js'
 import { Transport } from './transport.js'
 import { parse } from './wire.js'
 
-/** The client itself, which knows nothing of types. */
+/** The implementation of the client, without the types of a route. */
 export class Client implements Record<keyof SocketClient<UnknownRoute>, unknown> {
   readonly closed: Promise<Closed>
   readonly #settings: Settings
@@ -30,7 +42,7 @@ export class Client implements Record<keyof SocketClient<UnknownRoute>, unknown>
   readonly #closing = gate<Closed>()
   #isOpen = false
   #hasEnded = false
-  // Whether the console has been told that there is no connection.
+  // Whether the console has a warning about the current outage.
   #hasWarned = false
   #lastId = 0
 
@@ -40,8 +52,13 @@ export class Client implements Record<keyof SocketClient<UnknownRoute>, unknown>
     this.#settings = settings
     this.closed = this.#closing.promise
     this.#outbox = new Outbox(settings.buffer, write)
-    this.#calls = new Calls((id) => { if (!this.#outbox.remove(id)) write(JSON.stringify({ type: 'cancel', id })) }, () => { this.#transport.doubt() })
-    this.#handlers = new Handlers(write, (error) => { this.#crash(error) })
+    this.#calls = new Calls(
+      (id) => { if (!this.#outbox.remove(id)) write(JSON.stringify({ type: 'cancel', id })) },
+      () => { this.#transport.doubt() }
+    )
+    this.#handlers = new Handlers(write, (error) => {
+      this.#crash(error)
+    })
     this.#renewal = new Renewal({
       before: settings.renewBefore,
       provide: () => settings.token?.(),
@@ -58,7 +75,7 @@ export class Client implements Record<keyof SocketClient<UnknownRoute>, unknown>
       this.#transport.start()
     } catch (error) {
       if (!(error instanceof ClientError)) throw error
-      // During server-side rendering, where the client will not be used, there is nothing to tell.
+      // During server-side rendering the client is not used, so there is nothing to report.
       if (error.code !== clientErrors.noPage) this.#report(error)
     }
   }
@@ -72,7 +89,8 @@ export class Client implements Record<keyof SocketClient<UnknownRoute>, unknown>
       try {
         this.#transport.start()
       } catch (error) {
-        // Not one that fails unseen: it may be asked for at the top of a module, during server-side rendering.
+        // Not a rejection that ends the process: `opened` may be read at the top of a module,
+        // during server-side rendering.
         const never = gate<void>()
         never.reject(error)
         return never.promise
@@ -88,7 +106,7 @@ export class Client implements Record<keyof SocketClient<UnknownRoute>, unknown>
   async request (type: string, data?: unknown, options: RequestOptions = {}): Promise<unknown> {
     return await new Promise((resolve, reject) => {
       this.#ask(type, data, {
-        // A stream that nobody has asked for says that it is done with its last message.
+        // If the server answers with a stream, its last message resolves the request.
         onReply (data, more) { if (!more) resolve(data) },
         onFailure: reject
       }, complete(options, { timeout: this.#settings.timeout, signal: undefined }))
@@ -143,14 +161,16 @@ export class Client implements Record<keyof SocketClient<UnknownRoute>, unknown>
   }
 
   async renew (token: string): Promise<void> {
-    // It is for this connection: the next one comes with its own.
+    // The token is for this connection: the next one gets its own.
     if (!this.isOpen) throw disconnected()
     await this.request('renew', { token })
     this.#renewal.plan(token)
   }
 
   close (code = 1000, reason = ''): void {
-    if (code !== 1000 && !(code >= 3000 && code <= 4999)) throw new RangeError('The code is 1000, or from 3000 to 4999')
+    if (code !== 1000 && !(code >= 3000 && code <= 4999)) {
+      throw new RangeError('The code is 1000, or from 3000 to 4999')
+    }
     if (byteLength(reason) > 123) throw new RangeError('The reason has at most 123 bytes')
     if (this.#hasEnded) return
     this.#hasEnded = true
@@ -192,7 +212,12 @@ export class Client implements Record<keyof SocketClient<UnknownRoute>, unknown>
   #receive (data: unknown): void {
     const message = parse(data)
     if (message === undefined) {
-      this.#report(new ClientError(clientErrors.protocol, 'What came is not a message of the protocol'))
+      this.#report(
+        new ClientError(
+          clientErrors.protocol,
+          'Not a message of the protocol'
+        )
+      )
       return
     }
     const { type, id, code, path } = message
@@ -219,15 +244,25 @@ export class Client implements Record<keyof SocketClient<UnknownRoute>, unknown>
     const error = closed(failure)
     this.#rest()
     this.#opening.reject(error)
-    this.#calls.failAll(error, (id) => { this.#outbox.remove(id); return true })
-    if (this.#outbox.size > 0) this.#report(new ClientError(clientErrors.closed, `The client is closed, and ${this.#outbox.size} messages were not sent`))
+    this.#calls.failAll(error, (id) => {
+      this.#outbox.remove(id)
+      return true
+    })
+    if (this.#outbox.size > 0) {
+      this.#report(
+        new ClientError(
+          clientErrors.closed,
+          `The client is closed, and ${this.#outbox.size} messages were not sent`
+        )
+      )
+    }
     this.#outbox.clear()
     for (const feed of [...this.#feeds]) feed.end()
     this.#closing.resolve({ code, reason })
     this.#tell(this.#onClose, { code, reason, willReconnect: false })
   }
 
-  // What belongs to a connection ends with it.
+  // Ends everything that belongs to the connection.
   #rest (): void {
     if (this.#isOpen) this.#opening = gate()
     this.#isOpen = false
@@ -235,24 +270,31 @@ export class Client implements Record<keyof SocketClient<UnknownRoute>, unknown>
     this.#handlers.cancelAll()
   }
 
-  #tell<Event extends unknown[]> (handlers: Set<(...event: Event) => unknown>, ...event: Event): void {
-    for (const handler of [...handlers]) call(handler, ...event).catch((error: unknown) => { this.#crash(error) })
+  #tell<Event extends unknown[]> (
+    handlers: Set<(...event: Event) => unknown>,
+    ...event: Event
+  ): void {
+    for (const handler of [...handlers]) {
+      call(handler, ...event).catch((error: unknown) => {
+        this.#crash(error)
+      })
+    }
   }
 
-  // In a turn of its own, so that what it throws disturbs nothing here.
+  // In a microtask, so that an error of `onError` affects nothing here.
   #report (error: unknown): void {
     const { onError } = this.#settings
     if (onError === undefined) warn(error)
     else Promise.resolve().then(async () => await onError(error)).catch(warn)
   }
 
-  // As the attempts to connect fail one after the other, the console is told of the first.
+  // The console gets a warning for the first of several failing attempts to connect.
   #reportFailure (error: unknown): void {
     if (this.#settings.onError !== undefined || !this.#hasWarned) this.#report(error)
     this.#hasWarned = true
   }
 
-  // A fault of the app's own is not to pass unseen.
+  // An error of the app's handlers must not pass unnoticed.
   #crash (error: unknown): void {
     if (this.#settings.onError === undefined) setTimeout(() => { throw error }, 0)
     else this.#report(error)
@@ -271,20 +313,28 @@ interface Gate<Value> {
 
 function gate<Value> (): Gate<Value> {
   const parts = {} as { -readonly [Name in keyof Gate<Value>]: Gate<Value>[Name] }
-  parts.promise = new Promise<Value>((resolve, reject) => { Object.assign(parts, { resolve, reject }) })
-  // Nobody has to wait for it.
+  parts.promise = new Promise<Value>((resolve, reject) => {
+    Object.assign(parts, { resolve, reject })
+  })
+  // A rejection without a listener must not end the process.
   parts.promise.catch(() => {})
   return parts
 }
 
-// A function that is there twice is called twice, and taken away once.
-function subscribed<Event extends unknown[]> (handlers: Set<(...event: Event) => unknown>, handler: (...event: Event) => unknown): () => void {
+// A function that is added twice is called twice, and removed once.
+function subscribed<Event extends unknown[]> (
+  handlers: Set<(...event: Event) => unknown>,
+  handler: (...event: Event) => unknown
+): () => void {
   const own = (...event: Event) => handler(...event)
   handlers.add(own)
   return () => { handlers.delete(own) }
 }
 
-function iterable (given: IterationOptions = {}, iterate: (options: Iteration) => AsyncIterator<unknown, undefined>): AsyncIterable<unknown> {
+function iterable (
+  given: IterationOptions = {},
+  iterate: (options: Iteration) => AsyncIterator<unknown, undefined>
+): AsyncIterable<unknown> {
   const options = complete<Iteration>(given, { signal: undefined, buffer: 10_000 })
   return { [Symbol.asyncIterator]: () => iterate(options) }
 }

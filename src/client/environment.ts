@@ -13,25 +13,31 @@ interface Environment extends Target {
   readonly document?: Target & { readonly visibilityState: string }
 }
 
-// Looked up when needed: during server-side rendering and in tests the globals come and go.
+// Looked up on use: during server-side rendering and in tests the globals come and go.
 const environment = globalThis as Environment
 
 /** @throws `FSR_CLIENT_NO_WEBSOCKET`. */
 export function globalWebSocket (): WebSocketConstructor {
   const { WebSocket } = environment
-  if (WebSocket === undefined) throw new ClientError(clientErrors.noWebSocket, 'There is no global WebSocket here: Node has one since 22. Give the option WebSocket, such as that of ws')
+  if (WebSocket === undefined) {
+    throw new ClientError(
+      clientErrors.noWebSocket,
+      'There is no global WebSocket (Node has one since 22): ' +
+        'set the option WebSocket, such as that of ws'
+    )
+  }
   return WebSocket
 }
 
 /**
- * Calls back when a browser says that the network is back, or the page is seen again.
+ * Calls `wake` when a browser is online again, or the page becomes visible.
  *
- * @returns a function that ends that.
+ * @returns a function that removes the listeners.
  */
 export function onWake (wake: () => void): () => void {
   const { document } = environment
   const seen = () => { if (document!.visibilityState === 'visible') wake() }
-  // A worker has no document, React Native has no events here, Node has neither.
+  // A worker has no document, React Native has no such events, and Node has neither.
   environment.addEventListener?.('online', wake)
   document?.addEventListener?.('visibilitychange', seen)
   return () => {
@@ -40,7 +46,9 @@ export function onWake (wake: () => void): () => void {
   }
 }
 
-/** Writes to the console, but not in a build for production. What an app throws may be something that has no text. */
+/**
+ * Writes a warning to the console, except in a production build. A thrown value may have no text.
+ */
 export function warn (error: unknown): void {
   try {
     // Bundlers replace this expression as a whole.
@@ -51,6 +59,6 @@ export function warn (error: unknown): void {
   try {
     console.warn(`fastify-socket-route/client: ${String(error)}`)
   } catch {
-    // There is nothing to be read in it.
+    // The value cannot be converted to text.
   }
 }

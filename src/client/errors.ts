@@ -1,35 +1,41 @@
-/** The codes of what goes wrong at the client; all others that a `RequestError` can have are the server's. */
+/**
+ * The codes of errors that arise in the client. A `RequestError` may also have a code of the
+ * server.
+ */
 export const clientErrors = {
   /** No reply came in time. */
   timeout: 'FSR_CLIENT_TIMEOUT',
-  /** The connection ended before the reply came, or is not open for what cannot wait. Whether the server has handled the message is not known. */
+  /**
+   * The connection ended before the reply came, or is not open for a call that cannot wait. Whether
+   * the server has handled the message is unknown.
+   */
   disconnected: 'FSR_CLIENT_DISCONNECTED',
-  /** The client was closed, or the server does not want it back. */
+  /** The client was closed, by itself or finally by the server. */
   closed: 'FSR_CLIENT_CLOSED',
-  /** As many messages as may wait for the connection wait already. */
+  /** The limit of messages that wait for the connection is reached. */
   bufferFull: 'FSR_CLIENT_BUFFER_FULL',
-  /** An iteration is so slow that more items wait for it than may. */
+  /** An iteration is too slow: the limit of waiting items is exceeded. */
   overflow: 'FSR_CLIENT_OVERFLOW',
-  /** An attempt to connect has failed, or the connection had an error. */
+  /** An attempt to connect failed, or the connection had an error. */
   connection: 'FSR_CLIENT_CONNECTION',
-  /** What the server sent is not a message of the protocol. */
+  /** The server sent data that is not a message of the protocol. */
   protocol: 'FSR_CLIENT_PROTOCOL',
-  /** The token has characters that a sub-protocol must not have. */
+  /** The token has characters that are not allowed in a sub-protocol. */
   token: 'FSR_CLIENT_TOKEN',
-  /** There is no WebSocket here. */
+  /** The environment has no WebSocket. */
   noWebSocket: 'FSR_CLIENT_NO_WEBSOCKET',
-  /** The address is relative, and there is no page here: during server-side rendering, for example. */
+  /** The address is relative, and there is no page, as during server-side rendering. */
   noPage: 'FSR_CLIENT_NO_PAGE',
-  /** To the server: it wants a reply to an event that nobody handles. */
+  /** Sent to the server: the client has no handler for an event that expects a reply. */
   noHandler: 'FSR_CLIENT_NO_HANDLER',
-  /** To the server: the handler of an event has failed. */
+  /** Sent to the server: the handler of an event failed. */
   handlerFailed: 'FSR_CLIENT_HANDLER_FAILED'
 } as const
 
-/** Whatever goes wrong with a client, so that it can be told by its `code`. */
+/** An error of the client, identified by its `code`. */
 export class ClientError extends Error {
   override readonly name: string = 'ClientError'
-  /** One of `clientErrors`, or of the server. */
+  /** One of `clientErrors`, or a code of the server. */
   readonly code: string
 
   constructor (code: string, message: string, cause?: unknown) {
@@ -38,10 +44,13 @@ export class ClientError extends Error {
   }
 }
 
-/** A request or a stream that failed, here or at the server; or what the server says of a message that wanted no answer. */
+/**
+ * A request or a stream that failed, in the client or at the server, or an error of the server for
+ * a message without an id.
+ */
 export class RequestError extends ClientError {
   override readonly name: string = 'RequestError'
-  /** Where in the data the fault is, as a JSON Pointer (RFC 6901), if the server says that. */
+  /** The place of the fault in the data, as a JSON Pointer (RFC 6901), if the server sends it. */
   readonly path: undefined | string
 
   constructor (code: string, message: string, path?: string, cause?: unknown) {
@@ -50,18 +59,23 @@ export class RequestError extends ClientError {
   }
 }
 
-/** Why a signal has aborted; those of older jsdom and React Native do not tell. */
+/** Returns the reason of an aborted signal; older jsdom and React Native have none. */
 export function abortReasonOf (signal: AbortSignal): unknown {
   return signal.reason ?? Object.assign(new Error('The signal was aborted'), { name: 'AbortError' })
 }
 
-/** The error of a connection that has ended, for whatever was under way on it. */
+/** Returns the error for calls under way on a connection that has ended. */
 export function disconnected (): RequestError {
   return new RequestError(clientErrors.disconnected, 'The connection has ended')
 }
 
-/** The error of a client that is closed: by itself or the server, or because of a failure. */
+/** Returns the error of a closed client. `cause` is the failure that closed it, if any. */
 export function closed (cause?: unknown): RequestError {
   const why = (cause as undefined | Partial<Error>)?.message
-  return new RequestError(clientErrors.closed, `The client is closed${why ? `: ${why}` : ''}`, undefined, cause)
+  return new RequestError(
+    clientErrors.closed,
+    `The client is closed${why ? `: ${why}` : ''}`,
+    undefined,
+    cause
+  )
 }

@@ -5,7 +5,7 @@ interface Waiting<Item> {
   reject (error: unknown): void
 }
 
-/** Items on their way from whoever pushes them to one who iterates. What waits between the two has a bound. */
+/** A queue from a producer of items to an iteration. The number of waiting items is limited. */
 export class Feed<Item> implements AsyncIterator<Item, undefined> {
   readonly #limit: number
   readonly #release: () => void
@@ -15,7 +15,7 @@ export class Feed<Item> implements AsyncIterator<Item, undefined> {
   #failure: undefined | { readonly error: unknown }
 
   /**
-   * @param limit how many items may wait.
+   * @param limit the largest number of waiting items.
    * @param release called once, when no more items are wanted.
    */
   constructor (limit: number, release: () => void) {
@@ -28,10 +28,17 @@ export class Feed<Item> implements AsyncIterator<Item, undefined> {
     const waiting = this.#waiting.shift()
     if (waiting !== undefined) waiting.resolve({ value: item, done: false })
     else if (this.#items.length < this.#limit) this.#items.push(item)
-    else this.end({ error: new RequestError(clientErrors.overflow, `More than ${this.#limit} items wait to be iterated`) })
+    else {
+      this.end({
+        error: new RequestError(
+          clientErrors.overflow,
+          `More than ${this.#limit} items wait to be iterated`
+        )
+      })
+    }
   }
 
-  /** Ends the iteration, after the items that wait; with a failure it throws then. */
+  /** Ends the iteration after the waiting items. With a failure it then throws. */
   end (failure?: { readonly error: unknown }): void {
     if (this.#hasEnded) return
     this.#hasEnded = true
@@ -48,7 +55,7 @@ export class Feed<Item> implements AsyncIterator<Item, undefined> {
     })
   }
 
-  /** Called by a loop that is left early. */
+  /** Called when a loop is left early. */
   async return (): Promise<IteratorResult<Item, undefined>> {
     this.#items.length = 0
     this.end()

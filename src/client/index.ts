@@ -7,24 +7,53 @@ import type { Address } from './address.js'
 export { ClientError, RequestError, clientErrors } from './errors.js'
 export type { Address } from './address.js'
 export type {
-  CallArguments, ContractRoute, DataArguments, EventData, EventReply, EventType, MessageData, MessageType, NoticeType, ReplyData, RequestType, StreamItem, StreamType,
+  CallArguments,
+  ContractRoute,
+  DataArguments,
+  EventData,
+  EventReply,
+  EventType,
+  MessageData,
+  MessageType,
+  NoticeType,
+  ReplyData,
+  RequestType,
+  StreamItem,
+  StreamType,
   UnknownRoute
 } from './contract.js'
 export type { EventContext } from './handlers.js'
-export type { ClientOptions, PingOptions, ReconnectOptions, WebSocketConstructor } from './options.js'
+export type {
+  ClientOptions,
+  PingOptions,
+  ReconnectOptions,
+  WebSocketConstructor
+} from './options.js'
 export type { Closed, Ended } from './reconnection.js'
-export type { ClosedConnection, IterationOptions, RequestOptions, SocketClient } from './socket-client.js'
+export type {
+  ClosedConnection,
+  IterationOptions,
+  RequestOptions,
+  SocketClient
+} from './socket-client.js'
 
 /**
- * Connects to a route with a contract, and connects again whenever the connection ends, unless the close code says that the server does
- * not want that. Types come from the route's handle: `connect<typeof chat>('wss://example.test/chat')`, with `import type`.
+ * Connects to a route with a contract, and reconnects whenever the connection ends, unless the
+ * close code is final. The types come from the route's handle: `connect<typeof
+ * chat>('wss://example.test/chat')`, with `import type`.
  *
- * @typeParam Route the type of what `socketRoute` has returned. Without it every type of message is accepted.
- * @param address `ws:`, `wss:`, `http:` or `https:`; in a browser also relative to the page. A function is called before every attempt.
- * @throws TypeError for an address that is none or of another scheme, for a `token` that is not a function, and for an option that
- * there is not; RangeError for an option that has to be a number and is none, or is less than 0. Where there is no WebSocket, or no page
- * for a relative address, as during server-side rendering, nothing is thrown until a connection is needed.
+ * @typeParam Route the type of the handle that `socketRoute` returns. Without it every type of
+ * message is accepted.
+ * @param address `ws:`, `wss:`, `http:` or `https:`; in a browser also relative to the page. A
+ * function is called before every attempt.
+ * @throws TypeError for an invalid address or scheme, a `token` that is not a function, or an
+ * unknown option; RangeError for a numeric option that is not a number, or is negative. Without a
+ * WebSocket, or without a page for a relative address, as during server-side rendering, nothing is
+ * thrown until a connection is needed.
  */
-export function connect<Route extends ContractRoute = UnknownRoute> (address: Address, options: ClientOptions = {}): SocketClient<Route> {
+export function connect<Route extends ContractRoute = UnknownRoute> (
+  address: Address,
+  options: ClientOptions = {}
+): SocketClient<Route> {
   return new Client(address, options) as object as SocketClient<Route>
 }

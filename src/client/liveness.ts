@@ -1,36 +1,37 @@
 import { LONGEST } from './timer.js'
 
-/** What is needed of a connection. */
+/** The connection, as `Liveness` uses it. */
 export interface LivenessParts {
-  /** Milliseconds: `Infinity` asks for nothing. */
+  /** Milliseconds. `Infinity` sends no pings. */
   readonly interval: number
   /** Milliseconds. */
   readonly timeout: number
-  /** Asks the server for a sign of life. */
+  /** Sends a ping to the server. */
   ping (): void
-  /** The bytes that the network has not taken yet. */
+  /** Returns the number of bytes that are not yet on the network. */
   buffered (): number
-  /** The server has not answered. */
+  /** Called when the server has not answered. */
   dead (): void
 }
 
-// The longest time, in milliseconds, that the server has for its answer where there is a reason to doubt the connection.
+// The longest time to answer, in milliseconds, where there is a reason to doubt the connection.
 const DOUBT = 4_000
 
 /**
- * Finds a connection that is gone without a close. A page can neither send nor see the pings of WebSocket, so this asks with a message
- * of the protocol when nothing has come for half of `interval` to all of it. The connection is dead when nothing comes for `timeout`
- * after that.
+ * Detects a connection that is gone without a close. A page can neither send nor see WebSocket
+ * pings, so this sends a message of the protocol when nothing has arrived for half of `interval` to
+ * all of it. The connection is dead when nothing arrives for `timeout` after that.
  *
- * The timeout is two timers, one after the other: after a stall of the event loop or a sleep of the machine the first is late, and what
- * has come meanwhile is read before the second. Where the second is late itself, that is read before a third.
+ * The timeout is two timers in sequence: after a blocked event loop or a sleep of the machine the
+ * first one is late, and data that arrived meanwhile is read before the second. If the second is
+ * late itself, the data is read before a third.
  */
 export class Liveness {
   readonly #parts: LivenessParts
   #timer: undefined | ReturnType<typeof setTimeout>
   #hasHeard = false
   #buffered = 0
-  // The timeout of the ping that waits for an answer, and how many of its timers have passed; 0: none waits.
+  // The timeout of the pending ping, and how many of its timers have passed. 0: no ping is pending.
   #timeout = 0
   #passed = 0
 
@@ -38,7 +39,7 @@ export class Liveness {
     this.#parts = parts
   }
 
-  /** A connection has been made. */
+  /** Starts with an open connection. */
   start (): void {
     this.#hasHeard = true
     if (this.#parts.interval < Infinity) this.#check()
@@ -48,14 +49,19 @@ export class Liveness {
     clearTimeout(this.#timer)
   }
 
-  /** Something has come. */
+  /** Notes that data has arrived. */
   heard (): void {
     this.#hasHeard = true
   }
 
-  /** There is a reason to doubt the connection: asks at once, and waits for four seconds at most. */
+  /**
+   * Sends a ping at once, as there is a reason to doubt the connection, and waits for at most four
+   * seconds.
+   */
   doubt (): void {
-    if (this.#parts.interval < Infinity && this.#passed === 0) this.#ask(Math.min(this.#parts.timeout, DOUBT))
+    if (this.#parts.interval < Infinity && this.#passed === 0) {
+      this.#ask(Math.min(this.#parts.timeout, DOUBT))
+    }
   }
 
   #check (): void {
@@ -66,7 +72,8 @@ export class Liveness {
     else this.#parts.dead()
   }
 
-  // A slow upload, behind which the ping waits, is a sign of life as well.
+  // Progress of a slow upload, behind which the ping waits, also shows that the connection is
+  // alive.
   #isAlive (): boolean {
     const buffered = this.#parts.buffered()
     const isAlive = this.#hasHeard || buffered < this.#buffered

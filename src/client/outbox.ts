@@ -1,15 +1,15 @@
 import { clientErrors, RequestError } from './errors.js'
 
 /**
- * The messages that wait for a connection. Each can be taken out again: a request that has been given up must not be carried out later.
- * They leave after the handlers of `onOpen` have run.
+ * The messages that wait for a connection. Each can be removed: a request that was given up must
+ * not be carried out later. They are sent after the handlers of `onOpen` have run.
  */
 export class Outbox {
   readonly #waiting = new Map<number, string>()
   readonly #limit: number
   readonly #write: (text: string) => boolean
 
-  /** @param write sends, and answers whether it could. */
+  /** @param write sends a text, and returns whether it was sent. */
   constructor (limit: number, write: (text: string) => boolean) {
     this.#limit = limit
     this.#write = write
@@ -22,11 +22,16 @@ export class Outbox {
   /** @throws `FSR_CLIENT_BUFFER_FULL`. */
   send (id: number, text: string): void {
     if (this.#write(text)) return
-    if (this.#waiting.size >= this.#limit) throw new RequestError(clientErrors.bufferFull, `There is no connection, and ${this.#limit} messages wait for one`)
+    if (this.#waiting.size >= this.#limit) {
+      throw new RequestError(
+        clientErrors.bufferFull,
+        `There is no connection, and ${this.#limit} messages wait for one`
+      )
+    }
     this.#waiting.set(id, text)
   }
 
-  /** Sends what waits; whatever cannot be sent goes on waiting. */
+  /** Sends the waiting messages. A message that cannot be sent waits on. */
   flush (): void {
     const waiting = [...this.#waiting]
     this.#waiting.clear()
@@ -37,7 +42,7 @@ export class Outbox {
     return this.#waiting.has(id)
   }
 
-  /** Answers whether it was still there. */
+  /** Removes a message. Returns whether it was still waiting. */
   remove (id: number): boolean {
     return this.#waiting.delete(id)
   }

@@ -4,18 +4,18 @@ import { expiryOf } from './token.js'
 // The shortest time between two renewals.
 const SHORTEST = 1_000
 
-/** What a renewal needs of the client. */
+/** The client, as `Renewal` uses it. */
 export interface RenewalParts {
-  /** Milliseconds before the expiry. */
+  /** Milliseconds before the expiry at which the token is renewed. */
   readonly before: number
-  /** Gets the next token. */
+  /** Returns the next token. */
   provide (): undefined | null | string | Promise<undefined | null | string>
-  /** Sends it, and plans its own renewal. */
+  /** Sends the token, and plans its renewal in turn. */
   renew (token: string): Promise<void>
   report (error: unknown): void
 }
 
-/** Takes care that the token of a connection does not expire. */
+/** Renews the token of a connection before it expires. */
 export class Renewal {
   readonly #parts: RenewalParts
   #timer: undefined | ReturnType<typeof setTimeout>
@@ -24,13 +24,14 @@ export class Renewal {
     this.#parts = parts
   }
 
-  /** Plans the renewal of a token. One that says of no expiry is not renewed. */
+  /** Plans the renewal of a token. A token without an expiry is not renewed. */
   plan (token: undefined | string): void {
     this.stop()
     const expiry = token === undefined ? undefined : expiryOf(token)
     if (expiry === undefined) return
     const left = expiry - Date.now()
-    // If it is too late by this clock, the server's may be another. It will say so, and the next connection gets a new token.
+    // The token has expired by this clock, but the server's clock may differ. If the server closes
+    // the connection, the next one gets a new token.
     if (left <= SHORTEST) return
     const wait = Math.max(left - this.#parts.before, left / 2, SHORTEST)
     const timer = setTimeout(() => { this.#run(token!, timer) }, Math.min(wait, LONGEST))
@@ -42,7 +43,7 @@ export class Renewal {
     this.#timer = undefined
   }
 
-  // Once the timer is another, the connection or its token is another.
+  // A different timer means a different connection or token.
   async #run (token: string, timer: unknown): Promise<void> {
     try {
       const fresh = await this.#parts.provide() ?? token

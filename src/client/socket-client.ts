@@ -1,5 +1,16 @@
 import type {
-  CallArguments, ContractRoute, DataArguments, EventData, EventReply, EventType, MessageData, NoticeType, ReplyData, RequestType, StreamItem, StreamType
+  CallArguments,
+  ContractRoute,
+  DataArguments,
+  EventData,
+  EventReply,
+  EventType,
+  MessageData,
+  NoticeType,
+  ReplyData,
+  RequestType,
+  StreamItem,
+  StreamType
 } from './contract.js'
 import type { EventContext } from './handlers.js'
 import type { Closed } from './reconnection.js'
@@ -7,18 +18,21 @@ import type { Closed } from './reconnection.js'
 /** The options of a request. */
 export interface RequestOptions {
   /**
-   * Milliseconds until it rejects with `FSR_CLIENT_TIMEOUT`, also while there is no connection. `Infinity` for ever.
+   * Milliseconds until the request rejects with `FSR_CLIENT_TIMEOUT`, also while there is no
+   * connection. `Infinity`: no limit.
    *
    * @default the option `timeout` of the client
    */
   readonly timeout?: undefined | number
-  /** Gives it up. It rejects with the reason of the signal then. */
+  /** Cancels the request, which rejects with the reason of the signal. */
   readonly signal?: undefined | AbortSignal
 }
 
-/** The options of what is iterated. */
+/** The options of an iteration. */
 export interface IterationOptions {
-  /** Ends it: a stream throws the reason of the signal then, an iteration of events just ends. */
+  /**
+   * Ends the iteration: a stream throws the reason of the signal, an iteration of events just ends.
+   */
   readonly signal?: undefined | AbortSignal
   /**
    * How many items may wait to be iterated. One more ends the iteration with `FSR_CLIENT_OVERFLOW`.
@@ -30,12 +44,12 @@ export interface IterationOptions {
 
 /** How a connection ended, and what happens next. */
 export interface ClosedConnection extends Closed {
-  /** Whether the client will connect again. If not, it is closed for good. */
+  /** Whether the client will reconnect. If not, it is closed for good. */
   readonly willReconnect: boolean
 }
 
 /**
- * A client of a route with a contract. It connects, and connects again.
+ * A client of a route with a contract, which reconnects by itself.
  *
  * @typeParam Route the type of the route's handle.
  */
@@ -43,85 +57,113 @@ export interface SocketClient<Route extends ContractRoute> {
   /** Whether there is a connection now. */
   readonly isOpen: boolean
   /**
-   * Resolves when there is a connection: the one that there is, or the next. Rejects with `FSR_CLIENT_CLOSED` if there will be none, with
-   * the failure as its `cause`; with `FSR_CLIENT_NO_WEBSOCKET` or `FSR_CLIENT_NO_PAGE` where none can be made.
+   * Resolves when there is a connection: the current or the next one. Rejects with
+   * `FSR_CLIENT_CLOSED` and the failure as its `cause` if there will be none; with
+   * `FSR_CLIENT_NO_WEBSOCKET` or `FSR_CLIENT_NO_PAGE` if none can be made.
    */
   readonly opened: Promise<void>
-  /** Resolves when the client is closed for good, by itself or by the server, with the code and the reason of that. */
+  /**
+   * Resolves with the code and the reason when the client is closed for good, by itself or by the
+   * server.
+   */
   readonly closed: Promise<Closed>
 
   /**
-   * Sends a message that wants no answer; one that is answered with a stream does. If there is no connection, it waits for the next; see the option `buffer`.
+   * Sends a message without waiting for an answer. A message that is answered with a stream needs
+   * `stream`. Without a connection the message waits for the next one; see the option `buffer`.
    *
-   * @throws `FSR_CLIENT_BUFFER_FULL`, `FSR_CLIENT_CLOSED`; a `TypeError` for what JSON cannot say.
+   * @throws `FSR_CLIENT_BUFFER_FULL`, `FSR_CLIENT_CLOSED`; a `TypeError` for data that is not JSON.
    */
-  send<Type extends RequestType<Route>> (type: Type, ...data: DataArguments<MessageData<Route, Type>>): void
+  send<Type extends RequestType<Route>>(
+    type: Type,
+    ...data: DataArguments<MessageData<Route, Type>>
+  ): void
 
   /**
-   * Sends a message, and answers what the server replies. If there is no connection, the message waits for the next. If the connection
-   * ends meanwhile, it is not sent a second time: whether the server has handled it is not known.
+   * Sends a message, and returns the reply of the server. Without a connection the message waits
+   * for the next one. If the connection ends before the reply, the message is not sent again:
+   * whether the server has handled it is unknown.
    *
-   * Rejects with a `RequestError`: with the server's code and path; with `FSR_CLIENT_TIMEOUT`, after which the server is told that nobody
-   * waits any more; with `FSR_CLIENT_DISCONNECTED`, `FSR_CLIENT_BUFFER_FULL`, `FSR_CLIENT_CLOSED`.
+   * Rejects with a `RequestError`: with the server's code and path; with `FSR_CLIENT_TIMEOUT`,
+   * after which the server is told to cancel; with `FSR_CLIENT_DISCONNECTED`,
+   * `FSR_CLIENT_BUFFER_FULL` or `FSR_CLIENT_CLOSED`.
    */
-  request<Type extends RequestType<Route>> (type: Type, ...message: CallArguments<MessageData<Route, Type>, RequestOptions>): Promise<ReplyData<Route, Type>>
+  request<Type extends RequestType<Route>>(
+    type: Type,
+    ...message: CallArguments<MessageData<Route, Type>, RequestOptions>
+  ): Promise<ReplyData<Route, Type>>
 
   /**
-   * Sends a message as soon as it is iterated, and iterates the stream that the server answers with. A loop that is left early tells the
-   * server to stop. What fails a request is thrown here. The protocol has no way to slow a stream down: see `buffer`.
+   * Sends a message when the iteration begins, and iterates the stream of the reply. A loop that is
+   * left early cancels the stream at the server. Throws the errors of a request. The protocol has
+   * no way to slow a stream down: see `buffer`.
    */
-  stream<Type extends StreamType<Route>> (type: Type, ...message: CallArguments<MessageData<Route, Type>, IterationOptions>): AsyncIterable<StreamItem<Route, Type>>
+  stream<Type extends StreamType<Route>>(
+    type: Type,
+    ...message: CallArguments<MessageData<Route, Type>, IterationOptions>
+  ): AsyncIterable<StreamItem<Route, Type>>
 
   /**
-   * Calls a handler with every event of a type, in the order in which they come; it is not waited for. Where the server wants a reply, it
-   * gets what the handler returns, and if it throws, the code `FSR_CLIENT_HANDLER_FAILED`. Of several handlers the first one answers.
+   * Calls a handler with every event of a type, in the order of arrival, without waiting for the
+   * handler. Where the server wants a reply, the result of the first handler is sent, or the code
+   * `FSR_CLIENT_HANDLER_FAILED` if it throws.
    *
    * @returns what takes the handler away again.
    */
-  on<Type extends EventType<Route>> (type: Type, handler: (data: EventData<Route, Type>, context: EventContext) => EventReply<Route, Type>): () => void
+  on<Type extends EventType<Route>>(
+    type: Type,
+    handler: (data: EventData<Route, Type>, context: EventContext) => EventReply<Route, Type>
+  ): () => void
 
   /**
-   * Iterates the events of a type that come from the beginning of the loop on, over all connections, until the client is closed for good.
-   * Each loop gets all of them.
+   * Iterates the events of a type that arrive after the loop has begun, over all connections, until
+   * the client is closed for good. Each loop gets all of them.
    */
-  events<Type extends NoticeType<Route>> (type: Type, options?: IterationOptions): AsyncIterable<EventData<Route, Type>>
+  events<Type extends NoticeType<Route>>(
+    type: Type,
+    options?: IterationOptions
+  ): AsyncIterable<EventData<Route, Type>>
 
   /**
-   * Calls a handler with every connection that is made. What it sends goes before what has waited for the connection: so it can enter
-   * its rooms again. What it throws, or rejects with, is told to `onError`.
+   * Calls a handler with every new connection. Messages that it sends go before those that wait for
+   * the connection, so that it can join its rooms again. Its errors go to `onError`.
    *
    * @returns what takes the handler away again.
    */
   onOpen (handler: () => void): () => void
 
   /**
-   * Calls a handler with the end of every connection, and of the client. Attempts that fail are told to `onError` only.
+   * Calls a handler with the end of every connection, and of the client. Failed attempts go to
+   * `onError` only.
    *
    * @returns what takes the handler away again.
    */
   onClose (handler: (closed: ClosedConnection) => void): () => void
 
   /**
-   * Gives the server a new token for the same subject, over the connection that is open. The option `token` does that by itself. The
-   * next connection asks that option, not this.
+   * Sends a new token for the same subject over the open connection. The option `token` does so by
+   * itself. The next connection gets its token from that option.
    *
-   * Rejects with the server's code if it does not take the token, with `FSR_CLIENT_DISCONNECTED` if there is no connection.
+   * Rejects with the server's code if the server refuses the token, or with
+   * `FSR_CLIENT_DISCONNECTED` if there is no connection.
    */
   renew (token: string): Promise<void>
 
   /**
-   * Makes a new connection at once: when the app knows better than the client that the network has changed. An open one is closed with
-   * 1000, and what waits for an answer on it rejects with `FSR_CLIENT_DISCONNECTED`.
+   * Reconnects at once, for an app that knows that the network has changed. An open connection is
+   * closed with 1000, and its pending calls reject with `FSR_CLIENT_DISCONNECTED`.
    *
    * @throws `FSR_CLIENT_CLOSED`, `FSR_CLIENT_NO_WEBSOCKET`, `FSR_CLIENT_NO_PAGE`.
    */
   reconnect (): void
 
   /**
-   * Closes for good. What waits for an answer rejects with `FSR_CLIENT_CLOSED`.
+   * Closes the client for good. Pending calls reject with `FSR_CLIENT_CLOSED`.
    *
-   * @param code 1000, or from 3000 to 4999. @default 1000
-   * @param reason at most 123 bytes in UTF-8. @default ''
+   * @param code 1000, or from 3000 to 4999.
+   * @default 1000
+   * @param reason at most 123 bytes in UTF-8.
+   * @default ''
    * @throws RangeError for another code or a longer reason.
    */
   close (code?: number, reason?: string): void

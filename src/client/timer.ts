@@ -1,2 +1,2 @@
-/** The longest time that a timer can have, in milliseconds: it would fire at once for more. */
+/** The longest delay of a timer, in milliseconds: a longer one would fire at once. */
 export const LONGEST = 2 ** 31 - 1

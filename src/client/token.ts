@@ -1,12 +1,15 @@
 const base64 = 'ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_'
 
-/** When a JSON Web Token expires, in milliseconds of Unix time; `undefined` if that cannot be told (RFC 7519 section 4.1.4). */
+/**
+ * Returns the expiry of a JSON Web Token in milliseconds of Unix time; `undefined` if there is none
+ * (RFC 7519 section 4.1.4).
+ */
 export function expiryOf (token: string): undefined | number {
   try {
     const { exp } = JSON.parse(decoded(token.split('.')[1]!)) as { exp?: unknown }
     return typeof exp === 'number' ? exp * 1_000 : undefined
   } catch {
-    // It is another kind of token.
+    // The token is not a JWT.
   }
 }
 
@@ -15,7 +18,8 @@ export function isSubProtocol (token: string): boolean {
   return /^[\w!#$%&'*+.^`|~-]+$/.test(token)
 }
 
-// Each byte as a character, as `atob` does, which older React Native does not have; `exp` and the names are ASCII.
+// Returns each byte as a character, as `atob` does, which older React Native lacks. `exp` and the
+// names are ASCII.
 function decoded (text: string): string {
   let bytes = ''
   let bits = 0

@@ -3,21 +3,31 @@ import { globalWebSocket, onWake } from './environment.js'
 import { ClientError, clientErrors } from './errors.js'
 import { Liveness } from './liveness.js'
 import type { Settings } from './options.js'
-import { delayOf, isFinal, reconnectionOf, statusOf, type Closed, type Ended } from './reconnection.js'
+import {
+  delayOf,
+  isFinal,
+  reconnectionOf,
+  statusOf,
+  type Closed,
+  type Ended
+} from './reconnection.js'
 import { LONGEST } from './timer.js'
 import { isSubProtocol } from './token.js'
 import { PING } from './wire.js'
 
-/** What is told of the connection. */
+/** The listener of a connection. */
 export interface TransportListener {
   onOpen (): void
   onMessage (data: unknown): void
-  /** The connection has ended, or an attempt to make one, for which there may be an error. */
+  /**
+   * Called when the connection, or an attempt to connect, has ended. `failure` is the error, if
+   * there is one.
+   */
   onDown (closed: Closed, willReconnect: boolean, failure: unknown): void
   onFailure (error: unknown): void
 }
 
-// What any event of a WebSocket may have.
+// The fields of all events of a WebSocket.
 interface SocketEvent {
   readonly data?: unknown
   readonly code?: number
@@ -26,26 +36,27 @@ interface SocketEvent {
   readonly error?: unknown
 }
 
-// What of a WebSocket is used. No `on…` properties: where an event passes through an EventTarget that calls those as well, it would be
-// handled twice.
+// The part of a WebSocket that is used. No `on…` properties: an EventTarget that also calls those
+// would handle an event twice.
 interface Socket {
   readonly readyState: number
   readonly bufferedAmount: number
   addEventListener (type: string, listener: (event: SocketEvent) => void): void
   send (text: string): void
   close (code?: number, reason?: string): void
-  /** That of `ws`. */
+  /** Of `ws` only. */
   terminate? (): void
 }
 
 const OPEN = 1
 const cut: Closed = { code: 1006, reason: '' }
-// Milliseconds that a connection has to stay open for the next attempt to be the first again.
+// Milliseconds that a connection must stay open for the count of attempts to start over.
 const STABLE = 5_000
-// Milliseconds that the server has to answer a close, where the connection can be cut after that.
+// Milliseconds until the server must answer a close. Then the socket is terminated, where it can
+// be.
 const CLOSING = 1_000
 
-/** A connection that is made anew, as often as the close codes and the options want it. */
+/** A connection that is made again, as the close codes and the options say. */
 export class Transport {
   readonly #address: Address
   readonly #options: Settings
@@ -53,20 +64,20 @@ export class Transport {
   readonly #liveness: Liveness
   #stage: 'idle' | 'waiting' | 'connecting' | 'open' | 'closed' = 'idle'
   #socket: undefined | Socket
-  // To the next attempt, of the handshake, or until the connection is stable.
+  // Of the next attempt, the handshake, or the stable connection.
   #timer: undefined | ReturnType<typeof setTimeout>
   #sleep = () => {}
-  // The number of this attempt: what is made for another, and comes late, is not used.
+  // The number of this attempt: late results of an earlier attempt are discarded.
   #attempt = 0
-  // How many new attempts there were since a connection was stable.
+  // The number of new attempts since a connection was stable.
   #retries = 0
-  // The HTTP status of this attempt, and of the one before, if they were refused with one.
+  // The HTTP status of this attempt and of the previous one, if they were refused with one.
   #status: undefined | number
   #before: undefined | number
   #hasOpened = false
   #token: undefined | string
 
-  /** @throws TypeError for an address that is none, or of another scheme. */
+  /** @throws TypeError for an invalid address or scheme. */
   constructor (address: Address, options: Settings, listener: TransportListener) {
     this.#address = address
     this.#options = options
@@ -79,20 +90,21 @@ export class Transport {
     })
   }
 
-  /** The token of this connection. */
+  /** The token that this connection was opened with. */
   get token (): undefined | string {
     return this.#token
   }
 
-  /** Whether something can be sent: not any more once the server has begun to close. */
+  /** Whether messages can be sent. `false` once the server has begun to close. */
   get isOpen (): boolean {
     return this.#socket?.readyState === OPEN
   }
 
   /**
-   * Begins to connect, if it has not begun.
+   * Begins to connect, once.
    *
-   * @throws TypeError for an address that is none; `FSR_CLIENT_NO_PAGE`, `FSR_CLIENT_NO_WEBSOCKET` where a connection cannot be made.
+   * @throws TypeError for an invalid address; `FSR_CLIENT_NO_PAGE`, `FSR_CLIENT_NO_WEBSOCKET` where
+   * a connection cannot be made.
    */
   start (): void {
     if (this.#stage !== 'idle') return
@@ -103,19 +115,19 @@ export class Transport {
     this.#connect()
   }
 
-  /** Returns whether it was sent, which it is only over an open connection. */
+  /** Sends a text over an open connection. Returns whether it was sent. */
   send (text: string): boolean {
     if (!this.isOpen) return false
     this.#socket!.send(text)
     return true
   }
 
-  /** There is a reason to doubt the connection. */
+  /** Checks the connection, as there is a reason to doubt it. */
   doubt (): void {
     if (this.#stage === 'open') this.#liveness.doubt()
   }
 
-  /** Makes a new connection at once, in the place of the one that there may be. */
+  /** Reconnects at once. An open connection is replaced. */
   reconnect (): void {
     this.start()
     const socket = this.#release()
@@ -139,19 +151,26 @@ export class Transport {
     this.#before = this.#status
     this.#status = undefined
     try {
-      // So that a client that is closed in the same turn asks for nothing.
+      // A client that is closed in the same turn must not ask for an address or a token.
       await undefined
       if (attempt !== this.#attempt) return
       const [address, token] = await Promise.all([ask(this.#address), ask(this.#options.token)])
       if (attempt === this.#attempt) this.#open(absolute(address), token ?? undefined)
     } catch (error) {
-      if (attempt === this.#attempt) this.#down(cut, error ?? new ClientError(clientErrors.connection, 'No address or token'))
+      if (attempt === this.#attempt) {
+        this.#down(cut, error ?? new ClientError(clientErrors.connection, 'No address or token'))
+      }
     }
   }
 
   #open (url: string, token: undefined | string): void {
-    // Otherwise the error of the browser would have the token in its text.
-    if (token !== undefined && !isSubProtocol(token)) throw new ClientError(clientErrors.token, 'The token has characters that a sub-protocol must not have')
+    // The error of the browser would contain the token.
+    if (token !== undefined && !isSubProtocol(token)) {
+      throw new ClientError(
+        clientErrors.token,
+        'The token has characters that a sub-protocol must not have'
+      )
+    }
     this.#token = token
     const { WebSocket = globalWebSocket(), connectTimeout, protocols = [] } = this.#options
     const names = (token ? ['bearer', token] : []).concat(protocols)
@@ -160,14 +179,29 @@ export class Transport {
       socket.addEventListener(type, (event) => { if (this.#socket === socket) handle(event) })
     }
     const fail = (text = '', cause?: unknown) => {
-      // Bun repeats the address, with its query.
+      // Bun repeats the address with its query.
       const message = text.split(url).join(printable(url))
       if (this.#stage === 'open') {
-        this.#down(cut, new ClientError(clientErrors.connection, `The connection had an error${message && `: ${message}`}`, cause))
+        this.#down(
+          cut,
+          new ClientError(
+            clientErrors.connection,
+            `The connection had an error${message && `: ${message}`}`,
+            cause
+          )
+        )
         return
       }
       this.#status = statusOf(message)
-      this.#down(cut, new ClientError(clientErrors.connection, `There is no connection to ${printable(url)}: ${message || 'no such server or path, or it does not let this client in'}`, cause))
+      this.#down(
+        cut,
+        new ClientError(
+          clientErrors.connection,
+          `Cannot connect to ${printable(url)}: ` +
+            (message || 'no such server or path, or the client is refused'),
+          cause
+        )
+      )
     }
     on('open', () => { this.#opened() })
     on('message', ({ data }) => {
@@ -175,10 +209,16 @@ export class Transport {
       this.#listener.onMessage(data)
     })
     on('error', ({ message, error }) => { fail(message, error) })
-    // Before it is open the code is no close code of the server: Bun has 1002 for a refused upgrade.
-    on('close', ({ code = 1006, reason }) => { if (this.#stage === 'open') this.#down({ code, reason: reason ?? '' }); else fail(reason) })
+    // Before the connection is open the code is not a close code of the server: Bun has 1002 for a
+    // refused upgrade.
+    on('close', ({ code = 1006, reason }) => {
+      if (this.#stage === 'open') this.#down({ code, reason: reason ?? '' })
+      else fail(reason)
+    })
     this.#socket = socket
-    this.#timer = setTimeout(() => { fail(`no answer within ${connectTimeout} ms`) }, Math.min(connectTimeout, LONGEST))
+    this.#timer = setTimeout(() => {
+      fail(`no answer within ${connectTimeout} ms`)
+    }, Math.min(connectTimeout, LONGEST))
   }
 
   #opened (): void {
@@ -190,7 +230,7 @@ export class Transport {
     this.#listener.onOpen()
   }
 
-  // The connection has ended, or the attempt to make one.
+  // Ends the connection or the attempt, and plans the next one.
   #down (closed: Closed, failure?: unknown): void {
     const socket = this.#release()
     if (socket?.terminate) socket.terminate()
@@ -198,17 +238,19 @@ export class Transport {
     const ended = this.#attempt
     const attempts = this.#retries
     const advice = !this.#isFinal() && reconnectionOf(closed)
-    const willReconnect = this.#wants({ ...closed, attempts, ...this.#status === undefined ? {} : { status: this.#status } }) ?? Boolean(advice)
-    // The callback that was just asked has closed the client, or made a new connection.
+    const status = this.#status === undefined ? {} : { status: this.#status }
+    const willReconnect = this.#wants({ ...closed, attempts, ...status }) ?? Boolean(advice)
+    // The callback `when` has closed the client, or made a new connection.
     if (ended !== this.#attempt) return
-    // Not twice in a row: a server that finds every token expired must not be asked without a pause.
+    // At once only for the first attempt: a server to which every token has expired must not be
+    // asked without a pause.
     if (willReconnect && !this.#plan(advice === 'now' && attempts === 0)) return
     this.#listener.onDown(closed, willReconnect, failure)
     if (failure !== undefined) this.#listener.onFailure(failure)
   }
 
-  // Plans the next attempt. Returns whether it could: in the global scope of a Cloudflare worker there are neither connections nor timers,
-  // and the client connects when it is needed.
+  // Plans the next attempt. Returns whether that was possible: the global scope of a Cloudflare
+  // worker has neither connections nor timers, and the client connects when it is needed.
   #plan (isAtOnce: boolean): boolean {
     const { minDelay, maxDelay } = this.#options
     try {
@@ -223,7 +265,8 @@ export class Transport {
     return true
   }
 
-  // Ends what belongs to the connection or the attempt, but for the WebSocket itself, of which nothing is heard any more.
+  // Releases the connection or the attempt, and returns its WebSocket, whose events are ignored
+  // from now on.
   #release (): undefined | Socket {
     const socket = this.#socket
     this.#socket = undefined
@@ -242,7 +285,12 @@ export class Transport {
 
   #isFinal (): boolean {
     const isRenewed = this.#options.token !== undefined || typeof this.#address === 'function'
-    return isFinal({ status: this.#status, before: this.#before, isRenewed, hasOpened: this.#hasOpened })
+    return isFinal({
+      status: this.#status,
+      before: this.#before,
+      isRenewed,
+      hasOpened: this.#hasOpened
+    })
   }
 
   #wants (ended: Ended): undefined | boolean {
@@ -251,7 +299,8 @@ export class Transport {
     try {
       const wants: unknown = when?.(ended)
       if (typeof wants === 'boolean') return wants
-      // Anything else says nothing. A promise is not waited for, and must not end the process if it rejects.
+      // Other values are ignored. A promise is not awaited, and must not end the process if it
+      // rejects.
       ask(wants).catch(() => {})
     } catch (error) {
       this.#listener.onFailure(error)
@@ -259,12 +308,13 @@ export class Transport {
   }
 }
 
-// What is given, or what a function of the app returns, now or later.
+// Returns the value, or the result of a function of the app.
 async function ask<Value> (given: Value | (() => Value | Promise<Value>)): Promise<Value> {
   return await (typeof given === 'function' ? (given as () => Promise<Value>)() : given)
 }
 
-// Closes in order. Where the server is gone, `ws` waits for its answer for half a minute, and the process with it.
+// Closes in order. If the server is gone, `ws` would wait half a minute for its answer, and keep
+// the process alive.
 function shut (socket: Socket, code: number, reason: string): void {
   socket.close(code, reason)
   if (socket.terminate === undefined) return

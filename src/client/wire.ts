@@ -1,10 +1,13 @@
-/** Asks for a sign of life. The answer to it has an id that no message of the client has. */
+/**
+ * The ping of the protocol. Its id is never that of a message of the client, so that its answer is
+ * ignored.
+ */
 export const PING = '{"type":"alive","id":0}'
 
-/** The id of a message that wants an answer. */
+/** The id of a message that expects an answer. */
 export type Id = string | number
 
-/** A message as it comes from the server. */
+/** A message of the server. */
 export interface Incoming {
   readonly type: string
   readonly id: undefined | Id
@@ -15,7 +18,7 @@ export interface Incoming {
   readonly path: undefined | string
 }
 
-/** Reads a message; answers `undefined` for what is none. */
+/** Parses a message; returns `undefined` for invalid data. */
 export function parse (text: unknown): undefined | Incoming {
   if (typeof text !== 'string') return
   let value: unknown
@@ -25,7 +28,8 @@ export function parse (text: unknown): undefined | Incoming {
     return
   }
   if (typeof value !== 'object' || value === null) return
-  const { type, id, data, more, code, message, path } = value as Partial<Record<keyof Incoming, unknown>>
+  const fields = value as Partial<Record<keyof Incoming, unknown>>
+  const { type, id, data, more, code, message, path } = fields
   if (typeof type !== 'string') return
   return {
     type,

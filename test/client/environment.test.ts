@@ -119,7 +119,7 @@ t.test('without a page a client can be made, and says what is wrong when it is n
   const off = client.on('news', () => {})
   off()
   t.notOk(client.isOpen)
-  const failure = { name: 'ClientError', code: 'FSR_CLIENT_NO_PAGE', message: /no page here: give an absolute address/ }
+  const failure = { name: 'ClientError', code: 'FSR_CLIENT_NO_PAGE', message: /no page: give an absolute address/ }
   await t.rejects(client.opened, failure)
   await t.rejects(client.request('ask'), failure)
   t.throws(() => { client.send('say') }, failure)

@@ -94,7 +94,7 @@ t.test('attempts that fail are told to onError, and to nobody else', async (t) =
   const client = connectTo(t, server.url, { onError (error) { errors.push(error); if (errors.length === 3) client.close() } })
   client.onClose((closed) => { t.strictSame(closed, { code: 1000, reason: '', willReconnect: false }) })
   await client.closed
-  t.match(errors, Array(3).fill({ name: 'ClientError', code: 'FSR_CLIENT_CONNECTION', message: /^There is no connection to .*: Unexpected server response: 503$/ }))
+  t.match(errors, Array(3).fill({ name: 'ClientError', code: 'FSR_CLIENT_CONNECTION', message: /^Cannot connect to .*: Unexpected server response: 503$/ }))
 })
 
 t.test('a handshake that is not answered ends after connectTimeout', async (t) => await withClock(async (tick) => {
@@ -109,7 +109,7 @@ t.test('a handshake that is not answered ends after connectTimeout', async (t) =
   await tick(2_999)
   t.strictSame(errors, [])
   await tick(1)
-  t.match(errors, [{ code: 'FSR_CLIENT_CONNECTION', message: 'There is no connection to ws://localhost/: no answer within 3000 ms' }])
+  t.match(errors, [{ code: 'FSR_CLIENT_CONNECTION', message: 'Cannot connect to ws://localhost/: no answer within 3000 ms' }])
 }))
 
 t.test('reconnect: false makes one connection', async (t) => {
@@ -335,7 +335,7 @@ t.test('with no global WebSocket one has to be given', async (t) => {
   t.intercept(globalThis, 'WebSocket' as never, { value: undefined })
   const errors: unknown[] = []
   const client = connect('ws://localhost/', { onError (error) { errors.push(error) } })
-  await t.rejects(client.opened, { code: 'FSR_CLIENT_NO_WEBSOCKET', message: /Give the option WebSocket/ })
+  await t.rejects(client.opened, { code: 'FSR_CLIENT_NO_WEBSOCKET', message: /set the option WebSocket/ })
   t.match(errors, [{ code: 'FSR_CLIENT_NO_WEBSOCKET' }])
 })
 
@@ -368,7 +368,7 @@ t.test('an address may be a URL, also where a function makes it', async (t) => {
 })
 
 t.test('a token in the place of the function that makes one throws', (t) => {
-  t.throws(() => connect('ws://localhost/', { WebSocket, token: 'a token' as never }), { name: 'TypeError', message: 'token has to be a function that returns the token' })
+  t.throws(() => connect('ws://localhost/', { WebSocket, token: 'a token' as never }), { name: 'TypeError', message: 'token must be a function that returns the token' })
   t.end()
 })
 

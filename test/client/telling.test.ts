@@ -29,7 +29,7 @@ t.test('without onError the console is told once, until there was a connection',
   let attempts = 0
   const client = connectTo(t, `${server.url}chat?token=secret`, { reconnect: { minDelay: 1, maxDelay: 1, when: ({ attempts: count }) => { attempts = count; return undefined } } })
   await until(() => attempts > 2)
-  t.strictSame(texts, [`fastify-socket-route/client: ClientError: There is no connection to ws://127.0.0.1:${server.port}/chat: Unexpected server response: 503`])
+  t.strictSame(texts, [`fastify-socket-route/client: ClientError: Cannot connect to ws://127.0.0.1:${server.port}/chat: Unexpected server response: 503`])
   options.refusal = undefined
   const connection = await server.accept()
   await client.opened
@@ -56,7 +56,7 @@ t.test('a build for production tells the console nothing, and a page without a b
 for (const status of [400, 403, 404, 426]) {
   t.test(`a client that is refused with ${status} from the beginning gives up, where the WebSocket says so`, async (t) => {
     const { client, errors } = await refused(t, { refusal: status }, { token: () => 'a-token' })
-    const message = new RegExp(`^The client is closed: There is no connection to .*: Unexpected server response: ${status}$`)
+    const message = new RegExp(`^The client is closed: Cannot connect to .*: Unexpected server response: ${status}$`)
     await t.rejects(client.opened, { code: 'FSR_CLIENT_CLOSED', message, cause: { code: 'FSR_CLIENT_CONNECTION' } })
     await t.rejects(client.request('ask'), { code: 'FSR_CLIENT_CLOSED' })
     t.strictSame(await client.closed, { code: 1006, reason: '' })
@@ -152,7 +152,7 @@ t.test('an attempt that ends with a close alone is told, and its code is none of
   const client = connectTo(t, 'ws://localhost/?ticket=secret', { WebSocket: Refused, onError (error) { errors.push(error) }, reconnect: { minDelay: 1, maxDelay: 1, when (ended) { closed.push(ended); return undefined } } })
   await until(() => errors.length >= 2)
   client.close()
-  t.match(errors[0], { code: 'FSR_CLIENT_CONNECTION', message: "There is no connection to ws://localhost/: WebSocket connection to 'ws://localhost/' failed: Expected 101 status code" })
+  t.match(errors[0], { code: 'FSR_CLIENT_CONNECTION', message: "Cannot connect to ws://localhost/: WebSocket connection to 'ws://localhost/' failed: Expected 101 status code" })
   t.match(closed[0], { code: 1006, reason: '', attempts: 0 })
 })
 
@@ -167,5 +167,5 @@ t.test('an attempt of which a browser tells nothing is told with what it may be'
     close () {}
   }
   const error = await new Promise((resolve) => { connectTo(t, 'ws://me:password@localhost/chat?ticket=1', { WebSocket: Failing, onError: resolve, reconnect: false }) })
-  t.match(error, { message: 'There is no connection to ws://localhost/chat: no such server or path, or it does not let this client in' })
+  t.match(error, { message: 'Cannot connect to ws://localhost/chat: no such server or path, or the client is refused' })
 })
