@@ -50,7 +50,7 @@ export function defineContract (
   const unknown = strayIn(schema, ['in', 'out'])
   if (unknown !== undefined) {
     throw fail(`has '${unknown}' in its schema, which is { in, out }; schemas of params, ` +
-      'querystring and headers go into the third argument of socketRoute()')
+      'querystring and headers belong in the third argument of socketRoute()')
   }
   const { in: inbound = {}, out: outbound = {} } = schema as ContractSchema
   if (!isRecord(inbound) || !isRecord(outbound)) {
@@ -74,7 +74,7 @@ export function defineContract (
     const unknown = strayIn(given, keys[direction])
     if (unknown !== undefined) {
       throw fail(`has '${unknown}' in the message '${type}', which is ` +
-        `{ ${keys[direction].join(', ')} }: the schema of its data goes into data`)
+        `{ ${keys[direction].join(', ')} }: the schema of its data belongs in data`)
     }
     const { data, reply, stream, isGranted, summary, description } = given as InboundMessage
     if (reply !== undefined && stream !== undefined) {

@@ -4,7 +4,12 @@ import type { WebSocket } from 'ws'
 import type { Clock } from '../clock.js'
 import { closeCodes, type CloseReason } from '../close-codes.js'
 import type { ExceededLimit, Live } from '../connection/live.js'
-import { WsConnection, type BroadcastOptions, type ConnectionKeeper, type Room } from '../connection/connection.js'
+import {
+  WsConnection,
+  type BroadcastOptions,
+  type ConnectionKeeper,
+  type Room
+} from '../connection/connection.js'
 import { ConnectionContext } from '../socket/async-context.js'
 import { FastSocket } from '../socket/fast-socket.js'
 import type { Beating, Traffic } from '../connection/heartbeat.js'
@@ -28,48 +33,64 @@ import { ControllerInvoker, type InvokerOwner, type Pending } from './controller
 import type { CloseInfo } from './controller.js'
 import type { RouteRuntime } from './route-runtime.js'
 
-// Messages of a contract that may wait: more than others, as what must not wait is looked for among them.
+// Messages that may wait on a route with a contract. More than the inbox's default, because those
+// that must not wait (replies, cancels, renewals) are looked for among them.
 const LOOKED_THROUGH = 256
 
 type Stage =
   | 'opening' // onOpen runs; nothing is read
   | 'open' // messages are handled as they come
-  | 'leaving' // the client is gone; what it sent before is still handled
-  | 'closing' // the server closes; what comes is dropped
+  | 'leaving' // the client is gone; messages it sent before are still handled
+  | 'closing' // the server closes; messages are dropped
   | 'ended' // onClose has been called
 
-/**
- * Runs one connection: decides when which callback of the controller is called, from the upgrade to the close.
- */
-export class ConnectionRunner extends ConnectionContext implements ConnectionKeeper, Beating, Counted, Expiring, Live, Metered, InvokerOwner, OutboxOwner, SocketOwner, DeferredWork {
+/** Runs one connection, from the upgrade to the close: decides when to call which callback. */
+export class ConnectionRunner extends ConnectionContext implements
+  ConnectionKeeper,
+  Beating,
+  Counted,
+  Expiring,
+  Live,
+  Metered,
+  InvokerOwner,
+  OutboxOwner,
+  SocketOwner,
+  DeferredWork {
   readonly connection: WsConnection
   readonly #route: RouteRuntime
   readonly #socket: WebSocket
-  // What TCP counts; a connection of injectWS has none.
+  // For the byte counts of the heartbeat. A connection of injectWS has none.
   readonly #tcp: undefined | Socket
-  // Made when a message has to wait.
+  // Created when the first message has to wait.
   #inbox: undefined | Inbox
   readonly #outbox: Outbox
   readonly #callbacks: ControllerInvoker
   #identity: Identity
   #renewals: undefined | Renewals
-  // Whether one is handled beside what was before it.
+  // Whether a renewal is handled out of turn.
   #isRenewing = false
-  // What the connection waits for, where its token has expired: for more to be read, or for the check of another.
+  // Set after the token has expired: while more is read to find a renewal, or while a new token is
+  // verified.
   #overtime: undefined | 'reading' | 'verifying'
   #refusals: undefined | Refusals
   #stage: Stage = 'opening'
   #running = 0
   #meter: undefined | Meter
   #isSlowed = false
-  // Whether it has had its turn, and others have theirs.
+  // Whether it has used up its turn, and waits until other connections have had theirs.
   #isResting = false
   #closed: undefined | CloseInfo
-  // Whether onOpen has settled: nothing is handled before, also if the client has left meanwhile.
+  // Whether onOpen has settled. No message is handled before, even if the client has left
+  // meanwhile.
   #hasOpened = false
   #hasSettled = false
 
-  constructor (route: RouteRuntime, socket: WebSocket, request: FastifyRequest, identity: Identity) {
+  constructor (
+    route: RouteRuntime,
+    socket: WebSocket,
+    request: FastifyRequest,
+    identity: Identity
+  ) {
     super()
     this.#route = route
     this.#socket = socket
@@ -77,20 +98,29 @@ export class ConnectionRunner extends ConnectionContext implements ConnectionKee
     this.#outbox = new Outbox(socket, route.outbox, this)
     this.#identity = identity
     this.connection = new WsConnection(request, socket.protocol, identity.user, this.#outbox, this)
-    this.#callbacks = new ControllerInvoker(this, route.controller, route.clients, this.connection, this.#outbox, route.replies)
+    this.#callbacks = new ControllerInvoker(
+      this,
+      route.controller,
+      route.clients,
+      this.connection,
+      this.#outbox,
+      route.replies
+    )
   }
 
-  /** Listens to the socket and runs `onOpen`; no message is read before that has settled. */
+  /** Listens to the socket and runs `onOpen`. No message is read before `onOpen` has settled. */
   open (): void {
     listen(this.#socket, this)
-    if (this.#socket instanceof FastSocket) this.enter(this.#socket.adoptContext, this.#socket, undefined)
+    if (this.#socket instanceof FastSocket) {
+      this.enter(this.#socket.adoptContext, this.#socket, undefined)
+    }
     const { clients, live, heartbeat, counts, expiry, compaction } = this.#route
     clients.add(this.connection)
     counts.add(this)
     heartbeat?.add(this)
     expiry.add(this, this.#identity.exp)
     compaction?.add(this.connection)
-    // Last, as it ends the connection at once if the app is closing.
+    // Last, because it closes the connection at once if the app is closing.
     live.add(this)
 
     this.#running = 1
@@ -98,29 +128,36 @@ export class ConnectionRunner extends ConnectionContext implements ConnectionKee
     if (pending === undefined) {
       this.#opened()
     } else {
-      // Nothing can have been read before, as that takes a turn.
+      // Nothing has been read yet: reading takes a turn of the event loop.
       this.#socket.pause()
       pending.then(() => { this.#opened() })
     }
   }
 
-  /** A message has come. */
+  /** Handles a message, or has it wait for its turn. */
   onMessage (message: Message): void {
     const { size } = message
     const route = this.#route
-    // At once, as most are. V8 inlines little more than this, so that all other ways are elsewhere.
-    if (this.#stage === 'open' && this.#running < route.concurrency && !this.#isResting && this.#inbox === undefined && route.rate === undefined && size <= route.limits.maxPayload) this.#handle(message)
+    // The common case. V8 inlines little more than this, so all other cases are in #take.
+    if (
+      this.#stage === 'open' &&
+      this.#running < route.concurrency &&
+      !this.#isResting &&
+      this.#inbox === undefined &&
+      route.rate === undefined &&
+      size <= route.limits.maxPayload
+    ) this.#handle(message)
     else this.#take(message)
     if (!mayGoOn(size)) this.#rest()
   }
 
   onControlOrFragment (bytes: number, isPong: boolean): void {
-    // It may be the one too many, but is nothing that could wait.
+    // It counts for the rate like a message, but does not wait.
     if (this.isStaying && !(isPong && this.#meter?.ponged() === true)) this.#mayTake(bytes)
     this.#count(bytes)
   }
 
-  // What a client sends too fast for others to have their turn waits where it is.
+  // Pauses reading once the connection has used up its turn, so that others get theirs.
   #count (size: number): void {
     if (!mayGoOn(size)) this.#rest()
   }
@@ -135,9 +172,10 @@ export class ConnectionRunner extends ConnectionContext implements ConnectionKee
   nextTurn (): boolean {
     this.#isResting = false
     this.enter(this.#work, this, undefined)
-    // What comes while it closes is dropped, but the client's answer to the close frame is to be read.
+    // Messages are dropped while the connection closes, but the client's close frame has to be
+    // read.
     if (this.isDone) this.#socket.resume()
-    // ws hands over all that it has read, however much that is.
+    // ws emits all messages of a read at once, and cannot be stopped in between.
     return this.#socket instanceof FastSocket || this.#socket.isPaused
   }
 
@@ -147,39 +185,48 @@ export class ConnectionRunner extends ConnectionContext implements ConnectionKee
       this.#drop(1)
     } else if (size > this.#route.limits.maxPayload) {
       this.violated(new errors.MessageTooBig(size, this.#route.limits.maxPayload))
-    } else if (this.#stage === 'open' && !this.#isResting && !this.#isSlowed && this.#unhandled === 0 && this.#running < this.#route.concurrency && this.#mayTake(size, message)) {
+    } else if (
+      this.#stage === 'open' &&
+      !this.#isResting &&
+      !this.#isSlowed &&
+      this.#unhandled === 0 &&
+      this.#running < this.#route.concurrency &&
+      this.#mayTake(size, message)
+    ) {
       this.#handle(message)
     } else if (this.#isInterruption(message)) {
-      // Handled, before its turn.
+      // Handled out of turn.
     } else if (this.#inbox?.isFull === true) {
       this.violated(new errors.InboxFull(this.#inbox.bytes, this.#inbox.most, 'bytes'))
     } else if (this.isStaying) {
       this.#waiting.push(message)
     } else {
-      // Its rate has just ended the connection: what waits now would only keep onClose from running.
+      // The rate limit has just closed the connection. A waiting message would only delay onClose.
       this.#drop(1)
     }
   }
 
   get #waiting (): Inbox {
     const { limits, interrupt } = this.#route
-    this.#inbox ??= new Inbox(this.#socket, limits.maxPayload, interrupt === undefined ? undefined : LOOKED_THROUGH)
+    const count = interrupt === undefined ? undefined : LOOKED_THROUGH
+    this.#inbox ??= new Inbox(this.#socket, limits.maxPayload, count)
     return this.#inbox
   }
 
-  // What somebody waits for must not wait for the messages before it.
+  // Handles a message that must not wait for those before it. Returns whether it was one.
   #isInterruption (message: Message): boolean {
     const { interrupt } = this.#route
     if (!this.isStaying || interrupt === undefined) return false
     const interruption = interrupt(this.connection, message, this.#inbox?.last)
     if (interruption === 'none') return false
     if (interruption === 'renewal') return this.#isRenewal(message)
-    // It counts like any other, and may be the one too many.
+    // It counts for the rate like any other message.
     this.#mayTake(message.size, message)
     return true
   }
 
-  // A renewal is handled while a handler runs, one at a time. What comes after it waits for it, to find the new user.
+  // Handles a renewal while a handler runs. One at a time; later messages wait for it, so that
+  // their handlers see the new user.
   #isRenewal (message: Message): boolean {
     if (this.#isRenewing || !this.#mayTake(message.size, message)) return false
     this.#isRenewing = true
@@ -194,7 +241,9 @@ export class ConnectionRunner extends ConnectionContext implements ConnectionKee
     const { clock, refusals } = this.#route
     if (refusals === undefined) return
     this.#refusals ??= new Refusals(clock, refusals)
-    if (this.#refusals.add()) this.closeWith(closeCodes.tooManyRefused, { option: 'refusals', limit: refusals })
+    if (this.#refusals.add()) {
+      this.closeWith(closeCodes.tooManyRefused, { option: 'refusals', limit: refusals })
+    }
   }
 
   accepted (): void {
@@ -210,7 +259,8 @@ export class ConnectionRunner extends ConnectionContext implements ConnectionKee
   }
 
   onSocketError (cause: NodeJS.ErrnoException): void {
-    this.enter(this.violated, this, violationOf(cause, this.#route.limits, announcedBy(this.#socket)))
+    const violation = violationOf(cause, this.#route.limits, announcedBy(this.#socket))
+    this.enter(this.violated, this, violation)
   }
 
   flush (): void {
@@ -222,10 +272,10 @@ export class ConnectionRunner extends ConnectionContext implements ConnectionKee
     this.#route.clients.broadcaster.flushTo(this.connection)
   }
 
-  /** The client broke the protocol or a limit: the app hears of it, and the connection is closed. */
+  /** Closes the connection after a violation of the protocol or a limit, and calls `onError`. */
   violated (error: Error): void {
-    // What an option bounds is for those to see who may have to change it.
-    this.#log(isOfLimit(error) ? 'warn' : 'info', 'the client broke a rule', { err: error })
+    // `warn` for a limit: its option may have to be raised.
+    this.#log(isOfLimit(error) ? 'warn' : 'info', 'protocol violation', { err: error })
     if (this.isDone) return
     this.hold(() => {
       this.closeWith(closeReasonOf(error))
@@ -250,12 +300,17 @@ export class ConnectionRunner extends ConnectionContext implements ConnectionKee
 
   get traffic (): undefined | Traffic {
     if (this.#tcp === undefined) return
-    // Of TCP alone where messages are inflated.
+    // While ws inflates messages it pauses the TCP socket alone.
     const isPaused = this.#socket.isPaused || this.#tcp.isPaused()
-    // Nothing can come while nothing is read, because handlers are busy.
+    // Reading is paused because handlers are busy, so the counts say nothing about the client.
     if (isPaused && !this.#outbox.isOverMark) return
     const { bytesRead, bytesWritten, writableLength } = this.#tcp
-    return { received: bytesRead, sent: bytesWritten - writableLength, waiting: writableLength, isPaused }
+    return {
+      received: bytesRead,
+      sent: bytesWritten - writableLength,
+      waiting: writableLength,
+      isPaused
+    }
   }
 
   ping (): void {
@@ -264,17 +319,21 @@ export class ConnectionRunner extends ConnectionContext implements ConnectionKee
   }
 
   silent (): void {
-    this.#log('info', 'the client is silent')
+    this.#log('info', 'heartbeat timeout')
     this.#socket.terminate()
   }
 
   sendFailed (error: unknown): void {
-    this.#log('error', 'bytes that were sent are not there any more: the connection is cut', { err: error })
+    this.#log('error', 'a sent ArrayBuffer was detached; terminating the connection', {
+      err: error
+    })
     this.terminate()
   }
 
   noticeFailed (error: unknown): void {
-    this.#log('warn', 'outbox.notice failed: the client was not told of the messages it has missed', { err: error })
+    this.#log('warn', 'outbox.notice failed; the client was not told about missed messages', {
+      err: error
+    })
   }
 
   get route (): string {
@@ -296,7 +355,9 @@ export class ConnectionRunner extends ConnectionContext implements ConnectionKee
   async renew (token: string, request: FastifyRequest): Promise<unknown> {
     this.#renewals ??= new Renewals()
     try {
-      const renewed = await this.#renewals.take(() => this.#route.renew(request, token, this.#identity))
+      const renewed = await this.#renewals.take(
+        () => this.#route.renew(request, token, this.#identity)
+      )
       if (renewed !== undefined) this.#replaceIdentity(renewed)
       return this.#identity.user
     } catch (error) {
@@ -306,7 +367,10 @@ export class ConnectionRunner extends ConnectionContext implements ConnectionKee
     }
   }
 
-  /** The renewal of the token may be under way, or lie where it was not read yet. */
+  /**
+   * Closes the connection, unless a renewal is being verified, or may be among data that was not
+   * read yet.
+   */
   expired (): void {
     const { overtime } = this.#route
     if (this.#renewals?.isPending === true) {
@@ -325,7 +389,7 @@ export class ConnectionRunner extends ConnectionContext implements ConnectionKee
     this.closeWith(closeCodes.tokenExpired)
   }
 
-  // Whether messages that have come are not read yet, among which a renewal would be looked for.
+  // Whether reading is paused on a route with a contract: a renewal may be in the unread data.
   get #isHeldBack (): boolean {
     return this.#route.interrupt !== undefined && this.#socket.isPaused
   }
@@ -337,7 +401,7 @@ export class ConnectionRunner extends ConnectionContext implements ConnectionKee
     this.#inbox?.lookFurther(false)
   }
 
-  // From now on the end of this token is the end of the connection, if that does not end by itself.
+  // Replaces the identity, and with it the time at which the connection is closed.
   #replaceIdentity (identity: Identity): void {
     const { expiry } = this.#route
     expiry.delete(this, this.#identity.exp)
@@ -346,7 +410,7 @@ export class ConnectionRunner extends ConnectionContext implements ConnectionKee
     if (this.isStaying) expiry.add(this, identity.exp)
   }
 
-  /** The socket is closed. */
+  /** Called once the socket is closed. */
   onSocketClosed (code: number, reason: string): void {
     this.enter(this.#onClosed, this, { code, reason, wasClean: code !== 1006 })
   }
@@ -367,7 +431,10 @@ export class ConnectionRunner extends ConnectionContext implements ConnectionKee
     this.#socket.terminate()
   }
 
-  /** The time to close in an orderly way is over: `onClose` runs whatever else does not end, and the socket is cut. */
+  /**
+   * Called when the time for an orderly close is over. Runs `onClose` if it has not run yet,
+   * without waiting for handlers, and terminates the connection.
+   */
   expire (): void {
     this.enter(this.#expire, this, undefined)
   }
@@ -375,7 +442,10 @@ export class ConnectionRunner extends ConnectionContext implements ConnectionKee
   #expire (): void {
     this.#callbacks.stopStreams()
     if (this.#stage !== 'ended') {
-      this.#log('warn', 'handlers did not end in time, closing without them', { running: this.#running, unhandled: this.#unhandled })
+      this.#log('warn', 'handlers did not end in time; calling onClose without waiting for them', {
+        running: this.#running,
+        unhandled: this.#unhandled
+      })
       this.#drop(this.#inbox?.clear() ?? 0)
       this.#route.closing.add(this)
       this.#callOnClose()
@@ -388,9 +458,10 @@ export class ConnectionRunner extends ConnectionContext implements ConnectionKee
   }
 
   join (connection: WsConnection, room: string): void {
-    // What it was sent before comes first, and may be too much for it.
+    // Earlier broadcasts leave first. They may exceed the outbox's limit, which closes the
+    // connection.
     this.flushBroadcasts()
-    // A handler that is still running must not bring a connection back that the rooms have forgotten.
+    // A handler that still runs after the close must not add the connection to a room again.
     if (this.isStaying) this.#route.rooms.join(connection, room, this.#route.roomsPerConnection)
   }
 
@@ -398,7 +469,11 @@ export class ConnectionRunner extends ConnectionContext implements ConnectionKee
     this.#route.rooms.leave(connection, room)
   }
 
-  to (rooms: string | Iterable<string>, options: undefined | BroadcastOptions, except: WsConnection): Room {
+  to (
+    rooms: string | Iterable<string>,
+    options: undefined | BroadcastOptions,
+    except: WsConnection
+  ): Room {
     return this.#route.rooms.room(rooms, options, except)
   }
 
@@ -408,32 +483,46 @@ export class ConnectionRunner extends ConnectionContext implements ConnectionKee
     this.#finished()
   }
 
-  // How many messages wait.
+  // The number of messages that wait.
   get #unhandled (): number {
     return this.#inbox?.length ?? 0
   }
 
-  // Handles what waits, as far as it may at once, and closes when nothing is left to do.
+  // Handles the messages that wait, as far as it may in this turn. Calls onClose once none is left.
   #work (): void {
-    while (!this.#isResting && this.#hasOpened && this.#running < this.#route.concurrency && (this.#stage === 'open' || this.#stage === 'leaving')) {
+    while (
+      !this.#isResting &&
+      this.#hasOpened &&
+      this.#running < this.#route.concurrency &&
+      (this.#stage === 'open' || this.#stage === 'leaving')
+    ) {
       const next = this.#inbox?.next
       if (next === undefined || !this.#mayTake(next.size, next)) break
       this.#inbox!.shift()
       this.#handle(next)
       this.#count(next.size)
     }
-    // Before onOpen has settled nothing is read but what a renewal is looked for in.
+    // Before onOpen has settled nothing is read, except to look for a renewal.
     if (this.#stage === 'open' || this.#overtime === 'reading') this.#readOn()
-    // Not before `signal` has aborted, which what ends here at once would come before.
-    else if (this.connection.isAborted && this.#running === 0 && this.#unhandled === 0 && this.#stage !== 'ended') this.#callOnClose()
+    // isAborted: onClose runs after `signal` has aborted, also if nothing is left to wait for.
+    else if (
+      this.connection.isAborted &&
+      this.#running === 0 &&
+      this.#unhandled === 0 &&
+      this.#stage !== 'ended'
+    ) this.#callOnClose()
   }
 
-  // Whether the rate of the client lets a message in now; if not, all waits for the next window.
+  // Whether the rate limit lets a message in now. If not, all messages wait for the next window.
   #mayTake (bytes: number, message?: Message): boolean {
     const { rate, windows, upkeepOf } = this.#route
     const meter = this.#metered
     if (rate === undefined || meter === undefined) return true
-    if (message !== undefined && upkeepOf !== undefined && meter.isFree(bytes, upkeepOf(message))) return true
+    if (
+      message !== undefined &&
+      upkeepOf !== undefined &&
+      meter.isFree(bytes, upkeepOf(message))
+    ) return true
     if (meter.take(bytes)) return true
     if (meter.isExcessive) {
       this.closeWith(closeCodes.tooManyMessages, { option: 'rate', limit: rate })
@@ -445,7 +534,7 @@ export class ConnectionRunner extends ConnectionContext implements ConnectionKee
     return false
   }
 
-  // Counts what the client sends. What one sent that is gone cannot be slowed down any more.
+  // Counts the client's messages. None once the client is gone: it cannot be slowed down any more.
   get #metered (): undefined | Meter {
     const { clock, rate, stalls } = this.#route
     if (rate === undefined || this.#stage === 'leaving') return
@@ -495,7 +584,7 @@ export class ConnectionRunner extends ConnectionContext implements ConnectionKee
     return true
   }
 
-  // The server ends the connection; what has come but is not handled yet never will be.
+  // Begins to close from the server's side. Messages that wait are dropped.
   #end (closed: CloseInfo): void {
     if (this.isStaying) this.enter(this.#beginClosing, this, closed)
   }
@@ -508,7 +597,8 @@ export class ConnectionRunner extends ConnectionContext implements ConnectionKee
   #begin (stage: 'leaving' | 'closing', closed: CloseInfo): void {
     this.#stage = stage
     this.#closed = closed
-    const { clients, rooms, closing, heartbeat, counts, expiry, compaction, windows } = this.#route
+    const { clients, rooms, closing, heartbeat, counts, expiry, compaction, windows } =
+      this.#route
     counts.leave(this)
     heartbeat?.delete(this)
     expiry.delete(this, this.#identity.exp)
@@ -520,7 +610,7 @@ export class ConnectionRunner extends ConnectionContext implements ConnectionKee
     windows?.delete(this)
     this.#meter?.end()
     this.#callbacks.stopStreams()
-    // Not at once: this may be deep inside a broadcast, or inside the handler that closes.
+    // Not synchronously: the caller may be deep inside a broadcast, or the handler that closes.
     queueMicrotask(() => { this.enter(this.#begun, this, undefined) })
   }
 
@@ -537,7 +627,7 @@ export class ConnectionRunner extends ConnectionContext implements ConnectionKee
     const settled = () => {
       this.#hasSettled = true
       if (isServer) this.#outbox.close(closed.code, closed.reason)
-      // The client's answer to the close frame is to be read, in the turn of the connection.
+      // The client's close frame has to be read, in the connection's turn.
       if (!this.#isResting) this.#socket.resume()
       this.#finishIfClosed()
     }
@@ -545,7 +635,7 @@ export class ConnectionRunner extends ConnectionContext implements ConnectionKee
     else pending.then(settled)
   }
 
-  // The connection is done, when onClose has settled and the socket is closed.
+  // The connection has ended once onClose has settled and the socket is closed.
   #finishIfClosed (): void {
     if (!this.#hasSettled || this.#socket.readyState !== CLOSED) return
     this.#route.closing.delete(this)
@@ -556,7 +646,7 @@ export class ConnectionRunner extends ConnectionContext implements ConnectionKee
     if (count > 0) this.#log('debug', 'messages were not handled', { count })
   }
 
-  // A logger of the app may look for its request in the context.
+  // In the connection's async context, where the app's logger may look for the request.
   #log (level: 'debug' | 'info' | 'warn' | 'error', message: string, details: object = {}): void {
     this.enter(() => { writeLog(this.connection, level, details, message) }, undefined, undefined)
   }

@@ -16,23 +16,24 @@ import { isAsyncIterable } from './returned.js'
 import { Streams } from './streams.js'
 import { ReplyStream } from './reply-stream.js'
 
-// Whose answer it is that is being sent: what fails in onError itself is not given to it again.
+// The callback whose return value is being sent. An error of onError is not passed to onError
+// again.
 type Source = 'onOpen' | 'onMessage' | 'onClose' | 'onError'
 
-/** Something to wait for, which never rejects, or nothing. */
+/** A promise that never rejects, or `undefined` if there is nothing to wait for. */
 export type Pending = undefined | Promise<void>
 
-/** What callbacks need to know of the connection they are called for, and do to it. */
+/** The part of a connection's runner that the invoker uses. */
 export interface InvokerOwner extends Closable {
-  /** Whether the connection has not begun to close. */
+  /** Whether neither side has begun to close. */
   readonly isStaying: boolean
-  /** Something runs that `onClose` has to wait for. */
+  /** Runs work that `onClose` waits for. */
   hold (work: () => Pending): void
 }
 
 /**
- * Calls the callbacks of a controller for one connection, and sends what they return. Only this file calls them, and nothing that they
- * do escapes it: no call throws, no promise is left to reject.
+ * Calls the callbacks of a controller for one connection, and sends their return values. Only this
+ * file calls callbacks. No error escapes it: no method throws, and no promise rejects unhandled.
  */
 export class ControllerInvoker {
   readonly #owner: InvokerOwner
@@ -40,11 +41,18 @@ export class ControllerInvoker {
   readonly #clients: ClientSet
   readonly #connection: WsConnection
   readonly #outbox: Outbox
-  // Of a route without a contract that has hooks to ask.
+  // Set on a route with preSend hooks and no contract.
   readonly #codec: undefined | Codec
   #streams: undefined | Streams
 
-  constructor (owner: InvokerOwner, controller: SocketController, clients: ClientSet, connection: WsConnection, outbox: Outbox, codec?: undefined | Codec) {
+  constructor (
+    owner: InvokerOwner,
+    controller: SocketController,
+    clients: ClientSet,
+    connection: WsConnection,
+    outbox: Outbox,
+    codec?: undefined | Codec
+  ) {
     this.#owner = owner
     this.#controller = controller
     this.#clients = clients
@@ -57,32 +65,38 @@ export class ControllerInvoker {
     return this.#call('onOpen', () => this.#controller.onOpen?.(this.#connection, this.#clients))
   }
 
-  /** Answers `false` if the controller has no use for messages. */
+  /** Returns `false` if the controller has no `onMessage`. */
   onMessage (message: Message): false | Pending {
     // As in `#call`, without a closure for each message.
     try {
       const { onMessage } = this.#controller
       if (onMessage === undefined) return false
-      return this.#deliver('onMessage', onMessage.call(this.#controller, this.#connection, message, this.#clients), undefined)
+      return this.#deliver(
+        'onMessage',
+        onMessage.call(this.#controller, this.#connection, message, this.#clients),
+        undefined
+      )
     } catch (error) {
       return this.#fail('onMessage', error, undefined)
     }
   }
 
   onClose (closed: CloseInfo): Pending {
-    return this.#call('onClose', () => this.#controller.onClose?.(this.#connection, closed, this.#clients))
+    return this.#call('onClose', () =>
+      this.#controller.onClose?.(this.#connection, closed, this.#clients))
   }
 
   onError (error: unknown): Pending {
-    return this.#call('onError', () => this.#controller.onError?.(this.#connection, asError(error), this.#clients), error)
+    return this.#call('onError', () =>
+      this.#controller.onError?.(this.#connection, asError(error), this.#clients), error)
   }
 
-  /** Ends the streams that are being sent. */
+  /** Stops the streams that are being sent. */
   stopStreams (): void {
     this.#streams?.stop()
   }
 
-  // What onError is about is `handled`, so that it is not lost if onError fails too.
+  // @param handled the error passed to onError; logged as well if onError fails.
   #call (source: Source, callback: () => Returned, handled?: unknown): Pending {
     try {
       return this.#deliver(source, callback(), handled)
@@ -93,17 +107,28 @@ export class ControllerInvoker {
 
   #deliver (source: Source, returned: unknown, handled: unknown): Pending {
     if (returned === undefined || returned === null) return
-    // What is asked of other values takes longer than all else that is done with a short message.
-    if (returned instanceof Frame || typeof returned === 'string') return this.#reply(source, returned)
+    // These two first: the checks for other values take longer than all else for a short message.
+    if (returned instanceof Frame || typeof returned === 'string') {
+      return this.#reply(source, returned)
+    }
     if (isThenable(returned)) return this.#deliverLater(source, returned, handled)
     if (!isAsyncIterable(returned)) return this.#reply(source, returned)
     const pending = this.#stream(source, returned)
-    if (source !== 'onOpen' && !(returned instanceof ReplyStream)) return pending.catch((error: unknown) => this.#fail(source, error, handled))
-    // It may never end, and messages are not to wait for it, as the client of a contract can tell them apart; onClose waits for what its failure calls.
-    pending.catch((error: unknown) => { this.#owner.hold(() => this.#fail(source, error, handled)) })
+    if (source !== 'onOpen' && !(returned instanceof ReplyStream)) {
+      return pending.catch((error: unknown) => this.#fail(source, error, handled))
+    }
+    // Messages do not wait for a stream of onOpen, which may never end, nor for one of a contract,
+    // whose frames carry an id. onClose waits for the onError that its failure calls.
+    pending.catch((error: unknown) => {
+      this.#owner.hold(() => this.#fail(source, error, handled))
+    })
   }
 
-  async #deliverLater (source: Source, returned: PromiseLike<unknown>, handled: unknown): Promise<void> {
+  async #deliverLater (
+    source: Source,
+    returned: PromiseLike<unknown>,
+    handled: unknown
+  ): Promise<void> {
     try {
       await this.#deliver(source, await returned, handled)
     } catch (error) {
@@ -112,21 +137,25 @@ export class ControllerInvoker {
   }
 
   #reply (source: Source, message: Sendable): Pending {
-    const frame = this.#codec === undefined ? toFrame(message) : this.#codec.frameOf(message, undefined, this.#connection)
+    const frame = this.#codec === undefined
+      ? toFrame(message)
+      : this.#codec.frameOf(message, undefined, this.#connection)
     if (this.#outbox.reply(frame)) return
     if (!this.#outbox.isOpen) {
       this.#log('debug', 'a returned message was dropped, as the connection is closed')
-      // Nobody holds a stream back any more, and one that never waits would never let go.
+      // A closed outbox has no backpressure: a stream that never waits would go on for ever.
       this.stopStreams()
     }
-    // What onClose returned is only to leave before the close frame.
+    // After onClose there is nothing to pace: the close frame follows its return value at once.
     return source === 'onClose' ? undefined : this.#outbox.drained()
   }
 
-  // Sends the items of a stream as fast as the client reads, until it ends or the connection does.
+  // Sends the items of a stream as fast as the client reads, until the stream or connection ends.
   #stream (source: Source, iterable: AsyncIterable<unknown>): Promise<void> {
-    this.#streams ??= new Streams((error) => { this.#log('debug', 'a stream failed when it was stopped', { err: error }) })
-    // The goodbye of onClose may be a stream too, as long as it can be sent.
+    this.#streams ??= new Streams((error) => {
+      this.#log('debug', 'a stream failed when it was stopped', { err: error })
+    })
+    // onClose may return a stream as well, which is sent while the outbox is open.
     if (source === 'onClose' ? !this.#outbox.isOpen : !this.#owner.isStaying) {
       this.#log('debug', 'a returned stream was dropped, as the connection is closed')
       this.#streams.drop(iterable)
@@ -139,16 +168,22 @@ export class ControllerInvoker {
     try {
       if (source !== 'onError' && this.#controller.onError !== undefined) return this.onError(error)
     } catch (thrown) {
-      // A getter of the app's, or a proxy that a container has put before the controller.
+      // Reading onError threw: it is a getter, or a container has wrapped the controller in a
+      // proxy.
       return this.#fail('onError', thrown, error)
     }
-    // Nobody deals with it: the connection ends, the process does not.
+    // The error is unhandled. It ends the connection, not the process.
     const reason = closeReasonOf(error)
     const level = reason === closeCodes.handlerFailed ? 'error' : 'info'
     const first = handled === undefined ? undefined : causeOf(handled)
-    const details = first === undefined ? { callback: source } : { callback: source, handled: textOf(first) }
-    // What onError throws again it has not dealt with.
-    this.#log(level, 'connection closed after an error', { err: error, ...(handled === error || first === error ? undefined : details) })
+    const details = first === undefined
+      ? { callback: source }
+      : { callback: source, handled: textOf(first) }
+    // No details if onError threw the error it was given: that is no error of onError.
+    this.#log(level, 'connection closed after an error', {
+      err: error,
+      ...(handled === error || first === error ? undefined : details)
+    })
     this.#owner.closeWith(reason)
   }
 
@@ -157,13 +192,13 @@ export class ControllerInvoker {
   }
 }
 
-// What has failed, without what a client has named its message by.
+// Unwraps a MessageFailure, whose id comes from the client and must not be logged.
 function causeOf (thrown: unknown): Error {
   const error = asError(thrown)
   return error instanceof MessageFailure ? error.error : error
 }
 
-// An error of a message that is refused has no stack.
+// Errors of rejected messages have no stack.
 function textOf (error: Error): undefined | string {
   return readText(error, 'stack') ?? readText(error, 'message')
 }

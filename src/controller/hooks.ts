@@ -9,43 +9,60 @@ import type { Clients } from '../room/clients.js'
 import { discard, isThenable, then } from '../thenable.js'
 import type { Returned, SocketController } from './controller.js'
 
-/** A message on its way to its handler. */
+/** An inbound message, as `preMessage` hooks get it. */
 export interface ReceivedMessage {
-  /** As in the contract; `undefined` without one. */
+  /** The type in the contract; `undefined` without a contract. */
   readonly type: undefined | string
-  /** What it is to be answered by, if it is. */
+  /** The id that the reply carries; `undefined` if the client expects no reply. */
   readonly id: undefined | MessageId
-  /** What the contract has made of its data; `undefined` without one. */
+  /** The data as validated by the contract; `undefined` without a contract. */
   readonly data: unknown
-  /** The message itself. */
+  /** The message as received. */
   readonly message: Message
 }
 
-/** Where a message goes, and what it is. */
+/** The receivers of a sent message, and its type. */
 export interface SentMessage {
-  /** To whom, if to one. */
+  /** The receiver, if there is only one. */
   readonly connection: undefined | WsConnection
-  /** To which room, if to one. */
+  /** The name of the room, if the message is sent to only one. */
   readonly room: undefined | string
-  /** To which rooms, each of whose members gets it once; `undefined` for one connection, or all clients of the route. */
+  /**
+   * The names of the rooms, each member of which gets the message once. `undefined` if it is sent
+   * to one connection, or to all clients of the route.
+   */
   readonly rooms: undefined | readonly string[]
-  /** As in the contract, or `reply`; `undefined` without one. */
+  /** The type in the contract, or `reply`; `undefined` without a contract. */
   readonly type: undefined | string
-  /** Of a reply. */
+  /** The id that a reply carries; `undefined` for any other message. */
   readonly id: undefined | MessageId
 }
 
 /**
- * Runs before each message is handled, when the contract has accepted it. As with hooks of Fastify it calls `done`, or is async. What it
- * throws, or gives to `done`, is answered and handled like an error of the handler, which does not run.
+ * Runs before a message is handled, after the contract has accepted it. Like a hook of Fastify it
+ * calls `done` or is async. An error that it throws or passes to `done` is treated as an error of
+ * the handler, which does not run.
  */
-export type PreMessageHook = { hook (connection: WsConnection, received: ReceivedMessage, done: (error?: undefined | null | Error) => void): void | Promise<void> }['hook']
+export type PreMessageHook = {
+  hook (
+    connection: WsConnection,
+    received: ReceivedMessage,
+    done: (error?: undefined | null | Error) => void
+  ): void | Promise<void>
+}['hook']
 
 /**
- * Runs before each message is encoded: once, however many receive it. It answers other data to be sent, or nothing; by `done(null, data)`
- * or by returning. It cannot be async, as what is sent leaves in order and at once. What it throws is thrown by whoever sends.
+ * Runs before a message is encoded: once, for any number of receivers. It may replace the data, by
+ * `done(null, data)` or by returning other data. It cannot be async, because messages leave in
+ * order and at once. An error that it throws is thrown by the call that sends.
  */
-export type PreSendHook = { hook (sent: SentMessage, data: unknown, done: (error?: undefined | null | Error, data?: unknown) => void): unknown }['hook']
+export type PreSendHook = {
+  hook (
+    sent: SentMessage,
+    data: unknown,
+    done: (error?: undefined | null | Error, data?: unknown) => void
+  ): unknown
+}['hook']
 
 /** The hooks of a route, outermost first. */
 export interface Hooks {
@@ -53,24 +70,46 @@ export interface Hooks {
   readonly preSend: readonly PreSendHook[]
 }
 
-/** Checks that something is a hook. @throws `FSR_ERR_HOOK_INVALID`. */
+/**
+ * Checks a hook at registration.
+ *
+ * @throws `FSR_ERR_HOOK_INVALID`.
+ */
 export function checkHook (name: keyof Hooks, hook: unknown): void {
   if (typeof hook !== 'function') throw new errors.HookInvalid(name, 'is not a function')
   const isAsync = hook.constructor.name === 'AsyncFunction'
-  if (isAsync && name === 'preSend') throw new errors.HookInvalid(name, 'is async: what is sent leaves at once, so nothing can be waited for')
-  if (isAsync && hook.length > 2) throw new errors.HookInvalid(name, 'is async and takes done: it can only do one of both')
-}
-
-/** Runs the hooks of a message one after the other; answers a promise only if there is something to wait for. */
-export function beforeMessage (hooks: readonly PreMessageHook[], connection: WsConnection, received: ReceivedMessage, from = 0): undefined | Promise<void> {
-  for (let index = from; index < hooks.length; index++) {
-    const pending = callHook(hooks[index]!, connection, received)
-    if (pending !== undefined) return pending.then(() => beforeMessage(hooks, connection, received, index + 1))
+  if (isAsync && name === 'preSend') {
+    throw new errors.HookInvalid(name,
+      'is async, but messages are sent at once: make it synchronous')
+  }
+  if (isAsync && hook.length > 2) {
+    throw new errors.HookInvalid(name, 'is async and takes done: use only one of them')
   }
 }
 
-// Whatever a hook fails by counts, also where it takes `done` and returns a promise, or takes it without naming it.
-function callHook (hook: PreMessageHook, connection: WsConnection, received: ReceivedMessage): undefined | Promise<void> {
+/** Runs the `preMessage` hooks in order. Returns a promise only if one of them is asynchronous. */
+export function beforeMessage (
+  hooks: readonly PreMessageHook[],
+  connection: WsConnection,
+  received: ReceivedMessage,
+  from = 0
+): undefined | Promise<void> {
+  for (let index = from; index < hooks.length; index++) {
+    const pending = callHook(hooks[index]!, connection, received)
+    if (pending !== undefined) {
+      return pending.then(() => beforeMessage(hooks, connection, received, index + 1))
+    }
+  }
+}
+
+// Any error of a hook counts: thrown, passed to `done`, or rejected. That includes a hook that
+// takes `done` and returns a promise, and one that takes `done` without declaring it as a
+// parameter.
+function callHook (
+  hook: PreMessageHook,
+  connection: WsConnection,
+  received: ReceivedMessage
+): undefined | Promise<void> {
   let outcome: undefined | { readonly error: undefined | null | Error }
   let settle: undefined | (() => void)
   let isLeft = false
@@ -88,41 +127,63 @@ function callHook (hook: PreMessageHook, connection: WsConnection, received: Rec
     finish()
     return
   }
-  const called = isAwaited ? new Promise<void>((resolve) => { settle = resolve }) : undefined
+  const called = isAwaited
+    ? new Promise<void>((resolve) => { settle = resolve })
+    : undefined
   return waitForBoth(returned, called, finish)
 }
 
-// What is returned may fail while `done` is never called.
-async function waitForBoth (returned: unknown, called: undefined | Promise<void>, finish: () => void): Promise<void> {
+// Promise.all, because the returned promise may reject while `done` is never called.
+async function waitForBoth (
+  returned: unknown,
+  called: undefined | Promise<void>,
+  finish: () => void
+): Promise<void> {
   await Promise.all([then(returned, () => {}), called])
   finish()
 }
 
-// A hook has refused a message that is being handled: it takes `done` without naming it, so nobody has waited.
+// A hook has rejected a message whose handler runs already. It takes `done` without declaring it,
+// by `arguments` or with a default value, so it was not waited for.
 function tooLate (connection: WsConnection, cause: Error): void {
-  const err = new errors.HookInvalid('preMessage', 'has given an error to done when nobody waited for it any more. Name done among its parameters, without a default, or return a promise', { cause })
+  const err = new errors.HookInvalid('preMessage',
+    'passed an error to done after the handler had started. Declare done as a parameter, ' +
+      'without a default value, or return a promise',
+    { cause })
   writeLog(connection, 'error', { err }, err.message)
   connection.closeWith(closeCodes.handlerFailed)
 }
 
-/** What the hooks make of data that is sent. @throws what they throw; `FSR_ERR_HOOK_INVALID` if one wants to be waited for. */
-export function beforeSend (hooks: readonly PreSendHook[], sent: SentMessage, data: unknown): unknown {
+/**
+ * Runs the `preSend` hooks, and returns the data to send.
+ *
+ * @throws the error of a hook; `FSR_ERR_HOOK_INVALID` if one returns a promise, or does not call
+ * the `done` that it declares.
+ */
+export function beforeSend (
+  hooks: readonly PreSendHook[],
+  sent: SentMessage,
+  data: unknown
+): unknown {
   for (const hook of hooks) {
-    const answers: Array<{ readonly error: undefined | null | Error, readonly data: unknown }> = []
-    const returned = hook(sent, data, (error, data) => { answers.push({ error, data }) })
-    const [answer] = answers
-    if (answer?.error) throw answer.error
+    const calls: Array<{ readonly error: undefined | null | Error, readonly data: unknown }> = []
+    const returned = hook(sent, data, (error, data) => { calls.push({ error, data }) })
+    const [call] = calls
+    if (call?.error) throw call.error
     const isPending = isThenable(returned)
     if (isPending) discard(returned)
-    if (isPending || (hook.length > 2 && answer === undefined)) throw new errors.HookInvalid('preSend', 'has not answered at once')
-    // `null` is data as well.
-    const given = answer?.data !== undefined ? answer.data : returned
+    if (isPending || (hook.length > 2 && call === undefined)) {
+      throw new errors.HookInvalid('preSend',
+        'had not finished when it returned: make it synchronous, or call done before it returns')
+    }
+    // `null` replaces the data, `undefined` does not.
+    const given = call?.data !== undefined ? call.data : returned
     if (given !== undefined) data = given
   }
   return data
 }
 
-/** A codec that asks the hooks first. */
+/** A codec that runs the `preSend` hooks before it encodes. */
 export class HookedCodec implements Codec {
   readonly #codec: Codec
   readonly #hooks: readonly PreSendHook[]
@@ -151,18 +212,32 @@ export class HookedCodec implements Codec {
   }
 
   requestOf (type: unknown, data: unknown, to: unknown): Request {
-    return this.#codec.requestOf(type, beforeSend(this.#hooks, sentTo(to, type as string), data), to)
+    const sent = sentTo(to, type as string)
+    return this.#codec.requestOf(type, beforeSend(this.#hooks, sent, data), to)
   }
 }
 
-/** @param to a connection, the names of rooms, or nothing. */
+/**
+ * Describes a message to the `preSend` hooks.
+ *
+ * @param to the connection, the names of the rooms, or `undefined` for all clients of the route.
+ */
 export function sentTo (to: unknown, type?: string, id?: MessageId): SentMessage {
   const rooms = Array.isArray(to) ? to as readonly string[] : undefined
-  return { connection: to instanceof WsConnection ? to : undefined, room: rooms?.length === 1 ? rooms[0] : undefined, rooms, type, id }
+  return {
+    connection: to instanceof WsConnection ? to : undefined,
+    room: rooms?.length === 1 ? rooms[0] : undefined,
+    rooms,
+    type,
+    id
+  }
 }
 
-/** A controller without a contract whose messages pass the hooks first. */
-export function withPreMessage (controller: SocketController, hooks: readonly PreMessageHook[]): SocketController {
+/** Returns a controller without a contract that runs the `preMessage` hooks before `onMessage`. */
+export function withPreMessage (
+  controller: SocketController,
+  hooks: readonly PreMessageHook[]
+): SocketController {
   const handle = controller.onMessage?.bind(controller)
   if (handle === undefined || hooks.length === 0) return controller
   const { onOpen, onClose, onError } = controller
@@ -171,9 +246,11 @@ export function withPreMessage (controller: SocketController, hooks: readonly Pr
     ...(onClose && { onClose: onClose.bind(controller) }),
     ...(onError && { onError: onError.bind(controller) }),
     onMessage (connection: WsConnection, message: Message, clients: Clients): Returned {
-      const pending = beforeMessage(hooks, connection, { type: undefined, id: undefined, data: undefined, message })
+      const received = { type: undefined, id: undefined, data: undefined, message }
+      const pending = beforeMessage(hooks, connection, received)
       // A hook may have closed the connection.
-      const goOn = (): Returned => connection.isDone ? undefined : handle(connection, message, clients)
+      const goOn = (): Returned =>
+        connection.isDone ? undefined : handle(connection, message, clients)
       return pending === undefined ? goOn() : pending.then(goOn) as Promise<never>
     }
   }

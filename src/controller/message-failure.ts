@@ -1,24 +1,35 @@
 import createError from '@fastify/error'
 import type { MessageId } from '../connection/pending-requests.js'
 
-// Without a stack: nobody sees it, and it would take longer than all else that is done with a message that is refused.
+// Without a stack: it is never shown, and making it would take longer than all other work for a
+// rejected message.
 const Failure = createError('FSR_MESSAGE_FAILURE', 'a message has failed', 500, Error, false)
 
-/** An error that belongs to one message of a client: on its way from where it happened to where it is answered. */
+/**
+ * Wraps an error about one message of a client, and carries it from the place where it happened to
+ * the place where the client is sent an error.
+ */
 export class MessageFailure extends Failure {
   readonly error: Error
-  /** What the message is answered by. */
+  /** The id of the message, if it has one. */
   readonly id: undefined | MessageId
-  /** Whether anybody still waits for the answer. */
+  /** Whether the client still waits for the reply. */
   readonly isWanted: boolean
-  /** Whether its handler was told to stop before. */
+  /** Whether the handler's signal had aborted before. */
   readonly isAborted: boolean
-  /** Whether the message is refused by its contract, so that the error is meant for the client: not if the app has thrown it. */
+  /**
+   * Whether the contract rejected the message. The text of the error is then sent to the client;
+   * that of an error thrown by the app is not.
+   */
   readonly isRefusal: boolean
-  /** Whether it counts as refused although its contract takes it: a renewal by a token that is none. */
+  /** Whether it counts as rejected although it is in the contract: a renewal with a bad token. */
   readonly isVain: boolean
 
-  constructor (error: Error, id: undefined | MessageId, { isWanted = true, isAborted = false, isRefusal = true, isVain = false } = {}) {
+  constructor (
+    error: Error,
+    id: undefined | MessageId,
+    { isWanted = true, isAborted = false, isRefusal = true, isVain = false } = {}
+  ) {
     super()
     this.error = error
     this.id = id

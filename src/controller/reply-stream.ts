@@ -1,31 +1,36 @@
 import type { Frame } from '../message/frame.js'
 import { iteratorOf, release } from './streams.js'
 
-/** How a stream becomes messages. */
+/** How the items of a stream are encoded, and the callbacks for its end. */
 export interface ReplyStreamOptions {
   encode (item: unknown): Frame
-  /** What is sent when there is no item left. */
+  /** The frame sent after the last item. */
   readonly last: Frame
-  /** What is thrown in the place of what the stream throws. */
+  /** Returns the error to throw for an error of the stream. */
   wrap (error: unknown): unknown
-  /** Nothing more will be sent, for whatever reason. */
+  /** Called once, when no more frames will be sent. */
   onEnd (): void
-  /** The stream has come to its end, which may be later if it was stopped. */
+  /** Called when the app's stream has ended: later than `onEnd` if the stream was stopped. */
   onLeft (): void
 }
 
 /**
- * The items of a stream as they are sent, one frame each, until it ends, fails, or is stopped: it is then over at once, also where it
- * waits for something that never comes. It is sent beside the messages that come after the one it answers.
+ * Iterates over the frames of a streamed reply, one for each item. It ends as soon as it is
+ * stopped, also while the app's stream waits for something that never comes. Later messages of the
+ * client do not wait for it.
  */
 export class ReplyStream implements AsyncIterableIterator<Frame> {
   readonly #iterable: AsyncIterable<unknown>
   readonly #iterator: AsyncIterator<unknown>
   readonly #options: ReplyStreamOptions
   #isOver = false
-  // Who waits for the next item.
-  #waiting: undefined | { resolve (step: IteratorResult<Frame>): void, reject (error: unknown): void }
-  // What is to be thrown in the place of the next item.
+  // The promise that the last call of next() returned, while it is pending.
+  #waiting: undefined | {
+    resolve (step: IteratorResult<Frame>): void
+    reject (error: unknown): void
+  }
+
+  // The error that the next call of next() rejects with.
   #failure: undefined | { readonly failure: unknown }
 
   constructor (iterable: AsyncIterable<unknown>, options: ReplyStreamOptions) {
@@ -40,7 +45,8 @@ export class ReplyStream implements AsyncIterableIterator<Frame> {
 
   next (): Promise<IteratorResult<Frame>> {
     if (this.#isOver) return this.#over()
-    // Not a race against something that lasts as long as the stream: that would keep a little of each item.
+    // Not Promise.race with a promise that lasts as long as the stream: that would retain some
+    // memory for each item.
     return new Promise((resolve, reject) => {
       this.#waiting = { resolve, reject }
       this.#step().then(resolve, reject)
@@ -52,14 +58,14 @@ export class ReplyStream implements AsyncIterableIterator<Frame> {
     return Promise.resolve(OVER)
   }
 
-  /** Nobody wants the rest. */
+  /** Ends the stream; the client is not told. */
   stop (): void {
     if (!this.#end()) return
     this.#waiting?.resolve(OVER)
     this.#release()
   }
 
-  /** The rest is not sent, and the client is told why. */
+  /** Ends the stream with an error, which the client is sent. */
   fail (error: unknown): void {
     if (!this.#end()) return
     const failure = this.#options.wrap(error)

@@ -18,19 +18,30 @@ import type { ConnectionCounts } from '../connection/connection-counts.js'
 import type { Rooms } from '../room/rooms.js'
 import type { SocketController } from './controller.js'
 
-/** What a message that comes while others wait is: one that waits too, one that is done already, or one that is handled at once. */
+/**
+ * Whether a message must not wait for those before it: `none`, it waits too; `done`, it has been
+ * handled; `renewal`, it is handled now.
+ */
 export type Interruption = 'none' | 'done' | 'renewal'
 
-/** What the connections of one route have in common. */
+/** The part of a route that its connections share. */
 export interface RouteRuntime {
   readonly name: string
   readonly controller: SocketController
   readonly codec: Codec
-  /** What encodes that callbacks return, if not just that. */
+  /** Encodes the return values of callbacks on a route with `preSend` hooks and no contract. */
   readonly replies: undefined | Codec
-  /** Looks at a message that waits for others, the last of which may be known: whether it must not. */
-  readonly interrupt: undefined | ((connection: WsConnection, message: Message, last: undefined | Message) => Interruption)
-  /** What of the messages of a client is for its connection alone; nothing of a route without a contract. */
+  /**
+   * Tells whether a message must not wait for the messages before it, the last of which is `last`.
+   * `undefined` without a contract.
+   */
+  readonly interrupt: undefined | ((
+    connection: WsConnection,
+    message: Message,
+    last: undefined | Message
+  ) => Interruption)
+
+  /** Tells whether a message only keeps its connection alive. `undefined` without a contract. */
   readonly upkeepOf: undefined | ((message: Message) => undefined | Upkeep)
   readonly clients: ClientSet
   readonly counts: ConnectionCounts
@@ -41,15 +52,15 @@ export interface RouteRuntime {
   readonly heartbeat: undefined | Heartbeat
   readonly expiry: Expiry<Expiring>
   readonly overtime: Overtime
-  /** Has connections take less memory, once they have lasted a while. */
+  /** Compacts connections in memory, once they have lasted a while. */
   readonly compaction: undefined | Deadlines<WsConnection>
   readonly renew: Renewal
   readonly concurrency: number
   readonly rate: undefined | Rate
   readonly stalls: StallDetector
-  /** Tells when a client that was too fast may go on. */
+  /** Wakes connections over their rate at the next window. */
   readonly windows: undefined | Deadlines<Metered>
-  /** How many messages that are refused a client may send in a row. */
+  /** How many rejected messages a client may send in a row. */
   readonly refusals: undefined | RefusalLimit
   readonly limits: MessageLimits
   readonly outbox: OutboxSettings

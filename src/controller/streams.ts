@@ -1,28 +1,32 @@
 import type { Readable } from 'node:stream'
 import { discard, isThenable } from '../thenable.js'
 
-// So many items are handed on before others get their turn: one that has all its items at hand would hold up everybody, for as long as
-// its client reads as fast as it is written to.
+// Items that a stream sends before it yields to the event loop. A stream with all its items at hand
+// would block all other connections for as long as its client keeps up.
 const SLICE = 32
 
-/** The streams that one connection is being sent. */
+/** The streams that are being sent on one connection. */
 export class Streams {
   readonly #stops = new Set<() => void>()
   readonly #onLateFailure: (error: unknown) => void
 
-  /** @param onLateFailure hears of what fails when a stream is stopped, which harms nobody any more. */
+  /** @param onLateFailure is given each error of a stopped stream, which has no other effect. */
   constructor (onLateFailure: (error: unknown) => void) {
     this.#onLateFailure = onLateFailure
   }
 
   /**
-   * Hands each item on, and pulls the next when that is done. Resolves when the stream has ended or was stopped, and rejects with
-   * what it, or handing on, throws.
+   * Sends each item, and pulls the next when that is done. Resolves when the stream has ended or
+   * was stopped, and rejects with an error of the stream or of `send`.
    */
-  pump (iterable: AsyncIterable<unknown>, send: (item: unknown) => undefined | Promise<void>): Promise<void> {
+  pump (
+    iterable: AsyncIterable<unknown>,
+    send: (item: unknown) => undefined | Promise<void>
+  ): Promise<void> {
     return new Promise((resolve, reject) => {
       const iterator = iteratorOf(iterable)
-      // A stream that waits for something that never comes must not outlive the connection, so this does not wait for it.
+      // Resolves without waiting for the stream: one that waits for something that never comes must
+      // not outlive the connection.
       const stop = () => {
         if (!this.#stops.delete(stop)) return
         resolve()
@@ -48,7 +52,7 @@ export class Streams {
     })
   }
 
-  /** Lets go of a stream that is not going to be sent. */
+  /** Releases a stream that is not going to be sent. */
   drop (iterable: AsyncIterable<unknown>): void {
     try {
       release(iterable, iteratorOf(iterable), this.#onLateFailure)
@@ -57,21 +61,28 @@ export class Streams {
     }
   }
 
-  /** Ends all of them. */
+  /** Stops all streams. */
   stop (): void {
     for (const stop of this.#stops) stop()
   }
 }
 
-/** Lets go of a stream that is not read to its end. Resolves when that has ended, which may be never; it never rejects. */
-export async function release (iterable: AsyncIterable<unknown>, iterator: AsyncIterator<unknown>, onLateFailure: (error: unknown) => void): Promise<void> {
+/**
+ * Releases a stream that is not read to its end. Resolves when the stream has ended, which may be
+ * never. Never rejects.
+ */
+export async function release (
+  iterable: AsyncIterable<unknown>,
+  iterator: AsyncIterator<unknown>,
+  onLateFailure: (error: unknown) => void
+): Promise<void> {
   try {
     if (isDestroyable(iterable)) {
       iterable.on('error', onLateFailure)
       await iterable.destroy()
       return
     }
-    // Not at once: this may be deep inside a broadcast, or inside the handler that closes.
+    // Not synchronously: the caller may be deep inside a broadcast, or the handler that closes.
     await undefined
     await iterator.return?.()
   } catch (error) {
@@ -79,16 +90,19 @@ export async function release (iterable: AsyncIterable<unknown>, iterator: Async
   }
 }
 
-/** Begins to read a stream. */
+/** Returns the iterator of a stream. */
 export function iteratorOf (iterable: AsyncIterable<unknown>): AsyncIterator<unknown> {
   const iterator = iterable[Symbol.asyncIterator]()
-  // Of an async function, by mistake: reading it fails, and if it rejects that must not end the process.
+  // [Symbol.asyncIterator] is an async function, by mistake. Reading fails with an error; a
+  // rejection of the promise must not end the process.
   if (isThenable(iterator)) discard(iterator)
   return iterator
 }
 
-// A stream of Node, or of a library that is made like one, holds a file or a socket. Its own iterator would return only after what it is
-// waiting for, and destroy it once more.
-function isDestroyable (iterable: object & Partial<Pick<Readable, 'on' | 'destroy'>>): iterable is Pick<Readable, 'on' | 'destroy'> {
+// A stream of Node, or one made like it, holds a file or a socket, and has to be destroyed. The
+// return() of its iterator would wait for the pending read first, and destroy it a second time.
+function isDestroyable (
+  iterable: object & Partial<Pick<Readable, 'on' | 'destroy'>>
+): iterable is Pick<Readable, 'on' | 'destroy'> {
   return typeof iterable.on === 'function' && typeof iterable.destroy === 'function'
 }

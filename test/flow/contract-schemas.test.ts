@@ -126,7 +126,7 @@ t.test('a contract that is none is refused at registration, with the cure', asyn
     [{ schema: { in: [] }, on }, /messages by their type/],
     [{ schema: { out: null }, on: {} }, /messages by their type/],
     [{ schema: { in: { say: {} }, params: {} }, on }, /has 'params' in its schema.*third argument/],
-    [{ schema: { in: { say: { type: 'string' } } }, on }, /has 'type' in the message 'say'.*goes into data/],
+    [{ schema: { in: { say: { type: 'string' } } }, on }, /has 'type' in the message 'say'.*belongs in data/],
     [{ schema: { in: { say: 'string' } }, on }, /no \{ data, .* \} for the message 'say'/],
     [{ schema: { in: { reply: {} } }, on: { reply () {} } }, /'reply', but a type must not be empty or reserved/],
     [{ schema: { in: { '': {} } }, on: { '' () {} } }, /'', but a type must not be empty or reserved/],

@@ -105,7 +105,7 @@ t.test('a class whose constructor returns an instance of a decorated one is refu
     onOpen (): void {}
   }
   const app = await createApp(t)
-  t.throws(() => app.socketRoute('/open', Disguise), { code: 'FSR_ERR_CONTROLLER_INVALID', message: /returns something else/ })
+  t.throws(() => app.socketRoute('/open', Disguise), { code: 'FSR_ERR_CONTROLLER_INVALID', message: /returns an object that is not an instance/ })
   class Watched {
     constructor () { return new Proxy(this, {}) }
     onOpen (): void {}
@@ -167,7 +167,7 @@ for (const [what, given] of Object.entries(statics)) {
   t.test(`a class with a static ${what} fails, as it would be ignored`, async (t) => {
     const app = await createApp(t)
     const Class = given as new () => SocketController
-    const message = new RegExp(`has a static ${what.split(' ')[0]!}, which belongs into the third argument`)
+    const message = new RegExp(`has a static ${what.split(' ')[0]!}, which belongs in the third argument`)
     t.throws(() => app.socketRoute('/', Class), { code: 'FSR_ERR_CONTROLLER_INVALID', message })
     t.throws(() => app.socketRoute('/', new Class()), { code: 'FSR_ERR_CONTROLLER_INVALID', message })
     SocketRoute({ path: '/' })(Class)

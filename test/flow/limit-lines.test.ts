@@ -22,7 +22,7 @@ async function open (t: Test, controller: object, options: SocketRouteOptions = 
   return { lines, client: await connect(await listen(app)), clock }
 }
 
-const errorIn = (lines: Line[]): undefined | Line => lines.find(({ msg }) => msg === 'the client broke a rule')
+const errorIn = (lines: Line[]): undefined | Line => lines.find(({ msg }) => msg === 'protocol violation')
 const closeIn = (lines: Line[]): undefined | Line => lines.find(({ msg }) => msg === 'the connection is closed')
 
 const tooBig: Record<string, { send (client: Client): void, options?: SocketRouteOptions, told: string }> = {
