@@ -1,5 +1,6 @@
-// The changelog in a release. `node tools/changelog.js date` gives the version of package.json its date, as `npm version` does.
-// `node tools/changelog.js notes v1.2.3` prints the entries of that version, and fails if it is not the one to be released.
+// The changelog in a release. `node tools/changelog.js date` gives the version of package.json its
+// date, as `npm version` does. `node tools/changelog.js notes v1.2.3` prints the entries of that
+// version, and fails if it is not the one to be released.
 import { readFileSync, writeFileSync } from 'node:fs'
 import process from 'node:process'
 
@@ -9,14 +10,20 @@ const changelog = readFileSync('CHANGELOG.md', 'utf8')
 
 function date () {
   const heading = `\n## [${version}] - unreleased\n`
-  if (!changelog.includes(heading)) fail(`CHANGELOG.md has no heading '${heading.trim()}' with the entries of the release under it`)
-  writeFileSync('CHANGELOG.md', changelog.replace(heading, heading.replace('unreleased', new Date().toISOString().slice(0, 10))))
+  if (!changelog.includes(heading)) {
+    fail(`CHANGELOG.md has no heading '${heading.trim()}' with the entries of the release under it`)
+  }
+  const today = new Date().toISOString().slice(0, 10)
+  writeFileSync('CHANGELOG.md', changelog.replace(heading, heading.replace('unreleased', today)))
 }
 
 function notes () {
   if (tag !== `v${version}`) fail(`The tag ${tag} is not v${version}, the version in package.json`)
-  const section = changelog.split(/^## /m).find((text) => text.startsWith(`[${version}] - `)) ?? ''
-  if (!/^\S+ - \d{4}-\d\d-\d\d\n/.test(section)) fail(`CHANGELOG.md has no date for ${version}: make the tag with npm version`)
+  const sections = changelog.split(/^## /m)
+  const section = sections.find((text) => text.startsWith(`[${version}] - `)) ?? ''
+  if (!/^\S+ - \d{4}-\d\d-\d\d\n/.test(section)) {
+    fail(`CHANGELOG.md has no date for ${version}: make the tag with npm version`)
+  }
   process.stdout.write(section.slice(section.indexOf('\n')).trim() + '\n')
 }
 
