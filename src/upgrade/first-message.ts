@@ -15,12 +15,12 @@ import { writeLog } from '../log.js'
 import type { Message } from '../message/message.js'
 import type { ConnectionCounts, Counted } from '../connection/connection-counts.js'
 
-/** What takes over when it is known who is connected. */
+/** The connection that takes the messages after the token. */
 interface Receiver {
   onMessage (message: Message): void
 }
 
-/** What the connections of one route have in common until their token has come. */
+/** The state that connections of one route share until their token has arrived. */
 export interface FirstMessageRoute {
   readonly name: string
   readonly live: LiveSet
@@ -28,20 +28,21 @@ export interface FirstMessageRoute {
   readonly tokens: Deadlines<Closable>
   readonly closing: Deadlines<Live>
   readonly limits: MessageLimits
-  /** @throws a coded error if the user may not come in. */
+  /** @throws a coded error if the user may not connect. */
   admit (request: FastifyRequest, token: string): Promise<Identity>
-  /** The reason not to let a user in at this very moment, if there is one. */
+  /** Returns an error if the user must be refused at this moment, such as by a connection limit. */
   refusal (identity: Identity): undefined | Error
   open (socket: WebSocket, request: FastifyRequest, identity: Identity): Receiver
 }
 
-// What may wait for the check of a token, before anybody knows who is asking. What is not compressed never comes to so many bytes.
+// The most messages and bytes that wait until a token is verified, when the user is not yet known.
+// Uncompressed messages never reach so many bytes.
 const EARLY = 256
 const EARLY_BYTES = 131_072
 
 /**
- * A connection whose token is to come as its first message. Until it has, nobody knows of the connection but the caps and the drain:
- * it is no client of the route, and no callback runs.
+ * A connection whose token comes as its first message. Until then only the connection limits and
+ * the drain know of it: it is no client of the route, and no callback runs.
  */
 export class FirstMessage extends ConnectionContext implements Counted, Live, SocketOwner {
   readonly identity = undefined
@@ -51,7 +52,7 @@ export class FirstMessage extends ConnectionContext implements Counted, Live, So
   readonly #route: FirstMessageRoute
   readonly #socket: WebSocket
   readonly #request: FastifyRequest
-  // What one read of the socket brought after the token.
+  // The messages that one read of the socket brought after the token.
   #early: undefined | Inbox
   #isWaiting = true
   // Pings, pongs and fragments so far.
@@ -71,7 +72,7 @@ export class FirstMessage extends ConnectionContext implements Counted, Live, So
     const { counts, tokens, live } = this.#route
     counts.add(this)
     tokens.add(this)
-    // Last, as it ends the connection at once if the app is closing.
+    // Last, as it closes the connection at once if the app is closing.
     live.add(this)
   }
 
@@ -79,21 +80,33 @@ export class FirstMessage extends ConnectionContext implements Counted, Live, So
     if (!this.#isWaiting) return
     if (this.#early !== undefined) {
       this.#early.push(message)
-      if (this.#early.length > EARLY || this.#early.bytes > EARLY_BYTES) this.#refuse(new errors.InboxFull(`${this.#early.length} messages with ${this.#early.bytes} bytes`, `${EARLY} with ${EARLY_BYTES}`, 'behind a token'))
+      const { length, bytes } = this.#early
+      if (length > EARLY || bytes > EARLY_BYTES) {
+        const waiting = `${length} messages with ${bytes} bytes`
+        const most = `${EARLY} with ${EARLY_BYTES}`
+        this.#refuse(new errors.InboxFull(waiting, most, 'behind a token'))
+      }
       return
     }
     const { limits: { maxPayload }, admit } = this.#route
     this.#early = new Inbox(this.#socket, maxPayload)
-    // After what was read together with the token: whoever breaks the protocol there, or leaves, is not to be opened.
+    // Paused after the data that was read together with the token: a protocol violation or a close
+    // frame in it must be seen before the connection opens.
     queueMicrotask(() => { if (this.#isWaiting) this.#socket.pause() })
     if (message.size > maxPayload) this.#refuse(new errors.MessageTooBig(message.size, maxPayload))
     else if (message.isBinary) this.#refuse(new errors.TokenInvalid())
-    else admit(this.#request, message.text).then((identity) => { this.#admit(identity) }).catch((error: unknown) => { this.#refuse(error) })
+    else {
+      admit(this.#request, message.text)
+        .then((identity) => { this.#admit(identity) })
+        .catch((error: unknown) => { this.#refuse(error) })
+    }
   }
 
-  /** Who has not said who it is has as little use for many of these as for many messages. */
+  /** Limits pings, pongs and fragments before the token as messages are limited. */
   onControlOrFragment (): void {
-    if (++this.#pieces > EARLY) this.#refuse(new errors.InboxFull(this.#pieces, EARLY, 'pings, pongs and fragments before a token'))
+    if (++this.#pieces <= EARLY) return
+    const kind = 'pings, pongs and fragments before a token'
+    this.#refuse(new errors.InboxFull(this.#pieces, EARLY, kind))
   }
 
   closeWith (closed: CloseReason): boolean {
@@ -104,7 +117,8 @@ export class FirstMessage extends ConnectionContext implements Counted, Live, So
 
   #closeWith (closed: CloseReason): void {
     const { code, reason } = closed
-    writeLog(this.#request, closed === closeCodes.restart ? 'debug' : 'info', { code, reason }, 'the connection is closed')
+    const level = closed === closeCodes.restart ? 'debug' : 'info'
+    writeLog(this.#request, level, { code, reason }, 'the connection is closed')
     this.#close(closed)
   }
 
@@ -112,7 +126,7 @@ export class FirstMessage extends ConnectionContext implements Counted, Live, So
     this.#forget()
     this.#route.closing.add(this)
     closeUnused(this.#socket, reason)
-    // The client's answer to the close frame is to be read.
+    // Resumes, to read the client's close frame.
     this.#socket.resume()
   }
 
@@ -122,11 +136,12 @@ export class FirstMessage extends ConnectionContext implements Counted, Live, So
 
   onSocketError (cause: NodeJS.ErrnoException): void {
     // ws closes the connection by itself.
-    this.#log(violationOf(cause, this.#route.limits, announcedBy(this.#socket)), 'the client broke a rule before its token was verified')
+    const violation = violationOf(cause, this.#route.limits, announcedBy(this.#socket))
+    this.#log(violation, 'protocol violation before the token was verified')
   }
 
   flush (): void {
-    // Nothing is sent before the token has come.
+    // Nothing is sent before the token has arrived.
   }
 
   /** The socket is closed. */
@@ -140,7 +155,7 @@ export class FirstMessage extends ConnectionContext implements Counted, Live, So
 
   #admit (identity: Identity): void {
     if (!this.#isWaiting) return
-    // It has left, or has broken the protocol: what it has sent before is for nobody.
+    // The client has left, or has violated the protocol: its messages are dropped.
     if (this.#socket.readyState !== OPEN) {
       this.#close(closeCodes.normal)
       return
@@ -149,7 +164,7 @@ export class FirstMessage extends ConnectionContext implements Counted, Live, So
     if (refusal !== undefined) throw refusal
     this.#forget()
     const { counts, live, open } = this.#route
-    // The one that takes over is counted instead.
+    // The opened connection is counted instead.
     counts.delete(this)
     const receiver = open(this.#socket, this.#request, identity)
     live.delete(this)
@@ -166,10 +181,13 @@ export class FirstMessage extends ConnectionContext implements Counted, Live, So
     this.#close(closeReasonOf(error))
   }
 
-  // What an option bounds is for those to see who may have to change it.
+  // An exceeded limit is logged at warn, as its option may have to be changed.
   #log (error: unknown, message: string): void {
-    const level = isOfLimit(error) ? 'warn' : closeReasonOf(error) === closeCodes.handlerFailed ? 'error' : 'info'
-    this.enter(() => { writeLog(this.#request, level, { err: error }, message) }, undefined, undefined)
+    const level = isOfLimit(error)
+      ? 'warn'
+      : closeReasonOf(error) === closeCodes.handlerFailed ? 'error' : 'info'
+    const write = () => { writeLog(this.#request, level, { err: error }, message) }
+    this.enter(write, undefined, undefined)
   }
 
   #forget (): void {

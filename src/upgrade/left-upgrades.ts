@@ -4,51 +4,64 @@ import { errors } from '../errors.js'
 import { writeLog } from '../log.js'
 import { discard } from '../thenable.js'
 
-/** Which upgrades are another library's: paths, with all that is below them, or a predicate, which must not be async. */
+/**
+ * Upgrades that belong to another library: paths, including all paths below them, or a predicate.
+ * The predicate must not be async.
+ */
 export type LeftUpgrades = readonly string[] | ((request: IncomingMessage) => boolean)
 
-/** The upgrades that other listeners of the server answer. */
+/** The upgrades that other listeners of the server handle. */
 export class UpgradesLeft {
   readonly #paths: readonly string[]
   readonly #predicate: undefined | ((request: IncomingMessage) => unknown)
   readonly #owner: { readonly log: FastifyBaseLogger }
 
-  /** @param owner its log tells of a predicate that fails. @throws `FSR_ERR_OPTION_INVALID`. */
+  /** @param owner has the log for failures of the predicate. @throws `FSR_ERR_OPTION_INVALID`. */
   constructor (owner: { readonly log: FastifyBaseLogger }, given: LeftUpgrades = []) {
     this.#predicate = typeof given === 'function' ? given : undefined
     this.#paths = typeof given === 'function' ? [] : pathsOf(given)
     this.#owner = owner
   }
 
-  /** Whether an upgrade is left. A predicate that fails leaves nothing. */
+  /** Whether an upgrade is left to other listeners. If the predicate throws, it is not. */
   has (request: IncomingMessage): boolean {
-    // A request of `injectWS` may have no address.
-    if (this.#predicate === undefined) return this.#paths.length > 0 && this.#isAt(String(request.url).split('?', 1)[0]!)
+    if (this.#predicate === undefined) {
+      // A request of `injectWS` may have no URL.
+      return this.#paths.length > 0 && this.#isAt(String(request.url).split('?', 1)[0]!)
+    }
     try {
       const answer = this.#predicate(request)
       if (typeof answer === 'boolean') return answer
       discard(answer)
-      writeLog(this.#owner, 'error', {}, 'leaveUpgrades has returned neither true nor false, so that the upgrade is not left: it must not be async')
+      writeLog(this.#owner, 'error', {},
+        'leaveUpgrades returned neither true nor false: the upgrade is not left. ' +
+        'The predicate must not be async')
     } catch (error) {
-      writeLog(this.#owner, 'error', { err: error }, 'leaveUpgrades has thrown, so that the upgrade is not left')
+      writeLog(this.#owner, 'error', { err: error }, 'leaveUpgrades threw: the upgrade is not left')
     }
     return false
   }
 
-  /** @throws `FSR_ERR_OPTION_INVALID` if no upgrade to this route would ever come. */
+  /** @throws `FSR_ERR_OPTION_INVALID` if the option leaves all upgrades of this route. */
   check (path: string): void {
-    if (this.#isAt(path)) throw new errors.OptionInvalid('leaveUpgrades', `leaves the upgrades of the socket route '${path}' to others: name other paths, or move the route`)
+    if (this.#isAt(path)) {
+      throw new errors.OptionInvalid('leaveUpgrades',
+        `leaves the upgrades of the socket route '${path}' to others: ` +
+        'name other paths, or move the route')
+    }
   }
 
   #isAt (path: string): boolean {
-    return this.#paths.some((each) => path.startsWith(each) && (path.length === each.length || path[each.length] === '/'))
+    return this.#paths.some((each) =>
+      path.startsWith(each) && (path.length === each.length || path[each.length] === '/'))
   }
 }
 
 function pathsOf (given: readonly string[]): readonly string[] {
   const isPath = (path: unknown) => typeof path === 'string' && /^\/[^?#]*[^?#/]\/*$/.test(path)
   if (!Array.isArray(given) || !given.every(isPath)) {
-    throw new errors.OptionInvalid('leaveUpgrades', "is neither a predicate nor a list of paths below '/', such as ['/socket.io']")
+    throw new errors.OptionInvalid('leaveUpgrades',
+      "is neither a predicate nor a list of paths below '/', such as ['/socket.io']")
   }
   return given.map((path) => path.replace(/\/+$/, ''))
 }

@@ -1,42 +1,47 @@
 import { errors } from '../errors.js'
 
-// ':name', with an expression or not, optional or not; '*' at the end; '::' is a colon. As find-my-way reads them.
+// ':name', with or without an expression, optional or not; '*' at the end; '::' for a colon, as
+// find-my-way parses them.
 const PARAMETER = /::|:([^/().?:*-]+)(\((?:[^()]|\([^()]*\))*\))?(\?)?|\*/g
+type Group = undefined | string
 
-/** The error for what is no text at all. */
+/** Creates the error for a path that is not a string. */
 export function notAPath (given: unknown): Error {
   return new errors.PathInvalid(given == null ? `${given}` : `of type ${typeof given}`)
 }
 
-/** Joins a scope's prefix and a path as Fastify does. */
+/** Joins the prefix of a scope and a path as Fastify does. */
 export function joinPath (prefix: string, path: string): string {
   return prefix.endsWith('/') && path.startsWith('/') ? prefix + path.slice(1) : prefix + path
 }
 
 /**
- * The path of a socket route, without a slash at its end.
+ * Returns the path of a socket route without a trailing slash.
  *
  * @throws `FSR_ERR_PATH_INVALID`.
  */
 export function barePath (path: unknown, prefix: string): string {
   if (typeof path !== 'string') throw notAPath(path)
-  if (!path.startsWith('/') && (path !== '' || prefix === '')) throw new errors.PathInvalid(`'${path}'`)
+  if (!path.startsWith('/') && (path !== '' || prefix === '')) {
+    throw new errors.PathInvalid(`'${path}'`)
+  }
   const bare = path.replace(/\/+$/, '')
   return bare === '' && isRoot(prefix) ? '/' : bare
 }
 
 /**
- * The paths to register so that a socket route is found with and without a slash at its end.
+ * Returns the paths to register so that a socket route matches with and without a trailing slash.
  *
  * @throws `FSR_ERR_PATH_INVALID`.
  */
 export function slashVariants (path: unknown, prefix: string): readonly string[] {
   const bare = barePath(path, prefix)
   if (bare === '/' || bare.endsWith('*')) return [bare]
-  // The router does not know an optional parameter with an expression, so that both paths are spelled out.
+  // find-my-way has no optional parameters with an expression, so both paths are registered.
   const [, before, parameter] = /^(.*)\/(:[^/()]+(?:\(.*\))?)\?$/.exec(bare) ?? []
   if (parameter === undefined) return [bare, `${bare}/`]
-  return [`${before}/${parameter}`, ...(before === '' && isRoot(prefix) ? [] : [before!]), `${before}/`, `${before}/${parameter}/`]
+  const without = before === '' && isRoot(prefix) ? [] : [before!]
+  return [`${before}/${parameter}`, ...without, `${before}/`, `${before}/${parameter}/`]
 }
 
 function isRoot (prefix: string): boolean {
@@ -44,12 +49,12 @@ function isRoot (prefix: string): boolean {
 }
 
 /**
- * Fills the parameters of a path in.
+ * Fills in the parameters of a path.
  *
  * @throws `FSR_ERR_URL_PARAM_MISSING`, `FSR_ERR_URL_PARAM_INVALID`.
  */
 export function fillPath (path: string, params: Readonly<Record<string, string | number>>): string {
-  const filled = path.replace(PARAMETER, (match, name: undefined | string, _expression, optional: undefined | string) => {
+  const filled = path.replace(PARAMETER, (match, name: Group, _expression, optional: Group) => {
     if (match === '::') return ':'
     const key = name ?? '*'
     const value: unknown = params[key]
@@ -58,41 +63,53 @@ export function fillPath (path: string, params: Readonly<Record<string, string |
       return ''
     }
     // A wildcard may span segments.
-    return name === undefined ? String(value).split('/').map((segment) => encode(path, segment)).join('/') : encode(path, value)
+    return name === undefined
+      ? String(value).split('/').map((segment) => encode(path, segment)).join('/')
+      : encode(path, value)
   })
-  // Also where they are percent-encoded, as the URL standard has it: they cannot be sent.
-  if (/(?:^|\/)\.{1,2}(?:\/|$)/.test(filled)) throw new errors.UrlParamInvalid(path, "a segment '.' or '..' is taken out of an address by the client")
+  // Clients remove these segments, percent-encoded ones too (URL standard).
+  if (/(?:^|\/)\.{1,2}(?:\/|$)/.test(filled)) {
+    throw new errors.UrlParamInvalid(path, "clients remove a segment '.' or '..' from a URL")
+  }
   return filled.length > 1 ? filled.replace(/\/$/, '') : filled
 }
 
 function encode (path: string, value: unknown): string {
-  // What every object inherits is no value: a parameter may be called `constructor`.
-  if (typeof value === 'object' || typeof value === 'function' || Object.is(value, NaN)) throw new errors.UrlParamInvalid(path, 'it is neither a text nor a number')
+  // Functions are rejected, as a missing parameter called `constructor` reads an inherited one.
+  if (typeof value === 'object' || typeof value === 'function' || Object.is(value, NaN)) {
+    throw new errors.UrlParamInvalid(path, 'it is neither a string nor a number')
+  }
   try {
     return encodeURIComponent(String(value))
   } catch {
-    throw new errors.UrlParamInvalid(path, 'it is not Unicode, as half of a surrogate pair is in it')
+    throw new errors.UrlParamInvalid(path, 'it has half of a surrogate pair')
   }
 }
 
 /**
- * A pattern for the paths of a route, as they come in a request. It may match more than the route does, never less: a segment with
- * parameters is any, so that no path makes the pattern try again and again.
+ * Returns a pattern for the request paths of a route. It may match more paths than the route, never
+ * fewer. A segment with parameters matches any segment, so that no path causes backtracking.
  */
 export function patternOf (path: string): RegExp {
-  // An optional parameter goes with its slash.
+  // An optional parameter includes its slash.
   const isOptional = /:[^/()]+(?:\(.*\))?\?\/*$/.test(path)
-  const segments = path.replace(PARAMETER, (parameter) => parameter === '*' ? parameter : ':').replace(/\/+$/, '').split('/')
-    .map((segment) => segment.includes(':') ? '[^/]*' : segment.replace(/[.+?^${}()|[\]\\]/g, '\\$&').replace('*', '.*'))
+  const segments = path
+    .replace(PARAMETER, (parameter) => parameter === '*' ? parameter : ':')
+    .replace(/\/+$/, '')
+    .split('/')
+    .map((segment) => segment.includes(':')
+      ? '[^/]*'
+      : segment.replace(/[.+?^${}()|[\]\\]/g, '\\$&').replace('*', '.*'))
   const last = isOptional ? `(?:/${segments.pop()})?` : ''
   return new RegExp(`^${segments.join('/')}${last}/?$`, 'i')
 }
 
-/** The path of an address, as the router of Fastify reads it. */
+/** Returns the path of a URL, as the router of Fastify reads it. */
 export type PathOf = (address: string) => string
 
 /**
- * Makes it. A fragment is none of a request (RFC 9112 section 3.2), but is taken for one.
+ * Creates it. A request has no fragment (RFC 9112 section 3.2), but Fastify ends the path at `#`
+ * too.
  *
  * @param hasSemicolons whether a semicolon ends a path, `useSemicolonDelimiter` of Fastify.
  */
@@ -104,19 +121,24 @@ export function createPathOf (hasSemicolons: boolean): PathOf {
   }
 }
 
-/** Whether one of some patterns may match a path, however that is written: as a whole address, with slashes twice, or encoded. */
+/**
+ * Whether a pattern may match a path in any of its spellings: as an absolute URL, with repeated
+ * slashes, or percent-encoded.
+ */
 export function mayBeAt (patterns: readonly RegExp[], path: string): boolean {
   const relative = path.replace(/^https?:\/\/[^/]*/i, '')
-  const spellings = [relative, relative.replace(/\/{2,}/g, '/')].flatMap((each) => [decodeBytes(each), decodeUtf8(each)])
+  const spellings = [relative, relative.replace(/\/{2,}/g, '/')]
+    .flatMap((each) => [decodeBytes(each), decodeUtf8(each)])
   return patterns.some((pattern) => spellings.some((each) => pattern.test(each)))
 }
 
-/** Decodes the percent-encoding byte by byte: it never throws. */
+/** Decodes percent-encoding byte by byte. It never throws. */
 export function decodeBytes (encoded: string): string {
-  return encoded.replace(/%([0-9a-f]{2})/gi, (_match, digits: string) => String.fromCharCode(Number.parseInt(digits, 16)))
+  return encoded.replace(/%([0-9a-f]{2})/gi, (_match, digits: string) =>
+    String.fromCharCode(Number.parseInt(digits, 16)))
 }
 
-/** Decodes the percent-encoding of UTF-8; a text that is none stays as it is. */
+/** Decodes percent-encoded UTF-8. Invalid input is returned unchanged. */
 export function decodeUtf8 (encoded: string): string {
   try {
     return decodeURIComponent(encoded)
@@ -125,25 +147,33 @@ export function decodeUtf8 (encoded: string): string {
   }
 }
 
-/** A path as a template (RFC 6570 level 1), with the names that its parameters have there. */
+/** A path as a template (RFC 6570 level 1), with the keys of its parameters there. */
 export interface PathTemplate {
   readonly address: string
-  readonly params: ReadonlyArray<{ readonly key: string, readonly name: string, readonly isOptional: boolean }>
+  readonly params: ReadonlyArray<{
+    readonly key: string
+    readonly name: string
+    readonly isOptional: boolean
+  }>
 }
 
-/** Makes it, for documents. */
+/** Creates the template of a path, for documents. */
 export function templateOf (path: string): PathTemplate {
   const params: Array<PathTemplate['params'][number]> = []
-  const address = path.replace(PARAMETER, (match, name: string = '*', _expression, optional: undefined | string) => {
+  const add = (match: string, name: string = '*', _expression: Group, optional: Group): string => {
     if (match === '::') return ':'
     const key = name === '*' ? 'wildcard' : name
     params.push({ key, name, isOptional: optional !== undefined })
     return `{${key}}`
-  })
+  }
+  const address = path.replace(PARAMETER, add)
   return { address, params }
 }
 
-/** The parameters that a path names, as their type: `'/chat/:room/:page?'` gives `{ room: string, page?: undefined | string }`. */
+/**
+ * The type of the parameters of a path: `'/chat/:room/:page?'` gives `{ room: string, page?:
+ * undefined | string }`.
+ */
 export type ParamsOfPath<Path extends string> = ParamsOfNames<NamesOfPath<Path>>
 
 type ParamsOfNames<Names extends string> = string extends Names
@@ -153,7 +183,7 @@ type ParamsOfNames<Names extends string> = string extends Names
     { [Name in Names as Name extends `${infer Optional}?` ? Optional : never]?: undefined | string }
   >
 
-// One object type, for people to read.
+// Merges an intersection into one object type, which hovers show better.
 type Flat<Type> = Type extends infer All ? { [Key in keyof All]: All[Key] } : never
 
 type NamesOfPath<Path extends string> = string extends Path
@@ -162,7 +192,8 @@ type NamesOfPath<Path extends string> = string extends Path
     ? NameOfSegment<Segment> | NamesOfPath<Rest>
     : NameOfSegment<Path>
 
-// Segments with an expression, with several parameters or with text around one are left to the generics.
+// Segments with an expression, several parameters or text around a parameter are typed by the
+// generics.
 type NameOfSegment<Segment extends string> = Segment extends `:${infer Name}`
   ? Name extends `${string}${'(' | '-' | '.' | ':'}${string}` ? string : Name
   : Segment extends `${string}*` ? '*' : Segment extends `${string}:${string}` ? string : never

@@ -11,13 +11,13 @@ import { isFree, readAsPlain } from './plain-request.js'
 import { refuseAsClosing, refuseAsFailed, sayLast } from './refusal.js'
 import { listenerOf, type ServerListeners } from './server-listeners.js'
 
-/** An upgrade request, from its arrival to its answer. */
+/** An upgrade request, from its arrival to its response. */
 class Arrival {
   readonly socket: Duplex
   readonly head: Buffer
-  /** Whether `@fastify/websocket` was given it. */
+  /** Whether it was passed to `@fastify/websocket`. */
   isDispatched = false
-  /** The response that Fastify refuses it by; there is none before Fastify has it. */
+  /** The response by which Fastify refuses it; undefined until Fastify routes the request. */
   response: undefined | ServerResponse
   readonly #written: undefined | number
 
@@ -27,7 +27,9 @@ class Arrival {
     this.#written = bytesWritten(socket)
   }
 
-  /** Whether there is nothing left to wait for: whichever listener or route has written or ended, or the connection is gone. */
+  /**
+   * Whether a listener or route has written to the socket or ended it, or the socket is destroyed.
+   */
   get isAnswered (): boolean {
     const { destroyed, writableEnded } = this.socket
     return destroyed || writableEnded || bytesWritten(this.socket) !== this.#written
@@ -37,89 +39,114 @@ class Arrival {
 type UpgradeListener = (request: IncomingMessage, socket: Duplex, head: Buffer) => void
 type Router = Pick<FastifyInstance, 'routing'>
 
-/** What the gate asks and tells the rest. */
+/** The options of `PendingUpgrades`. */
 export interface PendingUpgradesOptions {
   readonly clock: Clock
-  /** Milliseconds from an upgrade request to its answer. */
+  /** Milliseconds from an upgrade request to its response. */
   readonly timeout: number
   /** Whether the app is closing. */
   readonly live: { readonly isClosing: boolean }
-  /** Whether the upgrade is another library's, so that nothing of it is looked at. */
+  /** Whether the upgrade belongs to another library, and is ignored. */
   readonly isLeft: (request: IncomingMessage) => boolean
-  /** Whether the upgrade may be to a route that needs `@fastify/websocket`; the others are for who has them routed. */
+  /** Whether the upgrade may be for a socket route, which needs `@fastify/websocket`. */
   readonly isSocketRoute: (request: IncomingMessage) => boolean
-  /** HTTP is not spoken any more on this connection. */
+  /** Called for every upgrade: HTTP has ended on this connection. */
   readonly onUpgrade: (request: IncomingMessage, socket: Duplex) => void
-  /** Before any other listener, as those may log the address. */
+  /** Called before any other listener, as these may log the URL. */
   readonly onArrival: (request: IncomingMessage) => void
 }
 
 /**
- * The way of upgrade requests into Fastify. It takes the place of the listener of `@fastify/websocket`, so that a request is routed
- * once, whichever listeners a server has; and that what another listener has answered is not answered again. A refused request
- * ends its connection, whoever refuses it. An upgrade that is not answered in time is cut.
+ * Passes upgrade requests to Fastify. It replaces the listener of `@fastify/websocket`, so that a
+ * request is routed once, with any other listeners on the server, and a request that another
+ * listener has handled is left alone. Every refusal ends the connection. An upgrade without a
+ * response in time is destroyed.
  */
 export class PendingUpgrades {
   readonly #server: EventEmitter
   readonly #options: PendingUpgradesOptions
   readonly #dispatch: UpgradeListener
-  // Not on the requests: another app on this server has its own of the same one. `null` when it is answered.
+  // A map, as another app on this server keeps its own arrival for the same request. null: the
+  // request has been handled.
   readonly #arrivals = new WeakMap<IncomingMessage, null | Arrival>()
-  // Those that Fastify has and that are not answered, as far as is known.
+  // The requests that Fastify has, and that have no response yet.
   readonly #waiting = new Set<IncomingMessage>()
   readonly #deadlines: Deadlines<IncomingMessage>
-  // Those that another library is to answer, by their sockets.
+  // The upgrades that belong to another library, by socket.
   readonly #left = new Map<Duplex, Arrival>()
-  // One listener for all responses.
+  // One listener, shared by all responses.
   readonly #onClose = onCloseOf((request) => { this.#forget(request) })
   readonly #onLeftClose = listenerOf((socket: Duplex) => { this.#left.delete(socket) })
 
-  /** @throws `FSR_ERR_OPTION_INVALID` if the app's `@fastify/websocket` listens to another server. */
-  constructor (fastify: FastifyInstance, listeners: ServerListeners, options: PendingUpgradesOptions) {
+  /**
+   * @throws `FSR_ERR_OPTION_INVALID` if the app's `@fastify/websocket` listens to another server.
+   */
+  constructor (
+    fastify: FastifyInstance,
+    listeners: ServerListeners,
+    options: PendingUpgradesOptions
+  ) {
     const { server } = fastify
     this.#server = server
     this.#options = options
     this.#dispatch = takeListener(server)
-    this.#deadlines = new Deadlines(options.clock, options.timeout, (request) => { this.#cut(request) })
+    this.#deadlines = new Deadlines(options.clock, options.timeout, (request) => {
+      this.#cut(request)
+    })
     this.#watchRouting(fastify)
     this.watch(server, listeners)
-    listeners.onRemoval(() => { for (const socket of this.#left.keys()) socket.removeListener('close', this.#onLeftClose) })
-    listeners.prepend(server, 'upgrade', (request: IncomingMessage, socket: Duplex, head: Buffer) => { this.#arrive(request, socket, head) })
-    // Of ours, and of bare routes: the WebSocket has the connection from now on.
-    fastify.websocketServer.on('connection', (_socket, request: IncomingMessage) => { this.#forget(request) })
+    listeners.onRemoval(() => {
+      for (const socket of this.#left.keys()) socket.removeListener('close', this.#onLeftClose)
+    })
+    // Named unlike the listener of @fastify/websocket, for which takeListener() of another app
+    // looks.
+    const arrive: UpgradeListener = (request, socket, head) => {
+      this.#arrive(request, socket, head)
+    }
+    listeners.prepend(server, 'upgrade', arrive)
+    // Emitted for bare routes of @fastify/websocket too: the WebSocket has the connection from now
+    // on.
+    fastify.websocketServer.on('connection', (_socket, request: IncomingMessage) => {
+      this.#forget(request)
+    })
   }
 
-  /** Has a server of Node 24 or later read offers of other protocols as plain requests by itself. */
+  /** Makes a server of Node 24 or later read offers of other protocols as plain requests. */
   watch (server: EventEmitter, listeners: ServerListeners): void {
-    const node = server as EventEmitter & { shouldUpgradeCallback?: (request: IncomingMessage) => boolean }
+    const node = server as EventEmitter & {
+      shouldUpgradeCallback?: (request: IncomingMessage) => boolean
+    }
     const { shouldUpgradeCallback } = node
     if (shouldUpgradeCallback === undefined) return
     const { isLeft } = this.#options
     let isRemoved = false
     const own = (request: IncomingMessage): boolean =>
-      shouldUpgradeCallback.call(node, request) && (isRemoved || offersWebsocket(request.headers) || isLeft(request))
+      shouldUpgradeCallback.call(node, request) &&
+      (isRemoved || offersWebsocket(request.headers) || isLeft(request))
     node.shouldUpgradeCallback = own
     listeners.onRemoval(() => {
       isRemoved = true
-      // Another app on this server may have put one of its own around it.
+      // Another app on this server may have wrapped the callback.
       if (node.shouldUpgradeCallback === own) node.shouldUpgradeCallback = shouldUpgradeCallback
     })
   }
 
-  /** Cuts those that are not answered. */
+  /** Destroys the upgrades without a response. */
   end (): void {
     for (const request of this.#waiting) this.#cut(request)
   }
 
-  /** Cuts those that another library was to answer, and has not: Node would wait for them without end. */
+  /** Destroys upgrades that another library has not handled. Node would wait for them forever. */
   endLeft (): void {
-    for (const [socket, { isAnswered }] of this.#left) if (!isAnswered) socket.destroy()
+    for (const [socket, { isAnswered }] of this.#left) {
+      if (!isAnswered) socket.destroy()
+    }
   }
 
   #arrive (request: IncomingMessage, socket: Duplex, head: Buffer): void {
     const { isLeft, onUpgrade, onArrival } = this.#options
     onUpgrade(request, socket)
-    // Where nobody else listens, nobody else answers.
+    // Without another listener no library could handle a left upgrade.
     if (isLeft(request) && this.#server.listenerCount('upgrade') > 1) {
       this.#leave(socket, head)
       return
@@ -135,17 +162,20 @@ export class PendingUpgrades {
       this.#answer(request, arrival)
       return
     }
-    // Another listener may answer it, or have it routed: by this app, or by another, whose response has the socket then.
+    // Another listener may handle the request, or have it routed: by this app, or by another app,
+    // whose response then has the socket.
     const wasFree = isFree(request, socket)
     queueMicrotask(() => {
-      const isTaken = arrival.response !== undefined || arrival.isAnswered || (wasFree && !isFree(request, socket))
+      const isTaken = arrival.response !== undefined || arrival.isAnswered ||
+        (wasFree && !isFree(request, socket))
       if (!isTaken) this.#answer(request, arrival)
     })
   }
 
   #leave (socket: Duplex, head: Buffer): void {
     this.#left.set(socket, new Arrival(socket, head))
-    // Node has taken its own listener away, and the other library may add one only later: a reset must not end the process.
+    // Node has removed its own error listener, and the other library may add one later. Without one
+    // a reset would end the process.
     socket.on('error', ignore).on('close', this.#onLeftClose)
   }
 
@@ -157,11 +187,13 @@ export class PendingUpgrades {
     }
     arrival.isDispatched = true
     this.#dispatch(request, socket, head)
-    // Behind a request without an answer (RFC 9112 section 9.3.2): the connection belongs to that answer.
+    // Pipelined behind a request without a response (RFC 9112 section 9.3.2): the connection
+    // belongs to that response.
     if (arrival.response === undefined) socket.destroy()
   }
 
-  // All upgrades come to Fastify by `fastify.routing`: by way of @fastify/websocket, and of @fastify/http-proxy.
+  // Every upgrade reaches Fastify by `fastify.routing`, from @fastify/websocket and
+  // @fastify/http-proxy.
   #watchRouting (fastify: FastifyInstance): void {
     const router = routerOf(fastify)
     const { routing } = router
@@ -173,7 +205,8 @@ export class PendingUpgrades {
       }
       const isRouted = arrival === null || arrival.response !== undefined
       if (isRouted || (!arrival.isDispatched && this.#options.isSocketRoute(request))) {
-        // Another listener has it routed, by which a socket route would not get a socket; and it is routed once.
+        // Another listener routes this request. A socket route would get no socket that way, and a
+        // request is routed only once.
         if (response.socket !== null) response.detachSocket(response.socket)
         if (!isRouted) this.#answer(request, arrival)
         return
@@ -182,7 +215,8 @@ export class PendingUpgrades {
       try {
         routing(request, response)
       } catch (thrown) {
-        // By what of the app runs before there is a reply: trustProxy, genReqId, rewriteUrl, a constraint, a logger.
+        // Thrown by code of the app that runs before there is a reply: trustProxy, genReqId,
+        // rewriteUrl, a constraint, a logger.
         writeLog(fastify, 'error', { err: asError(thrown) }, 'an upgrade has failed')
         refuseAsFailed(response)
       }
@@ -222,27 +256,32 @@ function endConnection (this: ServerResponse): void {
   this.socket?.destroy()
 }
 
-// Node has taken its own listener away, so that an answer longer than what the socket buffers would stop.
+// Node has removed its own drain listener. Without one a response longer than the socket's buffer
+// would stop.
 function passDrainOn (this: ServerResponse, event: string | symbol): void {
   if (event !== 'drain') return
   this.removeListener('newListener', passDrainOn)
   this.socket?.on('drain', () => { this.emit('drain') })
 }
 
-// A stream that is no TCP connection, as that of `injectWS`, does not count.
+// Returns undefined for a stream that is no TCP connection, such as that of `injectWS`.
 function bytesWritten (socket: Duplex & { readonly bytesWritten?: number }): undefined | number {
   return socket.bytesWritten
 }
 
-// What @fastify/websocket has added is known by its name alone. Another app on this server has added its own before.
+// The listener of @fastify/websocket is known by its name only. The last one is that of this app,
+// as other apps on this server have added theirs before.
 function takeListener (server: EventEmitter): UpgradeListener {
   const listener = server.listeners('upgrade').findLast(({ name }) => name === 'onUpgrade')
-  if (listener === undefined) throw new errors.OptionInvalid('websocket.options.server', 'is none but that of Fastify, also where the app registers @fastify/websocket itself')
+  if (listener === undefined) {
+    throw new errors.OptionInvalid('websocket.options.server',
+      'must be the server of Fastify, also if the app registers @fastify/websocket itself')
+  }
   server.removeListener('upgrade', listener as UpgradeListener)
   return listener as UpgradeListener
 }
 
-// Scopes inherit it from the app.
+// Returns the app itself: scopes inherit `routing` from it.
 function routerOf (fastify: FastifyInstance): Router {
   let owner: Router = fastify
   while (!Object.hasOwn(owner, 'routing')) owner = Object.getPrototypeOf(owner)

@@ -5,13 +5,19 @@ import type { Duplex } from 'node:stream'
 import { Server as TlsServer } from 'node:tls'
 
 /**
- * Hands a request that offers another protocol than WebSocket back to its server, which reads it again as a plain request: a server
- * may ignore an offer (RFC 9110 section 7.8), and clients that offer `h2c` expect it to. Its body, and requests behind it, are in
- * the head or still to come. The token `upgrade` of the `Connection` header is left out, so that Node does not take it for an
- * upgrade again.
+ * Passes a request that offers another protocol than WebSocket back to its server, which parses it
+ * again as a plain request. A server may ignore an offer (RFC 9110 section 7.8), and clients that
+ * offer `h2c` expect it to. The body, and pipelined requests, are in the head or still to come. The
+ * token `upgrade` is removed from the `Connection` header, so that Node does not emit an upgrade
+ * again.
  */
-export function readAsPlain (server: EventEmitter, request: IncomingMessage, socket: Duplex, head: Buffer): void {
-  // What says where its body ends may be among the headers that are not there.
+export function readAsPlain (
+  server: EventEmitter,
+  request: IncomingMessage,
+  socket: Duplex,
+  head: Buffer
+): void {
+  // The lost headers may include the length of the body.
   if (hasLostHeaders(request, server) || !isFree(request, socket)) {
     socket.destroy()
     return
@@ -20,10 +26,12 @@ export function readAsPlain (server: EventEmitter, request: IncomingMessage, soc
   server.emit(server instanceof TlsServer ? 'secureConnection' : 'connection', socket)
 }
 
-// Of a server that says nothing else.
+// Headers that a server without `maxHeadersCount` reads.
 const MOST_HEADERS = 1_000
 
-/** Whether a request may have had more headers than its server reads: Node leaves the others out, and says nothing. */
+/**
+ * Whether a request may have had more headers than its server reads: Node drops the rest silently.
+ */
 export function hasLostHeaders ({ rawHeaders }: IncomingMessage, server: object): boolean {
   const { maxHeadersCount } = server as { readonly maxHeadersCount?: undefined | null | number }
   const most = maxHeadersCount ?? MOST_HEADERS
@@ -31,8 +39,9 @@ export function hasLostHeaders ({ rawHeaders }: IncomingMessage, server: object)
 }
 
 /**
- * Whether a request can be answered. Behind a request without an answer (RFC 9112 section 9.3.2) the connection belongs to that answer,
- * which only `assignSocket` of Node tells.
+ * Whether the socket is free for the response of a request. Behind a pipelined request without a
+ * response (RFC 9112 section 9.3.2) it belongs to that response. Only `assignSocket` of Node shows
+ * this.
  */
 export function isFree (request: IncomingMessage, socket: Duplex): boolean {
   const probe = new ServerResponse(request)
@@ -45,10 +54,10 @@ export function isFree (request: IncomingMessage, socket: Duplex): boolean {
   return true
 }
 
-// The headers by which Node, as old proxies, reads what is to become of the connection.
+// The headers in which Node, like old proxies, reads connection options.
 const CONNECTION = /^(?:proxy-)?connection$/i
 
-// As it came, but for that token: Node reads headers as latin1.
+// The request head as it was received, but for that token. Node decodes headers as latin1.
 function startOf ({ method, url, httpVersion, rawHeaders }: IncomingMessage): string {
   const lines = [`${method} ${url} HTTP/${httpVersion}`]
   for (let at = 0; at < rawHeaders.length; at += 2) {

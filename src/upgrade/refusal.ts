@@ -4,10 +4,13 @@ import type { Duplex } from 'node:stream'
 import { errors } from '../errors.js'
 import { isFree } from './plain-request.js'
 
-/** When a refused client is told to come again, in seconds (RFC 9110 section 10.2.3). Nobody knows when there is room again. */
+/**
+ * The `Retry-After` of a refused client in seconds (RFC 9110 section 10.2.3). It is a guess, as the
+ * time when there is room again is unknown.
+ */
 export const RETRY_AFTER = 5
 
-/** Answers an upgrade request with 503 while the app closes; then ends its connection. */
+/** Replies to an upgrade request with 503 while the app is closing, and ends the connection. */
 export function refuseAsClosing (request: IncomingMessage, socket: Duplex): void {
   if (!isFree(request, socket)) {
     socket.destroy()
@@ -15,10 +18,10 @@ export function refuseAsClosing (request: IncomingMessage, socket: Duplex): void
   }
   const { statusCode, code, message } = new errors.Closing()
   const body = JSON.stringify({ statusCode, code, error: 'Service Unavailable', message })
-  // Node has taken its own listener away.
+  // Node has removed its own error listener.
   socket.on('error', socket.destroy)
   const response = new ServerResponse(request)
-  // A stream of injectWS will do as well: that is how @fastify/websocket answers.
+  // A stream of injectWS works as well: @fastify/websocket does the same.
   response.assignSocket(socket as Socket)
   response.writeHead(503, {
     connection: 'close',
@@ -29,29 +32,36 @@ export function refuseAsClosing (request: IncomingMessage, socket: Duplex): void
   response.end(body, () => { socket.destroy() })
 }
 
-/** Answers an upgrade of which Fastify has made nothing, as Fastify would; then its connection ends. */
+/** Replies to an upgrade that failed in Fastify with 500, in the form of Fastify's errors. */
 export function refuseAsFailed (response: ServerResponse): void {
   if (response.headersSent) {
     response.end()
     return
   }
-  const body = JSON.stringify({ statusCode: 500, error: 'Internal Server Error', message: 'The upgrade has failed' })
-  response.writeHead(500, { 'content-length': Buffer.byteLength(body), 'content-type': 'application/json; charset=utf-8' })
+  const body = JSON.stringify({
+    statusCode: 500,
+    error: 'Internal Server Error',
+    message: 'The upgrade has failed'
+  })
+  response.writeHead(500, {
+    'content-length': Buffer.byteLength(body),
+    'content-type': 'application/json; charset=utf-8'
+  })
   response.end(body)
 }
 
 /**
- * Has the answer to a refused upgrade say that its connection ends (RFC 9112 section 9.6), whatever hooks of the app say: nothing reads
- * the connection any more.
+ * Adds `Connection: close` to the response of a refused upgrade (RFC 9112 section 9.6), even if
+ * hooks of the app set another value: nothing reads the connection any more.
  */
 export function sayLast (response: ServerResponse): void {
   response.shouldKeepAlive = false
   response.writeHead = writeLastHead as ServerResponse['writeHead']
 }
 
-// Node writes each head by it, also where it is not called.
+// Node writes every head by `writeHead`, also an implicit one.
 function writeLastHead (this: ServerResponse, status: number, ...rest: unknown[]): ServerResponse {
-  // A hook of onSend has thrown nothing, which Fastify takes for no failure.
+  // An onSend hook threw undefined or null, which Fastify does not treat as a failure.
   if (status === 101) throw new errors.NotAnError()
   const reason = typeof rest[0] === 'string' ? [rest[0]] : []
   const headers = pairsOf(rest[reason.length])
@@ -60,18 +70,21 @@ function writeLastHead (this: ServerResponse, status: number, ...rest: unknown[]
   const connection = [...optionsOf([this.getHeader('connection'), ...options]), 'close'].join(', ')
   this.removeHeader('keep-alive')
   if (this.hasHeader('connection')) this.setHeader('connection', connection)
-  return Reflect.apply(ServerResponse.prototype.writeHead, this, [status, ...reason, [...kept, ['connection', connection]].flat()])
+  const written = [...kept, ['connection', connection]].flat()
+  return Reflect.apply(ServerResponse.prototype.writeHead, this, [status, ...reason, written])
 }
 
-// As Node takes them: an object, names and values in turn, or pairs.
+// Converts headers from any form that Node accepts: an object, a flat list, or pairs.
 function pairsOf (headers: unknown): ReadonlyArray<readonly [name: string, value: unknown]> {
   if (!Array.isArray(headers)) return Object.entries(headers ?? {})
   if (Array.isArray(headers[0])) return headers
   return headers.flatMap((name, at) => at % 2 === 0 ? [[name, headers[at + 1]]] : [])
 }
 
-// What a Connection header has besides what becomes of the connection: `upgrade`, for instance.
+// The options of Connection headers besides `close` and `keep-alive`, such as `upgrade`.
 function optionsOf (values: readonly unknown[]): readonly string[] {
-  const options = values.flatMap((value) => String(value ?? '').toLowerCase().split(',')).map((option) => option.trim())
+  const options = values
+    .flatMap((value) => String(value ?? '').toLowerCase().split(','))
+    .map((option) => option.trim())
   return [...new Set(options)].filter((option) => !['', 'keep-alive', 'close'].includes(option))
 }

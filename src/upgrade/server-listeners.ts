@@ -1,37 +1,45 @@
 import type { EventEmitter } from 'node:events'
 import { internalOf } from '../fastify-internals.js'
 
-/** Listeners on the app's servers, which may go on when the app is closed: all of them are removed then. */
+/**
+ * Listeners on the servers of the app. They are removed when the app closes, as its servers may go
+ * on.
+ */
 export class ServerListeners {
   readonly #removals: Array<() => void> = []
 
-  /** Adds a listener that runs before those that are there. */
-  prepend<Arguments extends unknown[]> (server: EventEmitter, event: string, listener: (...given: Arguments) => void): void {
-    // Types of EventEmitter do not tell what an event has.
+  /** Adds a listener that runs before the existing ones. */
+  prepend<Arguments extends unknown[]> (
+    server: EventEmitter,
+    event: string,
+    listener: (...given: Arguments) => void
+  ): void {
+    // The types of EventEmitter have no arguments of events.
     const added = listener as (...given: unknown[]) => void
     server.prependListener(event, added)
     this.#removals.push(() => { server.removeListener(event, added) })
   }
 
-  /** Adds what is to be done besides when the listeners are removed. */
+  /** Adds a function that runs when the listeners are removed. */
   onRemoval (run: () => void): void {
     this.#removals.push(run)
   }
 
-  /** Leaves the servers as they were. */
+  /** Removes all listeners. */
   remove (): void {
     for (const remove of this.#removals.splice(0)) remove()
   }
 }
 
-/** One listener for all emitters, which is given the one that calls it. */
+/** Creates a listener that many emitters can share: `run` is called with the emitter. */
 export function listenerOf<Emitter> (run: (emitter: Emitter) => void): (this: Emitter) => void {
   return function () { run(this) }
 }
 
 /**
- * The servers that Fastify has for further addresses, such as `::1` where it listens on `localhost`. Fastify passes their upgrades
- * to the first server, and shows the others by this symbol only.
+ * Returns the servers that Fastify has for further addresses, such as `::1` if it listens on
+ * `localhost`. Fastify passes their upgrades to the first server, and exposes them by this symbol
+ * only.
  */
 export function furtherServers (fastify: object): readonly EventEmitter[] {
   return (internalOf(fastify, 'fastify.serverBindings') ?? []) as readonly EventEmitter[]

@@ -2,7 +2,12 @@ import type { IncomingMessage } from 'node:http'
 import type { Duplex } from 'node:stream'
 import type { FastifyReply, FastifyRequest } from 'fastify'
 import * as ws from 'ws'
-import type { ServerOptions, VerifyClientCallbackAsync, VerifyClientCallbackSync, WebSocketServer } from 'ws'
+import type {
+  ServerOptions,
+  VerifyClientCallbackAsync,
+  VerifyClientCallbackSync,
+  WebSocketServer
+} from 'ws'
 import { FrameSocket } from '../socket/frame-socket.js'
 import { asError, errors } from '../errors.js'
 import { writeLog } from '../log.js'
@@ -18,7 +23,7 @@ interface Claim {
   readonly server: WebSocketServer
 }
 
-/** What bounds a message, and what ws keeps of it while it comes. */
+/** The limits of ws for one message and for its parts. */
 export interface SocketLimits {
   /** Bytes. */
   readonly maxPayload: number
@@ -26,7 +31,7 @@ export interface SocketLimits {
   readonly maxBufferedChunks: number
 }
 
-// Public in ws since 8.19, and not yet in its types.
+// Public in ws since 8.19, but missing in its types.
 interface Extensions {
   readonly extension: { parse (header: string): Record<string, undefined | object[]> }
   readonly PerMessageDeflate: new (options: object) => { accept (offers: object[]): unknown }
@@ -34,29 +39,36 @@ interface Extensions {
 const { extension, PerMessageDeflate } = ws as unknown as Extensions
 const DEFLATE = 'permessage-deflate'
 
-// Of the offers of one client; more than a few have no use (RFC 7692 section 5.1).
+// The most offers that are read of one client; more than a few are of no use (RFC 7692 section
+// 5.1).
 const MOST_OFFERS = 16
 
-// Bytes of a message that any connection may keep while it comes: one that is over a lower limit is refused when all of it is there.
+// The lowest maxPayload of a server of ws, in bytes. A route with a lower limit checks a message
+// when it is complete.
 const LEAST = 65_536
 
 /**
- * The `ws` servers of all socket routes: those of the plugin's own `ws`, whichever version `@fastify/websocket` was installed with, so
- * that every limit is there. What only it can be asked is asked before the upgrade, so that a refusal is an answer of Fastify's.
+ * The `ws` servers of all socket routes. They use the plugin's own `ws`, not the version that
+ * `@fastify/websocket` was installed with, so that every limit exists. Checks that `ws` would make
+ * during the upgrade are made before it, so that Fastify replies to refusals.
  */
 export class SocketServer {
   readonly #theirs: WebSocketServer
   readonly #options: ServerOptions
   readonly #limitsOf: (maxPayload: number) => SocketLimits
-  // By the bytes of their largest message, as that is one for all sockets of a server of ws.
+  // Keyed by maxPayload, which ws has per server.
   readonly #own = new Map<number, WebSocketServer>()
 
   /**
-   * @param theirs the server of `@fastify/websocket`, which goes on to upgrade bare routes.
-   * @param options those of `ws` for socket routes.
-   * @param limitsOf the limits that go with the largest message of a route.
+   * @param theirs the server of `@fastify/websocket`, which still upgrades bare routes.
+   * @param options the options of `ws` for socket routes.
+   * @param limitsOf returns the limits for the `maxPayload` of a route.
    */
-  constructor (theirs: WebSocketServer, options: ServerOptions, limitsOf: (maxPayload: number) => SocketLimits) {
+  constructor (
+    theirs: WebSocketServer,
+    options: ServerOptions,
+    limitsOf: (maxPayload: number) => SocketLimits
+  ) {
     this.#theirs = theirs
     this.#options = options
     this.#limitsOf = limitsOf
@@ -74,11 +86,14 @@ export class SocketServer {
   }
 
   /**
-   * The server for a route, and the limits of its sockets.
+   * Returns the server for a route, and the limits of its sockets.
    *
    * @param maxPayload bytes of the largest message of the route.
    */
-  serverFor (maxPayload: number): { readonly server: WebSocketServer, readonly limits: SocketLimits } {
+  serverFor (maxPayload: number): {
+    readonly server: WebSocketServer
+    readonly limits: SocketLimits
+  } {
     const limits = this.#limitsOf(Math.min(Math.max(maxPayload, LEAST), this.#options.maxPayload!))
     const server = this.#own.get(limits.maxPayload) ?? this.#create(limits)
     this.#own.set(limits.maxPayload, server)
@@ -86,10 +101,18 @@ export class SocketServer {
   }
 
   #create (limits: SocketLimits): WebSocketServer {
-    // Its clients are kept by their routes, its refusals made by Fastify, and sub-protocols are agreed on before.
+    // Routes keep the clients, Fastify makes refusals, and the sub-protocol is chosen before the
+    // upgrade.
     const { handleProtocols: _, ...given } = this.#options
     const own = limits.maxPayload === given.maxPayload ? {} : limits
-    const options = { ...given, ...own, noServer: true, clientTracking: false, verifyClient: undefined, path: undefined }
+    const options = {
+      ...given,
+      ...own,
+      noServer: true,
+      clientTracking: false,
+      verifyClient: undefined,
+      path: undefined
+    }
     const server = new ws.WebSocketServer(options)
     server.on('headers', (lines, request: Upgrade) => {
       const { reply } = request[kClaim]!
@@ -98,22 +121,26 @@ export class SocketServer {
       try {
         this.#theirs.emit('headers', lines, request)
       } catch (thrown) {
-        writeLog(reply, 'error', { err: asError(thrown) }, 'a listener to the headers of upgrades has failed')
+        const details = { err: asError(thrown) }
+        writeLog(reply, 'error', details, "a 'headers' listener of the WebSocket server threw")
       }
     })
     return server
   }
 
-  /** From now on the upgrade of this request is one of a socket route; its 101 has the headers of the reply. */
+  /**
+   * Marks the upgrade of a request as one of a socket route. The 101 gets the headers of the reply.
+   */
   claim (request: Upgrade, reply: FastifyReply, server: WebSocketServer): void {
     request[kClaim] = { reply, server }
   }
 
   /**
-   * Chooses among the extensions that a client offers. An offer that cannot be met is declined, as if it had not been made (RFC 7692
-   * sections 5.1 and 7.1); afterwards the header holds at most one, which `ws` accepts.
+   * Chooses one of the extensions that a client offers. An offer that `ws` cannot accept is
+   * declined by ignoring it (RFC 7692 sections 5.1 and 7.1). Afterwards the header has at most one
+   * offer, which `ws` accepts.
    *
-   * @throws `FSR_ERR_HANDSHAKE_INVALID` (400) if the header cannot be read (RFC 6455 section 9.1).
+   * @throws `FSR_ERR_HANDSHAKE_INVALID` (400) if the header is malformed (RFC 6455 section 9.1).
    */
   chooseExtension (headers: IncomingMessage['headers']): void {
     const header = headers['sec-websocket-extensions']
@@ -124,43 +151,64 @@ export class SocketServer {
     } catch {
       throw new errors.HandshakeInvalid('the Sec-WebSocket-Extensions header is malformed')
     }
-    // No comma is within an offer: a value in quotes is a token as well.
-    const offer = header.split(',').slice(0, MOST_OFFERS).find((each) => isAcceptable(each.trim(), perMessageDeflate as object))
+    // An offer contains no comma: quoted values are tokens as well.
+    const offer = header
+      .split(',')
+      .slice(0, MOST_OFFERS)
+      .find((each) => isAcceptable(each.trim(), perMessageDeflate as object))
     if (offer === undefined) delete headers['sec-websocket-extensions']
     else headers['sec-websocket-extensions'] = offer.trim()
   }
 
   /**
-   * Asks `shouldHandle` and `verifyClient`, if the app has given them to `@fastify/websocket`: they would refuse past its error handler.
+   * Calls `shouldHandle` and `verifyClient` that the app has passed to `@fastify/websocket`. Called
+   * by `ws` they would bypass the error handler of the app.
    *
-   * @throws `FSR_ERR_HANDSHAKE_INVALID` (400), `FSR_ERR_CLIENT_REFUSED` (401, or as `verifyClient` says).
+   * @throws `FSR_ERR_HANDSHAKE_INVALID` (400), `FSR_ERR_CLIENT_REFUSED` (401, or as `verifyClient`
+   * says).
    */
   verify (request: FastifyRequest, reply: FastifyReply): undefined | Promise<void> {
     const { verifyClient } = this.#theirs.options
-    // ws would take a promise for a yes.
+    // ws would treat a promise as a yes.
     return then(this.#theirs.shouldHandle(request.raw) as unknown, (isHandled) => {
-      if (!isHandled) throw new errors.HandshakeInvalid('the app does not upgrade this request')
+      if (!isHandled) throw new errors.HandshakeInvalid('shouldHandle of the app rejected it')
       return verifyClient ? verify(verifyClient, request, reply) : undefined
     }) as undefined | Promise<void>
   }
 }
 
 type VerifyClient = VerifyClientCallbackAsync | VerifyClientCallbackSync
-interface Verdict { readonly isVerified: unknown, readonly code?: undefined | number, readonly headers?: undefined | object }
-
-async function verify (verifyClient: VerifyClient, { raw, headers: { origin } }: FastifyRequest, reply: FastifyReply): Promise<void> {
-  const secure = (raw.socket as undefined | { readonly encrypted?: boolean })?.encrypted === true
-  const { isVerified, code = 401, headers = {} } = await ask(verifyClient, { origin: origin!, secure, req: raw })
-  if (await isVerified) return
-  reply.headers(headers as Record<string, string>)
-  throw Object.assign(new errors.ClientRefused(), { statusCode: code >= 400 && code < 600 ? code : 401 })
+interface Verdict {
+  readonly isVerified: unknown
+  readonly code?: undefined | number
+  readonly headers?: undefined | object
 }
 
-// As ws does, but that it waits for a promise, which ws would take for a yes.
-async function ask (verifyClient: VerifyClient, info: Parameters<VerifyClientCallbackSync>[0]): Promise<Verdict> {
-  if (verifyClient.length !== 2) return { isVerified: await (verifyClient as VerifyClientCallbackSync)(info) }
+async function verify (
+  verifyClient: VerifyClient,
+  { raw, headers: { origin } }: FastifyRequest,
+  reply: FastifyReply
+): Promise<void> {
+  const secure = (raw.socket as undefined | { readonly encrypted?: boolean })?.encrypted === true
+  const info = { origin: origin!, secure, req: raw }
+  const { isVerified, code = 401, headers = {} } = await call(verifyClient, info)
+  if (await isVerified) return
+  reply.headers(headers as Record<string, string>)
+  const statusCode = code >= 400 && code < 600 ? code : 401
+  throw Object.assign(new errors.ClientRefused(), { statusCode })
+}
+
+// Calls verifyClient as ws does, but awaits a promise, which ws would treat as a yes.
+async function call (
+  verifyClient: VerifyClient,
+  info: Parameters<VerifyClientCallbackSync>[0]
+): Promise<Verdict> {
+  if (verifyClient.length !== 2) {
+    return { isVerified: await (verifyClient as VerifyClientCallbackSync)(info) }
+  }
   return await new Promise((resolve, reject) => {
-    const result: unknown = (verifyClient as VerifyClientCallbackAsync)(info, (isVerified, code, _message, headers) => {
+    const withCallback = verifyClient as VerifyClientCallbackAsync
+    const result: unknown = withCallback(info, (isVerified, code, _message, headers) => {
       resolve({ isVerified, code, headers })
     })
     attempt(() => result, () => {}, reject)

@@ -2,13 +2,18 @@ import { validateHeaderName, validateHeaderValue } from 'node:http'
 import type { FastifyReply } from 'fastify'
 import { writeLog } from '../log.js'
 
-// What a 101 says of the connection by itself (RFC 9110 section 7.8, RFC 6455 section 4.2.2), may not say, as it has no content
-// (RFC 9112 section 6.3), or is told to refused clients only.
-const own = /^(?:connection|upgrade|keep-alive|proxy-connection|te|trailer|transfer-encoding|retry-after|sec-websocket-.*|content-(?:encoding|length|range|type))$/
+// Headers that ws sets in a 101 itself (RFC 9110 section 7.8, RFC 6455 section 4.2.2), that a
+// response without content must not have (RFC 9112 section 6.3), or that are for refused clients
+// only.
+const own = new RegExp('^(?:' + [
+  'connection', 'upgrade', 'keep-alive', 'proxy-connection', 'te', 'trailer', 'transfer-encoding',
+  'retry-after', 'sec-websocket-.*', 'content-(?:encoding|length|range|type)'
+].join('|') + ')$')
 
 /**
- * The headers that hooks of the app have set on a reply, cookies among them, as lines of the 101 that is sent instead of it. A header
- * that HTTP does not allow, so that it could end the line, is left out and logged.
+ * Returns the headers that hooks of the app have set on a reply, cookies included, as lines of the
+ * 101 that is sent instead. A header that is not valid in HTTP could inject a line: it is left out
+ * and logged.
  */
 export function switchingHeaders (reply: FastifyReply): string[] {
   const lines: string[] = []
@@ -17,7 +22,10 @@ export function switchingHeaders (reply: FastifyReply): string[] {
     for (const each of Array.isArray(value) ? value : [value]) {
       const line = lineOf(name, each)
       if (line !== undefined) lines.push(line)
-      else writeLog(reply, 'warn', {}, 'a header that a hook has set is not valid in HTTP, and is left out of the 101')
+      else {
+        writeLog(reply, 'warn', {},
+          'a header set by a hook is not valid in HTTP, and is left out of the 101')
+      }
     }
   }
   return lines
