@@ -24,7 +24,7 @@ export interface NamedUser {
 export interface SubjectReader {
   /** @throws an error that says what is wrong with the subject, without its value. */
   (claims: Claims): undefined | NamedUser
-  /** Whether the option `subject` is set. Every user must then have a subject. */
+  /** Whether the option `subject` is set: then every user must have a subject. */
   readonly isOwn: boolean
 }
 

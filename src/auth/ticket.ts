@@ -126,8 +126,8 @@ function idOf (ticket: string): string {
   return createHash('sha256').update(ticket).digest('base64url')
 }
 
-// A browser sends no Origin when a page fetches from its own server. Such a ticket is valid for
-// pages of this server only.
+// A browser sends no Origin when a page fetches from its own server. A ticket issued without an
+// Origin is valid for pages of this server, and for clients that send no Origin.
 function isSamePage (origin: undefined | string, request: FastifyRequest): boolean {
   const { origin: now } = request.headers
   return origin === undefined

@@ -108,8 +108,8 @@ export function patternOf (path: string): RegExp {
 export type PathOf = (address: string) => string
 
 /**
- * Creates it. A request has no fragment (RFC 9112 section 3.2), but Fastify ends the path at `#`
- * too.
+ * Creates the function. A request has no fragment (RFC 9112 section 3.2), but Fastify ends the path
+ * at `#` too.
  *
  * @param hasSemicolons whether a semicolon ends a path, `useSemicolonDelimiter` of Fastify.
  */
@@ -171,8 +171,8 @@ export function templateOf (path: string): PathTemplate {
 }
 
 /**
- * The type of the parameters of a path: `'/chat/:room/:page?'` gives `{ room: string, page?:
- * undefined | string }`.
+ * The type of the parameters of a path. For `'/chat/:room/:page?'` it is
+ * `{ room: string, page?: undefined | string }`.
  */
 export type ParamsOfPath<Path extends string> = ParamsOfNames<NamesOfPath<Path>>
 

@@ -1,10 +1,7 @@
 import type { EventEmitter } from 'node:events'
 import { internalOf } from '../fastify-internals.js'
 
-/**
- * Listeners on the servers of the app. They are removed when the app closes, as its servers may go
- * on.
- */
+/** Listeners on the servers of the app. They are removed when it closes: servers may go on. */
 export class ServerListeners {
   readonly #removals: Array<() => void> = []
 
