@@ -3,42 +3,57 @@ import { discard, isThenable } from '../thenable.js'
 import type { Frame } from './frame.js'
 import { toFrame, type Sendable } from './outbound.js'
 
-/** Tells which messages are of one kind, of which a slow client needs the newest alone; `undefined` for one that is of none. */
+/**
+ * Returns the key of a message: a slow client receives only the newest message of each key.
+ * `undefined`: the message has no key.
+ */
 export type LatestBy = (message: Sendable) => unknown
 
-/** A message that is to be answered. */
+/** A request to a client, ready to be sent. */
 export interface Request {
   readonly id: number
   readonly frame: Frame
-  /** Makes of an answer's data what the contract says. @throws `FSR_ERR_ANSWER_INVALID`. */
+  /**
+   * Validates the data of an answer, and returns it as the contract says.
+   *
+   * @throws `FSR_ERR_ANSWER_INVALID`.
+   */
   accept (data: unknown): unknown
-  /** Tells the client that nobody waits for its answer any more. */
+  /** Tells the client that the request is cancelled. */
   readonly cancel: Frame
 }
 
-/** How what an app sends on a route becomes a frame: as it is, or as one of the messages that the route's contract names. */
+/**
+ * Encodes what an app sends on a route: the message itself, or a message of the route's contract.
+ */
 export interface Codec {
-  /** How many arguments say what is sent; what follows them is options. */
+  /** The number of arguments that make up a message; options come after them. */
   readonly arity: number
   /**
-   * @param to the connection it is for, or the names of rooms; nothing for all clients of the route.
-   * @throws a coded error for what cannot be sent.
+   * @param to the receiving connection, or the names of rooms; `undefined`: all clients of the
+   * route.
+   * @throws a coded error for a message that cannot be sent.
    */
   frameOf (first: unknown, second?: unknown, to?: unknown): Frame
-  /** The same as one value, for a policy that looks at messages. */
+  /** Returns the message as one value, for `latestBy`. */
   messageOf (first: unknown, second?: unknown): Sendable
-  /** What a policy for slow clients knows a message by: `undefined` without `latestBy`. */
+  /** Returns the key of the message; `undefined` without `latestBy`. */
   keyOf (first: unknown, second?: unknown): unknown
   /** @throws as `frameOf`. */
   requestOf (type: unknown, data: unknown, to: unknown): Request
 }
 
-/** That of a route without a contract. */
+/** The codec of a route without a contract. */
 export const plainCodec: Codec = {
   arity: 1,
   frameOf (message, second) {
-    // A type and its data, or options: they would be ignored.
-    if (second !== undefined) throw new errors.OptionInvalid('the second argument of send()', 'is ignored on a route without a contract: send one message')
+    // A type and its data, or options, would be ignored.
+    if (second !== undefined) {
+      throw new errors.OptionInvalid(
+        'the second argument of send()',
+        'has no effect on a route without a contract: send one message'
+      )
+    }
     return toFrame(message as Sendable)
   },
   messageOf: (message) => message as Sendable,
@@ -46,7 +61,7 @@ export const plainCodec: Codec = {
   requestOf () { throw new errors.ContractMissing() }
 }
 
-/** A codec that asks a policy for the key of each message, once, when it is sent. */
+/** A codec that calls `latestBy` for the key of each message, once, when it is sent. */
 export class KeyedCodec implements Codec {
   readonly #codec: Codec
   readonly #latestBy: LatestBy
@@ -72,14 +87,16 @@ export class KeyedCodec implements Codec {
     return this.#codec.requestOf(type, data, to)
   }
 
-  /** A message whose key cannot be told, as the policy throws or is async, has none: it is sent all the same. */
+  /**
+   * Returns `undefined` also if `latestBy` throws or is async: the message is sent without a key.
+   */
   keyOf (first: unknown, second: unknown): unknown {
     try {
       const key = this.#latestBy(this.messageOf(first, second))
       if (!isThenable(key)) return key ?? undefined
       discard(key)
     } catch {
-      // As without a key.
+      // The message has no key.
     }
     return undefined
   }

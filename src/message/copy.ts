@@ -1,15 +1,21 @@
-// Above this, copying by the runtime is faster than byte by byte.
+// Bytes above which Buffer.copy is faster than a loop.
 const SHORT = 96
 
 /** Copies bytes from one buffer into another. */
-export function copyBytes (source: Buffer, start: number, end: number, target: Buffer, at: number): void {
+export function copyBytes (
+  source: Buffer,
+  start: number,
+  end: number,
+  target: Buffer,
+  at: number
+): void {
   if (end - start > SHORT) {
     source.copy(target, at, start, end)
     return
   }
   let to = at
   let from = start
-  // Four at a time take half as long as one by one.
+  // Four at a time take half as long as one at a time.
   for (; from < end - 3; from += 4) {
     target[to] = source[from]!
     target[to + 1] = source[from + 1]!
@@ -20,19 +26,25 @@ export function copyBytes (source: Buffer, start: number, end: number, target: B
   for (; from < end; from++) target[to++] = source[from]!
 }
 
-// Besides what waits, bytes of memory that may be kept with it: as much as a buffer of its own takes.
+// Bytes of unused memory that waiting bytes may keep: as much as a separate buffer costs.
 const SPARE = 512
 
-/** Whether bytes, as long as they wait, would keep much more memory than they take. */
-export function isSmallPart (size: number, { byteLength }: { readonly byteLength: number }): boolean {
+/** Whether a part of a buffer would keep much more memory alive than it needs. */
+export function isSmallPart (
+  size: number,
+  { byteLength }: { readonly byteLength: number }
+): boolean {
   return byteLength > 2 * size + SPARE
 }
 
-// What is short shares memory with others, which is never more than what may be kept besides.
+// Short parts share this memory, which is no larger than the unused memory that is allowed.
 let shared = Buffer.allocUnsafeSlow(SPARE)
 let used = 0
 
-/** Memory for what waits. That of `Buffer.allocUnsafe` is a part of `Buffer.poolSize`, 64 KiB in newer versions of Node. */
+/**
+ * Allocates memory for bytes that wait. `Buffer.allocUnsafe` would keep a pool of `Buffer.poolSize`
+ * alive, 64 KiB in newer versions of Node.
+ */
 export function allocate (size: number): Buffer {
   if (size > SPARE / 4) return Buffer.allocUnsafeSlow(size)
   if (used + size > SPARE) {
@@ -43,7 +55,10 @@ export function allocate (size: number): Buffer {
   return shared.subarray(used - size, used)
 }
 
-/** A part of what was read that is to wait: as it is, or in memory of its own if that of all is much more. */
+/**
+ * Returns a part of a buffer that is to wait: a view, or a copy if the view would keep much more
+ * memory alive.
+ */
 export function partOf (source: Buffer, start: number, end: number): Buffer {
   if (!isSmallPart(end - start, source.buffer)) return source.subarray(start, end)
   const bytes = allocate(end - start)

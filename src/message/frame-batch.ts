@@ -1,17 +1,19 @@
 import { allocate } from './copy.js'
-import { compactLarge, encodeFrames, LARGE, wireSize, type Compression, type Frame } from './frame.js'
+import {
+  compactLarge, encodeFrames, LARGE, wireSize, type Compression, type Frame
+} from './frame.js'
 
-/** Frames for the same receivers, which are encoded once for all of them. */
+/** Frames for the same receivers, encoded once for all of them. */
 export class FrameBatch {
-  /** What a policy for slow clients knows the frames by. */
+  /** The keys of the frames: see `LatestBy`. */
   readonly keys: unknown[] = []
   readonly frames: Frame[] = []
-  /** Bytes on the wire, if nothing is compressed. */
+  /** Bytes on the wire without compression. */
   size = 0
   /** Bytes of the largest payload. */
   largest = 0
   #isCompact = true
-  // Whether a receiver lags, so that what is encoded may wait.
+  // Whether a receiver lags, so that the encoded frames may wait.
   #isToWait = false
   #plain: undefined | Encoded
   #deflated: undefined | Encoded
@@ -29,7 +31,10 @@ export class FrameBatch {
     this.#plain = this.#deflated = undefined
   }
 
-  /** Is for a receiver that lags: what is encoded from now on keeps no more memory than it needs. */
+  /**
+   * Prepares for a receiver that lags: frames encoded from now on keep no more memory than they
+   * need.
+   */
   compact (): void {
     this.#isToWait = true
     if (this.#isCompact) return
@@ -39,29 +44,40 @@ export class FrameBatch {
   }
 
   /**
-   * The frames as buffers to be written.
+   * Returns the frames as buffers to be written.
    *
-   * @param from the first that is wanted.
-   * @param without those that are not, in their order.
-   * @param compression what was agreed on with the receiver.
+   * @param from the index of the first frame.
+   * @param without the indexes of frames to leave out, in ascending order.
+   * @param compression the compression negotiated with the receiver.
    */
-  encode (from: number, without: readonly number[], compression: undefined | Compression): readonly Buffer[] {
+  encode (
+    from: number,
+    without: readonly number[],
+    compression: undefined | Compression
+  ): readonly Buffer[] {
     const isDeflated = compression !== undefined
-    // Whoever was served a moment ago lacks few: all are not encoded again for it, as often as it is sent something.
+    // A receiver that already has the first frames lacks few: only these are encoded.
     if (from > 0) {
       const frames = this.indexes(from, without).map((index) => this.frames[index]!)
-      return encodeFrames(isDeflated ? frames.map((frame) => frame.deflated(compression)) : frames, this.#isToWait)
+      return encodeFrames(
+        isDeflated ? frames.map((frame) => frame.deflated(compression)) : frames,
+        this.#isToWait
+      )
     }
     const encoded = isDeflated
       ? this.#deflated ??= new Encoded(this.frames.map((frame) => frame.deflated(compression)))
       : this.#plain ??= new Encoded(this.frames)
-    return without.length === 0 ? encoded.parts : encoded.pick(without, this.#isToWait) ?? encodeFrames(this.indexes(0, without).map((index) => encoded.frames[index]!), this.#isToWait)
+    if (without.length === 0) return encoded.parts
+    return encoded.pick(without, this.#isToWait) ?? encodeFrames(
+      this.indexes(0, without).map((index) => encoded.frames[index]!),
+      this.#isToWait
+    )
   }
 
-  /** Which frames are wanted, as with `encode`. */
+  /** Returns the indexes of the frames that `encode` would return. */
   indexes (from: number, without: readonly number[]): number[] {
     const indexes: number[] = []
-    // Where the others are in their list; from its end, as above.
+    // The position in `without`; searched from the end, as most receivers lack few frames.
     let skip = without.length
     while (skip > 0 && without[skip - 1]! >= from) skip--
     for (let index = from; index < this.frames.length; index++) {
@@ -72,11 +88,11 @@ export class FrameBatch {
   }
 }
 
-/** Frames that are encoded. */
+/** Encoded frames. */
 class Encoded {
   readonly frames: readonly Frame[]
   readonly parts: readonly Buffer[]
-  // Where each frame begins, and the last ends, if they are all in one buffer.
+  // The start of each frame and the end of the last, if all frames are in one buffer.
   #offsets: undefined | number[]
 
   constructor (frames: readonly Frame[]) {
@@ -84,7 +100,7 @@ class Encoded {
     this.parts = encodeFrames(frames, true)
   }
 
-  /** Copies what is between those that are not wanted; not if it is not all in one buffer. */
+  /** Returns a copy without some frames; `undefined` if the frames are in several buffers. */
   pick (without: readonly number[], isToWait: boolean): undefined | readonly Buffer[] {
     if (this.parts.length > 1) return
     const [all] = this.parts as [Buffer]
@@ -92,7 +108,7 @@ class Encoded {
     let size = all.length
     for (const index of without) size -= offsets[index + 1]! - offsets[index]!
     if (size === 0) return []
-    // No larger than what is in it: it may wait for long.
+    // Allocated exactly, as it may wait for long.
     const picked = isToWait ? allocate(size) : Buffer.allocUnsafe(size)
     let end = 0
     let next = 0

@@ -2,22 +2,25 @@ import { constants, deflateRawSync } from 'node:zlib'
 import { allocate, copyBytes, isSmallPart } from './copy.js'
 import { BINARY, TEXT } from './header.js'
 
-/** Bytes from which on a payload is not copied to stand behind its header in one buffer, but handed on beside it. */
+/**
+ * Bytes from which a payload is written as a buffer of its own, rather than copied behind its
+ * header.
+ */
 export const LARGE = 8_192
 
-// The bit of the first byte of a frame that is compressed (RFC 7692 section 6).
+// The bit that marks a compressed message, in the first byte of a frame (RFC 7692 section 6).
 const RSV1 = 0x40
 
-/** How messages are compressed that are sent to many. */
+/** The compression of messages to many. */
 export interface Compression {
-  /** Bytes below which a message is sent as it is. */
+  /** Bytes below which a message is not compressed. */
   readonly threshold: number
   /** Options of zlib. */
   readonly memLevel?: undefined | number
   readonly windowBits?: undefined | number
 }
 
-/** What a message becomes on the wire: encoded once, then handed to however many sockets receive it. */
+/** An encoded message: encoded once, then shared by all sockets that receive it. */
 export class Frame {
   /** `true` for a binary message, `false` for UTF-8 text (RFC 6455 section 5.6). */
   readonly isBinary: boolean
@@ -28,9 +31,9 @@ export class Frame {
   #deflated: undefined | Frame
 
   /**
-   * @param source has the payload, unmasked, among other things. It is shared between receivers: nothing may change it.
-   * @param start where in it the payload begins.
-   * @param end where it ends.
+   * @param source contains the payload, unmasked. Receivers share it: it must not be changed.
+   * @param start the start of the payload in `source`.
+   * @param end the end of the payload in `source`.
    */
   constructor (source: Buffer, isBinary: boolean, start = 0, end = source.length) {
     this.#source = source
@@ -39,10 +42,15 @@ export class Frame {
     this.#end = end
   }
 
-  /** The payload, unmasked and complete: a view, whose `buffer` has other bytes around it, also of other clients. */
+  /**
+   * The payload, unmasked and complete. It is a view: its `buffer` may have other bytes around it,
+   * also of other clients.
+   */
   get bytes (): Buffer {
-    // A view costs more than all else of a short message, and most are never looked at.
-    this.#bytes ??= this.size === this.#source.length ? this.#source : this.#source.subarray(this.#start, this.#end)
+    // Created on first access: it costs more than the rest of a short message, and is rarely read.
+    this.#bytes ??= this.size === this.#source.length
+      ? this.#source
+      : this.#source.subarray(this.#start, this.#end)
     return this.#bytes
   }
 
@@ -56,18 +64,23 @@ export class Frame {
     return this.isBinary ? BINARY : TEXT
   }
 
-  /** The payload as UTF-8 text, decoded anew. @internal */
+  /** Decodes the payload as UTF-8 text; the result is not cached. @internal */
   decode (): string {
     return this.#source.toString('utf8', this.#start, this.#end)
   }
 
-  /** Writes the payload, and answers where it ends. @internal */
+  /** Copies the payload, and returns the position behind it. @internal */
   copyTo (target: Buffer, at: number): number {
     copyBytes(this.#source, this.#start, this.#end, target, at)
     return at + this.size
   }
 
-  /** Keeps no more memory than the message needs: it may be a part of all that was read with it. For whoever lets it wait. @internal */
+  /**
+   * Copies the payload if it keeps much more memory alive than it needs: a message that waits may
+   * be part of a larger read.
+   *
+   * @internal
+   */
   compact (): void {
     const { size } = this
     if (!isSmallPart(size, this.#source.buffer) || this.#source.length < this.#end) return
@@ -79,14 +92,18 @@ export class Frame {
     this.#bytes = undefined
   }
 
-  /** The same message compressed, if it is not too short for that; once for all receivers. @internal */
+  /**
+   * Returns the message compressed, once for all receivers; itself if it is below the threshold.
+   *
+   * @internal
+   */
   deflated (compression: Compression): Frame {
     if (this.size < compression.threshold) return this
     this.#deflated ??= new DeflatedFrame(this, compression)
     return this.#deflated
   }
 
-  /** The same message as it is, if this is compressed. @internal */
+  /** The message without compression. @internal */
   get plain (): Frame {
     return this
   }
@@ -109,25 +126,31 @@ class DeflatedFrame extends Frame {
   }
 }
 
-// Without the empty block that a receiver adds again (RFC 7692 section 7.2.1).
+// Returns the bytes without the empty block at the end, which a receiver adds (RFC 7692 section
+// 7.2.1).
 function deflate (bytes: Buffer, { memLevel, windowBits }: Compression): Buffer {
-  return deflateRawSync(bytes, { finishFlush: constants.Z_SYNC_FLUSH, ...(memLevel && { memLevel }), ...(windowBits && { windowBits }) }).subarray(0, -4)
+  return deflateRawSync(bytes, {
+    finishFlush: constants.Z_SYNC_FLUSH,
+    ...(memLevel && { memLevel }),
+    ...(windowBits && { windowBits })
+  }).subarray(0, -4)
 }
 
-/** Bytes of a frame on the wire. */
+/** Returns the size of a frame on the wire, in bytes. */
 export function wireSize ({ size }: { readonly size: number }): number {
   return size + (size < 126 ? 2 : size < 65_536 ? 4 : 10)
 }
 
-/** Lets what is written of frames keep no more memory than it needs. Those that are not large are copied in any case. */
+/** Compacts large frames before they wait. Smaller ones are copied anyway when they are encoded. */
 export function compactLarge (frames: readonly Frame[]): void {
   for (const frame of frames) if (frame.size >= LARGE) frame.compact()
 }
 
 /**
- * Frames as buffers to be written one after the other: few, and none that has to be copied if it is large.
+ * Encodes frames into as few buffers as possible, to be written in order. Large payloads are not
+ * copied.
  *
- * @param isToWait whether they are for a client that lags, so that they must not keep memory of others.
+ * @param isToWait whether the client lags, so that the buffers must not keep shared memory alive.
  */
 export function encodeFrames (frames: readonly Frame[], isToWait = false): Buffer[] {
   const parts: Buffer[] = []
@@ -146,18 +169,26 @@ export function encodeFrames (frames: readonly Frame[], isToWait = false): Buffe
 }
 
 /**
- * The payload.
+ * Returns the payload.
  *
- * @throws if the app has handed its bytes to a worker, or made less of them, since it sent them.
+ * @throws if the app has transferred or resized its bytes since it sent them.
  */
 export function wholeOf (frame: Frame): Buffer {
   const { bytes } = frame
-  if (bytes.length !== frame.size) throw new TypeError('the bytes have been detached or resized')
+  if (bytes.length !== frame.size) {
+    throw new TypeError('the ArrayBuffer of a sent message was detached or resized')
+  }
   return bytes
 }
 
-// The last of them may be large: then it is only its header.
-function encodeRun (frames: readonly Frame[], begin: number, end: number, size: number, isToWait: boolean): Buffer {
+// A large frame at the end contributes only its header.
+function encodeRun (
+  frames: readonly Frame[],
+  begin: number,
+  end: number,
+  size: number,
+  isToWait: boolean
+): Buffer {
   const bytes = isToWait ? allocate(size) : Buffer.allocUnsafe(size)
   let at = 0
   for (let index = begin; index < end; index++) {
@@ -168,7 +199,7 @@ function encodeRun (frames: readonly Frame[], begin: number, end: number, size: 
   return bytes
 }
 
-// RFC 6455 section 5.2; what a server sends has no mask.
+// RFC 6455 section 5.2. Frames of a server are not masked.
 function writeHeader (target: Buffer, at: number, { first, size }: Frame): number {
   target[at] = first
   if (size < 126) {

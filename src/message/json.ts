@@ -1,14 +1,14 @@
 import { parse } from 'secure-json-parse'
 import { errors } from '../errors.js'
 
-// What Fastify refuses in a body by default.
+// Permits the keys that Fastify rejects in a body by default.
 const ANYTHING = { protoAction: 'ignore', constructorAction: 'ignore' } as const
 
 /**
- * Reads JSON that a client has sent, as Fastify reads a body.
+ * Parses JSON of a client, as Fastify parses a body.
  *
- * @throws `FSR_ERR_MESSAGE_NOT_JSON`; `FSR_ERR_MESSAGE_FORBIDDEN` for a key that reaches for a prototype. Neither has a cause: a SyntaxError
- * quotes the payload, which would reach the log.
+ * @throws `FSR_ERR_MESSAGE_NOT_JSON`; `FSR_ERR_MESSAGE_FORBIDDEN` for a key that could change a
+ * prototype. Neither has a cause: a SyntaxError quotes the payload, which would reach the log.
  */
 export function parseJson (text: string): unknown {
   try {

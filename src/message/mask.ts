@@ -1,38 +1,41 @@
-// Below this, byte by byte is faster than to begin with words.
+// Bytes below which a loop over bytes is faster than one over words.
 const SHORT = 128
 
 // The mask as a word, in the byte order of the machine.
 const scratch = new Uint8Array(4)
 const scratchWord = new Int32Array(scratch.buffer)
 
-// The words of the memory that was looked at last: one read of a socket has many messages.
+// The words of the memory unmasked last: one read of a socket has many messages.
 let memory: ArrayBufferLike = scratch.buffer
 let words: Int32Array = scratchWord
 
 /**
- * Takes the mask of a client's frame off its payload, in place (RFC 6455 section 5.3); a second time puts it on again. Answers
- * whether all of the payload, as it then is, is ASCII, so that it need not be looked at again to know that it is UTF-8.
+ * Unmasks the payload of a client's frame in place (RFC 6455 section 5.3); a second call masks it
+ * again. Returns whether the resulting payload is all ASCII, and so needs no UTF-8 validation.
  *
- * @param key where in the bytes the four of the mask are.
+ * @param key the position of the mask, four bytes.
  */
 export function unmask (bytes: Buffer, start: number, end: number, key: number): boolean {
   if (end - start < SHORT) return unmaskBytes(bytes, start, end, key, 0) < 0x80
-  // Words begin where the memory behind the bytes lets them.
+  // Words are aligned in the underlying memory.
   const first = start + (-(bytes.byteOffset + start) & 3)
   const count = (end - first) >>> 2
   const last = first + count * 4
-  for (let index = 0; index < 4; index++) scratch[index] = bytes[key + ((index + first - start) & 3)]!
+  for (let index = 0; index < 4; index++) {
+    scratch[index] = bytes[key + ((index + first - start) & 3)]!
+  }
   if (memory !== bytes.buffer) {
     memory = bytes.buffer
     words = new Int32Array(memory, 0, memory.byteLength >>> 2)
   }
   const begin = (bytes.byteOffset + first) >>> 2
   const seen = unmaskWords(words, begin, begin + count, scratchWord[0]!)
-  const ends = unmaskBytes(bytes, start, first, key, 0) | unmaskBytes(bytes, last, end, key, last - start)
+  const ends = unmaskBytes(bytes, start, first, key, 0) |
+    unmaskBytes(bytes, last, end, key, last - start)
   return (seen & 0x80808080) === 0 && ends < 0x80
 }
 
-// Four in each round take half the time. Answers the bits that are set anywhere.
+// Four words in each round take half the time. Returns all unmasked words, combined by OR.
 function unmaskWords (words: Int32Array, begin: number, end: number, mask: number): number {
   let seen = 0
   let index = begin
@@ -51,8 +54,14 @@ function unmaskWords (words: Int32Array, begin: number, end: number, mask: numbe
   return seen
 }
 
-// @param phase which byte of the mask is the first. Answers as `unmaskWords`.
-function unmaskBytes (bytes: Buffer, start: number, end: number, key: number, phase: number): number {
+// Returns all unmasked bytes, combined by OR. @param phase the mask byte of the first byte.
+function unmaskBytes (
+  bytes: Buffer,
+  start: number,
+  end: number,
+  key: number,
+  phase: number
+): number {
   const k0 = bytes[key + (phase & 3)]!
   const k1 = bytes[key + ((phase + 1) & 3)]!
   const k2 = bytes[key + ((phase + 2) & 3)]!

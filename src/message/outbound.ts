@@ -4,7 +4,7 @@ import { discard } from '../thenable.js'
 import { Frame, LARGE } from './frame.js'
 import type { Message } from './message.js'
 
-/** A message made by the app: text or bytes, encoded when first sent and then kept, however many receive it. */
+/** A message of the app: encoded when it is first sent, then shared by all receivers. */
 abstract class OutboundMessage {
   #frame: undefined | Frame
 
@@ -18,8 +18,8 @@ abstract class OutboundMessage {
 }
 
 /**
- * A text message with JSON in it. `data` is anything `JSON.stringify` takes, also `null`; it is read when the message is
- * first sent, and a change after that is not seen.
+ * A text message with JSON. `data` is anything that `JSON.stringify` accepts, also `null`. It is
+ * read when the message is first sent: later changes have no effect.
  *
  * @typeParam T the type of the data.
  */
@@ -52,14 +52,17 @@ export class TextMessage extends OutboundMessage {
   }
 }
 
-/** Bytes in any of the forms JavaScript keeps them in. Strings are text: give them to a `TextMessage`. */
+/** Bytes in any form of JavaScript. Strings are text: pass them to a `TextMessage`. */
 export type Bytes = ArrayBufferView | ArrayBuffer | SharedArrayBuffer
 
-/** A binary message. Bytes from 8 KiB on are not copied: do not change them after sending. */
+/** A binary message. Bytes of 8 KiB or more are not copied: do not change them after sending. */
 export class BinaryMessage extends OutboundMessage {
   readonly bytes: Bytes
 
-  /** @throws `FSR_ERR_NOT_SENDABLE` if `bytes` is not a Buffer, a typed array, a DataView or an ArrayBuffer. */
+  /**
+   * @throws `FSR_ERR_NOT_SENDABLE` if `bytes` is not a Buffer, a typed array, a DataView or an
+   * ArrayBuffer.
+   */
   constructor (bytes: Bytes) {
     super()
     if (!isBytes(bytes)) throw notSendable(bytes)
@@ -71,10 +74,12 @@ export class BinaryMessage extends OutboundMessage {
   }
 }
 
-/** Anything that can be sent: text for strings, binary for bytes, JSON for plain objects and arrays. */
+/**
+ * Any value that can be sent: strings as text, bytes as binary, plain objects and arrays as JSON.
+ */
 export type Sendable = JsonMessage | TextMessage | BinaryMessage | Message | string | Bytes | Json
 
-// An object or an array, but no promise and no stream, whose contents count instead: with these, `async () => 1` would compile.
+// An object or an array, but not a promise or a stream: `async () => 1` would compile otherwise.
 // The index signature lets object literals have any properties.
 type Json = (object & NotAwaited) | ({ readonly [key: string]: unknown } & NotAwaited)
 interface NotAwaited {
@@ -83,9 +88,10 @@ interface NotAwaited {
 }
 
 /**
- * Encodes whatever can be sent.
+ * Encodes a sendable value.
  *
- * @throws `FSR_ERR_NOT_SENDABLE` for anything else, `FSR_ERR_NOT_JSON` for data that JSON cannot hold.
+ * @throws `FSR_ERR_NOT_SENDABLE` for any other value, `FSR_ERR_NOT_JSON` for data that JSON cannot
+ * represent.
  */
 export function toFrame (value: Sendable): Frame {
   if (value instanceof OutboundMessage) return value.frame
@@ -103,11 +109,15 @@ function encodeJson (data: unknown): Frame {
   } catch (cause) {
     throw new errors.NotJson({ cause })
   }
-  if (json === undefined) throw new errors.NotJson({ cause: new TypeError(`JSON.stringify() makes nothing of a value of type ${typeof data}`) })
+  if (json === undefined) {
+    throw new errors.NotJson({
+      cause: new TypeError(`JSON.stringify() returns undefined for a value of type ${typeof data}`)
+    })
+  }
   return encodeText(json)
 }
 
-/** A text message. */
+/** Encodes a text message. */
 export function encodeText (text: string): Frame {
   return new Frame(Buffer.from(text, 'utf8'), false)
 }
@@ -115,13 +125,16 @@ export function encodeText (text: string): Frame {
 function encodeBytes (bytes: Bytes): Frame {
   const view = Buffer.isBuffer(bytes)
     ? bytes
-    : ArrayBuffer.isView(bytes) ? Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength) : Buffer.from(bytes)
-  // A copy of what is short is cheap, and is still there when it is written, whatever the app does with its own.
+    : ArrayBuffer.isView(bytes)
+      ? Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength)
+      : Buffer.from(bytes)
+  // Short bytes are copied, so that the app may change or transfer its own before they are written.
   return new Frame(view.length < LARGE ? Buffer.from(view) : view, true)
 }
 
 function isBytes (value: unknown): value is Bytes {
-  return ArrayBuffer.isView(value) || value instanceof ArrayBuffer || value instanceof SharedArrayBuffer
+  return ArrayBuffer.isView(value) || value instanceof ArrayBuffer ||
+    value instanceof SharedArrayBuffer
 }
 
 function isPlain (value: unknown): value is object {
@@ -129,35 +142,39 @@ function isPlain (value: unknown): value is object {
   if (Array.isArray(value)) return true
   const prototype = Object.getPrototypeOf(value)
   // An object of another realm (a vm context, a test runner's sandbox) is plain too.
-  return prototype === null || prototype === Object.prototype || Object.getPrototypeOf(prototype) === null
+  return prototype === null || prototype === Object.prototype ||
+    Object.getPrototypeOf(prototype) === null
 }
 
 function notSendable (value: unknown): Error {
-  // A promise is refused by this error: if it rejects, that must not end the process.
+  // The value may be a promise: its rejection must not end the process.
   discard(value)
   return new errors.NotSendable(`${describe(value)} cannot be sent${cureFor(value)}`)
 }
 
-// Says what kind of thing it is, never what is in it: the text reaches logs.
+// Returns the kind of the value, never its content: the text reaches logs.
 function describe (value: unknown): string {
   if (value === null) return 'null'
   if (typeof value !== 'object') return `A value of type ${typeof value}`
   return `An instance of ${classOf(value) ?? 'an unnamed class'}`
 }
 
-// Of its prototype, as its own members may be what a client has sent.
+// Reads the prototype alone, as own members may have come from a client.
 function classOf (value: object): undefined | string {
   try {
     const name: unknown = Object.getPrototypeOf(value).constructor.name
     return typeof name === 'string' && name !== '' ? name : undefined
   } catch {
-    // A proxy, or a prototype with a getter that throws.
+    // The value is a proxy, or its prototype has a getter that throws.
     return undefined
   }
 }
 
-// What was most likely meant.
+// Returns a hint at the likely mistake.
 function cureFor (value: unknown): string {
-  if (typeof value === 'boolean') return ': was it the result of send()? Write { connection.send(…) }, or return the message itself'
+  if (typeof value === 'boolean') {
+    return ': was it the result of send()? ' +
+      'Write { connection.send(…) }, or return the message itself'
+  }
   return types.isPromise(value) ? ': await it first' : ''
 }

@@ -6,7 +6,7 @@ import { toFrame } from '../../src/message/outbound.js'
 t.test('a message is made only of what it can hold', async (t) => {
   t.throws(() => new TextMessage(5 as never), { code: 'FSR_ERR_NOT_SENDABLE' })
   t.throws(() => new BinaryMessage('text' as never), { code: 'FSR_ERR_NOT_SENDABLE' })
-  t.throws(() => toFrame(new JsonMessage(undefined)), { code: 'FSR_ERR_NOT_JSON', cause: { message: 'JSON.stringify() makes nothing of a value of type undefined' } })
+  t.throws(() => toFrame(new JsonMessage(undefined)), { code: 'FSR_ERR_NOT_JSON', cause: { message: 'JSON.stringify() returns undefined for a value of type undefined' } })
   const circle: Record<string, unknown> = {}
   circle.self = circle
   t.throws(() => toFrame(circle), { code: 'FSR_ERR_NOT_JSON', cause: TypeError, message: /^The data of a message / })
