@@ -90,7 +90,7 @@ export class InboundRequest {
   #hasLeft = false
   /** Called once when the request is answered or cancelled. */
   onOver: undefined | (() => void)
-  /** Called when a renewal has replaced the user for whom the request was granted. */
+  /** Called when a renewal has replaced the user that the request was granted to. */
   onUserChanged: undefined | (() => void)
 
   /** @param onLeft is called once when its handler and stream have ended. */

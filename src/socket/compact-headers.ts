@@ -1,23 +1,26 @@
 import type { IncomingHttpHeaders } from 'node:http'
 import { flatText } from '../message/flat-text.js'
 
-// What is alike for all visitors with the same browser, and is kept once for all of them. Any other header is kept as it is.
+// Headers with the same value for all visitors with the same browser: stored once for all of them.
+// All other headers are stored per connection.
 const shared = new Set([
-  'accept', 'accept-encoding', 'accept-language', 'cache-control', 'connection', 'dnt', 'host', 'origin', 'pragma', 'sec-fetch-dest',
-  'sec-fetch-mode', 'sec-fetch-site', 'sec-gpc', 'sec-websocket-extensions', 'sec-websocket-protocol', 'sec-websocket-version', 'upgrade',
+  'accept', 'accept-encoding', 'accept-language', 'cache-control', 'connection', 'dnt', 'host',
+  'origin', 'pragma', 'sec-fetch-dest', 'sec-fetch-mode', 'sec-fetch-site', 'sec-gpc',
+  'sec-websocket-extensions', 'sec-websocket-protocol', 'sec-websocket-version', 'upgrade',
   'user-agent', 'via', 'x-forwarded-host', 'x-forwarded-port', 'x-forwarded-proto'
 ])
 
-// Clients choose what they send: above this nothing more is shared until those that are have been forgotten.
+// Bounds of the shared outlines, as clients choose what they send: their number, after which all
+// are cleared, and their length in characters.
 const MOST = 1_000
 const LONGEST = 2_048
 
-/** What is kept once for all: exported so that a test sees its bounds hold. @internal */
+/** The shared outlines. Exported so that a test can check their bounds. @internal */
 export const outlines = new Map<string, string>()
 
-/** The headers of one request in little memory; they are put together again when somebody asks. */
+/** The headers of one request in little memory. */
 export class CompactHeaders {
-  // All headers as JSON, with null in the place of those that are this client's own.
+  // All headers as JSON, with null in place of values that are stored per connection.
   readonly #outline: string
   readonly #own: readonly string[]
 
@@ -26,7 +29,7 @@ export class CompactHeaders {
     this.#own = own
   }
 
-  /** Makes an object of them, in their order. */
+  /** Returns the headers as an object, in their original order. */
   restore (): IncomingHttpHeaders {
     const headers = JSON.parse(this.#outline) as IncomingHttpHeaders
     let count = 0
@@ -35,7 +38,10 @@ export class CompactHeaders {
   }
 }
 
-/** Keeps headers; nothing if a schema or a hook has made something of them that is not text. */
+/**
+ * Compacts headers. Returns `undefined` if a schema or a hook has turned a value into something
+ * other than text.
+ */
 export function compactHeaders (headers: IncomingHttpHeaders): undefined | CompactHeaders {
   const outline: Record<string, null | string> = {}
   const own: string[] = []
@@ -49,7 +55,7 @@ export function compactHeaders (headers: IncomingHttpHeaders): undefined | Compa
       own.push(flatText(value))
     }
   }
-  // The copy has no room for more.
+  // slice() returns an array without spare capacity.
   return new CompactHeaders(share(JSON.stringify(outline)), own.slice())
 }
 

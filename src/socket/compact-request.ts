@@ -4,29 +4,37 @@ import type { FastifyRequest } from 'fastify'
 import { compactHeaders, CompactHeaders } from './compact-headers.js'
 import { emptyStream } from './upgraded.js'
 
-// What Node puts on every message, and what it, @fastify/websocket and this plugin add to one that asks for an upgrade: nobody needs
-// any of that after it.
+// The properties that Node sets on every request, and those that Node, @fastify/websocket and this
+// plugin add for an upgrade. None is needed afterwards.
 const known = new Set([...Reflect.ownKeys(new IncomingMessage(new Socket())), 'parser'])
 const added = /^(?:ws-socket|ws-head|fastify-socket-route\..*)$/
 
 /**
- * Puts a compact message in the place of `request.raw`, which keeps three kilobytes of streams, buffers and texts. The request itself
- * and all that hooks have put on it stay. A message that somebody listens to, or has put something on, stays as well.
+ * Replaces `request.raw`, which keeps three kilobytes of streams, buffers and texts, by a compact
+ * object. The request itself and its properties of hooks stay. A raw request with listeners or
+ * further properties stays as well.
  */
 export function compactRequest (request: FastifyRequest): void {
   const { raw } = request
-  // One of injectWS has headers of its own, and nothing yet of what emits events.
-  if (!(raw instanceof IncomingMessage) || !Reflect.ownKeys(raw).every(isKnown) || raw.eventNames().length > 0) return
+  // The raw request of injectWS has an own property for its headers, and has not yet been set up as
+  // an event emitter.
+  if (!(raw instanceof IncomingMessage) || !Reflect.ownKeys(raw).every(isKnown) ||
+    raw.eventNames().length > 0) return
   const headers = compactHeaders(raw.headers)
   if (headers === undefined) return
   const kept = new CompactRequest(raw, headers)
   const properties = request as unknown as Record<PropertyKey, unknown>
   properties['raw'] = kept
-  // Fastify has it under a symbol as well, for a body.
-  for (const key of Object.getOwnPropertySymbols(request)) if (properties[key] === raw) properties[key] = kept
+  // Fastify stores it under a symbol too, for bodies.
+  for (const key of Object.getOwnPropertySymbols(request)) {
+    if (properties[key] === raw) properties[key] = kept
+  }
 }
 
-/** What is left of the message that asked for an upgrade. To others it is an `IncomingMessage` that has been read to its end. */
+/**
+ * The compact form of an upgrade request. It looks like an `IncomingMessage` that has been read to
+ * its end.
+ */
 class CompactRequest {
   readonly url: undefined | string
   readonly socket: Socket
@@ -38,7 +46,7 @@ class CompactRequest {
     this.#headers = headers
   }
 
-  /** Always the same object from when somebody first asks. */
+  /** The headers, restored on first access and then cached. */
   get headers (): IncomingHttpHeaders {
     if (this.#headers instanceof CompactHeaders) this.#headers = this.#headers.restore()
     return this.#headers
@@ -50,9 +58,16 @@ class CompactRequest {
 }
 
 Object.setPrototypeOf(CompactRequest.prototype, IncomingMessage.prototype)
-// No other is upgraded.
+// Every upgraded request is a GET of HTTP/1.1.
 Object.assign(CompactRequest.prototype, {
-  method: 'GET', httpVersion: '1.1', httpVersionMajor: 1, httpVersionMinor: 1, complete: true, aborted: false, upgrade: true, rawTrailers: []
+  method: 'GET',
+  httpVersion: '1.1',
+  httpVersionMajor: 1,
+  httpVersionMinor: 1,
+  complete: true,
+  aborted: false,
+  upgrade: true,
+  rawTrailers: []
 })
 emptyStream(CompactRequest.prototype)
 

@@ -1,7 +1,9 @@
 import { isUtf8 } from 'node:buffer'
 import { nextTick } from 'node:process'
 import { partOf } from '../message/copy.js'
-import { BINARY, headerOf, isBroken, isFinal, isWhole, PING, PONG, shortSizeOf, sizeOf } from '../message/header.js'
+import {
+  BINARY, headerOf, isBroken, isFinal, isWhole, PING, PONG, shortSizeOf, sizeOf
+} from '../message/header.js'
 import { unmask } from '../message/mask.js'
 import { Message } from '../message/message.js'
 import { LazySocket } from './lazy-socket.js'
@@ -10,15 +12,16 @@ import { PartialFrame } from './partial-frame.js'
 import { hold, release } from './flush-queue.js'
 import { beginTurn } from './turns.js'
 
-// Bytes that a paused socket goes on to read.
+// Bytes that a paused socket still reads, so that a disconnect is noticed.
 const MOST_WAITING = 16_384
 
 /**
- * A server's socket of `ws` that reads whole messages itself. All the rest is left to `ws`: fragments, what is compressed, all control
- * frames but pongs, and whatever breaks the protocol, so that every limit holds as it does there.
+ * A server's socket of `ws` that reads whole messages itself. Everything else goes to `ws`:
+ * fragments, compressed messages, control frames other than pongs, and protocol violations, so that
+ * all limits are those of `ws`.
  */
 export class FastSocket extends LazySocket {
-  // What has been read, and cannot or must not be looked at yet.
+  // Bytes that were read, but cannot or must not be parsed yet.
   #rest: undefined | PartialFrame
 
   override resume (): void {
@@ -26,7 +29,8 @@ export class FastSocket extends LazySocket {
       super.resume()
       return
     }
-    // Not at once, as whoever resumes is in the middle of something; but before anything else comes from the socket.
+    // Deferred, as the caller may be in the middle of its work; but before the socket delivers
+    // anything else.
     this.unpause()
     nextTick(() => {
       this.#enter(this.#readOn, false)
@@ -45,8 +49,11 @@ export class FastSocket extends LazySocket {
     }
   }
 
-  // In the context of the owner, which is entered once for all messages of a read.
-  #enter<Argument> (call: (this: FastSocket, argument: Argument) => void, argument: Argument): void {
+  // Enters the context of the owner once for all messages of a read.
+  #enter<Argument> (
+    call: (this: FastSocket, argument: Argument) => void,
+    argument: Argument
+  ): void {
     const owner = this[kOwner]
     if (owner === undefined) call.call(this, argument)
     else owner.enter(call, this, argument)
@@ -56,14 +63,15 @@ export class FastSocket extends LazySocket {
     let start = 0
     while (this.#rest !== undefined && start < chunk.length) {
       start += this.#rest.take(chunk, start)
-      // Where it waits for the socket to be resumed, all of the chunk was taken.
+      // A rest that waits for `resume` has taken the whole chunk.
       if (this.#rest.isReady) this.#readOn(false)
     }
     if (start < chunk.length) this.#peel(chunk, start, chunk.length, false)
-    if (this.#rest !== undefined && this.#rest.size >= MOST_WAITING && (this.isPaused || this.isReceiverBusy)) this.stopReading()
+    if (this.#rest !== undefined && this.#rest.size >= MOST_WAITING &&
+      (this.isPaused || this.isReceiverBusy)) this.stopReading()
   }
 
-  // What waits for the socket to be resumed is read now.
+  // Parses the waiting bytes now, also while the socket is paused.
   override readLast (): void {
     this.#enter(this.#readOn, true)
     const rest = this.#rest
@@ -82,13 +90,13 @@ export class FastSocket extends LazySocket {
     this.#peel(rest.bytes, rest.start, rest.end, isLast)
   }
 
-  // Takes one frame after the other out of the bytes, until they end or the socket is paused. The loop is short, so that V8 inlines
-  // what a short message takes.
+  // Parses the bytes frame by frame, until they end or the socket is paused. The loop is small, so
+  // that V8 inlines the code for short messages.
   #peel (bytes: Buffer, start: number, end: number, isLast: boolean): void {
     const most = this.#most
     let at = start
     while (at < end) {
-      // Most are whole, short messages to a socket without a receiver of ws.
+      // Most frames are whole, short messages to a socket without a receiver of ws.
       const size = shortSizeOf(bytes[at]!, bytes[at + 1]!)
       if (size <= most && at + size <= end && !this.isComplete && (!this.isPaused || isLast)) {
         this.#message(bytes, at, at + size)
@@ -99,8 +107,8 @@ export class FastSocket extends LazySocket {
     }
   }
 
-  // Takes any frame out of the bytes; returns where the next begins, or the end if none can be taken. ws is given whole frames, however
-  // they come: it would keep each piece of one apart.
+  // Parses any frame. Returns the start of the next frame, or `end` if none can be parsed. ws gets
+  // whole frames only: it would keep each chunk of one apart.
   #peelOther (bytes: Buffer, at: number, end: number, isLast: boolean): number {
     const { isComplete } = this
     if (isComplete && this.isDone) return end
@@ -130,28 +138,33 @@ export class FastSocket extends LazySocket {
     return at + size
   }
 
-  // Bytes of the largest frame of a short message that ws takes.
+  // Bytes of the largest frame of a short message within maxPayload.
   get #most (): number {
     const { maxPayload = 0 } = this.settings
     return maxPayload === 0 ? 132 : Math.min(maxPayload + 6, 132)
   }
 
-  // Whether nothing that ws was left comes before a frame or goes on behind it.
+  // Whether ws is neither between fragments nor busy, so that a frame can be handled here.
   #isIdleFor (first: number): boolean {
     return (first === PONG || !this.isReceiverBetweenFragments) && !this.isReceiverBusy
   }
 
-  // Whether ws closes the connection for it at once, before all of it has come.
+  // Whether ws rejects a frame by its header, before all of it has come.
   #isRefused (first: number, second: number, size: number, isOwn: boolean): boolean {
     const { maxPayload = 0 } = this.settings
     if (maxPayload !== 0 && size - headerOf(second) > maxPayload) {
       this[kAnnounced] = size - headerOf(second)
       return true
     }
-    return !isOwn && isBroken(first, second, this.isReceiverBetweenFragments, (first & 0x40) !== 0 && this.extensions !== '')
+    return !isOwn && isBroken(
+      first,
+      second,
+      this.isReceiverBetweenFragments,
+      (first & 0x40) !== 0 && this.extensions !== ''
+    )
   }
 
-  // Leaves a frame to ws. A fragment waits for the others, and must not keep all that it was read with.
+  // Passes a frame to ws. A fragment waits for the others, and must not keep the whole chunk alive.
   #leave (bytes: Buffer, at: number, end: number): void {
     const first = bytes[at]!
     const size = end - at - headerOf(bytes[at + 1]!)
@@ -164,8 +177,9 @@ export class FastSocket extends LazySocket {
     const start = at + headerOf(bytes[at + 1]!)
     const isBinary = bytes[at] === BINARY
     const isAscii = unmask(bytes, start, end, start - 4)
-    if (!isAscii && !isBinary && this.settings.skipUTF8Validation !== true && !isUtf8(bytes.subarray(start, end))) {
-      // ws says what is wrong with it.
+    if (!isAscii && !isBinary && this.settings.skipUTF8Validation !== true &&
+      !isUtf8(bytes.subarray(start, end))) {
+      // ws reports the error.
       unmask(bytes, start, end, start - 4)
       this.delegate(bytes.subarray(at, end))
       return

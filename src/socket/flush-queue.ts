@@ -1,29 +1,29 @@
 import { nextTick } from 'node:process'
 
-/** What is done once at the end of a tick, however often it was asked for. */
+/** An object that is flushed once at the end of a tick. */
 export interface Flushable {
   flush (): void
 }
 
 const waiting: Flushable[] = []
-// How many callers have said that they will flush when they are done.
+// The number of calls to `hold` without their `release`.
 let holds = 0
 let isFlushing = false
 
-/** Flushes when all that is running now has run, also what runs in microtasks. */
+/** Flushes an item at the end of the tick, after the running code and its microtasks. */
 export function flushLater (item: Flushable): void {
   if (waiting.push(item) === 1 && holds === 0) nextTick(flushAll)
 }
 
-/** Until `release` nothing is flushed: whoever calls them saves a tick. */
+/** Holds back flushing until `release`, which flushes without waiting for a tick. */
 export function hold (): void {
   holds++
 }
 
-/** Flushes what has come since `hold`. */
+/** Flushes the items added since `hold`. */
 export function release (): void {
   holds--
-  // What is added while others are flushed is flushed behind them.
+  // Items added during a flush are flushed at its end.
   if (holds === 0 && waiting.length > 0 && !isFlushing) flushAll()
 }
 
@@ -31,7 +31,7 @@ function flushAll (): void {
   let done = 0
   isFlushing = true
   try {
-    // Also what is added while this goes on, where a stream in memory answers at once.
+    // The queue may grow meanwhile, as a stream in memory may answer at once.
     while (done < waiting.length) waiting[done++]!.flush()
   } finally {
     isFlushing = false

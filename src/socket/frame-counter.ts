@@ -11,9 +11,10 @@ type CountedStream = Duplex & { [kCounter]?: FrameCounter }
 const CLOSE = 0x88
 
 /**
- * Has the owner of a socket that `ws` reads by itself hear of the frames that are no messages, as `ws` tells of no fragments.
+ * Reports control frames and fragments to the owner of a socket that `ws` reads, as `ws` emits no
+ * event for fragments.
  *
- * @param stream what the socket reads from; a test may give one of `injectWS` something else.
+ * @param stream the stream that the socket reads; with `injectWS` it may be something else.
  * @param maxPayload bytes of the largest message.
  */
 export function countFrames (stream: unknown, socket: WebSocket, maxPayload: number): void {
@@ -27,13 +28,13 @@ function onData (this: CountedStream, chunk: Buffer): void {
   this[kCounter]!.read(chunk)
 }
 
-/** Finds the frames in what a client sends, and looks at nothing but their headers. */
+/** Finds the frames in the bytes of a client; parses only their headers. */
 class FrameCounter {
   readonly #socket: WebSocket & { readonly [kOwner]?: SocketOwner, [kAnnounced]?: number }
   readonly #maxPayload: number
   // Bytes until the next frame begins.
   #ahead = 0
-  // The beginning of its header, if it has come in parts.
+  // The start of an incomplete header.
   #rest: undefined | Buffer
 
   constructor (socket: WebSocket, maxPayload: number) {

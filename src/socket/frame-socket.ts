@@ -5,29 +5,34 @@ import { kOwner, type SocketOwner } from './socket-events.js'
 const kTcp = Symbol('fastify-socket-route.tcp')
 
 /**
- * A server's socket of `ws` that takes frames as they are to be written, and writes them to the connection that Node hands over at the
- * upgrade, behind all that `ws` has written. It needs no more than the public API of `ws` and Node.
+ * A server's socket of `ws` that writes encoded frames directly to the TCP socket of the upgrade,
+ * behind all that `ws` has written. It uses only public API of `ws` and Node.
  */
 export class FrameSocket extends WebSocket {
   declare [kOwner]: undefined | SocketOwner
   declare [kTcp]: Duplex
 
-  /** Frames are written to this connection from now on. */
+  /** Sets the TCP socket that frames are written to. */
   writeTo (tcp: Duplex): void {
     this[kTcp] = tcp
   }
 
-  /** Bytes that were written and that the kernel has not taken yet. */
+  /** Bytes that were written, but not yet taken by the kernel. */
   get waiting (): number {
     return this.bufferedAmount
   }
 
-  /** Whether `ws` has nothing left to compress, so that what is written now keeps its place. */
+  /** Whether `ws` has nothing left to compress, so that frames written now stay in order. */
   get isSenderIdle (): boolean {
     return this.bufferedAmount === this[kTcp].writableLength
   }
 
-  /** Writes whole frames, in as many buffers as they are in. @param onWritten is called when the kernel has taken them. */
+  /**
+   * Writes encoded frames.
+   *
+   * @param parts the bytes of the frames, in one buffer or several.
+   * @param onWritten is called when the kernel has taken them.
+   */
   writeFrames (parts: readonly Buffer[], onWritten?: () => void): void {
     const tcp = this[kTcp]
     const last = parts.length - 1
@@ -46,7 +51,7 @@ export class FrameSocket extends WebSocket {
     super.ping(...parameters)
   }
 
-  // ws calls these two by itself, when the client has sent such a frame.
+  // ws itself calls pong() and close() when the client has sent a ping or a close frame.
   override pong (...parameters: Parameters<WebSocket['pong']>): void {
     this[kOwner]?.flush()
     super.pong(...parameters)

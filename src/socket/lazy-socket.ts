@@ -7,7 +7,7 @@ import { FrameSocket } from './frame-socket.js'
 import { kAnnounced, kOwner } from './socket-events.js'
 import { CLOSED, CLOSING, CONNECTING, OPEN } from './ready-state.js'
 
-// The private parts of ws 8 that direct reads rely on, and the probe looks for.
+// The private parts of ws 8 that direct reads rely on; the probe checks them.
 export interface Receiver {
   readonly _fragmented: number
   readonly _errored: boolean
@@ -44,17 +44,22 @@ const kReceiver = Symbol('fastify-socket-route.receiver')
 const kSender = Symbol('fastify-socket-route.sender')
 const kLazy = Symbol('fastify-socket-route.socket')
 type SocketEvent = 'close' | 'end' | 'error'
-// What may not be there is not on a Duplex that is no TCP connection.
-type LinkedSocket = Duplex & { [kLazy]?: LazySocket, setTimeout? (milliseconds: number): void, setNoDelay? (): void }
+// A Duplex that is not a TCP socket lacks the optional methods.
+type LinkedSocket = Duplex & {
+  [kLazy]?: LazySocket
+  setTimeout? (milliseconds: number): void
+  setNoDelay? (): void
+}
 
-// Of a sender that is not compressing.
+// The state of a sender that is not compressing.
 export const AT_REST = 0
 export const NOTHING = Buffer.alloc(0)
 const PING = Buffer.from([0x89, 0])
 
 /**
- * A server's socket of `ws` that is given the bytes of its connection as they come. The receiver and the sender of `ws` are made when they
- * are first needed: at a closing handshake, at the latest; never, if the connection is cut.
+ * A server's socket of `ws` that receives the bytes of its connection directly. The receiver and
+ * the sender of `ws` are created when first needed, at the latest for the closing handshake. If the
+ * connection is lost before, they are never created.
  */
 export abstract class LazySocket extends Base {
   declare [kAnnounced]: undefined | number
@@ -65,32 +70,32 @@ export abstract class LazySocket extends Base {
   constructor (...given: Arguments) {
     super(...given)
     this.settings = given[2]
-    // A closure that only its receiver uses.
+    // Only the receiver uses this closure.
     this._autoPongComplete = undefined
   }
 
-  /** Whether what Node reads from TCP comes in the asynchronous context of the owner. @internal */
+  /** Whether Node delivers reads of TCP in the asynchronous context of the owner. @internal */
   isInContext = false
 
   /**
-   * Bytes have come.
+   * Called with the bytes of a read.
    *
-   * @param mayHaveMore whether more may be read at once.
-   * @param isInContext whether it is called in the asynchronous context of the owner.
+   * @param mayHaveMore whether Node may read more at once.
+   * @param isInContext whether the call is in the asynchronous context of the owner.
    * @internal
    */
   abstract read (chunk: Buffer, mayHaveMore: boolean, isInContext: boolean): void
 
-  /** Gives the TCP connection the asynchronous context that is entered: reading then needs to enter none. */
+  /** Binds the TCP socket to the current asynchronous context, so that reads need not enter it. */
   adoptContext (): void {
     const reading = this._socket as unknown as Reading
     if (reading[kBufferCallback!] !== onRead) return
-    // As the agent of node:http does with a connection that it uses again.
+    // The agent of node:http does the same when it reuses a connection.
     reading._handle?.asyncReset!(reading._handle)
     this.isInContext = true
   }
 
-  /** No more bytes will come. @internal */
+  /** Called when no more bytes will come. @internal */
   abstract readLast (): void
 
   /** @internal */
@@ -120,9 +125,13 @@ export abstract class LazySocket extends Base {
     socket.setTimeout?.(0)
     socket.setNoDelay?.()
     if (readsInto(socket)) {
-      // What has come so far is in the stream, and will not be emitted.
+      // Bytes already in the stream will not be emitted.
       const early = socket.read() as null | Buffer
-      if (early !== null || head.length > 0) nextTick(() => { this.read(early === null ? head : Buffer.concat([head, early]), false, false) })
+      if (early !== null || head.length > 0) {
+        nextTick(() => {
+          this.read(early === null ? head : Buffer.concat([head, early]), false, false)
+        })
+      }
       socket.resume()
     } else {
       if (head.length > 0) socket.unshift(head)
@@ -135,7 +144,7 @@ export abstract class LazySocket extends Base {
     this.emit('open')
   }
 
-  // Of ws it would need the sender.
+  // bufferedAmount of ws would create the sender.
   override get waiting (): number {
     return (this._socket?.writableLength ?? 0) + (this[kSender]?._bufferedBytes ?? 0)
   }
@@ -145,13 +154,16 @@ export abstract class LazySocket extends Base {
   }
 
   override ping (...parameters: Parameters<WebSocket['ping']>): void {
-    // First, as it may leave something to ws that is to be compressed.
+    // Flushed first, as that may pass a frame to ws for compression.
     this[kOwner]?.flush()
-    if (parameters.length === 0 && this._readyState === OPEN && this.isSenderIdle) this._socket!.write(PING)
-    else super.ping(...parameters)
+    if (parameters.length === 0 && this._readyState === OPEN && this.isSenderIdle) {
+      this._socket!.write(PING)
+    } else {
+      super.ping(...parameters)
+    }
   }
 
-  // Bytes go on to come for a while, so that it is seen if the client leaves: until `stopReading`.
+  // Reading goes on until `stopReading`, so that a disconnect is noticed.
   override pause (): void {
     if (this._readyState !== CONNECTING && this._readyState !== CLOSED) this._paused = true
   }
@@ -165,24 +177,25 @@ export abstract class LazySocket extends Base {
     }
   }
 
-  /** An event of the TCP connection, for which there may be nothing of `ws` yet. @internal */
+  /** Handles an event of the TCP socket, also while there is no receiver of `ws`. @internal */
   passOn (event: SocketEvent): void {
     const { isComplete } = this
     if (event !== 'error') {
       this.readLast()
-      // Behind that, as some of it may be answered at once: a moment later there may be no socket to write to.
+      // Flushed after that, as messages may be answered at once: a moment later there may be no
+      // socket to write to.
       this[kOwner]?.flush()
     }
     if (isComplete) return
     const socket = this._socket!
-    // What is left in the stream ws reads.
+    // ws reads the rest of the stream.
     if (event === 'close' && socket.readableLength > 0) this.#complete()
-    // Its listener has come too late for this event.
+    // The listener of ws was added too late for this event.
     if (this.isComplete) (socket.listeners(event).at(-1) as () => void).call(socket)
     else this.#cut(event)
   }
 
-  // As ws does, which has nothing to finish reading.
+  // Does the same as ws with nothing left to read.
   #cut (event: SocketEvent): void {
     const socket = this._socket!
     this._readyState = CLOSING
@@ -191,14 +204,14 @@ export abstract class LazySocket extends Base {
     } else if (event === 'error') {
       socket.destroy()
     } else {
-      // What is asked of it from now on then needs no sender.
+      // Without a socket, later calls create no sender.
       this._socket = null
       this._bufferedAmount = 0
       this.emitClose()
     }
   }
 
-  /** Whether `ws` has what it has for every socket from the beginning. */
+  /** Whether the receiver and the sender of `ws` have been created. */
   get isComplete (): boolean {
     return this[kReceiver] !== null
   }
@@ -208,47 +221,47 @@ export abstract class LazySocket extends Base {
     if (this.isComplete || socket === null) return
     const state = this._readyState
     this._autoPongComplete = () => { this._pendingAutoPongs-- }
-    // It has been open for a while.
+    // The socket is open already: its listeners must not see a second event.
     const listeners = this.rawListeners('open') as Array<() => void>
     this.removeAllListeners('open')
     super.setSocket(socket, NOTHING, this.settings)
     guardReceiver(this)
     for (const listener of listeners) this.on('open', listener)
     this._readyState = state
-    // That of ws, in whose place this reads.
+    // The listener of ws: this class reads in its place.
     socket.removeListener('data', socket.listeners('data').at(-1) as () => void)
   }
 
-  /** From now on no bytes come, until `resume`. */
+  /** Stops reading until `resume`. */
   protected stopReading (): void {
     this._socket!.pause()
   }
 
-  /** Goes on, before bytes do: those come again with `resume`. */
+  /** Clears the paused state; reading goes on with `resume`. */
   protected unpause (): void {
     if (this._readyState !== CLOSED) this._paused = false
   }
 
-  /** Leaves bytes to `ws`, which may inflate them first. */
+  /** Passes bytes to `ws`, which may inflate them first. */
   protected delegate (bytes: Buffer): void {
     if (!this._receiver!.write(bytes, () => { this.taken() })) this._socket!.pause()
   }
 
-  /** The receiver has taken what it was left. */
+  /** Called when the receiver has taken the bytes passed to it. */
   protected abstract taken (): void
 
-  /** Whether whatever follows counts for nothing: behind a close frame, or what breaks the protocol. */
+  /** Whether further bytes are ignored: after a close frame or a protocol violation. */
   protected get isDone (): boolean {
     return this._closeFrameReceived || this._errorEmitted || this[kReceiver]?._errored === true
   }
 
-  /** Whether `ws` has been left the beginning of a message in fragments. */
+  /** Whether `ws` is in the middle of a fragmented message. */
   protected get isReceiverBetweenFragments (): boolean {
     const receiver = this[kReceiver]
     return receiver !== null && receiver._fragmented !== 0
   }
 
-  /** Whether `ws` is inflating what it was left. */
+  /** Whether `ws` is still inflating. */
   protected get isReceiverBusy (): boolean {
     const receiver = this[kReceiver]
     return receiver !== null && receiver._writableState.length > 0
@@ -256,16 +269,22 @@ export abstract class LazySocket extends Base {
 }
 
 /**
- * Has a receiver of `ws` that has failed take nothing any more. What came while it inflated waits in Node, which goes on to hand it over
- * after the failure; `ws` 8.23.0 then throws where nobody catches it, and one client would end the process.
+ * Makes a receiver of `ws` ignore all bytes after it has failed. Bytes that came while it inflated
+ * wait in Node, which still delivers them after the failure. `ws` 8.23.0 then throws an uncaught
+ * error, with which one client could end the process.
  */
 export function guardReceiver (socket: WebSocket): void {
   const { _receiver: receiver } = socket as unknown as { readonly _receiver?: Receiver }
-  // Of a ws that is made in another way there may be none.
+  // An unsupported version of ws may have no receiver here.
   Object.assign(Object(receiver), { _write: writeUnlessFailed })
 }
 
-function writeUnlessFailed (this: Receiver, bytes: Buffer, encoding: BufferEncoding, callback: () => void): void {
+function writeUnlessFailed (
+  this: Receiver,
+  bytes: Buffer,
+  encoding: BufferEncoding,
+  callback: () => void
+): void {
   if (this._errored) callback()
   else (Object.getPrototypeOf(this) as Receiver)._write.call(this, bytes, encoding, callback)
 }
@@ -274,19 +293,25 @@ function onData (this: LinkedSocket, chunk: Buffer): void {
   this[kLazy]!.read(chunk, true, false)
 }
 
-// All that is read from TCP comes here first: nobody else reads meanwhile, as each socket takes a copy of its part.
+// The memory for all reads from TCP. Sockets can share it, as each read copies its bytes at once.
 const memory = Buffer.allocUnsafeSlow(65_536)
 
-// Where Node keeps what `onread` of `net.connect` says, for which sockets of a server have no option.
-const [kBuffer, kBufferCallback] = ['kBuffer', 'kBufferCb'].map((name) => Object.getOwnPropertySymbols(new Socket()).find(({ description }) => description === name))
+// Symbols under which Node stores the option `onread` of `net.connect`. Sockets of a server have no
+// such option.
+const [kBuffer, kBufferCallback] = ['kBuffer', 'kBufferCb'].map((name) =>
+  Object.getOwnPropertySymbols(new Socket()).find(({ description }) => description === name))
 
 interface Reading {
-  readonly _handle?: null | { useUserBuffer? (memory: Buffer): void, asyncReset? (resource: object): void }
+  readonly _handle?: null | {
+    useUserBuffer? (memory: Buffer): void
+    asyncReset? (resource: object): void
+  }
   [key: symbol]: unknown
 }
 
-// Has a TCP socket read into that memory and call back, rather than allocate 64 KiB for each read and pass it through a stream. Answers
-// whether it will: otherwise, as over TLS, it emits `data`.
+// Makes a TCP socket read into that memory and call back, rather than allocate 64 KiB for each read
+// and pass it through a stream. Returns false if it cannot, as over TLS: then the socket emits
+// `data`.
 function readsInto (socket: Duplex): boolean {
   const reading = socket as unknown as Reading
   if (socket.constructor !== Socket || !canReadInto(reading)) return false
@@ -302,10 +327,13 @@ function canReadInto (reading: Reading): boolean {
     typeof handle?.useUserBuffer === 'function' && typeof handle.asyncReset === 'function'
 }
 
-/** Whether Node is made as this file expects, so that TCP is read without a stream: looked at on a socket of its own. */
+/**
+ * Whether this version of Node supports reading TCP without a stream; tested with a separate
+ * socket.
+ */
 export function readsDirectly (): boolean {
   const socket = new Socket()
-  // Its handle is made at once; it would connect in the next tick.
+  // connect() creates the handle at once, and would connect in the next tick.
   socket.connect(9, '127.0.0.1')
   const isExpected = canReadInto(socket as unknown as Reading)
   socket.destroy()

@@ -1,19 +1,25 @@
 import { isSmallPart } from '../message/copy.js'
 
-/** Bytes that were read from a socket and wait: the beginning of a frame, or all that came while the socket was paused. */
+/**
+ * Bytes that were read and wait: the start of a frame, or everything that came while the socket was
+ * paused.
+ */
 export class PartialFrame {
   #bytes: Buffer
   #start: number
   #end: number
   readonly #needed: number
 
-  /** @param needed how many there have to be before any can be used; 0 if they wait only for the socket to be resumed. */
+  /**
+   * @param needed the number of bytes needed before any can be parsed; 0 if they only wait for the
+   * socket to be resumed.
+   */
   constructor (bytes: Buffer, start: number, end: number, needed: number) {
     this.#bytes = bytes
     this.#start = start
     this.#end = end
     this.#needed = needed
-    // The beginning of a frame must not keep all of the chunk that it was read with; nor what is left of many.
+    // The start of a frame, or the rest of many, must not keep the whole chunk alive.
     if (needed > 0 || isSmallPart(end - start, bytes.buffer)) this.#move(end - start)
   }
 
@@ -37,7 +43,7 @@ export class PartialFrame {
     return this.size >= this.#needed
   }
 
-  /** Takes what is missing, or everything, and answers how many bytes that were. */
+  /** Takes the missing bytes, or all bytes while the socket is paused; returns their number. */
   take (chunk: Buffer, from: number): number {
     const missing = this.#needed === 0 ? Infinity : this.#needed - this.size
     const count = Math.min(missing, chunk.length - from)
@@ -46,9 +52,12 @@ export class PartialFrame {
     return count
   }
 
-  // To memory of its own that has room for so many, and for some to come: never for much more than has come, whatever a header announces.
+  // Moves the bytes to separate memory with room for more. Its size depends on the bytes that have
+  // come, at most twice as many, and not on the length that a header claims.
   #move (count: number): void {
-    const bytes = Buffer.allocUnsafeSlow(this.#needed === 0 ? 2 * count : Math.max(count, Math.min(this.#needed, 2 * count)))
+    const bytes = Buffer.allocUnsafeSlow(
+      this.#needed === 0 ? 2 * count : Math.max(count, Math.min(this.#needed, 2 * count))
+    )
     this.#end = this.#bytes.copy(bytes, 0, this.#start, this.#end)
     this.#start = 0
     this.#bytes = bytes

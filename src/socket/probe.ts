@@ -6,17 +6,17 @@ import { CLOSED, CLOSING, OPEN } from './ready-state.js'
 
 type LazySocketClass = new (...given: Arguments) => LazySocket
 
-// More than streams in memory need until they are closed.
+// More ticks than streams in memory need to close.
 const MOST_TICKS = 64
 
-// Frames of a client whose mask is zero.
+// Frames of a client, with a mask of zero.
 const CLIENT_PING = Buffer.from([0x89, 0x80, 0, 0, 0, 0])
 const CLIENT_FRAGMENT = Buffer.from([0x01, 0x80, 0, 0, 0, 0])
 const CLIENT_LAST_FRAGMENT = Buffer.from([0x80, 0x80, 0, 0, 0, 0])
 const CLIENT_CLOSE = Buffer.from([0x88, 0x82, 0, 0, 0, 0, 0x03, 0xe8])
 const SERVER_CLOSE = '880203e8'
 
-// A connection in memory, which notes what is done to it.
+// A connection in memory, which records writes and timeouts.
 class Probe extends Duplex {
   readonly written: Buffer[] = []
   readonly timeouts: number[] = []
@@ -35,14 +35,14 @@ class Probe extends Duplex {
   setNoDelay (): void {}
 }
 
-/** The version of `ws` that the plugin has. */
+/** Returns the version of `ws` that the plugin loads. */
 export function versionOfWs (): string {
   return (createRequire(import.meta.url)('ws/package.json') as { readonly version: string }).version
 }
 
 /**
- * Finds what the installed `ws` does in another way than direct reads expect: sockets of their own are opened, read, closed and cut in
- * memory.
+ * Checks that the installed `ws` behaves as direct reads expect: opens, reads, closes and
+ * disconnects sockets in memory.
  *
  * @returns the first part of `ws` that differs, or undefined if none does.
  */
@@ -65,7 +65,7 @@ export async function findUnsupported (Socket: LazySocketClass): Promise<undefin
     cut(open({}))
     await close(open({}))
   } catch {
-    // A ws that differs is given no further event.
+    // A ws that differs gets no further events.
     for (const probe of probes) probe.removeAllListeners()
     return part
   } finally {
@@ -76,7 +76,7 @@ export async function findUnsupported (Socket: LazySocketClass): Promise<undefin
 interface Opened {
   readonly socket: LazySocket
   readonly probe: Probe
-  /** Looks at a part of `ws`. @throws if it is not as expected. */
+  /** Checks a part of `ws`. @throws if it is not as expected. */
   expect (part: string, actual: unknown, expected: unknown): void
 }
 
@@ -103,21 +103,25 @@ function readAll ({ socket, probe, expect }: Opened): void {
   expect('Receiver._writableState', receiver!._writableState.length, 0)
   receiver!.write(Buffer.concat([CLIENT_LAST_FRAGMENT.subarray(1), CLIENT_CLOSE]))
   expect('WebSocket._closeFrameReceived', socket._closeFrameReceived, true)
-  // ws and this each have one.
-  for (const event of ['close', 'end', 'error']) expect('WebSocket.setSocket', probe.listenerCount(event), 2)
+  // One listener of ws and one of LazySocket.
+  for (const event of ['close', 'end', 'error']) {
+    expect('WebSocket.setSocket', probe.listenerCount(event), 2)
+  }
 }
 
-// The connection is lost before ws has made anything for the socket.
+// The connection is lost before ws has a receiver and a sender for the socket.
 function cut ({ socket, probe, expect }: Opened): void {
   const seen: unknown[] = []
-  socket.on('close', (code, reason) => { seen.push(code, reason.length, socket.readyState, socket.isComplete) })
+  socket.on('close', (code, reason) => {
+    seen.push(code, reason.length, socket.readyState, socket.isComplete)
+  })
   socket.passOn('close')
   probe.removeAllListeners()
   expect('WebSocket.emitClose', seen.join(), [1006, 0, CLOSED, false].join())
   expect('WebSocket._bufferedAmount', socket.bufferedAmount, 0)
 }
 
-// The server closes a socket for which ws has made nothing, and the client answers.
+// The server closes a socket for which ws has no receiver and no sender, and the client answers.
 async function close ({ socket, probe, expect }: Opened): Promise<void> {
   socket.pause()
   expect('WebSocket.isPaused', socket.isPaused, true)
@@ -131,6 +135,8 @@ async function close ({ socket, probe, expect }: Opened): Promise<void> {
   expect('WebSocket.setSocket', probe.timeouts.some((milliseconds) => milliseconds !== 0), false)
   socket.read(CLIENT_CLOSE, false, false)
   probe.push(null)
-  for (let ticks = 0; codes.length === 0 && ticks < MOST_TICKS; ticks++) await new Promise<void>((resolve) => { nextTick(resolve) })
+  for (let ticks = 0; codes.length === 0 && ticks < MOST_TICKS; ticks++) {
+    await new Promise<void>((resolve) => { nextTick(resolve) })
+  }
   expect('WebSocket.close', codes[0], 1000)
 }

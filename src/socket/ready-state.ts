@@ -1,4 +1,4 @@
-/** What a socket of `ws` says of itself: its `readyState`. */
+/** The values of `readyState` of a socket. */
 export const CONNECTING = 0
 export const OPEN = 1
 export const CLOSING = 2

@@ -2,43 +2,44 @@ import type { WebSocket } from 'ws'
 import { Message } from '../message/message.js'
 import type { ConnectionContext } from './async-context.js'
 
-/** Who takes what comes from a socket. */
+/** The owner of a socket, which handles its events. */
 export interface SocketOwner extends ConnectionContext {
-  /** A message has come. It is called in the context of the owner. */
+  /** A message has come. Called in the context of the owner. */
   onMessage (message: Message): void
   /**
-   * A frame has come that is no message: a ping, a pong, or a fragment, of which the last is a message.
+   * A ping, a pong or a fragment has come. The last fragment is reported as a message instead.
    *
-   * @param bytes of payload; none for a fragment, as its bytes count with the message.
+   * @param bytes the size of the payload; 0 for a fragment, whose bytes count with the message.
    */
   onControlOrFragment (bytes: number, isPong: boolean): void
-  /** What `ws` says of a client that breaks the protocol, or of a connection that fails. */
+  /** `ws` reports a protocol violation or a failed connection. */
   onSocketError (cause: NodeJS.ErrnoException): void
   /** The socket is closed. */
   onSocketClosed (code: number, reason: string): void
-  /** Something else is about to be written: what was gathered goes first. */
+  /** Writes the gathered frames, before something else is written. */
   flush (): void
 }
 
-/** What an owner listens to; one listener for all sockets. */
+/** On a socket: its owner. One listener function serves all sockets. */
 export const kOwner = Symbol('fastify-socket-route.owner')
 
-/** On a socket: bytes of payload of the last frame that was larger than it may be. */
+/** On a socket: payload bytes of the last frame that exceeded `maxPayload`. */
 export const kAnnounced = Symbol('fastify-socket-route.announced')
 type OwnedSocket = WebSocket & { [kOwner]: undefined | SocketOwner, [kAnnounced]?: number }
 
-/** How large the frame of a socket was that is larger than it may be, if it was one frame. */
+/** Returns the payload bytes of the frame that exceeded `maxPayload`, if a single frame did. */
 export function announcedBy (socket: WebSocket): undefined | number {
   return (socket as OwnedSocket)[kAnnounced]
 }
 
-/** Gives a socket to an owner, in the place of the one before. */
+/** Sets the owner of a socket, in place of an earlier one. */
 export function listen (socket: WebSocket, owner: SocketOwner): void {
   const owned = socket as OwnedSocket
   const hasListeners = owned[kOwner] !== undefined
   owned[kOwner] = owner
   if (hasListeners) return
-  // Those of @fastify/websocket would cut the connection before the close frame has left.
+  // The listeners of @fastify/websocket would terminate the connection before the close frame is
+  // sent.
   socket.removeAllListeners('error')
   socket.on('message', onMessage)
   socket.on('error', onError)

@@ -1,54 +1,58 @@
 import { nextTick } from 'node:process'
 import { systemClock } from '../clock.js'
 
-// Messages, and frames that are none, of one connection that are handled before others get their turn.
+// Messages, control frames and fragments of one connection that are handled before others get their
+// turn.
 const PIECES = 256
 
-// Milliseconds after which a turn ends before that. Reading the clock takes as long as a third of a short message: it is read after
-// 8 pieces, which most reads do not bring, and after every 32 from there; sooner while it is not known that the first were short.
+// Milliseconds after which a turn ends sooner. Reading the clock takes as long as a third of a
+// short message. So it is read after 8 pieces, which most reads do not reach, and after every 32
+// from there; sooner until the first pieces are known to be short.
 const MILLISECONDS = 2
 const FIRST = 8
 const SECOND_IF_SHORT = 24
 const SECOND = 12
 const EVERY = 32
 
-// Bytes of a message that takes much longer than reading the clock, so that this is not put off.
+// Bytes from which a message takes much longer than reading the clock, which is then read at once.
 const LARGE = 8_192
 
-// Milliseconds in one turn of the event loop for connections that have more to be handled than one turn of theirs.
+// Milliseconds in each turn of the event loop for connections that have used up their own turn.
 const MOST = 4
 
-/** A connection that has more to be handled than may be handled at once. */
+/** A connection with more messages than one turn allows. */
 export interface DeferredWork {
   /**
-   * Its turn has come again. Returns whether it can be stopped in the middle of what comes; if not, it is the last of its round.
+   * Continues the work. Returns whether it can be interrupted; if not, it is the last of its round.
    */
   nextTurn (): boolean
 }
 
-// How long others are held up is a question of the machine's time, whatever an app takes for its own.
-// One connection is handled at a time, so that its turn is counted here and nothing is kept for each.
+// Turns use the system clock, also if the app has a clock of its own: real time delays other
+// connections. Connections are handled one at a time, so these variables serve all of them.
 let pieces = 0
 let began: undefined | number
-// After how many the clock is read; and what it said the last time, in whichever turn.
+// The number of pieces at which the clock is read next, and its last value, also of an earlier
+// turn.
 let next = FIRST
 let now = -Infinity
-// What may be read again before the event loop has gone round, in the same turn; and whether that ends when it has.
+// The stream that Node may read again in this turn of the event loop, and whether its end is
+// scheduled.
 let reader: undefined | object
 let isEnding = false
 
 const queue: DeferredWork[] = []
-// Whether a round is going on or will.
+// Whether a round is running or scheduled.
 let isRunning = false
-// How many of them may have a turn in this turn of the event loop, and when their round has begun.
+// The number of connections left in the round of this turn of the event loop, and its start.
 let left = 0
 let roundBegan = 0
 
 /**
- * Bytes of one connection have been read: what they bring is a turn of its own. Where more may be there, Node reads on at once, up to 32
- * times, before it looks at others: all that is one turn.
+ * Begins a turn for the bytes of a read. If there may be more, Node reads on at once, up to 32
+ * times, before it serves others: all these reads are one turn.
  *
- * @param from what was read from.
+ * @param from the stream or socket that was read.
  */
 export function beginTurn (from: object, mayHaveMore: boolean): void {
   if (from !== reader) begin()
@@ -70,9 +74,10 @@ function endReading (): void {
 }
 
 /**
- * Counts what was handled. Returns whether the connection may go on; otherwise it is to wait for its next turn.
+ * Counts a message, control frame or fragment. Returns whether the connection may go on; if not, it
+ * waits for its next turn.
  *
- * @param size bytes of it.
+ * @param size its size in bytes.
  */
 export function mayGoOn (size: number): boolean {
   return (++pieces < next && size < LARGE) || hasTime()
@@ -91,7 +96,7 @@ function hasTime (): boolean {
   return now - began < MILLISECONDS
 }
 
-/** Has a connection wait until other connections, timers and what else the event loop has to do have had their turn. */
+/** Queues a connection until other connections, timers and other events have had their turn. */
 export function waitForTurn (item: DeferredWork): void {
   queue.push(item)
   if (isRunning) return
@@ -112,7 +117,8 @@ function step (): void {
     try {
       if (!queue.shift()!.nextTurn()) left = 0
     } finally {
-      // Behind all that it has brought about: a socket that goes on to be read hands over what waits in the next tick.
+      // After all that this has caused: a resumed socket delivers its waiting bytes in the next
+      // tick.
       nextTick(step)
     }
   } else if (queue.length > 0) {

@@ -1,18 +1,24 @@
 import { ServerResponse } from 'node:http'
 import { Readable } from 'node:stream'
 
-const canDetach = typeof (ServerResponse.prototype as Partial<ServerResponse>).detachSocket === 'function'
+const canDetach =
+  typeof (ServerResponse.prototype as Partial<ServerResponse>).detachSocket === 'function'
 
 /**
- * Takes the response that `@fastify/websocket` makes for each upgrade off the socket, where it would stay, with the request, as long as
- * the connection. Nothing of it fires after an upgrade but `close`: whoever listens to that still gets it.
+ * Detaches the response that `@fastify/websocket` creates for each upgrade from the socket, which
+ * would keep it, and the request, as long as the connection. After an upgrade it emits `close`
+ * alone: with a listener for that it stays attached.
  */
 export function releaseResponse (response: ServerResponse): void {
   const { socket } = response
-  if (canDetach && socket !== null && response.listenerCount('close') === 0) response.detachSocket(socket)
+  if (canDetach && socket !== null && response.listenerCount('close') === 0) {
+    response.detachSocket(socket)
+  }
 }
 
-/** Lets objects be taken for streams that have nothing in them: what Node has for each stream is made for one that is. */
+/**
+ * Makes objects look like empty streams. The state of a stream is created when it is first read.
+ */
 export function emptyStream (prototype: object): void {
   Object.defineProperty(prototype, '_readableState', {
     get (this: object) {
