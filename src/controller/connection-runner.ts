@@ -80,8 +80,7 @@ export class ConnectionRunner extends ConnectionContext implements
   // Whether it has used up its turn, and waits until other connections have had theirs.
   #isResting = false
   #closed: undefined | CloseInfo
-  // Whether onOpen has settled. No message is handled before, even if the client has left
-  // meanwhile.
+  // Whether onOpen has settled. No message is handled before, even once the client has left.
   #hasOpened = false
   #hasSettled = false
 
@@ -172,8 +171,7 @@ export class ConnectionRunner extends ConnectionContext implements
   nextTurn (): boolean {
     this.#isResting = false
     this.enter(this.#work, this, undefined)
-    // Messages are dropped while the connection closes, but the client's close frame has to be
-    // read.
+    // Messages are dropped during the close, but the client's close frame has to be read.
     if (this.isDone) this.#socket.resume()
     // ws emits all messages of a read at once, and cannot be stopped in between.
     return this.#socket instanceof FastSocket || this.#socket.isPaused
@@ -458,8 +456,7 @@ export class ConnectionRunner extends ConnectionContext implements
   }
 
   join (connection: WsConnection, room: string): void {
-    // Earlier broadcasts leave first. They may exceed the outbox's limit, which closes the
-    // connection.
+    // Earlier broadcasts leave first. They may overflow the outbox, which closes the connection.
     this.flushBroadcasts()
     // A handler that still runs after the close must not add the connection to a room again.
     if (this.isStaying) this.#route.rooms.join(connection, room, this.#route.roomsPerConnection)

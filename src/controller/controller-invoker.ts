@@ -16,8 +16,7 @@ import { isAsyncIterable } from './returned.js'
 import { Streams } from './streams.js'
 import { ReplyStream } from './reply-stream.js'
 
-// The callback whose return value is being sent. An error of onError is not passed to onError
-// again.
+// The callback whose return value is sent. An error of onError is not passed to onError again.
 type Source = 'onOpen' | 'onMessage' | 'onClose' | 'onError'
 
 /** A promise that never rejects, or `undefined` if there is nothing to wait for. */
@@ -168,8 +167,7 @@ export class ControllerInvoker {
     try {
       if (source !== 'onError' && this.#controller.onError !== undefined) return this.onError(error)
     } catch (thrown) {
-      // Reading onError threw: it is a getter, or a container has wrapped the controller in a
-      // proxy.
+      // Reading onError threw: it is a getter, or a container wrapped the controller in a proxy.
       return this.#fail('onError', thrown, error)
     }
     // The error is unhandled. It ends the connection, not the process.

@@ -3,40 +3,43 @@ import type { Frame } from '../message/frame.js'
 import { Batch, type Channel } from './channel.js'
 import { isLeftOut, type Except } from './except.js'
 
-// Bytes for one receiver that may be gathered: what is more leaves at once.
+// Bytes gathered for one receiver, above which the batch leaves at once.
 const GATHERED = 65_536
 
-// What all that is gathered may cost: a client may be able to send to many rooms in one turn, or to rooms that it makes for it.
+// Bytes of memory that all gathered batches may take. A client may be able to have messages sent to
+// many rooms in one turn, or to rooms that it creates for that.
 const MOST = 4_194_304
 
-// So many receivers are written to before others get their turn.
+// Receivers that are written to before the event loop gets its turn.
 const SLICE = 256
 
 /**
- * Sends to many. What is sent within a turn of the event loop is gathered, and at its end each receiver gets all of it with one
- * write; the receivers of a large audience are served in slices. Each gets all that it is sent, by whichever way, in the order of
- * sending.
+ * Sends messages to many connections. Messages sent within one turn of the event loop are gathered.
+ * At the end of the turn each receiver gets all of its messages with one write; the members of a
+ * large channel are served in slices. Each receiver gets its messages in the order of sending, also
+ * if they were sent to different channels or to it alone.
  */
 export class Broadcaster {
   readonly #everyone: Channel
   readonly #isGathering: boolean
-  // What was sent in this turn, for whomever.
+  // The batches of this turn, of all channels.
   #gathered: Batch[] = []
-  // What that costs in memory, in bytes.
+  // The bytes of memory that they take.
   #cost = 0
-  // All that has not reached everyone yet, in the order of its first messages.
+  // The batches that have not reached all receivers yet, in the order of their first messages.
   readonly #live = new Set<Batch>()
-  // Who is still to be served of what was gathered before.
+  // The receivers that are still to be served, of the batches of earlier turns.
   #receivers: undefined | Iterator<WsConnection>
-  // All that these are to be served with, if it is all of one audience.
+  // The batch that they are served with, if there is only one.
   #only: undefined | Batch
-  // How many messages were sent, which is the number of the next. `served` of a connection is the number of the first that it may lack.
+  // The sequence number of the next message. `served` of a connection is the number of the first
+  // message that it may not have got.
   #sent = 0
   #isScheduled = false
 
   /**
    * @param everyone all clients of the route.
-   * @param isGathering whether to gather: otherwise everything leaves at once.
+   * @param isGathering `false`: every message leaves at once.
    */
   constructor (everyone: Channel, isGathering: boolean) {
     this.#everyone = everyone
@@ -58,8 +61,8 @@ export class Broadcaster {
   }
 
   /**
-   * Sends one connection all that was sent to it among many and has not left yet. It has to be done before anything else leaves for
-   * it, and before it enters or leaves an audience.
+   * Writes all broadcasts that are pending for one connection. It has to be called before anything
+   * else is written to the connection, and before the connection joins or leaves a channel.
    */
   flushTo (connection: WsConnection): void {
     if (this.#live.size === 0) return
@@ -80,10 +83,11 @@ export class Broadcaster {
     return batch
   }
 
-  // By way of its rooms or of all that there is, whichever is less: a client may be in a thousand rooms.
+  // Searches the connection's rooms or all live batches, depending on which are fewer: a client may
+  // be in a thousand rooms.
   #batchesFor (connection: WsConnection, from: number): Batch[] {
     const batches: Batch[] = []
-    // Nothing else is put there.
+    // Only Rooms adds memberships, and each is a Channel.
     const rooms = connection.memberships as readonly Channel[]
     if (rooms.length < this.#live.size) {
       collect(this.#everyone.batches, connection, from, batches)
@@ -105,7 +109,7 @@ export class Broadcaster {
     })
   }
 
-  // Who is in a room of a few does not wait for the many that are being served.
+  // Serves small channels at once: they do not wait for a large one that is served in slices.
   #serveSmall (): void {
     const gathered = this.#gathered
     this.#gathered = []
@@ -157,32 +161,47 @@ export class Broadcaster {
     return batches
   }
 
-  // One after the other, also while members come and go: who has come since has been sent nothing of it.
+  // Yields the receivers of each batch. Members may join meanwhile: `served` of such a member is
+  // beyond the batch, so it is skipped.
   * #receiversOf (batches: readonly Batch[]): Generator<WsConnection, undefined> {
     for (const batch of batches) {
       const { channel, last } = batch
-      for (const connection of channel.members) if (connection.served <= last && !batch.isWithout(connection)) yield connection
+      for (const connection of channel.members) {
+        if (connection.served <= last && !batch.isWithout(connection)) yield connection
+      }
       channel.batches.shift()
       this.#live.delete(batch)
     }
   }
 }
 
-function collect (sent: Iterable<Batch>, connection: WsConnection, from: number, batches: Batch[]): void {
-  for (const batch of sent) if (batch.last >= from && batch.channel.members.has(connection)) batches.push(batch)
+function collect (
+  sent: Iterable<Batch>,
+  connection: WsConnection,
+  from: number,
+  batches: Batch[]
+): void {
+  for (const batch of sent) {
+    if (batch.last >= from && batch.channel.members.has(connection)) batches.push(batch)
+  }
 }
 
-// What was sent to several audiences in turn is sent one by one, so that it arrives in that order.
+// Delivers batch by batch if their numbers do not overlap. Otherwise messages were sent to several
+// channels in turn, and are delivered one by one, in the order of sending.
 function deliverInOrder (batches: Batch[], connection: WsConnection, from: number): void {
   batches.sort((one, other) => one.first - other.first)
   if (batches.every(({ last }, index) => last < (batches[index + 1]?.first ?? Infinity))) {
     for (const batch of batches) batch.deliver(connection, from)
     return
   }
-  const messages = batches.flatMap((batch) => batch.messagesFor(connection, from)).sort((one, other) => one.number - other.number)
+  const messages = batches
+    .flatMap((batch) => batch.messagesFor(connection, from))
+    .sort((one, other) => one.number - other.number)
   for (const { frame, key } of messages) connection.outbox.sendShared(frame, key)
 }
 
 function sendAtOnce ({ members }: Channel, frame: Frame, key: unknown, except: Except): void {
-  for (const connection of members) if (!isLeftOut(except, connection)) connection.outbox.send(frame, key)
+  for (const connection of members) {
+    if (!isLeftOut(except, connection)) connection.outbox.send(frame, key)
+  }
 }

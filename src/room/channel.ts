@@ -3,60 +3,67 @@ import { FrameBatch } from '../message/frame-batch.js'
 import type { Frame } from '../message/frame.js'
 import type { Except, Excluded } from './except.js'
 
-/** Who belongs to an audience. */
+/** The members of a channel. */
 export interface Members extends Iterable<WsConnection> {
   readonly size: number
   has (connection: WsConnection): boolean
 }
 
-/** Those who are sent to as one: the clients of a route, or the members of a room. */
-export class Channel<Those extends Members = Members> implements Membership {
+/**
+ * A set of connections that are sent to as one: all clients of a route, or the members of a room.
+ */
+export class Channel<MemberSet extends Members = Members> implements Membership {
   readonly name: string
-  readonly members: Those
-  /** What was sent to them and has not reached all of them yet, the oldest first. */
+  readonly members: MemberSet
+  /** Batches that have not been delivered to all members yet, the oldest first. */
   readonly batches: Batch[] = []
-  /** The last of these, if more can be added to it. */
+  /** The last of these, while messages can be added to it. */
   gathering: undefined | Batch
 
-  constructor (name: string, members: Those) {
+  constructor (name: string, members: MemberSet) {
     this.name = name
     this.members = members
   }
 }
 
-/** Messages that were sent to one audience one after the other. */
+/** Messages sent to one channel, in the order of sending. */
 export class Batch {
   readonly channel: Channel
   readonly #batch = new FrameBatch()
-  // The number of each among all that is sent on the route.
+  // The sequence number of each message, which counts all broadcasts of the route.
   readonly #numbers: number[] = []
-  // Which messages a member is not sent.
+  // For each excluded member, the indexes of the messages that it is not sent.
   #without: undefined | Map<unknown, number[]>
-  // The messages that many are not sent, with those: asking them of each member takes less than a list for each who is left out.
-  #withoutMany: undefined | Array<{ readonly index: number, readonly left: Excluded | ReadonlySet<unknown> }>
-  // How many members were left out of all.
+  // The messages that exclude many members, each with the set of these. Looking each receiver up in
+  // it costs less than a list for each excluded member.
+  #withoutMany: undefined | Array<{
+    readonly index: number
+    readonly left: Excluded | ReadonlySet<unknown>
+  }>
+
+  // The number of exclusions, over all messages.
   #leftOut = 0
 
   constructor (channel: Channel) {
     this.channel = channel
   }
 
-  /** Bytes on the wire, for one member, and in memory of who is left out. */
+  /** Bytes on the wire for one member, and the bytes of memory that exclusions take. */
   get size (): number {
     return this.#batch.size + this.#leftOut * LEFT_OUT
   }
 
-  /** Bytes that it takes, whatever is in it. */
+  /** Bytes of memory that the batch takes, with the fixed cost of it and of each message. */
   get cost (): number {
     return this.size + this.#batch.length * MESSAGE + BATCH
   }
 
-  /** The number of the first. */
+  /** The sequence number of the first message. */
   get first (): number {
     return this.#numbers[0]!
   }
 
-  /** The number of the last. */
+  /** The sequence number of the last message. */
   get last (): number {
     return this.#numbers.at(-1)!
   }
@@ -67,7 +74,7 @@ export class Batch {
     this.#numbers.push(number)
   }
 
-  /** Whether a member is one of many that are sent nothing of it. */
+  /** Whether every message of the batch excludes many members, this one among them. */
   isWithout (connection: WsConnection): boolean {
     const lists = this.#withoutMany
     if (lists === undefined || lists.length < this.#batch.length) return false
@@ -75,25 +82,36 @@ export class Batch {
     return true
   }
 
-  /** Sends a member what has this number or a later one. */
+  /** Sends a member its messages from this sequence number on. */
   deliver (connection: WsConnection, from: number): void {
     const index = this.#indexOf(from)
     const without = this.#withoutFor(connection, index)
-    if (without.length < this.#batch.length) connection.outbox.sendBatch(this.#batch, index, without)
+    if (without.length < this.#batch.length) {
+      connection.outbox.sendBatch(this.#batch, index, without)
+    }
   }
 
-  /** What a member is to get of what has this number or a later one. */
-  messagesFor (connection: WsConnection, from: number): Array<{ number: number, frame: Frame, key: unknown }> {
+  /** Returns a member's messages from this sequence number on. */
+  messagesFor (
+    connection: WsConnection,
+    from: number
+  ): Array<{ number: number, frame: Frame, key: unknown }> {
     const { frames, keys } = this.#batch
     const start = this.#indexOf(from)
     return this.#batch.indexes(start, this.#withoutFor(connection, start))
-      .map((index) => ({ number: this.#numbers[index]!, frame: frames[index]!, key: keys[index] }))
+      .map((index) => ({
+        number: this.#numbers[index]!,
+        frame: frames[index]!,
+        key: keys[index]
+      }))
   }
 
   #leaveOut (except: Exclude<Except, undefined>, index: number): void {
     const count = except instanceof Set ? except.size : 1
     this.#leftOut += count
-    const isMany = except instanceof Set ? count * MANY > this.channel.members.size : 'has' in except
+    const isMany = except instanceof Set
+      ? count * MANY > this.channel.members.size
+      : 'has' in except
     if (isMany) {
       (this.#withoutMany ??= []).push({ index, left: except as Excluded })
       return
@@ -106,7 +124,7 @@ export class Batch {
     }
   }
 
-  // What a member is not sent, in its order: all of it from a message on.
+  // Returns the indexes of the messages, from an index on, that a member is not sent.
   #withoutFor (connection: WsConnection, from: number): readonly number[] {
     const own = this.#without?.get(connection) ?? NONE
     const lists = this.#withoutMany
@@ -114,12 +132,14 @@ export class Batch {
     let first = lists.length
     while (first > 0 && lists[first - 1]!.index >= from) first--
     const indexes: number[] = []
-    for (; first < lists.length; first++) if (lists[first]!.left.has(connection)) indexes.push(lists[first]!.index)
+    for (; first < lists.length; first++) {
+      if (lists[first]!.left.has(connection)) indexes.push(lists[first]!.index)
+    }
     if (own.length === 0 || indexes.length === 0) return own.length === 0 ? indexes : own
     return [...own, ...indexes].sort((one, other) => one - other)
   }
 
-  // From the end, as who was served within this turn lacks only the last.
+  // From the end: a member that was served within this turn lacks only the last messages.
   #indexOf (from: number): number {
     if (from <= this.first) return 0
     let index = this.#numbers.length
@@ -130,12 +150,14 @@ export class Batch {
 
 const NONE: readonly number[] = []
 
-// One in so many members is many.
+// A message excludes many members if it excludes more than one in this many.
 const MANY = 4
 
-// Bytes of a message besides its payload, and of an audience with its batch: measured on Node 20.
+// Bytes of memory of a message besides its payload, and of a channel with its batch: measured on
+// Node 20.
 const MESSAGE = 256
 const BATCH = 2_048
 
-// Bytes of a number in a list, with the list's share; or of one in a set.
+// Bytes of memory of one exclusion: a number in a list, with a share of the list, or an entry of a
+// set.
 const LEFT_OUT = 16

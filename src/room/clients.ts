@@ -1,4 +1,10 @@
-import { WsConnection, type BroadcastOptions, type Room, type SentTo, type SentToData } from '../connection/connection.js'
+import {
+  WsConnection,
+  type BroadcastOptions,
+  type Room,
+  type SentTo,
+  type SentToData
+} from '../connection/connection.js'
 import type { Codec } from '../message/codec.js'
 import { Channel } from './channel.js'
 import { exceptBehind } from './except.js'
@@ -6,32 +12,34 @@ import { Broadcaster } from './broadcaster.js'
 import { Rooms } from './rooms.js'
 
 /**
- * The clients of one route, and of no other. A client is among them from before `onOpen` until it begins to close.
+ * The clients of one route. A connection is among them from before `onOpen` until it begins to
+ * close.
  *
  * @typeParam Client the connections of this route.
  */
 export interface Clients<Client = WsConnection> extends Iterable<Client> {
   readonly size: number
-  /** The client with this id. */
+  /** Returns the client with this id. */
   get (id: string): undefined | Client
   has (connection: unknown): boolean
   /**
-   * Sends to every client; the message is encoded once. With a contract it is one of those that it names: `broadcast(type, data)`.
+   * Sends a message to all clients. It is encoded once. With a contract: `broadcast(type, data)`.
    *
    * @throws as `connection.send`.
    */
   broadcast<First extends SentTo<Client>> (message: First, ...data: SentToData<Client, First>): void
   /**
-   * A room of the route, or several as one: a message reaches each of their members once. They need not have members.
+   * Returns a room of the route, or several rooms as one: each member gets a message once. A room
+   * need not have members.
    *
-   * @throws `FSR_ERR_ROOM_INVALID` for a name that is no string, `FSR_ERR_OPTION_INVALID`.
+   * @throws `FSR_ERR_ROOM_INVALID` for a name that is not a string, `FSR_ERR_OPTION_INVALID`.
    */
   to (rooms: string | Iterable<string>, options?: BroadcastOptions): Room<Client>
 }
 
-/** The set behind `Clients`, which only the route changes. */
+/** The implementation of `Clients`. Only the route adds and removes connections. */
 export class ClientSet implements Clients {
-  /** The way to all clients, and to the rooms that they are in. */
+  /** Sends to all clients, and to the rooms of the route. */
   readonly broadcaster: Broadcaster
   readonly rooms: Rooms
   readonly #clients = new Map<string, WsConnection>()

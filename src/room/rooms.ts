@@ -1,4 +1,10 @@
-import type { Answer, BroadcastOptions, Membership, Room, WsConnection } from '../connection/connection.js'
+import type {
+  Answer,
+  BroadcastOptions,
+  Membership,
+  Room,
+  WsConnection
+} from '../connection/connection.js'
 import { checkRequestOptions, type RequestOptions } from '../connection/pending-requests.js'
 import { flatText } from '../message/flat-text.js'
 import { errors } from '../errors.js'
@@ -25,9 +31,11 @@ export class Rooms {
   }
 
   /**
-   * Whatever the connection was sent before has to have left (`Broadcaster.settle`).
+   * Adds a connection to a room. Call `Broadcaster.flushTo` before: earlier broadcasts have to
+   * leave first.
    *
-   * @throws `FSR_ERR_ROOMS_TOO_MANY`: a client that can name rooms must not be able to fill the memory with them.
+   * @throws `FSR_ERR_ROOMS_TOO_MANY`: a client that can name rooms must not be able to fill the
+   * memory with them.
    */
   join (connection: WsConnection, name: string, limit: number): void {
     let room = this.#rooms.get(name)
@@ -35,9 +43,9 @@ export class Rooms {
     const count = connection.memberships.length
     if (count >= limit) throw new errors.RoomsTooMany(count)
     if (room === undefined) {
-      // A name that is a part of a message would keep all of that.
+      // A slice of a message would keep the whole message in memory.
       const flat = flatText(name)
-      // One that is no valid text becomes another.
+      // flatText changes a name that is not well-formed Unicode. Such a name is kept as it is.
       room = new Channel(flat === name ? flat : name, new Set())
       this.#rooms.set(room.name, room)
     }
@@ -50,21 +58,30 @@ export class Rooms {
     connection.exit(name)
   }
 
-  /** Takes a connection out of every room; what `connection.rooms` says stays, for `onClose`. */
+  /** Removes a connection from all rooms. `connection.rooms` keeps their names, for `onClose`. */
   forget (connection: WsConnection): void {
     for (const { name } of connection.memberships) this.#remove(connection, name)
   }
 
   /**
-   * One room, or several as one; they need not have members.
+   * Returns a room, or several as one. A room need not have members, and one whose name is too long
+   * never has any.
    *
-   * @param own a connection that is left out by itself.
-   * @param call what was called, for the error.
-   * @throws `FSR_ERR_ROOM_INVALID` for a name that is no string; `FSR_ERR_OPTION_INVALID`. A name that is too long is that of a room
-   * without members.
+   * @param own the connection that calls, which is always left out.
+   * @throws `FSR_ERR_ROOM_INVALID` for a name that is not a string; `FSR_ERR_OPTION_INVALID`.
    */
-  room (names: string | Iterable<string>, options: undefined | BroadcastOptions, own?: WsConnection): Room {
-    return new LiveRoom(this.#rooms, this.#broadcaster, this.#codec, namesOf(names), both(exceptOf(options, 'to()'), own))
+  room (
+    names: string | Iterable<string>,
+    options: undefined | BroadcastOptions,
+    own?: WsConnection
+  ): Room {
+    return new LiveRoom(
+      this.#rooms,
+      this.#broadcaster,
+      this.#codec,
+      namesOf(names),
+      both(exceptOf(options, 'to()'), own)
+    )
   }
 
   #remove (connection: WsConnection, name: string): void {
@@ -76,7 +93,7 @@ export class Rooms {
   }
 }
 
-// Looks its members up when used, so that it may be kept.
+// Looks its members up at each use, so that an app may keep the object.
 class LiveRoom implements Room {
   readonly names: readonly string[]
   readonly #rooms: ReadonlyMap<string, Channel>
@@ -84,7 +101,13 @@ class LiveRoom implements Room {
   readonly #codec: Codec
   readonly #except: Except
 
-  constructor (rooms: ReadonlyMap<string, Channel>, broadcaster: Broadcaster, codec: Codec, names: readonly string[], except: Except) {
+  constructor (
+    rooms: ReadonlyMap<string, Channel>,
+    broadcaster: Broadcaster,
+    codec: Codec,
+    names: readonly string[],
+    except: Except
+  ) {
     this.names = names
     this.#rooms = rooms
     this.#broadcaster = broadcaster
@@ -97,7 +120,7 @@ class LiveRoom implements Room {
   }
 
   get size (): number {
-    const [channel, ...others] = this.#audiences
+    const [channel, ...others] = this.#channels
     if (channel === undefined) return 0
     if (others.length === 0 && this.#except === undefined) return channel.members.size
     let size = 0
@@ -119,42 +142,58 @@ class LiveRoom implements Room {
     this.#send(frame, this.#codec.keyOf(first, second), except)
   }
 
-  async request (type?: unknown, data?: unknown, options: RequestOptions = {}): Promise<Array<Answer<WsConnection, never>>> {
+  async request (
+    type?: unknown,
+    data?: unknown,
+    options: RequestOptions = {}
+  ): Promise<Array<Answer<WsConnection, never>>> {
     checkRequestOptions(options)
     const request = this.#codec.requestOf(type, data, this.names)
     options.signal?.throwIfAborted()
     const members = [...this]
-    // Before it is sent: a member that is not open any more has an answer at once.
+    // Before the request is sent. The wait for a member that is closed already rejects at once.
     const answers = members.map((connection) => connection.pendingRequests.wait(request, options))
     this.#send(request.frame, undefined, this.#except)
     const settled = await Promise.allSettled(answers)
-    return settled.map((answer, index) => ({ connection: members[index]!, ...answer as PromiseSettledResult<never> }))
+    return settled.map((answer, index) => ({
+      connection: members[index]!,
+      ...answer as PromiseSettledResult<never>
+    }))
   }
 
   #send (frame: Frame, key: unknown, except: Except): void {
-    for (const [channel, left] of this.#parts(except)) this.#broadcaster.send(channel, frame, key, left)
+    for (const [channel, left] of this.#parts(except)) {
+      this.#broadcaster.send(channel, frame, key, left)
+    }
   }
 
-  get #audiences (): Channel[] {
+  get #channels (): Channel[] {
     return this.names.map((name) => this.#rooms.get(name)).filter((room) => room !== undefined)
   }
 
-  // Each room with who is left out there: also the members of those before it, which have the message already. They can be asked for
-  // later, as all that is on its way to a connection leaves before it enters or leaves a room.
+  // Returns each room with its exclusions, which include the members of the rooms before it: they
+  // get the message there. Membership may be looked up later, at delivery, because the broadcasts
+  // pending for a connection leave before it joins or leaves a room.
   #parts (except: Except): Array<[Channel, Except]> {
-    const audiences = this.#audiences
-    if (audiences.length < 2) return audiences.map((channel) => [channel, except])
-    const firstOf = createFirstOf(audiences)
-    return audiences.map((channel, index) => [channel, both(except, { has: (member: WsConnection) => firstOf(member) < index })])
+    const channels = this.#channels
+    if (channels.length < 2) return channels.map((channel) => [channel, except])
+    const firstOf = createFirstOf(channels)
+    return channels.map((channel, index) => [
+      channel,
+      both(except, { has: (member: WsConnection) => firstOf(member) < index })
+    ])
   }
 }
 
-// A member of more rooms than these is looked up once for all rooms that a message goes to: a client may name a thousand of both.
+// A member of more rooms than this is looked up once per message, not once for each of its rooms. A
+// client may join a thousand rooms, and have a message sent to as many.
 const FEW = 8
 
-// Tells which of several rooms is the first that a member of any of them is in.
-function createFirstOf (audiences: readonly Channel[]): (member: WsConnection) => number {
-  const positions = new Map<Membership, number>(audiences.map((channel, index) => [channel, index]))
+// Returns a function that finds the index of the first of these rooms that a member is in.
+function createFirstOf (channels: readonly Channel[]): (member: WsConnection) => number {
+  const positions = new Map<Membership, number>(
+    channels.map((channel, index) => [channel, index])
+  )
   const known = new Map<WsConnection, number>()
   return (member) => {
     let first = known.get(member)
@@ -169,8 +208,13 @@ function createFirstOf (audiences: readonly Channel[]): (member: WsConnection) =
 
 function namesOf (rooms: string | Iterable<string>): readonly string[] {
   if (typeof rooms === 'string') return [rooms]
-  if (typeof (rooms as undefined | null | Partial<Iterable<string>>)?.[Symbol.iterator] !== 'function') throw new errors.RoomInvalid(`of type ${typeof rooms}`)
+  const iterable = rooms as undefined | null | Partial<Iterable<string>>
+  if (typeof iterable?.[Symbol.iterator] !== 'function') {
+    throw new errors.RoomInvalid(`of type ${typeof rooms}`)
+  }
   const names = [...new Set(rooms)]
-  for (const name of names) if (typeof name !== 'string') throw new errors.RoomInvalid(`of type ${typeof name}`)
+  for (const name of names) {
+    if (typeof name !== 'string') throw new errors.RoomInvalid(`of type ${typeof name}`)
+  }
   return names
 }
