@@ -10,6 +10,7 @@ import { loadInstrumented, type Call, type Instrumented } from './instrument.js'
 /** The forms of the plugin that are traced, with its options. */
 export const forms = {
   'fast path': { fastPath: true },
+  'reads by ws': { fastPath: 'write' },
   'fastPath: false': { fastPath: false }
 } as const
 

@@ -83,5 +83,5 @@ t.test('what a server does is traced in every form, through files of the sources
   const raw = countsOf(traces.get('raw text echoed')!['fast path'])
   const contract = countsOf(traces.get('contract request and its reply')!['fast path'])
   t.ok(raw.stays < contract.stays, 'a contract has more to do')
-  t.match(traceTable(traces), /^\| raw text echoed( \| \d+){6} \|$/m)
+  t.match(traceTable(traces), /^\| raw text echoed( \| \d+){9} \|$/m)
 })
