@@ -73,7 +73,7 @@ type TypeOf<Types, Key extends string, Default> =
 
 /** Excludes connections from a message to many. */
 export interface BroadcastOptions {
-  /** One connection or several; usually the sender. */
+  /** A connection or several; usually the sender. */
   readonly except?: undefined | WsConnection | Iterable<WsConnection>
 }
 

@@ -2,8 +2,8 @@ import type { WebSocket } from 'ws'
 import type { Message } from '../message/message.js'
 
 // Messages and bytes that may wait for a busy handler before the socket is paused, so that TCP
-// slows the client down. One read of the socket (64 KiB) and 16 KiB more come on top. Not zero: a
-// close frame behind a few messages should still be seen.
+// slows the client down. A single read of the socket (64 KiB) and 16 KiB more come on top. Not
+// zero: a close frame behind a few messages should still be seen.
 const MESSAGES = 16
 const BYTES = 65_536
 

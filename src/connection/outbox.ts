@@ -308,7 +308,7 @@ export class Outbox implements Flushable {
       !fast.isSenderIdle || (frame.size >= this.#compression.threshold && frame.plain === frame)
     ))) {
       this.flush()
-      return this.#handOn(frame.plain)
+      return this.#sendByWs(frame.plain)
     }
     if (this.#gathered === undefined) {
       this.#heldBefore = this.#held
@@ -341,7 +341,7 @@ export class Outbox implements Flushable {
     this.#account()
   }
 
-  #handOn (frame: Frame): boolean {
+  #sendByWs (frame: Frame): boolean {
     const socket = this.#socket
     const options = frame.isBinary ? AS_BINARY : AS_TEXT
     const [bytes] = this.#encode(() => [wholeOf(frame)])

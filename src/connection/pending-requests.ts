@@ -59,7 +59,7 @@ const MOST_TAKEN_BACK = 64
 // Milliseconds (24.8 days). Node takes a longer timeout for one millisecond.
 const LONGEST_TIMEOUT = 2_147_483_647
 
-interface Asked {
+interface OutboundRequest {
   readonly accept: Request['accept']
   readonly resolve: (value: unknown) => void
   readonly reject: (error: unknown) => void
@@ -140,8 +140,8 @@ export class InboundRequest {
 export class PendingRequests {
   readonly #clock: Clock
   readonly #outbox: Outbox
-  readonly #asked = new Map<MessageId, Asked>()
-  readonly #works = new Map<MessageId, InboundRequest>()
+  readonly #outbound = new Map<MessageId, OutboundRequest>()
+  readonly #inbound = new Map<MessageId, InboundRequest>()
   // Ids of messages that were cancelled while they waited, each with the last message that can have
   // the id.
   readonly #takenBack = new Map<MessageId, object>()
@@ -157,7 +157,7 @@ export class PendingRequests {
 
   /** Whether any request is pending, in either direction. */
   get isBusy (): boolean {
-    return this.#asked.size > 0 || this.#works.size > 0
+    return this.#outbound.size > 0 || this.#inbound.size > 0
   }
 
   /**
@@ -180,7 +180,7 @@ export class PendingRequests {
         reject(error)
       }
       const settle = (): void => {
-        this.#asked.delete(id)
+        this.#outbound.delete(id)
         timer.cancel()
         forget?.()
       }
@@ -195,7 +195,7 @@ export class PendingRequests {
         { due: this.#clock.now() + time, grace: time },
         () => { giveUp(new errors.RequestTimeout()) }
       )
-      this.#asked.set(id, {
+      this.#outbound.set(id, {
         accept,
         resolve: (value) => { settle(); resolve(value) },
         reject: (error) => { settle(); reject(error) }
@@ -205,38 +205,38 @@ export class PendingRequests {
 
   /** Whether a request is pending. It is not if it was cancelled or failed before it was sent. */
   awaits ({ id }: Pick<Request, 'id'>): boolean {
-    return this.#asked.has(id)
+    return this.#outbound.has(id)
   }
 
   /** The client has answered. An answer without a pending request is ignored. */
   answered (id: MessageId, data: unknown): void {
-    const asked = this.#asked.get(id)
-    if (asked === undefined) return
+    const request = this.#outbound.get(id)
+    if (request === undefined) return
     try {
-      asked.resolve(asked.accept(data))
+      request.resolve(request.accept(data))
     } catch (error) {
-      asked.reject(error)
+      request.reject(error)
     }
   }
 
   /** The client has answered with an error. */
   refused (id: MessageId, error: Error): void {
-    this.#asked.get(id)?.reject(error)
+    this.#outbound.get(id)?.reject(error)
   }
 
   /** Starts a request of the client. Returns `undefined` if another with its id is pending. */
   begin (id: MessageId, isStream = false): undefined | InboundRequest {
-    if (this.#works.has(id)) return
-    const work = new InboundRequest(() => { if (isStream) this.#streams-- })
+    if (this.#inbound.has(id)) return
+    const request = new InboundRequest(() => { if (isStream) this.#streams-- })
     if (isStream) {
       this.#streams++
       this.#wantedStreams++
-      work.onOver = () => { this.#wantedStreams-- }
+      request.onOver = () => { this.#wantedStreams-- }
     }
-    this.#works.set(id, work)
+    this.#inbound.set(id, request)
     // Messages that the client sent before it left are still handled.
-    if (this.#isEnded) work.abort()
-    return work
+    if (this.#isEnded) request.abort()
+    return request
   }
 
   /**
@@ -245,8 +245,8 @@ export class PendingRequests {
    * @param last the last waiting message, if there is one: the id may be that of a waiting message.
    */
   takeBack (id: MessageId, last: undefined | object): void {
-    const work = this.#works.get(id)
-    if (work !== undefined) this.finish(id, work)
+    const request = this.#inbound.get(id)
+    if (request !== undefined) this.finish(id, request)
     else if (last !== undefined && this.#takenBack.size < MOST_TAKEN_BACK) {
       this.#takenBack.set(id, last)
     }
@@ -274,19 +274,19 @@ export class PendingRequests {
 
   /** A renewal has replaced the user of the connection. */
   userChanged (): void {
-    for (const work of this.#works.values()) work.onUserChanged?.()
+    for (const request of this.#inbound.values()) request.onUserChanged?.()
   }
 
   /** The request is answered or cancelled. After a cancellation another one may have its id. */
-  finish (id: MessageId, work: InboundRequest): void {
-    if (this.#works.get(id) === work) this.#works.delete(id)
-    work.end()
+  finish (id: MessageId, request: InboundRequest): void {
+    if (this.#inbound.get(id) === request) this.#inbound.delete(id)
+    request.end()
   }
 
   /** The connection has begun to close. Answers are still sent while it is open. */
   end (): void {
     this.#isEnded = true
-    for (const { reject } of this.#asked.values()) reject(new errors.RequestEnded())
-    for (const work of this.#works.values()) work.abort()
+    for (const { reject } of this.#outbound.values()) reject(new errors.RequestEnded())
+    for (const request of this.#inbound.values()) request.abort()
   }
 }

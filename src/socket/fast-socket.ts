@@ -66,7 +66,7 @@ export class FastSocket extends LazySocket {
       // A rest that waits for `resume` has taken the whole chunk.
       if (this.#rest.isReady) this.#readOn(false)
     }
-    if (start < chunk.length) this.#peel(chunk, start, chunk.length, false)
+    if (start < chunk.length) this.#parse(chunk, start, chunk.length, false)
     if (this.#rest !== undefined && this.#rest.size >= MOST_WAITING &&
       (this.isPaused || this.isReceiverBusy)) this.stopReading()
   }
@@ -87,12 +87,12 @@ export class FastSocket extends LazySocket {
     const rest = this.#rest
     if (rest === undefined) return
     this.#rest = undefined
-    this.#peel(rest.bytes, rest.start, rest.end, isLast)
+    this.#parse(rest.bytes, rest.start, rest.end, isLast)
   }
 
   // Parses the bytes frame by frame, until they end or the socket is paused. The loop is small, so
   // that V8 inlines the code for short messages.
-  #peel (bytes: Buffer, start: number, end: number, isLast: boolean): void {
+  #parse (bytes: Buffer, start: number, end: number, isLast: boolean): void {
     const most = this.#most
     let at = start
     while (at < end) {
@@ -103,13 +103,13 @@ export class FastSocket extends LazySocket {
         at += size
         continue
       }
-      at = this.#peelOther(bytes, at, end, isLast)
+      at = this.#parseOther(bytes, at, end, isLast)
     }
   }
 
   // Parses any frame. Returns the start of the next frame, or `end` if none can be parsed. ws gets
   // whole frames only: it would keep each chunk of one apart.
-  #peelOther (bytes: Buffer, at: number, end: number, isLast: boolean): number {
+  #parseOther (bytes: Buffer, at: number, end: number, isLast: boolean): number {
     const { isComplete } = this
     if (isComplete && this.isDone) return end
     const isWaiting = (this.isPaused || (isComplete && this.isReceiverBusy)) && !isLast
@@ -129,7 +129,7 @@ export class FastSocket extends LazySocket {
       return end
     }
     if (!isOwn) {
-      this.#leave(bytes, at, at + size)
+      this.#passToWs(bytes, at, at + size)
     } else if (first === PONG) {
       this.#pong(bytes, at, at + size)
     } else {
@@ -165,7 +165,7 @@ export class FastSocket extends LazySocket {
   }
 
   // Passes a frame to ws. A fragment waits for the others, and must not keep the whole chunk alive.
-  #leave (bytes: Buffer, at: number, end: number): void {
+  #passToWs (bytes: Buffer, at: number, end: number): void {
     const first = bytes[at]!
     const size = end - at - headerOf(bytes[at + 1]!)
     this.delegate(isFinal(first) ? bytes.subarray(at, end) : partOf(bytes, at, end))

@@ -103,7 +103,7 @@ function readAll ({ socket, probe, expect }: Opened): void {
   expect('Receiver._writableState', receiver!._writableState.length, 0)
   receiver!.write(Buffer.concat([CLIENT_LAST_FRAGMENT.subarray(1), CLIENT_CLOSE]))
   expect('WebSocket._closeFrameReceived', socket._closeFrameReceived, true)
-  // One listener of ws and one of LazySocket.
+  // The listener of ws and that of LazySocket.
   for (const event of ['close', 'end', 'error']) {
     expect('WebSocket.setSocket', probe.listenerCount(event), 2)
   }

@@ -20,7 +20,7 @@ export interface SocketOwner extends ConnectionContext {
   flush (): void
 }
 
-/** On a socket: its owner. One listener function serves all sockets. */
+/** On a socket: its owner. A single listener function serves all sockets. */
 export const kOwner = Symbol('fastify-socket-route.owner')
 
 /** On a socket: payload bytes of the last frame that exceeded `maxPayload`. */
