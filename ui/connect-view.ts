@@ -4,9 +4,14 @@ import type { Settings } from './settings.js'
 import { TargetForm } from './target-form.js'
 import type { Token } from './token.js'
 
-const states = { idle: 'Not connected', connecting: 'Connecting…', open: 'Connected', closing: 'Closing…' }
+const states = {
+  idle: 'Not connected',
+  connecting: 'Connecting…',
+  open: 'Connected',
+  closing: 'Closing…'
+}
 
-/** The address, the token and the button that connects. */
+/** Creates the form with the address, the token and the button that connects. */
 export function connectView (settings: Settings, session: Session, token: Token): HTMLElement {
   const id = freshId()
   const target = new TargetForm(settings, session.route, token, id)
@@ -15,7 +20,7 @@ export function connectView (settings: Settings, session: Session, token: Token)
   const connect = h('button', { type: 'submit', class: 'primary' }, 'Connect')
   const disconnect = button('Disconnect', () => { session.disconnect() })
   const renew = button('Renew the token', () => { session.renew(token.value) })
-  renew.title = 'Send this token in the place of the one that the connection has'
+  renew.title = 'Replace the token of this connection by this one'
   const submit = (): void => {
     const reading = target.read()
     problem.textContent = reading.problem
@@ -25,14 +30,20 @@ export function connectView (settings: Settings, session: Session, token: Token)
   const element = h('section', { class: 'panel connect', 'aria-label': 'Connection' },
     h('div', { class: 'connect-head' }, h('h2', {}, 'Connection'), status),
     target.element,
-    form(submit, { id }, h('div', { class: 'address-line' }, target.address), problem, h('div', { class: 'row actions' }, connect, disconnect, renew))
+    form(
+      submit,
+      { id },
+      h('div', { class: 'address-line' }, target.address),
+      problem,
+      h('div', { class: 'row actions' }, connect, disconnect, renew)
+    )
   )
-  // It may have been the token that was missing.
+  // The problem may have been the missing token.
   token.onChange(() => { problem.hidden = true })
   session.onState = () => {
     const { state } = session
     const focused = window.document.activeElement
-    // Who is connected needs the room for messages.
+    // While connected, the space is needed for messages.
     if (state === 'open') target.element.open = false
     if (state === 'idle') target.element.open = true
     status.textContent = states[state]
@@ -40,8 +51,11 @@ export function connectView (settings: Settings, session: Session, token: Token)
     connect.hidden = state !== 'idle'
     disconnect.hidden = state === 'idle'
     renew.hidden = state !== 'open' || !session.route.canRenew
-    // What had the focus may be gone: the button that was pressed, or a field in which Enter was.
-    const isGone = [connect, disconnect, renew].some((button) => button === focused && button.hidden) || (!target.element.open && target.element.contains(focused))
+    // The focused element may be hidden now: the button that was pressed, or a field in which Enter
+    // was.
+    const isGone =
+      [connect, disconnect, renew].some((button) => button === focused && button.hidden) ||
+      (!target.element.open && target.element.contains(focused))
     if (isGone) (state === 'idle' ? connect : disconnect).focus()
   }
   session.onState()

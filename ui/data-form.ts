@@ -5,20 +5,20 @@ import { createCheck, type Problem, type Schema } from './schema.js'
 
 const NOT_JSON = 'This is not JSON:'
 
-/** What a form for data is made of. */
+/** The options of a data form. */
 export interface DataFormOptions {
   readonly document: unknown
-  /** Of what is written. Without one there is nothing to write. */
+  /** The schema of the data. Without one there is no editor. */
   readonly schema: undefined | Schema
   readonly label: string
   readonly action: string
-  /** What stands beside the button. */
+  /** Elements beside the button. */
   readonly beside?: ReadonlyArray<HTMLElement>
-  /** Gets JSON as it was written; `undefined` where there is no schema. */
+  /** Called with the JSON as written; `undefined` without a schema. */
   submit (json: undefined | string): void
 }
 
-/** An editor that begins with an example, and lets go of only what its schema takes, unless it is told to. */
+/** An editor that starts with an example. It submits only valid data, unless the user insists. */
 export class DataForm {
   readonly element: HTMLFormElement
   readonly #options: DataFormOptions
@@ -32,7 +32,16 @@ export class DataForm {
     this.#options = options
     this.#check = schema === undefined ? () => [] : createCheck(document, schema)
     const example = schema === undefined ? '' : JSON.stringify(exampleOf(document, schema), null, 2)
-    if (schema !== undefined) this.#editor = createEditor({ label, text: example, check: (text) => this.#problemsOf(text), onSubmit: () => { this.#submit() } })
+    if (schema !== undefined) {
+      this.#editor = createEditor({
+        label,
+        text: example,
+        check: (text) => this.#problemsOf(text),
+        onSubmit: () => {
+          this.#submit()
+        }
+      })
+    }
     this.#anyway = button(`${action} anyway`, () => {
       this.#tell([])
       options.submit(this.#editor?.text)
@@ -41,12 +50,29 @@ export class DataForm {
     const editor = this.#editor
     const tools = editor === undefined
       ? undefined
-      : h('div', { class: 'row editor-tools' }, h('span', { class: 'label' }, label),
-        button('Example', () => { editor.text = example; this.#tell([]) }, { class: 'link', label: `Put the example into ${label}` }),
-        button('Format', () => { this.#format() }, { class: 'link', label: `Format ${label}` }))
-    this.element = form(() => { this.#submit() }, { class: 'data-form' },
-      tools, editor?.element, this.#problems,
-      h('div', { class: 'row actions' }, h('button', { type: 'submit', class: 'primary' }, action), this.#anyway, ...beside)
+      : h('div', { class: 'row editor-tools' },
+        h('span', { class: 'label' }, label),
+        button('Example', () => {
+          editor.text = example
+          this.#tell([])
+        }, { class: 'link', label: `Put the example into ${label}` }),
+        button('Format', () => {
+          this.#format()
+        }, { class: 'link', label: `Format ${label}` })
+      )
+    this.element = form(
+      () => {
+        this.#submit()
+      },
+      { class: 'data-form' },
+      tools,
+      editor?.element,
+      this.#problems,
+      h('div', { class: 'row actions' },
+        h('button', { type: 'submit', class: 'primary' }, action),
+        this.#anyway,
+        ...beside
+      )
     )
   }
 
@@ -71,7 +97,15 @@ export class DataForm {
     this.#problems.hidden = this.#anyway.hidden = problems.length === 0
     this.#problems.replaceChildren(
       h('strong', {}, headingOf(problems)),
-      h('ul', {}, ...problems.slice(0, 20).map(({ path, message }) => h('li', {}, path === '' ? undefined : h('code', {}, path), path === '' ? '' : ' ', message)))
+      h('ul', {},
+        ...problems.slice(0, 20).map(({ path, message }) =>
+          h('li', {},
+            path === '' ? undefined : h('code', {}, path),
+            path === '' ? '' : ' ',
+            message
+          )
+        )
+      )
     )
   }
 
@@ -86,6 +120,8 @@ export class DataForm {
 }
 
 function headingOf (problems: readonly Problem[]): string {
-  if (problems[0]?.message.startsWith(NOT_JSON) === true) return 'There is nothing to check yet:'
-  return problems.length === 1 ? 'This is not what the schema says:' : `${problems.length} things are not what the schema says:`
+  if (problems[0]?.message.startsWith(NOT_JSON) === true) return 'This cannot be checked yet:'
+  return problems.length === 1
+    ? 'This does not match the schema:'
+    : `${problems.length} values do not match the schema:`
 }

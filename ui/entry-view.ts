@@ -4,17 +4,17 @@ import { jsonView } from './json-view.js'
 import { MOST_ITEMS, type Entry } from './log.js'
 import { durationText } from './entry-text.js'
 
-/** One line of the log as it is shown. */
+/** A log entry on the page. */
 export interface EntryView {
   readonly element: HTMLElement
-  /** Shows what has changed of the entry. */
+  /** Shows the changes of the entry. */
   update (): void
 }
 
 const PREVIEW = 160
 const arrows = { sent: '↑', received: '↓', note: '•' }
 
-/** Shows one line of the log. */
+/** Creates the view of a log entry. */
 export function entryView (entry: Entry): EntryView {
   const { direction, at, id, request } = entry
   const time = new Date(at)
@@ -23,7 +23,10 @@ export function entryView (entry: Entry): EntryView {
   const preview = h('span', { class: 'entry-preview' })
   const note = h('p', { class: 'entry-note' })
   const head = h('div', { class: 'entry-head' },
-    h('span', { class: 'entry-arrow', title: direction === 'note' ? undefined : direction }, h('span', { 'aria-hidden': 'true' }, arrows[direction]), h('span', { class: 'hidden' }, direction === 'note' ? '' : direction)),
+    h('span', { class: 'entry-arrow', title: direction === 'note' ? undefined : direction },
+      h('span', { 'aria-hidden': 'true' }, arrows[direction]),
+      h('span', { class: 'hidden' }, direction === 'note' ? '' : direction)
+    ),
     title,
     id === undefined ? undefined : h('span', { class: 'entry-id' }, `#${id}`),
     facts,
@@ -37,8 +40,13 @@ export function entryView (entry: Entry): EntryView {
 
   const draw = (): void => {
     if (!details.open) return
-    if (entry.items !== undefined) content.replaceChildren(...hiddenItems(entry), ...entry.items.map(jsonView))
-    else if (!isDrawn) content.replaceChildren(entry.title === 'binary' ? h('pre', { class: 'json' }, entry.text) : jsonView(entry.text))
+    if (entry.items !== undefined) {
+      content.replaceChildren(...hiddenItems(entry), ...entry.items.map(jsonView))
+    } else if (!isDrawn) {
+      content.replaceChildren(
+        entry.title === 'binary' ? h('pre', { class: 'json' }, entry.text) : jsonView(entry.text)
+      )
+    }
     isDrawn = true
   }
   details.addEventListener('toggle', draw)
@@ -50,7 +58,9 @@ export function entryView (entry: Entry): EntryView {
     const answers = request === undefined ? [] : [`to ${request.title}`]
     facts.textContent = [
       ...answers,
-      ...(items === undefined ? [] : [`${count!.toLocaleString('en')} ${count === 1 ? 'item' : 'items'}`]),
+      ...(items === undefined
+        ? []
+        : [`${count!.toLocaleString('en')} ${count === 1 ? 'item' : 'items'}`]),
       ...(took === undefined || items !== undefined ? [] : [durationText(took)]),
       ...(size === 0 ? [] : [sizeText(size)])
     ].join(' · ')
@@ -67,10 +77,13 @@ export function entryView (entry: Entry): EntryView {
 }
 
 function hiddenItems ({ count, items }: Entry): HTMLElement[] {
-  return count! > items!.length ? [h('p', { class: 'hint' }, `The last ${MOST_ITEMS} of ${count!.toLocaleString('en')}.`)] : []
+  return count! > items!.length
+    ? [h('p', { class: 'hint' }, `The last ${MOST_ITEMS} of ${count!.toLocaleString('en')}.`)]
+    : []
 }
 
 function clockText (time: Date): string {
   const two = (number: number): string => String(number).padStart(2, '0')
-  return `${two(time.getHours())}:${two(time.getMinutes())}:${two(time.getSeconds())}.${String(time.getMilliseconds()).padStart(3, '0')}`
+  const seconds = `${two(time.getHours())}:${two(time.getMinutes())}:${two(time.getSeconds())}`
+  return `${seconds}.${String(time.getMilliseconds()).padStart(3, '0')}`
 }

@@ -1,13 +1,19 @@
-/** A piece of JSON text, and what it is. */
+/** A token of JSON text. */
 export interface Token {
   readonly kind: 'key' | 'string' | 'number' | 'word' | 'mark'
   readonly text: string
 }
 
-/** Takes JSON apart without making values of it, which would change large numbers and lose doubled names. */
+const pattern =
+  /("(?:[^"\\]|\\.)*")(\s*:)?|(-?\d[\d.eE+-]*)|(true|false|null)|([[\]{},:])/g
+
+/**
+ * Splits JSON into tokens without parsing it, which would change large numbers and drop duplicate
+ * names.
+ */
 export function tokensOf (json: string): Token[] {
   const tokens: Token[] = []
-  for (const match of json.matchAll(/("(?:[^"\\]|\\.)*")(\s*:)?|(-?\d[\d.eE+-]*)|(true|false|null)|([[\]{},:])/g)) {
+  for (const match of json.matchAll(pattern)) {
     const [, string, colon, number, word, mark] = match
     if (string !== undefined) {
       tokens.push({ kind: colon === undefined ? 'string' : 'key', text: string })
@@ -19,10 +25,10 @@ export function tokensOf (json: string): Token[] {
   return tokens
 }
 
-// Nobody sees a difference beyond, and what somebody has nested by the thousand would be mostly spaces.
+// Deeper levels are not indented further: thousands of levels would be mostly spaces.
 const DEEPEST = 40
 
-/** The tokens with lines and indentation between them. */
+/** Returns the tokens with line breaks and indentation between them. */
 export function indented (tokens: readonly Token[]): Array<Token | string> {
   const pieces: Array<Token | string> = []
   let depth = 0

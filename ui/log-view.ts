@@ -10,16 +10,19 @@ export class LogView {
   readonly element: HTMLElement
   readonly #log: Log
   readonly #list = h('ol')
-  readonly #scroller = h('div', { class: 'entries', role: 'log', 'aria-label': 'Log', tabindex: 0 }, this.#list)
+  readonly #scroller = h('div', { class: 'entries', role: 'log', 'aria-label': 'Log', tabindex: 0 },
+    this.#list
+  )
+
   readonly #views = new Map<Entry, EntryView>()
-  // What has to be shown, or shown anew.
+  // The entries to add or to update.
   readonly #due = new Set<Entry>()
   readonly #count = h('span', { class: 'log-count', role: 'status' })
-  readonly #empty = h('p', { class: 'log-empty' }, 'What is sent and received will be here.')
+  readonly #empty = h('p', { class: 'log-empty' }, 'Sent and received messages appear here.')
   readonly #pause = button('Pause', () => { this.#toggle() }, { class: 'small' })
   readonly #copy = button('Copy', () => { this.#copyAll() }, { class: 'small' })
   #isPaused = false
-  // Whether the end is looked at, and shall be.
+  // Whether the view follows the end of the log.
   #isAtEnd = true
   #isScheduled = false
   #kind: Kind = 'all'
@@ -37,18 +40,36 @@ export class LogView {
         this.#schedule()
       }
     }
-    const search = h('input', { type: 'search', placeholder: 'Filter', 'aria-label': 'Filter the log', class: 'log-search' })
+    const search = h('input', {
+      type: 'search',
+      placeholder: 'Filter',
+      'aria-label': 'Filter the log',
+      class: 'log-search'
+    })
     search.addEventListener('input', () => {
       this.#search = search.value.toLowerCase()
       this.#filter()
     })
-    const kinds = h('select', { 'aria-label': 'Which entries' }, ...([['all', 'All'], ['sent', 'Sent'], ['received', 'Received'], ['bad', 'Errors']] as const).map(([value, text]) => h('option', { value }, text)))
+    const kinds = h('select', { 'aria-label': 'Which entries' },
+      ...([['all', 'All'], ['sent', 'Sent'], ['received', 'Received'], ['bad', 'Errors']] as const)
+        .map(([value, text]) => h('option', { value }, text))
+    )
     kinds.addEventListener('change', () => {
       this.#kind = kinds.value as Kind
       this.#filter()
     })
     this.element = h('section', { class: 'log panel', 'aria-label': 'Messages' },
-      h('div', { class: 'log-head' }, h('h2', {}, 'Log'), this.#count, h('div', { class: 'row' }, this.#pause, this.#copy, button('Clear', () => { log.clear() }, { class: 'small' }))),
+      h('div', { class: 'log-head' },
+        h('h2', {}, 'Log'),
+        this.#count,
+        h('div', { class: 'row' },
+          this.#pause,
+          this.#copy,
+          button('Clear', () => {
+            log.clear()
+          }, { class: 'small' })
+        )
+      ),
       h('div', { class: 'log-filter' }, search, kinds),
       h('div', { class: 'log-body' }, this.#empty, this.#scroller)
     )
@@ -72,7 +93,7 @@ export class LogView {
   #schedule (): void {
     if (this.#isScheduled) return
     this.#isScheduled = true
-    // Once for all that comes until the browser draws.
+    // Once for all entries until the next frame.
     requestAnimationFrame(() => {
       this.#isScheduled = false
       this.#show()
@@ -96,7 +117,11 @@ export class LogView {
     }
     const { length } = this.#log.entries
     const waiting = [...this.#due].filter((entry) => !this.#views.has(entry)).length
-    this.#count.textContent = this.#isPaused ? `paused, ${waiting} new` : length === 0 ? '' : `${length.toLocaleString('en')} ${length === 1 ? 'entry' : 'entries'}`
+    this.#count.textContent = this.#isPaused
+      ? `paused, ${waiting} new`
+      : length === 0
+        ? ''
+        : `${length.toLocaleString('en')} ${length === 1 ? 'entry' : 'entries'}`
     this.#empty.hidden = length > 0
     this.#scroller.hidden = length === 0
   }
@@ -112,7 +137,11 @@ export class LogView {
   }
 
   #matches (entry: Entry): boolean {
-    if (this.#kind === 'bad' ? entry.tone !== 'bad' : this.#kind !== 'all' && entry.direction !== this.#kind) return false
+    if (
+      this.#kind === 'bad'
+        ? entry.tone !== 'bad'
+        : this.#kind !== 'all' && entry.direction !== this.#kind
+    ) return false
     return this.#search === '' || lineOf(entry).toLowerCase().includes(this.#search)
   }
 
@@ -129,7 +158,7 @@ async function copy (text: string): Promise<boolean> {
     await navigator.clipboard.writeText(text)
     return true
   } catch {
-    // Without TLS there is only the old way.
+    // The clipboard API requires TLS. Without it the old command remains.
     const area = h('textarea', { class: 'hidden', 'aria-hidden': 'true' })
     area.value = text
     document.body.append(area)

@@ -1,49 +1,49 @@
 import type { MessageId } from './wire.js'
 
-/** One line of the log. What changes of it is told with `Log.changed`. */
+/** A log entry. Changes are announced by `Log.changed`. */
 export interface Entry {
   readonly direction: 'sent' | 'received' | 'note'
   /** Milliseconds since 1970. */
   readonly at: number
-  /** Its type on the wire, or what has happened. */
+  /** The `type` on the wire, or the event. */
   title: string
   readonly id?: undefined | MessageId
-  /** What travelled, or for bytes how they look. */
+  /** The message, or a hex dump of bytes. */
   text: string
   /** Bytes. */
   size: number
-  /** What people are told besides. */
+  /** A remark for the user. */
   note?: undefined | string
   tone?: undefined | 'good' | 'bad' | 'warn'
-  /** What this answers. */
+  /** The request that this entry answers. */
   readonly request?: undefined | Entry
-  /** Milliseconds from the request to its answer. */
+  /** Milliseconds from the request to the answer. */
   took?: undefined | number
-  /** The items of a stream: the last ones, and how many there were. */
+  /** The last items of a stream. */
   readonly items?: undefined | string[]
   count?: undefined | number
-  /** Takes it back, as long as it waits for its answer. */
+  /** Cancels the request, while it waits for an answer. */
   cancel?: undefined | (() => void)
 }
 
-/** What a log tells whoever shows it. */
+/** The listener of a log. */
 export interface LogListener {
   added (entry: Entry): void
   changed (entry: Entry): void
   removed (entry: Entry): void
 }
 
-/** What a browser can show and keep without getting slow. */
+/** The largest number of entries that a browser shows without getting slow. */
 export const MOST_ENTRIES = 1_000
 const MOST_CHARACTERS = 8_000_000
-/** How many items of one stream are kept. */
+/** The largest number of items kept of one stream. */
 export const MOST_ITEMS = 100
-// The longest message, and the longest item of a stream, that is kept as a whole.
+// The longest message and the longest stream item, in characters, that are kept whole.
 const LONGEST = 1_000_000
 const LONGEST_ITEM = 10_000
 const LONGEST_TITLE = 200
 
-/** What has happened on a connection, and on those before it: the last 1,000 entries. */
+/** The log of a route's connections: the last 1,000 entries. */
 export class Log {
   readonly entries: Entry[] = []
   listener: undefined | LogListener
@@ -52,7 +52,8 @@ export class Log {
   add (entry: Entry): Entry {
     if (entry.text.length > LONGEST) {
       entry.text = cut(entry.text, LONGEST)
-      entry.note = `${entry.note ?? ''} Only the first ${LONGEST.toLocaleString('en')} characters are kept.`.trim()
+      const kept = `Only the first ${LONGEST.toLocaleString('en')} characters are kept.`
+      entry.note = `${entry.note ?? ''} ${kept}`.trim()
     }
     entry.title = cut(entry.title, LONGEST_TITLE)
     entry.note &&= cut(entry.note, LONGEST_ITEM)
@@ -67,13 +68,13 @@ export class Log {
     this.listener?.changed(entry)
   }
 
-  /** One more of a stream. */
+  /** Adds an item to a stream. */
   addItem (entry: Entry, text: string, size: number): void {
     const items = entry.items!
     const item = cut(text, LONGEST_ITEM)
     items.push(item)
     const gone = items.length > MOST_ITEMS ? items.shift()! : ''
-    // It may be out of the log already.
+    // The entry may have left the log already.
     if (this.entries.includes(entry)) this.#characters += item.length - gone.length
     entry.count = (entry.count ?? 0) + 1
     entry.size += size
@@ -86,7 +87,10 @@ export class Log {
   }
 
   #makeRoom (): void {
-    while (this.entries.length > MOST_ENTRIES || (this.#characters > MOST_CHARACTERS && this.entries.length > 1)) this.#remove()
+    while (
+      this.entries.length > MOST_ENTRIES ||
+      (this.#characters > MOST_CHARACTERS && this.entries.length > 1)
+    ) this.#remove()
   }
 
   #remove (): void {
@@ -100,7 +104,9 @@ function lengthOf ({ text, items = [] }: Entry): number {
   return items.reduce((length, item) => length + item.length, text.length)
 }
 
-// A part of a text would keep the whole of it in memory.
+// Copies the text, as a slice would keep the whole string in memory.
 function cut (text: string, length: number): string {
-  return text.length <= length ? text : new TextDecoder().decode(new TextEncoder().encode(text.slice(0, length)))
+  return text.length <= length
+    ? text
+    : new TextDecoder().decode(new TextEncoder().encode(text.slice(0, length)))
 }

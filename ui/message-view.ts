@@ -5,23 +5,43 @@ import { schemaView } from './schema-view.js'
 import type { Schema } from './schema.js'
 import type { Session } from './session.js'
 
-/** A message that clients may send: what it is, and a form that sends it. */
-export function inboundView (document: unknown, session: Session, message: MessageView, isOpen: boolean): HTMLElement {
-  return messageView(document, message, message.item === undefined ? 'send' : 'stream', isOpen, () => [sendForm(document, session, message)])
+/** Shows a message that clients may send, with a form that sends it. */
+export function inboundView (
+  document: unknown,
+  session: Session,
+  message: MessageView,
+  isOpen: boolean
+): HTMLElement {
+  return messageView(
+    document,
+    message,
+    message.item === undefined ? 'send' : 'stream',
+    isOpen,
+    () => [sendForm(document, session, message)]
+  )
 }
 
-/** A message that the server may send. */
+/** Shows a message that the server may send. */
 export function outboundView (document: unknown, message: MessageView): HTMLElement {
-  return messageView(document, message, message.reply === undefined ? 'receive' : 'asks', false, () => [])
+  return messageView(
+    document,
+    message,
+    message.reply === undefined ? 'receive' : 'asks',
+    false,
+    () => []
+  )
 }
 
 function sendForm (document: unknown, session: Session, message: MessageView): HTMLElement {
-  // A stream needs an id, as its items would have nothing to name.
+  // A stream requires an id, which its items refer to.
   const isStream = message.item !== undefined
   const id = freshId()
   const wants = h('input', { type: 'checkbox', id, disabled: isStream })
   wants.checked = isStream || message.reply !== undefined
-  const toggle = h('span', { class: 'check' }, wants, h('label', { for: id }, isStream ? 'with an id, as the reply is a stream' : 'ask for a reply'))
+  const toggle = h('span', { class: 'check' },
+    wants,
+    h('label', { for: id }, isStream ? 'with an id, as the reply is a stream' : 'ask for a reply')
+  )
   return new DataForm({
     document,
     schema: message.data,
@@ -32,7 +52,13 @@ function sendForm (document: unknown, session: Session, message: MessageView): H
   }).element
 }
 
-function messageView (document: unknown, message: MessageView, badge: string, isOpen: boolean, form: () => HTMLElement[]): HTMLElement {
+function messageView (
+  document: unknown,
+  message: MessageView,
+  badge: string,
+  isOpen: boolean,
+  form: () => HTMLElement[]
+): HTMLElement {
   const { type, summary, description, granted, data, reply, item } = message
   const body = h('div', { class: 'message-body' })
   const details = h('details', { class: `message ${badge}` },
@@ -44,15 +70,23 @@ function messageView (document: unknown, message: MessageView, badge: string, is
     ),
     body
   )
-  // An editor is made when somebody looks at it.
+  // The editor is created when the message is opened.
   details.addEventListener('toggle', () => {
     if (!details.open || body.childElementCount > 0) return
-    const schemas: Array<readonly [string, undefined | Schema]> = [['Data', data], ['Reply', reply], ['Each item of the stream', item]]
+    const schemas: Array<readonly [string, undefined | Schema]> = [
+      ['Data', data],
+      ['Reply', reply],
+      ['Each item of the stream', item]
+    ]
     body.append(
       ...(description === '' ? [] : [h('p', { class: 'about' }, ...prose(description))]),
       ...(data === undefined ? [h('p', { class: 'hint' }, 'This message has no data.')] : []),
       ...form(),
-      h('div', { class: 'schemas' }, ...schemas.filter(([, schema]) => schema !== undefined).map(([title, schema]) => h('div', {}, h('h3', {}, title), schemaView(document, schema!))))
+      h('div', { class: 'schemas' },
+        ...schemas.filter(([, schema]) => schema !== undefined).map(([title, schema]) =>
+          h('div', {}, h('h3', {}, title), schemaView(document, schema!))
+        )
+      )
     )
   })
   details.open = isOpen

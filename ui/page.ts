@@ -12,7 +12,12 @@ async function start (): Promise<void> {
   try {
     settings = await loadSettings()
   } catch (error) {
-    find('main').replaceChildren(h('div', { class: 'panel', role: 'alert' }, h('h1', {}, 'The document of the routes could not be loaded'), h('p', {}, (error as Error).message)))
+    find('main').replaceChildren(
+      h('div', { class: 'panel', role: 'alert' },
+        h('h1', {}, 'The document of the routes could not be loaded'),
+        h('p', {}, (error as Error).message)
+      )
+    )
     return
   }
   const { title, version, description, routes } = readDocument(settings.document)
@@ -21,13 +26,21 @@ async function start (): Promise<void> {
   find('version').textContent = version
   find('about').textContent = description
   if (routes.length === 0) {
-    find('main').replaceChildren(h('div', { class: 'panel' }, h('h1', {}, 'There are no socket routes'), h('p', {}, 'Those that app.socketRoute() registers will be here.')))
+    find('main').replaceChildren(
+      h('div', { class: 'panel' },
+        h('h1', {}, 'There are no socket routes'),
+        h('p', {}, 'Routes registered by app.socketRoute() appear here.')
+      )
+    )
     return
   }
   showRoutes(settings, routes)
 }
 
-/** The list of the routes, and the one that is chosen: each keeps its connection and its log while another is looked at. */
+/**
+ * Shows the list of routes and the chosen route. Each route keeps its connection and its log while
+ * another one is shown.
+ */
 function showRoutes (settings: Settings, routes: readonly RouteView[]): void {
   const token = new Token()
   const views = new Map<RouteView, HTMLElement>()
@@ -39,7 +52,7 @@ function showRoutes (settings: Settings, routes: readonly RouteView[]): void {
     if (view === undefined) {
       const session = new Session(route)
       view = routeView(settings, session, token)
-      // Both the panel and the list show how the connection is.
+      // Both the panel and the list show the state of the connection.
       const show = session.onState
       session.onState = () => {
         show?.()
@@ -77,17 +90,21 @@ function linkTo (route: RouteView): HTMLAnchorElement {
   const { address, name, granted } = route
   return h('a', { href: hashOf(route) },
     h('span', { class: 'route-path' }, address),
-    h('span', { class: 'route-name' }, [...(name === address ? [] : [name]), granted.length === 0 ? 'open' : granted.join(', and ')].join(' · '))
+    h('span', { class: 'route-name' },
+      [...(name === address ? [] : [name]), granted.length === 0 ? 'open' : granted.join(', and ')]
+        .join(' · ')
+    )
   )
 }
 
-// The key of a channel is one of the document's own: it has no meaning but to tell routes apart.
+// A channel's key only tells routes apart.
 function hashOf ({ key }: RouteView): string {
   return `#${encodeURIComponent(key)}`
 }
 
 function textOf ({ address, name, inbound, outbound, granted }: RouteView): string {
-  return [address, name, ...granted, ...[...inbound, ...outbound].map(({ type }) => type)].join(' ').toLowerCase()
+  return [address, name, ...granted, ...[...inbound, ...outbound].map(({ type }) => type)].join(' ')
+    .toLowerCase()
 }
 
 start()

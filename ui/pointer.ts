@@ -3,7 +3,9 @@ import type { Text } from '@codemirror/state'
 import { fromSegment } from '../src/operate/asyncapi/subschemas.js'
 import { decode } from './schema.js'
 
-/** Where the value that a JSON Pointer (RFC 6901) leads to stands in a text; if it is not there, what it would be in. */
+/**
+ * Returns the range of the value at a JSON Pointer (RFC 6901) in a text, or of the nearest parent.
+ */
 export function rangeAt (tree: Tree, text: Text, pointer: string): { from: number, to: number } {
   let node: null | SyntaxNode = tree.topNode.firstChild
   for (const part of pointer.split('/').slice(1)) {
@@ -13,8 +15,11 @@ export function rangeAt (tree: Tree, text: Text, pointer: string): { from: numbe
     node = next
   }
   if (node === null) return { from: 0, to: text.length }
-  // A whole object underlined says nothing: its first bracket does.
-  return { from: node.from, to: node.name === 'Object' || node.name === 'Array' ? node.from + 1 : node.to }
+  // Underlining a whole object would say nothing; its first bracket is enough.
+  return {
+    from: node.from,
+    to: node.name === 'Object' || node.name === 'Array' ? node.from + 1 : node.to
+  }
 }
 
 function childOf (node: SyntaxNode, text: Text, name: string): null | SyntaxNode {

@@ -4,11 +4,16 @@ import { jsonView } from './json-view.js'
 import type { Question, Session } from './session.js'
 import type { MessageId } from './wire.js'
 
-/** What the server has asked, each with a form for the answer. */
+/** Shows the requests of the server, each with a form for the reply. */
 export function questionsView (document: unknown, session: Session): HTMLElement {
   const views = new Map<MessageId, HTMLElement>()
   const list = h('div', { class: 'questions' })
-  const element = h('section', { class: 'panel asked', 'aria-label': 'Questions of the server', hidden: true }, h('div', { role: 'status' }, h('h2', {}, 'The server asks')), list)
+  const element = h(
+    'section',
+    { class: 'panel asked', 'aria-label': 'Questions of the server', hidden: true },
+    h('div', { role: 'status' }, h('h2', {}, 'The server asks')),
+    list
+  )
   session.onQuestions = () => {
     for (const [id, view] of views) {
       if (session.questions.has(id)) continue
@@ -30,7 +35,9 @@ function questionView (document: unknown, session: Session, question: Question):
   const { type, id, entry } = question
   const message = session.route.outbound.find((message) => message.type === type)
   const reason = h('input', { value: 'REFUSED' })
-  const refuse = button('Refuse', () => { session.refuse(question, reason.value, 'Refused in the console') })
+  const refuse = button('Refuse', () => {
+    session.refuse(question, reason.value, 'Refused in the console')
+  })
   return h('div', { class: 'question' },
     h('h3', {}, h('code', {}, type), h('span', { class: 'entry-id' }, ` #${id}`)),
     jsonView(entry.text),
@@ -41,6 +48,9 @@ function questionView (document: unknown, session: Session, question: Question):
       action: 'Answer',
       submit: (json) => { session.answer(question, json) }
     }).element,
-    h('details', { class: 'refuse' }, h('summary', {}, 'Refuse it instead'), h('div', { class: 'row' }, field('Code', reason), refuse))
+    h('details', { class: 'refuse' },
+      h('summary', {}, 'Refuse it instead'),
+      h('div', { class: 'row' }, field('Code', reason), refuse)
+    )
   )
 }

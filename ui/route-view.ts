@@ -9,7 +9,7 @@ import type { Session } from './session.js'
 import type { Settings } from './settings.js'
 import type { Token } from './token.js'
 
-/** All of one route: what it is, its connection, its messages, its log. */
+/** Shows a route: its description, connection, messages and log. */
 export function routeView (settings: Settings, session: Session, token: Token): HTMLElement {
   const { route } = session
   const { document } = settings
@@ -31,43 +31,73 @@ function headView (route: RouteView): HTMLElement {
     h('p', { class: 'tags' },
       name === address ? undefined : h('span', { class: 'tag' }, name),
       isRaw ? h('span', { class: 'tag' }, 'no contract') : undefined,
-      ...(granted.length === 0 ? [h('span', { class: 'tag open' }, 'open to everyone')] : granted.map((line) => h('span', { class: 'tag lock' }, line)))
+      ...(granted.length === 0
+        ? [h('span', { class: 'tag open' }, 'open to everyone')]
+        : granted.map((line) => h('span', { class: 'tag lock' }, line)))
     ),
     description === '' ? undefined : h('p', { class: 'about' }, ...prose(description)),
     limits.length + closes.length + refusals.length === 0
       ? undefined
-      : h('details', {}, h('summary', {}, 'Limits, close codes and refusals'),
-        h('dl', { class: 'limits' }, ...limits.map(([name, value]) => h('div', {}, h('dt', {}, name), h('dd', {}, value)))),
-        closes.length === 0 ? undefined : table('Close codes', ['Code', 'Reason', 'Connect again'], closes.map(({ code, reason, reconnect }) => [String(code), reason, again[`${reconnect}`]])),
-        refusals.length === 0 ? undefined : table('Refusals over HTTP', ['Status', 'Code'], refusals))
+      : h('details', {},
+        h('summary', {}, 'Limits, close codes and refusals'),
+        h('dl', { class: 'limits' },
+          ...limits.map(([name, value]) => h('div', {}, h('dt', {}, name), h('dd', {}, value)))
+        ),
+        closes.length === 0
+          ? undefined
+          : table(
+            'Close codes',
+            ['Code', 'Reason', 'Connect again'],
+            closes.map(({ code, reason, reconnect }) =>
+              [String(code), reason, again[`${reconnect}`]])
+          ),
+        refusals.length === 0
+          ? undefined
+          : table('Refusals over HTTP', ['Status', 'Code'], refusals)
+      )
   )
 }
 
-/** An address with what is filled in set apart, and places to break a line. */
+/** Marks the parameters of an address, and adds places to break the line. */
 function addressParts (address: string): Array<Node | string> {
   return address.split(/(\{[^}]+\}|\/)/).filter((part) => part !== '').flatMap((part) =>
-    part === '/' ? [part, h('wbr')] : part.startsWith('{') ? [h('span', { class: 'parameter' }, part)] : [part])
+    part === '/'
+      ? [part, h('wbr')]
+      : part.startsWith('{')
+        ? [h('span', { class: 'parameter' }, part)]
+        : [part]
+  )
 }
 
 const again = { true: 'at once', false: 'no', jitter: 'after a random delay' }
 
-function table (title: string, columns: readonly string[], rows: ReadonlyArray<readonly string[]>): HTMLElement {
-  return h('div', { class: 'table', tabindex: 0, role: 'region', 'aria-label': title }, h('table', {},
-    h('caption', {}, title),
-    h('thead', {}, h('tr', {}, ...columns.map((text) => h('th', { scope: 'col' }, text)))),
-    h('tbody', {}, ...rows.map((cells) => h('tr', {}, ...cells.map((text) => h('td', {}, text)))))
-  ))
+function table (
+  title: string,
+  columns: readonly string[],
+  rows: ReadonlyArray<readonly string[]>
+): HTMLElement {
+  return h('div', { class: 'table', tabindex: 0, role: 'region', 'aria-label': title },
+    h('table', {},
+      h('caption', {}, title),
+      h('thead', {}, h('tr', {}, ...columns.map((text) => h('th', { scope: 'col' }, text)))),
+      h('tbody', {}, ...rows.map((cells) => h('tr', {}, ...cells.map((text) => h('td', {}, text)))))
+    )
+  )
 }
 
 function contractPanel (document: unknown, session: Session): HTMLElement {
   const { inbound, outbound } = session.route
   return h('section', { class: 'panel messages', 'aria-label': 'Messages of the route' },
     h('h2', {}, 'What you can send'),
-    inbound.length === 0 ? h('p', { class: 'hint' }, 'Nothing: this route only tells.') : undefined,
+    inbound.length === 0 ? h('p', { class: 'hint' }, 'Nothing: this route only sends.') : undefined,
     ...inbound.map((message, at) => inboundView(document, session, message, at === 0)),
     h('details', { class: 'message anything' },
-      h('summary', {}, h('span', { class: 'badge' }, 'any'), h('span', { class: 'message-summary' }, 'Any text, to see what the server makes of it')),
-      h('div', { class: 'message-body' }, textView(session))),
+      h('summary', {},
+        h('span', { class: 'badge' }, 'any'),
+        h('span', { class: 'message-summary' }, 'Any text, to see how the server handles it')
+      ),
+      h('div', { class: 'message-body' }, textView(session))
+    ),
     outbound.length === 0 ? undefined : h('h2', {}, 'What you can get'),
     ...outbound.map((message) => outboundView(document, message))
   )
@@ -76,7 +106,10 @@ function contractPanel (document: unknown, session: Session): HTMLElement {
 function rawPanel (session: Session): HTMLElement {
   return h('section', { class: 'panel messages', 'aria-label': 'Messages of the route' },
     h('h2', {}, 'Send'),
-    h('p', { class: 'hint' }, 'This route has no contract: its controller gets what you send as it is.'),
-    textView(session), binaryView(session)
+    h('p', { class: 'hint' },
+      'This route has no contract: its controller gets messages as they are.'
+    ),
+    textView(session),
+    binaryView(session)
   )
 }

@@ -1,22 +1,24 @@
-// Schemas of the document: what they refer to, and whether a value is what they say. Nothing here makes code of them.
+// Schemas of the document: resolves their references, and validates values without generating code.
 import { Validator, type SchemaDraft } from '@cfworker/json-schema'
 import { fromSegment } from '../src/operate/asyncapi/subschemas.js'
 
-/** A JSON Schema, of whatever draft. */
+/** A JSON Schema of any draft. */
 export type Schema = boolean | { readonly [keyword: string]: unknown }
 
-/** What is wrong with a value, and where: a JSON Pointer (RFC 6901), empty for the value as a whole. */
+/**
+ * A problem of a value, and its place: a JSON Pointer (RFC 6901), empty for the value as a whole.
+ */
 export interface Problem {
   readonly path: string
   readonly message: string
 }
 
-/** Whether a value is an object, and no array. */
+/** Whether a value is an object, but not an array. */
 export function isObject (value: unknown): value is Record<string, unknown> {
   return typeof value === 'object' && value !== null && !Array.isArray(value)
 }
 
-/** Follows a reference, and those it leads to. What leads nowhere, or in a circle, stays as it is. */
+/** Follows references. Returns the value as it is if they have no target or form a circle. */
 export function resolve (document: unknown, value: unknown): unknown {
   let found = value
   for (let steps = 0; steps < 20 && isObject(found) && typeof found['$ref'] === 'string'; steps++) {
@@ -27,10 +29,12 @@ export function resolve (document: unknown, value: unknown): unknown {
   return found
 }
 
-/** The name that a document has given a schema, if it refers to one of its components. */
+/** Returns the name of a schema, if it refers to a component of the document. */
 export function nameOf (schema: Schema): undefined | string {
   const reference = typeof schema === 'object' ? schema['$ref'] : undefined
-  const [, name] = typeof reference === 'string' ? /^#\/components\/schemas\/([^/]+)$/.exec(reference) ?? [] : []
+  const [, name] = typeof reference === 'string'
+    ? /^#\/components\/schemas\/([^/]+)$/.exec(reference) ?? []
+    : []
   return name === undefined ? undefined : decode(name)
 }
 
@@ -40,7 +44,9 @@ function targetOf (document: unknown, reference: string): unknown {
   let target: unknown = root
   for (const part of pointer.split('/').slice(1)) {
     const key = fromSegment(decode(part))
-    if (typeof target !== 'object' || target === null || !Object.hasOwn(target, key)) return undefined
+    if (typeof target !== 'object' || target === null || !Object.hasOwn(target, key)) {
+      return undefined
+    }
     target = (target as Record<string, unknown>)[key]
   }
   return target
@@ -52,7 +58,7 @@ function schemasOf (document: unknown): Array<Record<string, unknown>> {
   return isObject(schemas) ? Object.values(schemas).filter(isObject) : []
 }
 
-/** A part of a reference without its percent signs; as it is where that fails. */
+/** Decodes the percent signs of a part of a reference; returns it as it is where that fails. */
 export function decode (part: string): string {
   try {
     return decodeURIComponent(part)
@@ -61,11 +67,14 @@ export function decode (part: string): string {
   }
 }
 
-// What has names of its own below it, which are no keywords.
+// Keywords whose members are names, and not keywords.
 const maps = ['properties', 'patternProperties', '$defs', 'definitions', 'dependentSchemas']
 const values = ['const', 'enum', 'default', 'examples', 'example']
 
-/** A schema with all that it refers to, so that it can be used without its document. */
+/**
+ * Returns a schema together with everything that it refers to, so that it is usable without its
+ * document.
+ */
 export function bundle (document: unknown, schema: Schema): Schema {
   if (typeof schema === 'boolean') return schema
   const definitions = new Map<unknown, { readonly name: string, schema: unknown }>()
@@ -77,13 +86,16 @@ export function bundle (document: unknown, schema: Schema): Schema {
       if (key === '$id' || key === '$schema' || key === '$anchor') continue
       if (key === '$ref' && typeof part === 'string') copied[key] = refer(part)
       else if (values.includes(key)) copied[key] = part
-      else if (maps.includes(key) && isObject(part)) copied[key] = Object.fromEntries(Object.entries(part).map(([name, schema]) => [name, copy(schema)]))
-      else copied[key] = copy(part)
+      else if (maps.includes(key) && isObject(part)) {
+        copied[key] = Object.fromEntries(
+          Object.entries(part).map(([name, schema]) => [name, copy(schema)])
+        )
+      } else copied[key] = copy(part)
     }
     return copied
   }
   const refer = (reference: string): string => {
-    // Of what cannot be found everything is valid: that is the server's to say.
+    // Any value matches a missing schema: the server decides.
     const target = targetOf(document, reference) ?? targetOf(schema, reference) ?? true
     let definition = definitions.get(target)
     if (definition === undefined) {
@@ -98,19 +110,34 @@ export function bundle (document: unknown, schema: Schema): Schema {
   return added.length === 0 ? copied : { ...copied, $defs: Object.fromEntries(added) }
 }
 
-// A check says what is wrong with each part and with each whole that has it: only the parts are told.
-const wholes = ['properties', 'items', '$ref', 'allOf', 'additionalProperties', 'prefixItems', 'if', 'then', 'else', 'dependentSchemas', 'patternProperties']
+// The validator reports an error for each part and for each whole that contains it. Only the parts
+// are shown.
+const wholes = [
+  'properties',
+  'items',
+  '$ref',
+  'allOf',
+  'additionalProperties',
+  'prefixItems',
+  'if',
+  'then',
+  'else',
+  'dependentSchemas',
+  'patternProperties'
+]
 
-/** Makes what tells the problems of a value. */
+/** Returns a function that returns the problems of a value. */
 export function createCheck (document: unknown, schema: Schema): (value: unknown) => Problem[] {
   const bundled = bundle(document, schema)
-  const isNew = /"(?:prefixItems|unevaluated\w+|dependent(?:Required|Schemas))":/.test(JSON.stringify(bundled))
+  const isNew = /"(?:prefixItems|unevaluated\w+|dependent(?:Required|Schemas))":/.test(
+    JSON.stringify(bundled)
+  )
   const draft: SchemaDraft = isNew ? '2020-12' : '7'
   let validator: undefined | Validator
   try {
     validator = new Validator(bundled, draft, false)
   } catch {
-    // Not a schema that can be read: the server has the last word anyway.
+    // The schema cannot be read. The server has the last word anyway.
   }
   return (value) => {
     if (validator === undefined) return []
@@ -118,9 +145,18 @@ export function createCheck (document: unknown, schema: Schema): (value: unknown
       const { valid, errors } = validator.validate(value)
       if (valid) return []
       const parts = errors.filter(({ keyword, instanceLocation }) =>
-        !wholes.includes(keyword) || !errors.some((other) => other.instanceLocation.startsWith(instanceLocation) && !wholes.includes(other.keyword)))
-      const problems = parts.map(({ instanceLocation, error }) => ({ path: instanceLocation.replace(/^#/, ''), message: error.replace(/ at "[^"]*"$/, '').replace(/\.$/, '') }))
-      return problems.filter(({ path, message }, at) => problems.findIndex((other) => other.path === path && other.message === message) === at)
+        !wholes.includes(keyword) ||
+        !errors.some((other) =>
+          other.instanceLocation.startsWith(instanceLocation) && !wholes.includes(other.keyword)
+        )
+      )
+      const problems = parts.map(({ instanceLocation, error }) => ({
+        path: instanceLocation.replace(/^#/, ''),
+        message: error.replace(/ at "[^"]*"$/, '').replace(/\.$/, '')
+      }))
+      return problems.filter(({ path, message }, at) =>
+        problems.findIndex((other) => other.path === path && other.message === message) === at
+      )
     } catch {
       return []
     }

@@ -4,31 +4,39 @@ import type { RouteView } from './document.js'
 import { durationText } from './entry-text.js'
 import { Log, type Entry } from './log.js'
 import { askWhy } from './refusal.js'
-import { cancelText, errorText, messageText, readEnvelope, replyText, type Envelope, type MessageId } from './wire.js'
+import {
+  cancelText,
+  errorText,
+  messageText,
+  readEnvelope,
+  replyText,
+  type Envelope,
+  type MessageId
+} from './wire.js'
 
-/** Where a connection is in its life. */
+/** The state of a connection. */
 export type State = 'idle' | 'connecting' | 'open' | 'closing'
 
-/** What a connection is made with. */
+/** The parameters of a connection. */
 export interface Target {
   readonly url: URL
   readonly token: string
-  /** How the token travels. */
+  /** How the token is sent. */
   readonly tokenBy: 'none' | 'protocol' | 'query' | 'ticket' | 'message'
   readonly protocols: readonly string[]
 }
 
-/** What the server has asked, and waits for. */
+/** A request of the server that waits for a reply. */
 export interface Question {
   readonly id: MessageId
   readonly type: string
   readonly entry: Entry
 }
 
-// Nobody answers more by hand.
+// More cannot be answered by hand.
 const MOST_QUESTIONS = 50
 
-/** The connection of one route, and what is known of the messages on it. */
+/** The connection of a route, its log, and its pending requests. */
 export class Session {
   readonly route: RouteView
   readonly log = new Log()
@@ -56,10 +64,19 @@ export class Session {
     if (tokenBy === 'query' || tokenBy === 'ticket') full.searchParams.append(secret, token)
     let socket: WebSocket
     try {
-      socket = new WebSocket(full, tokenBy === 'protocol' ? [...protocols, 'bearer', token] : [...protocols])
+      socket = new WebSocket(
+        full,
+        tokenBy === 'protocol' ? [...protocols, 'bearer', token] : [...protocols]
+      )
     } catch (error) {
-      // It quotes what was given, a token among it.
-      this.#note('not connected', (error as Error).name === 'SyntaxError' ? 'The token or a sub-protocol has characters that a sub-protocol cannot have.' : 'The browser does not allow this address.', 'bad')
+      // The error message contains the arguments, and a token among them.
+      this.#note(
+        'not connected',
+        (error as Error).name === 'SyntaxError'
+          ? 'The token or a sub-protocol has characters that are not allowed in a sub-protocol.'
+          : 'The browser does not allow this address.',
+        'bad'
+      )
       return
     }
     socket.binaryType = 'arraybuffer'
@@ -70,20 +87,33 @@ export class Session {
     socket.addEventListener('open', () => {
       wasOpen = true
       const as = socket.protocol === '' ? '' : `, sub-protocol ${socket.protocol}`
-      this.#note('connected', `to ${shown}${as}, in ${Math.round(performance.now() - begun)} ms`, 'good')
+      this.#note(
+        'connected',
+        `to ${shown}${as}, in ${Math.round(performance.now() - begun)} ms`,
+        'good'
+      )
       if (tokenBy === 'message') {
         socket.send(token)
-        this.log.add({ direction: 'sent', at: Date.now(), title: 'token', text: '', size: sizeOf(token), note: 'The token, as the first message. It is not shown.' })
+        this.log.add({
+          direction: 'sent',
+          at: Date.now(),
+          title: 'token',
+          text: '',
+          size: sizeOf(token),
+          note: 'The token as the first message, which is not shown.'
+        })
       }
       this.#enter('open')
     })
-    socket.addEventListener('message', ({ data }: MessageEvent<string | ArrayBuffer>) => { this.#receive(data) })
+    socket.addEventListener('message', ({ data }: MessageEvent<string | ArrayBuffer>) => {
+      this.#receive(data)
+    })
     socket.addEventListener('close', ({ code, reason }) => {
       this.#socket = undefined
       this.#endAll()
       this.#enter('idle')
       if (wasOpen) this.#closed(code, reason)
-      else if (this.#isGivenUp) this.#note('not connected', 'You gave up before the server answered.')
+      else if (this.#isGivenUp) this.#note('not connected', 'Cancelled before the server answered.')
       else this.#refused(target)
       this.#isGivenUp = false
     })
@@ -95,7 +125,7 @@ export class Session {
     this.#socket?.close(1000)
   }
 
-  /** Sends a message of the contract; its data is JSON as it was written. */
+  /** Sends a message of the contract. Its data is JSON as written. */
   send (type: string, data: undefined | string, withReply: boolean): void {
     const id = withReply ? ++this.#lastId : undefined
     const text = messageText(type, data, id)
@@ -111,17 +141,25 @@ export class Session {
     this.log.changed(entry)
   }
 
-  /** A new token for the one that this connection was opened with. */
+  /** Replaces the token of this connection. */
   renew (token: string): void {
     const id = ++this.#lastId
     const text = messageText('renew', JSON.stringify({ token }), id)
     if (!this.#transmit(text)) return
-    const entry = this.log.add({ direction: 'sent', at: Date.now(), title: 'renew', id, text: messageText('renew', '{"token":"…"}', id), size: sizeOf(text), note: 'waiting for the reply' })
+    const entry = this.log.add({
+      direction: 'sent',
+      at: Date.now(),
+      title: 'renew',
+      id,
+      text: messageText('renew', '{"token":"…"}', id),
+      size: sizeOf(text),
+      note: 'waiting for the reply'
+    })
     this.#requests.set(id, entry)
     this.#sentAt.set(entry, performance.now())
   }
 
-  /** Answers what the server has asked. */
+  /** Answers a request of the server. */
   answer ({ id, entry }: Question, data: undefined | string): void {
     this.#finishQuestion(id, entry, 'answered')
     this.#sent('reply', replyText(id, data), id, entry)
@@ -139,12 +177,31 @@ export class Session {
 
   sendBytes (bytes: Uint8Array<ArrayBuffer>): void {
     if (!this.#transmit(bytes)) return
-    this.log.add({ direction: 'sent', at: Date.now(), title: 'binary', text: toHexLines(bytes), size: bytes.length })
+    this.log.add({
+      direction: 'sent',
+      at: Date.now(),
+      title: 'binary',
+      text: toHexLines(bytes),
+      size: bytes.length
+    })
   }
 
-  #sent (title: string, text: string, id: undefined | MessageId, request?: Entry): undefined | Entry {
+  #sent (
+    title: string,
+    text: string,
+    id: undefined | MessageId,
+    request?: Entry
+  ): undefined | Entry {
     if (!this.#transmit(text)) return undefined
-    return this.log.add({ direction: 'sent', at: Date.now(), title, id, text, size: sizeOf(text), request })
+    return this.log.add({
+      direction: 'sent',
+      at: Date.now(),
+      title,
+      id,
+      text,
+      size: sizeOf(text),
+      request
+    })
   }
 
   #transmit (data: string | Uint8Array<ArrayBuffer>): boolean {
@@ -159,28 +216,59 @@ export class Session {
   #receive (data: string | ArrayBuffer): void {
     if (typeof data !== 'string') {
       const bytes = new Uint8Array(data)
-      this.log.add({ direction: 'received', at: Date.now(), title: 'binary', text: toHexLines(bytes), size: bytes.length })
+      this.log.add({
+        direction: 'received',
+        at: Date.now(),
+        title: 'binary',
+        text: toHexLines(bytes),
+        size: bytes.length
+      })
       return
     }
-    if (this.route.isRaw) this.log.add({ direction: 'received', at: Date.now(), title: 'text', text: data, size: sizeOf(data) })
-    else this.#receiveMessage(data, readEnvelope(data))
+    if (this.route.isRaw) {
+      this.log.add({
+        direction: 'received',
+        at: Date.now(),
+        title: 'text',
+        text: data,
+        size: sizeOf(data)
+      })
+    } else this.#receiveMessage(data, readEnvelope(data))
   }
 
   #receiveMessage (text: string, envelope: Envelope): void {
     const { type, id } = envelope
-    const base = { direction: 'received', at: Date.now(), title: type ?? 'text', id, text, size: sizeOf(text) } as const
+    const base = {
+      direction: 'received',
+      at: Date.now(),
+      title: type ?? 'text',
+      id,
+      text,
+      size: sizeOf(text)
+    } as const
     if (type === 'reply' || type === 'error') {
       this.#receiveAnswer(base, envelope)
       return
     }
     if (type === 'cancel') {
       const question = id === undefined ? undefined : this.questions.get(id)
-      this.log.add({ ...base, request: question?.entry, note: 'The server does not want the answer any more.' })
-      if (question !== undefined) this.#finishQuestion(question.id, question.entry, 'taken back by the server')
+      this.log.add({
+        ...base,
+        request: question?.entry,
+        note: 'The server no longer wants the answer.'
+      })
+      if (question !== undefined) {
+        this.#finishQuestion(question.id, question.entry, 'cancelled by the server')
+      }
       return
     }
     const known = this.route.outbound.find((message) => message.type === type)
-    const entry = this.log.add({ ...base, ...(known === undefined ? { tone: 'warn', note: 'This message is not in the document.' } as const : undefined) })
+    const entry = this.log.add({
+      ...base,
+      ...(known === undefined
+        ? { tone: 'warn', note: 'This message is not in the document.' } as const
+        : undefined)
+    })
     if (id !== undefined && type !== undefined && this.questions.size < MOST_QUESTIONS) {
       entry.note = 'The server waits for your answer.'
       this.questions.set(id, { id, type, entry })
@@ -194,23 +282,45 @@ export class Session {
     const isError = type === 'error'
     const note = isError ? `${code}: ${message}${path === '' ? '' : `, at ${path}`}` : undefined
     if (request === undefined || id === undefined) {
-      this.log.add({ ...base, tone: isError ? 'bad' : undefined, note: note ?? 'This answers nothing that waits.' })
+      this.log.add({
+        ...base,
+        tone: isError ? 'bad' : undefined,
+        note: note ?? 'No request is waiting for this answer.'
+      })
       return
     }
     const took = performance.now() - this.#sentAt.get(request)!
     const stream = this.#streams.get(id)
     if (hasMore) {
-      const entry = stream ?? this.log.add({ ...base, title: 'stream', text: '', size: 0, request, took, items: [], count: 0, note: 'goes on' })
+      const entry = stream ??
+        this.log.add({
+          ...base,
+          title: 'stream',
+          text: '',
+          size: 0,
+          request,
+          took,
+          items: [],
+          count: 0,
+          note: 'goes on'
+        })
       this.#streams.set(id, entry)
       this.log.addItem(entry, base.text, base.size)
       return
     }
-    this.#settle(id, request, isError ? 'failed' : stream === undefined ? 'answered' : 'complete', took)
-    // The end of a stream is told where the stream is.
-    if (stream === undefined || isError) this.log.add({ ...base, request, took, tone: isError ? 'bad' : 'good', note })
+    this.#settle(
+      id,
+      request,
+      isError ? 'failed' : stream === undefined ? 'answered' : 'complete',
+      took
+    )
+    // The end of a stream is shown at the stream.
+    if (stream === undefined || isError) {
+      this.log.add({ ...base, request, took, tone: isError ? 'bad' : 'good', note })
+    }
   }
 
-  // The request has its answer, or will have none.
+  // Ends a request, with or without an answer.
   #settle (id: MessageId, request: Entry, how: string, took?: number): void {
     this.#requests.delete(id)
     request.cancel = undefined
@@ -219,7 +329,9 @@ export class Session {
     const stream = this.#streams.get(id)
     if (stream === undefined) return
     this.#streams.delete(id)
-    stream.note = how === 'failed' ? 'broke off' : `${request.note}, the first item after ${durationText(stream.took!)}`
+    stream.note = how === 'failed'
+      ? 'broke off'
+      : `${request.note}, the first item after ${durationText(stream.took!)}`
     if (how === 'complete') stream.tone = 'good'
     this.log.changed(stream)
   }
@@ -232,13 +344,21 @@ export class Session {
   }
 
   #endAll (): void {
-    for (const [id, request] of this.#requests) this.#settle(id, request, 'no answer: the connection has ended')
-    for (const { id, entry } of [...this.questions.values()]) this.#finishQuestion(id, entry, 'not answered: the connection has ended')
+    for (const [id, request] of this.#requests) {
+      this.#settle(id, request, 'no answer: the connection has ended')
+    }
+    for (const { id, entry } of [...this.questions.values()]) {
+      this.#finishQuestion(id, entry, 'not answered: the connection has ended')
+    }
   }
 
   #closed (code: number, reason: string): void {
     const { meaning, advice } = explainClose(code, reason, this.route.closes)
-    this.#note(`closed ${code}${reason === '' ? '' : ` ${reason}`}`, `${meaning} ${advice}`, code === 1000 || code === 1001 || code === 1005 ? undefined : 'bad')
+    this.#note(
+      `closed ${code}${reason === '' ? '' : ` ${reason}`}`,
+      `${meaning} ${advice}`,
+      code === 1000 || code === 1001 || code === 1005 ? undefined : 'bad'
+    )
   }
 
   async #refused (target: Target): Promise<void> {

@@ -5,9 +5,20 @@ import { isObject } from './schema.js'
 import type { Login, Settings } from './settings.js'
 import { logIn, type Token } from './token.js'
 
-/** A field for the token, and a form that fetches one where the app has said how. */
-export function tokenView (settings: Settings, token: Token, hint: Node, formId: string): HTMLElement {
-  const input = h('input', { type: 'password', autocomplete: 'off', spellcheck: 'false', class: 'mono', form: formId })
+/** Creates a field for the token, and a form that fetches one if the app has configured a login. */
+export function tokenView (
+  settings: Settings,
+  token: Token,
+  hint: Node,
+  formId: string
+): HTMLElement {
+  const input = h('input', {
+    type: 'password',
+    autocomplete: 'off',
+    spellcheck: 'false',
+    class: 'mono',
+    form: formId
+  })
   const about = h('p', { class: 'claims', role: 'status' })
   const show = button('Show', () => {
     const isHidden = input.type === 'password'
@@ -25,12 +36,16 @@ export function tokenView (settings: Settings, token: Token, hint: Node, formId:
   const row = h('div', { class: 'row together' })
   input.replaceWith(row)
   row.append(input, show)
-  return h('div', { class: 'token' }, typed, about, settings.login === undefined ? undefined : loginView(settings.login, settings.base, token))
+  return h('div', { class: 'token' },
+    typed,
+    about,
+    settings.login === undefined ? undefined : loginView(settings.login, settings.base, token)
+  )
 }
 
 function claimsText (token: string): string {
   const claims = claimsOf(token)
-  if (claims === undefined) return 'This is no JWT.'
+  if (claims === undefined) return 'This is not a JWT.'
   const { sub, roles, exp } = claims
   const said = [
     ...(typeof sub === 'string' ? [sub] : []),
@@ -43,26 +58,46 @@ function claimsText (token: string): string {
 function expiryText (exp: number): string {
   const seconds = Math.round(exp - Date.now() / 1_000)
   if (seconds <= 0) return 'has expired'
-  return seconds < 120 ? `expires in ${seconds} s` : seconds < 7_200 ? `expires in ${Math.round(seconds / 60)} min` : `expires ${new Date(exp * 1_000).toLocaleString()}`
+  return seconds < 120
+    ? `expires in ${seconds} s`
+    : seconds < 7_200
+      ? `expires in ${Math.round(seconds / 60)} min`
+      : `expires ${new Date(exp * 1_000).toLocaleString()}`
 }
 
 function loginView (login: Login, base: string, token: Token): HTMLElement {
   const told = h('p', { class: 'told', role: 'alert' })
-  const isFlat = isObject(login.body) && Object.values(login.body).every((value) => typeof value === 'string')
-  const inputs = isFlat ? Object.entries(login.body as Record<string, string>).map(([name, value]) => inputOf(name, value)) : []
+  const isFlat = isObject(login.body) &&
+    Object.values(login.body).every((value) => typeof value === 'string')
+  const inputs = isFlat
+    ? Object.entries(login.body as Record<string, string>).map(([name, value]) =>
+      inputOf(name, value)
+    )
+    : []
   const submit = async (): Promise<void> => {
     told.textContent = ''
     try {
-      const body: unknown = editor === undefined ? Object.fromEntries(inputs.map(({ name, value }) => [name, value])) : JSON.parse(editor.text)
+      const body: unknown = editor === undefined
+        ? Object.fromEntries(inputs.map(({ name, value }) => [name, value]))
+        : JSON.parse(editor.text)
       token.value = await logIn(login, base, body)
-      // What the token says is told above.
+      // The claims of the token are shown above.
       details.open = false
       summary.focus()
     } catch (error) {
       told.textContent = (error as Error).message
     }
   }
-  const editor = isFlat || login.body === undefined ? undefined : createEditor({ label: 'Body of the login', text: JSON.stringify(login.body, null, 2), check: () => [], onSubmit: () => { submit() } })
+  const editor = isFlat || login.body === undefined
+    ? undefined
+    : createEditor({
+      label: 'Body of the login',
+      text: JSON.stringify(login.body, null, 2),
+      check: () => [],
+      onSubmit: () => {
+        submit()
+      }
+    })
   const summary = h('summary', {}, 'Fetch a token')
   const details = h('details', { class: 'login' }, summary,
     form(() => { submit() }, {},
@@ -77,7 +112,13 @@ function loginView (login: Login, base: string, token: Token): HTMLElement {
 
 function inputOf (name: string, value: string): HTMLInputElement {
   const isSecret = /pass|secret|pin/i.test(name)
-  const input = h('input', { name, type: isSecret ? 'password' : 'text', autocomplete: isSecret ? 'current-password' : 'username', autocapitalize: 'none', spellcheck: 'false' })
+  const input = h('input', {
+    name,
+    type: isSecret ? 'password' : 'text',
+    autocomplete: isSecret ? 'current-password' : 'username',
+    autocapitalize: 'none',
+    spellcheck: 'false'
+  })
   input.value = value
   return input
 }

@@ -1,11 +1,11 @@
 // The messages of a route with a contract: docs/protocol.md.
 
-/** What a message is known by while it is not answered. */
+/** The id of a message that expects an answer. */
 export type MessageId = string | number
 
 const LONGEST_ID = 64
 
-/** A message as it came. What is not of this form has no `type`. */
+/** A received message. A message of another form has no `type`. */
 export interface Envelope {
   readonly type: undefined | string
   readonly id: undefined | MessageId
@@ -15,7 +15,7 @@ export interface Envelope {
   readonly path: string
 }
 
-/** Reads a message; what is not one is told by what it lacks. */
+/** Parses a message. Missing and invalid fields are `undefined` or empty. */
 export function readEnvelope (text: string): Envelope {
   let value: unknown
   try {
@@ -28,7 +28,9 @@ export function readEnvelope (text: string): Envelope {
   const { type, id } = given
   return {
     type: typeof type === 'string' ? type : undefined,
-    id: (typeof id === 'string' && id.length <= LONGEST_ID) || typeof id === 'number' ? id : undefined,
+    id: (typeof id === 'string' && id.length <= LONGEST_ID) || typeof id === 'number'
+      ? id
+      : undefined,
     hasMore: given['more'] === true,
     code: textOf('code'),
     message: textOf('message'),
@@ -36,22 +38,28 @@ export function readEnvelope (text: string): Envelope {
   }
 }
 
-/** A message, with its data as JSON exactly as it was written. */
-export function messageText (type: string, data: undefined | string, id?: undefined | MessageId): string {
-  return `{"type":${JSON.stringify(type)}${data === undefined ? '' : `,"data":${data}`}${id === undefined ? '' : `,"id":${JSON.stringify(id)}`}}`
+/** Returns a message, with its data as JSON exactly as written. */
+export function messageText (
+  type: string,
+  data: undefined | string,
+  id?: undefined | MessageId
+): string {
+  const dataText = data === undefined ? '' : `,"data":${data}`
+  const idText = id === undefined ? '' : `,"id":${JSON.stringify(id)}`
+  return `{"type":${JSON.stringify(type)}${dataText}${idText}}`
 }
 
-/** What answers a question of the server. */
+/** Returns a reply to a request of the server. */
 export function replyText (id: MessageId, data: undefined | string): string {
   return `{"type":"reply","id":${JSON.stringify(id)}${data === undefined ? '' : `,"data":${data}`}}`
 }
 
-/** What refuses one. */
+/** Returns an error in reply to a request of the server. */
 export function errorText (id: MessageId, code: string, message: string): string {
   return JSON.stringify({ type: 'error', id, code, message })
 }
 
-/** What takes a request back. */
+/** Returns a message that cancels a request. */
 export function cancelText (id: MessageId): string {
   return JSON.stringify({ type: 'cancel', id })
 }

@@ -35,7 +35,7 @@ export const clientErrors = {
 /** An error of the client, identified by its `code`. */
 export class ClientError extends Error {
   override readonly name: string = 'ClientError'
-  /** One of `clientErrors`, or a code of the server. */
+  /** A code of `clientErrors`, or of the server. */
   readonly code: string
 
   constructor (code: string, message: string, cause?: unknown) {

@@ -44,7 +44,7 @@ interface Socket {
   addEventListener (type: string, listener: (event: SocketEvent) => void): void
   send (text: string): void
   close (code?: number, reason?: string): void
-  /** Of `ws` only. */
+  /** Present in `ws` only. */
   terminate? (): void
 }
 
@@ -64,7 +64,7 @@ export class Transport {
   readonly #liveness: Liveness
   #stage: 'idle' | 'waiting' | 'connecting' | 'open' | 'closed' = 'idle'
   #socket: undefined | Socket
-  // Of the next attempt, the handshake, or the stable connection.
+  // The timer of the next attempt, the handshake, or the stable connection.
   #timer: undefined | ReturnType<typeof setTimeout>
   #sleep = () => {}
   // The number of this attempt: late results of an earlier attempt are discarded.

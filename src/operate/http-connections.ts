@@ -37,7 +37,7 @@ export class HttpConnections {
   // The latest connection: a session that begins belongs to it.
   #latest: undefined | Socket
   #onUploaded: undefined | (() => void)
-  // One shared listener for each event.
+  // Listeners shared by all connections.
   readonly #onClose = listenerOf((socket: Socket) => {
     this.#idle.delete(socket)
   })

@@ -142,8 +142,8 @@ t.test('what is nested by the thousand is not mostly spaces', async (t) => {
 
 t.test('bytes are read and shown in hexadecimal', async (t) => {
   t.strictSame([...fromHex('0x48 69\n00:ff')], [0x48, 0x69, 0, 255])
-  t.throws(() => fromHex('4'), { message: 'A byte has two digits, and one is missing' })
-  t.throws(() => fromHex('4g'), { message: '“g” is no hexadecimal digit' })
+  t.throws(() => fromHex('4'), { message: 'The number of digits is odd: a byte has two' })
+  t.throws(() => fromHex('4g'), { message: '“g” is not a hexadecimal digit' })
   t.equal(toHexLines(fromHex('48 69 00 ff')), `0000  48 69 00 ff${' '.repeat(36)}  Hi..`)
   t.match(toHexLines(new Uint8Array(5_000)), /… and 3,976 bytes more$/)
   t.strictSame([0, 999, 1_000, 12_345, 2_000_000].map(sizeText), ['0 B', '999 B', '1.0 kB', '12 kB', '2.0 MB'])

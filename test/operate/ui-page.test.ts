@@ -284,7 +284,7 @@ t.test('the console in a browser', browserTest, async (t) => {
     await page.locator('.entry').nth(999).waitFor()
     t.equal(await page.locator('.entry').count(), 1_000)
     await tab.press('Clear')
-    await page.getByText('What is sent and received will be here.').waitFor()
+    await page.getByText('Sent and received messages appear here.').waitFor()
   })
 
   await t.test('the page can be looked at in light and dark, wide and narrow', async () => {
@@ -332,12 +332,12 @@ t.test('the console in a browser', browserTest, async (t) => {
   await t.test('a close is explained', async (t) => {
     await tab.press('Send', await tab.message('leave'))
     const closed = tab.entry('closed 4401 token expired')
-    t.match(await closed.innerText(), 'The token has expired while connected. A client connects again at once, with a new token.')
+    t.match(await closed.innerText(), 'The token has expired while connected. A client reconnects at once, with a new token.')
     await tab.isIn('Not connected')
     await tab.shoot('closed', 'dark', 1440, 900)
     await tab.connect()
     await tab.press('Disconnect')
-    t.match(await tab.entry('closed 1000').innerText(), 'The conversation is over. A client does not connect again by itself.')
+    t.match(await tab.entry('closed 1000').innerText(), 'The connection was closed normally. A client does not reconnect by itself.')
   })
 
   await t.test('a user who may not connect is told', async (t) => {
@@ -355,7 +355,7 @@ t.test('the console in a browser', browserTest, async (t) => {
     t.match(await page.locator('.entry.received').last().innerText(), '{"any": "text"}')
     await page.getByLabel('Bytes in hexadecimal').fill('48 69 zz')
     await tab.press('Send binary')
-    await page.getByText('“z” is no hexadecimal digit').waitFor()
+    await page.getByText('“z” is not a hexadecimal digit').waitFor()
     await page.getByLabel('Bytes in hexadecimal').fill('48 69 00 ff')
     await tab.press('Send binary')
     const received = page.locator('.entry.received').filter({ hasText: 'binary' })

@@ -84,7 +84,7 @@ export interface AsyncapiRoute {
   readonly refusals: ReadonlyArray<{ readonly status: number, readonly code: string }>
 }
 
-/** One socket route. */
+/** A socket route. */
 export interface AsyncapiChannel {
   readonly address: string
   readonly title: string
