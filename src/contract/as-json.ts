@@ -1,6 +1,6 @@
 /**
- * The type that a receiver reads of a value sent as JSON: a `Date` becomes a string, an object with
- * `toJSON()` becomes the result of that, a `Map` or `Set` an empty object, an array element that is
+ * The type of a value after it was sent as JSON and parsed. A `Date` becomes a string, an object
+ * with `toJSON()` the result of that, a `Map` or `Set` an empty object, an array element that is
  * `undefined` becomes `null`. Members that are functions or `undefined` are left out. A `bigint`
  * cannot be sent and is `never` (ECMA-262 section 25.5.2).
  */

@@ -23,7 +23,7 @@ export class ContractCodec implements Codec {
 
   constructor (definitions: ReadonlyMap<string, MessageDefinition>) {
     this.#definitions = definitions
-    // The app may send before the compilers are ready. No client is connected by then.
+    // The app may send before the schemas are compiled, while no client can be connected yet.
     for (const { type, data, reply } of definitions.values()) {
       this.#events.set(type, {
         serialize: data === undefined ? undefined : JSON.stringify,
@@ -89,7 +89,7 @@ export class ContractCodec implements Codec {
 /**
  * Returns data as JSON, written by the serializer of its schema.
  *
- * @param what what the data is to the message of this type, for the error text.
+ * @param what the relation of the data to the message, for the error text.
  * @throws `FSR_ERR_EVENT_INVALID`.
  */
 export function serialized (

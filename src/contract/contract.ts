@@ -232,7 +232,7 @@ export interface ContractController<
   ): void | Promise<void>
   /**
    * Runs when a handler or a callback throws, and when a message is rejected. The client has been
-   * sent the error by then. The connection stays open, unless the client broke the protocol,
+   * sent the error by then. The connection stays open, unless the client violated the protocol,
    * `invalidMessages` is `'close'`, or `onError` throws too.
    */
   onError? (

@@ -134,8 +134,8 @@ function isClass (value: unknown): value is SocketControllerClass {
   return typeof value === 'function' && /^class\b/.test(Function.prototype.toString.call(value))
 }
 
-// Returns own and inherited names that start with `on`, except those of Object.prototype. No getter
-// runs.
+// Returns own and inherited names that start with `on`, except those of Object.prototype. Names of
+// getters are included without running them.
 function propertyNames (object: object): Set<string> {
   const names = new Set<string>()
   for (

@@ -58,14 +58,14 @@ export class ReplyStream implements AsyncIterableIterator<Frame> {
     return Promise.resolve(OVER)
   }
 
-  /** Ends the stream; the client is not told. */
+  /** Ends the stream without telling the client. */
   stop (): void {
     if (!this.#end()) return
     this.#waiting?.resolve(OVER)
     this.#release()
   }
 
-  /** Ends the stream with an error, which the client is sent. */
+  /** Ends the stream with an error, which is sent to the client. */
   fail (error: unknown): void {
     if (!this.#end()) return
     const failure = this.#options.wrap(error)
