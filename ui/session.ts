@@ -33,7 +33,7 @@ export interface Question {
   readonly entry: Entry
 }
 
-// More cannot be answered by hand.
+// The largest number of pending requests of the server: more cannot be answered by hand.
 const MOST_QUESTIONS = 50
 
 /** The connection of a route, its log, and its pending requests. */

@@ -10,7 +10,7 @@ export const clientErrors = {
    * the server has handled the message is unknown.
    */
   disconnected: 'FSR_CLIENT_DISCONNECTED',
-  /** The client was closed, by itself or finally by the server. */
+  /** The client was closed for good, by itself or by the server. */
   closed: 'FSR_CLIENT_CLOSED',
   /** The limit of messages that wait for the connection is reached. */
   bufferFull: 'FSR_CLIENT_BUFFER_FULL',

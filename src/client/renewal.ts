@@ -30,8 +30,8 @@ export class Renewal {
     const expiry = token === undefined ? undefined : expiryOf(token)
     if (expiry === undefined) return
     const left = expiry - Date.now()
-    // The token has expired by this clock, but the server's clock may differ. If the server closes
-    // the connection, the next one gets a new token.
+    // The token has expired by this clock, or is about to, but the server's clock may differ. If
+    // the server closes the connection, the next one gets a new token.
     if (left <= SHORTEST) return
     const wait = Math.max(left - this.#parts.before, left / 2, SHORTEST)
     const timer = setTimeout(() => { this.#run(token!, timer) }, Math.min(wait, LONGEST))

@@ -108,7 +108,7 @@ export interface SocketClient<Route extends ContractRoute> {
    * handler. Where the server wants a reply, the result of the first handler is sent, or the code
    * `FSR_CLIENT_HANDLER_FAILED` if it throws.
    *
-   * @returns what takes the handler away again.
+   * @returns a function that removes the handler.
    */
   on<Type extends EventType<Route>>(
     type: Type,
@@ -125,18 +125,18 @@ export interface SocketClient<Route extends ContractRoute> {
   ): AsyncIterable<EventData<Route, Type>>
 
   /**
-   * Calls a handler with every new connection. Messages that it sends go before those that wait for
-   * the connection, so that it can join its rooms again. Its errors go to `onError`.
+   * Calls a handler whenever a connection is made. Messages that it sends go before those that wait
+   * for the connection, so that it can join its rooms again. Its errors go to `onError`.
    *
-   * @returns what takes the handler away again.
+   * @returns a function that removes the handler.
    */
   onOpen (handler: () => void): () => void
 
   /**
-   * Calls a handler with the end of every connection, and of the client. Failed attempts go to
-   * `onError` only.
+   * Calls a handler whenever a connection ends, and when the client is closed. Failed attempts go
+   * to `onError` only.
    *
-   * @returns what takes the handler away again.
+   * @returns a function that removes the handler.
    */
   onClose (handler: (closed: ClosedConnection) => void): () => void
 
@@ -160,10 +160,8 @@ export interface SocketClient<Route extends ContractRoute> {
   /**
    * Closes the client for good. Pending calls reject with `FSR_CLIENT_CLOSED`.
    *
-   * @param code 1000, or from 3000 to 4999.
-   * @default 1000
-   * @param reason at most 123 bytes in UTF-8.
-   * @default ''
+   * @param code 1000, or from 3000 to 4999; 1000 by default.
+   * @param reason at most 123 bytes in UTF-8; empty by default.
    * @throws RangeError for another code or a longer reason.
    */
   close (code?: number, reason?: string): void

@@ -77,7 +77,6 @@ export class Transport {
   #hasOpened = false
   #token: undefined | string
 
-  /** @throws TypeError for an invalid address or scheme. */
   constructor (address: Address, options: Settings, listener: TransportListener) {
     this.#address = address
     this.#options = options

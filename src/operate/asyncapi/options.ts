@@ -29,8 +29,8 @@ export interface AsyncapiOptions {
    */
   readonly expose?: undefined | boolean
   /**
-   * The servers at which clients reach the app, by a name of your choice: URLs, `{ production:
-   * 'wss://example.com' }`, or AsyncAPI Server Objects.
+   * The servers at which clients reach the app, by a name of your choice: URLs, such as
+   * `{ production: 'wss://example.com' }`, or AsyncAPI Server Objects.
    *
    * @default the addresses on which the app listens, once it listens
    */

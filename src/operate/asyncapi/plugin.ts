@@ -62,9 +62,9 @@ async function asyncapi (fastify: FastifyInstance, options: AsyncapiOptions): Pr
 }
 
 /**
- * Describes the socket routes of an app as an AsyncAPI 3 document: `await app.register(asyncapi, {
- * info: { title, version } })`, before or after the routes. Serves it as `asyncapi.json` and
- * `asyncapi.yaml` under `prefix`, and returns it from `fastify.asyncapi()`.
+ * Describes the socket routes of an app as an AsyncAPI 3 document. Serves it as `asyncapi.json` and
+ * `asyncapi.yaml` under `prefix`, and returns it from `fastify.asyncapi()`. Registered before or
+ * after the routes: `await app.register(asyncapi, { info: { title, version } })`.
  *
  * @throws `FSR_ERR_OPTION_INVALID`.
  */
