@@ -10,12 +10,12 @@ import type { Revocations } from '../auth/revocation.js'
 import type { SocketServer } from '../upgrade/socket-server.js'
 import type { Tickets } from '../auth/ticket.js'
 
-/** The connections of all routes of an app, and whether there are to be more. */
+/** The connections of all routes of an app, and whether the app is closing. */
 export interface LiveConnections extends LiveSet {
   readonly isClosing: boolean
 }
 
-/** What all routes of an app share. */
+/** The services that all routes of an app share. */
 export interface Server {
   readonly live: LiveConnections
   readonly sockets: SocketServer
@@ -28,7 +28,7 @@ export interface Server {
   readonly tickets: Tickets
   readonly revocations: Revocations
   readonly compression: undefined | Compression
-  /** For tokens that are to come as the first message. */
+  /** The deadlines of tokens that are due as the first message. */
   readonly tokens: Deadlines<Closable>
   readonly fastPath: FastPath
 }

@@ -2,29 +2,31 @@ import { isDeepStrictEqual, types } from 'node:util'
 import type { RouteOptions } from 'fastify'
 import { errors } from '../errors.js'
 
-/** The constraints of a route: a host, a version, and those of the app's own. */
+/** The constraints of a route: a host, a version, and custom ones. */
 export type Constraints = NonNullable<RouteOptions['constraints']>
 
-/** A route at a path, as far as the router tells it from others there. */
+/** A route, with the properties by which the router tells routes at one path apart. */
 export interface Constrained {
-  /** Whether it answers plain requests or upgrades. */
+  /** Whether the route handles plain requests or upgrades. */
   readonly kind: 'rest' | 'socket'
   readonly path: string
   readonly constraints: Constraints
-  /** How many constraints there are, with the one that tells upgrades apart if the route has it. */
+  /** The number of constraints, including the one for upgrades if the route has it. */
   readonly count: number
 }
 
-/** Whether no request can meet the constraints of both of two routes, whatever kind of request it is. */
+/** Whether no request can meet the constraints of both routes, be it an upgrade or not. */
 export function areSeparate (one: Constraints, other: Constraints): boolean {
-  return Object.entries(one).some(([name, value]) => Object.hasOwn(other, name) && !isSame(name, value, Reflect.get(other, name)))
+  return Object.entries(one).some(([name, value]) =>
+    Object.hasOwn(other, name) && !isSame(name, value, Reflect.get(other, name)))
 }
 
 /**
- * Refuses two routes at one path if one of them would lose requests to the other. Of those that a request meets the router takes the one
- * with most constraints, of several the one that was registered last; of patterns for the host the first that matches.
+ * Rejects two routes at one path if one would lose requests to the other. If a request meets the
+ * constraints of several routes, the router takes the route with the most constraints, then the one
+ * registered last. For host patterns it takes the first that matches.
  *
- * @param later the one to be registered.
+ * @param later the route to be registered.
  * @throws `FSR_ERR_PATH_DUPLICATE`, `FSR_ERR_PATH_AMBIGUOUS`.
  */
 export function refuseConfused (later: Constrained, earlier: Constrained): void {
@@ -33,21 +35,33 @@ export function refuseConfused (later: Constrained, earlier: Constrained): void 
   const areSockets = later.kind === 'socket' && earlier.kind === 'socket'
   const areMixed = later.kind !== earlier.kind
   const confused = (why: string) => new errors.PathAmbiguous(later.path, earlier.path, why)
+  const duplicate = () => new errors.PathDuplicate(earlier.path, later.path)
   if ((areSockets || areMixed) && types.isRegExp(own['host']) && types.isRegExp(others['host'])) {
-    if (areSockets && isDeepStrictEqual(own, others)) throw new errors.PathDuplicate(earlier.path, later.path)
-    throw confused('of patterns for the host the router asks the first that matches, and no other. Give each of the two a host as text, or another path')
+    if (areSockets && isDeepStrictEqual(own, others)) throw duplicate()
+    throw confused('the router takes the first host pattern that matches, and tries no other. ' +
+      'Give each of the two a host as a string, or another path')
   }
   if (areSeparate(own, others)) return
-  // The router asks '/*' before '*', whatever their constraints.
-  if (areSockets && (rank === 0 || later.path === '*' || earlier.path === '*')) throw new errors.PathDuplicate(earlier.path, later.path)
+  // The router tries '/*' before '*', regardless of their constraints.
+  if (areSockets && (rank === 0 || later.path === '*' || earlier.path === '*')) throw duplicate()
   if (isRight(later, earlier, rank, areMixed)) return
-  throw confused(`it depends on their order which of the two the router takes. Register '${later.path}' before '${earlier.path}'`)
+  throw confused('the order of registration decides which of the two the router takes. ' +
+    `Register '${later.path}' before '${earlier.path}'`)
 }
 
-// Whether the router takes the right one of the two for requests that meet both.
-function isRight (later: Constrained, earlier: Constrained, rank: number, areMixed: boolean): boolean {
-  // One of the two has upgrades alone, or all but upgrades, and is marked so.
-  if (areMixed) return earlier.count > lengthOf(earlier.constraints) || (later.count >= earlier.count && later.path !== '*')
+// Whether the router takes the right route of the two for requests that meet the constraints of
+// both.
+function isRight (
+  later: Constrained,
+  earlier: Constrained,
+  rank: number,
+  areMixed: boolean
+): boolean {
+  // One route takes only upgrades, or everything but upgrades, and has the constraint for that.
+  if (areMixed) {
+    return earlier.count > lengthOf(earlier.constraints) ||
+      (later.count >= earlier.count && later.path !== '*')
+  }
   return rank < 0 ? earlier.count > later.count : later.count >= earlier.count
 }
 
@@ -56,11 +70,15 @@ function lengthOf (constraints: Constraints): number {
 }
 
 function isSame (name: string, one: unknown, other: unknown): boolean {
-  return name === 'version' ? isDeepStrictEqual(versionOf(one), versionOf(other)) : isDeepStrictEqual(one, other)
+  return name === 'version'
+    ? isDeepStrictEqual(versionOf(one), versionOf(other))
+    : isDeepStrictEqual(one, other)
 }
 
-// As find-my-way reads one: '1' is '1.0.0'. Strategies of the app's own may have anything.
+// Parses a version as find-my-way does: '1' is '1.0.0'. A custom strategy may use any value.
 function versionOf (version: unknown): unknown {
-  const [major, minor, patch] = String(version).split('.', 3).map(Number) as [number, number?, number?]
+  const [major, minor, patch] = String(version)
+    .split('.', 3)
+    .map(Number) as [number, number?, number?]
   return Number.isNaN(major) ? version : [major, minor || 0, patch || 0]
 }

@@ -8,20 +8,38 @@ import type { Server } from './app-services.js'
 
 type Codecs = Pick<RouteRuntime, 'codec' | 'replies'>
 
-/** What encodes the messages of a route: as its contract says, behind its hooks, with the key of each where slow clients get the newest. */
-export function createCodecs (conversation: undefined | ContractRouter, { hooks, options: { overflow } }: Pick<EffectiveOptions, 'hooks' | 'options'>): Codecs {
-  const own = conversation?.codec ?? plainCodec
+/**
+ * Creates the codecs of a route: the codec of its contract, wrapped by its hooks, and by the
+ * conflation keys if `latestBy` is set.
+ */
+export function createCodecs (
+  contractRouter: undefined | ContractRouter,
+  { hooks, options: { overflow } }: Pick<EffectiveOptions, 'hooks' | 'options'>
+): Codecs {
+  const own = contractRouter?.codec ?? plainCodec
   const hooked = hooks.preSend.length === 0 ? own : new HookedCodec(own, hooks.preSend)
   return {
     codec: typeof overflow === 'string' ? hooked : new KeyedCodec(hooked, overflow.latestBy),
-    replies: conversation === undefined && hooked !== own ? hooked : undefined
+    replies: contractRouter === undefined && hooked !== own ? hooked : undefined
   }
 }
 
-type OfRoute = Codecs & Pick<RouteRuntime, 'name' | 'controller' | 'interrupt' | 'upkeepOf' | 'clients' | 'renew' | 'limits'>
+type OfRoute =
+  & Codecs
+  & Pick<
+    RouteRuntime,
+    'name' | 'controller' | 'interrupt' | 'upkeepOf' | 'clients' | 'renew' | 'limits'
+  >
 
-/** What the connections of a route have in common: what it is itself, its options, and what all routes of the app share. */
-export function createRuntime ({ live, counts, clocks, budget, compression, fastPath }: Server, options: Options, route: OfRoute): RouteRuntime {
+/**
+ * Creates the object that all connections of a route share: the parts of the route, its options,
+ * and the services of the app.
+ */
+export function createRuntime (
+  { live, counts, clocks, budget, compression, fastPath }: Server,
+  options: Options,
+  route: OfRoute
+): RouteRuntime {
   const { rate, refusals, outboxLimit, overflow, notice } = options
   return {
     ...route,

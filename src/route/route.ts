@@ -1,7 +1,20 @@
 import type { ServerResponse } from 'node:http'
-import type { FastifyInstance, FastifyReply, FastifyRequest, FastifySchema, RouteHandlerMethod, RouteOptions } from 'fastify'
+import type {
+  FastifyInstance,
+  FastifyReply,
+  FastifyRequest,
+  FastifySchema,
+  RouteHandlerMethod,
+  RouteOptions
+} from 'fastify'
 import type { WebSocket } from 'ws'
-import type { BroadcastOptions, Room, SentTo, SentToData, WsConnection } from '../connection/connection.js'
+import type {
+  BroadcastOptions,
+  Room,
+  SentTo,
+  SentToData,
+  WsConnection
+} from '../connection/connection.js'
 import { countFrames } from '../socket/frame-counter.js'
 import { subjectsOf, type Identity } from '../connection/identity.js'
 import { guardReceiver } from '../socket/lazy-socket.js'
@@ -22,7 +35,13 @@ import { refuseByLimits, refuseUser } from '../upgrade/connection-limits.js'
 import { endsTokens, isOver, oldestOf } from '../auth/claims.js'
 import { compilersOf } from './schema-compilers.js'
 import { FirstMessage, type FirstMessageRoute } from '../upgrade/first-message.js'
-import { agreeOnProtocol, checkHandshake, isHandshake, upgradeDropped, upgradeRequired } from '../upgrade/handshake.js'
+import {
+  agreeOnProtocol,
+  checkHandshake,
+  isHandshake,
+  upgradeDropped,
+  upgradeRequired
+} from '../upgrade/handshake.js'
 import { createMessageGuard } from '../auth/grant.js'
 import { jwtOf, missingJwt, type Jwt } from '../auth/jwt.js'
 import type { TokenSource } from '../auth/token-source.js'
@@ -30,7 +49,14 @@ import type { SocketRouteOptions } from '../options/options.js'
 import { originOf } from '../auth/origin.js'
 import { fillPath, patternOf } from '../upgrade/path.js'
 import { refuseAsFailed, RETRY_AFTER } from '../upgrade/refusal.js'
-import { checkConstraints, checkData, checkEffect, checkName, checkProtocols, checkSchema } from '../options/resolve-options.js'
+import {
+  checkConstraints,
+  checkData,
+  checkEffect,
+  checkName,
+  checkProtocols,
+  checkSchema
+} from '../options/resolve-options.js'
 import { createCodecs, createRuntime } from './create-runtime.js'
 import { useRoles, type EffectiveOptions } from '../options/scope.js'
 import type { Server } from './app-services.js'
@@ -39,89 +65,108 @@ import { createAuthenticator, type Authenticator } from '../auth/token.js'
 import { checkPlaces, isOfJwt } from '../auth/token-source.js'
 
 /**
- * What `socketRoute` returns, and `fastify.socketRoutes` has by name: the way from anywhere in the app to the clients of a route.
+ * The handle of a route: reaches its clients from anywhere in the app. `socketRoute` returns it,
+ * and `fastify.socketRoutes` has it by name.
  *
  * @typeParam Connection the connections of the route.
- * @typeParam Contract what its clients see of its contract; `'none'` if it has none, so that no typed client can be made of it.
+ * @typeParam Contract the client's view of the contract; `'none'` without a contract, so that no
+ * typed client can be created.
  */
 export interface SocketRouteHandle<Connection = WsConnection, Contract = 'none'> {
-  /** For the compiler alone: what a client of the route may send and gets, `connect<typeof chat>(…)`. */
+  /** For the compiler only: the messages of a typed client, `connect<typeof chat>(…)`. */
   readonly '~contract'?: undefined | Contract
   readonly name: string
   /** The path with the prefixes of its scopes, as it was written: `/v1/chat/:room`. */
   readonly path: string
   readonly clients: Clients<Connection>
   /**
-   * The path with its parameters filled in and encoded.
+   * Returns the path with its parameters filled in and encoded.
    *
    * @throws `FSR_ERR_URL_PARAM_MISSING`, `FSR_ERR_URL_PARAM_INVALID`.
    */
   url (params?: Readonly<Record<string, string | number>>): string
   /**
-   * Sends to every client of the route; the message is encoded once. With a contract: `broadcast(type, data, options)`.
+   * Sends a message to every client of the route. It is encoded once. With a contract:
+   * `broadcast(type, data, options)`.
    *
    * @throws as `connection.send`.
    */
-  broadcast<First extends SentTo<Connection>> (message: First, ...data: SentToData<Connection, First>): void
+  broadcast<First extends SentTo<Connection>> (
+    message: First,
+    ...data: SentToData<Connection, First>
+  ): void
   /**
-   * A room of the route, or several as one: a message reaches each of their members once. They need not have members.
+   * Returns a room of the route, or several rooms as one: a message reaches each of their members
+   * once. A room may be empty.
    *
-   * @throws `FSR_ERR_ROOM_INVALID` for a name that is no string, `FSR_ERR_OPTION_INVALID`.
+   * @throws `FSR_ERR_ROOM_INVALID` for a name that is not a string, `FSR_ERR_OPTION_INVALID`.
    */
   to (rooms: string | Iterable<string>, options?: BroadcastOptions): Room<Connection>
 }
 
-/** What a request brings along from the first check to the upgrade. */
+/** Key of the state of an upgrade on its request, from the first check to the upgrade. */
 export const kUpgrade = Symbol('fastify-socket-route.upgrade')
-/** What the app makes of a request for `connection.data`, until there is the connection. */
+/** Key of the initial `connection.data` on the request, until the connection exists. */
 const kData = Symbol('fastify-socket-route.data')
 interface Upgrade {
   readonly token: undefined | string
   readonly response: ServerResponse
   identity: undefined | Identity
-  /** Whether the guard has let it in, if there is one. */
+  /** Whether the guard has admitted the request, or the route has none. */
   isAdmitted: boolean
-  /** What upgrades the request, from when nothing but hooks that look at the answer can refuse it. */
+  /**
+   * The handler that performs the upgrade. Set once the handler of the route has run; after that
+   * only `onSend` hooks can reject the upgrade.
+   */
   accept?: undefined | RouteHandlerMethod
 }
+type Done = (error?: Error) => void
 type UpgradeRequest = FastifyRequest & { [kUpgrade]: null | Upgrade, [kData]?: unknown }
 
-/** What is written down of a route, for those who describe it. */
-export interface RouteDefinition extends Pick<SocketRouteOptions, 'schema' | 'config' | 'protocols'> {
+/** The declared properties of a route, from which AsyncAPI is generated. */
+export interface RouteDefinition
+  extends Pick<SocketRouteOptions, 'schema' | 'config' | 'protocols'> {
   readonly scope: FastifyInstance
 }
 
-/** One socket route. */
+/** A socket route. */
 export class Route implements SocketRouteHandle {
   readonly name: string
   readonly path: string
   readonly clients: ClientSet
-  /** Whether REST has the path too. @internal */
+  /** Whether a REST route has the same path. @internal */
   isShared = false
-  /** What holds for this route. @internal */
+  /** The effective options, grants and hooks. @internal */
   readonly effective: EffectiveOptions
   readonly #server: Server
   readonly #fastify: FastifyInstance
   readonly #given: SocketRouteOptions
   readonly #protocols: undefined | readonly string[]
-  readonly #dispatched: RouteRuntime
+  readonly #runtime: RouteRuntime
   readonly #firstMessages: FirstMessageRoute
   readonly #isGuarded: boolean
   readonly #sockets: ReturnType<SocketServer['serverFor']>
-  readonly #conversation: undefined | ContractRouter
-  // Both are there when all plugins are loaded.
+  readonly #contractRouter: undefined | ContractRouter
+  // Set by ready(), once all plugins are loaded.
   #admission: undefined | Admission
   #ofRest: undefined | Authenticator
   #jwt: undefined | Jwt
   #hasWarned = false
 
-  constructor (server: Server, fastify: FastifyInstance, path: string, controller: SocketController, given: SocketRouteOptions, effective: EffectiveOptions) {
+  constructor (
+    server: Server,
+    fastify: FastifyInstance,
+    path: string,
+    controller: SocketController,
+    given: SocketRouteOptions,
+    effective: EffectiveOptions
+  ) {
     this.path = path
     this.name = checkName(given.name) ?? path
     this.effective = effective
     const { options, hooks } = effective
-    this.#conversation = controller instanceof ContractRouter ? controller : undefined
-    const codecs = createCodecs(this.#conversation, effective)
+    this.#contractRouter = controller instanceof ContractRouter ? controller : undefined
+    const codecs = createCodecs(this.#contractRouter, effective)
     this.clients = new ClientSet(server.fastPath.write, codecs.codec)
     this.#server = server
     this.#fastify = fastify
@@ -130,19 +175,22 @@ export class Route implements SocketRouteHandle {
     checkData(given.data)
     checkConstraints(given.constraints)
     this.#isGuarded = effective.grants.length > 0
-    const hasRoles = asksForRoles(this.#conversation?.definition)
+    const hasRoles = asksForRoles(this.#contractRouter?.definition)
     if (!this.#isGuarded) checkEffect(given, path, hasRoles)
     if (this.#isGuarded || hasRoles) useRoles(fastify)
     checkSchema(given.schema)
-    for (const source of ['query', 'ticket'] as const) if (this.#reads(source)) server.credentials.expect(source)
+    for (const source of ['query', 'ticket'] as const) {
+      if (this.#reads(source)) server.credentials.expect(source)
+    }
     server.counts.expect(options.connections)
     this.#sockets = server.sockets.serverFor(options.maxPayload)
-    this.#dispatched = createRuntime(server, options, {
+    this.#runtime = createRuntime(server, options, {
       ...codecs,
       name: this.name,
-      controller: this.#conversation ?? withPreMessage(controller, hooks.preMessage),
-      interrupt: this.#conversation && ((connection, message, last) => this.#conversation!.interrupt(connection, message, last)),
-      upkeepOf: this.#conversation && upkeepOf,
+      controller: this.#contractRouter ?? withPreMessage(controller, hooks.preMessage),
+      interrupt: this.#contractRouter && ((connection, message, last) =>
+        this.#contractRouter!.interrupt(connection, message, last)),
+      upkeepOf: this.#contractRouter && upkeepOf,
       clients: this.clients,
       renew: (request, token, before) => this.#admission!.admitAgain(request, token, before),
       limits: { maxPayload: options.maxPayload, maxFragments: this.#sockets.limits.maxFragments }
@@ -152,11 +200,14 @@ export class Route implements SocketRouteHandle {
       live: server.live,
       counts: server.counts,
       tokens: server.tokens,
-      // Whoever was never let in is not given long: what such a client sends meanwhile is read, and inflated.
+      // A client that was never admitted gets little time: its messages are read and inflated
+      // meanwhile.
       closing: server.clocks.closing(Math.min(options.closeTimeout, 1_000)),
-      limits: this.#dispatched.limits,
+      limits: this.#runtime.limits,
       admit: (request, token) => this.#admission!.admitLater(request, token),
-      refusal: (identity) => this.#refusalNow(identity) ?? refuseUser(options.connections.perUser, server.counts, this.#subjectsOf(identity)),
+      refusal: (identity) =>
+        this.#refusalNow(identity) ??
+        refuseUser(options.connections.perUser, server.counts, this.#subjectsOf(identity)),
       open: this.#open
     }
   }
@@ -169,12 +220,12 @@ export class Route implements SocketRouteHandle {
     this.clients.broadcast(...message)
   }
 
-  /** The contract, if there is one. @internal */
+  /** The contract, if the route has one. @internal */
   get contract (): undefined | ContractDefinition {
-    return this.#conversation?.definition
+    return this.#contractRouter?.definition
   }
 
-  /** What the app has said of it besides its options, and where. @internal */
+  /** The declared properties of the route, and its scope. @internal */
   get declared (): RouteDefinition {
     const { schema, config } = this.#given
     return { scope: this.#fastify, schema, config, protocols: this.#protocols }
@@ -185,7 +236,7 @@ export class Route implements SocketRouteHandle {
   }
 
   /**
-   * Looks for what the guard needs, once all plugins are loaded.
+   * Resolves the dependencies of the guard and compiles the contract, once all plugins are loaded.
    *
    * @throws `FSR_ERR_JWT_MISSING`, `FSR_ERR_OPTION_INVALID`, `FSR_ERR_CONTRACT_INVALID`.
    */
@@ -193,53 +244,74 @@ export class Route implements SocketRouteHandle {
     const { grants, options: { tokenFrom, requireExpiry, subject, jwt: name } } = this.effective
     const jwt = jwtOf(this.#fastify, name)
     const times = jwt?.options.verify ?? {}
-    if (this.#isGuarded && jwt === undefined && tokenFrom.some(isOfJwt)) throw new errors.JwtMissing(this.path, missingJwt(this.#fastify, name))
+    if (this.#isGuarded && jwt === undefined && tokenFrom.some(isOfJwt)) {
+      throw new errors.JwtMissing(this.path, missingJwt(this.#fastify, name))
+    }
     if (this.#isGuarded && jwt !== undefined) checkPlaces(this.#fastify, jwt, tokenFrom, this.path)
-    if (this.#isGuarded && requireExpiry && !endsTokens(times)) throw new errors.OptionInvalid('requireExpiry', `cannot hold for '${this.path}': verify.ignoreExpiration or clockTimestamp of @fastify/jwt makes tokens valid for ever`)
+    if (this.#isGuarded && requireExpiry && !endsTokens(times)) {
+      throw new errors.OptionInvalid('requireExpiry', `has no effect on '${this.path}': ` +
+        'verify.ignoreExpiration or clockTimestamp of @fastify/jwt makes tokens valid for ever')
+    }
     const { tickets, revocations, credentials, handshakeTimeout, clocks } = this.#server
-    if (!this.isShared && (this.#reads('query') || this.#reads('ticket'))) credentials.expectAt(patternOf(this.path))
-    // Without a source of tokens users come from hooks of the app, and their age from there.
+    if (!this.isShared && (this.#reads('query') || this.#reads('ticket'))) {
+      credentials.expectAt(patternOf(this.path))
+    }
+    // Without a source of tokens, hooks of the app set the users, whose tokens can be of any age.
     revocations.expect(tokenFrom.some(isOfJwt) ? oldestOf(times) : Infinity)
-    const redeem = (request: FastifyRequest, ticket: string) => tickets.redeem(this.name, request, ticket)
-    const shared = { jwt, requireExpiry, subject, isGuarded: this.#isGuarded, handshakeTimeout, clock: clocks.clock, redeem }
+    const redeem = (request: FastifyRequest, ticket: string) =>
+      tickets.redeem(this.name, request, ticket)
+    const { clock } = clocks
+    const isGuarded = this.#isGuarded
+    const shared = { jwt, requireExpiry, subject, isGuarded, handshakeTimeout, clock, redeem }
     this.#jwt = jwt
-    this.#admission = new Admission(createAuthenticator({ ...shared, tokenFrom: this.#isGuarded ? tokenFrom : [] }), revocations, grants)
-    if (this.#conversation !== undefined) this.#compile(this.#conversation)
+    const authenticator = createAuthenticator({ ...shared, tokenFrom: isGuarded ? tokenFrom : [] })
+    this.#admission = new Admission(authenticator, revocations, grants)
+    if (this.#contractRouter !== undefined) this.#compile(this.#contractRouter)
     this.#ofRest = createAuthenticator({ ...shared, tokenFrom: ['header', 'cookie'] })
   }
 
-  #compile (conversation: ContractRouter): void {
+  #compile (contractRouter: ContractRouter): void {
     const { rolesOf, hierarchy, invalidMessages, streamsPerConnection } = this.effective.options
     try {
-      conversation.compile(compilersOf(this.#fastify, this.path), {
+      contractRouter.compile(compilersOf(this.#fastify, this.path), {
         invalidMessages,
         streamsPerConnection,
         hooks: this.effective.hooks,
         guardOf: (grant) => createMessageGuard(grant, rolesOf, hierarchy)
       })
     } catch (cause) {
-      throw new errors.ContractInvalid(this.path, `cannot be compiled, in the ${(cause as Error).message}`, { cause })
+      const problem = `cannot be compiled, in the ${(cause as Error).message}`
+      throw new errors.ContractInvalid(this.path, problem, { cause })
     }
   }
 
   /**
-   * A ticket for whoever has sent a request to REST.
+   * Issues a ticket for the user of a REST request.
    *
-   * @throws `FSR_ERR_OPTION_INVALID`, `FSR_ERR_TOKEN_MISSING`, `FSR_ERR_TOKEN_INVALID`, `FSR_ERR_TOKEN_EXPIRED`.
+   * @throws `FSR_ERR_OPTION_INVALID`, `FSR_ERR_TOKEN_MISSING`, `FSR_ERR_TOKEN_INVALID`,
+   * `FSR_ERR_TOKEN_EXPIRED`.
    */
   async ticket (request: FastifyRequest): Promise<string> {
-    if (!this.#reads('ticket')) throw new errors.OptionInvalid('route', "is not that of a guarded route with 'ticket' in tokenFrom")
-    const jwt = request.server && jwtOf(request.server, this.effective.options.jwt)
-    if (jwt !== undefined && jwt.plugin !== this.#jwt?.plugin) throw new errors.OptionInvalid('route', 'is that of a route with another @fastify/jwt than the request: issue its tickets in its scope')
-    if (jwt === undefined && request.headers.authorization !== undefined && !this.#ofRest!.isKnown(request)) {
-      writeLog(request, 'warn', { route: this.path }, 'a token cannot count for a ticket: @fastify/jwt is not registered in the scope of the request')
+    if (!this.#reads('ticket')) {
+      throw new errors.OptionInvalid('route',
+        "is not the name of a guarded route with 'ticket' in tokenFrom")
     }
-    // Nothing comes later here: there is an identity, or an error.
+    const jwt = request.server && jwtOf(request.server, this.effective.options.jwt)
+    if (jwt !== undefined && jwt.plugin !== this.#jwt?.plugin) {
+      throw new errors.OptionInvalid('route', 'is the name of a route with another @fastify/jwt ' +
+        'than the request: issue its tickets in its scope')
+    }
+    const { authorization } = request.headers
+    if (jwt === undefined && authorization !== undefined && !this.#ofRest!.isKnown(request)) {
+      writeLog(request, 'warn', { route: this.path }, 'the token of a ticket request is ignored: ' +
+        '@fastify/jwt is not registered in the scope of the request')
+    }
+    // No first message can follow a REST request: the result is an identity or an error.
     const identity = await this.#ofRest!.authenticate(request, undefined)
     return await this.#server.tickets.issue(this.name, request, identity!)
   }
 
-  /** The route as Fastify takes it, for one spelling of the path. */
+  /** Returns the route options for Fastify, for one spelling of the path. */
   toRouteOptions (url: string, constraints: undefined | RouteOptions['constraints']): RouteOptions {
     const { schema, config, logLevel, onRequest, preValidation, preHandler, data } = this.#given
     return {
@@ -247,13 +319,15 @@ export class Route implements SocketRouteHandle {
       url,
       exposeHeadRoute: false,
       prefixTrailingSlash: 'slash',
-      // For @fastify/swagger, which would otherwise describe a GET that does not exist.
+      // For @fastify/swagger, which would otherwise document a GET route.
       schema: { ...schema, hide: true } as FastifySchema,
       ...(config === undefined ? undefined : { config }),
       ...(logLevel === undefined ? undefined : { logLevel }),
       ...(constraints === undefined ? undefined : { constraints }),
       onRequest: [this.#checkRequest, ...asArray(onRequest)],
-      preValidation: this.#isGuarded ? [...asArray(preValidation), this.#admit] : asArray(preValidation),
+      preValidation: this.#isGuarded
+        ? [...asArray(preValidation), this.#admit]
+        : asArray(preValidation),
       preHandler: [
         ...asArray(preHandler),
         ...(this.#isGuarded ? [] : [this.#recognise]),
@@ -263,12 +337,14 @@ export class Route implements SocketRouteHandle {
       onError: [this.#fail],
       onSend: [this.#switch],
       handler: async (request, reply) => { throw upgradeRequired(request, reply) },
-      wsHandler: (socket: WebSocket, request) => { this.#upgraded(socket, request as UpgradeRequest) }
+      wsHandler: (socket: WebSocket, request) => {
+        this.#upgraded(socket, request as UpgradeRequest)
+      }
     }
   }
 
-  // Not async, as nothing here waits but a predicate of the app: each promise would take a turn of its own.
-  readonly #checkRequest = (request: FastifyRequest, reply: FastifyReply, done: (error?: Error) => void): void => {
+  // Not async, as only a predicate of the app can wait here: each promise would cost a microtask.
+  readonly #checkRequest = (request: FastifyRequest, reply: FastifyReply, done: Done): void => {
     if (!asksForUpgrade(request)) {
       done(isHandshake(request.raw.headers) ? upgradeDropped(request, reply, 'Upgrade') : undefined)
       return
@@ -280,22 +356,32 @@ export class Route implements SocketRouteHandle {
       this.#begin(request, reply, isAllowed)
       done()
     } else {
-      isAllowed.then((isAllowed) => { this.#begin(request, reply, isAllowed) }).then(() => { done() }, done)
+      isAllowed
+        .then((isAllowed) => { this.#begin(request, reply, isAllowed) })
+        .then(() => { done() }, done)
     }
   }
 
   #begin (request: FastifyRequest, reply: FastifyReply, isOriginAllowed: boolean): void {
     if (!isOriginAllowed) {
-      writeLog(request, 'info', { origin: request.headers.origin, own: originOf(request) }, 'the page of another origin was refused: name it in origins; or, if it is a page of this server behind a proxy that ends TLS, set trustProxy')
+      const details = { origin: request.headers.origin, own: originOf(request) }
+      writeLog(request, 'info', details, 'the origin of the page is not allowed: add it to ' +
+        'origins; or, if it is this server behind a proxy that terminates TLS, set trustProxy')
       throw new errors.OriginRefused()
     }
-    const token = agreeOnProtocol(request.raw.headers, this.#protocols, this.effective.options.tokenFrom.includes('protocol'));
-    (request as UpgradeRequest)[kUpgrade] = { token, response: reply.raw, identity: undefined, isAdmitted: !this.#isGuarded }
+    const takesProtocol = this.effective.options.tokenFrom.includes('protocol')
+    const token = agreeOnProtocol(request.raw.headers, this.#protocols, takesProtocol);
+    (request as UpgradeRequest)[kUpgrade] = {
+      token,
+      response: reply.raw,
+      identity: undefined,
+      isAdmitted: !this.#isGuarded
+    }
   }
 
-  // After the app's own hooks, which may have found out who the user is.
+  // Runs after the hooks of the app, which may have set the user.
   readonly #admit = async (request: FastifyRequest, reply: FastifyReply): Promise<void> => {
-    // None of a plain request.
+    // null for a plain request.
     const upgrade = (request as UpgradeRequest)[kUpgrade]
     try {
       const identity = await this.#admission!.admit(request, upgrade?.token)
@@ -307,14 +393,19 @@ export class Route implements SocketRouteHandle {
     }
   }
 
-  // On a route without a guard, after all hooks that may have found out who the user is: what the token of that user says counts.
-  readonly #recognise = (request: FastifyRequest, reply: FastifyReply, done: (error?: Error) => void): void => {
+  // On a route without a guard, after all hooks that may have set the user: the identity is that of
+  // the user's token.
+  readonly #recognise = (request: FastifyRequest, reply: FastifyReply, done: Done): void => {
     const upgrade = (request as UpgradeRequest)[kUpgrade]
-    // Fastify takes a hook that throws nothing, as a getter of the app may, for one that has not failed.
-    attempt(() => upgrade === null ? undefined : this.#admission!.recognise(request, upgrade.token), (identity) => {
-      if (identity !== undefined) upgrade!.identity = identity
-      done()
-    }, (thrown) => { done(refused(reply, thrown)) })
+    // Fastify treats a hook that throws undefined, as a getter of the app may, as successful.
+    attempt(
+      () => upgrade === null ? undefined : this.#admission!.recognise(request, upgrade.token),
+      (identity) => {
+        if (identity !== undefined) upgrade!.identity = identity
+        done()
+      },
+      (thrown) => { done(refused(reply, thrown)) }
+    )
   }
 
   readonly #collect = async (request: FastifyRequest): Promise<void> => {
@@ -326,14 +417,19 @@ export class Route implements SocketRouteHandle {
     }
   }
 
-  readonly #verify = (request: FastifyRequest, reply: FastifyReply, done: (error?: Error) => void): void => {
-    attempt(() => request.ws ? this.#server.sockets.verify(request, reply) : undefined, () => { done() }, (thrown) => { done(asError(thrown)) })
+  readonly #verify = (request: FastifyRequest, reply: FastifyReply, done: Done): void => {
+    attempt(
+      () => request.ws ? this.#server.sockets.verify(request, reply) : undefined,
+      () => { done() },
+      (thrown) => { done(asError(thrown)) }
+    )
   }
 
   /**
-   * Puts the answer before the upgrade: what hooks do to any answer, such as setting cookies, they do to the 101.
+   * Returns a handler that sends the response before the upgrade, so that hooks apply to the 101 as
+   * to any response, such as those that set cookies.
    *
-   * @param upgrade the handler that `@fastify/websocket` has made of that of the route.
+   * @param upgrade the handler that `@fastify/websocket` has created for the route.
    */
   answerFirst (upgrade: RouteHandlerMethod): RouteHandlerMethod {
     return function (request, reply) {
@@ -346,15 +442,21 @@ export class Route implements SocketRouteHandle {
     }
   }
 
-  // A hook that looks at the answer has failed: what is answered now is an error.
-  readonly #fail = (request: FastifyRequest, reply: FastifyReply, thrown: unknown, done: () => void): void => {
+  // An onSend hook has failed: the response is an error now.
+  readonly #fail = (
+    request: FastifyRequest,
+    reply: FastifyReply,
+    thrown: unknown,
+    done: () => void
+  ): void => {
     const upgrade = (request as UpgradeRequest)[kUpgrade]
     if (upgrade?.accept !== undefined) {
       upgrade.accept = undefined
       reply.code(200)
       const err = asError(thrown)
       if (err !== thrown) {
-        // Fastify has no answer where a hook of onSend fails with anything else, and would end the process.
+        // Fastify sends no response if an onSend hook fails with a value that is not an Error, and
+        // would end the process.
         writeLog(request, 'error', { err }, 'an upgrade has failed')
         reply.hijack()
         refuseAsFailed(reply.raw)
@@ -364,14 +466,20 @@ export class Route implements SocketRouteHandle {
     done()
   }
 
-  // The last question, and the 101, behind all hooks. Not async, so that nobody else is let in, or revoked, between the two.
-  readonly #switch = (request: FastifyRequest, reply: FastifyReply, payload: unknown, done: (error: null | Error, payload?: unknown) => void): void => {
+  // The last check, and the 101, after all hooks. Not async, so that no other client is admitted,
+  // and no user revoked, between the two.
+  readonly #switch = (
+    request: FastifyRequest,
+    reply: FastifyReply,
+    payload: unknown,
+    done: (error: null | Error, payload?: unknown) => void
+  ): void => {
     const upgrade = (request as UpgradeRequest)[kUpgrade]
     if (upgrade?.accept === undefined || reply.statusCode !== 101) {
       done(null, payload)
       return
     }
-    // Cut, or left by its client, while the hooks ran: it takes no place, and there is nothing to answer.
+    // The socket was closed while the hooks ran: it takes no slot, and no response can be sent.
     if (request.raw.socket.destroyed) {
       reply.hijack()
       return
@@ -382,7 +490,7 @@ export class Route implements SocketRouteHandle {
       try {
         upgrade.accept.call(this.#fastify, request, reply)
       } catch (thrown) {
-        // Of a class of sockets of the app's own. There can be no other answer any more.
+        // Thrown by a WebSocket class of the app. It is too late for another response.
         writeLog(request, 'error', { err: asError(thrown) }, 'the upgrade has failed')
         request.raw.socket.destroy()
       }
@@ -396,10 +504,12 @@ export class Route implements SocketRouteHandle {
     const { live, counts } = this.#server
     const identity = (request as UpgradeRequest)[kUpgrade]?.identity
     if (live.isClosing) return new errors.Closing()
-    return (identity && this.#refusalNow(identity)) ?? refuseByLimits(this.effective.options.connections, counts, this.name, request.ip, this.#subjectsOf(identity))
+    const { connections } = this.effective.options
+    return (identity && this.#refusalNow(identity)) ??
+      refuseByLimits(connections, counts, this.name, request.ip, this.#subjectsOf(identity))
   }
 
-  // What may have come while hooks and predicates took their time.
+  // Checks for a revocation or an expiry that has happened while hooks and predicates ran.
   #refusalNow (identity: Identity): undefined | SocketError {
     const { revocations, clocks } = this.#server
     if (revocations.isRevokedNow(identity)) return new errors.TokenInvalid()
@@ -408,16 +518,22 @@ export class Route implements SocketRouteHandle {
 
   #subjectsOf (identity: undefined | Identity): readonly string[] {
     const { path, effective: { options: { connections } } } = this
-    if (identity !== undefined && identity.subject === undefined && connections.perUser !== undefined && !this.#hasWarned) {
+    if (
+      identity !== undefined &&
+      identity.subject === undefined &&
+      connections.perUser !== undefined &&
+      !this.#hasWarned
+    ) {
       this.#hasWarned = true
-      writeLog(this.#fastify, 'warn', { route: path }, 'connections.perUser does not count users without a subject: say with the option subject what tells them apart')
+      writeLog(this.#fastify, 'warn', { route: path }, 'connections.perUser does not count users ' +
+        'without a subject: set the option subject to the claim that identifies them')
     }
     return subjectsOf(identity)
   }
 
   #upgraded (socket: WebSocket, request: UpgradeRequest): void {
     const { identity, response } = request[kUpgrade]!
-    // The token is in there as well.
+    // Releases the token as well.
     request[kUpgrade] = null
     const { read, write } = this.#server.fastPath
     if (write) releaseResponse(response)
@@ -427,40 +543,54 @@ export class Route implements SocketRouteHandle {
     }
     if (identity !== undefined) this.#open(socket, request, identity)
     else if (this.#isGuarded) new FirstMessage(this.#firstMessages, socket, request).open()
-    else this.#open(socket, request, { user: null, subject: undefined, sub: undefined, iat: undefined, exp: undefined })
+    else {
+      this.#open(socket, request, {
+        user: null,
+        subject: undefined,
+        sub: undefined,
+        iat: undefined,
+        exp: undefined
+      })
+    }
   }
 
-  readonly #open = (socket: WebSocket, request: FastifyRequest, identity: Identity): ConnectionRunner => {
-    const dispatch = new ConnectionRunner(this.#dispatched, socket, request, identity)
+  readonly #open = (
+    socket: WebSocket,
+    request: FastifyRequest,
+    identity: Identity
+  ): ConnectionRunner => {
+    const runner = new ConnectionRunner(this.#runtime, socket, request, identity)
     const { [kData]: data } = request as UpgradeRequest
     if (data !== undefined) {
-      dispatch.connection.data = data as Record<string, unknown>
-      // The app may let go of it.
+      runner.connection.data = data as Record<string, unknown>
+      // Only the connection keeps it, so that the app can release it.
       delete (request as UpgradeRequest)[kData]
     }
-    dispatch.open()
-    return dispatch
+    runner.open()
+    return runner
   }
 
-  // Whether the guard looks there for who is asking.
+  // Whether the guard reads tokens from a source.
   #reads (source: TokenSource): boolean {
     return this.#isGuarded && this.effective.options.tokenFrom.includes(source)
   }
 }
 
-// The error of a refusal, whose headers are on the answer. That of a predicate, or of a getter, of the app may be anything.
+// Sets the headers of a rejection on the response, and returns its error. A predicate or a getter
+// of the app may throw any value.
 function refused (reply: FastifyReply, thrown: unknown): Error {
   const error = asError(thrown)
   reply.headers(headersOf(error))
   return error
 }
 
-// Whether messages are guarded by roles, though the route may not be.
+// Whether the contract guards messages by roles, also on a route without a guard.
 function asksForRoles (contract: undefined | ContractDefinition): boolean {
-  return contract !== undefined && [...contract.in.values()].some(({ isGranted }) => isGranted !== undefined && typeof isGranted !== 'function')
+  return contract !== undefined && [...contract.in.values()].some(({ isGranted }) =>
+    isGranted !== undefined && typeof isGranted !== 'function')
 }
 
-// Not `request.ws`, which depends on the order of hooks: what has no check is the danger.
+// Not `request.ws`, which depends on the order of hooks: an upgrade must never bypass the checks.
 function asksForUpgrade (request: FastifyRequest): boolean {
   return request.raw.headers.upgrade !== undefined
 }

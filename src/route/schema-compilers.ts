@@ -9,24 +9,34 @@ interface SchemaController {
 }
 
 /**
- * What makes validators and serializers in a scope: the app's own compilers, or those of Fastify, which know the schemas that were added.
- * Fastify makes its own only for scopes with a route that has schemas, so it is asked to by a way that is not public.
+ * Returns the compilers of a scope: those of the app, or those of Fastify, which know the schemas
+ * added to the scope. Fastify creates its own only for scopes with a route that has schemas; here
+ * it is made to create them, by its private API.
  *
  * @throws `FSR_ERR_CONTRACT_INVALID` if there are none.
  */
 export function compilersOf (fastify: FastifyInstance, path: string): Compilers {
-  const controller = internalOf(fastify, 'fastify.schemaController') as undefined | Partial<SchemaController>
-  const options = internalOf(fastify, 'fastify.options') as undefined | { readonly ajv?: unknown, readonly serializerOpts?: unknown }
-  if (typeof controller?.setupValidator === 'function' && typeof controller.setupSerializer === 'function') {
+  const controller = internalOf(fastify, 'fastify.schemaController') as
+    | undefined
+    | Partial<SchemaController>
+  const options = internalOf(fastify, 'fastify.options') as
+    | undefined
+    | { readonly ajv?: unknown, readonly serializerOpts?: unknown }
+  if (
+    typeof controller?.setupValidator === 'function' &&
+    typeof controller.setupSerializer === 'function'
+  ) {
     controller.setupValidator(options)
     controller.setupSerializer(options)
   }
   const { validatorCompiler, serializerCompiler } = fastify
   if (validatorCompiler === undefined || serializerCompiler === undefined) {
-    throw new errors.ContractInvalid(path, 'cannot be compiled, as this Fastify is made in another way than the plugin knows: call setValidatorCompiler() and setSerializerCompiler()')
+    throw new errors.ContractInvalid(path, 'cannot be compiled: this version of Fastify does not ' +
+      'provide its compilers. Call setValidatorCompiler() and setSerializerCompiler()')
   }
   return {
-    validator: (schema) => validatorCompiler({ schema, method: 'GET', url: path, httpPart: 'body' }) as Validator,
+    validator: (schema) =>
+      validatorCompiler({ schema, method: 'GET', url: path, httpPart: 'body' }) as Validator,
     serializer: (schema) => serializerCompiler({ schema, method: 'GET', url: path }) as Serializer
   }
 }
