@@ -16,126 +16,144 @@ import type { Subject } from '../auth/subject.js'
 import type { TicketStore } from '../auth/ticket.js'
 import type { TokenSource } from '../auth/token-source.js'
 
-/** The options that the plugin, a scope and a route have in common. The innermost that is set counts. */
+/** The options that the plugin, scopes and routes share. The innermost value applies. */
 export interface SharedOptions {
   /**
-   * Where the roles of a user are: the name of a claim, an array of strings or a space-separated string (RFC 8693 section 4.2),
-   * or a function from the user to an array, or to a promise of one. If it fails, nobody gets in.
+   * Where the roles of a user are: the name of a claim, which has an array of strings or a
+   * space-separated string (RFC 8693 section 4.2), or a function that returns an array for a user,
+   * or a promise of one. If the function fails, the user is rejected.
    *
    * @default 'roles'
    */
-  // A method's parameter is bivariant: a function may ask for a narrower user than is declared.
-  readonly roles?: undefined | string | { rolesOf (user: UserOfRequest): readonly string[] | Promise<readonly string[]> }['rolesOf']
+  // A method's parameter is bivariant: a function may take a narrower user than is declared.
+  readonly roles?:
+    | undefined
+    | string
+    | { rolesOf (user: UserOfRequest): readonly string[] | Promise<readonly string[]> }['rolesOf']
   /**
-   * What each role includes, transitively.
+   * The roles that each role includes, transitively.
    *
    * @default {}
    */
   readonly roleHierarchy?: undefined | RoleHierarchy
   /**
-   * Where the token of a guarded route is looked for, the first that has one: `header` is `Authorization: Bearer` (RFC 6750
-   * section 2.1), `protocol` the sub-protocol list `bearer, <token>` (for browsers), `cookie` the one that `@fastify/jwt` is
-   * configured for, `query` the parameter `access_token` (RFC 6750 section 2.3), `ticket` the parameter `ticket` with what
-   * `fastify.socketTicket` has issued, `message` the first message, a text, of a connection that brought none before. With `[]` only
-   * a user that a hook of the app has put on the request counts.
+   * The sources of the token of a guarded route; the first that has a token is used.
+   *
+   * - `header`: `Authorization: Bearer` (RFC 6750 section 2.1).
+   * - `protocol`: the sub-protocol list `bearer, <token>`, for browsers.
+   * - `cookie`: the cookie that `@fastify/jwt` is configured for.
+   * - `query`: the parameter `access_token` (RFC 6750 section 2.3).
+   * - `ticket`: the parameter `ticket`, issued by `fastify.socketTicket`.
+   * - `message`: the first message, a text, of a connection that has sent no token before.
+   *
+   * With `[]` the user must be set on the request by a hook of the app.
    *
    * @default ['header', 'protocol', 'cookie']
    */
   readonly tokenFrom?: undefined | readonly TokenSource[]
   /**
-   * The `@fastify/jwt` that verifies tokens, by its `namespace`; `{ namespace, jwtVerify }` if its method on requests has a name of its own.
+   * The `namespace` of the `@fastify/jwt` that verifies tokens; `{ namespace, jwtVerify }` if its
+   * method on requests has a custom name.
    *
-   * @default the one without a namespace
+   * @default the `@fastify/jwt` without a namespace
    */
   readonly jwt?: undefined | string | JwtName
   /**
-   * Tells users apart, for `connections.perUser`, `socketRevoke` and `renew()`: the name of a claim, a string or an integer, or a function
-   * that makes a string of the claims. The claims are those of the token, or a user that a hook has set without one. A user
-   * for whom there is none is refused with 401.
+   * Identifies a user, for `connections.perUser`, `socketRevoke` and `renew()`: the name of a claim
+   * (a string or an integer), or a function that returns a string made of the claims. The claims
+   * are those of the token, or of the user that a hook has set without a token. A user without the
+   * claim is rejected with 401.
    *
-   * @default `sub`, together with `iss` where the token has one (RFC 7519 section 4.1.2); users without `sub` are not told apart
+   * @default `sub`, together with `iss` if the token has it (RFC 7519 section 4.1.2); users without
+   * `sub` are not told apart
    */
   readonly subject?: undefined | Subject
   /**
-   * Whether a user must have an end: `exp` of the token (RFC 7519 section 4.1.4), or of a user that a hook has set without one. Where
-   * there is one, the connection is closed with 4401 then.
+   * Whether access must expire: `exp` of the token (RFC 7519 section 4.1.4), or of the user that a
+   * hook has set without a token, is then required. A connection with an `exp` is closed with 4401
+   * when it expires.
    *
    * @default false
    */
   readonly requireExpiry?: undefined | boolean
   /**
-   * Which pages may connect, by the `Origin` that browsers send; whoever sends none is not affected. The whole origin is compared:
-   * scheme, host and port. Behind a proxy that ends TLS, `'same-origin'` needs Fastify's `trustProxy`.
+   * The origins of the pages that may connect, by the `Origin` header that browsers send. Requests
+   * without the header are not checked. The whole origin is compared: scheme, host and port. Behind
+   * a proxy that terminates TLS, `'same-origin'` needs `trustProxy` of Fastify.
    *
    * @default 'same-origin'
    */
   readonly origins?: undefined | Origins
   /**
-   * The largest message, in bytes; a larger one closes the connection with 1009. A scope or a route can lower what the plugin
-   * allows, not raise it.
+   * The largest message, in bytes; a larger one closes the connection with 1009. A scope or a route
+   * can lower the value of the outer level, but not raise it.
    *
    * @default 65_536
    */
   readonly maxPayload?: undefined | number
   /**
-   * How many messages of one connection are handled at a time. Above 1 the order of the answers is that in which they are ready.
+   * How many messages of one connection are handled concurrently. Above 1, replies are sent in the
+   * order in which they are ready.
    *
    * @default 1
    */
   readonly concurrency?: undefined | number
   /**
-   * Pings find clients that are gone without a word, and keep proxies from cutting silent connections; `false` for none.
+   * Pings, which detect dead clients and keep proxies from closing idle connections; `false` turns
+   * them off. `interval` and `timeout` are in milliseconds.
    *
    * @default { interval: 25_000, timeout: 10_000 }
    */
   readonly heartbeat?: undefined | false | HeartbeatOptions
-  /** How many connections there may be at a time. @default any number */
+  /** Limits on concurrent connections. @default no limit */
   readonly connections?: undefined | ConnectionCaps
-  /** How fast one client may send. @default any speed */
+  /** The rate at which one client may send. @default no limit */
   readonly rate?: undefined | RateOptions
-  /** What may wait for a slow client. */
+  /** How much may be buffered for a slow client. */
   readonly outbox?: undefined | OutboxOptions
   /**
-   * The rooms that one connection can be in.
+   * How many rooms one connection can be in.
    *
    * @default 1_000
    */
   readonly roomsPerConnection?: undefined | number
   /**
-   * What happens to a message that the contract of a route does not have: it is answered with an error, or the connection is closed, with
-   * 1007 in most cases. The connection's `onError` hears of it either way.
+   * How a message that violates the contract is handled: the client receives an error, or the
+   * connection is closed, with 1007 in most cases. `onError` is called in both cases.
    *
    * @default 'answer'
    */
   readonly invalidMessages?: undefined | 'answer' | 'close'
   /**
-   * How many messages that the contract of a route refuses one client may send in a row; then it is closed with 4429. Any that is taken
-   * begins a new row, so that a client which makes mistakes now and then is never closed. `false` for any number.
+   * How many messages in a row that violate the contract one client may send before the connection
+   * is closed with 4429. A valid message restarts the count, so that a client with occasional
+   * mistakes is never closed. `per` is in milliseconds; `false` means no limit.
    *
    * @default { max: 100, per: 10_000 }
    */
   readonly refusals?: undefined | false | RefusalOptions
   /**
-   * The streams of a contract that one connection can be sent at a time.
+   * How many streams of a contract one connection can receive at a time.
    *
    * @default 16
    */
   readonly streamsPerConnection?: undefined | number
   /**
-   * Runs before each message is handled; the hooks of outer scopes run first, and none can be taken away further in.
+   * Runs before each message is handled. The hooks of outer scopes run first; an inner scope cannot
+   * remove them.
    *
    * @default none
    */
   readonly preMessage?: PreMessageHook | readonly PreMessageHook[]
   /**
-   * Runs before each message is encoded, once for all its receivers; order as above.
+   * Runs before each message is encoded, once for all its receivers; same order as `preMessage`.
    *
    * @default none
    */
   readonly preSend?: undefined | PreSendHook | readonly PreSendHook[]
   /**
-   * Milliseconds that a closing connection has: for handlers that run, for `onClose`, for the client to answer the close frame.
-   * After that the connection is cut.
+   * Milliseconds that a closing connection has for running handlers, for `onClose`, and for the
+   * close frame of the client. Then the connection is terminated.
    *
    * @default 5_000
    */
@@ -144,45 +162,51 @@ export interface SharedOptions {
 
 /** The options of `fastify.socketScope`. */
 export interface SocketScopeOptions extends SharedOptions {
-  /** Who may connect to the routes of this scope, in addition to what outer scopes and the routes themselves demand. */
+  /**
+   * The grant of this scope: a role, a list of roles (any of them), or a predicate. The grants of
+   * outer scopes and of the routes themselves apply as well.
+   */
   readonly isGranted?: Grant<UserOfRequest>
 }
 
 /** The options of `fastify.register(socketRoutes, options)`. */
 export interface SocketPluginOptions extends SocketScopeOptions {
-  /** What happens at `fastify.close()`. */
+  /** How connections are closed at `fastify.close()`. */
   readonly drain?: undefined | {
     /**
-     * Milliseconds. After four fifths of it connections that are not closed yet are cut; after all of it `fastify.close()` waits no
-     * longer. Less than `pluginTimeout` of Fastify.
+     * Milliseconds. After four fifths of it, connections that are still open are terminated; after
+     * all of it, `fastify.close()` waits no longer. Must be less than `pluginTimeout` of Fastify.
      *
      * @default 5_000
      */
     readonly deadline?: undefined | number
     /**
-     * How many connections are closed at a time, so that a fleet of clients does not come back in one moment.
+     * How many connections are closed at a time, so that clients do not all reconnect at once.
      *
      * @default 1_000
      */
     readonly batch?: undefined | number
     /**
-     * Milliseconds between two batches; less if there are so many that the deadline would come first.
+     * Milliseconds between two batches; less if there are so many batches that they would exceed
+     * the deadline.
      *
      * @default 100
      */
     readonly interval?: undefined | number
   }
   /**
-   * Milliseconds that an upgrade may take, from the request to its answer: for hooks, the token, `isGranted`. Then it is cut. A token
-   * that is to come as the first message has as many again; then the connection is closed with 4401.
+   * Milliseconds that an upgrade may take, from the request to the response: for hooks, the token,
+   * `isGranted`. Then the socket is destroyed. A token sent as the first message has the same time
+   * again; then the connection is closed with 4401.
    *
    * @default 10_000
    */
   readonly handshakeTimeout?: undefined | number
   /**
-   * Upgrades that another library answers, such as Socket.IO or Vite on the same server: paths, with all that is below them, or a
-   * predicate that looks at the request and returns `true`. Nothing of such an upgrade is read, changed, timed or cut. All others
-   * that no route has are refused with 404.
+   * Upgrades that another library handles, such as Socket.IO or Vite on the same server: paths,
+   * each with everything below it, or a predicate that returns `true` for a request. The plugin
+   * does not read, change, time out or terminate such an upgrade. All other upgrades without a
+   * route are rejected with 404.
    *
    * @default []
    */
@@ -190,59 +214,66 @@ export interface SocketPluginOptions extends SocketScopeOptions {
   /** The tickets of `fastify.socketTicket`. */
   readonly tickets?: undefined | {
     /**
-     * Milliseconds from the issue of a ticket to the upgrade.
+     * How long a ticket is valid, in milliseconds from its issue to the upgrade.
      *
      * @default 30_000
      */
     readonly ttl?: undefined | number
-    /** Keeps the tickets. @default in this process, at most 64 MiB of them */
+    /** Stores the tickets. @default in the memory of this process, at most 64 MiB */
     readonly store?: undefined | TicketStore
   }
   /**
-   * The most fragments that one message may come in (RFC 6455 section 5.4); more close the connection with 1008. Where `maxPayload` is
-   * above 64 KiB, a 512th of that.
+   * The most fragments of one message (RFC 6455 section 5.4); more close the connection with 1008.
+   * If `maxPayload` is above 64 KiB, the default is a 512th of it.
    *
    * @default 128
    */
   readonly maxFragments?: undefined | number
   /**
-   * Whether messages are compressed for clients that offer it (RFC 7692). No message needs what was before it to be inflated, so
-   * little is kept for each client; `maxPayload` holds for what is inflated. Four messages of the process are worked on at a time,
-   * unless something else has used compression of `ws` before: its limit is that of whoever is first.
+   * Whether messages are compressed for clients that offer it (RFC 7692). Each message is
+   * compressed on its own (no context takeover), so that little memory is kept for each client.
+   * `maxPayload` applies to the inflated size. The process compresses or inflates four messages at
+   * a time; the first user of compression in `ws` sets this limit for the process.
    *
    * @default false
    */
   readonly compression?: undefined | boolean | {
     /**
-     * Bytes below which a message is sent as it is.
+     * The size in bytes below which a message is not compressed.
      *
      * @default 1_024
      */
     readonly threshold?: undefined | number
   }
   /**
-   * Bytes that may wait for all slow clients of the process together. While it is more, a client that has more than 64 KiB waiting
-   * is treated as one whose outbox is full.
+   * Bytes that may be buffered for all slow clients of the process together. Above it, a client
+   * with more than 64 KiB buffered is treated as if its outbox were full.
    *
    * @default 268_435_456
    */
   readonly outboxBudget?: undefined | number
   /**
-   * Which parts of the fast path are taken. It is many times faster where messages come in numbers. `app.socketInfo` tells which are on.
+   * Which parts of the fast path are on. It is many times faster for large numbers of messages.
+   * `app.socketInfo` shows which parts are on.
    *
-   * - Writing: what a connection is sent within a turn of the event loop leaves in one write, what many are sent is encoded once, and of
-   *   the request only what can be asked for is kept. It needs no more than the public API of `ws` and Node.
-   * - Reading: sockets read whole frames themselves, and have what `ws` makes for each only when it is needed. It relies on more of `ws`
-   *   and Node than those promise: where that looks different from what is expected, a warning names it and `ws` reads.
+   * - Writing: the messages that a connection is sent within one turn of the event loop leave in
+   *   one write, a broadcast is encoded once, and the parts of the request that the app cannot read
+   *   are released. It uses only the public API of `ws` and Node.
+   * - Reading: sockets read whole frames themselves, and create the objects of `ws` only when they
+   *   are needed. It uses private parts of `ws` and Node: if one of them is not as expected, a
+   *   warning names it, and `ws` reads.
    *
-   * `true` takes both, `'write'` leaves reading to `ws`, `false` takes none.
+   * `true` turns both on, `'write'` leaves reading to `ws`, `false` turns both off.
    *
    * @default true
    */
   readonly fastPath?: undefined | boolean | 'write'
-  /** Remembers what `socketRevoke` has revoked. @default in this process */
+  /** Stores the revocations of `socketRevoke`. @default in the memory of this process */
   readonly revocations?: undefined | RevocationStore
-  /** Handed to `@fastify/websocket`, if the app has not registered that itself; `options` are those of `ws`. */
+  /**
+   * Options of `@fastify/websocket`, unless the app has registered that itself; `options` are those
+   * of `ws`.
+   */
   readonly websocket?: undefined | WebsocketPluginOptions
 }
 
@@ -252,42 +283,53 @@ type RouteHooks = Pick<RouteShorthandOptions, 'onRequest' | 'preValidation' | 'p
  * The options of one socket route.
  *
  * @typeParam Schema the schemas of `params`, `querystring` and `headers`.
- * @typeParam User who is connected.
+ * @typeParam User the user of a connection.
  * @typeParam Data the `data` of the connections.
  */
-export interface SocketRouteOptions<Schema extends FastifySchema = FastifySchema, User = unknown, Data = Record<string, unknown>> extends SharedOptions {
-  /** Who may connect. @default everyone whom the outer scopes let in */
+export interface SocketRouteOptions<
+  Schema extends FastifySchema = FastifySchema,
+  User = unknown,
+  Data = Record<string, unknown>
+> extends SharedOptions {
+  /**
+   * The grant of the route: a role, a list of roles (any of them), or a predicate. The grants of
+   * the scopes around it apply as well.
+   *
+   * @default no grant: every client that the scopes let in may connect
+   */
   readonly isGranted?: Grant<User>
   /** The name of the route in `fastify.socketRoutes`. @default its path */
   readonly name?: undefined | string
   /** Schemas of `params`, `querystring` and `headers`, validated before the upgrade (400). */
   readonly schema?: undefined | Schema
   /**
-   * The sub-protocols that are spoken (RFC 6455 section 1.9). The first that the client asks for and that is in the list is
-   * answered; a client that asks only for others is refused with 400.
+   * The supported sub-protocols (RFC 6455 section 1.9). The server selects the first that the
+   * client requests and that is in the list; a client that requests only others is rejected with
+   * 400.
    *
-   * @default none: the client's are ignored
+   * @default none: requested sub-protocols are ignored
    */
   readonly protocols?: undefined | readonly string[]
   /** Hooks of Fastify for the upgrade request. */
   readonly onRequest?: NonNullable<RouteHooks['onRequest']>
-  /** Hooks of Fastify for the upgrade request; they run before the token is verified. */
+  /** Hooks of Fastify for the upgrade request, before the token is verified. */
   readonly preValidation?: NonNullable<RouteHooks['preValidation']>
-  /** Hooks of Fastify for the upgrade request; they run last before the upgrade. */
+  /** Hooks of Fastify for the upgrade request, the last before the upgrade. */
   readonly preHandler?: NonNullable<RouteHooks['preHandler']>
   /**
-   * Returns what `connection.data` is at first, made of the upgrade request: a session, cookies, what hooks have put on it. It runs behind
-   * all hooks of `preHandler` before the last check, and is awaited; where it fails, the upgrade is refused.
-   * It gives `connection.data` its type, where it has no parameter or says what that is.
+   * Returns the initial `connection.data`, made from the upgrade request: a session, cookies,
+   * properties that hooks have set. It runs after all `preHandler` hooks, before the last check,
+   * and is awaited. If it fails, the upgrade is rejected. Its return type is the type of
+   * `connection.data`, if it has no parameter or the parameter has a type.
    *
    * @default {}
    */
-  // A method's parameter is bivariant: a function may ask for a request with the app's own properties.
+  // A method's parameter is bivariant: a function may take a request with properties of the app.
   readonly data?: undefined | { dataOf (request: FastifyRequest): Data | Promise<Data> }['dataOf']
-  /** As with any route of Fastify, for hooks to read at `request.routeOptions.config`. */
+  /** As in any route of Fastify; hooks read it as `request.routeOptions.config`. */
   readonly config?: undefined | RouteShorthandOptions['config']
-  /** As with any route of Fastify: the host, or a constraint of the app's own. */
+  /** As in any route of Fastify: the host, the version, or a custom constraint. */
   readonly constraints?: undefined | RouteShorthandOptions['constraints']
-  /** As with any route of Fastify. */
+  /** As in any route of Fastify. */
   readonly logLevel?: undefined | RouteShorthandOptions['logLevel']
 }

@@ -98,8 +98,8 @@ for (const hook of ['onRequest', 'preValidation', 'preHandler', 'preMessage'] as
 }
 
 const nothing: Array<[given: object, message: RegExp]> = [
-  [{ connections: {} }, /^Option connections caps nothing: name perRoute, perUser or perIp/],
-  [{ rate: {} }, /^Option rate limits nothing: name messages, bytes or both/],
+  [{ connections: {} }, /^Option connections limits nothing: set perRoute, perUser or perIp/],
+  [{ rate: {} }, /^Option rate limits nothing: set messages, bytes or both/],
   [{ rate: { per: 5, tolerance: 1 } }, /limits nothing/],
   [{ rate: { messages: undefined } }, /limits nothing/],
   [{ rate: { messages: Number.NaN } }, /rate.messages is not a positive integer/],
@@ -182,14 +182,14 @@ const ofOthers: Array<[names: readonly string[], told: RegExp]> = [
   [['connectTimeout'], /did you mean handshakeTimeout\?/],
   [['handleProtocols'], /did you mean protocols\?/],
   [['namespace'], /is a path here, .* jwt: \{ namespace \}/],
-  [['server', 'noServer'], /sockets are of the server of Fastify, leave it out/],
+  [['server', 'noServer'], /sockets use the server of Fastify, leave it out/],
   [['transports', 'allowUpgrades'], /WebSocket is the only transport, leave it out/],
-  [['connectionStateRecovery'], /nothing is kept for a client that is away, leave it out/],
-  [['allowEIO3'], /Engine\.IO is not spoken here/],
-  [['clientTracking'], /the clients of a route are always known/],
+  [['connectionStateRecovery'], /no state is kept for a disconnected client, leave it out/],
+  [['allowEIO3'], /Engine\.IO is not supported/],
+  [['clientTracking'], /clients are always tracked/],
   [['host', 'port', 'backlog'], /of app\.listen\(\)\?/],
-  [['verifyClient', 'WebSocket', 'autoPong', 'allowSynchronousEvents', 'skipUTF8Validation'], /it is one of ws: register\(socketRoutes, \{ websocket: \{ options: \{ \w+ \} \} \}\)/],
-  [['options', 'errorHandler', 'preClose'], /it is one of @fastify\/websocket: register\(socketRoutes, \{ websocket: \{ \w+ \} \}\)/],
+  [['verifyClient', 'WebSocket', 'autoPong', 'allowSynchronousEvents', 'skipUTF8Validation'], /it is an option of ws: register\(socketRoutes, \{ websocket: \{ options: \{ \w+ \} \} \}\)/],
+  [['options', 'errorHandler', 'preClose'], /it is an option of @fastify\/websocket: register\(socketRoutes, \{ websocket: \{ \w+ \} \}\)/],
   [['wsHandler', 'handler'], /the controller is the second argument/]
 ]
 for (const [names, told] of ofOthers) {
@@ -211,7 +211,7 @@ t.test('websocket: true of a route says what each socket route is', async (t) =>
 
 t.test('a part of an option that is given as an option is told where it belongs', async (t) => {
   for (const [name, whole] of Object.entries({ perUser: 'connections', messages: 'rate', tolerance: 'rate', limit: 'outbox', overflow: 'outbox', interval: 'heartbeat', deadline: 'drain', ttl: 'tickets' })) {
-    await t.rejects(register({ [name]: 1 }), { message: `Option '${name}' is a part of ${whole}: { ${whole}: { ${name} } }` })
+    await t.rejects(register({ [name]: 1 }), { message: `Option '${name}' belongs to ${whole}: { ${whole}: { ${name} } }` })
   }
 })
 
