@@ -3,26 +3,27 @@ import { AsyncResource } from 'node:async_hooks'
 /** A timer that a clock has started. */
 export type Timer = object
 
-/** Time, as everything here takes it that has to do with time. */
+/** The source of time for all deadlines and timers. Tests replace it. */
 export interface Clock {
-  /** Milliseconds since some moment: they only go forward, at the same pace. */
+  /** Monotonic time, in milliseconds since an arbitrary moment. */
   now (): number
-  /** Milliseconds of Unix time, which may be set. */
+  /** Unix time in milliseconds. The system clock can be set, so it may jump. */
   unixNow (): number
   /**
-   * Runs something once.
+   * Runs a function once.
    *
-   * @param milliseconds up to 24.8 days; Node takes what is longer for one millisecond.
-   * @param keepsAlive whether the process goes on while it waits. @default false
+   * @param milliseconds up to 24.8 days; Node treats a longer delay as one millisecond.
+   * @param keepsAlive whether the timer keeps the process alive. @default false
    */
   after (milliseconds: number, run: () => void, keepsAlive?: boolean): Timer
-  /** Runs something again and again; it keeps no process alive. */
+  /** Runs a function repeatedly. The timer does not keep the process alive. */
   every (milliseconds: number, run: () => void): Timer
-  /** Stops a timer, if there is one that still runs. */
+  /** Cancels a timer. Has no effect on `undefined` and on a timer that has run. */
   cancel (timer: undefined | Timer): void
 }
 
-// A timer that many share is of no context: it would keep the stores of the first (`AsyncLocalStorage`) for as long as it runs.
+// A shared timer runs outside any async context. Else it would keep the `AsyncLocalStorage` stores
+// of its first user for as long as it runs.
 const nowhere = new AsyncResource('SOCKETCLOCK')
 
 /** The clock of this machine. */
@@ -33,14 +34,15 @@ export const systemClock: Clock = {
     const timer = nowhere.runInAsyncScope(() => setTimeout(run, milliseconds))
     return keepsAlive ? timer : timer.unref()
   },
-  every: (milliseconds, run) => nowhere.runInAsyncScope(() => setInterval(run, milliseconds)).unref(),
+  every: (milliseconds, run) =>
+    nowhere.runInAsyncScope(() => setInterval(run, milliseconds)).unref(),
   cancel (timer) { clearTimeout(timer as undefined | NodeJS.Timeout) }
 }
 
-/** Where the options of the plugin have another clock than the machine's, which a test moves. It is no option for users. */
+/** Key of the clock in the plugin's options, for tests. It is not a public option. */
 export const kClock = Symbol('fastify-socket-route.clock')
 
-/** The clock of an app, by the options of its plugin. */
+/** Returns the clock of an app, given the options of the plugin. */
 export function clockOf (options: object): Clock {
   return (options as { readonly [kClock]?: Clock })[kClock] ?? systemClock
 }

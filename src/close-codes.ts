@@ -1,29 +1,32 @@
-/** One way for a connection to end, and what a client should make of it. */
+/** How a connection is closed, and whether the client should connect again. */
 export interface CloseReason {
   /** The close code (RFC 6455 section 7.4). */
   readonly code: number
-  /** The text for `onClose` and, where this plugin rather than ws sends it, the close frame: fixed, at most 123 bytes (RFC 6455 section 5.5), never an error's own message. */
+  /**
+   * The text that `onClose` gets and, where this plugin rather than `ws` sends it, the close frame:
+   * fixed, at most 123 bytes (RFC 6455 section 5.5), never an error's own message.
+   */
   readonly reason: string
-  /** Whether a client should connect again: `true`, `false`, or `'jitter'` for after a random delay. */
+  /** Whether a client should connect again; `'jitter'` means yes, after a random delay. */
   readonly reconnect: boolean | 'jitter'
 }
 
 /**
- * Every close that this plugin itself sends, so that a client can tell what happened and whether to come back.
- * An app may close with any code of its own from 4000 to 4999.
+ * Every close that this plugin itself sends, so that a client can tell what happened and whether to
+ * connect again. An app may close with any code of its own from 4000 to 4999.
  */
 export const closeCodes = {
   /** The conversation is over (RFC 6455 section 7.4.1). The default of `connection.close()`. */
   normal: { code: 1000, reason: '', reconnect: false },
-  /** The client broke RFC 6455: a frame that is not masked, an unknown opcode, a control frame that is too long. */
+  /** Protocol violation: an unmasked frame, an unknown opcode, an oversized control frame. */
   protocolError: { code: 1002, reason: 'protocol error', reconnect: false },
-  /** A binary message came to a route whose contract is of text. */
+  /** The client sent a binary message to a route with a contract, which takes text only. */
   unsupportedData: { code: 1003, reason: 'unsupported data', reconnect: false },
-  /** What came is not what the route understands: JSON was expected, or a text message is not UTF-8. */
+  /** The route cannot read a message: it is not JSON, or a text message is not valid UTF-8. */
   invalidPayload: { code: 1007, reason: 'invalid payload', reconnect: false },
-  /** The client does what this server allows nobody, such as a message in too many fragments. */
+  /** The client did something the server never allows, such as sending too many fragments. */
   policyViolation: { code: 1008, reason: 'policy violation', reconnect: false },
-  /** The user has come again elsewhere, and may be connected only so often. */
+  /** The user has a newer connection, and `connections.perUser` closes the oldest. */
   replaced: { code: 1008, reason: 'replaced by a newer connection', reconnect: false },
   /** A message is larger than `maxPayload`. */
   tooBig: { code: 1009, reason: 'message too big', reconnect: false },
@@ -31,22 +34,22 @@ export const closeCodes = {
   handlerFailed: { code: 1011, reason: 'internal error', reconnect: 'jitter' },
   /** The server is stopping, and most likely starting again. */
   restart: { code: 1012, reason: 'service restart', reconnect: 'jitter' },
-  /** The client reads more slowly than it is sent to: its outbox is over the limit. */
+  /** The client reads too slowly: its outbox is over the limit. */
   tooSlow: { code: 1013, reason: 'too slow', reconnect: 'jitter' },
-  /** The token has expired while connected. With a new one the client may come back. */
+  /** The token expired while connected. The client may connect again with a new one. */
   tokenExpired: { code: 4401, reason: 'token expired', reconnect: true },
-  /** The token that was to come as the first message has not come in time. */
+  /** The token that was due as the first message did not arrive in time. */
   tokenMissing: { code: 4401, reason: 'token missing', reconnect: false },
-  /** The token that came as the first message, or for a renewal whose rejection nobody has dealt with, is not valid. */
+  /** The token of the first message, or of a renewal with unhandled rejection, is not valid. */
   tokenInvalid: { code: 4401, reason: 'token not valid', reconnect: false },
-  /** The user of the token that came as the first message may not connect to this route. */
+  /** The user of the token in the first message may not connect to this route. */
   notGranted: { code: 4403, reason: 'not granted', reconnect: false },
-  /** The user of the token that came as the first message has as many connections as it may. */
+  /** The user of the token in the first message has reached its connection limit. */
   tooManyConnections: { code: 4429, reason: 'too many connections', reconnect: 'jitter' },
-  /** The client sends more than it may, for longer than is tolerated. */
+  /** The client sends more than `rate` allows, for longer than is tolerated. */
   tooManyMessages: { code: 4429, reason: 'too many messages', reconnect: 'jitter' },
-  /** The client sends nothing but messages that are refused. */
+  /** The client sends only messages that are refused, more than `refusals` allows. */
   tooManyRefused: { code: 4429, reason: 'too many refused messages', reconnect: 'jitter' },
-  /** The user has lost the right to be here, or all its tokens were revoked. */
+  /** The user's tokens were revoked, or a renewal found that the user may no longer connect. */
   revoked: { code: 4403, reason: 'access revoked', reconnect: false }
 } as const satisfies Record<string, CloseReason>

@@ -1,30 +1,77 @@
 export { default } from './plugin.js'
 export type { ConnectionOf, SocketInfo, SocketRouteGeneric } from './plugin-types.js'
 export type { SocketHealth } from './operate/health.js'
-export { SocketRoute, type DecoratedRoute, type SocketControllerOptions } from './route/decorator.js'
+export {
+  SocketRoute,
+  type DecoratedRoute,
+  type SocketControllerOptions
+} from './route/decorator.js'
 export type { ConnectionCaps } from './upgrade/connection-limits.js'
 export type { GrantPredicate, Grant, RoleHierarchy } from './auth/grant.js'
 export type { OriginPredicate, Origins } from './auth/origin.js'
-export type { SharedOptions, SocketPluginOptions, SocketRouteOptions, SocketScopeOptions } from './options/options.js'
+export type {
+  SharedOptions,
+  SocketPluginOptions,
+  SocketRouteOptions,
+  SocketScopeOptions
+} from './options/options.js'
 export type { TokenSource } from './auth/token-source.js'
 export type { KeptRevocation, Revocation, RevocationStore } from './auth/revocation.js'
 export type { JwtName } from './auth/jwt.js'
 export type { Claims, Subject } from './auth/subject.js'
 export type { TicketStore } from './auth/ticket.js'
 export type { SocketRouteHandle } from './route/route.js'
-export type { CloseInfo, Reply, Returned, SocketController, SocketControllerClass } from './controller/controller.js'
+export type {
+  CloseInfo,
+  Reply,
+  Returned,
+  SocketController,
+  SocketControllerClass
+} from './controller/controller.js'
 export type { Clients } from './room/clients.js'
-export { WsConnection, type Answer, type BroadcastOptions, type ConnectionTypes, type Room } from './connection/connection.js'
+export {
+  WsConnection,
+  type Answer,
+  type BroadcastOptions,
+  type ConnectionTypes,
+  type Room
+} from './connection/connection.js'
 export type { HeartbeatOptions } from './connection/heartbeat.js'
 export type { RateOptions } from './connection/rate.js'
 export type { Overflow } from './connection/drop-queue.js'
 export type { OutboxOptions } from './connection/outbox.js'
 export { Message } from './message/message.js'
-export { BinaryMessage, JsonMessage, TextMessage, type Bytes, type Sendable } from './message/outbound.js'
-export { baseController, defineController, type BaseController, type TypedController } from './contract/define-controller.js'
+export {
+  BinaryMessage,
+  JsonMessage,
+  TextMessage,
+  type Bytes,
+  type Sendable
+} from './message/outbound.js'
+export {
+  baseController,
+  defineController,
+  type BaseController,
+  type TypedController
+} from './contract/define-controller.js'
 export { ReplyError } from './contract/reply-error.js'
-export type { ClientContract, ContractController, ContractSchema, EventsOf, Handlers, InboundMessage, MessageContext, MessageGrant, OutboundMessage } from './contract/contract.js'
-export type { PreMessageHook, PreSendHook, ReceivedMessage, SentMessage } from './controller/hooks.js'
+export type {
+  ClientContract,
+  ContractController,
+  ContractSchema,
+  EventsOf,
+  Handlers,
+  InboundMessage,
+  MessageContext,
+  MessageGrant,
+  OutboundMessage
+} from './contract/contract.js'
+export type {
+  PreMessageHook,
+  PreSendHook,
+  ReceivedMessage,
+  SentMessage
+} from './controller/hooks.js'
 export type { RequestOptions } from './connection/pending-requests.js'
 export { closeCodes, type CloseReason } from './close-codes.js'
 export { errors, type SocketError } from './errors.js'

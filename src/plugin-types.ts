@@ -4,7 +4,13 @@ import type {
 } from 'fastify'
 import type { WsConnection } from './connection/connection.js'
 import type { UserOfRequest } from './connection/identity.js'
-import type { ClientContract, ContractController, ContractSchema, Shown, WithEvents } from './contract/contract.js'
+import type {
+  ClientContract,
+  ContractController,
+  ContractSchema,
+  Shown,
+  WithEvents
+} from './contract/contract.js'
 import type { SocketController, SocketControllerClass } from './controller/controller.js'
 import type { HealthReply, SocketHealth } from './operate/health.js'
 import type { SocketControllerOptions } from './route/decorator.js'
@@ -17,35 +23,69 @@ import type { SocketRouteHandle } from './route/route.js'
 
 /** How the plugin runs in an app. */
 export interface SocketInfo {
-  /** Which parts of the fast path are on: as the option `fastPath` says, where the installed `ws` and the other options let them be. */
+  /**
+   * Which parts of the fast path are on: those that the option `fastPath` asks for and that the
+   * installed `ws` and the other options support.
+   */
   readonly fastPath: FastPath
 }
 
-/** What an app can say about a socket route, as with Fastify's own `RouteGenericInterface`; `User`, `Data` and `Contract` are added. */
+/**
+ * The generics of a socket route: those of Fastify's own `RouteGenericInterface`, and `User`,
+ * `Data` and `Contract`.
+ */
 export interface SocketRouteGeneric extends RouteGenericInterface {
   User?: unknown
   Data?: unknown
-  /** The contract of the controller, `typeof schema`: where one thing is said by hand, nothing is inferred. */
+  /**
+   * The contract of the controller, `typeof schema`. It must be given if other generics are, as
+   * nothing is inferred then.
+   */
   Contract?: ContractSchema
 }
 
-// One part of the upgrade request: what the generics say of it, or its schema by the type provider, or else the default. Asked for in
-// this order: a provider that is given a schema which is not inferred yet works out all that there could be.
-type PartOf<Generic, Name extends string, Provider extends FastifyTypeProvider, Schema, Default> = Generic extends { readonly [Key in Name]: infer Given }
-  ? Given
-  : unknown extends Schema ? Default : Known<(Provider & { schema: Schema })['validator'], Default>
+// The type of one part of the upgrade request: the generic, or the schema by the type provider, or
+// the default. The order matters: given a schema that is not inferred yet, a type provider computes
+// the union of everything that a schema could be.
+type PartOf<Generic, Name extends string, Provider extends FastifyTypeProvider, Schema, Default> =
+  Generic extends { readonly [Key in Name]: infer Given }
+    ? Given
+    : unknown extends Schema
+      ? Default
+      : Known<(Provider & { schema: Schema })['validator'], Default>
 type Known<Type, Default> = unknown extends Type ? Default : Type
-type Lowered<Headers> = { [Name in keyof Headers as Name extends string ? Lowercase<Name> : Name]: Headers[Name] }
+type Lowered<Headers> = {
+  [Name in keyof Headers as Name extends string ? Lowercase<Name> : Name]: Headers[Name]
+}
 
-type TypesOf<Generic, Path extends string, Schema extends FastifySchema, User, Data, RawRequest extends { headers: unknown }, Provider extends FastifyTypeProvider> = {
+type TypesOf<
+  Generic,
+  Path extends string,
+  Schema extends FastifySchema,
+  User,
+  Data,
+  RawRequest extends { headers: unknown },
+  Provider extends FastifyTypeProvider
+> = {
   Params: PartOf<Generic, 'Params', Provider, Schema['params'], ParamsOfPath<Path>>
-  Querystring: PartOf<Generic, 'Querystring', Provider, Schema['querystring'], Record<string, string | string[]>>
-  Headers: RawRequest['headers'] & Lowered<PartOf<Generic, 'Headers', Provider, Schema['headers'], unknown>>
+  Querystring: PartOf<
+    Generic,
+    'Querystring',
+    Provider,
+    Schema['querystring'],
+    Record<string, string | string[]>
+  >
+  Headers:
+    & RawRequest['headers']
+    & Lowered<PartOf<Generic, 'Headers', Provider, Schema['headers'], unknown>>
   User: Generic extends { User: infer Given } ? Given : User
   Data: Data
 }
 
-/** The connections of one route: its types come from the generics, the schema, the contract, or the path, whichever says more. */
+/**
+ * The connections of one route. Their types are inferred from the generics, the schema, the
+ * contract and the path.
+ */
 export type ConnectionOf<
   Generic extends SocketRouteGeneric,
   Path extends string,
@@ -57,26 +97,35 @@ export type ConnectionOf<
   Provider extends FastifyTypeProvider
 > = [Contract] extends [never]
   ? WsConnection<Shown<TypesOf<Generic, Path, Schema, User, Data, RawRequest, Provider>>>
-  : WsConnection<WithEvents<TypesOf<Generic, Path, Schema, User, Data, RawRequest, Provider>, Provider, Contract>>
+  : WsConnection<WithEvents<
+      TypesOf<Generic, Path, Schema, User, Data, RawRequest, Provider>,
+      Provider,
+      Contract
+    >>
 
-// Nothing is inferred from what a callback says of its connection: to look for it there, the compiler would work out all that the schemas
-// of a type provider could be, which takes it a million steps. As NoInfer, but for the name, which would stand in its messages.
+// Prevents inference from the connection parameter of a callback: for it the compiler would compute
+// everything that the schemas of a type provider could be, in a million steps. Like NoInfer, but
+// without its name in the compiler's messages.
 type Uninferred<Type, Path> = { type: Type }[Path extends string ? 'type' : never]
 
 type DataFor<Generic> = Generic extends { Data: infer Given } ? Given : Record<string, unknown>
-type ContractFor<Generic> = Generic extends { Contract: infer Given extends ContractSchema } ? Given : never
-// Whom a predicate is asked about.
+type ContractFor<Generic> =
+  Generic extends { Contract: infer Given extends ContractSchema } ? Given : never
+// The user that a predicate receives.
 type UserOf<Generic> = Generic extends { User: infer Given } ? Given : UserOfRequest
 
 // Nothing is assignable to it.
 interface Nothing { readonly nothing: never }
 
-// The third argument. Options is all of it, where no function in it waits for types; Names are the names in it, in any case: none of a
-// predicate, and `''` where there is no third argument. A type by itself for each kind, so that the compiler tells the right mistake.
+// The third argument. `Options` is its whole type, if it has no function that needs contextual
+// types. `Names` are its keys in any case: none for a predicate, `''` without a third argument.
+// Each kind has a separate type, so that the compiler reports the actual mistake.
 type ThirdArgument<Options, Names extends PropertyKey, Schema extends FastifySchema, User, Data> =
   [Options] extends [Nothing] ? Options
     : [Nothing] extends [Names] ? { readonly [Name in Names]?: unknown }
-        : IsBag<Options, Names> extends true ? SocketRouteOptions<Schema, User, Data> : Grant<User> | SocketRouteOptions<Schema, User, Data>
+        : IsBag<Options, Names> extends true
+          ? SocketRouteOptions<Schema, User, Data>
+          : Grant<User> | SocketRouteOptions<Schema, User, Data>
 
 type Function = (...given: never) => unknown
 type IsBag<Options, Names> = [Options] extends [undefined]
@@ -85,22 +134,38 @@ type IsBag<Options, Names> = [Options] extends [undefined]
 
 // A guarded route always has a user.
 type UserFor<Options, Names extends PropertyKey> = [Options] extends [undefined]
-  ? [Names] extends [never] ? UserOfRequest : 'isGranted' extends Names ? UserOfRequest : UserOfRequest | null
-  : Options extends { readonly isGranted: unknown } | string | readonly string[] | Function ? UserOfRequest : UserOfRequest | null
+  ? [Names] extends [never]
+      ? UserOfRequest
+      : 'isGranted' extends Names ? UserOfRequest : UserOfRequest | null
+  : Options extends { readonly isGranted: unknown } | string | readonly string[] | Function
+    ? UserOfRequest
+    : UserOfRequest | null
 
-// What goes with a contract alone. The texts are what the compiler tells: there is no contract here, unless it is in generics that are given.
+// The members that need a contract. The compiler shows these texts if there is none: no contract
+// was inferred, and the generics do not give one.
 interface WithoutContract {
-  readonly schema?: undefined | 'where generics are given, the contract is one of them: `Contract: typeof schema`'
-  readonly on?: undefined | 'a controller with `on` needs a contract beside it: `schema: { in, out }`'
+  readonly schema?:
+    | undefined
+    | 'where generics are given, the contract is one of them: `Contract: typeof schema`'
+  readonly on?:
+    | undefined
+    | 'a controller with `on` needs a contract beside it: `schema: { in, out }`'
 }
 
-type ControllerOf<Connection, Provider extends FastifyTypeProvider, Contract extends ContractSchema> = [Contract] extends [never]
+type ControllerOf<
+  Connection,
+  Provider extends FastifyTypeProvider,
+  Contract extends ContractSchema
+> = [Contract] extends [never]
   ? (SocketController<Connection> & WithoutContract) | SocketControllerClass<never>
-  : ContractController<Connection, Provider, Contract> | (new (fastify: FastifyInstance) => ContractController<Connection, Provider, Contract>)
+  :
+    | ContractController<Connection, Provider, Contract>
+    | (new (fastify: FastifyInstance) => ContractController<Connection, Provider, Contract>)
 
-type ClientContractOf<Provider extends FastifyTypeProvider, Contract extends ContractSchema> = [Contract] extends [never] ? 'none' : ClientContract<Provider, Contract>
+type ClientContractOf<Provider extends FastifyTypeProvider, Contract extends ContractSchema> =
+  [Contract] extends [never] ? 'none' : ClientContract<Provider, Contract>
 
-// One of a class that was made with `baseController`.
+// A controller of a class that extends the result of `baseController`.
 interface TypedControllerOf<Connection, Contract> {
   readonly schema: ContractSchema
   readonly on: unknown
@@ -108,10 +173,12 @@ interface TypedControllerOf<Connection, Contract> {
   readonly '~contract'?: undefined | Contract
 }
 
-// The handle of an instance.
+// The handle of the route of a controller instance.
 type HandleOf<Controller> = Controller extends TypedControllerOf<infer Connection, infer Contract>
   ? SocketRouteHandle<Connection, Contract>
-  : Controller extends SocketController<infer Connection> ? SocketRouteHandle<unknown extends Connection ? WsConnection : Connection> : never
+  : Controller extends SocketController<infer Connection>
+    ? SocketRouteHandle<unknown extends Connection ? WsConnection : Connection>
+    : never
 
 declare module 'fastify' {
   interface FastifyInstance<
@@ -124,11 +191,13 @@ declare module 'fastify' {
     /**
      * Registers a socket route in this scope.
      *
-     * @param path as in any route of Fastify; it matches with and without a slash at its end.
-     * @param controller an object, an instance, or a class (constructed once, with this Fastify instance). With `schema` and `on` it has a
-     * contract: messages are validated, go to the handler of their `type`, and are typed.
-     * @param isGranted who may come in: a role, a list of roles (any of them), a predicate; or an object of all options.
-     * @throws a coded error for any of them that is not right: see `docs/errors.md`.
+     * @param path as in any route of Fastify; it matches with and without a trailing slash.
+     * @param controller an object, an instance, or a class (constructed once, with this Fastify
+     * instance). With `schema` and `on` it has a contract: messages are validated, typed, and
+     * passed to the handler of their `type`.
+     * @param isGranted a role, a list of roles (any of them) or a predicate; or an object with all
+     * options.
+     * @throws a coded error for an invalid argument: see `docs/errors.md`.
      */
     socketRoute<
       Generic extends SocketRouteGeneric = SocketRouteGeneric,
@@ -140,63 +209,115 @@ declare module 'fastify' {
       Names extends PropertyKey = ''
     > (
       path: Path,
-      controller: ControllerOf<Uninferred<ConnectionOf<Generic, Path, Schema, UserFor<Options, Names>, Data, Contract, RawRequest, TypeProvider>, Path>, TypeProvider, Contract>,
+      controller: ControllerOf<
+        Uninferred<
+          ConnectionOf<
+            Generic,
+            Path,
+            Schema,
+            UserFor<Options, Names>,
+            Data,
+            Contract,
+            RawRequest,
+            TypeProvider
+          >,
+          Path
+        >,
+        TypeProvider,
+        Contract
+      >,
       isGranted?: ThirdArgument<Options, Names, Schema, UserOf<Generic>, Data>
-    ): SocketRouteHandle<ConnectionOf<Generic, Path, Schema, UserFor<Options, Names>, Data, Contract, RawRequest, TypeProvider>, ClientContractOf<TypeProvider, Contract>>
+    ): SocketRouteHandle<
+      ConnectionOf<
+        Generic,
+        Path,
+        Schema,
+        UserFor<Options, Names>,
+        Data,
+        Contract,
+        RawRequest,
+        TypeProvider
+      >,
+      ClientContractOf<TypeProvider, Contract>
+    >
 
     /**
-     * Registers a class that is decorated with `@SocketRoute` in this scope, or an instance of one. A subclass that is not decorated itself
-     * has the route, and the guard, of the class that it extends.
+     * Registers a class that is decorated with `@SocketRoute`, or an instance of one, in this
+     * scope. A subclass without a decorator of its own has the route, and the guard, of the class
+     * that it extends.
      *
-     * @param options how an instance of the class is made, `{ create }`.
+     * @param options how the class is instantiated, `{ create }`.
      * @throws `FSR_ERR_CONTROLLER_UNDECORATED`, and as `socketRoute`.
      */
-    socketController<Connection, Contract> (controller: TypedControllerOf<Connection, Contract> | (new (fastify: FastifyInstance) => TypedControllerOf<Connection, Contract>)): SocketRouteHandle<Connection, Contract>
-    socketController<Connection = WsConnection> (controller: SocketController<Connection> | SocketControllerClass<Connection>): SocketRouteHandle<Connection>
-    socketController<Class extends abstract new (...given: never) => TypedControllerOf<unknown, unknown>> (controller: Class, options: SocketControllerOptions<Class>): HandleOf<InstanceType<Class>>
-    socketController<Class extends abstract new (...given: never) => SocketController<never>> (controller: Class, options: SocketControllerOptions<Class>): HandleOf<InstanceType<Class>>
+    socketController<Connection, Contract> (
+      controller:
+        | TypedControllerOf<Connection, Contract>
+        | (new (fastify: FastifyInstance) => TypedControllerOf<Connection, Contract>)
+    ): SocketRouteHandle<Connection, Contract>
+    socketController<Connection = WsConnection> (
+      controller: SocketController<Connection> | SocketControllerClass<Connection>
+    ): SocketRouteHandle<Connection>
+    socketController<
+      Class extends abstract new (...given: never) => TypedControllerOf<unknown, unknown>
+    > (
+      controller: Class,
+      options: SocketControllerOptions<Class>
+    ): HandleOf<InstanceType<Class>>
+    socketController<Class extends abstract new (...given: never) => SocketController<never>> (
+      controller: Class,
+      options: SocketControllerOptions<Class>
+    ): HandleOf<InstanceType<Class>>
 
     /**
-     * Sets options for the socket routes of this scope and of those in it. `isGranted` is demanded in addition to what outer
-     * scopes and routes demand. Call it before the first socket route of the scope.
+     * Sets options for the socket routes of this scope and of the scopes in it. The grant of each
+     * outer scope and of each route applies as well. Call it before the first socket route of the
+     * scope.
      *
-     * @throws `FSR_ERR_SCOPE_TOO_LATE`, `FSR_ERR_OPTION_INVALID`, `FSR_ERR_GRANT_INVALID`, `FSR_ERR_ROLE_CYCLE`.
+     * @throws `FSR_ERR_SCOPE_TOO_LATE`, `FSR_ERR_OPTION_INVALID`, `FSR_ERR_GRANT_INVALID`,
+     * `FSR_ERR_ROLE_CYCLE`.
      */
     socketScope (options: SocketScopeOptions): this
 
     /**
-     * Revokes the tokens of a user: its connections on this process are closed with 4403, and its tokens are refused.
+     * Revokes the tokens of a user: the user's connections to this process are closed with 4403,
+     * and the tokens are rejected from now on.
      *
-     * @returns how many connections were closed.
-     * @throws `FSR_ERR_OPTION_INVALID`, and what the store `revocations` throws, after the connections were closed.
+     * @returns the number of closed connections.
+     * @throws `FSR_ERR_OPTION_INVALID`; also, once the connections are closed, the error of the
+     * store `revocations`.
      */
     socketRevoke (revocation: Revocation): Promise<number>
 
     /**
-     * Issues a ticket for whoever has sent a request to REST: the user that a hook has put there, or the one of the token in its header
-     * or cookie. With it the user can connect once, to this route, from the same page, within `tickets.ttl`.
+     * Issues a ticket for the user of a REST request: the user that a hook has set on the request,
+     * or that of the token in its header or cookie. The ticket lets the user connect once, to the
+     * named route, from the same page, within `tickets.ttl`.
      *
-     * @param request of whatever generics.
+     * @param request a request with any generics.
      * @param options the name of the route.
-     * @throws `FSR_ERR_TOKEN_MISSING`, `FSR_ERR_TOKEN_INVALID`, `FSR_ERR_TOKEN_EXPIRED` (401), `FSR_ERR_STORE_FAILED` (503),
-     * `FSR_ERR_OPTION_INVALID`.
+     * @throws `FSR_ERR_TOKEN_MISSING`, `FSR_ERR_TOKEN_INVALID`, `FSR_ERR_TOKEN_EXPIRED` (401),
+     * `FSR_ERR_STORE_FAILED` (503), `FSR_ERR_OPTION_INVALID`.
      */
-    socketTicket (request: Pick<FastifyRequest, 'headers'>, options: { readonly route: string }): Promise<string>
+    socketTicket (
+      request: Pick<FastifyRequest, 'headers'>,
+      options: { readonly route: string }
+    ): Promise<string>
 
     /** The socket routes of the whole app by name, in the order of registration. */
     readonly socketRoutes: ReadonlyMap<string, SocketRouteHandle>
 
     /**
-     * A handler for a health route, mounted wherever the app wants it: `app.get('/health', app.socketHealth)`. It answers 200 with
-     * `{ status: 'ready', connections }`, and from the moment the app begins to close 503 with `Retry-After` and `status: 'closing'`.
-     * Unless `return503OnClosing` of Fastify is `false`, Fastify answers that 503 itself, without these.
+     * A handler for a health route: `app.get('/health', app.socketHealth)`. It sends 200 with `{
+     * status: 'ready', connections }` or, once the app is closing, 503 with `Retry-After` and
+     * `status: 'closing'`. Unless `return503OnClosing` of Fastify is `false`, Fastify itself sends
+     * a plain 503 while it closes.
      */
     readonly socketHealth: (request: unknown, reply: HealthReply) => Promise<SocketHealth>
 
     /** How the plugin runs in this app. */
     readonly socketInfo: SocketInfo
 
-    /** A table of the socket routes: path, name, who may come in, limits. */
+    /** Returns a table of the socket routes: path, name, grants, limits. */
     printSocketRoutes (): string
   }
 }

@@ -26,7 +26,11 @@ import { decoratedController, refuseDecorated } from './route/decorator.js'
 import { checkGrant, type Grant } from './auth/grant.js'
 import { completeInjected } from './upgrade/injected.js'
 import { UpgradesLeft } from './upgrade/left-upgrades.js'
-import type { SocketPluginOptions, SocketRouteOptions, SocketScopeOptions } from './options/options.js'
+import type {
+  SocketPluginOptions,
+  SocketRouteOptions,
+  SocketScopeOptions
+} from './options/options.js'
 import { barePath, createPathOf, joinPath } from './upgrade/path.js'
 import { UrlCredentials } from './auth/url-credentials.js'
 import { resolvePlugin } from './options/plugin-settings.js'
@@ -41,30 +45,46 @@ import { RouteTable } from './route/route-table.js'
 import { Tickets } from './auth/ticket.js'
 import { PendingUpgrades } from './upgrade/pending-upgrades.js'
 
-async function socketRoutes (fastify: FastifyInstance, pluginOptions: SocketPluginOptions): Promise<void> {
+async function socketRoutes (
+  fastify: FastifyInstance,
+  pluginOptions: SocketPluginOptions
+): Promise<void> {
   const table = new RouteTable(fastify)
-  const root = overlay({ options: defaults, grants: [], hooks: { preMessage: [], preSend: [] } }, pluginOptions, 'plugin')
+  const noOptions = { options: defaults, grants: [], hooks: { preMessage: [], preSend: [] } }
+  const root = overlay(noOptions, pluginOptions, 'plugin')
   const isRegistered = fastify.hasDecorator('websocketServer')
-  const settings = resolvePlugin(pluginOptions, root.options, { isRegistered, pluginTimeout: fastify.initialConfig.pluginTimeout })
+  const { pluginTimeout } = fastify.initialConfig
+  const settings = resolvePlugin(pluginOptions, root.options, { isRegistered, pluginTimeout })
 
   const { websocket } = settings
   const { write } = settings.fastPath
   const unsupported = settings.fastPath.read ? await findUnsupported(FastSocket) : undefined
-  const fastPath = Object.freeze({ write, read: settings.fastPath.read && unsupported === undefined })
-  const { read } = fastPath
-  if (unsupported !== undefined) fastify.log.warn(`ws ${versionOfWs()} is not supported by the reading part of the fast path (${unsupported}); ws reads instead`)
-  if (read && !(fastify.server instanceof TlsServer) && !readsDirectly()) fastify.log.warn('this version of Node is made in another way than this plugin knows: what comes is read through streams, which is slower')
+  const read = settings.fastPath.read && unsupported === undefined
+  const fastPath = Object.freeze({ write, read })
+  if (unsupported !== undefined) {
+    fastify.log.warn(`ws ${versionOfWs()} is not supported by the reading part of the fast path ` +
+      `(${unsupported}); ws reads instead`)
+  }
+  if (read && !(fastify.server instanceof TlsServer) && !readsDirectly()) {
+    fastify.log.warn('this version of Node does not support direct reads of the fast path; ' +
+      'reading through streams, which is slower')
+  }
 
   if (!isRegistered) await fastify.register(fastifyWebsocket, websocket)
-  const ofSockets = write ? { ...websocket.options, WebSocket: (read ? FastSocket : FrameSocket) as never } : websocket.options
+  const ofSockets = write
+    ? { ...websocket.options, WebSocket: (read ? FastSocket : FrameSocket) as never }
+    : websocket.options
   const sockets = new SocketServer(fastify.websocketServer, ofSockets, settings.limitsOf)
   table.watch()
 
   const clock = clockOf(pluginOptions)
   const drain = new Drain(clock)
   const { handshakeTimeout, tickets } = settings
-  // Of the router, or, as in older versions, of Fastify.
-  const { useSemicolonDelimiter } = { ...fastify.initialConfig, ...routerOptionsOf(fastify) } as { useSemicolonDelimiter?: boolean }
+  // An option of the router; in older versions of Fastify itself.
+  const { useSemicolonDelimiter } = {
+    ...fastify.initialConfig,
+    ...routerOptionsOf(fastify)
+  } as { useSemicolonDelimiter?: boolean }
   const pathOf = createPathOf(useSemicolonDelimiter === true)
   const credentials = new UrlCredentials(pathOf)
   const connections = new HttpConnections(clock)
@@ -84,12 +104,12 @@ async function socketRoutes (fastify: FastifyInstance, pluginOptions: SocketPlug
     onArrival: (request) => { credentials.takeFrom(request) }
   })
   for (const each of [connections, credentials]) each.watch(fastify.server, listeners)
-  // After the server is closed, if it is; also where one of the steps below fails.
+  // Runs after the server has closed, if it was listening; also if a step below fails.
   fastify.addHook('onClose', async () => {
     listeners.remove()
     connections.clear()
   })
-  // An upgrade, and a token as the first message after it, may take a timeout each.
+  // The upgrade, and the token as the first message after it, each have the whole timeout.
   const revocations = new Revocations(clock, settings.revocations, 2 * handshakeTimeout)
   const server = {
     live: drain,
@@ -102,26 +122,43 @@ async function socketRoutes (fastify: FastifyInstance, pluginOptions: SocketPlug
     tickets: new Tickets(clock, tickets.store, tickets.ttl),
     revocations,
     compression: settings.compression,
-    tokens: new Deadlines<Closable>(clock, handshakeTimeout, (connection) => { connection.closeWith(closeCodes.tokenMissing) }),
+    tokens: new Deadlines<Closable>(clock, handshakeTimeout, (connection) => {
+      connection.closeWith(closeCodes.tokenMissing)
+    }),
     fastPath
   }
   const checkScopes = openScopes(fastify, root)
   fastify.decorateRequest(kUpgrade, null)
 
-  const add = (scope: FastifyInstance, path: string, controller: unknown, given: SocketRouteOptions): Route => {
+  const add = (
+    scope: FastifyInstance,
+    path: string,
+    controller: unknown,
+    given: SocketRouteOptions
+  ): Route => {
     const full = joinPath(scope.prefix, barePath(path, scope.prefix))
     left.check(full)
     const effective = enterScope(scope, given)
-    const route = new Route(server, scope, full, createController(full, controller, scope, checkGrant), given, effective)
+    const created = createController(full, controller, scope, checkGrant)
+    const route = new Route(server, scope, full, created, given, effective)
     table.add(scope, path, given.constraints, route)
     return route
   }
 
-  fastify.decorate('socketRoute', function (this: FastifyInstance, path: string, controller: unknown, ...rest: unknown[]) {
+  fastify.decorate('socketRoute', function (
+    this: FastifyInstance,
+    path: string,
+    controller: unknown,
+    ...rest: unknown[]
+  ) {
     refuseDecorated(controller)
     return add(this, path, controller, toOptions(rest))
   } as unknown as FastifyInstance['socketRoute'])
-  fastify.decorate('socketController', function (this: FastifyInstance, given: unknown, ...rest: unknown[]) {
+  fastify.decorate('socketController', function (
+    this: FastifyInstance,
+    given: unknown,
+    ...rest: unknown[]
+  ) {
     const { controller, route: { path, ...options } } = decoratedController(given, this, rest)
     return add(this, path, controller, options as SocketRouteOptions)
   } as unknown as FastifyInstance['socketController'])
@@ -129,16 +166,31 @@ async function socketRoutes (fastify: FastifyInstance, pluginOptions: SocketPlug
     addToScope(this, options)
     return this
   })
-  fastify.decorate('socketRevoke', (revocation: Revocation) => revoke(fastify, clock, drain, revocations, revocation))
-  fastify.decorate('socketTicket', async (request: Pick<FastifyRequest, 'headers'>, options: { readonly route: string }) => {
-    if (typeof Object(request).headers !== 'object') throw new errors.OptionInvalid('the first argument of socketTicket()', 'is not the request that asks for the ticket')
-    // Names are not told: they may be what a request asks for.
-    if (strayIn(Object(options), ['route']) !== undefined) throw new errors.OptionInvalid('of socketTicket()', 'is unknown: there is route alone; how long a ticket is good the option tickets of the plugin says')
+  fastify.decorate('socketRevoke', (revocation: Revocation) =>
+    revoke(fastify, clock, drain, revocations, revocation))
+  fastify.decorate('socketTicket', async (
+    request: Pick<FastifyRequest, 'headers'>,
+    options: { readonly route: string }
+  ) => {
+    if (typeof Object(request).headers !== 'object') {
+      throw new errors.OptionInvalid('the first argument of socketTicket()',
+        'is not the request that asks for the ticket')
+    }
+    // The text does not repeat the unknown name: it may come from the body of a request.
+    if (strayIn(Object(options), ['route']) !== undefined) {
+      throw new errors.OptionInvalid('of socketTicket()', 'is unknown: there is only route; the ' +
+        'lifetime of a ticket is the option tickets.ttl of the plugin')
+    }
     const route = table.byName.get(String(Object(options).route))
-    if (route === undefined) throw new errors.OptionInvalid('route', `is not the name of a socket route; there are ${[...table.byName.keys()].join(', ')}`)
+    if (route === undefined) {
+      throw new errors.OptionInvalid('route', 'is not the name of a socket route; there are ' +
+        [...table.byName.keys()].join(', '))
+    }
     return await route.ticket(request as FastifyRequest)
   })
-  fastify.decorate('socketRoutes', { getter: () => table.byName as ReadonlyMap<string, SocketRouteHandle> })
+  fastify.decorate('socketRoutes', {
+    getter: () => table.byName as ReadonlyMap<string, SocketRouteHandle>
+  })
   fastify.decorate('printSocketRoutes', () => printRoutes(table.byName.values()))
   fastify.decorate('socketHealth', createHealth(drain))
   fastify.decorate('socketInfo', Object.freeze({ fastPath }))
@@ -147,15 +199,19 @@ async function socketRoutes (fastify: FastifyInstance, pluginOptions: SocketPlug
     checkScopes()
     for (const route of table.byName.values()) route.ready()
     fastify.log.debug({ routes: table.byName.size, fastPath }, 'socket routes are ready')
-    // Those of onClose run from the last to the first, and Fastify runs preClose in one of them. Added here, this runs before that:
-    // nobody is let in while a preClose of the app, which may be before the one below, takes its time.
+    // onClose hooks run from the last to the first, and Fastify runs preClose in one of them. A
+    // hook added here runs before it: upgrades are rejected while a preClose hook of the app runs,
+    // which may come before the one below.
     fastify.addHook('onClose', async () => { drain.begin() })
   })
-  // A server that another listens with is not closed by the app: its connections go on.
+  // If the app did not listen itself, its server belongs to another listener and is not closed by
+  // the app: the HTTP connections stay open.
   let isListening = false
   fastify.addHook('onListen', async () => {
     isListening = true
-    for (const server of furtherServers(fastify)) for (const each of [gate, connections, credentials]) each.watch(server, listeners)
+    for (const server of furtherServers(fastify)) {
+      for (const each of [gate, connections, credentials]) each.watch(server, listeners)
+    }
   })
   fastify.addHook('preClose', async () => {
     const { deadline } = settings.drain
@@ -168,19 +224,30 @@ async function socketRoutes (fastify: FastifyInstance, pluginOptions: SocketPlug
   })
 }
 
-// The third argument: who may come in, or all options. None at all is not the same as one that is undefined.
+// The third argument is a grant, or all options. Leaving it out is allowed; an explicit undefined
+// is an error.
 function toOptions (rest: readonly unknown[]): SocketRouteOptions {
   if (rest.length === 0) return {}
-  if (rest.length > 1) throw new errors.OptionInvalid('after the third argument', 'is ignored: give all options in one object')
+  if (rest.length > 1) {
+    throw new errors.OptionInvalid('after the third argument',
+      'is ignored: give all options in one object')
+  }
   const [third] = rest
-  return typeof third === 'object' && third !== null && !Array.isArray(third) ? third : { isGranted: third as Grant }
+  return typeof third === 'object' && third !== null && !Array.isArray(third)
+    ? third
+    : { isGranted: third as Grant }
 }
 
 /**
  * Makes WebSocket endpoints first-class routes of Fastify. Register it once, on the root instance:
  * `await app.register(socketRoutes, options)`.
  *
- * @throws `FSR_ERR_ALREADY_REGISTERED`, `FSR_ERR_OPTION_INVALID`, `FSR_ERR_GRANT_INVALID`, `FSR_ERR_ROLE_CYCLE`.
+ * @throws `FSR_ERR_ALREADY_REGISTERED`, `FSR_ERR_OPTION_INVALID`, `FSR_ERR_GRANT_INVALID`,
+ * `FSR_ERR_ROLE_CYCLE`.
  */
-// The type takes any instance: to see that one with a type provider is one of Fastify, the compiler would compare all that Fastify has.
-export default fastifyPlugin(socketRoutes, { fastify: '5.x', name: 'fastify-socket-route' }) as (instance: object, options: SocketPluginOptions) => Promise<void>
+// The type accepts any object as the instance: to check that an instance with a type provider is a
+// FastifyInstance, the compiler would compare all members of Fastify.
+export default fastifyPlugin(socketRoutes, {
+  fastify: '5.x',
+  name: 'fastify-socket-route'
+}) as (instance: object, options: SocketPluginOptions) => Promise<void>

@@ -1,22 +1,33 @@
 /**
- * Whether `await` would wait for a value: an object or a function with a method `then`, of any library and any realm. This is the only
- * place where that is asked.
+ * Whether `await` would wait for a value: an object or a function with a method `then`, of any
+ * library and any realm. No other module of `src` checks this.
  *
- * @throws what a getter of `then` throws.
+ * @throws the error of a `then` getter.
  */
 export function isThenable (value: unknown): value is PromiseLike<unknown> {
-  return ((typeof value === 'object' && value !== null) || typeof value === 'function') && typeof (value as { readonly then?: unknown }).then === 'function'
-}
-
-/** Goes on with a value: at once, or when it has settled. @throws what `isThenable` and `next` throw. */
-export function then<Value, Result> (value: Value, next: (value: Awaited<Value>) => Result | PromiseLike<Result>): Result | Promise<Result> {
-  return (isThenable(value) ? after(value as Value & PromiseLike<unknown>, next) : next(value as Awaited<Value>)) as Result | Promise<Result>
+  return ((typeof value === 'object' && value !== null) || typeof value === 'function') &&
+    typeof (value as { readonly then?: unknown }).then === 'function'
 }
 
 /**
- * Calls a function of the app, and goes on with what it returns, or with what it fails by: at once, or when that has settled.
+ * Calls `next` with a value: at once, or, if the value is a promise, when it has been fulfilled.
  *
- * @throws what `next` and `fail` throw.
+ * @throws the errors of `isThenable` and `next`.
+ */
+export function then<Value, Result> (
+  value: Value,
+  next: (value: Awaited<Value>) => Result | PromiseLike<Result>
+): Result | Promise<Result> {
+  return (isThenable(value)
+    ? after(value as Value & PromiseLike<unknown>, next)
+    : next(value as Awaited<Value>)) as Result | Promise<Result>
+}
+
+/**
+ * Calls a function of the app, then `next` with the value it returns or `fail` with the error it
+ * throws: at once, or, if it returns a promise, when that has settled.
+ *
+ * @throws the errors of `next` and `fail`.
  */
 export function attempt<Value, Result, Failure> (
   call: () => Value,
@@ -33,17 +44,21 @@ export function attempt<Value, Result, Failure> (
   return next(value as Awaited<Value>)
 }
 
-/** Lets go of a value that is not awaited: if it rejects, the process goes on. */
+/** Ignores a value that may be a promise: its rejection does not end the process. */
 export async function discard (value: unknown): Promise<void> {
   try {
     await value
   } catch {
-    // The caller has said already that it takes no promise.
+    // The caller has already reported that it takes no promise.
   }
 }
 
-// `await` alone is safe with any thenable: it reads `then` once, calls it in a turn of its own, and takes its first answer.
-async function after<Value, Result> (value: Value, next: (value: Awaited<Value>) => Result | PromiseLike<Result>): Promise<Result> {
+// Only `await` is safe with any thenable: it reads `then` once, calls it in a microtask of its own,
+// and ignores all but the first settlement.
+async function after<Value, Result> (
+  value: Value,
+  next: (value: Awaited<Value>) => Result | PromiseLike<Result>
+): Promise<Result> {
   return await next(await value)
 }
 

@@ -32,11 +32,11 @@ t.test('data that is wrong as a whole has an empty path, as a JSON Pointer does;
 
 t.test('the text of an error has the place in the schema that Ajv tells, and nothing of any validator that may quote the data', async (t) => {
   const fault = { instancePath: '/secret', schemaPath: '#/properties/a/type', keyword: 'type', params: { secret: 1 }, message: "'secret' is wrong" }
-  t.equal(failureOf(refusing([fault], {})).message, 'data is not what the contract says, at #/properties/a/type of its schema')
-  t.equal(failureOf(refusing([{ ...fault, schemaPath: undefined }], {})).message, 'data is not what the contract says')
+  t.equal(failureOf(refusing([fault], {})).message, 'data does not match the contract, at #/properties/a/type of its schema')
+  t.equal(failureOf(refusing([{ ...fault, schemaPath: undefined }], {})).message, 'data does not match the contract')
   for (const validate of [refusing([fault]), () => ({ error: new Error('secret') }), () => ({ error: [fault] }), () => ({ error: 'secret' })]) {
     const error = failureOf(validate)
-    t.equal(error.message, 'data is not what the contract says')
+    t.equal(error.message, 'data does not match the contract')
     t.notMatch(JSON.stringify(error) + String(error.stack), 'secret')
     t.match(JSON.stringify([error.validation, String(error.validation)]), 'secret', 'the app may look at it')
   }

@@ -124,7 +124,7 @@ t.test('where onError fails, the log has what it was about, and not what the cli
     await client.closed
   }
   const [other, again] = lines.map((line) => JSON.parse(line)).filter(({ err }) => err !== undefined)
-  t.match(other, { callback: 'onError', handled: /^data is not what the contract says/, err: { message: 'of onError' } })
+  t.match(other, { callback: 'onError', handled: /^data does not match the contract/, err: { message: 'of onError' } })
   t.match(again, { err: { code: 'FSR_ERR_DATA_INVALID' }, handled: undefined })
   t.notOk(lines.some((line) => line.includes('chosen by the client')))
 })

@@ -581,6 +581,6 @@ t.test('a connection that is being closed is not asked any more, nor is one whos
   const client = await connect(await listen(app))
   tell(client, { type: 'end' })
   await client.closed
-  t.strictSame(outcomes, ['of a library', 'The connection ended before the client has answered'])
+  t.strictSame(outcomes, ['of a library', 'The connection ended before the client replied'])
   t.strictSame(client.unread, [])
 })

@@ -94,7 +94,7 @@ t.test('a validator of a scope may answer in every way that Fastify knows', asyn
   t.match(await reply('good'), { type: 'error', code: 'FSR_ERR_HANDLER_FAILED' }, 'it was handled; but a reply that is nothing cannot be written')
   t.match(await reply('nothing'), { data: 'given' })
   for (const type of ['fault', 'rejects']) {
-    t.same(await reply(type), { type: 'error', id: 1, code: 'FSR_ERR_DATA_INVALID', message: 'data is not what the contract says' }, 'a text that may quote the data is for onError alone')
+    t.same(await reply(type), { type: 'error', id: 1, code: 'FSR_ERR_DATA_INVALID', message: 'data does not match the contract' }, 'a text that may quote the data is for onError alone')
   }
   t.same(await reply('throws'), { type: 'error', id: 1, code: 'FSR_ERR_HANDLER_FAILED', message: 'The message could not be handled' }, 'one that fails has not looked at the data')
   t.match(errors, [{ code: 'FSR_ERR_EVENT_INVALID' }, { validation: { message: 'quotes "a secret"' } }, {}, { code: 'FSR_ERR_VALIDATOR_FAILED', validation: { message: 'a secret' } }])
@@ -173,7 +173,7 @@ t.test('what cannot be written as its schema says reaches no log', async (t) => 
     t.match(await ask(client, { type, data, id: 1 }), { type: 'error', id: 1, code: 'FSR_ERR_HANDLER_FAILED' })
   }
   t.equal(lines.filter((line) => line.includes('A value cannot be converted to ')).length, 3)
-  t.equal(lines.filter((line) => /The reply to '(?:integer|number|at)' cannot be written/.test(line)).length, 3)
+  t.equal(lines.filter((line) => /The reply to '(?:integer|number|at)' cannot be serialized/.test(line)).length, 3)
   t.notOk(lines.some((line) => line.includes('of my own')))
 })
 

@@ -18,7 +18,7 @@ for (const text of forbidden) {
     t.strictSame(await raw.closed, { code: 1007, reason: 'invalid payload' })
     const told = await connect(`${url}/told`)
     told.send(text)
-    t.equal(await told.next(), 'The message has a key that reaches for a prototype: __proto__, or prototype in constructor', 'it is not called something else than JSON')
+    t.equal(await told.next(), 'The message has a forbidden key: __proto__, or prototype in constructor', 'it is not called something else than JSON')
     const contract = await connect(`${url}/contract`)
     contract.send(`{"type":"say","data":${text}}`)
     t.match(await contract.json(), { type: 'error', code: 'FSR_ERR_MESSAGE_FORBIDDEN' })

@@ -18,7 +18,7 @@ t.test('what is sent by mistake is told with its cure', async (t) => {
       toFrame(value as never)
       return ''
     } catch (error) {
-      return (error as Error).message.split('. What')[0]!
+      return (error as Error).message.split('. Send a JsonMessage')[0]!
     }
   }
   t.equal(text(true), 'A value of type boolean cannot be sent: was it the result of send()? Write { connection.send(…) }, or return the message itself')
