@@ -41,7 +41,7 @@ t.test('a handshake without Upgrade or Connection is told as such, to the client
       const text = await ask(path, headers, start)
       t.match(text, /^HTTP\/1\.1 426 [^]*Upgrade: websocket/i, path)
       t.match(text, new RegExp(`FSR_ERR_UPGRADE_DROPPED[^]*without its ${missing} header`))
-      t.match(lines, [{ level: 40, missing, msg: /a proxy on the way/ }])
+      t.match(lines, [{ level: 40, missing, msg: /a proxy removed a header/ }])
       t.equal(lines.length, 1)
     }
   }
