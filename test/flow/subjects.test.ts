@@ -59,7 +59,7 @@ t.test('a revocation without iss is one of every issuer, and the log says so whe
   t.equal(another.socket.readyState, 1)
   t.equal(await app.socketRevoke({ sub: 2, before: seconds() }), 1)
   t.strictSame(lines.map((line) => (JSON.parse(line) as { closed: number }).closed), [2])
-  t.match(lines[0], 'name iss')
+  t.match(lines[0], 'set iss')
 })
 
 t.test('a ticket is not issued by a scope whose tokens are not those of the route', async (t) => {
