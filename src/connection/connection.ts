@@ -304,9 +304,9 @@ export class WsConnection<Types extends ConnectionTypes = ConnectionTypes> {
   close (code: number = closeCodes.normal.code, reason = ''): void {
     if (!isCloseCode(code)) {
       // A number may be the client's, and is in no error text.
-      throw new errors.CloseInvalid(
-        typeof code === 'number' ? 'the code is another number' : `the code is of type ${typeof code}`
-      )
+      throw new errors.CloseInvalid(typeof code === 'number'
+        ? 'the code is another number'
+        : `the code is of type ${typeof code}`)
     }
     const length = typeof reason === 'string' ? Buffer.byteLength(reason) : Infinity
     if (length > 123) {

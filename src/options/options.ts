@@ -61,8 +61,8 @@ export interface SharedOptions {
   /**
    * Identifies a user, for `connections.perUser`, `socketRevoke` and `renew()`: the name of a claim
    * (a string or an integer), or a function that returns a string made of the claims. The claims
-   * are those of the token, or of the user that a hook has set without a token. A user without the
-   * claim is rejected with 401.
+   * are those of the token, or of the user that a hook has set without a token. If the option is
+   * set, a user without a subject is rejected with 401.
    *
    * @default `sub`, together with `iss` if the token has it (RFC 7519 section 4.1.2); users without
    * `sub` are not told apart
