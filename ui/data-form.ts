@@ -37,9 +37,7 @@ export class DataForm {
         label,
         text: example,
         check: (text) => this.#problemsOf(text),
-        onSubmit: () => {
-          this.#submit()
-        }
+        onSubmit: () => { this.#submit() }
       })
     }
     this.#anyway = button(`${action} anyway`, () => {
@@ -56,14 +54,10 @@ export class DataForm {
           editor.text = example
           this.#tell([])
         }, { class: 'link', label: `Put the example into ${label}` }),
-        button('Format', () => {
-          this.#format()
-        }, { class: 'link', label: `Format ${label}` })
+        button('Format', () => { this.#format() }, { class: 'link', label: `Format ${label}` })
       )
     this.element = form(
-      () => {
-        this.#submit()
-      },
+      () => { this.#submit() },
       { class: 'data-form' },
       tools,
       editor?.element,

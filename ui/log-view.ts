@@ -65,9 +65,7 @@ export class LogView {
         h('div', { class: 'row' },
           this.#pause,
           this.#copy,
-          button('Clear', () => {
-            log.clear()
-          }, { class: 'small' })
+          button('Clear', () => { log.clear() }, { class: 'small' })
         )
       ),
       h('div', { class: 'log-filter' }, search, kinds),

@@ -44,13 +44,9 @@ export function binaryView (session: Session): HTMLElement {
   hex.addEventListener('keydown', (event) => {
     if (event.key === 'Enter' && (event.ctrlKey || event.metaKey)) send()
   })
-  hex.addEventListener('input', () => {
-    file.value = ''
-  })
+  hex.addEventListener('input', () => { file.value = '' })
   return form(
-    () => {
-      send()
-    },
+    () => { send() },
     { class: 'data-form' },
     field('Bytes in hexadecimal', hex),
     field('or a file', file),

@@ -94,9 +94,7 @@ function loginView (login: Login, base: string, token: Token): HTMLElement {
       label: 'Body of the login',
       text: JSON.stringify(login.body, null, 2),
       check: () => [],
-      onSubmit: () => {
-        submit()
-      }
+      onSubmit: () => { submit() }
     })
   const summary = h('summary', {}, 'Fetch a token')
   const details = h('details', { class: 'login' }, summary,

@@ -52,9 +52,7 @@ export class Calls {
     let timer: undefined | ReturnType<typeof setTimeout>
     // A reply that arrived while the event loop was blocked is read first.
     if (timeout !== Infinity) {
-      timer = setTimeout(() => {
-        timer = setTimeout(onTimeout, 0)
-      }, Math.min(timeout, LONGEST))
+      timer = setTimeout(() => { timer = setTimeout(onTimeout, 0) }, Math.min(timeout, LONGEST))
     }
     signal?.addEventListener('abort', onAbort)
     const rest = () => {

@@ -56,9 +56,7 @@ export class Client implements Record<keyof SocketClient<UnknownRoute>, unknown>
       (id) => { if (!this.#outbox.remove(id)) write(JSON.stringify({ type: 'cancel', id })) },
       () => { this.#transport.doubt() }
     )
-    this.#handlers = new Handlers(write, (error) => {
-      this.#crash(error)
-    })
+    this.#handlers = new Handlers(write, (error) => { this.#crash(error) })
     this.#renewal = new Renewal({
       before: settings.renewBefore,
       provide: () => settings.token?.(),
@@ -275,9 +273,7 @@ export class Client implements Record<keyof SocketClient<UnknownRoute>, unknown>
     ...event: Event
   ): void {
     for (const handler of [...handlers]) {
-      call(handler, ...event).catch((error: unknown) => {
-        this.#crash(error)
-      })
+      call(handler, ...event).catch((error: unknown) => { this.#crash(error) })
     }
   }
 

@@ -38,21 +38,15 @@ export class HttpConnections {
   #latest: undefined | Socket
   #onUploaded: undefined | (() => void)
   // Listeners shared by all connections.
-  readonly #onClose = listenerOf((socket: Socket) => {
-    this.#idle.delete(socket)
-  })
+  readonly #onClose = listenerOf((socket: Socket) => { this.#idle.delete(socket) })
 
-  readonly #onRawClose = listenerOf((socket: RawSocket) => {
-    this.#raw.delete(socket[kAddress]!)
-  })
+  readonly #onRawClose = listenerOf((socket: RawSocket) => { this.#raw.delete(socket[kAddress]!) })
 
   readonly #onSessionClose = listenerOf((session: ServerHttp2Session) => {
     this.#sessions.delete(session)
   })
 
-  readonly #onAnswered = listenerOf((response: Response) => {
-    this.#answered(response)
-  })
+  readonly #onAnswered = listenerOf((response: Response) => { this.#answered(response) })
 
   constructor (clock: Clock) {
     this.#clock = clock
@@ -62,9 +56,7 @@ export class HttpConnections {
   watch (server: EventEmitter, listeners: ServerListeners): void {
     const isTls = 'setSecureContext' in server
     if (isTls) {
-      listeners.prepend(server, 'connection', (socket: Socket) => {
-        this.#greetRaw(socket)
-      })
+      listeners.prepend(server, 'connection', (socket: Socket) => { this.#greetRaw(socket) })
     }
     listeners.prepend(server, isTls ? 'secureConnection' : 'connection', (socket: Socket) => {
       this.#greet(socket)
