@@ -105,3 +105,7 @@ t.test('no test depends on real time of under a second, but for the ones that sa
   // Node's own, and Fastify's.
   t.strictSame(having(/\b(headersTimeout|requestTimeout|keepAliveTimeout|connectionsCheckingInterval|handlerTimeout): \d{1,3}\b(?!_)/), ['faults/half-open.test.ts', 'flow/refused-upgrades.test.ts'])
 })
+
+t.test('the sources speak of clients, tokens and frames, and of no persons', async (t) => {
+  t.strictSame(having(/\b(whoever|whatever|whichever|nobody|somebody|anybody|whom)\b/i, all), [])
+})

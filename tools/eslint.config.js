@@ -17,5 +17,9 @@ export default [
         message: 'Use isThenable of thenable.ts, or asError of errors.ts'
       }]
     }
+  },
+  {
+    files: ['src/**/*.ts'],
+    rules: { '@stylistic/max-len': ['error', { code: 100, ignoreUrls: true }] }
   }
 ]
