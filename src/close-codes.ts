@@ -16,7 +16,7 @@ export interface CloseReason {
  * connect again. An app may close with any code of its own from 4000 to 4999.
  */
 export const closeCodes = {
-  /** The conversation is over (RFC 6455 section 7.4.1). The default of `connection.close()`. */
+  /** A normal end (RFC 6455 section 7.4.1). The default of `connection.close()`. */
   normal: { code: 1000, reason: '', reconnect: false },
   /** Protocol violation: an unmasked frame, an unknown opcode, an oversized control frame. */
   protocolError: { code: 1002, reason: 'protocol error', reconnect: false },

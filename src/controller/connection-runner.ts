@@ -273,7 +273,8 @@ export class ConnectionRunner extends ConnectionContext implements
   /** Closes the connection after a violation of the protocol or a limit, and calls `onError`. */
   violated (error: Error): void {
     // `warn` for a limit: its option may have to be raised.
-    this.#log(isOfLimit(error) ? 'warn' : 'info', 'protocol violation', { err: error })
+    if (isOfLimit(error)) this.#log('warn', 'limit exceeded', { err: error })
+    else this.#log('info', 'protocol violation', { err: error })
     if (this.isDone) return
     this.hold(() => {
       this.closeWith(closeReasonOf(error))

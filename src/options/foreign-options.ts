@@ -38,6 +38,7 @@ const foreign = new Map(Object.entries({
   // ws
   verifyClient: `did you mean isGranted? Otherwise ${ofWs('verifyClient')}`,
   handleProtocols: 'did you mean protocols?',
+  subprotocols: 'did you mean protocols?',
   clientTracking:
     `clients are always tracked, see clients of the handle that socketRoute() returns, ${always}`,
   WebSocket: ofWs('WebSocket'),

@@ -36,7 +36,7 @@ t.test('a rule that is broken while the server closes changes nothing any more',
   client.send('close')
   await until(() => release !== undefined)
   client.send(Buffer.alloc(65_537))
-  await until(() => lines.some((line) => line.includes('protocol violation')))
+  await until(() => lines.some((line) => line.includes('limit exceeded')))
   release!()
   await client.closed
   t.equal(errors, 0)

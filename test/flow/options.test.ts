@@ -180,7 +180,7 @@ const ofOthers: Array<[names: readonly string[], told: RegExp]> = [
   [['maxHttpBufferSize'], /did you mean maxPayload\?/],
   [['perMessageDeflate'], /did you mean compression\?/],
   [['connectTimeout'], /did you mean handshakeTimeout\?/],
-  [['handleProtocols'], /did you mean protocols\?/],
+  [['handleProtocols', 'subprotocols'], /did you mean protocols\?/],
   [['namespace'], /is a path here, .* jwt: \{ namespace \}/],
   [['server', 'noServer'], /sockets use the server of Fastify, leave it out/],
   [['transports', 'allowUpgrades'], /WebSocket is the only transport, leave it out/],
