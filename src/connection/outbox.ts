@@ -10,7 +10,7 @@ import type { Budget } from './budget.js'
 import type { Closable } from './live.js'
 import type { ConnectionContext } from '../socket/async-context.js'
 import { FrameSocket } from '../socket/frame-socket.js'
-import { CLOSED, OPEN } from '../socket/ready-state.js'
+import { CLOSED, OPEN } from '../socket/socket-events.js'
 import { flushLater, type Flushable } from '../socket/flush-queue.js'
 
 /** The bound of the messages that wait for a slow client. */

@@ -13,15 +13,18 @@ import {
 import { ConnectionContext } from '../socket/async-context.js'
 import { FastSocket } from '../socket/fast-socket.js'
 import type { Beating, Traffic } from '../connection/heartbeat.js'
-import { subjectsOf, type Identity } from '../connection/identity.js'
+import { subjectsOf, type Identity, Renewals } from '../connection/identity.js'
 import { Inbox } from '../connection/inbox.js'
-import { announcedBy, listen, type SocketOwner } from '../socket/socket-events.js'
+import {
+  announcedBy,
+  listen,
+  type SocketOwner,
+  CLOSED,
+  violationOf
+} from '../socket/socket-events.js'
 import { Meter, type Metered } from '../connection/rate.js'
-import { CLOSED } from '../socket/ready-state.js'
 import { Refusals } from '../connection/refusals.js'
-import { Renewals } from '../connection/renewals.js'
 import { mayGoOn, waitForTurn, type DeferredWork } from '../socket/turns.js'
-import { violationOf } from '../socket/violation.js'
 import { Outbox, type OutboxOwner } from '../connection/outbox.js'
 import type { Expiring } from '../connection/overtime.js'
 import { asError, closeReasonOf, errors, isOfLimit } from '../errors.js'

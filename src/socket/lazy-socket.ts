@@ -4,8 +4,7 @@ import type { Duplex } from 'node:stream'
 import type { WebSocket } from 'ws'
 import { copyBytes } from '../message/copy.js'
 import { FrameSocket } from './frame-socket.js'
-import { kAnnounced, kOwner } from './socket-events.js'
-import { CLOSED, CLOSING, CONNECTING, OPEN } from './ready-state.js'
+import { kAnnounced, kOwner, CLOSED, CLOSING, CONNECTING, OPEN } from './socket-events.js'
 
 // The private parts of ws 8 that direct reads rely on; the probe checks them.
 export interface Receiver {

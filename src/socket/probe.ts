@@ -2,7 +2,7 @@ import { createRequire } from 'node:module'
 import { nextTick } from 'node:process'
 import { Duplex } from 'node:stream'
 import { AT_REST, NOTHING, type Arguments, type LazySocket } from './lazy-socket.js'
-import { CLOSED, CLOSING, OPEN } from './ready-state.js'
+import { CLOSED, CLOSING, OPEN } from './socket-events.js'
 
 type LazySocketClass = new (...given: Arguments) => LazySocket
 

@@ -6,10 +6,15 @@ import { ConnectionContext } from '../socket/async-context.js'
 import type { Deadlines } from '../connection/deadlines.js'
 import type { Identity } from '../connection/identity.js'
 import { Inbox } from '../connection/inbox.js'
-import { announcedBy, listen, type SocketOwner } from '../socket/socket-events.js'
+import {
+  announcedBy,
+  listen,
+  type SocketOwner,
+  OPEN,
+  violationOf,
+  type MessageLimits
+} from '../socket/socket-events.js'
 import { closeUnused } from '../connection/outbox.js'
-import { OPEN } from '../socket/ready-state.js'
-import { violationOf, type MessageLimits } from '../socket/violation.js'
 import { closeReasonOf, errors, isOfLimit } from '../errors.js'
 import { writeLog } from '../log.js'
 import type { Message } from '../message/message.js'
