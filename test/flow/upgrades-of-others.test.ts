@@ -227,8 +227,10 @@ t.test('an upgrade that is left to others, and that they never answer, does not 
   const answered = await connect(`${url}/theirs`)
   const lost = await tcp(url)
   const end = closeOf(lost)
-  lost.write(handshake('/theirs/nowhere'))
   await answered.next()
+  const arrived = once(app.server, 'upgrade')
+  lost.write(handshake('/theirs/nowhere'))
+  await arrived
   const closed = app.close()
   await end
   answered.send('x')
