@@ -1,6 +1,6 @@
 import { types } from 'node:util'
 import createError, { type FastifyError } from '@fastify/error'
-import { closeCodes, type CloseReason } from './close-codes.js'
+import { closeCodes, type CloseReason } from './protocol/close-codes.js'
 
 /**
  * An error of this plugin, identified by its `code`. The table in `docs/errors.md` gives the cause

@@ -73,5 +73,5 @@ export type {
   SentMessage
 } from './controller/hooks.js'
 export type { RequestOptions } from './connection/pending-requests.js'
-export { closeCodes, type CloseReason } from './close-codes.js'
+export { closeCodes, type CloseReason } from './protocol/close-codes.js'
 export { errors, type SocketError } from './errors.js'

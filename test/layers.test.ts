@@ -5,7 +5,7 @@ import t from 'tap'
 // From what looks after everything to what everything uses: imports go down this list, never up.
 const layers = [
   'index', 'plugin', 'plugin-types', 'operate', 'route', 'options', 'auth', 'upgrade', 'contract', 'controller', 'room', 'connection', 'socket', 'message',
-  'errors', 'close-codes', 'log', 'clock', 'suggestion', 'members', 'thenable', 'fastify-internals'
+  'errors', 'log', 'clock', 'suggestion', 'members', 'thenable', 'fastify-internals', 'protocol'
 ]
 
 const all = readdirSync('src', { recursive: true })
@@ -32,11 +32,18 @@ t.test('imports go down the layers', async (t) => {
   t.strictSame(imports.filter(([file, target]) => layers.indexOf(layerOf(file)) > layers.indexOf(layerOf(target))), [])
 })
 
-t.test('the client imports nothing but itself, and the server nothing of the client', async (t) => {
+t.test('the client imports nothing but itself and the protocol, and the server nothing of the client', async (t) => {
   t.ok(clients.length > 10)
-  const strays = clients.flatMap((file) => importsOf(file).filter((name) => !/^\.\/[\w-]+\.js$/.test(name)).map((name) => [file, name]))
+  const strays = clients.flatMap((file) => importsOf(file).filter((name) => !/^\.\/[\w-]+\.js$|^\.\.\/protocol\/[\w-]+\.js$/.test(name)).map((name) => [file, name]))
   t.strictSame(strays, [])
   t.strictSame(having(/from '[^']*client\//), [])
+})
+
+// The server, the client and the page of the console share it.
+t.test('the protocol imports nothing but itself', async (t) => {
+  const protocol = sources.filter((file) => file.startsWith('protocol/'))
+  t.ok(protocol.length > 0)
+  t.strictSame(protocol.flatMap(importsOf).filter((name) => !/^\.\/[\w-]+\.js$/.test(name)), [])
 })
 
 t.test('imports form no circle', async (t) => {

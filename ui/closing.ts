@@ -1,4 +1,4 @@
-import { reconnectionOf, type Reconnection } from '../src/client/reconnection.js'
+import { reconnectAfter } from '../src/protocol/close-codes.js'
 import type { CloseView } from './document.js'
 
 /** The meaning of a close, as shown on the page. */
@@ -49,8 +49,8 @@ const reasons = new Map([
 ])
 
 const advices = {
-  now: 'A client reconnects at once, with a new token.',
-  later: 'A client reconnects after a random delay.',
+  true: 'A client reconnects at once, with a new token.',
+  jitter: 'A client reconnects after a random delay.',
   false: 'A client does not reconnect by itself.'
 }
 
@@ -59,10 +59,6 @@ export function explainClose (code: number, reason: string, closes: readonly Clo
   const known = closes.find((close) => close.code === code && close.reason === reason)
   const meaning = (known !== undefined && reasons.get(reason)) || meanings[code] ||
     (code >= 4000 ? 'A close code of the app.' : 'A code that RFC 6455 does not define.')
-  const reconnection = known === undefined ? reconnectionOf({ code, reason }) : told(known)
-  return { meaning, advice: advices[`${reconnection}`] }
-}
-
-function told ({ reconnect }: CloseView): Reconnection {
-  return reconnect === 'jitter' ? 'later' : reconnect && 'now'
+  const { reconnect } = known ?? { reconnect: reconnectAfter({ code, reason }) }
+  return { meaning, advice: advices[`${reconnect}`] }
 }

@@ -17,22 +17,6 @@ export interface Ended extends Closed {
   readonly status?: undefined | number
 }
 
-/** When to reconnect: never, at once, or after a random delay. */
-export type Reconnection = false | 'now' | 'later'
-
-// Going away, no code (as proxies close), cut, internal error, service restart, try again later,
-// bad gateway, too many messages or connections.
-const later = [1001, 1005, 1006, 1011, 1012, 1013, 1014, 4429]
-
-/**
- * Returns what a close code of the plugin means for reconnecting. Codes of the app, from 4000 on,
- * are final unless the app decides otherwise.
- */
-export function reconnectionOf ({ code, reason }: Closed): Reconnection {
-  if (code === 4401 && reason === 'token expired') return 'now'
-  return later.includes(code) && 'later'
-}
-
 /** A refused upgrade. */
 export interface Refusal {
   /** The HTTP status; `undefined` if the WebSocket does not expose it, as in browsers. */

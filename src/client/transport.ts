@@ -1,16 +1,10 @@
+import { reconnectAfter } from '../protocol/close-codes.js'
 import { absolute, printable, type Address } from './address.js'
 import { globalWebSocket, onWake } from './environment.js'
 import { ClientError, clientErrors } from './errors.js'
 import { Liveness } from './liveness.js'
 import type { Settings } from './options.js'
-import {
-  delayOf,
-  isFinal,
-  reconnectionOf,
-  statusOf,
-  type Closed,
-  type Ended
-} from './reconnection.js'
+import { delayOf, isFinal, statusOf, type Closed, type Ended } from './reconnection.js'
 import { LONGEST } from './timer.js'
 import { isSubProtocol } from './token.js'
 import { PING } from './wire.js'
@@ -236,14 +230,14 @@ export class Transport {
     else socket?.close()
     const ended = this.#attempt
     const attempts = this.#retries
-    const advice = !this.#isFinal() && reconnectionOf(closed)
+    const advice = !this.#isFinal() && reconnectAfter(closed)
     const status = this.#status === undefined ? {} : { status: this.#status }
     const willReconnect = this.#wants({ ...closed, attempts, ...status }) ?? Boolean(advice)
     // The callback `when` has closed the client, or made a new connection.
     if (ended !== this.#attempt) return
     // At once only for the first attempt: a server to which every token has expired must not be
     // asked without a pause.
-    if (willReconnect && !this.#plan(advice === 'now' && attempts === 0)) return
+    if (willReconnect && !this.#plan(advice === true && attempts === 0)) return
     this.#listener.onDown(closed, willReconnect, failure)
     if (failure !== undefined) this.#listener.onFailure(failure)
   }

@@ -1,7 +1,7 @@
 import { randomUUID } from 'node:crypto'
 import type { FastifyBaseLogger, FastifyRequest } from 'fastify'
 import type { Clock } from '../clock.js'
-import { closeCodes, type CloseReason } from '../close-codes.js'
+import { closeCodes, type CloseReason } from '../protocol/close-codes.js'
 import { errors } from '../errors.js'
 import { writeLog } from '../log.js'
 import type { Codec, Request } from '../message/codec.js'

@@ -1,4 +1,4 @@
-import type { CloseReason } from '../close-codes.js'
+import type { CloseReason } from '../protocol/close-codes.js'
 import type { Identity } from './identity.js'
 
 /** A limit that was exceeded, for the log. */

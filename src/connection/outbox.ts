@@ -1,5 +1,5 @@
 import type { WebSocket } from 'ws'
-import { closeCodes, type CloseReason } from '../close-codes.js'
+import { closeCodes, type CloseReason } from '../protocol/close-codes.js'
 import type { FrameBatch } from '../message/frame-batch.js'
 import {
   compactLarge, encodeFrames, wholeOf, wireSize, type Compression, type Frame

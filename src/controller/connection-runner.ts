@@ -2,7 +2,7 @@ import { Socket } from 'node:net'
 import type { FastifyRequest } from 'fastify'
 import type { WebSocket } from 'ws'
 import type { Clock } from '../clock.js'
-import { closeCodes, type CloseReason } from '../close-codes.js'
+import { closeCodes, type CloseReason } from '../protocol/close-codes.js'
 import type { ExceededLimit, Live } from '../connection/live.js'
 import {
   WsConnection,

@@ -1,4 +1,4 @@
-import { closeCodes } from '../close-codes.js'
+import { closeCodes } from '../protocol/close-codes.js'
 import type { Closable } from '../connection/live.js'
 import type { WsConnection } from '../connection/connection.js'
 import type { Outbox } from '../connection/outbox.js'

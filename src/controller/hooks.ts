@@ -1,4 +1,4 @@
-import { closeCodes } from '../close-codes.js'
+import { closeCodes } from '../protocol/close-codes.js'
 import { WsConnection } from '../connection/connection.js'
 import type { MessageId } from '../connection/pending-requests.js'
 import { errors } from '../errors.js'

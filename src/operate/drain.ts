@@ -1,6 +1,6 @@
 import type { FastifyBaseLogger } from 'fastify'
 import type { Clock } from '../clock.js'
-import { closeCodes } from '../close-codes.js'
+import { closeCodes } from '../protocol/close-codes.js'
 import type { Live, LiveSet } from '../connection/live.js'
 import { FairTimer } from '../connection/fair-timer.js'
 import { writeLog } from '../log.js'

@@ -1,6 +1,6 @@
 import type { FastifyBaseLogger } from 'fastify'
 import type { Clock } from '../clock.js'
-import { closeCodes } from '../close-codes.js'
+import { closeCodes } from '../protocol/close-codes.js'
 import type { Live } from '../connection/live.js'
 import type { Named } from '../connection/identity.js'
 import { errors } from '../errors.js'

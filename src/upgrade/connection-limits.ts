@@ -1,4 +1,4 @@
-import { closeCodes } from '../close-codes.js'
+import { closeCodes } from '../protocol/close-codes.js'
 import { errors, type SocketError } from '../errors.js'
 import type { ConnectionCounts } from '../connection/connection-counts.js'
 

@@ -1,6 +1,6 @@
 import type { FastifyRequest } from 'fastify'
 import type { WebSocket } from 'ws'
-import { closeCodes, type CloseReason } from '../close-codes.js'
+import { closeCodes, type CloseReason } from '../protocol/close-codes.js'
 import type { Closable, Live, LiveSet } from '../connection/live.js'
 import { ConnectionContext } from '../socket/async-context.js'
 import type { Deadlines } from '../connection/deadlines.js'

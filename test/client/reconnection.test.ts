@@ -2,8 +2,6 @@ import { once } from 'node:events'
 import t, { type Test } from 'tap'
 import { WebSocket } from 'ws'
 import { connect, type Ended } from '../../src/client/index.js'
-import { reconnectionOf } from '../../src/client/reconnection.js'
-import { closeCodes } from '../../src/index.js'
 import { turns, until } from '../support/until.js'
 import { withClock } from './clock.js'
 import { connectTo, pair, WireServer } from './wire-server.js'
@@ -17,12 +15,6 @@ function counting (attempts: string[]): typeof WebSocket {
     }
   } as typeof WebSocket
 }
-
-t.test('the client does what the close codes of the server say', async (t) => {
-  for (const [name, { code, reason, reconnect }] of Object.entries(closeCodes)) {
-    t.equal(reconnectionOf({ code, reason }), reconnect === 'jitter' ? 'later' : reconnect && 'now', name)
-  }
-})
 
 for (const [code, reason] of [[1001, ''], [1005, ''], [1011, 'internal error'], [1012, 'service restart'], [1013, 'too slow'], [1014, ''], [4401, 'token expired'], [4429, 'too many messages']] as const) {
   t.test(`the client comes back after ${code} ${reason}`, async (t) => {

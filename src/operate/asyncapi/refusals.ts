@@ -1,4 +1,4 @@
-import { closeCodes } from '../../close-codes.js'
+import { closeCodes } from '../../protocol/close-codes.js'
 import { errors } from '../../errors.js'
 import type { AsyncapiClose, AsyncapiRoute } from './document.js'
 import { everyOrigin } from '../../auth/origin.js'

@@ -7,7 +7,7 @@ export interface CloseReason {
    * fixed, at most 123 bytes (RFC 6455 section 5.5), never an error's own message.
    */
   readonly reason: string
-  /** Whether a client should connect again; `'jitter'` means yes, after a random delay. */
+  /** Whether a client should connect again: `true` at once, `'jitter'` after a random delay. */
   readonly reconnect: boolean | 'jitter'
 }
 
@@ -53,3 +53,19 @@ export const closeCodes = {
   /** The user's tokens were revoked, or a renewal found that the user may no longer connect. */
   revoked: { code: 4403, reason: 'access revoked', reconnect: false }
 } as const satisfies Record<string, CloseReason>
+
+// The codes of the table with a random delay, and further ones: going away (1001), no code, as
+// proxies close (1005), cut (1006), bad gateway (1014). A list of its own, as the table would make
+// the typed client larger.
+const temporary = [1001, 1005, 1006, 1011, 1012, 1013, 1014, 4429]
+
+/**
+ * Returns whether a client connects again after a close, also after one that is not in the table.
+ * Codes of an app, from 4000 on, are final unless the app decides otherwise.
+ */
+export function reconnectAfter (
+  { code, reason }: Pick<CloseReason, 'code' | 'reason'>
+): CloseReason['reconnect'] {
+  if (code === 4401 && reason === 'token expired') return true
+  return temporary.includes(code) && 'jitter'
+}
