@@ -2,7 +2,11 @@ import type { Duplex } from 'node:stream'
 import { WebSocket } from 'ws'
 import { kOwner, type SocketOwner } from './socket-events.js'
 
-const kTcp = Symbol('fastify-socket-route.tcp')
+/** On a `FrameSocket`: the TCP socket that it writes to. */
+export const kTcp = Symbol('fastify-socket-route.tcp')
+
+const kSocket = Symbol('fastify-socket-route.frame-socket')
+type LinkedSocket = Duplex & { [kSocket]?: FrameSocket }
 
 /**
  * A server's socket of `ws` that writes encoded frames directly to the TCP socket of the upgrade,
@@ -12,9 +16,11 @@ export class FrameSocket extends WebSocket {
   declare [kOwner]: undefined | SocketOwner
   declare [kTcp]: Duplex
 
-  /** Sets the TCP socket that frames are written to. */
-  writeTo (tcp: Duplex): void {
+  /** Sets the TCP socket that frames are written to, and that `ws` reads. */
+  writeTo (tcp: LinkedSocket): void {
     this[kTcp] = tcp
+    tcp[kSocket] = this
+    tcp.prependListener('end', onEnd)
   }
 
   /** Bytes that were written, but not yet taken by the kernel. */
@@ -46,6 +52,11 @@ export class FrameSocket extends WebSocket {
     tcp.uncork()
   }
 
+  override send (data: Parameters<WebSocket['send']>[0], ...others: unknown[]): void {
+    this[kOwner]?.flush()
+    super.send(data, ...others as [])
+  }
+
   override ping (...parameters: Parameters<WebSocket['ping']>): void {
     this[kOwner]?.flush()
     super.ping(...parameters)
@@ -66,4 +77,10 @@ export class FrameSocket extends WebSocket {
     this[kOwner]?.flush()
     super.terminate()
   }
+}
+
+// Replies to the last messages are still gathered when ws ends the TCP socket, as Node may emit
+// `end` in the same tick.
+function onEnd (this: LinkedSocket): void {
+  this[kSocket]![kOwner]?.flush()
 }

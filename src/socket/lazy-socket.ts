@@ -3,7 +3,7 @@ import { nextTick } from 'node:process'
 import type { Duplex } from 'node:stream'
 import type { WebSocket } from 'ws'
 import { copyBytes } from '../message/copy.js'
-import { FrameSocket } from './frame-socket.js'
+import { FrameSocket, kTcp } from './frame-socket.js'
 import { kAnnounced, kOwner, CLOSED, CLOSING, CONNECTING, OPEN } from './socket-events.js'
 
 // The private parts of ws 8 that direct reads rely on; the probe checks them.
@@ -119,7 +119,7 @@ export abstract class LazySocket extends Base {
 
   override setSocket (socket: LinkedSocket, head: Buffer): void {
     this._socket = socket
-    this.writeTo(socket)
+    this[kTcp] = socket
     socket[kLazy] = this
     socket.setTimeout?.(0)
     socket.setNoDelay?.()
@@ -142,6 +142,9 @@ export abstract class LazySocket extends Base {
     this._readyState = OPEN
     this.emit('open')
   }
+
+  // `setSocket` has set it, and `passOn` flushes at the end.
+  override writeTo (): void {}
 
   // bufferedAmount of ws would create the sender.
   override get waiting (): number {

@@ -153,6 +153,24 @@ for (const fastPath of [true, 'write'] as const) {
     socket.destroy()
   })
 
+  t.test(`a message that the app sends by the socket of ws leaves behind the messages sent before it${form}`, async (t) => {
+    const app = await createApp(t, { plugin: { fastPath } })
+    let sendOn = (_text: string): void => {}
+    app.websocketServer.on('connection', (socket) => { sendOn = (text) => { socket.send(text) } })
+    app.socketRoute('/', {
+      onMessage: (connection, _message, clients) => {
+        clients.broadcast('to all')
+        connection.send('to one')
+        sendOn('on the socket')
+        return 'reply'
+      }
+    })
+    const client = await connect(await listen(app))
+    client.send('go')
+    t.strictSame(await client.take(4), ['to all', 'to one', 'on the socket', 'reply'])
+    client.socket.terminate()
+  })
+
   t.test(`what was sent before a connection is cut still leaves${form}`, async (t) => {
     const app = await createApp(t, { plugin: { fastPath } })
     app.socketRoute('/', {
@@ -168,6 +186,32 @@ for (const fastPath of [true, 'write'] as const) {
     t.equal((await client.closed).code, 1006)
   })
 }
+
+t.test('if ws reads, replies to messages that were read together with the end of the stream are sent', async (t) => {
+  for (const fastPath of ['write', false] as const) {
+    const app = await createApp(t, { plugin: { fastPath } })
+    let opened: undefined | (() => void)
+    let tcpOfServer: undefined | Socket
+    app.socketRoute('/', {
+      onOpen: async () => { await new Promise<void>((resolve) => { opened = resolve }) },
+      onMessage: (_connection, message) => message
+    }, { onRequest: async (request) => { tcpOfServer = request.raw.socket } })
+    const socket = await tcp(await listen(app))
+    socket.write(handshake('/'))
+    const [head] = await once(socket, 'data')
+    t.match(String(head), /^HTTP\/1\.1 101 /)
+    let failed: unknown
+    tcpOfServer!.on('error', (error) => { failed = error })
+    await until(() => opened !== undefined)
+    socket.end(Buffer.concat([frame('one'), frame('two')]))
+    await traffic()
+    opened!()
+    let received = ''
+    for await (const chunk of socket) received += (chunk as Buffer).toString('latin1')
+    t.equal(received, '\x81\x03one\x81\x03two', String(fastPath))
+    t.equal(failed, undefined)
+  }
+})
 
 t.test('what came with the upgrade, and while hooks were asked, is read in its order', async (t) => {
   const app = await createApp(t, { plugin })
