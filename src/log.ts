@@ -2,6 +2,9 @@ import type { FastifyBaseLogger } from 'fastify'
 
 type Level = 'debug' | 'info' | 'warn' | 'error'
 
+/** Writes a line to a log. */
+export type Log = (level: Level, message: string, details?: object) => void
+
 interface Logged {
   readonly log: FastifyBaseLogger
 }

@@ -1,11 +1,10 @@
 import type { Clock } from '../clock.js'
-import type { Live } from './live.js'
 import type { WsConnection } from './connection.js'
 import { Deadlines } from './deadlines.js'
 import { Expiry } from './expiry.js'
 import { Heartbeat } from './heartbeat.js'
-import { Overtime, type Expiring } from './overtime.js'
-import type { Metered } from './rate.js'
+import { Overtime } from './overtime.js'
+import type { Expiring, Live, Metered } from './supervised.js'
 import { StallDetector } from './stall-detector.js'
 
 /** The timers of an app: one per distinct setting, shared by all routes and connections. */
@@ -34,13 +33,13 @@ export class Clocks {
   /** Deadlines for connections that are closing. @param timeout milliseconds. */
   closing (timeout: number): Deadlines<Live> {
     return getOrMake(this.#closing, timeout, () =>
-      new Deadlines(this.clock, timeout, (connection) => { connection.expire() }))
+      new Deadlines(this.clock, timeout, (connection) => { connection.onCloseTimeout() }))
   }
 
   /** Deadlines for the next window of clients over their rate. @param per milliseconds. */
   windows (per: number): Deadlines<Metered> {
     return getOrMake(this.#windows, per, () =>
-      new Deadlines(this.clock, per, (client) => { client.nextWindow() }, 0))
+      new Deadlines(this.clock, per, (client) => { client.onNextWindow() }, 0))
   }
 
   heartbeat (

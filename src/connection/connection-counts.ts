@@ -1,14 +1,5 @@
-import type { Closable } from './live.js'
 import { networkOf } from './network.js'
-
-/** A connection that is counted, and closed when its user has too many. */
-export interface Counted extends Closable {
-  readonly ip: undefined | string
-  /** The name of the route. */
-  readonly route: string
-  /** The subjects of the user: see `Identity`. */
-  readonly subjects: readonly string[]
-}
+import type { Counted } from './supervised.js'
 
 /**
  * Counts the connections of an app by route; by address and by user only if a route limits these.
@@ -41,7 +32,7 @@ export class ConnectionCounts {
   }
 
   /** The connection begins to close and no longer counts for its user. */
-  leave (connection: Counted): void {
+  deleteFromUser (connection: Counted): void {
     if (!this.#isUserCapped) return
     for (const subject of connection.subjects) {
       const own = this.#perUser.get(subject)
@@ -50,8 +41,8 @@ export class ConnectionCounts {
   }
 
   /**
-   * The socket has closed, after `leave`. Until then the connection counts for its route and its
-   * address, also if the client does not answer the close frame.
+   * The socket has closed, after `deleteFromUser`. Until then the connection counts for its route
+   * and its address, also if the client does not answer the close frame.
    */
   delete ({ route, ip }: Counted): void {
     adjust(this.#perRoute, route, -1)

@@ -6,12 +6,11 @@ import { errors } from '../errors.js'
 import { writeLog } from '../log.js'
 import type { Codec, Request } from '../message/codec.js'
 import type { Sendable } from '../message/outbound.js'
-import type { Closable } from './live.js'
-import type { ConnectionContext } from '../socket/async-context.js'
+import type { Channel } from '../broadcast/channel.js'
 import { checkRequestOptions, PendingRequests, type RequestOptions } from './pending-requests.js'
 import { flatText } from '../message/flat-text.js'
 import { compactRequest } from '../socket/compact-request.js'
-import type { Outbox } from './outbox.js'
+import type { Outbox, OutboxHost } from './outbox.js'
 import { RoomNames } from './room-names.js'
 
 /** The types of a route's connections, named as Fastify's own generics are. */
@@ -113,11 +112,14 @@ export type Answer<Member, Reply> = { readonly connection: Member } & (
   | { readonly status: 'rejected', readonly reason: unknown }
 )
 
-/** The operations that a connection delegates to its runner. */
-export interface ConnectionKeeper extends Closable, Pick<ConnectionContext, 'enter'> {
+/** The runner of a connection, as the parts of the connection use it. */
+export interface ConnectionHost extends OutboxHost {
+  readonly connection: WsConnection
   readonly clock: Clock
   /** Encodes the messages that are sent. */
   readonly codec: Codec
+  /** Whether neither side has begun to close. */
+  readonly isStaying: boolean
   /**
    * Whether no further message is handled, waiting ones included: the server closes, or `onClose`
    * has run.
@@ -128,27 +130,20 @@ export interface ConnectionKeeper extends Closable, Pick<ConnectionContext, 'ent
   /** The contract accepted a message. */
   accepted (): void
   close (code: number, reason: string): void
-  terminate (): void
-  join (connection: WsConnection, room: string): void
-  leave (connection: WsConnection, room: string): void
-  to (
-    rooms: string | Iterable<string>,
-    options: undefined | BroadcastOptions,
-    except: WsConnection
-  ): Room
+  join (room: string): void
+  leave (room: string): void
+  /** Returns one room, or several as one, without the connection. */
+  to (rooms: string | Iterable<string>, options: undefined | BroadcastOptions): Room
   /** Verifies a token and returns its user. @param request the upgrade request. */
   renew (token: string, request: FastifyRequest): Promise<unknown>
-}
-
-/** A room that a connection is in: the object of `Rooms` that has its members. */
-export interface Membership {
-  readonly name: string
+  /** Runs work that `onClose` waits for. */
+  delayOnClose (work: () => undefined | Promise<void>): void
 }
 
 // Characters. A client that can name rooms must not be able to fill the memory with names.
 const LONGEST_ROOM = 256
 
-const NONE: readonly Membership[] = []
+const NONE: readonly Channel[] = []
 
 /**
  * A client of a socket route, from the upgrade to the close. Every callback gets the same object.
@@ -166,14 +161,14 @@ export class WsConnection<Types extends ConnectionTypes = ConnectionTypes> {
   served = 0
   readonly #request: FastifyRequest
   readonly #outbox: Outbox
-  readonly #keeper: ConnectionKeeper
+  readonly #host: ConnectionHost
   #data: undefined | TypeOf<Types, 'Data', Record<string, unknown>>
   #user: unknown
   #log: undefined | FastifyBaseLogger
   #ended: undefined | AbortController
   #isEnded = false
   // Most connections are in few rooms and `rooms` is rarely read. An array takes a third of a Set.
-  #memberships: readonly Membership[] = NONE
+  #memberships: readonly Channel[] = NONE
   // Created when `rooms` is first read, then kept up to date.
   #rooms: undefined | RoomNames
   // Created with the first request.
@@ -185,7 +180,7 @@ export class WsConnection<Types extends ConnectionTypes = ConnectionTypes> {
     protocol: string,
     user: unknown,
     outbox: Outbox,
-    keeper: ConnectionKeeper
+    host: ConnectionHost
   ) {
     this.#request = request
     this.protocol = protocol
@@ -193,7 +188,7 @@ export class WsConnection<Types extends ConnectionTypes = ConnectionTypes> {
     this.ip = request.ip
     this.#user = user
     this.#outbox = outbox
-    this.#keeper = keeper
+    this.#host = host
   }
 
   /** The app's own state. It starts as the result of the route's option `data`, or as `{}`. */
@@ -283,7 +278,7 @@ export class WsConnection<Types extends ConnectionTypes = ConnectionTypes> {
    */
   send<First extends Sent<Types>> (message: First, ...data: SentData<Types, First>): boolean
   send (first?: unknown, second?: unknown): boolean {
-    const { codec } = this.#keeper
+    const { codec } = this.#host
     return this.#outbox.send(codec.frameOf(first, second, this), codec.keyOf(first, second))
   }
 
@@ -314,12 +309,12 @@ export class WsConnection<Types extends ConnectionTypes = ConnectionTypes> {
         length === Infinity ? 'the reason is not a string' : `the reason has ${length} bytes`
       )
     }
-    this.#keeper.close(code, reason)
+    this.#host.close(code, reason)
   }
 
   /** Terminates the connection without a closing handshake; `onClose` gets code 1006. */
   terminate (): void {
-    this.#keeper.terminate()
+    this.#host.terminate()
   }
 
   /**
@@ -334,7 +329,7 @@ export class WsConnection<Types extends ConnectionTypes = ConnectionTypes> {
         typeof room === 'string' ? `${room.length} characters long` : `of type ${typeof room}`
       )
     }
-    this.#keeper.join(this as WsConnection, room)
+    this.#host.join(room)
     return Promise.resolve()
   }
 
@@ -345,7 +340,7 @@ export class WsConnection<Types extends ConnectionTypes = ConnectionTypes> {
    */
   leave (room: string): Promise<void> {
     if (typeof room !== 'string') throw new errors.RoomInvalid(`of type ${typeof room}`)
-    this.#keeper.leave(this as WsConnection, room)
+    this.#host.leave(room)
     return Promise.resolve()
   }
 
@@ -356,7 +351,7 @@ export class WsConnection<Types extends ConnectionTypes = ConnectionTypes> {
    * @throws `FSR_ERR_ROOM_INVALID` for a name that is not a string, `FSR_ERR_OPTION_INVALID`.
    */
   to (rooms: string | Iterable<string>, options?: BroadcastOptions): Room<WsConnection<Types>> {
-    return this.#keeper.to(rooms, options, this as WsConnection) as Room<never>
+    return this.#host.to(rooms, options) as Room<never>
   }
 
   /**
@@ -368,11 +363,11 @@ export class WsConnection<Types extends ConnectionTypes = ConnectionTypes> {
    * unhandled rejection does not end the process.
    */
   renew (token: string): Promise<void> {
-    return this.#keeper.enter(this.#renew, this, token)
+    return this.#host.enter(this.#renew, this, token)
   }
 
   #renew (token: string): Promise<void> {
-    const renewed = this.#keeper.renew(token, this.#request).then((user) => {
+    const renewed = this.#host.renew(token, this.#request).then((user) => {
       this.#user = user
       this.#pendingRequests?.userChanged()
     })
@@ -398,7 +393,7 @@ export class WsConnection<Types extends ConnectionTypes = ConnectionTypes> {
     type: Type,
     ...[data, options = {}]: RequestArguments<Types, Type>
   ): Promise<RequestReply<Types, Type>> {
-    const { codec } = this.#keeper
+    const { codec } = this.#host
     let request: Request
     try {
       checkRequestOptions(options)
@@ -417,7 +412,7 @@ export class WsConnection<Types extends ConnectionTypes = ConnectionTypes> {
   /** The pending requests; created on first access. @internal */
   get pendingRequests (): PendingRequests {
     if (this.#pendingRequests === undefined) {
-      this.#pendingRequests = new PendingRequests(this.#keeper.clock, this.#outbox)
+      this.#pendingRequests = new PendingRequests(this.#host.clock, this.#outbox)
       if (this.#isEnded) this.#pendingRequests.end()
     }
     return this.#pendingRequests
@@ -430,7 +425,7 @@ export class WsConnection<Types extends ConnectionTypes = ConnectionTypes> {
 
   /** Whether no further message is handled. @internal */
   get isDone (): boolean {
-    return this.#keeper.isDone
+    return this.#host.isDone
   }
 
   /** Whether the connection has begun to close, and `signal` has aborted. @internal */
@@ -440,17 +435,17 @@ export class WsConnection<Types extends ConnectionTypes = ConnectionTypes> {
 
   /** The contract rejected a message. @internal */
   refused (): void {
-    this.#keeper.refused()
+    this.#host.refused()
   }
 
   /** The contract accepted a message. @internal */
   accepted (): void {
-    this.#keeper.accepted()
+    this.#host.accepted()
   }
 
   /** Closes for a reason in `close-codes`; see `Closable`. @internal */
   closeWith (reason: CloseReason): boolean {
-    return this.#keeper.closeWith(reason)
+    return this.#host.closeWith(reason)
   }
 
   /** The outbox, which sends everything to this client. @internal */
@@ -458,19 +453,19 @@ export class WsConnection<Types extends ConnectionTypes = ConnectionTypes> {
     return this.#outbox
   }
 
-  /** The rooms, as objects of `Rooms`. @internal */
-  get memberships (): readonly Membership[] {
+  /** The rooms that the connection is in. @internal */
+  get memberships (): readonly Channel[] {
     return this.#memberships
   }
 
   /** @internal */
-  enter (room: Membership): void {
+  addMembership (room: Channel): void {
     this.#memberships = [...this.#memberships, room]
     this.#rooms?.add(room.name)
   }
 
   /** @internal */
-  exit (name: string): void {
+  removeMembership (name: string): void {
     this.#memberships = this.#memberships.filter((room) => room.name !== name)
     this.#rooms?.delete(name)
   }
@@ -481,7 +476,7 @@ export class WsConnection<Types extends ConnectionTypes = ConnectionTypes> {
   }
 
   /** Aborts `signal` and ends the pending requests. @internal */
-  end (): void {
+  abort (): void {
     this.#isEnded = true
     this.#ended?.abort()
     this.#pendingRequests?.end()

@@ -1,5 +1,6 @@
 import type { Clock, Timer } from '../clock.js'
 import { Deadlines } from './deadlines.js'
+import type { Beating, Traffic } from './supervised.js'
 
 /** How unresponsive clients are detected. */
 export interface HeartbeatOptions {
@@ -17,29 +18,6 @@ export interface HeartbeatOptions {
    * @default 10_000
    */
   readonly timeout?: undefined | number
-}
-
-/** The traffic of a connection so far, in bytes. */
-export interface Traffic {
-  readonly received: number
-  /** Bytes that the kernel has taken. */
-  readonly sent: number
-  /**
-   * Bytes that wait for the kernel. While there are any, a rise of `sent` shows that the client
-   * reads.
-   */
-  readonly waiting: number
-  /** Whether reading is paused, because the client does not read its replies. */
-  readonly isPaused: boolean
-}
-
-/** A connection that a heartbeat checks. */
-export interface Beating {
-  /** `undefined` while traffic does not show whether the client is alive. */
-  readonly traffic: undefined | Traffic
-  ping (): void
-  /** Called when the heartbeat times out. */
-  silent (): void
 }
 
 // Missed pings in a row that are tolerated when the client is not to blame: see #isExcused. Two
@@ -140,7 +118,7 @@ export class Heartbeat {
         this.#clear(item)
       } else {
         this.#forget(item)
-        item.silent()
+        item.onHeartbeatTimeout()
       }
     }
   }

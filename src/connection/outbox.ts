@@ -1,16 +1,19 @@
 import type { WebSocket } from 'ws'
 import { closeCodes, type CloseReason } from '../protocol/close-codes.js'
-import type { FrameBatch } from '../message/frame-batch.js'
+import type { Broadcaster } from '../broadcast/broadcaster.js'
+import type { Receiver } from '../broadcast/channel.js'
+import type { FrameBatch } from '../broadcast/frame-batch.js'
 import {
   compactLarge, encodeFrames, wholeOf, wireSize, type Compression, type Frame
 } from '../message/frame.js'
 import { toFrame, type Sendable } from '../message/outbound.js'
 import { DropQueue, type Overflow } from './drop-queue.js'
 import type { Budget } from './budget.js'
-import type { Closable } from './live.js'
+import type { Log } from '../log.js'
+import type { Closable } from './supervised.js'
 import type { ConnectionContext } from '../socket/async-context.js'
 import { FrameSocket } from '../socket/frame-socket.js'
-import { CLOSED, OPEN } from '../socket/socket-events.js'
+import { CLOSED, OPEN, type PendingFrames } from '../socket/socket-events.js'
 import { flushLater, type Flushable } from '../socket/flush-queue.js'
 
 /** The bound of the messages that wait for a slow client. */
@@ -50,14 +53,12 @@ export interface OutboxSettings {
   readonly compression: undefined | Compression
 }
 
-/** The owner of an outbox: the runner of the connection. */
-export interface OutboxOwner extends Closable, Pick<ConnectionContext, 'enter'> {
-  /** Writes the broadcasts to this client that are still pending. */
-  flushBroadcasts (): void
-  /** The app has detached or resized an ArrayBuffer that was sent. */
-  sendFailed (error: unknown): void
-  /** The app's `notice` threw, or returned something that cannot be sent. */
-  noticeFailed (error: unknown): void
+/** The runner of the connection, as its outbox uses it. */
+export interface OutboxHost extends Closable, Pick<ConnectionContext, 'enter'> {
+  readonly connection: Receiver
+  terminate (): void
+  /** Writes a line to the log of the connection. */
+  log: Log
 }
 
 // Waiting bytes above which `send` returns false, so that a sender can wait for `drained()`.
@@ -75,7 +76,7 @@ const AS_TEXT = { binary: false } as const
 const AS_BINARY = { binary: true } as const
 
 /** Sends everything to one client: nothing else in this plugin writes to a socket. */
-export class Outbox implements Flushable {
+export class Outbox implements Flushable, PendingFrames {
   /** Number of messages not sent, because the connection had ended or the client was too slow. */
   dropped = 0
   readonly #socket: WebSocket
@@ -84,7 +85,8 @@ export class Outbox implements Flushable {
   readonly #compression: undefined | Compression
   readonly #settings: OutboxSettings
   readonly #mark: number
-  readonly #owner: OutboxOwner
+  readonly #broadcaster: Broadcaster
+  readonly #host: OutboxHost
   // The frames to be written together at the end of the tick.
   #gathered: undefined | Frame[]
   #gatheredSize = 0
@@ -101,7 +103,13 @@ export class Outbox implements Flushable {
   #waiting: undefined | Array<() => void>
   #onWritten: undefined | (() => void)
 
-  constructor (socket: WebSocket, settings: OutboxSettings, owner: OutboxOwner) {
+  /** @param broadcaster holds broadcasts to this client until the end of the turn. */
+  constructor (
+    socket: WebSocket,
+    settings: OutboxSettings,
+    broadcaster: Broadcaster,
+    host: OutboxHost
+  ) {
     this.#socket = socket
     this.#fast = socket instanceof FrameSocket ? socket : undefined
     this.#compression = settings.compression !== undefined && socket.extensions !== ''
@@ -109,7 +117,8 @@ export class Outbox implements Flushable {
       : undefined
     this.#settings = settings
     this.#mark = Math.min(MARK, settings.limit)
-    this.#owner = owner
+    this.#broadcaster = broadcaster
+    this.#host = host
   }
 
   /**
@@ -149,7 +158,7 @@ export class Outbox implements Flushable {
    * @param key the key of the message, if the policy is `latestBy`.
    */
   send (frame: Frame, key?: unknown): boolean {
-    this.#owner.flushBroadcasts()
+    this.flushBroadcasts()
     return this.#send(frame, key)
   }
 
@@ -181,13 +190,13 @@ export class Outbox implements Flushable {
 
   /** Sends regardless of the limit; the caller awaits `drained()` before the next message. */
   reply (frame: Frame): boolean {
-    this.#owner.flushBroadcasts()
+    this.flushBroadcasts()
     return this.#reply(frame)
   }
 
   /** Resolves when the client has caught up, or the connection has ended. */
   drained (): Promise<void> {
-    this.#owner.flushBroadcasts()
+    this.flushBroadcasts()
     if (!this.isOverMark || this.#socket.readyState > OPEN) return Promise.resolve()
     return new Promise((resolve) => { (this.#waiting ??= []).push(resolve) })
   }
@@ -199,7 +208,7 @@ export class Outbox implements Flushable {
 
   /** Begins the closing handshake (RFC 6455 section 7.1.2), behind all that waits. */
   close (code: number, reason: string): void {
-    this.#owner.flushBroadcasts()
+    this.flushBroadcasts()
     if (this.isOpen) {
       for (
         let frame = this.#dropQueue?.shift();
@@ -210,7 +219,18 @@ export class Outbox implements Flushable {
     this.#socket.close(code, reason)
   }
 
-  /** Writes the gathered frames. A fast socket calls it before it writes a frame of its own. */
+  /** Sends the broadcasts to this client that are pending. */
+  flushBroadcasts (): void {
+    this.#broadcaster.flushTo(this.#host.connection)
+  }
+
+  /** Writes the pending broadcasts and the gathered frames. */
+  flushAll (): void {
+    this.flushBroadcasts()
+    this.flush()
+  }
+
+  /** Writes the gathered frames. */
   flush (): void {
     const frames = this.#gathered
     if (frames === undefined) return
@@ -224,14 +244,14 @@ export class Outbox implements Flushable {
     if (parts.length > 0) this.#writeNow(fast, parts)
   }
 
-  /** The connection has ended: drops the queue and resolves all `drained()` promises. */
-  end (): void {
+  /** Called when the socket is closed: drops the queue and resolves all `drained()` promises. */
+  onSocketClosed (): void {
     this.flush()
     this.dropped += this.#dropQueue?.size ?? 0
     this.#dropQueue = undefined
     this.#settings.budget.adjust(-this.#accounted)
     this.#accounted = 0
-    this.#release()
+    this.#resolveDrained()
   }
 
   // Whether a batch can be written at once, because the policy would send each of its frames.
@@ -270,7 +290,7 @@ export class Outbox implements Flushable {
   #closeTooSlow (): void {
     const { budget, limit } = this.#settings
     const size = this.#held + (this.#dropQueue?.cost ?? 0)
-    this.#owner.closeWith(closeCodes.tooSlow, budget.isExceeded
+    this.#host.closeWith(closeCodes.tooSlow, budget.isExceeded
       ? { option: 'outboxBudget', limit: budget.limit, size }
       : { option: 'outbox.limit', limit, size })
   }
@@ -327,7 +347,9 @@ export class Outbox implements Flushable {
     try {
       return encode()
     } catch (error) {
-      this.#owner.sendFailed(error)
+      const message = 'a sent ArrayBuffer was detached; terminating the connection'
+      this.#host.log('error', message, { err: error })
+      this.#host.terminate()
       return []
     }
   }
@@ -366,10 +388,10 @@ export class Outbox implements Flushable {
     this.#heldWrites--
     for (let frame = this.#next(); frame !== undefined; frame = this.#next()) this.#write(frame)
     if (this.#missed > 0 && this.#dropQueue?.size === 0 && this.isOpen) {
-      this.#owner.enter(this.#notify, this, undefined)
+      this.#host.enter(this.#notify, this, undefined)
     }
     this.#account()
-    if (!this.isOverMark) this.#release()
+    if (!this.isOverMark) this.#resolveDrained()
   }
 
   #notify (): void {
@@ -380,7 +402,8 @@ export class Outbox implements Flushable {
     try {
       this.#reply(toFrame(notice(dropped)))
     } catch (error) {
-      this.#owner.noticeFailed(error)
+      const message = 'outbox.notice failed; the client was not told about missed messages'
+      this.#host.log('warn', message, { err: error })
     }
   }
 
@@ -396,7 +419,7 @@ export class Outbox implements Flushable {
     this.#accounted = load
   }
 
-  #release (): void {
+  #resolveDrained (): void {
     const waiting = this.#waiting
     this.#waiting = undefined
     if (waiting !== undefined) for (const resolve of waiting) resolve()

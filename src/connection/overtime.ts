@@ -1,13 +1,6 @@
 import type { Clock } from '../clock.js'
 import { Deadlines } from './deadlines.js'
-
-/** A connection that ends when its token expires. */
-export interface Expiring {
-  /** The token has expired, or the time for reading on has. */
-  expired (): void
-  /** The verification of a renewal took too long. */
-  overdue (): void
-}
+import type { Expiring } from './supervised.js'
 
 // Milliseconds for reading on from a client whose messages wait for a handler.
 const READING = 1_000

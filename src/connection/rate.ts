@@ -28,12 +28,6 @@ const FREE_EVERY = 5_000
 // Bytes of the largest free message: a token in a header is no longer either.
 const LARGEST_FREE = 16_384
 
-/** A connection that has exceeded its rate. */
-export interface Metered {
-  /** The next window of the rate has begun. */
-  nextWindow (): void
-}
-
 /** The effective rate of a route. */
 export type Rate = Readonly<Required<{ [Key in keyof RateOptions]: NonNullable<RateOptions[Key]> }>>
 

@@ -3,36 +3,33 @@ import type { FastifyRequest } from 'fastify'
 import type { WebSocket } from 'ws'
 import type { Clock } from '../clock.js'
 import { closeCodes, type CloseReason } from '../protocol/close-codes.js'
-import type { ExceededLimit, Live } from '../connection/live.js'
+import type { ExceededLimit, Supervised, Traffic } from '../connection/supervised.js'
 import {
   WsConnection,
   type BroadcastOptions,
-  type ConnectionKeeper,
+  type ConnectionHost,
   type Room
 } from '../connection/connection.js'
 import { ConnectionContext } from '../socket/async-context.js'
 import { FastSocket } from '../socket/fast-socket.js'
-import type { Beating, Traffic } from '../connection/heartbeat.js'
 import { subjectsOf, type Identity, Renewals } from '../connection/identity.js'
 import { Inbox } from '../connection/inbox.js'
 import {
   announcedBy,
   listen,
-  type SocketOwner,
+  type SocketListener,
   CLOSED,
   violationOf
 } from '../socket/socket-events.js'
-import { Meter, type Metered } from '../connection/rate.js'
+import { Meter } from '../connection/rate.js'
 import { Refusals } from '../connection/refusals.js'
-import { mayGoOn, waitForTurn, type DeferredWork } from '../socket/turns.js'
-import { Outbox, type OutboxOwner } from '../connection/outbox.js'
-import type { Expiring } from '../connection/overtime.js'
+import { mayGoOn, waitForTurn } from '../socket/turns.js'
+import { Outbox } from '../connection/outbox.js'
 import { asError, closeReasonOf, errors, isOfLimit } from '../errors.js'
 import type { Codec } from '../message/codec.js'
 import { writeLog } from '../log.js'
 import type { Message } from '../message/message.js'
-import type { Counted } from '../connection/connection-counts.js'
-import { ControllerInvoker, type InvokerOwner, type Pending } from './controller-invoker.js'
+import { ControllerInvoker, type Pending } from './controller-invoker.js'
 import type { CloseInfo } from './controller.js'
 import type { RouteRuntime } from './route-runtime.js'
 
@@ -49,16 +46,9 @@ type Stage =
 
 /** Runs one connection, from the upgrade to the close: decides when to call which callback. */
 export class ConnectionRunner extends ConnectionContext implements
-  ConnectionKeeper,
-  Beating,
-  Counted,
-  Expiring,
-  Live,
-  Metered,
-  InvokerOwner,
-  OutboxOwner,
-  SocketOwner,
-  DeferredWork {
+  ConnectionHost,
+  SocketListener,
+  Supervised {
   readonly connection: WsConnection
   readonly #route: RouteRuntime
   readonly #socket: WebSocket
@@ -97,7 +87,7 @@ export class ConnectionRunner extends ConnectionContext implements
     this.#route = route
     this.#socket = socket
     this.#tcp = request.raw.socket instanceof Socket ? request.raw.socket : undefined
-    this.#outbox = new Outbox(socket, route.outbox, this)
+    this.#outbox = new Outbox(socket, route.outbox, route.clients.broadcaster, this)
     this.#identity = identity
     this.connection = new WsConnection(request, socket.protocol, identity.user, this.#outbox, this)
     this.#callbacks = new ControllerInvoker(
@@ -112,7 +102,7 @@ export class ConnectionRunner extends ConnectionContext implements
 
   /** Listens to the socket and runs `onOpen`. No message is read before `onOpen` has settled. */
   open (): void {
-    listen(this.#socket, this)
+    listen(this.#socket, this, this.#outbox)
     if (this.#socket instanceof FastSocket) {
       this.enter(this.#socket.adoptContext, this.#socket, undefined)
     }
@@ -168,10 +158,11 @@ export class ConnectionRunner extends ConnectionContext implements
     if (this.#isResting) return
     this.#isResting = true
     this.#socket.pause()
-    waitForTurn(this)
+    waitForTurn(() => this.#nextTurn())
   }
 
-  nextTurn (): boolean {
+  // Continues in the next turn. Returns whether it can be interrupted.
+  #nextTurn (): boolean {
     this.#isResting = false
     this.enter(this.#work, this, undefined)
     // Messages are dropped during the close, but the client's close frame has to be read.
@@ -231,7 +222,7 @@ export class ConnectionRunner extends ConnectionContext implements
   #isRenewal (message: Message): boolean {
     if (this.#isRenewing || !this.#mayTake(message.size, message)) return false
     this.#isRenewing = true
-    this.hold(async () => {
+    this.delayOnClose(async () => {
       await this.#callbacks.onMessage(message)
       this.#isRenewing = false
     })
@@ -264,22 +255,13 @@ export class ConnectionRunner extends ConnectionContext implements
     this.enter(this.violated, this, violation)
   }
 
-  flush (): void {
-    this.flushBroadcasts()
-    this.#outbox.flush()
-  }
-
-  flushBroadcasts (): void {
-    this.#route.clients.broadcaster.flushTo(this.connection)
-  }
-
   /** Closes the connection after a violation of the protocol or a limit, and calls `onError`. */
   violated (error: Error): void {
     // `warn` for a limit: its option may have to be raised.
-    if (isOfLimit(error)) this.#log('warn', 'limit exceeded', { err: error })
-    else this.#log('info', 'protocol violation', { err: error })
+    if (isOfLimit(error)) this.log('warn', 'limit exceeded', { err: error })
+    else this.log('info', 'protocol violation', { err: error })
     if (this.isDone) return
-    this.hold(() => {
+    this.delayOnClose(() => {
       this.closeWith(closeReasonOf(error))
       return this.#callbacks.onError(error)
     })
@@ -293,7 +275,7 @@ export class ConnectionRunner extends ConnectionContext implements
     return this.#stage === 'closing' || this.#stage === 'ended'
   }
 
-  hold (work: () => Pending): void {
+  delayOnClose (work: () => Pending): void {
     this.#running++
     const pending = work()
     if (pending === undefined) this.#finished()
@@ -320,22 +302,9 @@ export class ConnectionRunner extends ConnectionContext implements
     this.#outbox.ping()
   }
 
-  silent (): void {
-    this.#log('info', 'heartbeat timeout')
+  onHeartbeatTimeout (): void {
+    this.log('info', 'heartbeat timeout')
     this.#socket.terminate()
-  }
-
-  sendFailed (error: unknown): void {
-    this.#log('error', 'a sent ArrayBuffer was detached; terminating the connection', {
-      err: error
-    })
-    this.terminate()
-  }
-
-  noticeFailed (error: unknown): void {
-    this.#log('warn', 'outbox.notice failed; the client was not told about missed messages', {
-      err: error
-    })
   }
 
   get route (): string {
@@ -418,7 +387,7 @@ export class ConnectionRunner extends ConnectionContext implements
   }
 
   #onClosed (closed: CloseInfo): void {
-    this.#outbox.end()
+    this.#outbox.onSocketClosed()
     if (this.isStaying) this.#begin('leaving', closed)
     this.#route.counts.delete(this)
     this.#finishIfClosed()
@@ -437,14 +406,14 @@ export class ConnectionRunner extends ConnectionContext implements
    * Called when the time for an orderly close is over. Runs `onClose` if it has not run yet,
    * without waiting for handlers, and terminates the connection.
    */
-  expire (): void {
+  onCloseTimeout (): void {
     this.enter(this.#expire, this, undefined)
   }
 
   #expire (): void {
     this.#callbacks.stopStreams()
     if (this.#stage !== 'ended') {
-      this.#log('warn', 'handlers did not end in time; calling onClose without waiting for them', {
+      this.log('warn', 'handlers did not end in time; calling onClose without waiting for them', {
         running: this.#running,
         unhandled: this.#unhandled
       })
@@ -452,30 +421,27 @@ export class ConnectionRunner extends ConnectionContext implements
       this.#route.closing.add(this)
       this.#callOnClose()
     } else if (!this.#hasSettled) {
-      this.#log('warn', 'onClose did not end in time')
+      this.log('warn', 'onClose did not end in time')
       this.#hasSettled = true
     }
     this.#socket.terminate()
     this.#finishIfClosed()
   }
 
-  join (connection: WsConnection, room: string): void {
+  join (room: string): void {
+    const { rooms, roomsPerConnection } = this.#route
     // Earlier broadcasts leave first. They may overflow the outbox, which closes the connection.
-    this.flushBroadcasts()
+    this.#outbox.flushBroadcasts()
     // A handler that still runs after the close must not add the connection to a room again.
-    if (this.isStaying) this.#route.rooms.join(connection, room, this.#route.roomsPerConnection)
+    if (this.isStaying) rooms.join(this.connection, room, roomsPerConnection)
   }
 
-  leave (connection: WsConnection, room: string): void {
-    this.#route.rooms.leave(connection, room)
+  leave (room: string): void {
+    this.#route.rooms.leave(this.connection, room)
   }
 
-  to (
-    rooms: string | Iterable<string>,
-    options: undefined | BroadcastOptions,
-    except: WsConnection
-  ): Room {
-    return this.#route.rooms.room(rooms, options, except)
+  to (rooms: string | Iterable<string>, options: undefined | BroadcastOptions): Room {
+    return this.#route.rooms.room(rooms, options, this.connection)
   }
 
   #opened (): void {
@@ -543,7 +509,7 @@ export class ConnectionRunner extends ConnectionContext implements
     return this.#meter
   }
 
-  nextWindow (): void {
+  onNextWindow (): void {
     this.#isSlowed = false
     this.#meter!.turn()
     this.enter(this.#work, this, undefined)
@@ -580,7 +546,7 @@ export class ConnectionRunner extends ConnectionContext implements
     if (!this.isStaying) return false
     const { code, reason } = closed
     const level = limit !== undefined ? 'warn' : closed === closeCodes.restart ? 'debug' : 'info'
-    this.#log(level, 'the connection is closed', { code, reason, ...limit })
+    this.log(level, 'the connection is closed', { code, reason, ...limit })
     this.close(code, reason)
     return true
   }
@@ -600,13 +566,13 @@ export class ConnectionRunner extends ConnectionContext implements
     this.#closed = closed
     const { clients, rooms, closing, heartbeat, counts, expiry, compaction, windows } =
       this.#route
-    counts.leave(this)
+    counts.deleteFromUser(this)
     heartbeat?.delete(this)
     expiry.delete(this, this.#identity.exp)
     this.#endOvertime()
     compaction?.delete(this.connection)
     clients.delete(this.connection)
-    rooms.forget(this.connection)
+    rooms.delete(this.connection)
     closing.add(this)
     windows?.delete(this)
     this.#meter?.end()
@@ -616,7 +582,7 @@ export class ConnectionRunner extends ConnectionContext implements
   }
 
   #begun (): void {
-    this.connection.end()
+    this.connection.abort()
     this.#work()
   }
 
@@ -644,11 +610,11 @@ export class ConnectionRunner extends ConnectionContext implements
   }
 
   #drop (count: number): void {
-    if (count > 0) this.#log('debug', 'messages were not handled', { count })
+    if (count > 0) this.log('debug', 'messages were not handled', { count })
   }
 
   // In the connection's async context, where the app's logger may look for the request.
-  #log (level: 'debug' | 'info' | 'warn' | 'error', message: string, details: object = {}): void {
+  log (level: 'debug' | 'info' | 'warn' | 'error', message: string, details: object = {}): void {
     this.enter(() => { writeLog(this.connection, level, details, message) }, undefined, undefined)
   }
 }

@@ -1,6 +1,5 @@
 import { closeCodes } from '../protocol/close-codes.js'
-import type { Closable } from '../connection/live.js'
-import type { WsConnection } from '../connection/connection.js'
+import type { ConnectionHost, WsConnection } from '../connection/connection.js'
 import type { Outbox } from '../connection/outbox.js'
 import { asError, closeReasonOf } from '../errors.js'
 import type { Codec } from '../message/codec.js'
@@ -22,20 +21,12 @@ type Source = 'onOpen' | 'onMessage' | 'onClose' | 'onError'
 /** A promise that never rejects, or `undefined` if there is nothing to wait for. */
 export type Pending = undefined | Promise<void>
 
-/** The part of a connection's runner that the invoker uses. */
-export interface InvokerOwner extends Closable {
-  /** Whether neither side has begun to close. */
-  readonly isStaying: boolean
-  /** Runs work that `onClose` waits for. */
-  hold (work: () => Pending): void
-}
-
 /**
  * Calls the callbacks of a controller for one connection, and sends their return values. Only this
  * file calls callbacks. No error escapes it: no method throws, and no promise rejects unhandled.
  */
 export class ControllerInvoker {
-  readonly #owner: InvokerOwner
+  readonly #host: ConnectionHost
   readonly #controller: SocketController
   readonly #clients: ClientSet
   readonly #connection: WsConnection
@@ -45,14 +36,14 @@ export class ControllerInvoker {
   #streams: undefined | Streams
 
   constructor (
-    owner: InvokerOwner,
+    host: ConnectionHost,
     controller: SocketController,
     clients: ClientSet,
     connection: WsConnection,
     outbox: Outbox,
     codec?: undefined | Codec
   ) {
-    this.#owner = owner
+    this.#host = host
     this.#controller = controller
     this.#clients = clients
     this.#connection = connection
@@ -119,7 +110,7 @@ export class ControllerInvoker {
     // Messages do not wait for a stream of onOpen, which may never end, nor for one of a contract,
     // whose frames carry an id. onClose waits for the onError that its failure calls.
     pending.catch((error: unknown) => {
-      this.#owner.hold(() => this.#fail(source, error, handled))
+      this.#host.delayOnClose(() => this.#fail(source, error, handled))
     })
   }
 
@@ -155,7 +146,7 @@ export class ControllerInvoker {
       this.#log('debug', 'a stream failed when it was stopped', { err: error })
     })
     // onClose may return a stream as well, which is sent while the outbox is open.
-    if (source === 'onClose' ? !this.#outbox.isOpen : !this.#owner.isStaying) {
+    if (source === 'onClose' ? !this.#outbox.isOpen : !this.#host.isStaying) {
       this.#log('debug', 'a returned stream was dropped, as the connection is closed')
       this.#streams.drop(iterable)
       return Promise.resolve()
@@ -182,7 +173,7 @@ export class ControllerInvoker {
       err: error,
       ...(handled === error || first === error ? undefined : details)
     })
-    this.#owner.closeWith(reason)
+    this.#host.closeWith(reason)
   }
 
   #log (level: 'debug' | 'info' | 'error', message: string, details: object = {}): void {

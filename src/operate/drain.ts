@@ -1,7 +1,7 @@
 import type { FastifyBaseLogger } from 'fastify'
 import type { Clock } from '../clock.js'
 import { closeCodes } from '../protocol/close-codes.js'
-import type { Live, LiveSet } from '../connection/live.js'
+import type { Live, LiveSet } from '../connection/supervised.js'
 import { FairTimer } from '../connection/fair-timer.js'
 import { writeLog } from '../log.js'
 
@@ -87,7 +87,7 @@ export class Drain implements LiveSet {
       { connections: this.#live.size },
       'connections did not close in time; terminating them'
     )
-    for (const connection of this.#live) connection.expire()
+    for (const connection of this.#live) connection.onCloseTimeout()
     if (await this.#isEmptyBy(this.#clock.now() + deadline / 5, deadline / 5)) return
     writeLog(owner, 'warn', { connections: this.#live.size }, 'onClose did not end in time')
   }

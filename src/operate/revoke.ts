@@ -1,7 +1,7 @@
 import type { FastifyBaseLogger } from 'fastify'
 import type { Clock } from '../clock.js'
 import { closeCodes } from '../protocol/close-codes.js'
-import type { Live } from '../connection/live.js'
+import type { Live } from '../connection/supervised.js'
 import type { Named } from '../connection/identity.js'
 import { errors } from '../errors.js'
 import { writeLog } from '../log.js'

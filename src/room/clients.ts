@@ -1,3 +1,5 @@
+import { Broadcaster } from '../broadcast/broadcaster.js'
+import { Channel } from '../broadcast/channel.js'
 import {
   WsConnection,
   type BroadcastOptions,
@@ -6,9 +8,7 @@ import {
   type SentToData
 } from '../connection/connection.js'
 import type { Codec } from '../message/codec.js'
-import { Channel } from './channel.js'
 import { exceptBehind } from './except.js'
-import { Broadcaster } from './broadcaster.js'
 import { Rooms } from './rooms.js'
 
 /**

@@ -2,14 +2,6 @@ import { WsConnection } from '../connection/connection.js'
 import { errors } from '../errors.js'
 import { strayIn } from '../members.js'
 
-/** A set of connections that can only be asked for membership, not iterated. */
-export interface Excluded {
-  has (connection: WsConnection): boolean
-}
-
-/** The receivers that a message leaves out. */
-export type Except = undefined | WsConnection | Set<unknown> | Excluded
-
 /**
  * Parses the options of a call that sends to many. Invalid options are rejected: ignoring them
  * would send to a connection that was to be left out.
@@ -47,23 +39,6 @@ export function exceptBehind (
   // More arguments are rejected, since options among them would be ignored.
   if (given.length > arity + 1) throw invalid(call)
   return exceptOf(given[arity], call)
-}
-
-/** Returns the union of two exclusions. */
-export function both (one: Except, other: Except): Except {
-  if (one === undefined || other === undefined || one === other) return one ?? other
-  return {
-    has: (connection: WsConnection) =>
-      isLeftOut(one, connection) || isLeftOut(other, connection)
-  }
-}
-
-/** Whether a connection is among the excluded. */
-export function isLeftOut (except: Except, connection: WsConnection): boolean {
-  return except !== undefined && (
-    except === connection ||
-    (!(except instanceof WsConnection) && except.has(connection))
-  )
 }
 
 function invalid (call: string): Error {

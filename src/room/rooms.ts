@@ -1,24 +1,20 @@
-import type {
-  Answer,
-  BroadcastOptions,
-  Membership,
-  Room,
-  WsConnection
-} from '../connection/connection.js'
+import type { Broadcaster } from '../broadcast/broadcaster.js'
+import { both, Channel, isLeftOut, type Except, type Receiver } from '../broadcast/channel.js'
+import type { Answer, BroadcastOptions, Room, WsConnection } from '../connection/connection.js'
 import { checkRequestOptions, type RequestOptions } from '../connection/pending-requests.js'
 import { flatText } from '../message/flat-text.js'
 import { errors } from '../errors.js'
 import type { Codec } from '../message/codec.js'
 import type { Frame } from '../message/frame.js'
-import { Channel } from './channel.js'
-import { both, exceptBehind, exceptOf, isLeftOut, type Except } from './except.js'
-import type { Broadcaster } from './broadcaster.js'
+import { exceptBehind, exceptOf } from './except.js'
+
+type RoomChannel = Channel<Set<WsConnection>>
 
 /** The rooms of one route. A room exists as long as it has a member. */
 export class Rooms {
   readonly #broadcaster: Broadcaster
   readonly #codec: Codec
-  readonly #rooms = new Map<string, Channel<Set<WsConnection>>>()
+  readonly #rooms = new Map<string, RoomChannel>()
 
   constructor (broadcaster: Broadcaster, codec: Codec) {
     this.#broadcaster = broadcaster
@@ -31,7 +27,7 @@ export class Rooms {
   }
 
   /**
-   * Adds a connection to a room. Call `Broadcaster.flushTo` before: earlier broadcasts have to
+   * Adds a connection to a room. Call `Outbox.flushBroadcasts` before: earlier broadcasts have to
    * leave first.
    *
    * @throws `FSR_ERR_ROOMS_TOO_MANY`: a client that can name rooms must not be able to fill the
@@ -50,16 +46,16 @@ export class Rooms {
       this.#rooms.set(room.name, room)
     }
     room.members.add(connection)
-    connection.enter(room)
+    connection.addMembership(room)
   }
 
   leave (connection: WsConnection, name: string): void {
     this.#remove(connection, name)
-    connection.exit(name)
+    connection.removeMembership(name)
   }
 
   /** Removes a connection from all rooms. `connection.rooms` keeps their names, for `onClose`. */
-  forget (connection: WsConnection): void {
+  delete (connection: WsConnection): void {
     for (const { name } of connection.memberships) this.#remove(connection, name)
   }
 
@@ -96,13 +92,13 @@ export class Rooms {
 // Looks its members up at each use, so that an app may keep the object.
 class LiveRoom implements Room {
   readonly names: readonly string[]
-  readonly #rooms: ReadonlyMap<string, Channel>
+  readonly #rooms: ReadonlyMap<string, RoomChannel>
   readonly #broadcaster: Broadcaster
   readonly #codec: Codec
   readonly #except: Except
 
   constructor (
-    rooms: ReadonlyMap<string, Channel>,
+    rooms: ReadonlyMap<string, RoomChannel>,
     broadcaster: Broadcaster,
     codec: Codec,
     names: readonly string[],
@@ -167,20 +163,20 @@ class LiveRoom implements Room {
     }
   }
 
-  get #channels (): Channel[] {
+  get #channels (): RoomChannel[] {
     return this.names.map((name) => this.#rooms.get(name)).filter((room) => room !== undefined)
   }
 
   // Returns each room with its exclusions, which include the members of the rooms before it: they
   // get the message there. Membership may be looked up later, at delivery, because the broadcasts
   // pending for a connection leave before it joins or leaves a room.
-  #parts (except: Except): Array<[Channel, Except]> {
+  #parts (except: Except): Array<[RoomChannel, Except]> {
     const channels = this.#channels
     if (channels.length < 2) return channels.map((channel) => [channel, except])
     const firstOf = createFirstOf(channels)
     return channels.map((channel, index) => [
       channel,
-      both(except, { has: (member: WsConnection) => firstOf(member) < index })
+      both(except, { has: (member: Receiver) => firstOf(member) < index })
     ])
   }
 }
@@ -190,11 +186,11 @@ class LiveRoom implements Room {
 const FEW = 8
 
 // Returns a function that finds the index of the first of these rooms that a member is in.
-function createFirstOf (channels: readonly Channel[]): (member: WsConnection) => number {
-  const positions = new Map<Membership, number>(
+function createFirstOf (channels: readonly Channel[]): (member: Receiver) => number {
+  const positions = new Map<Channel, number>(
     channels.map((channel, index) => [channel, index])
   )
-  const known = new Map<WsConnection, number>()
+  const known = new Map<Receiver, number>()
   return (member) => {
     let first = known.get(member)
     if (first !== undefined) return first

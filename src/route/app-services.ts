@@ -1,5 +1,5 @@
 import type { Budget } from '../connection/budget.js'
-import type { Closable, LiveSet } from '../connection/live.js'
+import type { Closable, LiveSet } from '../connection/supervised.js'
 import type { Deadlines } from '../connection/deadlines.js'
 import type { FastPath } from '../options/plugin-settings.js'
 import type { Clocks } from '../connection/clocks.js'

@@ -7,9 +7,9 @@ import {
 import { unmask } from '../message/mask.js'
 import { Message } from '../message/message.js'
 import { LazySocket } from './lazy-socket.js'
-import { kAnnounced, kOwner } from './socket-events.js'
+import { kAnnounced, kListener } from './socket-events.js'
 import { PartialFrame } from './partial-frame.js'
-import { hold, release } from './flush-queue.js'
+import { flushHeld, holdFlushes } from './flush-queue.js'
 import { beginTurn } from './turns.js'
 
 // Bytes that a paused socket still reads, so that a disconnect is noticed.
@@ -40,23 +40,23 @@ export class FastSocket extends LazySocket {
 
   override read (chunk: Buffer, mayHaveMore: boolean, isInContext: boolean): void {
     beginTurn(this, mayHaveMore)
-    hold()
+    holdFlushes()
     try {
       if (isInContext) this.#read(chunk)
       else this.#enter(this.#read, chunk)
     } finally {
-      release()
+      flushHeld()
     }
   }
 
-  // Enters the context of the owner once for all messages of a read.
+  // Enters the context of the listener once for all messages of a read.
   #enter<Argument> (
     call: (this: FastSocket, argument: Argument) => void,
     argument: Argument
   ): void {
-    const owner = this[kOwner]
-    if (owner === undefined) call.call(this, argument)
-    else owner.enter(call, this, argument)
+    const listener = this[kListener]
+    if (listener === undefined) call.call(this, argument)
+    else listener.enter(call, this, argument)
   }
 
   #read (chunk: Buffer): void {
@@ -169,8 +169,8 @@ export class FastSocket extends LazySocket {
     const first = bytes[at]!
     const size = end - at - headerOf(bytes[at + 1]!)
     this.delegate(isFinal(first) ? bytes.subarray(at, end) : partOf(bytes, at, end))
-    if (first === PING) this[kOwner]?.onControlOrFragment(size, false)
-    else if (!isFinal(first)) this[kOwner]?.onControlOrFragment(0, false)
+    if (first === PING) this[kListener]?.onControlOrFragment(size, false)
+    else if (!isFinal(first)) this[kListener]?.onControlOrFragment(0, false)
   }
 
   #message (bytes: Buffer, at: number, end: number): void {
@@ -184,9 +184,9 @@ export class FastSocket extends LazySocket {
       this.delegate(bytes.subarray(at, end))
       return
     }
-    const owner = this[kOwner]
-    if (owner === undefined) this.emit('message', bytes.subarray(start, end), isBinary)
-    else owner.onMessage(new Message(bytes, isBinary, start, end))
+    const listener = this[kListener]
+    if (listener === undefined) this.emit('message', bytes.subarray(start, end), isBinary)
+    else listener.onMessage(new Message(bytes, isBinary, start, end))
   }
 
   #pong (bytes: Buffer, at: number, end: number): void {
@@ -195,6 +195,6 @@ export class FastSocket extends LazySocket {
       unmask(bytes, start, end, start - 4)
       this.emit('pong', bytes.subarray(start, end))
     }
-    this[kOwner]?.onControlOrFragment(end - start, true)
+    this[kListener]?.onControlOrFragment(end - start, true)
   }
 }

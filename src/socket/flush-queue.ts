@@ -6,7 +6,7 @@ export interface Flushable {
 }
 
 const waiting: Flushable[] = []
-// The number of calls to `hold` without their `release`.
+// The number of calls of `holdFlushes` without their `flushHeld`.
 let holds = 0
 let isFlushing = false
 
@@ -15,13 +15,13 @@ export function flushLater (item: Flushable): void {
   if (waiting.push(item) === 1 && holds === 0) nextTick(flushAll)
 }
 
-/** Holds back flushing until `release`, which flushes without waiting for a tick. */
-export function hold (): void {
+/** Holds back flushing until `flushHeld`, which flushes without waiting for a tick. */
+export function holdFlushes (): void {
   holds++
 }
 
-/** Flushes the items added since `hold`. */
-export function release (): void {
+/** Flushes the items added since `holdFlushes`. */
+export function flushHeld (): void {
   holds--
   // Items added during a flush are flushed at its end.
   if (holds === 0 && waiting.length > 0 && !isFlushing) flushAll()

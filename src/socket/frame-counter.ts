@@ -1,7 +1,7 @@
 import { Duplex } from 'node:stream'
 import type { WebSocket } from 'ws'
 import { headerOf, isData, isFinal, PONG, sizeOf } from '../message/header.js'
-import { kAnnounced, kOwner, type SocketOwner } from './socket-events.js'
+import { kAnnounced, kListener, type SocketListener } from './socket-events.js'
 import { beginTurn } from './turns.js'
 
 const kCounter = Symbol('fastify-socket-route.counter')
@@ -30,7 +30,7 @@ function onData (this: CountedStream, chunk: Buffer): void {
 
 /** Finds the frames in the bytes of a client; parses only their headers. */
 class FrameCounter {
-  readonly #socket: WebSocket & { readonly [kOwner]?: SocketOwner, [kAnnounced]?: number }
+  readonly #socket: WebSocket & { readonly [kListener]?: SocketListener, [kAnnounced]?: number }
   readonly #maxPayload: number
   // Bytes until the next frame begins.
   #ahead = 0
@@ -59,9 +59,9 @@ class FrameCounter {
   #count (first: number, size: number): void {
     if (size > this.#maxPayload) this.#socket[kAnnounced] = size
     if (isData(first)) {
-      if (!isFinal(first)) this.#socket[kOwner]?.onControlOrFragment(0, false)
+      if (!isFinal(first)) this.#socket[kListener]?.onControlOrFragment(0, false)
     } else if (first !== CLOSE) {
-      this.#socket[kOwner]?.onControlOrFragment(size, first === PONG)
+      this.#socket[kListener]?.onControlOrFragment(size, first === PONG)
     }
   }
 }

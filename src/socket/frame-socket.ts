@@ -1,6 +1,6 @@
 import type { Duplex } from 'node:stream'
 import { WebSocket } from 'ws'
-import { kOwner, type SocketOwner } from './socket-events.js'
+import { kListener, kOutbox, type PendingFrames, type SocketListener } from './socket-events.js'
 
 /** On a `FrameSocket`: the TCP socket that it writes to. */
 export const kTcp = Symbol('fastify-socket-route.tcp')
@@ -13,7 +13,8 @@ type LinkedSocket = Duplex & { [kSocket]?: FrameSocket }
  * behind all that `ws` has written. It uses only public API of `ws` and Node.
  */
 export class FrameSocket extends WebSocket {
-  declare [kOwner]: undefined | SocketOwner
+  declare [kListener]: undefined | SocketListener
+  declare [kOutbox]: undefined | PendingFrames
   declare [kTcp]: Duplex
 
   /** Sets the TCP socket that frames are written to, and that `ws` reads. */
@@ -53,28 +54,28 @@ export class FrameSocket extends WebSocket {
   }
 
   override send (data: Parameters<WebSocket['send']>[0], ...others: unknown[]): void {
-    this[kOwner]?.flush()
+    this[kOutbox]?.flushAll()
     super.send(data, ...others as [])
   }
 
   override ping (...parameters: Parameters<WebSocket['ping']>): void {
-    this[kOwner]?.flush()
+    this[kOutbox]?.flushAll()
     super.ping(...parameters)
   }
 
   // ws itself calls pong() and close() when the client has sent a ping or a close frame.
   override pong (...parameters: Parameters<WebSocket['pong']>): void {
-    this[kOwner]?.flush()
+    this[kOutbox]?.flushAll()
     super.pong(...parameters)
   }
 
   override close (code?: number, reason?: string | Buffer): void {
-    this[kOwner]?.flush()
+    this[kOutbox]?.flushAll()
     super.close(code, reason)
   }
 
   override terminate (): void {
-    this[kOwner]?.flush()
+    this[kOutbox]?.flushAll()
     super.terminate()
   }
 }
@@ -82,5 +83,5 @@ export class FrameSocket extends WebSocket {
 // Replies to the last messages are still gathered when ws ends the TCP socket, as Node may emit
 // `end` in the same tick.
 function onEnd (this: LinkedSocket): void {
-  this[kSocket]![kOwner]?.flush()
+  this[kSocket]![kOutbox]?.flushAll()
 }

@@ -4,7 +4,7 @@ import type { Duplex } from 'node:stream'
 import type { WebSocket } from 'ws'
 import { copyBytes } from '../message/copy.js'
 import { FrameSocket, kTcp } from './frame-socket.js'
-import { kAnnounced, kOwner, CLOSED, CLOSING, CONNECTING, OPEN } from './socket-events.js'
+import { kAnnounced, kOutbox, CLOSED, CLOSING, CONNECTING, OPEN } from './socket-events.js'
 
 // The private parts of ws 8 that direct reads rely on; the probe checks them.
 export interface Receiver {
@@ -73,14 +73,14 @@ export abstract class LazySocket extends Base {
     this._autoPongComplete = undefined
   }
 
-  /** Whether Node delivers reads of TCP in the asynchronous context of the owner. @internal */
+  /** Whether Node delivers reads of TCP in the asynchronous context of the listener. @internal */
   isInContext = false
 
   /**
    * Called with the bytes of a read.
    *
    * @param mayHaveMore whether Node may read more at once.
-   * @param isInContext whether the call is in the asynchronous context of the owner.
+   * @param isInContext whether the call is in the asynchronous context of the listener.
    * @internal
    */
   abstract read (chunk: Buffer, mayHaveMore: boolean, isInContext: boolean): void
@@ -157,7 +157,7 @@ export abstract class LazySocket extends Base {
 
   override ping (...parameters: Parameters<WebSocket['ping']>): void {
     // Flushed first, as that may pass a frame to ws for compression.
-    this[kOwner]?.flush()
+    this[kOutbox]?.flushAll()
     if (parameters.length === 0 && this._readyState === OPEN && this.isSenderIdle) {
       this._socket!.write(PING)
     } else {
@@ -186,7 +186,7 @@ export abstract class LazySocket extends Base {
       this.readLast()
       // Flushed after that, as messages may be answered at once: a moment later there may be no
       // socket to write to.
-      this[kOwner]?.flush()
+      this[kOutbox]?.flushAll()
     }
     if (isComplete) return
     const socket = this._socket!

@@ -3,9 +3,9 @@ import { errors } from '../errors.js'
 import { Message } from '../message/message.js'
 import type { ConnectionContext } from './async-context.js'
 
-/** The owner of a socket, which handles its events. */
-export interface SocketOwner extends ConnectionContext {
-  /** A message has come. Called in the context of the owner. */
+/** Handles the events of a socket. */
+export interface SocketListener extends ConnectionContext {
+  /** A message has come. Called in the context of the listener. */
   onMessage (message: Message): void
   /**
    * A ping, a pong or a fragment has come. The last fragment is reported as a message instead.
@@ -17,27 +17,47 @@ export interface SocketOwner extends ConnectionContext {
   onSocketError (cause: NodeJS.ErrnoException): void
   /** The socket is closed. */
   onSocketClosed (code: number, reason: string): void
-  /** Writes the gathered frames, before something else is written. */
-  flush (): void
 }
 
-/** On a socket: its owner. A single listener function serves all sockets. */
-export const kOwner = Symbol('fastify-socket-route.owner')
+/** The frames that wait to be written to a socket. */
+export interface PendingFrames {
+  /** Writes all of them, before something else is written. */
+  flushAll (): void
+}
+
+/** On a socket: its listener. */
+export const kListener = Symbol('fastify-socket-route.listener')
+
+/** On a socket: its outbox, if there is one. */
+export const kOutbox = Symbol('fastify-socket-route.outbox')
 
 /** On a socket: payload bytes of the last frame that exceeded `maxPayload`. */
 export const kAnnounced = Symbol('fastify-socket-route.announced')
-type OwnedSocket = WebSocket & { [kOwner]: undefined | SocketOwner, [kAnnounced]?: number }
+type OwnSocket = WebSocket & {
+  [kListener]: undefined | SocketListener
+  [kOutbox]: undefined | PendingFrames
+  [kAnnounced]?: number
+}
 
 /** Returns the payload bytes of the frame that exceeded `maxPayload`, if a single frame did. */
 export function announcedBy (socket: WebSocket): undefined | number {
-  return (socket as OwnedSocket)[kAnnounced]
+  return (socket as OwnSocket)[kAnnounced]
 }
 
-/** Sets the owner of a socket, in place of an earlier one. */
-export function listen (socket: WebSocket, owner: SocketOwner): void {
-  const owned = socket as OwnedSocket
-  const hasListeners = owned[kOwner] !== undefined
-  owned[kOwner] = owner
+/**
+ * Sets the listener of a socket, in place of an earlier one.
+ *
+ * @param outbox is flushed before `ws` writes a frame of its own, and before the socket is closed.
+ */
+export function listen (
+  socket: WebSocket,
+  listener: SocketListener,
+  outbox?: PendingFrames
+): void {
+  const own = socket as OwnSocket
+  const hasListeners = own[kListener] !== undefined
+  own[kListener] = listener
+  own[kOutbox] = outbox
   if (hasListeners) return
   // The listeners of @fastify/websocket would terminate the connection before the close frame is
   // sent.
@@ -48,17 +68,17 @@ export function listen (socket: WebSocket, owner: SocketOwner): void {
 }
 
 function onMessage (this: WebSocket, data: unknown, isBinary: boolean): void {
-  const owner = (this as OwnedSocket)[kOwner]!
+  const listener = (this as OwnSocket)[kListener]!
   // ws gives a Buffer, as binaryType is left at 'nodebuffer'.
-  owner.enter(owner.onMessage, owner, new Message(data as Buffer, isBinary))
+  listener.enter(listener.onMessage, listener, new Message(data as Buffer, isBinary))
 }
 
 function onError (this: WebSocket, cause: NodeJS.ErrnoException): void {
-  (this as OwnedSocket)[kOwner]!.onSocketError(cause)
+  (this as OwnSocket)[kListener]!.onSocketError(cause)
 }
 
 function onClose (this: WebSocket, code: number, reason: Buffer): void {
-  (this as OwnedSocket)[kOwner]!.onSocketClosed(code, reason.toString('utf8'))
+  (this as OwnSocket)[kListener]!.onSocketClosed(code, reason.toString('utf8'))
 }
 
 /** The values of `readyState` of a socket. */

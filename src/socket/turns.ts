@@ -20,13 +20,11 @@ const LARGE = 8_192
 // Milliseconds in each turn of the event loop for connections that have used up their own turn.
 const MOST = 4
 
-/** A connection with more messages than one turn allows. */
-export interface DeferredWork {
-  /**
-   * Continues the work. Returns whether it can be interrupted; if not, it is the last of its round.
-   */
-  nextTurn (): boolean
-}
+/**
+ * Continues the work of a connection that has more messages than one turn allows. Returns whether
+ * the work can be interrupted; if not, it is the last of its round.
+ */
+export type DeferredWork = () => boolean
 
 // Turns use the system clock, also if the app has a clock of its own: real time delays other
 // connections. Connections are handled one at a time, so these variables serve all of them.
@@ -97,8 +95,8 @@ function hasTime (): boolean {
 }
 
 /** Queues a connection until other connections, timers and other events have had their turn. */
-export function waitForTurn (item: DeferredWork): void {
-  queue.push(item)
+export function waitForTurn (work: DeferredWork): void {
+  queue.push(work)
   if (isRunning) return
   isRunning = true
   setImmediate(run)
@@ -115,7 +113,7 @@ function step (): void {
     left--
     begin()
     try {
-      if (!queue.shift()!.nextTurn()) left = 0
+      if (!queue.shift()!()) left = 0
     } finally {
       // After all that this has caused: a resumed socket delivers its waiting bytes in the next
       // tick.

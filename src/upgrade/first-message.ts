@@ -1,7 +1,7 @@
 import type { FastifyRequest } from 'fastify'
 import type { WebSocket } from 'ws'
 import { closeCodes, type CloseReason } from '../protocol/close-codes.js'
-import type { Closable, Live, LiveSet } from '../connection/live.js'
+import type { Closable, Counted, Live, LiveSet } from '../connection/supervised.js'
 import { ConnectionContext } from '../socket/async-context.js'
 import type { Deadlines } from '../connection/deadlines.js'
 import type { Identity } from '../connection/identity.js'
@@ -9,7 +9,7 @@ import { Inbox } from '../connection/inbox.js'
 import {
   announcedBy,
   listen,
-  type SocketOwner,
+  type SocketListener,
   OPEN,
   violationOf,
   type MessageLimits
@@ -18,7 +18,7 @@ import { closeUnused } from '../connection/outbox.js'
 import { closeReasonOf, errors, isOfLimit } from '../errors.js'
 import { writeLog } from '../log.js'
 import type { Message } from '../message/message.js'
-import type { ConnectionCounts, Counted } from '../connection/connection-counts.js'
+import type { ConnectionCounts } from '../connection/connection-counts.js'
 
 /** The connection that takes the messages after the token. */
 interface Receiver {
@@ -49,7 +49,7 @@ const EARLY_BYTES = 131_072
  * A connection whose token comes as its first message. Until then only the connection limits and
  * the drain know of it: it is no client of the route, and no callback runs.
  */
-export class FirstMessage extends ConnectionContext implements Counted, Live, SocketOwner {
+export class FirstMessage extends ConnectionContext implements Counted, Live, SocketListener {
   readonly identity = undefined
   readonly subjects = []
   readonly ip: string
@@ -135,7 +135,7 @@ export class FirstMessage extends ConnectionContext implements Counted, Live, So
     this.#socket.resume()
   }
 
-  expire (): void {
+  onCloseTimeout (): void {
     this.#socket.terminate()
   }
 
@@ -143,10 +143,6 @@ export class FirstMessage extends ConnectionContext implements Counted, Live, So
     // ws closes the connection by itself.
     const violation = violationOf(cause, this.#route.limits, announcedBy(this.#socket))
     this.#log(violation, 'protocol violation before the token was verified')
-  }
-
-  flush (): void {
-    // Nothing is sent before the token has arrived.
   }
 
   /** The socket is closed. */

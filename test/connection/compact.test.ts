@@ -3,10 +3,10 @@ import { Duplex } from 'node:stream'
 import t, { type Test } from 'tap'
 import { Budget } from '../../src/connection/budget.js'
 import { FastSocket } from '../../src/socket/fast-socket.js'
-import { Outbox } from '../../src/connection/outbox.js'
-import { FrameBatch } from '../../src/message/frame-batch.js'
+import type { Outbox } from '../../src/connection/outbox.js'
+import { FrameBatch } from '../../src/broadcast/frame-batch.js'
 import { Message } from '../../src/message/message.js'
-import { inPlace } from '../support/in-place.js'
+import { createOutbox } from '../support/outbox.js'
 
 const SIZE = 9_000
 
@@ -22,8 +22,7 @@ function open (t: Test): { outbox: Outbox, written: Buffer[] } {
   const socket = new FastSocket(null, undefined, {})
   socket.setSocket(duplex, Buffer.alloc(0))
   t.teardown(() => duplex.destroy())
-  const owner = { ...inPlace, closeWith: () => true, flushBroadcasts () {}, sendFailed () {}, noticeFailed () {} }
-  return { outbox: new Outbox(socket, { limit: 1_000_000, overflow: 'close', budget: new Budget(10_000_000), compression: undefined }, owner), written }
+  return { outbox: createOutbox(socket, { limit: 1_000_000, budget: new Budget(10_000_000) }), written }
 }
 
 const heldBy = (written: Buffer[]) => written.filter(({ length }) => length === SIZE).map(({ buffer }) => buffer.byteLength)

@@ -1,5 +1,6 @@
 import t from 'tap'
-import { ConnectionCounts, type Counted } from '../../src/connection/connection-counts.js'
+import { ConnectionCounts } from '../../src/connection/connection-counts.js'
+import type { Counted } from '../../src/connection/supervised.js'
 
 t.test('nothing is kept of a user, an address or a route without connections', async (t) => {
   const counts = new ConnectionCounts()
@@ -9,7 +10,7 @@ t.test('nothing is kept of a user, an address or a route without connections', a
   for (const each of both) counts.add(each)
   t.strictSame([counts.ofUser('alice').size, counts.ofIp('192.0.2.1'), counts.ofRoute('/')], [2, 2, 2])
   for (const each of both) {
-    counts.leave(each)
+    counts.deleteFromUser(each)
     counts.delete(each)
   }
   t.equal(counts.ofUser('alice'), nobody, 'it is no set of its own')

@@ -1,12 +1,12 @@
 import { Duplex } from 'node:stream'
 import t from 'tap'
-import type { WebSocket } from 'ws'
+import type { Broadcaster } from '../../src/broadcast/broadcaster.js'
+import type { Receiver } from '../../src/broadcast/channel.js'
 import { Budget } from '../../src/connection/budget.js'
 import { FastSocket } from '../../src/socket/fast-socket.js'
-import { Outbox } from '../../src/connection/outbox.js'
-import { FrameBatch } from '../../src/message/frame-batch.js'
+import { FrameBatch } from '../../src/broadcast/frame-batch.js'
 import { toFrame } from '../../src/message/outbound.js'
-import { inPlace } from '../support/in-place.js'
+import { createOutbox } from '../support/outbox.js'
 
 // A socket that keeps everything until it is told to let go, as a client that does not read makes it.
 class StuckSocket {
@@ -31,7 +31,7 @@ for (const overflow of ['close', 'drop-oldest'] as const) {
   t.test(`the budget gets back all that it gave, with ${overflow}`, async (t) => {
     const budget = new Budget(1_000_000)
     const sockets = [new StuckSocket(), new StuckSocket()]
-    const outboxes = sockets.map((socket) => new Outbox(socket as unknown as WebSocket, { limit: 500_000, overflow, budget, compression: undefined }, { ...inPlace, closeWith: () => true, flushBroadcasts () {}, sendFailed () {}, noticeFailed () {} }))
+    const outboxes = sockets.map((socket) => createOutbox(socket, { limit: 500_000, overflow, budget }))
     for (let count = 0; count < 100; count++) {
       for (const outbox of outboxes) outbox.send(toFrame(Buffer.alloc(3_000)), Buffer.alloc(0))
     }
@@ -40,7 +40,7 @@ for (const overflow of ['close', 'drop-oldest'] as const) {
     t.ok(budget.used >= 300_000 && budget.used < 500_000, String(budget.used))
     // The other client is gone without having read anything.
     sockets[1]!.readyState = 3
-    outboxes[1]!.end()
+    outboxes[1]!.onSocketClosed()
     sockets[1]!.letGo()
     t.equal(budget.used, 0)
   })
@@ -51,7 +51,7 @@ t.test('what a fast socket cannot write counts in the budget, until it is writte
   const held: Array<() => void> = []
   const socket = new FastSocket(null, undefined, {})
   socket.setSocket(new Duplex({ read () {}, write (_chunk, _encoding, callback) { held.push(callback) } }), Buffer.alloc(0))
-  const outbox = new Outbox(socket, { limit: 500_000, overflow: 'close', budget, compression: undefined }, { ...inPlace, closeWith: () => true, flushBroadcasts () {}, sendFailed () {}, noticeFailed () {} })
+  const outbox = createOutbox(socket, { limit: 500_000, budget })
   for (const size of [1_000, 3_000]) {
     outbox.send(toFrame(Buffer.alloc(size)))
     outbox.flush()
@@ -68,8 +68,7 @@ t.test('what a fast socket cannot write counts in the budget, until it is writte
 t.test('the notice counts all that was dropped until nothing waits any more', async (t) => {
   const socket = new StuckSocket()
   const notices: number[] = []
-  const settings = { limit: 200_000, overflow: 'drop-oldest', notice: (dropped: number) => { notices.push(dropped); return 'missed' }, budget: new Budget(1_000_000), compression: undefined } as const
-  const outbox = new Outbox(socket as unknown as WebSocket, settings, { ...inPlace, closeWith: () => true, flushBroadcasts () {}, sendFailed () {}, noticeFailed () {} })
+  const outbox = createOutbox(socket, { limit: 200_000, overflow: 'drop-oldest', notice: (dropped) => { notices.push(dropped); return 'missed' } })
   const send = (count: number) => { for (let sent = 0; sent < count; sent++) outbox.send(toFrame(Buffer.alloc(10_000))) }
   send(40)
   const before = outbox.dropped
@@ -85,10 +84,10 @@ t.test('the notice counts all that was dropped until nothing waits any more', as
 
 t.test('who waits for the client to catch up waits for what it was sent among many too', async (t) => {
   const socket = new StuckSocket()
-  const flushBroadcasts = () => { outbox.sendBatch(bundle, 0, []) }
-  const outbox: Outbox = new Outbox(socket as unknown as WebSocket, { limit: 100_000, overflow: 'close', budget: new Budget(1_000_000), compression: undefined }, { ...inPlace, closeWith: () => true, flushBroadcasts, sendFailed () {}, noticeFailed () {} })
-  const bundle = new FrameBatch()
-  bundle.add(toFrame(Buffer.alloc(70_000)), undefined)
+  const batch = new FrameBatch()
+  batch.add(toFrame(Buffer.alloc(70_000)), undefined)
+  const broadcaster = { flushTo: ({ outbox }: Receiver) => { outbox.sendBatch(batch, 0, []) } } as unknown as Broadcaster
+  const outbox = createOutbox(socket, {}, {}, broadcaster)
   let isDrained = false
   const drained = outbox.drained().then(() => { isDrained = true })
   await Promise.resolve()
@@ -100,11 +99,11 @@ t.test('who waits for the client to catch up waits for what it was sent among ma
 t.test('bytes that are not there any more are not handed on', async (t) => {
   const socket = new StuckSocket()
   const failures: unknown[] = []
-  const outbox = new Outbox(socket as unknown as WebSocket, { limit: 100_000, overflow: 'close', budget: new Budget(1_000_000), compression: undefined }, { ...inPlace, closeWith: () => true, flushBroadcasts () {}, sendFailed: (error) => { failures.push(error) }, noticeFailed () {} })
+  const outbox = createOutbox(socket, {}, { terminate () { failures.push('terminated') }, log: (level) => { failures.push(level) } })
   const bytes = new Uint8Array(10_000)
   const frame = toFrame(bytes)
   structuredClone(bytes.buffer, { transfer: [bytes.buffer] })
   t.equal(outbox.send(frame), false)
-  t.equal(failures.length, 1)
+  t.strictSame(failures, ['error', 'terminated'])
   t.equal(socket.bufferedAmount, 0)
 })

@@ -143,7 +143,7 @@ t.test('a timeout longer than the interval cuts nobody who answers in time', asy
     get traffic () { return { received, sent: 0, waiting: 0, isPaused: false } },
     // The answer takes longer than the interval.
     ping () { pings++; clock.after(2_400, () => { received++ }) },
-    silent () { silent++ }
+    onHeartbeatTimeout () { silent++ }
   }
   beat.add(item)
   await clock.advance(10_000)
@@ -177,7 +177,7 @@ function fake (clock: TestClock, timeout: number) {
     isCut: false,
     get traffic () { return { ...now } },
     ping () { item.pings++ },
-    silent () {
+    onHeartbeatTimeout () {
       item.isCut = true
       beat.delete(item)
     }
@@ -264,7 +264,7 @@ t.test('what waits to be taken for a moment only, as over TLS, is no sign of lif
 t.test('any number of connections has one timer, which ends with them', async (t) => {
   const clock = new TestClock()
   const beat = new Heartbeat(clock, 1_000, 1_000)
-  const items = Array.from({ length: 1000 }, () => ({ traffic: undefined, ping () {}, silent () {} }))
+  const items = Array.from({ length: 1000 }, () => ({ traffic: undefined, ping () {}, onHeartbeatTimeout () {} }))
   for (const item of items) beat.add(item)
   t.equal(clock.timers, 1)
   for (const item of items) beat.delete(item)
@@ -278,7 +278,7 @@ t.test('what excuses a silence is counted anew once the client has shown life', 
   let received = 0
   let silent = 0
   let pings = 0
-  const item = { get traffic () { return { received, sent: 0, waiting: 0, isPaused: true } }, ping () { pings++ }, silent () { silent++; beat.delete(item) } }
+  const item = { get traffic () { return { received, sent: 0, waiting: 0, isPaused: true } }, ping () { pings++ }, onHeartbeatTimeout () { silent++; beat.delete(item) } }
   beat.add(item)
   for (let round = 0; round < 3; round++) {
     await clock.advance(4 * INTERVAL)

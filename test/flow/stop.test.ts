@@ -395,14 +395,14 @@ t.test('a connection that comes when the drain has begun is closed at once', asy
   const drain = new Drain(new TestClock())
   const closed: unknown[] = []
   drain.begin()
-  drain.add({ identity: undefined, closeWith (reason) { closed.push(reason); return true }, expire () {} })
+  drain.add({ identity: undefined, closeWith (reason) { closed.push(reason); return true }, onCloseTimeout () {} })
   t.strictSame(closed, [closeCodes.restart])
 })
 
 t.test('many small batches do not take longer than the deadline allows', async (t) => {
   const clock = new TestClock()
   const drain = new Drain(clock)
-  const live = Array.from({ length: 3_000 }, () => ({ identity: undefined, closeWith () { drain.delete(this); return true }, expire () {} }))
+  const live = Array.from({ length: 3_000 }, () => ({ identity: undefined, closeWith () { drain.delete(this); return true }, onCloseTimeout () {} }))
   for (const each of live) drain.add(each)
   await clock.during(drain.run({ deadline: 1_000, batch: 1, interval: 100 }, await createApp(t)))
   t.ok(clock.now() < 500, `${clock.now()} ms`)

@@ -1,13 +1,11 @@
 import { inflateRawSync, constants } from 'node:zlib'
 import t from 'tap'
 import type { WebSocket } from 'ws'
-import { Budget } from '../../src/connection/budget.js'
 import { Inbox } from '../../src/connection/inbox.js'
-import { Outbox } from '../../src/connection/outbox.js'
 import { Message } from '../../src/message/message.js'
-import { FrameBatch } from '../../src/message/frame-batch.js'
+import { FrameBatch } from '../../src/broadcast/frame-batch.js'
 import { encodeFrames, Frame, wireSize, wholeOf } from '../../src/message/frame.js'
-import { inPlace } from '../support/in-place.js'
+import { createOutbox } from '../support/outbox.js'
 
 interface Decoded { readonly first: number, readonly payload: string }
 
@@ -180,7 +178,7 @@ t.test('what waits for a handler, or for a client that lags, is kept so', async 
   const [first, second, third] = [create(), create(), create()]
   new Inbox({ pause () {} } as unknown as WebSocket, 65_536).push(first)
   const socket = { readyState: 1, bufferedAmount: 70_000, send () {} } as unknown as WebSocket
-  const outbox = new Outbox(socket, { limit: 100_000, overflow: 'drop-oldest', budget: new Budget(1_000_000), compression: undefined }, { ...inPlace, closeWith: () => true, flushBroadcasts () {}, sendFailed () {}, noticeFailed () {} })
+  const outbox = createOutbox(socket, { overflow: 'drop-oldest' })
   outbox.send(second, second)
   outbox.reply(third)
   for (const message of [first, second, third]) t.equal(message.bytes.buffer.byteLength, 512)

@@ -15,9 +15,9 @@ t.test('a room is forgotten with its last member, however that leaves', async (t
   }
   t.equal(rooms.size, 100)
   for (let count = 0; count < 50; count++) rooms.leave(alice, `room ${count}`)
-  rooms.forget(bob)
+  rooms.delete(bob)
   t.equal(rooms.size, 50)
-  rooms.forget(alice)
+  rooms.delete(alice)
   t.equal(rooms.size, 0)
 })
 

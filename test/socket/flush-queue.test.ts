@@ -1,5 +1,5 @@
 import t from 'tap'
-import { flushLater, hold, release } from '../../src/socket/flush-queue.js'
+import { flushLater, holdFlushes, flushHeld } from '../../src/socket/flush-queue.js'
 
 t.test('one that fails does not keep the others, nor those to come, from being flushed', async (t) => {
   const flushed: string[] = []
@@ -22,9 +22,9 @@ t.test('what is added in the middle of a flush is flushed behind it, also where 
   flushLater({
     flush () {
       flushed.push('first')
-      hold()
+      holdFlushes()
       add('second')
-      release()
+      flushHeld()
       add('third')
     }
   })

@@ -2,7 +2,7 @@ import { Duplex } from 'node:stream'
 import t from 'tap'
 import type { WebSocket } from 'ws'
 import { countFrames } from '../../src/socket/frame-counter.js'
-import { kAnnounced, kOwner } from '../../src/socket/socket-events.js'
+import { kAnnounced, kListener } from '../../src/socket/socket-events.js'
 
 // A frame of a client with a mask of zeroes (RFC 6455 section 5.2).
 function frameOf (first: number, size: number): Buffer {
@@ -20,7 +20,7 @@ t.test('frames that are no messages are counted, in whatever parts they come', a
   for (const part of [bytes.length, 1, 2, 3, 7, 130, 1_000]) {
     const pieces: number[] = []
     const stream = new Duplex({ read () {}, write (_chunk, _encoding, callback) { callback() } })
-    countFrames(stream, { [kOwner]: { onControlOrFragment (size: number) { pieces.push(size) } } } as unknown as WebSocket, 65_536)
+    countFrames(stream, { [kListener]: { onControlOrFragment (size: number) { pieces.push(size) } } } as unknown as WebSocket, 65_536)
     for (let at = 0; at < bytes.length; at += part) stream.emit('data', bytes.subarray(at, at + part))
     t.strictSame(pieces, expected, `${part} bytes at a time`)
     stream.destroy()

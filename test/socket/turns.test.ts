@@ -7,7 +7,7 @@ t.test('connections that wait have 4 milliseconds in all, then the event loop go
   let now = 0
   t.intercept(systemClock, 'now', { value: () => now })
   const seen: string[] = []
-  const waiting = (name: string): DeferredWork => ({ nextTurn () { now += 3; seen.push(name); return true } })
+  const waiting = (name: string): DeferredWork => () => { now += 3; seen.push(name); return true }
   for (const name of ['a', 'b', 'c', 'd']) waitForTurn(waiting(name))
   setImmediate(() => {
     seen.push('others')
@@ -20,7 +20,7 @@ t.test('connections that wait have 4 milliseconds in all, then the event loop go
 t.test('one that cannot be stopped in the middle of what comes is the last of its round', async (t) => {
   t.intercept(systemClock, 'now', { value: () => 0 })
   const seen: string[] = []
-  const waiting = (name: string, canStop: boolean): DeferredWork => ({ nextTurn () { seen.push(name); return canStop } })
+  const waiting = (name: string, canStop: boolean): DeferredWork => () => { seen.push(name); return canStop }
   for (const [name, canStop] of [['a', true], ['b', false], ['c', true]] as const) waitForTurn(waiting(name, canStop))
   setImmediate(() => { seen.push('others') })
   await until(() => seen.length === 4)

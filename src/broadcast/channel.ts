@@ -1,18 +1,56 @@
-import type { Membership, WsConnection } from '../connection/connection.js'
-import { FrameBatch } from '../message/frame-batch.js'
 import type { Frame } from '../message/frame.js'
-import type { Except, Excluded } from './except.js'
+import { FrameBatch } from './frame-batch.js'
+
+/** A connection, as the broadcaster sees it. */
+export interface Receiver {
+  /** Sequence number up to which broadcasts have been delivered to this connection. */
+  served: number
+  /** The rooms that the connection is in. */
+  readonly memberships: readonly Channel[]
+  readonly outbox: ReceiverOutbox
+}
+
+/** The outbox of a receiver. */
+interface ReceiverOutbox {
+  /** Sends the frames of a batch from an index on, except those at the indexes in `without`. */
+  sendBatch (batch: FrameBatch, from: number, without: readonly number[]): void
+  /** Sends a frame that other receivers get as well. */
+  sendShared (frame: Frame, key: unknown): void
+  send (frame: Frame, key: unknown): void
+}
+
+/** A set of receivers that can only be asked for membership, not iterated. */
+export interface Excluded {
+  has (receiver: Receiver): boolean
+}
+
+/** The receivers that a message leaves out. */
+export type Except = undefined | Receiver | Set<unknown> | Excluded
+
+/** Returns the union of two exclusions. */
+export function both (one: Except, other: Except): Except {
+  if (one === undefined || other === undefined || one === other) return one ?? other
+  return {
+    has: (receiver: Receiver) => isLeftOut(one, receiver) || isLeftOut(other, receiver)
+  }
+}
+
+/** Whether a receiver is among the excluded. */
+export function isLeftOut (except: Except, receiver: Receiver): boolean {
+  return except !== undefined &&
+    (except === receiver || ('has' in except && except.has(receiver)))
+}
 
 /** The members of a channel. */
-export interface Members extends Iterable<WsConnection> {
+export interface Members extends Iterable<Receiver> {
   readonly size: number
-  has (connection: WsConnection): boolean
+  has (receiver: Receiver): boolean
 }
 
 /**
  * A set of connections that are sent to as one: all clients of a route, or the members of a room.
  */
-export class Channel<MemberSet extends Members = Members> implements Membership {
+export class Channel<MemberSet extends Members = Members> {
   readonly name: string
   readonly members: MemberSet
   /** Batches that have not been delivered to all members yet, the oldest first. */
@@ -75,30 +113,30 @@ export class Batch {
   }
 
   /** Whether every message of the batch excludes many members, this one among them. */
-  isWithout (connection: WsConnection): boolean {
+  isWithout (receiver: Receiver): boolean {
     const lists = this.#withoutMany
     if (lists === undefined || lists.length < this.#batch.length) return false
-    for (const { left } of lists) if (!left.has(connection)) return false
+    for (const { left } of lists) if (!left.has(receiver)) return false
     return true
   }
 
   /** Sends a member its messages from this sequence number on. */
-  deliver (connection: WsConnection, from: number): void {
+  deliver (receiver: Receiver, from: number): void {
     const index = this.#indexOf(from)
-    const without = this.#withoutFor(connection, index)
+    const without = this.#withoutFor(receiver, index)
     if (without.length < this.#batch.length) {
-      connection.outbox.sendBatch(this.#batch, index, without)
+      receiver.outbox.sendBatch(this.#batch, index, without)
     }
   }
 
   /** Returns a member's messages from this sequence number on. */
   messagesFor (
-    connection: WsConnection,
+    receiver: Receiver,
     from: number
   ): Array<{ number: number, frame: Frame, key: unknown }> {
     const { frames, keys } = this.#batch
     const start = this.#indexOf(from)
-    return this.#batch.indexes(start, this.#withoutFor(connection, start))
+    return this.#batch.indexes(start, this.#withoutFor(receiver, start))
       .map((index) => ({
         number: this.#numbers[index]!,
         frame: frames[index]!,
@@ -125,15 +163,15 @@ export class Batch {
   }
 
   // Returns the indexes of the messages, from an index on, that a member is not sent.
-  #withoutFor (connection: WsConnection, from: number): readonly number[] {
-    const own = this.#without?.get(connection) ?? NONE
+  #withoutFor (receiver: Receiver, from: number): readonly number[] {
+    const own = this.#without?.get(receiver) ?? NONE
     const lists = this.#withoutMany
     if (lists === undefined) return own
     let first = lists.length
     while (first > 0 && lists[first - 1]!.index >= from) first--
     const indexes: number[] = []
     for (; first < lists.length; first++) {
-      if (lists[first]!.left.has(connection)) indexes.push(lists[first]!.index)
+      if (lists[first]!.left.has(receiver)) indexes.push(lists[first]!.index)
     }
     if (own.length === 0 || indexes.length === 0) return own.length === 0 ? indexes : own
     return [...own, ...indexes].sort((one, other) => one - other)

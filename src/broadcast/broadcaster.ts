@@ -1,7 +1,5 @@
-import type { WsConnection } from '../connection/connection.js'
 import type { Frame } from '../message/frame.js'
-import { Batch, type Channel } from './channel.js'
-import { isLeftOut, type Except } from './except.js'
+import { Batch, isLeftOut, type Channel, type Except, type Receiver } from './channel.js'
 
 // Bytes gathered for one receiver, above which the batch leaves at once.
 const GATHERED = 65_536
@@ -29,7 +27,7 @@ export class Broadcaster {
   // The batches that have not reached all receivers yet, in the order of their first messages.
   readonly #live = new Set<Batch>()
   // The receivers that are still to be served, of the batches of earlier turns.
-  #receivers: undefined | Iterator<WsConnection>
+  #receivers: undefined | Iterator<Receiver>
   // The batch that they are served with, if there is only one.
   #only: undefined | Batch
   // The sequence number of the next message. `served` of a connection is the number of the first
@@ -64,14 +62,14 @@ export class Broadcaster {
    * Writes all broadcasts that are pending for one connection. It has to be called before anything
    * else is written to the connection, and before the connection joins or leaves a channel.
    */
-  flushTo (connection: WsConnection): void {
+  flushTo (receiver: Receiver): void {
     if (this.#live.size === 0) return
-    const from = connection.served
+    const from = receiver.served
     if (from === this.#sent) return
-    connection.served = this.#sent
-    const batches = this.#batchesFor(connection, from)
-    if (batches.length === 1) batches[0]!.deliver(connection, from)
-    else if (batches.length > 1) deliverInOrder(batches, connection, from)
+    receiver.served = this.#sent
+    const batches = this.#batchesFor(receiver, from)
+    if (batches.length === 1) batches[0]!.deliver(receiver, from)
+    else if (batches.length > 1) deliverInOrder(batches, receiver, from)
   }
 
   #gather (channel: Channel): Batch {
@@ -85,15 +83,14 @@ export class Broadcaster {
 
   // Searches the connection's rooms or all live batches, depending on which are fewer: a client may
   // be in a thousand rooms.
-  #batchesFor (connection: WsConnection, from: number): Batch[] {
+  #batchesFor (receiver: Receiver, from: number): Batch[] {
     const batches: Batch[] = []
-    // Only Rooms adds memberships, and each is a Channel.
-    const rooms = connection.memberships as readonly Channel[]
+    const rooms = receiver.memberships
     if (rooms.length < this.#live.size) {
-      collect(this.#everyone.batches, connection, from, batches)
-      for (const room of rooms) collect(room.batches, connection, from, batches)
+      collect(this.#everyone.batches, receiver, from, batches)
+      for (const room of rooms) collect(room.batches, receiver, from, batches)
     } else {
-      collect(this.#live, connection, from, batches)
+      collect(this.#live, receiver, from, batches)
     }
     return batches
   }
@@ -123,7 +120,7 @@ export class Broadcaster {
       left -= channel.members.size
       channel.gathering = undefined
       this.#cost -= batch.cost
-      for (const connection of channel.members) this.flushTo(connection)
+      for (const receiver of channel.members) this.flushTo(receiver)
       channel.batches.splice(channel.batches.indexOf(batch), 1)
       this.#live.delete(batch)
     }
@@ -142,14 +139,14 @@ export class Broadcaster {
     }
   }
 
-  #serveOne (connection: WsConnection): void {
+  #serveOne (receiver: Receiver): void {
     if (this.#only === undefined || this.#gathered.length > 0) {
-      this.flushTo(connection)
+      this.flushTo(receiver)
       return
     }
-    const from = connection.served
-    connection.served = this.#sent
-    this.#only.deliver(connection, from)
+    const from = receiver.served
+    receiver.served = this.#sent
+    this.#only.deliver(receiver, from)
   }
 
   #takeGathered (): Batch[] {
@@ -163,11 +160,11 @@ export class Broadcaster {
 
   // Yields the receivers of each batch. Members may join meanwhile: `served` of such a member is
   // beyond the batch, so it is skipped.
-  * #receiversOf (batches: readonly Batch[]): Generator<WsConnection, undefined> {
+  * #receiversOf (batches: readonly Batch[]): Generator<Receiver, undefined> {
     for (const batch of batches) {
       const { channel, last } = batch
-      for (const connection of channel.members) {
-        if (connection.served <= last && !batch.isWithout(connection)) yield connection
+      for (const receiver of channel.members) {
+        if (receiver.served <= last && !batch.isWithout(receiver)) yield receiver
       }
       channel.batches.shift()
       this.#live.delete(batch)
@@ -177,31 +174,31 @@ export class Broadcaster {
 
 function collect (
   sent: Iterable<Batch>,
-  connection: WsConnection,
+  receiver: Receiver,
   from: number,
   batches: Batch[]
 ): void {
   for (const batch of sent) {
-    if (batch.last >= from && batch.channel.members.has(connection)) batches.push(batch)
+    if (batch.last >= from && batch.channel.members.has(receiver)) batches.push(batch)
   }
 }
 
 // Delivers batch by batch if their numbers do not overlap. Otherwise messages were sent to several
 // channels in turn, and are delivered one by one, in the order of sending.
-function deliverInOrder (batches: Batch[], connection: WsConnection, from: number): void {
+function deliverInOrder (batches: Batch[], receiver: Receiver, from: number): void {
   batches.sort((one, other) => one.first - other.first)
   if (batches.every(({ last }, index) => last < (batches[index + 1]?.first ?? Infinity))) {
-    for (const batch of batches) batch.deliver(connection, from)
+    for (const batch of batches) batch.deliver(receiver, from)
     return
   }
   const messages = batches
-    .flatMap((batch) => batch.messagesFor(connection, from))
+    .flatMap((batch) => batch.messagesFor(receiver, from))
     .sort((one, other) => one.number - other.number)
-  for (const { frame, key } of messages) connection.outbox.sendShared(frame, key)
+  for (const { frame, key } of messages) receiver.outbox.sendShared(frame, key)
 }
 
 function sendAtOnce ({ members }: Channel, frame: Frame, key: unknown, except: Except): void {
-  for (const connection of members) {
-    if (!isLeftOut(except, connection)) connection.outbox.send(frame, key)
+  for (const receiver of members) {
+    if (!isLeftOut(except, receiver)) receiver.outbox.send(frame, key)
   }
 }

@@ -1,7 +1,7 @@
-import { allocate } from './copy.js'
+import { allocate } from '../message/copy.js'
 import {
   compactLarge, encodeFrames, LARGE, wireSize, type Compression, type Frame
-} from './frame.js'
+} from '../message/frame.js'
 
 /** Frames for the same receivers, encoded once for all of them. */
 export class FrameBatch {
