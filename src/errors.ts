@@ -81,7 +81,7 @@ export const errors = {
   AlreadyRegistered: atRegistration('FSR_ERR_ALREADY_REGISTERED',
     'fastify-socket-route is already registered. Register it once, on the root instance; ' +
     'for options of one scope, call fastify.socketScope(options) there'),
-  OptionInvalid: atRegistration('FSR_ERR_OPTION_INVALID', 'Option %s %s'),
+  OptionInvalid: atRegistration('FSR_ERR_OPTION_INVALID', '%s %s'),
   ScopeTooLate: atRegistration('FSR_ERR_SCOPE_TOO_LATE',
     'socketScope() was called after a socket route of its scope, to which its options would not ' +
     'apply. Call it before the first socketRoute() of the scope'),

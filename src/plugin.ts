@@ -173,18 +173,18 @@ async function socketRoutes (
     options: { readonly route: string }
   ) => {
     if (typeof Object(request).headers !== 'object') {
-      throw new errors.OptionInvalid('the first argument of socketTicket()',
+      throw new errors.OptionInvalid('The first argument of socketTicket()',
         'is not the request that asks for the ticket')
     }
     // The text does not repeat the unknown name: it may come from the body of a request.
     if (strayIn(Object(options), ['route']) !== undefined) {
-      throw new errors.OptionInvalid('of socketTicket()', 'is unknown: there is only route; the ' +
-        'lifetime of a ticket is the option tickets.ttl of the plugin')
+      throw new errors.OptionInvalid('The second argument of socketTicket()', 'is not { route }. ' +
+        'The lifetime of a ticket is the option tickets.ttl of the plugin')
     }
     const route = table.byName.get(String(Object(options).route))
     if (route === undefined) {
-      throw new errors.OptionInvalid('route', 'is not the name of a socket route; there are ' +
-        [...table.byName.keys()].join(', '))
+      throw new errors.OptionInvalid('Option route of socketTicket()', 'is not the name of ' +
+        'a socket route; there are ' + [...table.byName.keys()].join(', '))
     }
     return await route.ticket(request as FastifyRequest)
   })
@@ -229,7 +229,7 @@ async function socketRoutes (
 function toOptions (rest: readonly unknown[]): SocketRouteOptions {
   if (rest.length === 0) return {}
   if (rest.length > 1) {
-    throw new errors.OptionInvalid('after the third argument',
+    throw new errors.OptionInvalid('The fourth argument of socketRoute()',
       'is ignored: give all options in one object')
   }
   const [third] = rest

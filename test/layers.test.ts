@@ -5,7 +5,7 @@ import t from 'tap'
 // From what looks after everything to what everything uses: imports go down this list, never up.
 const layers = [
   'index', 'plugin', 'plugin-types', 'operate', 'route', 'options', 'auth', 'upgrade', 'contract', 'controller', 'room', 'connection', 'broadcast', 'socket', 'message',
-  'errors', 'log', 'clock', 'suggestion', 'members', 'thenable', 'fastify-internals', 'protocol'
+  'option-checks', 'errors', 'log', 'clock', 'suggestion', 'members', 'thenable', 'fastify-internals', 'protocol'
 ]
 
 const all = readdirSync('src', { recursive: true })

@@ -81,11 +81,11 @@ export function createRoleHierarchy (hierarchy: RoleHierarchy): Expanded {
     return all
   }
   if (typeof hierarchy !== 'object' || hierarchy === null) {
-    throw new errors.OptionInvalid('roleHierarchy', 'is not an object')
+    throw new errors.OptionInvalid('Option roleHierarchy', 'is not an object')
   }
   for (const [role, included] of Object.entries(hierarchy)) {
     if (!Array.isArray(included) || included.some((name) => typeof name !== 'string')) {
-      throw new errors.OptionInvalid('roleHierarchy', `has no list of roles at '${role}'`)
+      throw new errors.OptionInvalid('Option roleHierarchy', `has no list of roles at '${role}'`)
     }
     expand(role, [])
   }

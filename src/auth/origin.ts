@@ -53,7 +53,7 @@ export function createOriginCheck (origins: Origins): OriginCheck {
   const isListed = (each: unknown) => typeof each === 'string' || each instanceof RegExp
   if (listed.length === 0 || !listed.every(isListed)) {
     throw new errors.OptionInvalid(
-      'origins',
+      'Option origins',
       "is not 'same-origin', '*', a list of origins and patterns, or a predicate"
     )
   }
@@ -124,7 +124,7 @@ function asOrigin (given: string | RegExp): string {
   } catch {
     // Reported below.
   }
-  throw new errors.OptionInvalid('origins',
+  throw new errors.OptionInvalid('Option origins',
     `has '${String(given)}', which is neither an origin (https://app.example, ` +
     "capacitor://localhost) nor 'same-origin'. " +
     "Use a pattern for several origins, and '*' only alone")

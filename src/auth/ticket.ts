@@ -187,5 +187,6 @@ function toJson (issued: Issued): string {
   } catch {
     // Reported below.
   }
-  throw new errors.OptionInvalid('request.user', 'cannot be written as JSON, which a ticket needs')
+  throw new errors.OptionInvalid('request.user',
+    'cannot be written as JSON, as a ticket requires')
 }

@@ -52,7 +52,7 @@ export function checkPlaces (
   const missing = named.flatMap((source) => missingAt(source, fastify, jwt) ?? [])
   if (missing.length === 0) return
   if (missing.length === tokenFrom.length && jwt.options.verify.extractToken === undefined) {
-    throw new errors.OptionInvalid('tokenFrom',
+    throw new errors.OptionInvalid('Option tokenFrom',
       `names no place where a token for '${path}' can be: ${missing.join('; ')}`)
   }
   writeLog(fastify, 'warn', { route: path, missing },

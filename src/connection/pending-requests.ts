@@ -1,8 +1,7 @@
 import type { Clock } from '../clock.js'
 import { errors } from '../errors.js'
-import { strayIn } from '../members.js'
 import type { Request } from '../message/codec.js'
-import { suggest } from '../suggestion.js'
+import { checkAmount, checkArgument, checkMembers } from '../option-checks.js'
 import type { Outbox } from './outbox.js'
 import { FairTimer } from './fair-timer.js'
 
@@ -12,7 +11,7 @@ export type MessageId = string | number
 /** The options of a request. */
 export interface RequestOptions {
   /**
-   * Milliseconds to wait for the answer.
+   * Milliseconds to wait for the answer. `Infinity`: no limit.
    *
    * @default 10_000
    */
@@ -28,24 +27,14 @@ export interface RequestOptions {
  * all.
  */
 export function checkRequestOptions (options: RequestOptions): void {
-  if (typeof options !== 'object' || options === null) {
-    throw new errors.OptionInvalid(
-      'argument of request()', 'must be an object: { timeout, signal }'
-    )
-  }
   // Catches a signal passed in place of the options, for instance.
-  const unknown = strayIn(options, ['timeout', 'signal'])
-  if (unknown !== undefined) {
-    const cure = suggest(unknown, ['timeout', 'signal'], 'there are timeout, signal')
-    throw new errors.OptionInvalid(`'${unknown}'`, `is unknown in request()${cure}`)
-  }
+  checkMembers(options, 'The last argument of request()', ['timeout', 'signal'])
   const { timeout, signal } = options
-  if (timeout !== undefined && (typeof timeout !== 'number' || !(timeout > 0))) {
-    throw new errors.OptionInvalid('timeout', 'must be a positive number of milliseconds')
+  if (timeout !== undefined) {
+    checkAmount(timeout, 'Option timeout of request()', 'milliseconds', true)
   }
-  if (signal !== undefined && !isSignal(signal)) {
-    throw new errors.OptionInvalid('signal', 'must be an AbortSignal')
-  }
+  checkArgument(signal === undefined || isSignal(signal), 'Option signal of request()',
+    'is not an AbortSignal')
 }
 
 function isSignal (value: unknown): boolean {
@@ -55,9 +44,6 @@ function isSignal (value: unknown): boolean {
 
 // Cancellations kept for messages that wait. Further ones are ignored: their messages are handled.
 const MOST_TAKEN_BACK = 64
-
-// Milliseconds (24.8 days). Node takes a longer timeout for one millisecond.
-const LONGEST_TIMEOUT = 2_147_483_647
 
 interface OutboundRequest {
   readonly accept: Request['accept']
@@ -181,7 +167,7 @@ export class PendingRequests {
       }
       const settle = (): void => {
         this.#outbound.delete(id)
-        timer.cancel()
+        timer?.cancel()
         forget?.()
       }
       // Before the timer is started: the signal may be of a library and throw, which must leave no
@@ -189,12 +175,13 @@ export class PendingRequests {
       const forget = signal === undefined
         ? undefined
         : onAbort(signal, () => { giveUp(signal.reason) })
-      const time = Math.min(timeout, LONGEST_TIMEOUT)
-      const timer = new FairTimer(
-        this.#clock,
-        { due: this.#clock.now() + time, grace: time },
-        () => { giveUp(new errors.RequestTimeout()) }
-      )
+      const timer = timeout === Infinity
+        ? undefined
+        : new FairTimer(
+          this.#clock,
+          { due: this.#clock.now() + timeout, grace: timeout },
+          () => { giveUp(new errors.RequestTimeout()) }
+        )
       this.#outbound.set(id, {
         accept,
         resolve: (value) => { settle(); resolve(value) },

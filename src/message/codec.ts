@@ -50,7 +50,7 @@ export const plainCodec: Codec = {
     // A type and its data, or options, would be ignored.
     if (second !== undefined) {
       throw new errors.OptionInvalid(
-        'the second argument of send()',
+        'The second argument of send()',
         'has no effect on a route without a contract: send one message'
       )
     }

@@ -8,7 +8,7 @@ import { writeLog } from '../log.js'
 import { suggest } from '../suggestion.js'
 import { discard } from '../thenable.js'
 import { isInMilliseconds } from '../auth/claims.js'
-import { check, isObject } from '../options/option-checks.js'
+import { checkArgument, isObject } from '../option-checks.js'
 import { isRevoked, type Revocation, type Revocations } from '../auth/revocation.js'
 import { keyOf, textOf } from '../auth/subject.js'
 
@@ -82,28 +82,21 @@ function checkRevocation (
   clock: Clock,
   given: Revocation
 ): { sub: string, before: number, until: undefined | number } {
-  check(isObject(given), 'of socketRevoke()', `is not { ${members.join(', ')} }`)
+  checkArgument(isObject(given), 'The argument of socketRevoke()',
+    `is not { ${members.join(', ')} }`)
   const { iss, before, until } = given
   const unknown = Object.keys(given).find((name) => !members.includes(name))
   // Without the name, as the object may be the body of a request.
   if (unknown !== undefined) {
     throw new errors.OptionInvalid(
-      'of socketRevoke()',
-      `is unknown${suggest(unknown, members, `there are ${members.join(', ')}`)}`
+      'The argument of socketRevoke()',
+      `has an unknown member${suggest(unknown, members, `there are ${members.join(', ')}`)}`
     )
   }
-  if (iss !== undefined && typeof iss !== 'string') {
-    throw new errors.OptionInvalid('iss', 'is not the issuer of a token, a string')
-  }
-  for (const [name, time] of Object.entries({ before, until })) {
-    if (time !== undefined && !Number.isFinite(time)) {
-      throw new errors.OptionInvalid(name, 'is not a time in seconds')
-    }
-    // A time in milliseconds would lock the user out for thousands of years.
-    if (time !== undefined && isInMilliseconds(time)) {
-      throw new errors.OptionInvalid(name, 'is in milliseconds, not in seconds')
-    }
-  }
+  checkArgument(iss === undefined || typeof iss === 'string', 'Argument iss of socketRevoke()',
+    'is not the issuer of a token, a string')
+  checkTime(before, 'Argument before of socketRevoke()')
+  checkTime(until, 'Argument until of socketRevoke()')
   // The default includes tokens issued in the current second.
   return {
     sub: keyOf(subOf(given), iss),
@@ -112,12 +105,20 @@ function checkRevocation (
   }
 }
 
+// Seconds of Unix time, with fractions, as in a token (RFC 7519 section 2).
+function checkTime (time: undefined | number, subject: string): void {
+  if (time === undefined) return
+  checkArgument(Number.isFinite(time) && time >= 0, subject, 'is not a time in seconds')
+  // A time in milliseconds would lock the user out for thousands of years.
+  checkArgument(!isInMilliseconds(time), subject, 'is in milliseconds, not in seconds')
+}
+
 function subOf ({ sub }: Revocation): string {
   try {
     return textOf(sub)
   } catch {
     throw new errors.OptionInvalid(
-      'sub',
+      'Argument sub of socketRevoke()',
       'is not the subject of a token: a non-empty string or an integer'
     )
   }

@@ -9,7 +9,7 @@ import { suggest } from '../suggestion.js'
 import type { ConnectionCaps } from '../upgrade/connection-limits.js'
 import { ofOtherLibrary } from './foreign-options.js'
 import { checkGrant, createRoleHierarchy, createRolesOf, type RolesOf } from '../auth/grant.js'
-import { boolean, check, checkKeys, integer, isObject } from './option-checks.js'
+import { boolean, check, checkKeys, integer, isObject } from '../option-checks.js'
 import { defaultSources, type TokenSource } from '../auth/token-source.js'
 import type { SharedOptions, SocketRouteOptions, SocketScopeOptions } from './options.js'
 import type { JwtName } from '../auth/jwt.js'
@@ -121,7 +121,7 @@ export function resolveOptions (
   const stray = strayIn(given, keys[level])
   if (stray !== undefined) {
     const hint = suggest(stray, keys[level], `there are ${keys[level].join(', ')}`)
-    throw new errors.OptionInvalid(`'${stray}'`, placeOf(stray) ?? `is unknown here${hint}`)
+    throw new errors.OptionInvalid(`Option '${stray}'`, placeOf(stray) ?? `is unknown here${hint}`)
   }
   const { roles, roleHierarchy, tokenFrom, outbox, isGranted } = given
   // An explicit undefined is an error: it comes from a role constant that does not exist, and would
@@ -335,8 +335,8 @@ export function checkEffect (given: SocketRouteOptions, path: string, hasRoles: 
     'connections.perUser': connections?.perUser
   }).find(([, value]) => value !== undefined) ?? []
   if (name !== undefined) {
-    throw new errors.OptionInvalid(name, `has no effect on '${path}', which is not guarded: ` +
-      'everyone may connect. Set isGranted, or leave it out')
+    throw new errors.OptionInvalid(`Option ${name}`, `has no effect on '${path}', which is not ` +
+      'guarded: everyone may connect. Set isGranted, or leave it out')
   }
 }
 

@@ -62,8 +62,8 @@ export function openScopes (fastify: FastifyInstance, root: EffectiveOptions): (
     const [silent] = scopes.filter(({ roles, hasRoutes, asksForRoles }) =>
       roles !== undefined && hasRoutes && !asksForRoles)
     if (silent !== undefined) {
-      throw new errors.OptionInvalid(silent.roles, 'has no effect in a scope without a guarded ' +
-        'route: everyone may connect. Set isGranted, or leave it out')
+      throw new errors.OptionInvalid(`Option ${silent.roles}`, 'has no effect in a scope ' +
+        'without a guarded route: everyone may connect. Set isGranted, or leave it out')
     }
   }
 }

@@ -42,7 +42,6 @@ export function exceptBehind (
 }
 
 function invalid (call: string): Error {
-  return new errors.OptionInvalid('except',
-    `is the only option here. The last argument of ${call} is { except: connection }, ` +
-      'with one connection or several')
+  return new errors.OptionInvalid(`The last argument of ${call}`,
+    'is not { except: connection }, with one connection or several; there is no other option')
 }

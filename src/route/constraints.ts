@@ -10,6 +10,8 @@ export interface Constrained {
   /** Whether the route handles plain requests or upgrades. */
   readonly kind: 'rest' | 'socket'
   readonly path: string
+  /** The path as the app has given it, with its prefixes: `/a/`, where `path` is `/a` as well. */
+  readonly written: string
   readonly constraints: Constraints
   /** The number of constraints, including the one for upgrades if the route has it. */
   readonly count: number
@@ -34,8 +36,8 @@ export function refuseConfused (later: Constrained, earlier: Constrained): void 
   const rank = lengthOf(own) - lengthOf(others)
   const areSockets = later.kind === 'socket' && earlier.kind === 'socket'
   const areMixed = later.kind !== earlier.kind
-  const confused = (why: string) => new errors.PathAmbiguous(later.path, earlier.path, why)
-  const duplicate = () => new errors.PathDuplicate(earlier.path, later.path)
+  const confused = (why: string) => new errors.PathAmbiguous(later.written, earlier.written, why)
+  const duplicate = () => new errors.PathDuplicate(earlier.written, later.written)
   if ((areSockets || areMixed) && types.isRegExp(own['host']) && types.isRegExp(others['host'])) {
     if (areSockets && isDeepStrictEqual(own, others)) throw duplicate()
     throw confused('the router takes the first host pattern that matches, and tries no other. ' +
@@ -46,7 +48,7 @@ export function refuseConfused (later: Constrained, earlier: Constrained): void 
   if (areSockets && (rank === 0 || later.path === '*' || earlier.path === '*')) throw duplicate()
   if (isRight(later, earlier, rank, areMixed)) return
   throw confused('the order of registration decides which of the two the router takes. ' +
-    `Register '${later.path}' before '${earlier.path}'`)
+    `Register '${later.written}' before '${earlier.written}'`)
 }
 
 // Whether the router takes the right route of the two for requests that meet the constraints of

@@ -3,7 +3,7 @@ import type { UserOfRequest } from '../connection/identity.js'
 import type { SocketController, SocketControllerClass } from '../controller/controller.js'
 import { errors } from '../errors.js'
 import { isRecord } from '../members.js'
-import { checkKeys } from '../options/option-checks.js'
+import { checkMembers } from '../option-checks.js'
 import type { SocketRouteOptions } from '../options/options.js'
 import { notAPath } from '../upgrade/path.js'
 
@@ -134,16 +134,17 @@ function createOf (
 ): NonNullable<SocketControllerOptions['create']> {
   const [options = {}, ...others] = rest
   if (others.length > 0) {
-    throw new errors.OptionInvalid('after the second argument',
+    throw new errors.OptionInvalid('The third argument of socketController()',
       'is ignored: give all options in one object')
   }
-  checkKeys(options, 'of socketController()', ['create'])
+  checkMembers(options, 'The second argument of socketController()', ['create'])
   const { create } = options as SocketControllerOptions
   if (create !== undefined && typeof create !== 'function') {
-    throw new errors.OptionInvalid('create', 'is not a function (Class, fastify) => controller')
+    throw new errors.OptionInvalid('Option create of socketController()',
+      'is not a function (Class, fastify) => controller')
   }
   if (create !== undefined && typeof given !== 'function') {
-    throw new errors.OptionInvalid('create',
+    throw new errors.OptionInvalid('Option create of socketController()',
       'has no effect, as socketController() was given an instance')
   }
   return create ?? ((Class, fastify) => new Class(fastify))

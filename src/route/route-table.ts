@@ -82,13 +82,14 @@ export class RouteTable {
    */
   add (fastify: FastifyInstance, path: string, given: undefined | Constraints, route: Route): void {
     const constraints = given ?? {}
+    const written = joinPath(fastify.prefix, path)
     const all = [...this.#urlsOf(path, fastify.prefix)].map(([full, url]) => {
       const others = this.#at(full)
       const isShared = others.some((other) =>
         other.kind === 'rest' && !areSeparate(constraints, other.constraints)) ||
         this.#hasUnknown(full, constraints, others)
       const count = Object.keys(constraints).length + Number(isShared)
-      const taken: Taken = { kind: 'socket', path: full, constraints, count, route }
+      const taken: Taken = { kind: 'socket', path: full, written, constraints, count, route }
       for (const other of others) refuseConfused(taken, other)
       return { url, isShared, taken }
     })
@@ -169,10 +170,11 @@ export class RouteTable {
       count: length + Number(isMarked)
     } as const
     for (const path of urls) {
+      const each = { ...taken, path, written: path }
       for (const other of others) {
-        if (!isWebsocket || other.route !== undefined) refuseConfused({ ...taken, path }, other)
+        if (!isWebsocket || other.route !== undefined) refuseConfused(each, other)
       }
-      this.#take({ ...taken, path })
+      this.#take(each)
     }
     for (const { route } of sharing) route!.isShared = true
     if (isMarked) options.constraints = { ...constraints, [UPGRADE]: 'none' }

@@ -249,8 +249,9 @@ export class Route implements SocketRouteHandle {
     }
     if (this.#isGuarded && jwt !== undefined) checkPlaces(this.#fastify, jwt, tokenFrom, this.path)
     if (this.#isGuarded && requireExpiry && !endsTokens(times)) {
-      throw new errors.OptionInvalid('requireExpiry', `has no effect on '${this.path}': ` +
-        'verify.ignoreExpiration or clockTimestamp of @fastify/jwt makes tokens valid for ever')
+      throw new errors.OptionInvalid('Option requireExpiry', 'has no effect on ' +
+        `'${this.path}': verify.ignoreExpiration or clockTimestamp of @fastify/jwt makes ` +
+        'tokens valid for ever')
     }
     const { tickets, revocations, credentials, handshakeTimeout, clocks } = this.#server
     if (!this.isShared && (this.#reads('query') || this.#reads('ticket'))) {
@@ -293,13 +294,13 @@ export class Route implements SocketRouteHandle {
    */
   async ticket (request: FastifyRequest): Promise<string> {
     if (!this.#reads('ticket')) {
-      throw new errors.OptionInvalid('route',
+      throw new errors.OptionInvalid('Option route of socketTicket()',
         "is not the name of a guarded route with 'ticket' in tokenFrom")
     }
     const jwt = request.server && jwtOf(request.server, this.effective.options.jwt)
     if (jwt !== undefined && jwt.plugin !== this.#jwt?.plugin) {
-      throw new errors.OptionInvalid('route', 'is the name of a route with another @fastify/jwt ' +
-        'than the request: issue its tickets in its scope')
+      throw new errors.OptionInvalid('Option route of socketTicket()', 'is the name of a route ' +
+        'with another @fastify/jwt than the request: issue its tickets in its scope')
     }
     const { authorization } = request.headers
     if (jwt === undefined && authorization !== undefined && !this.#ofRest!.isKnown(request)) {

@@ -45,7 +45,7 @@ export class UpgradesLeft {
   /** @throws `FSR_ERR_OPTION_INVALID` if the option leaves all upgrades of this route. */
   check (path: string): void {
     if (this.#isAt(path)) {
-      throw new errors.OptionInvalid('leaveUpgrades',
+      throw new errors.OptionInvalid('Option leaveUpgrades',
         `leaves the upgrades of the socket route '${path}' to others: ` +
         'name other paths, or move the route')
     }
@@ -60,7 +60,7 @@ export class UpgradesLeft {
 function pathsOf (given: readonly string[]): readonly string[] {
   const isPath = (path: unknown) => typeof path === 'string' && /^\/[^?#]*[^?#/]\/*$/.test(path)
   if (!Array.isArray(given) || !given.every(isPath)) {
-    throw new errors.OptionInvalid('leaveUpgrades',
+    throw new errors.OptionInvalid('Option leaveUpgrades',
       "is neither a predicate nor a list of paths below '/', such as ['/socket.io']")
   }
   return given.map((path) => path.replace(/\/+$/, ''))

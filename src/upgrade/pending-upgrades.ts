@@ -274,7 +274,7 @@ function bytesWritten (socket: Duplex & { readonly bytesWritten?: number }): und
 function takeListener (server: EventEmitter): UpgradeListener {
   const listener = server.listeners('upgrade').findLast(({ name }) => name === 'onUpgrade')
   if (listener === undefined) {
-    throw new errors.OptionInvalid('websocket.options.server',
+    throw new errors.OptionInvalid('Option websocket.options.server',
       'must be the server of Fastify, also if the app registers @fastify/websocket itself')
   }
   server.removeListener('upgrade', listener as UpgradeListener)

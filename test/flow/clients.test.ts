@@ -118,7 +118,7 @@ t.test('a broadcast whose option is a slip fails rather than reach whom it shoul
   const client = await connect(await listen(app))
   for (const [to, call] of [[undefined, /broadcast\(\)/], ['send', /send\(\) of a room/], ['to', /to\(\)/], ['behind', /broadcast\(\)/], ['behind a room', /send\(\) of a room/]] as const) {
     for (let slip = 0; slip < 7; slip++) client.send(JSON.stringify({ to, slip }))
-    for (const text of await client.take(7)) t.match(text, new RegExp(`The last argument of ${call.source} is \\{ except: connection \\}`))
+    for (const text of await client.take(7)) t.match(text, new RegExp(`The last argument of ${call.source} is not \\{ except: connection \\}`))
   }
 })
 

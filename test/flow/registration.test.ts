@@ -41,7 +41,7 @@ t.test('a path or a name that is taken fails at registration', async (t) => {
   const app = await createApp(t)
   app.socketRoute('/a', ok, { name: 'first' })
   t.throws(() => app.socketRoute('/a', ok), { code: 'FSR_ERR_PATH_DUPLICATE', message: /'\/a'/ })
-  t.throws(() => app.socketRoute('/a/', ok), { code: 'FSR_ERR_PATH_DUPLICATE' })
+  t.throws(() => app.socketRoute('/a/', ok), { code: 'FSR_ERR_PATH_DUPLICATE', message: /at '\/a' already, which '\/a\/' cannot be told from/ })
   t.throws(() => app.socketRoute('/b', ok, { name: 'first' }), { code: 'FSR_ERR_NAME_DUPLICATE', message: /'first'/ })
   app.socketRoute('/b', ok)
   app.socketRoute('/c/:x', ok)

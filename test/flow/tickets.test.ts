@@ -221,7 +221,7 @@ t.test('what cannot work is told: a route that takes none, a user that is not JS
     await t.rejects(app.socketTicket({ headers: {}, user: { id: 1 } } as never, options as never), { code: 'FSR_ERR_OPTION_INVALID' })
   }
   for (const request of [undefined, {}, '/right']) {
-    await t.rejects(app.socketTicket(request as never, { route: '/right' }), { code: 'FSR_ERR_OPTION_INVALID', message: /^Option the first argument of socketTicket\(\)/ })
+    await t.rejects(app.socketTicket(request as never, { route: '/right' }), { code: 'FSR_ERR_OPTION_INVALID', message: /^The first argument of socketTicket\(\)/ })
   }
   for (const tickets of [{ ttl: 0 }, { ttl: '1' }, { store: 5 }, { store: {} }, { store: { put: () => {} } }, { other: 1 }, 5, null]) {
     await t.rejects(createApp(t, { plugin: { tickets: tickets as never } }), { code: 'FSR_ERR_OPTION_INVALID' }, JSON.stringify(tickets))

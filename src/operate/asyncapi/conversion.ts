@@ -84,7 +84,7 @@ export function toJsonSchema (
       ? `${part} of '${route}'`
       : `the ${part} of '${type}' of '${route}'`
     throw new errors.OptionInvalid(
-      'transform',
+      'Option transform',
       `must return a JSON Schema for ${which}: ${readText(cause, 'message') ?? 'it threw'}`,
       { cause }
     )

@@ -78,7 +78,7 @@ function transformed (
   discard(made)
   if (isThenable(made) || !isObject(made)) {
     throw new errors.OptionInvalid(
-      'transformObject',
+      'Option transformObject',
       'must return the document, and must not be async'
     )
   }

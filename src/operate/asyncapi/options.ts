@@ -2,7 +2,7 @@ import type { RouteShorthandOptions } from 'fastify'
 import { errors } from '../../errors.js'
 import { strayIn } from '../../members.js'
 import { suggest } from '../../suggestion.js'
-import { check, checkHooks } from '../../options/option-checks.js'
+import { check, checkHooks } from '../../option-checks.js'
 import type { SchemaTransform } from './conversion.js'
 import type { AsyncapiDocument, AsyncapiInfo } from './document.js'
 import { isWebsocketUrl, type ServersOption } from './servers.js'
@@ -72,7 +72,7 @@ export function checkOptions (given: AsyncapiOptions): void {
   const unknown = strayIn(given, keys)
   if (unknown !== undefined) {
     throw new errors.OptionInvalid(
-      `'${unknown}'`,
+      `Option '${unknown}'`,
       `is unknown here${suggest(unknown, keys, `there are ${keys.join(', ')}`)}`
     )
   }

@@ -2,7 +2,7 @@ import type { onRequestHookHandler } from 'fastify'
 import { errors } from '../../errors.js'
 import { strayIn } from '../../members.js'
 import { suggest } from '../../suggestion.js'
-import { check, checkHooks } from '../../options/option-checks.js'
+import { check, checkHooks } from '../../option-checks.js'
 
 /** How the page fetches a token. */
 export interface ConsoleLogin {
@@ -131,7 +131,7 @@ function checkKeys (
   const unknown = strayIn(given, [...keys, ...more])
   if (unknown !== undefined) {
     throw new errors.OptionInvalid(
-      name,
+      `Option ${name}`,
       `has '${unknown}', which is unknown${suggest(unknown, keys, `it is { ${keys.join(', ')} }`)}`
     )
   }

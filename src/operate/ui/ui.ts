@@ -36,7 +36,7 @@ export default async function ui (app: FastifyInstance, options: ConsoleOptions)
   app.addHook('onReady', async () => {
     if (options.document === undefined && !app.hasDecorator('asyncapi')) {
       throw new errors.OptionInvalid(
-        'ui.document',
+        'Option ui.document',
         'is missing, and there is no app.asyncapi(): ' +
           'register fastify-socket-route/asyncapi, or set a function that returns a document'
       )

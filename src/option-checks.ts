@@ -1,6 +1,6 @@
-import { errors } from '../errors.js'
-import { strayIn } from '../members.js'
-import { suggest } from '../suggestion.js'
+import { errors } from './errors.js'
+import { strayIn } from './members.js'
+import { suggest } from './suggestion.js'
 
 /**
  * Checks a condition on an option.
@@ -9,7 +9,21 @@ import { suggest } from '../suggestion.js'
  * @throws `FSR_ERR_OPTION_INVALID`.
  */
 export function check (condition: boolean, name: string, problem: string): asserts condition {
-  if (!condition) throw new errors.OptionInvalid(name, problem)
+  checkArgument(condition, `Option ${name}`, problem)
+}
+
+/**
+ * Checks a condition on an argument of a call.
+ *
+ * @param subject names the argument and the call. The text of the error starts with it.
+ * @throws `FSR_ERR_OPTION_INVALID`.
+ */
+export function checkArgument (
+  condition: boolean,
+  subject: string,
+  problem: string
+): asserts condition {
+  if (!condition) throw new errors.OptionInvalid(subject, problem)
 }
 
 /** Checks that an option is an object with known keys. @throws `FSR_ERR_OPTION_INVALID`. */
@@ -18,12 +32,22 @@ export function checkKeys (
   name: string,
   keys: readonly string[],
   not = 'not'
-): void {
-  check(isObject(value), name, `is ${not} { ${keys.join(', ')} }`)
+): asserts value is object {
+  checkMembers(value, `Option ${name}`, keys, not)
+}
+
+/** Checks that an argument is an object with known keys. @throws `FSR_ERR_OPTION_INVALID`. */
+export function checkMembers (
+  value: unknown,
+  subject: string,
+  keys: readonly string[],
+  not = 'not'
+): asserts value is object {
+  checkArgument(isObject(value), subject, `is ${not} { ${keys.join(', ')} }`)
   const unknown = strayIn(value, keys)
   if (unknown !== undefined) {
     const hint = suggest(unknown, keys, `it is { ${keys.join(', ')} }`)
-    throw new errors.OptionInvalid(name, `has '${unknown}', which is unknown${hint}`)
+    throw new errors.OptionInvalid(subject, `has '${unknown}', which is unknown${hint}`)
   }
 }
 
@@ -34,19 +58,33 @@ export function boolean (value: unknown, name: string): undefined | boolean {
 }
 
 /**
- * Checks a positive integer or `undefined`. The upper limit is that of timers, and of a Buffer in
- * ws.
+ * Checks a duration, a size or a count: a positive integer below 2^31. The upper limit is that of
+ * timers, and of a Buffer in ws. The typed client has the same check, `src/client/amount.ts`.
  *
+ * @param subject as in `checkArgument`.
+ * @param unit what the number counts, for the text of the error.
+ * @param mayBeInfinite whether `Infinity` is allowed as well, for no limit.
  * @throws `FSR_ERR_OPTION_INVALID`.
  */
-export function integer (value: unknown, name: string, unit: string): undefined | number {
-  if (value === undefined) return
-  check(
-    Number.isInteger(value) && (value as number) > 0 && (value as number) < 2 ** 31,
-    name,
-    `is not a positive integer below 2^31 (${unit}), but ${show(value)}`
+export function checkAmount (
+  value: unknown,
+  subject: string,
+  unit: string,
+  mayBeInfinite = false
+): asserts value is number {
+  const isAmount = Number.isInteger(value) && (value as number) > 0 && (value as number) < 2 ** 31
+  const isAllowed = mayBeInfinite ? 'is neither Infinity nor' : 'is not'
+  checkArgument(
+    isAmount || (mayBeInfinite && value === Infinity),
+    subject,
+    `${isAllowed} a positive integer below 2^31 (${unit}), but ${show(value)}`
   )
-  return value as number
+}
+
+/** Checks a duration, a size or a count of an option. Returns `undefined` if it is not set. */
+export function integer (value: unknown, name: string, unit: string): undefined | number {
+  if (value !== undefined) checkAmount(value, `Option ${name}`, unit)
+  return value as undefined | number
 }
 
 // Describes a value that is not a number. A string is quoted only if it resembles one, such as
