@@ -25,7 +25,7 @@ export class Clocks {
   constructor (clock: Clock, verification: number) {
     this.clock = clock
     this.stalls = new StallDetector(clock)
-    this.expiry = new Expiry(clock, (item) => { item.expired() })
+    this.expiry = new Expiry(clock, (item) => { item.onExpired() })
     this.overtime = new Overtime(clock, verification)
     this.compaction = new Deadlines(clock, 1_000, (connection) => { connection.compact() })
   }

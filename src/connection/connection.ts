@@ -11,6 +11,7 @@ import { checkRequestOptions, PendingRequests, type RequestOptions } from './pen
 import { flatText } from '../message/flat-text.js'
 import { compactRequest } from '../socket/compact-request.js'
 import type { Outbox, OutboxHost } from './outbox.js'
+import type { TokenHost } from './token-lifetime.js'
 import { RoomNames } from './room-names.js'
 
 /** The types of a route's connections, named as Fastify's own generics are. */
@@ -113,13 +114,11 @@ export type Answer<Member, Reply> = { readonly connection: Member } & (
 )
 
 /** The runner of a connection, as the parts of the connection use it. */
-export interface ConnectionHost extends OutboxHost {
+export interface ConnectionHost extends OutboxHost, TokenHost {
   readonly connection: WsConnection
   readonly clock: Clock
   /** Encodes the messages that are sent. */
   readonly codec: Codec
-  /** Whether neither side has begun to close. */
-  readonly isStaying: boolean
   /**
    * Whether no further message is handled, waiting ones included: the server closes, or `onClose`
    * has run.

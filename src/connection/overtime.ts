@@ -15,8 +15,8 @@ export class Overtime {
 
   /** @param verification milliseconds that the check of a token may take. */
   constructor (clock: Clock, verification: number) {
-    this.#reading = new Deadlines(clock, READING, (item) => { item.expired() })
-    this.#verifying = new Deadlines(clock, verification, (item) => { item.overdue() })
+    this.#reading = new Deadlines(clock, READING, (item) => { item.onExpired() })
+    this.#verifying = new Deadlines(clock, verification, (item) => { item.onRenewalTimeout() })
   }
 
   /** Grants a second for reading on. Returns `false` if too many connections do so already. */

@@ -68,13 +68,13 @@ export interface Metered {
   onNextWindow (): void
 }
 
-/** A connection that ends when its token expires. */
+/** A connection's token, with which the connection ends. */
 export interface Expiring {
   /** The token has expired, or the time for reading on has. */
-  expired (): void
+  onExpired (): void
   /** The verification of a renewal took too long. */
-  overdue (): void
+  onRenewalTimeout (): void
 }
 
 /** A connection, as the registries of the app and of its route use it. */
-export interface Supervised extends Beating, Counted, Expiring, Live, Metered {}
+export interface Supervised extends Beating, Counted, Live, Metered {}

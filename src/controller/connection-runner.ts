@@ -12,7 +12,7 @@ import {
 } from '../connection/connection.js'
 import { ConnectionContext } from '../socket/async-context.js'
 import { FastSocket } from '../socket/fast-socket.js'
-import { subjectsOf, type Identity, Renewals } from '../connection/identity.js'
+import { subjectsOf, type Identity } from '../connection/identity.js'
 import { Inbox } from '../connection/inbox.js'
 import {
   announcedBy,
@@ -23,9 +23,10 @@ import {
 } from '../socket/socket-events.js'
 import { Meter } from '../connection/rate.js'
 import { Refusals } from '../connection/refusals.js'
+import { TokenLifetime } from '../connection/token-lifetime.js'
 import { mayGoOn, waitForTurn } from '../socket/turns.js'
 import { Outbox } from '../connection/outbox.js'
-import { asError, closeReasonOf, errors, isOfLimit } from '../errors.js'
+import { closeReasonOf, errors, isOfLimit } from '../errors.js'
 import type { Codec } from '../message/codec.js'
 import { writeLog } from '../log.js'
 import type { Message } from '../message/message.js'
@@ -58,13 +59,9 @@ export class ConnectionRunner extends ConnectionContext implements
   #inbox: undefined | Inbox
   readonly #outbox: Outbox
   readonly #callbacks: ControllerInvoker
-  #identity: Identity
-  #renewals: undefined | Renewals
+  readonly #token: TokenLifetime
   // Whether a renewal is handled out of turn.
   #isRenewing = false
-  // Set after the token has expired: while more is read to find a renewal, or while a new token is
-  // verified.
-  #overtime: undefined | 'reading' | 'verifying'
   #refusals: undefined | Refusals
   #stage: Stage = 'opening'
   #running = 0
@@ -88,7 +85,7 @@ export class ConnectionRunner extends ConnectionContext implements
     this.#socket = socket
     this.#tcp = request.raw.socket instanceof Socket ? request.raw.socket : undefined
     this.#outbox = new Outbox(socket, route.outbox, route.clients.broadcaster, this)
-    this.#identity = identity
+    this.#token = new TokenLifetime(this, route, identity)
     this.connection = new WsConnection(request, socket.protocol, identity.user, this.#outbox, this)
     this.#callbacks = new ControllerInvoker(
       this,
@@ -106,11 +103,11 @@ export class ConnectionRunner extends ConnectionContext implements
     if (this.#socket instanceof FastSocket) {
       this.enter(this.#socket.adoptContext, this.#socket, undefined)
     }
-    const { clients, live, heartbeat, counts, expiry, compaction } = this.#route
+    const { clients, live, heartbeat, counts, compaction } = this.#route
     clients.add(this.connection)
     counts.add(this)
     heartbeat?.add(this)
-    expiry.add(this, this.#identity.exp)
+    this.#token.begin()
     compaction?.add(this.connection)
     // Last, because it closes the connection at once if the app is closing.
     live.add(this)
@@ -316,69 +313,29 @@ export class ConnectionRunner extends ConnectionContext implements
   }
 
   get subjects (): readonly string[] {
-    return subjectsOf(this.#identity)
+    return subjectsOf(this.identity)
   }
 
   get identity (): Identity {
-    return this.#identity
+    return this.#token.identity
   }
 
-  async renew (token: string, request: FastifyRequest): Promise<unknown> {
-    this.#renewals ??= new Renewals()
-    try {
-      const renewed = await this.#renewals.take(
-        () => this.#route.renew(request, token, this.#identity)
-      )
-      if (renewed !== undefined) this.#replaceIdentity(renewed)
-      return this.#identity.user
-    } catch (error) {
-      if (asError(error) instanceof errors.NotGranted) this.closeWith(closeCodes.revoked)
-      else if (this.#overtime === 'verifying' && !this.#renewals.isPending) this.overdue()
-      throw error
-    }
+  renew (token: string, request: FastifyRequest): Promise<unknown> {
+    return this.#token.renew(token, request)
   }
 
-  /**
-   * Closes the connection, unless a renewal is being verified, or may be among data that was not
-   * read yet.
-   */
-  expired (): void {
-    const { overtime } = this.#route
-    if (this.#renewals?.isPending === true) {
-      this.#overtime = 'verifying'
-      overtime.verify(this)
-    } else if (this.#overtime === undefined && this.#isHeldBack && overtime.read(this)) {
-      this.#overtime = 'reading'
-      this.#waiting.lookFurther(true)
-      this.#readOn()
-    } else {
-      this.overdue()
-    }
-  }
-
-  overdue (): void {
-    this.closeWith(closeCodes.tokenExpired)
-  }
-
-  // Whether reading is paused on a route with a contract: a renewal may be in the unread data.
-  get #isHeldBack (): boolean {
+  // On a route with a contract, where clients renew by a message.
+  get mayHaveUnreadRenewal (): boolean {
     return this.#route.interrupt !== undefined && this.#socket.isPaused
   }
 
-  #endOvertime (): void {
-    if (this.#overtime === undefined) return
-    this.#overtime = undefined
-    this.#route.overtime.delete(this)
-    this.#inbox?.lookFurther(false)
-  }
-
-  // Replaces the identity, and with it the time at which the connection is closed.
-  #replaceIdentity (identity: Identity): void {
-    const { expiry } = this.#route
-    expiry.delete(this, this.#identity.exp)
-    this.#endOvertime()
-    this.#identity = identity
-    if (this.isStaying) expiry.add(this, identity.exp)
+  searchRenewal (isSearching: boolean): void {
+    if (!isSearching) {
+      this.#inbox?.lookFurther(false)
+      return
+    }
+    this.#waiting.lookFurther(true)
+    this.#readOn()
   }
 
   /** Called once the socket is closed. */
@@ -470,7 +427,7 @@ export class ConnectionRunner extends ConnectionContext implements
       this.#count(next.size)
     }
     // Before onOpen has settled nothing is read, except to look for a renewal.
-    if (this.#stage === 'open' || this.#overtime === 'reading') this.#readOn()
+    if (this.#stage === 'open' || this.#token.isSearching) this.#readOn()
     // isAborted: onClose runs after `signal` has aborted, also if nothing is left to wait for.
     else if (
       this.connection.isAborted &&
@@ -516,7 +473,7 @@ export class ConnectionRunner extends ConnectionContext implements
   }
 
   #readOn (): void {
-    if (this.#isResting || (this.#isSlowed && this.#overtime !== 'reading')) return
+    if (this.#isResting || (this.#isSlowed && !this.#token.isSearching)) return
     if (this.#inbox !== undefined) this.#inbox.resume()
     else if (this.#socket.isPaused) this.#socket.resume()
   }
@@ -564,12 +521,11 @@ export class ConnectionRunner extends ConnectionContext implements
   #begin (stage: 'leaving' | 'closing', closed: CloseInfo): void {
     this.#stage = stage
     this.#closed = closed
-    const { clients, rooms, closing, heartbeat, counts, expiry, compaction, windows } =
+    const { clients, rooms, closing, heartbeat, counts, compaction, windows } =
       this.#route
     counts.deleteFromUser(this)
     heartbeat?.delete(this)
-    expiry.delete(this, this.#identity.exp)
-    this.#endOvertime()
+    this.#token.end()
     compaction?.delete(this.connection)
     clients.delete(this.connection)
     rooms.delete(this.connection)
