@@ -114,6 +114,9 @@ export const errors = {
     'or a predicate (user, request) => boolean'),
   RoleCycle: atRegistration('FSR_ERR_ROLE_CYCLE',
     'roleHierarchy has a cycle: %s. Remove one of these steps'),
+  PackageUnsupported: atRegistration('FSR_ERR_PACKAGE_UNSUPPORTED',
+    '%s %s is not supported by this version of fastify-socket-route: %s. ' +
+    'Install another version of one of the two'),
   JwtMissing: atRegistration('FSR_ERR_JWT_MISSING',
     "The socket route '%s' is guarded by isGranted, but @fastify/jwt %s in its scope. " +
     'Register it, await app.register(jwt, { secret }), ' +

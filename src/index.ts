@@ -17,7 +17,7 @@ export type {
 } from './options/options.js'
 export type { TokenSource } from './auth/token-source.js'
 export type { KeptRevocation, Revocation, RevocationStore } from './auth/revocation.js'
-export type { JwtName } from './auth/jwt.js'
+export type { JwtName } from './host/jwt-internals.js'
 export type { Claims, Subject } from './auth/subject.js'
 export type { TicketStore } from './auth/ticket.js'
 export type { SocketRouteHandle } from './route/route.js'

@@ -15,6 +15,13 @@ import { findUnsupported, versionOfWs } from './socket/probe.js'
 import { Clocks } from './connection/clocks.js'
 import { createController } from './contract/create-controller.js'
 import { errors } from './errors.js'
+import {
+  closesUnlistened,
+  furtherServers,
+  logMissing,
+  onCloseBegins
+} from './host/fastify-internals.js'
+import { serverOf, takeUpgradeListener } from './host/websocket-internals.js'
 import { strayIn } from './members.js'
 import { Drain } from './operate/drain.js'
 import { createHealth } from './operate/health.js'
@@ -40,7 +47,7 @@ import { kUpgrade, Route, type SocketRouteHandle } from './route/route.js'
 import { routerOptionsOf } from './route/router.js'
 import { SocketServer } from './upgrade/socket-server.js'
 import { addToScope, enterScope, openScopes, overlay } from './options/scope.js'
-import { furtherServers, ServerListeners } from './upgrade/server-listeners.js'
+import { ServerListeners } from './upgrade/server-listeners.js'
 import { RouteTable } from './route/route-table.js'
 import { Tickets } from './auth/ticket.js'
 import { PendingUpgrades } from './upgrade/pending-upgrades.js'
@@ -70,11 +77,13 @@ async function socketRoutes (
       'reading through streams, which is slower')
   }
 
-  if (!isRegistered) await fastify.register(fastifyWebsocket, websocket)
+  logMissing(fastify)
+  const dispatch = await takeUpgradeListener(fastify,
+    isRegistered ? undefined : () => fastify.register(fastifyWebsocket, websocket))
   const ofSockets = write
     ? { ...websocket.options, WebSocket: (read ? FastSocket : FrameSocket) as never }
     : websocket.options
-  const sockets = new SocketServer(fastify.websocketServer, ofSockets, settings.limitsOf)
+  const sockets = new SocketServer(serverOf(fastify), ofSockets, settings.limitsOf)
   table.watch()
 
   const clock = clockOf(pluginOptions)
@@ -91,7 +100,7 @@ async function socketRoutes (
   const listeners = new ServerListeners()
   const left = new UpgradesLeft(fastify, pluginOptions.leaveUpgrades)
   const isTls = fastify.server instanceof TlsServer
-  const gate = new PendingUpgrades(fastify, listeners, {
+  const gate = new PendingUpgrades(fastify, listeners, dispatch, {
     clock,
     timeout: handshakeTimeout,
     live: drain,
@@ -199,13 +208,12 @@ async function socketRoutes (
     checkScopes()
     for (const route of table.byName.values()) route.ready()
     fastify.log.debug({ routes: table.byName.size, fastPath }, 'socket routes are ready')
-    // onClose hooks run from the last to the first, and Fastify runs preClose in one of them. A
-    // hook added here runs before it: upgrades are rejected while a preClose hook of the app runs,
-    // which may come before the one below.
-    fastify.addHook('onClose', async () => { drain.begin() })
+    // Upgrades are rejected while a preClose hook of the app runs, which may come before the one
+    // below.
+    onCloseBegins(fastify, () => { drain.begin() })
   })
-  // If the app did not listen itself, its server belongs to another listener and is not closed by
-  // the app: the HTTP connections stay open.
+  // A server of the app's own that it did not have listen is not closed by Fastify: the HTTP
+  // connections stay open.
   let isListening = false
   fastify.addHook('onListen', async () => {
     isListening = true
@@ -218,7 +226,8 @@ async function socketRoutes (
     const last = clock.now() + deadline
     await drain.run(settings.drain, fastify)
     gate.end()
-    if (!isListening) return
+    const { server } = fastify
+    if (!isListening && !(server.listening && closesUnlistened(fastify))) return
     gate.endLeft()
     await connections.end(last - clock.now(), deadline / 5)
   })

@@ -5,7 +5,7 @@ import t from 'tap'
 // From what looks after everything to what everything uses: imports go down this list, never up.
 const layers = [
   'index', 'plugin', 'plugin-types', 'operate', 'route', 'options', 'auth', 'upgrade', 'contract', 'controller', 'room', 'connection', 'broadcast', 'socket', 'message',
-  'option-checks', 'errors', 'log', 'clock', 'suggestion', 'members', 'thenable', 'fastify-internals', 'protocol'
+  'host', 'option-checks', 'errors', 'log', 'clock', 'suggestion', 'members', 'thenable', 'protocol'
 ]
 
 const all = readdirSync('src', { recursive: true })
@@ -79,6 +79,23 @@ t.test('only the outbox writes to a socket, or has a fast one do it', async (t) 
 
 t.test('only direct reads, and their probe, touch what is not public in ws; one more file what is not public in streams of Node', async (t) => {
   t.strictSame(having(/[\w!?\])]\._[a-z]|'_[a-z]|\b_[a-z]+State/), ['socket/lazy-socket.ts', 'socket/probe.ts', 'socket/upgraded.ts'])
+})
+
+t.test('only one folder reaches into Fastify, @fastify/websocket and @fastify/jwt', async (t) => {
+  const [fastify, websocket, jwt] = ['fastify', 'websocket', 'jwt'].map((name) => `host/${name}-internals.ts`)
+  const reaches = [
+    ['symbols of Fastify', /'fastify\.[a-zA-Z]+'|getOwnPropertySymbols\((?!new Socket)/, fastify],
+    ['the raw request, replaced', /\['raw'\]|\.raw = /, fastify],
+    ['routing', /\)\.routing\b|'routing'/, fastify],
+    ['the upgrade listener of @fastify/websocket', /(istener|istene?rs)\('upgrade'|'onUpgrade'/, websocket],
+    ['the server of @fastify/websocket', /\.websocketServer\b|\.handleUpgrade = /, websocket],
+    ['the error listeners of @fastify/websocket', /removeAllListeners\('error'/, websocket],
+    ['the symbols of @fastify/websocket', /'ws-\w+'/, websocket],
+    ['the decorator of @fastify/jwt', /\{ jwt\?:|\bjwt\?: (?!undefined)|\)\.jwt$/m, jwt],
+    ['the header that @fastify/jwt reads, replaced', /\bauthorization = |'authorization'/, jwt]
+  ] as const
+  for (const [reach, pattern, place] of reaches) t.strictSame(having(pattern), [place], reach)
+  t.strictSame(having(/addHook\('onClose'/), [fastify, 'plugin.ts'], 'the order of onClose hooks; after all others, which is documented')
 })
 
 // Invariant 7

@@ -1,17 +1,7 @@
 import type { Clock } from '../clock.js'
 import type { Identity } from '../connection/identity.js'
+import type { VerifierTimes } from '../host/jwt-internals.js'
 import type { Claims, NamedUser, SubjectReader } from './subject.js'
-
-/** The options `verify` of `@fastify/jwt` that concern time. */
-export interface VerifierTimes {
-  /** Milliseconds. */
-  readonly clockTolerance?: undefined | number
-  /** A fixed time for the verifier, in milliseconds. */
-  readonly clockTimestamp?: undefined | number
-  readonly ignoreExpiration?: undefined | boolean
-  /** Seconds, or a text such as `'10m'`. */
-  readonly maxAge?: undefined | null | number | string
-}
 
 /**
  * Returns when a token or user with these claims expires, in seconds of Unix time; undefined:

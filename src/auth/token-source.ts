@@ -1,8 +1,8 @@
 import type { FastifyInstance, FastifyRequest } from 'fastify'
 import { errors } from '../errors.js'
+import type { Jwt, JwtRequest } from '../host/jwt-internals.js'
 import { readText, writeLog } from '../log.js'
 import { discard } from '../thenable.js'
-import type { Jwt, JwtRequest } from './jwt.js'
 import { credentialOf } from './url-credentials.js'
 import { typeOf } from './call-store.js'
 

@@ -3,10 +3,11 @@ import type { FastifyRequest } from 'fastify'
 import type { Clock } from '../clock.js'
 import type { Identity } from '../connection/identity.js'
 import { errors } from '../errors.js'
+import type { Jwt, JwtRequest } from '../host/jwt-internals.js'
 import { readText, writeLog } from '../log.js'
 import { attempt, isThenable, then } from '../thenable.js'
 import { claimsOf, createEndOf, identityOf, isOver, ownEnd, stricterOf, withOwn } from './claims.js'
-import { verifyToken, type Jwt, type JwtRequest } from './jwt.js'
+import { verifyToken } from './jwt.js'
 import type { Claims, NamedUser, SubjectReader } from './subject.js'
 import {
   findAll,

@@ -12,7 +12,7 @@ import { checkGrant, createRoleHierarchy, createRolesOf, type RolesOf } from '..
 import { boolean, check, checkKeys, integer, isObject } from '../option-checks.js'
 import { defaultSources, type TokenSource } from '../auth/token-source.js'
 import type { SharedOptions, SocketRouteOptions, SocketScopeOptions } from './options.js'
-import type { JwtName } from '../auth/jwt.js'
+import type { JwtName } from '../host/jwt-internals.js'
 import { createOriginCheck, type OriginCheck } from '../auth/origin.js'
 import {
   createSubjectReader,

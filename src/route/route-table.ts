@@ -1,6 +1,7 @@
 import { isDeepStrictEqual } from 'node:util'
 import type { FastifyInstance, FastifyReply, FastifyRequest, RouteOptions } from 'fastify'
 import { errors } from '../errors.js'
+import { checkHandler } from '../host/websocket-internals.js'
 import { areSeparate, refuseConfused, type Constrained, type Constraints } from './constraints.js'
 import { isHandshake } from '../upgrade/handshake.js'
 import { joinPath, mayBeAt, patternOf, slashVariants } from '../upgrade/path.js'
@@ -78,7 +79,7 @@ export class RouteTable {
    * Registers a route in a scope, with and without a trailing slash.
    *
    * @throws `FSR_ERR_NAME_DUPLICATE`, `FSR_ERR_PATH_DUPLICATE`, `FSR_ERR_PATH_AMBIGUOUS`,
-   * `FSR_ERR_PATH_INVALID`, `FSR_ERR_ROUTE_CHANGED`.
+   * `FSR_ERR_PATH_INVALID`, `FSR_ERR_ROUTE_CHANGED`, `FSR_ERR_PACKAGE_UNSUPPORTED`.
    */
   add (fastify: FastifyInstance, path: string, given: undefined | Constraints, route: Route): void {
     const constraints = given ?? {}
@@ -125,6 +126,7 @@ export class RouteTable {
     // The path differs if a hook that ran before has changed it.
     const changed = options?.url !== url ? 'path' : changedIn(given, options)
     if (changed !== undefined) throw new errors.RouteChanged(changed, url)
+    checkHandler(options!.handler, given.handler)
     return options!
   }
 

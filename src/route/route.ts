@@ -43,7 +43,8 @@ import {
   upgradeRequired
 } from '../upgrade/handshake.js'
 import { createMessageGuard } from '../auth/grant.js'
-import { jwtOf, missingJwt, type Jwt } from '../auth/jwt.js'
+import { missingJwt } from '../auth/jwt.js'
+import { jwtOf, type Jwt } from '../host/jwt-internals.js'
 import type { TokenSource } from '../auth/token-source.js'
 import type { SocketRouteOptions } from '../options/options.js'
 import { originOf } from '../auth/origin.js'
@@ -273,8 +274,9 @@ export class Route implements SocketRouteHandle {
 
   #compile (contractRouter: ContractRouter): void {
     const { rolesOf, hierarchy, invalidMessages, streamsPerConnection } = this.effective.options
+    const compilers = compilersOf(this.#fastify, this.path)
     try {
-      contractRouter.compile(compilersOf(this.#fastify, this.path), {
+      contractRouter.compile(compilers, {
         invalidMessages,
         streamsPerConnection,
         hooks: this.effective.hooks,
@@ -337,7 +339,7 @@ export class Route implements SocketRouteHandle {
       ],
       onError: [this.#fail],
       onSend: [this.#switch],
-      handler: async (request, reply) => { throw upgradeRequired(request, reply) },
+      handler: demandUpgrade,
       wsHandler: (socket: WebSocket, request) => {
         this.#upgraded(socket, request as UpgradeRequest)
       }
@@ -430,9 +432,11 @@ export class Route implements SocketRouteHandle {
    * Returns a handler that sends the response before the upgrade, so that hooks apply to the 101 as
    * to any response, such as those that set cookies.
    *
-   * @param upgrade the handler that `@fastify/websocket` has created for the route.
+   * @param upgrade the handler that `@fastify/websocket` has created for the route. That of the
+   * route itself is returned unchanged.
    */
   answerFirst (upgrade: RouteHandlerMethod): RouteHandlerMethod {
+    if (upgrade === demandUpgrade) return upgrade
     return function (request, reply) {
       if (!request.ws) return upgrade.call(this, request, reply)
       const begun = (request as UpgradeRequest)[kUpgrade]
@@ -487,11 +491,12 @@ export class Route implements SocketRouteHandle {
     }
     const refusal = this.#refusal(request)
     if (refusal === undefined) {
-      this.#server.sockets.claim(request.raw, reply, this.#sockets.server)
+      const { accept } = upgrade
       try {
-        upgrade.accept.call(this.#fastify, request, reply)
+        this.#server.sockets.upgrade(reply, this.#sockets.server, () =>
+          accept.call(this.#fastify, request, reply))
       } catch (thrown) {
-        // Thrown by a WebSocket class of the app. It is too late for another response.
+        // It is too late for another response.
         writeLog(request, 'error', { err: asError(thrown) }, 'the upgrade has failed')
         request.raw.socket.destroy()
       }
@@ -575,6 +580,11 @@ export class Route implements SocketRouteHandle {
   #reads (source: TokenSource): boolean {
     return this.#isGuarded && this.effective.options.tokenFrom.includes(source)
   }
+}
+
+// The handler of the route for plain requests.
+async function demandUpgrade (request: FastifyRequest, reply: FastifyReply): Promise<never> {
+  throw upgradeRequired(request, reply)
 }
 
 // Sets the headers of a rejection on the response, and returns its error. A predicate or a getter

@@ -1,18 +1,19 @@
 import { IncomingMessage, type IncomingHttpHeaders } from 'node:http'
 import { Socket } from 'node:net'
 import type { FastifyRequest } from 'fastify'
+import { replaceRaw } from '../host/fastify-internals.js'
+import { upgradeSymbols } from '../host/websocket-internals.js'
 import { compactHeaders, CompactHeaders } from './compact-headers.js'
 import { emptyStream } from './upgraded.js'
 
 // The properties that Node sets on every request, and those that Node, @fastify/websocket and this
 // plugin add for an upgrade. None is needed afterwards.
 const known = new Set([...Reflect.ownKeys(new IncomingMessage(new Socket())), 'parser'])
-const added = /^(?:ws-socket|ws-head|fastify-socket-route\..*)$/
 
 /**
  * Replaces `request.raw`, which keeps three kilobytes of streams, buffers and texts, by a compact
  * object. The request itself and its properties of hooks stay. A raw request with listeners or
- * further properties stays as well.
+ * further properties stays as well, and with a version of Fastify that does not let it be replaced.
  */
 export function compactRequest (request: FastifyRequest): void {
   const { raw } = request
@@ -22,13 +23,7 @@ export function compactRequest (request: FastifyRequest): void {
     raw.eventNames().length > 0) return
   const headers = compactHeaders(raw.headers)
   if (headers === undefined) return
-  const kept = new CompactRequest(raw, headers)
-  const properties = request as unknown as Record<PropertyKey, unknown>
-  properties['raw'] = kept
-  // Fastify stores it under a symbol too, for bodies.
-  for (const key of Object.getOwnPropertySymbols(request)) {
-    if (properties[key] === raw) properties[key] = kept
-  }
+  replaceRaw(request, new CompactRequest(raw, headers))
 }
 
 /**
@@ -73,7 +68,9 @@ emptyStream(CompactRequest.prototype)
 
 function isKnown (key: string | symbol): boolean {
   if (known.has(key)) return true
-  if (typeof key === 'string' || !added.test(key.description!)) return false
+  if (typeof key === 'string') return false
+  const name = key.description!
+  if (!upgradeSymbols.includes(name) && !name.startsWith('fastify-socket-route.')) return false
   known.add(key)
   return true
 }

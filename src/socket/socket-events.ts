@@ -1,5 +1,6 @@
 import type { WebSocket } from 'ws'
 import { errors } from '../errors.js'
+import { removeErrorListeners } from '../host/websocket-internals.js'
 import { Message } from '../message/message.js'
 import type { ConnectionContext } from './async-context.js'
 
@@ -59,9 +60,7 @@ export function listen (
   own[kListener] = listener
   own[kOutbox] = outbox
   if (hasListeners) return
-  // The listeners of @fastify/websocket would terminate the connection before the close frame is
-  // sent.
-  socket.removeAllListeners('error')
+  removeErrorListeners(socket)
   socket.on('message', onMessage)
   socket.on('error', onError)
   socket.on('close', onClose)

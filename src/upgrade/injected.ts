@@ -1,18 +1,7 @@
 import { IncomingMessage } from 'node:http'
 import type { Duplex } from 'node:stream'
+import { isInjected, type InjectedRequest } from '../host/websocket-internals.js'
 import { emptyStream } from '../socket/upgraded.js'
-
-/**
- * The object that `injectWS` passes as a request: the caller's context, with the headers of a
- * handshake.
- */
-interface Injected {
-  url: string
-  headers: Record<string, undefined | number | string>
-  socket?: undefined | object
-  /** As `remoteAddress` of Fastify's `inject`. */
-  remoteAddress?: undefined | string
-}
 
 const LOOPBACK = '127.0.0.1'
 
@@ -37,11 +26,11 @@ emptyStream(message)
  * @param isTls whether the server of the app uses TLS, so that its pages come by https.
  */
 export function completeInjected (
-  request: IncomingMessage | Injected,
+  request: IncomingMessage | InjectedRequest,
   stream: Duplex,
   isTls: boolean
 ): void {
-  if (request instanceof IncomingMessage) return
+  if (!isInjected(request)) return
   const {
     remoteAddress = LOOPBACK,
     socket = Object.assign(stream, { remoteAddress, encrypted: isTls })
@@ -51,7 +40,7 @@ export function completeInjected (
   closeAtEnd(stream)
 }
 
-function headersOf (given: Injected['headers']): Record<string, string> {
+function headersOf (given: InjectedRequest['headers']): Record<string, string> {
   const headers: Record<string, string> = { host: 'localhost' }
   for (const [name, value] of Object.entries(given)) {
     if (value !== undefined) headers[name.toLowerCase()] = String(value)

@@ -4,7 +4,13 @@ import type { Duplex } from 'node:stream'
 import type { FastifyInstance } from 'fastify'
 import type { Clock } from '../clock.js'
 import { Deadlines } from '../connection/deadlines.js'
-import { asError, errors } from '../errors.js'
+import { asError } from '../errors.js'
+import { wrapRouting } from '../host/fastify-internals.js'
+import {
+  onConnection,
+  probeUpgradeListener,
+  type UpgradeListener
+} from '../host/websocket-internals.js'
 import { writeLog } from '../log.js'
 import { offersWebsocket } from './handshake.js'
 import { isFree, readAsPlain } from './plain-request.js'
@@ -35,9 +41,6 @@ class Arrival {
     return destroyed || writableEnded || bytesWritten(this.socket) !== this.#written
   }
 }
-
-type UpgradeListener = (request: IncomingMessage, socket: Duplex, head: Buffer) => void
-type Router = Pick<FastifyInstance, 'routing'>
 
 /** The options of `PendingUpgrades`. */
 export interface PendingUpgradesOptions {
@@ -79,17 +82,20 @@ export class PendingUpgrades {
   readonly #onLeftClose = listenerOf((socket: Duplex) => { this.#left.delete(socket) })
 
   /**
-   * @throws `FSR_ERR_OPTION_INVALID` if the app's `@fastify/websocket` listens to another server.
+   * @param dispatch the listener of `@fastify/websocket`.
+   * @throws `FSR_ERR_PACKAGE_UNSUPPORTED`.
    */
   constructor (
     fastify: FastifyInstance,
     listeners: ServerListeners,
+    dispatch: UpgradeListener,
     options: PendingUpgradesOptions
   ) {
     const { server } = fastify
     this.#server = server
     this.#options = options
-    this.#dispatch = takeListener(server)
+    this.#dispatch = dispatch
+    probeUpgradeListener(fastify, dispatch)
     this.#deadlines = new Deadlines(options.clock, options.timeout, (request) => {
       this.#cut(request)
     })
@@ -98,17 +104,15 @@ export class PendingUpgrades {
     listeners.onRemoval(() => {
       for (const socket of this.#left.keys()) socket.removeListener('close', this.#onLeftClose)
     })
-    // Named unlike the listener of @fastify/websocket, for which takeListener() of another app
-    // looks.
+    // Named unlike the listener of @fastify/websocket, for which takeUpgradeListener() of another
+    // app looks.
     const arrive: UpgradeListener = (request, socket, head) => {
       this.#arrive(request, socket, head)
     }
     listeners.prepend(server, 'upgrade', arrive)
     // Emitted for bare routes of @fastify/websocket too: the WebSocket has the connection from now
     // on.
-    fastify.websocketServer.on('connection', (_socket, request: IncomingMessage) => {
-      this.#forget(request)
-    })
+    onConnection(fastify, (request) => { this.#forget(request) })
   }
 
   /** Makes a server of Node 24 or later read offers of other protocols as plain requests. */
@@ -195,9 +199,7 @@ export class PendingUpgrades {
   // Every upgrade reaches Fastify by `fastify.routing`, from @fastify/websocket and
   // @fastify/http-proxy.
   #watchRouting (fastify: FastifyInstance): void {
-    const router = routerOf(fastify)
-    const { routing } = router
-    router.routing = (request, response) => {
+    wrapRouting(fastify, (routing) => (request, response) => {
       const arrival = this.#arrivals.get(request)
       if (arrival === undefined) {
         routing(request, response)
@@ -220,7 +222,7 @@ export class PendingUpgrades {
         writeLog(fastify, 'error', { err: asError(thrown) }, 'an upgrade has failed')
         refuseAsFailed(response)
       }
-    }
+    })
   }
 
   #await (request: IncomingMessage, arrival: Arrival, response: ServerResponse): void {
@@ -267,23 +269,4 @@ function passDrainOn (this: ServerResponse, event: string | symbol): void {
 // Returns undefined for a stream that is no TCP connection, such as that of `injectWS`.
 function bytesWritten (socket: Duplex & { readonly bytesWritten?: number }): undefined | number {
   return socket.bytesWritten
-}
-
-// The listener of @fastify/websocket is known by its name only. The last one is that of this app,
-// as other apps on this server have added theirs before.
-function takeListener (server: EventEmitter): UpgradeListener {
-  const listener = server.listeners('upgrade').findLast(({ name }) => name === 'onUpgrade')
-  if (listener === undefined) {
-    throw new errors.OptionInvalid('Option websocket.options.server',
-      'must be the server of Fastify, also if the app registers @fastify/websocket itself')
-  }
-  server.removeListener('upgrade', listener as UpgradeListener)
-  return listener as UpgradeListener
-}
-
-// Returns the app itself: scopes inherit `routing` from it.
-function routerOf (fastify: FastifyInstance): Router {
-  let owner: Router = fastify
-  while (!Object.hasOwn(owner, 'routing')) owner = Object.getPrototypeOf(owner)
-  return owner
 }

@@ -1,5 +1,4 @@
 import type { EventEmitter } from 'node:events'
-import { internalOf } from '../fastify-internals.js'
 
 /** Listeners on the servers of the app. They are removed when it closes: servers may go on. */
 export class ServerListeners {
@@ -31,13 +30,4 @@ export class ServerListeners {
 /** Creates a listener that many emitters can share: `run` is called with the emitter. */
 export function listenerOf<Emitter> (run: (emitter: Emitter) => void): (this: Emitter) => void {
   return function () { run(this) }
-}
-
-/**
- * Returns the servers that Fastify has for further addresses, such as `::1` if it listens on
- * `localhost`. Fastify passes their upgrades to the first server, and exposes them by this symbol
- * only.
- */
-export function furtherServers (fastify: object): readonly EventEmitter[] {
-  return (internalOf(fastify, 'fastify.serverBindings') ?? []) as readonly EventEmitter[]
 }

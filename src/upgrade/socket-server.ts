@@ -8,6 +8,7 @@ import type {
   VerifyClientCallbackSync,
   WebSocketServer
 } from 'ws'
+import { notUpgraded, optionsOfServer, wrapHandleUpgrade } from '../host/websocket-internals.js'
 import { FrameSocket } from '../socket/frame-socket.js'
 import { asError, errors } from '../errors.js'
 import { writeLog } from '../log.js'
@@ -21,6 +22,8 @@ type Upgrade = IncomingMessage & { [kClaim]?: undefined | Claim }
 interface Claim {
   readonly reply: FastifyReply
   readonly server: WebSocketServer
+  /** Whether `@fastify/websocket` has called `handleUpgrade()`. */
+  isBegun: boolean
 }
 
 /** The limits of ws for one message and for its parts. */
@@ -72,17 +75,18 @@ export class SocketServer {
     this.#theirs = theirs
     this.#options = options
     this.#limitsOf = limitsOf
-    const handleUpgrade = theirs.handleUpgrade
-    theirs.handleUpgrade = function (request: Upgrade, socket: Duplex, head, done) {
-      const { server } = request[kClaim] ?? {}
-      if (server === undefined) handleUpgrade.call(this, request, socket, head, done)
-      else {
-        server.handleUpgrade(request, socket, head, (client, request) => {
-          if (client instanceof FrameSocket) client.writeTo(socket)
-          done(client, request)
-        })
-      }
-    }
+    wrapHandleUpgrade(theirs, (handleUpgrade) =>
+      function (this: WebSocketServer, request: Upgrade, socket: Duplex, head, done) {
+        const claim = request[kClaim]
+        if (claim === undefined) handleUpgrade.call(this, request, socket, head, done)
+        else {
+          claim.isBegun = true
+          claim.server.handleUpgrade(request, socket, head, (client, request) => {
+            if (client instanceof FrameSocket) client.writeTo(socket)
+            done(client, request)
+          })
+        }
+      })
   }
 
   /**
@@ -129,10 +133,17 @@ export class SocketServer {
   }
 
   /**
-   * Marks the upgrade of a request as one of a socket route. The 101 gets the headers of the reply.
+   * Performs the upgrade of a socket route. The 101 gets the headers of the reply.
+   *
+   * @param server the server for the route.
+   * @param accept calls the handler that `@fastify/websocket` has created for the route.
+   * @throws the error of a WebSocket class of the app, `FSR_ERR_PACKAGE_UNSUPPORTED`.
    */
-  claim (request: Upgrade, reply: FastifyReply, server: WebSocketServer): void {
-    request[kClaim] = { reply, server }
+  upgrade (reply: FastifyReply, server: WebSocketServer, accept: () => unknown): void {
+    const claim: Claim = { reply, server, isBegun: false };
+    (reply.request.raw as Upgrade)[kClaim] = claim
+    accept()
+    if (!claim.isBegun) throw notUpgraded()
   }
 
   /**
@@ -168,7 +179,7 @@ export class SocketServer {
    * says).
    */
   verify (request: FastifyRequest, reply: FastifyReply): undefined | Promise<void> {
-    const { verifyClient } = this.#theirs.options
+    const { verifyClient } = optionsOfServer(this.#theirs)
     // ws would treat a promise as a yes.
     return then(this.#theirs.shouldHandle(request.raw) as unknown, (isHandled) => {
       if (!isHandled) throw new errors.HandshakeInvalid('shouldHandle of the app rejected it')

@@ -307,6 +307,20 @@ t.test('fastify.close() ends half a request that follows an answered one', async
   await ended
 })
 
+t.test('fastify.close() ends silent TCP connections also if app.server listens without app.listen()', async (t) => {
+  const app = await createApp(t)
+  app.socketRoute('/', { onMessage () {} })
+  await app.ready()
+  await once(app.server.listen(0, '127.0.0.1'), 'listening')
+  const url = `ws://127.0.0.1:${(app.server.address() as AddressInfo).port}`
+  const silent = await tcp(url)
+  const client = await connect(url)
+  const ended = new Promise<void>((resolve) => { silent.on('close', () => { resolve() }).on('error', () => {}).resume() })
+  await app.close()
+  await ended
+  t.equal((await client.closed).code, 1012)
+})
+
 t.test('fastify.close() ends silent TCP connections also to the second address of localhost', async (t) => {
   const app = await createApp(t)
   giveTwoAddresses(t)

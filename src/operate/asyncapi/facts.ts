@@ -3,7 +3,7 @@ import { asRoleList } from '../../auth/grant.js'
 import type { TokenSource } from '../../auth/token-source.js'
 import type { Options } from '../../options/resolve-options.js'
 import type { Route } from '../../route/route.js'
-import { jwtOf } from '../../auth/jwt.js'
+import { jwtOf } from '../../host/jwt-internals.js'
 import { isOfJwt } from '../../auth/token-source.js'
 
 /** A route as the document describes it, without its schemas. */
