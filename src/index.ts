@@ -54,7 +54,7 @@ export {
   type BaseController,
   type TypedController
 } from './contract/define-controller.js'
-export { ReplyError } from './contract/reply-error.js'
+export { ReplyError } from './controller/message-failure.js'
 export type {
   ClientContract,
   ContractController,

@@ -69,6 +69,8 @@ t.test('the core does without the AsyncAPI document, and what that needs', async
 // Invariant 1
 t.test('only one file calls the callbacks of controllers, and one that is such a controller itself', async (t) => {
   t.strictSame(having(/\bon(Open|Message|Close|Error)\.call\(|controller\.on\w+!?\(/), ['contract/contract-router.ts', 'controller/controller-invoker.ts'])
+  // The handlers of a contract.
+  t.strictSame(having(/\bon\[\w+\]!?\(/), ['contract/inbound-request.ts'])
 })
 
 // Invariant 2

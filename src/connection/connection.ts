@@ -7,10 +7,12 @@ import { writeLog } from '../log.js'
 import type { Codec, Request } from '../message/codec.js'
 import type { Sendable } from '../message/outbound.js'
 import type { Channel } from '../broadcast/channel.js'
+import { InboundRequests } from './inbound-requests.js'
 import { checkRequestOptions, PendingRequests, type RequestOptions } from './pending-requests.js'
 import { flatText } from '../message/flat-text.js'
 import { compactRequest } from '../socket/compact-request.js'
 import type { Outbox, OutboxHost } from './outbox.js'
+import type { Refusals } from './refusals.js'
 import type { TokenHost } from './token-lifetime.js'
 import { RoomNames } from './room-names.js'
 
@@ -126,8 +128,6 @@ export interface ConnectionHost extends OutboxHost, TokenHost {
   readonly isDone: boolean
   /** The contract rejected a message. */
   refused (): void
-  /** The contract accepted a message. */
-  accepted (): void
   close (code: number, reason: string): void
   join (room: string): void
   leave (room: string): void
@@ -158,6 +158,10 @@ export class WsConnection<Types extends ConnectionTypes = ConnectionTypes> {
   readonly ip: string
   /** Sequence number up to which broadcasts have been delivered to this connection. @internal */
   served = 0
+  /** The client's requests that are not answered yet; created with the first. @internal */
+  inboundRequests: undefined | InboundRequests
+  /** The count of rejected messages; created with the first. @internal */
+  refusals: undefined | Refusals
   readonly #request: FastifyRequest
   readonly #outbox: Outbox
   readonly #host: ConnectionHost
@@ -368,7 +372,7 @@ export class WsConnection<Types extends ConnectionTypes = ConnectionTypes> {
   #renew (token: string): Promise<void> {
     const renewed = this.#host.renew(token, this.#request).then((user) => {
       this.#user = user
-      this.#pendingRequests?.userChanged()
+      this.inboundRequests?.userChanged()
     })
     // Logged at debug, as a client may send any number of renewals.
     renewed.catch(() => { writeLog(this, 'debug', {}, 'token renewal rejected') })
@@ -408,7 +412,7 @@ export class WsConnection<Types extends ConnectionTypes = ConnectionTypes> {
     return reply
   }
 
-  /** The pending requests; created on first access. @internal */
+  /** The requests to this client that are not answered; created on first access. @internal */
   get pendingRequests (): PendingRequests {
     if (this.#pendingRequests === undefined) {
       this.#pendingRequests = new PendingRequests(this.#host.clock, this.#outbox)
@@ -418,8 +422,14 @@ export class WsConnection<Types extends ConnectionTypes = ConnectionTypes> {
   }
 
   /** Whether `pendingRequests` has been created. @internal */
-  get hasExchange (): boolean {
+  get hasPendingRequests (): boolean {
     return this.#pendingRequests !== undefined
+  }
+
+  /** Creates `inboundRequests`. @internal */
+  createInboundRequests (): InboundRequests {
+    this.inboundRequests = new InboundRequests(this.#isEnded)
+    return this.inboundRequests
   }
 
   /** Whether no further message is handled. @internal */
@@ -435,11 +445,6 @@ export class WsConnection<Types extends ConnectionTypes = ConnectionTypes> {
   /** The contract rejected a message. @internal */
   refused (): void {
     this.#host.refused()
-  }
-
-  /** The contract accepted a message. @internal */
-  accepted (): void {
-    this.#host.accepted()
   }
 
   /** Closes for a reason in `close-codes`; see `Closable`. @internal */
@@ -474,11 +479,12 @@ export class WsConnection<Types extends ConnectionTypes = ConnectionTypes> {
     compactRequest(this.#request)
   }
 
-  /** Aborts `signal` and ends the pending requests. @internal */
+  /** Aborts `signal` and all requests. @internal */
   abort (): void {
     this.#isEnded = true
     this.#ended?.abort()
     this.#pendingRequests?.end()
+    this.inboundRequests?.abort()
   }
 }
 

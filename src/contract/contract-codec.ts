@@ -2,15 +2,21 @@ import { errors } from '../errors.js'
 import type { Codec, Request } from '../message/codec.js'
 import type { Frame } from '../message/frame.js'
 import { encodeText, type Sendable } from '../message/outbound.js'
-import { discard } from '../thenable.js'
-import { createCheck, named, type Check, type Compilers, type Serializer } from './validation.js'
+import {
+  createCheck,
+  named,
+  serialized,
+  type Check,
+  type Compilers,
+  type Serializer
+} from './validation.js'
 import type { MessageDefinition } from './parse-contract.js'
 import { cancelFrame, eventText, requestFrame } from './envelope.js'
 
 interface Event {
   readonly serialize: undefined | Serializer
   /** Validates a client's reply; `undefined` if the event has no reply. */
-  readonly acceptReply: undefined | Check
+  readonly acceptReply: undefined | Check['accept']
 }
 
 /** Encodes the messages that a contract lets the server send, and rejects all others. */
@@ -43,7 +49,7 @@ export class ContractCodec implements Codec {
           : createCheck(
             named(`reply of '${type}' in out`, () => compilers.validator(reply)),
             errors.AnswerInvalid
-          )
+          ).accept
       })
     }
   }
@@ -84,48 +90,4 @@ export class ContractCodec implements Codec {
     }
     return event
   }
-}
-
-/**
- * Returns data as JSON, written by the serializer of its schema.
- *
- * @param what the relation of the data to the message, for the error text.
- * @throws `FSR_ERR_EVENT_INVALID`.
- */
-export function serialized (
-  serialize: undefined | Serializer,
-  data: unknown,
-  what: 'data of' | 'reply to',
-  type: string
-): undefined | string {
-  if (serialize === undefined) {
-    // Rejected rather than ignored: it may be options in the place of data.
-    if (data !== undefined) {
-      throw new errors.EventInvalid(what, type, {
-        cause: new TypeError(what === 'reply to'
-          ? 'schema.in has no reply for it: give it one, or return nothing'
-          : 'schema.out has no data for it: give it a schema, or send no data')
-      })
-    }
-    return
-  }
-  let json: unknown
-  try {
-    json = serialize(data)
-  } catch (cause) {
-    throw new errors.EventInvalid(what, type, { cause: withoutValue(cause) })
-  }
-  if (typeof json === 'string' && json !== 'undefined') return json
-  // JSON.stringify returns undefined for a function or undefined, and Fastify's serializer the
-  // text 'undefined'. A serializer may also return a promise, which must not reject unhandled.
-  discard(json)
-  throw new errors.EventInvalid(what, type)
-}
-
-// Fastify's serializer quotes the value that it cannot write. A value from a client must not reach
-// the log.
-function withoutValue (error: unknown): unknown {
-  const quoting = /^The value ".*" (cannot be converted to [\w -]+\.)$/s
-    .exec(String((error as undefined | null | Error)?.message))
-  return quoting === null ? error : new TypeError(`A value ${quoting[1]!}`)
 }

@@ -7,7 +7,7 @@ import type { Message } from '../message/message.js'
 import { encodeText } from '../message/outbound.js'
 import { MessageFailure } from '../controller/message-failure.js'
 
-/** A message of the protocol: see docs/protocol.md. */
+/** A message of the protocol, as parsed: see docs/protocol.md. */
 export interface Envelope {
   readonly type: string
   readonly id: undefined | MessageId
@@ -36,8 +36,7 @@ export function readEnvelope (message: Message): Envelope {
   if (typeof value !== 'object' || value === null || Array.isArray(value)) {
     throw new MessageFailure(new errors.MessageInvalid('this is not an object'), undefined)
   }
-  const { type, id, data, code, message: text } =
-    value as Partial<Record<keyof Envelope, unknown>>
+  const { type, id } = value as Partial<Record<keyof Envelope, unknown>>
   if (id !== undefined && !isId(id)) {
     throw new MessageFailure(
       new errors.MessageInvalid(
@@ -48,7 +47,7 @@ export function readEnvelope (message: Message): Envelope {
   if (typeof type !== 'string') {
     throw new MessageFailure(new errors.MessageInvalid('its type is not a string'), id)
   }
-  return { type, id, data, code, message: text }
+  return value as Envelope
 }
 
 /** Returns the kind of upkeep if the message is one that keeps its connection alive. */

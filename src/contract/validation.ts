@@ -1,5 +1,5 @@
 import { errors } from '../errors.js'
-import { attempt, isThenable } from '../thenable.js'
+import { attempt, discard, isThenable } from '../thenable.js'
 
 /** The schema compilers of an app. */
 export interface Compilers {
@@ -32,12 +32,17 @@ export interface Validator {
 /** Writes data as JSON, by its schema. */
 export type Serializer = (data: unknown) => string
 
-/**
- * Returns the data after validation and coercion, or a promise of it.
- *
- * @throws `FSR_ERR_DATA_INVALID`, or for the reply of a client `FSR_ERR_ANSWER_INVALID`.
- */
-export type Check = (data: unknown) => unknown
+/** A compiled schema. */
+export interface Check {
+  /** Whether `accept` never returns a promise. */
+  readonly isSync: boolean
+  /**
+   * Returns the data after validation and coercion, or a promise of it.
+   *
+   * @throws `FSR_ERR_DATA_INVALID`, or for the reply of a client `FSR_ERR_ANSWER_INVALID`.
+   */
+  readonly accept: (data: unknown) => unknown
+}
 
 /**
  * Members of the error for rejected data, besides its text. They may quote the data, so they are
@@ -91,21 +96,33 @@ export function createCheck (
 ): Check {
   const isAjv = Boolean(validate.schemaEnv)
   const refuse = (details: unknown): never => { throw invalid(details, Invalid, isAjv) }
-  if (!isAjv) return (data) => outcome(validate, run(validate, refuse, data), () => data, refuse)
+  if (!isAjv) {
+    return {
+      isSync: false,
+      accept: (data) => outcome(validate, run(validate, refuse, data), () => data, refuse)
+    }
+  }
   // An asynchronous validator may replace the data after the next message has come, so each message
   // has its own holder.
   if (validate.schemaEnv!.$async === true) {
-    return (data) => {
-      const holder = holderOf(data)
-      const result = run(validate, refuse, data, holder)
-      return outcome(validate, result, () => holder.parentData.data, refuse)
+    return {
+      isSync: false,
+      accept (data) {
+        const holder = holderOf(data)
+        const result = run(validate, refuse, data, holder)
+        return outcome(validate, result, () => holder.parentData.data, refuse)
+      }
     }
   }
   const holder = holderOf(undefined)
-  const take = (): unknown => holder.parentData.data
-  return (data) => {
-    holder.parentData.data = data
-    return outcome(validate, run(validate, refuse, data, holder), take, refuse)
+  return {
+    isSync: true,
+    accept (data) {
+      holder.parentData.data = data
+      return run(validate, refuse, data, holder) === false
+        ? refuse(validate.errors)
+        : holder.parentData.data
+    }
   }
 }
 
@@ -183,4 +200,48 @@ function pointerOf (instancePath: string, isAjv: boolean): string {
 function hide (error: Error, members: InvalidData): Error {
   for (const [name, value] of Object.entries(members)) Object.defineProperty(error, name, { value })
   return error
+}
+
+/**
+ * Returns data as JSON, written by the serializer of its schema.
+ *
+ * @param what the relation of the data to the message, for the error text.
+ * @throws `FSR_ERR_EVENT_INVALID`.
+ */
+export function serialized (
+  serialize: undefined | Serializer,
+  data: unknown,
+  what: 'data of' | 'reply to',
+  type: string
+): undefined | string {
+  if (serialize === undefined) {
+    // Rejected rather than ignored: it may be options in the place of data.
+    if (data !== undefined) {
+      throw new errors.EventInvalid(what, type, {
+        cause: new TypeError(what === 'reply to'
+          ? 'schema.in has no reply for it: give it one, or return nothing'
+          : 'schema.out has no data for it: give it a schema, or send no data')
+      })
+    }
+    return
+  }
+  let json: unknown
+  try {
+    json = serialize(data)
+  } catch (cause) {
+    throw new errors.EventInvalid(what, type, { cause: withoutValue(cause) })
+  }
+  if (typeof json === 'string' && json !== 'undefined') return json
+  // JSON.stringify returns undefined for a function or undefined, and Fastify's serializer the
+  // text 'undefined'. A serializer may also return a promise, which must not reject unhandled.
+  discard(json)
+  throw new errors.EventInvalid(what, type)
+}
+
+// Fastify's serializer quotes the value that it cannot write. A value from a client must not reach
+// the log.
+function withoutValue (error: unknown): unknown {
+  const quoting = /^The value ".*" (cannot be converted to [\w -]+\.)$/s
+    .exec(String((error as undefined | null | Error)?.message))
+  return quoting === null ? error : new TypeError(`A value ${quoting[1]!}`)
 }

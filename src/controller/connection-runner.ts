@@ -62,7 +62,6 @@ export class ConnectionRunner extends ConnectionContext implements
   readonly #token: TokenLifetime
   // Whether a renewal is handled out of turn.
   #isRenewing = false
-  #refusals: undefined | Refusals
   #stage: Stage = 'opening'
   #running = 0
   #meter: undefined | Meter
@@ -229,14 +228,10 @@ export class ConnectionRunner extends ConnectionContext implements
   refused (): void {
     const { clock, refusals } = this.#route
     if (refusals === undefined) return
-    this.#refusals ??= new Refusals(clock, refusals)
-    if (this.#refusals.add()) {
+    this.connection.refusals ??= new Refusals(clock, refusals)
+    if (this.connection.refusals.add()) {
       this.closeWith(closeCodes.tooManyRefused, { option: 'refusals', limit: refusals })
     }
-  }
-
-  accepted (): void {
-    this.#refusals?.clear()
   }
 
   get clock (): Clock {

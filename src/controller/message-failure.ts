@@ -1,5 +1,29 @@
 import createError from '@fastify/error'
 import type { MessageId } from '../connection/pending-requests.js'
+import { readText } from '../log.js'
+
+/**
+ * An error that a handler throws to send its code and message to the client. The text of any other
+ * error is not sent: the client is told that the message could not be handled.
+ */
+export class ReplyError extends Error {
+  /** A code defined by the app, for programs: `ROOM_FULL`. */
+  readonly code: string
+  /** Where in the data of the message the fault is, as a JSON Pointer (RFC 6901). */
+  readonly path: undefined | string
+
+  /** @param message for people; it is sent to the client unchanged. */
+  constructor (
+    code: string,
+    message: string,
+    { path }: { readonly path?: undefined | string } = {}
+  ) {
+    super(message)
+    this.name = 'ReplyError'
+    this.code = code
+    this.path = path
+  }
+}
 
 // Without a stack: it is never shown, and making it would take longer than all other work for a
 // rejected message.
@@ -38,4 +62,9 @@ export class MessageFailure extends Failure {
     this.isRefusal = isRefusal
     this.isVain = isVain
   }
+}
+
+/** Whether an error is what Node and fetch throw when their signal aborts. */
+export function isAbort (error: Error): boolean {
+  return readText(error, 'name') === 'AbortError'
 }

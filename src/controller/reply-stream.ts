@@ -12,6 +12,8 @@ export interface ReplyStreamOptions {
   onEnd (): void
   /** Called when the app's stream has ended: later than `onEnd` if the stream was stopped. */
   onLeft (): void
+  /** Called with an error of the app's stream after it was stopped: it has no other effect. */
+  onLateFailure (error: unknown): void
 }
 
 /**
@@ -81,11 +83,12 @@ export class ReplyStream implements AsyncIterableIterator<Frame> {
   }
 
   #release (): void {
-    release(this.#iterable, this.#iterator, () => {}).then(this.#options.onLeft)
+    const { onLateFailure, onLeft } = this.#options
+    release(this.#iterable, this.#iterator, onLateFailure).then(onLeft)
   }
 
   async #step (): Promise<IteratorResult<Frame>> {
-    const { encode, last, wrap } = this.#options
+    const { encode, last, wrap, onLateFailure } = this.#options
     try {
       const { done, value } = await this.#iterator.next()
       if (this.#isOver) return OVER
@@ -95,7 +98,10 @@ export class ReplyStream implements AsyncIterableIterator<Frame> {
       this.#options.onLeft()
       return { done: false, value: last }
     } catch (error) {
-      if (!this.#end()) return OVER
+      if (!this.#end()) {
+        onLateFailure(error)
+        return OVER
+      }
       this.#release()
       throw wrap(error)
     }

@@ -26,6 +26,7 @@ import { ConnectionRunner } from '../controller/connection-runner.js'
 import { withPreMessage } from '../controller/hooks.js'
 import type { RouteRuntime } from '../controller/route-runtime.js'
 import { upkeepOf } from '../contract/envelope.js'
+import { interrupt } from '../contract/protocol-messages.js'
 import { asError, errors, headersOf, type SocketError } from '../errors.js'
 import { writeLog } from '../log.js'
 import { ClientSet, type Clients } from '../room/clients.js'
@@ -189,8 +190,7 @@ export class Route implements SocketRouteHandle {
       ...codecs,
       name: this.name,
       controller: this.#contractRouter ?? withPreMessage(controller, hooks.preMessage),
-      interrupt: this.#contractRouter && ((connection, message, last) =>
-        this.#contractRouter!.interrupt(connection, message, last)),
+      interrupt: this.#contractRouter && interrupt,
       upkeepOf: this.#contractRouter && upkeepOf,
       clients: this.clients,
       renew: (request, token, before) => this.#admission!.admitAgain(request, token, before),

@@ -1,5 +1,5 @@
 import t from 'tap'
-import { PendingRequests, InboundRequest } from '../../src/connection/pending-requests.js'
+import { PendingRequests } from '../../src/connection/pending-requests.js'
 import type { Outbox } from '../../src/connection/outbox.js'
 import type { Frame } from '../../src/message/frame.js'
 import type { Request } from '../../src/message/codec.js'
@@ -14,47 +14,6 @@ function exchange (): { exchange: PendingRequests, sent: Frame[], clock: TestClo
 }
 
 const request = (id: number, accept: Request['accept'] = (data) => data): Request => ({ id, frame: cancel, cancel, accept })
-
-t.test('work that is over is over for whoever looks later, and ends once', async (t) => {
-  const work = new InboundRequest(() => { left++ })
-  let left = 0
-  let count = 0
-  work.onOver = () => { count++ }
-  t.notOk(work.isOver)
-  work.end()
-  work.end()
-  t.equal(count, 1)
-  t.ok(work.isOver)
-  t.ok(work.signal.aborted)
-  t.equal(work.signal, work.signal)
-  work.leave()
-  work.leave()
-  t.equal(left, 1)
-  new InboundRequest(() => {}).end()
-})
-
-t.test('an id is free again when its work is finished', async (t) => {
-  const { exchange: one } = exchange()
-  t.ok(one.begin(1))
-  t.notOk(one.begin(1))
-  t.ok(one.begin('1'), 'a text is another than a number')
-  t.ok(one.isBusy)
-  one.takeBack(1, undefined)
-  one.takeBack(1, undefined)
-  t.ok(one.begin(1))
-})
-
-t.test('who has had an id before does not finish the work that has it now', async (t) => {
-  const { exchange: one } = exchange()
-  const before = one.begin(1)!
-  one.takeBack(1, undefined)
-  const now = one.begin(1)!
-  one.finish(1, before)
-  t.notOk(now.isOver)
-  t.ok(one.isBusy)
-  one.finish(1, now)
-  t.notOk(one.isBusy)
-})
 
 t.test('what is answered cannot be given up any more, and keeps no listener', async (t) => {
   const { exchange: one, sent } = exchange()
@@ -75,15 +34,13 @@ t.test('an answer may be validated by something that waits', async (t) => {
   t.equal(await asked, 'yes!')
 })
 
-t.test('the end ends everything', async (t) => {
+t.test('the end of the connection rejects what is pending', async (t) => {
   const { exchange: one } = exchange()
   const asked = one.wait(request(1), {})
-  const work = one.begin(1)!
+  t.ok(one.isBusy)
   one.end()
   await t.rejects(asked, { code: 'FSR_ERR_REQUEST_ENDED' })
-  t.ok(work.isAborted)
-  t.notOk(work.isOver, 'its answer may still be sent')
-  t.ok(one.begin(2)!.signal.aborted, 'whatever begins later is told to stop at once')
+  t.notOk(one.isBusy)
 })
 
 t.test('an answer is waited for ten seconds if nothing else is said, and the timer ends with the wait', async (t) => {
@@ -108,15 +65,6 @@ t.test('an answer that came while the event loop was held up has come in time', 
   clock.stall(60_000)
   await clock.advance(0)
   t.equal(await asked, 'yes')
-})
-
-t.test('a client can take back only so many messages before their turn', async (t) => {
-  const { exchange: one } = exchange()
-  const last = {}
-  for (let id = 0; id < 100; id++) one.takeBack(id, last)
-  t.strictSame([one.isTakenBack(0), one.isTakenBack(63), one.isTakenBack(64)], [true, true, false])
-  one.hadTurn(last)
-  t.equal(one.isTakenBack(0), false)
 })
 
 t.test('a signal that cannot be listened to leaves nothing that runs, and is tried anew', async (t) => {

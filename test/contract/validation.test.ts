@@ -5,7 +5,7 @@ const refusing = (errors: unknown, schemaEnv?: Validator['schemaEnv']): Validato
 
 const failureOf = (validate: Validator): Error & { path?: string, answer?: string, validation?: unknown } => {
   try {
-    createCheck(validate)('given')
+    createCheck(validate).accept('given')
   } catch (error) {
     return error as Error
   }
@@ -51,17 +51,18 @@ t.test('what a validator throws is for the app alone, and data that is too deep 
 })
 
 t.test('what a validator makes of the data is taken, by whichever way of Fastify it says so', async (t) => {
-  t.equal(createCheck(() => ({ error: undefined, value: 'made' }))('given'), 'made')
-  t.equal(createCheck(() => ({ error: null, value: undefined }))('given'), undefined)
-  for (const answer of [undefined, null, true, 0, 'text', {}, () => {}]) t.equal(createCheck(() => answer)('given'), 'given')
+  t.equal(createCheck(() => ({ error: undefined, value: 'made' })).accept('given'), 'made')
+  t.equal(createCheck(() => ({ error: null, value: undefined })).accept('given'), undefined)
+  for (const answer of [undefined, null, true, 0, 'text', {}, () => {}]) t.equal(createCheck(() => answer).accept('given'), 'given')
   const coercing = Object.assign((_data: unknown, holder?: { parentData: { data: unknown } }) => { holder!.parentData.data = 'made' }, { schemaEnv: {} })
-  t.equal(createCheck(coercing)('given'), 'made')
+  t.equal(createCheck(coercing).accept('given'), 'made')
+  t.strictSame([coercing, () => true].map((validate) => createCheck(validate).isSync), [true, false], 'only Ajv tells before that it does not wait')
 })
 
 t.test('what a promise of a validator resolves with is no answer but for false', async (t) => {
-  for (const data of [{ value: 1 }, { error: 1 }]) t.equal(await createCheck(async (data) => data)(data), data)
-  await t.rejects(createCheck(Object.assign(async () => false, { errors: [{ message: 'is wrong' }] }))('given') as Promise<unknown>, { code: 'FSR_ERR_DATA_INVALID', answer: 'data is wrong' })
-  await t.rejects(createCheck(() => Promise.reject())('given') as Promise<unknown>, { code: 'FSR_ERR_DATA_INVALID' }) // eslint-disable-line prefer-promise-reject-errors
+  for (const data of [{ value: 1 }, { error: 1 }]) t.equal(await createCheck(async (data) => data).accept(data), data)
+  await t.rejects(createCheck(Object.assign(async () => false, { errors: [{ message: 'is wrong' }] })).accept('given') as Promise<unknown>, { code: 'FSR_ERR_DATA_INVALID', answer: 'data is wrong' })
+  await t.rejects(createCheck(() => Promise.reject()).accept('given') as Promise<unknown>, { code: 'FSR_ERR_DATA_INVALID' }) // eslint-disable-line prefer-promise-reject-errors
 })
 
 t.test('of two messages that are looked at side by side each gets what was made of its own', async (t) => {
@@ -70,8 +71,9 @@ t.test('of two messages that are looked at side by side each gets what was made 
     await new Promise<void>((resolve) => { pending.push(resolve) })
     holder!.parentData.data = `made of ${String(data)}`
   }, { schemaEnv: { $async: true } })
-  const check = createCheck(slow)
-  const both = Promise.all([check('one'), check('two')])
+  const { accept, isSync } = createCheck(slow)
+  const both = Promise.all([accept('one'), accept('two')])
   for (const resolve of pending.reverse()) resolve()
   t.strictSame(await both, ['made of one', 'made of two'])
+  t.notOk(isSync)
 })

@@ -25,6 +25,7 @@ function answers (next: () => Promise<IteratorResult<unknown>>, options: Partial
       wrap: (error) => error,
       onEnd () { seen.push('ended') },
       onLeft () {},
+      onLateFailure () {},
       ...options
     })
   }

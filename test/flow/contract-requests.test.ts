@@ -203,7 +203,7 @@ t.test('what cannot be asked is not sent', async (t) => {
   await t.rejects(connection.request('none' as 'ask', { question: '' }), { code: 'FSR_ERR_EVENT_UNKNOWN' })
   await t.rejects(connection.request('ask', {} as { question: string }), { code: 'FSR_ERR_EVENT_INVALID' })
   await t.rejects((connection as unknown as { request (type: string): Promise<unknown> }).request('tell'), { code: 'FSR_ERR_REQUEST_UNANSWERABLE' })
-  t.notOk(connection.hasExchange, 'and nothing is made for it')
+  t.notOk(connection.hasPendingRequests, 'and nothing is made for it')
 })
 
 t.test('a client can take a message back: its handler is told, and there is no answer', async (t) => {
@@ -336,7 +336,7 @@ t.test('what is handled when its client has left is told to stop as well', async
   tell(client, { type: 'wait', id: 1 })
   tell(client, { type: 'wait', id: 2 })
   tell(client, { type: 'note', data: 'last' })
-  await until(() => connection.hasExchange)
+  await until(() => connection.inboundRequests !== undefined)
   client.socket.terminate()
   await until(() => handled.includes('last'))
   t.same(handled, ['aborted', 'aborted', 'last'])
@@ -382,7 +382,7 @@ t.test('what a handler returns while the server closes is sent', async (t) => {
   const client = await connect(`${await listen(app)}/chat`)
   tell(client, { type: 'save', id: 1 })
   const [connection] = [...chat.clients]
-  await until(() => connection!.hasExchange)
+  await until(() => connection!.inboundRequests !== undefined)
   connection!.close(1012)
   await turns(3)
   save(1)

@@ -2,6 +2,7 @@
 import { once } from 'node:events'
 import { Readable } from 'node:stream'
 import { setTimeout } from 'node:timers/promises'
+import type { FastifyInstance } from 'fastify'
 import { Type } from 'typebox'
 import t, { type Test } from 'tap'
 import { ReplyError } from '../../src/index.js'
@@ -90,6 +91,34 @@ function mute (onReturn: () => void): AsyncIterable<number> {
       }
     })
   }
+}
+
+// A stream that calls `release` when it is stopped.
+function releasedBy (release: () => Promise<never>): AsyncIterable<number> {
+  let isFirst = true
+  return {
+    [Symbol.asyncIterator]: () => ({
+      async next () {
+        if (!isFirst) return await new Promise<never>(() => {})
+        isFirst = false
+        return { done: false, value: 1 }
+      },
+      return: release
+    })
+  }
+}
+
+interface Line {
+  readonly level: number
+  readonly msg: string
+  readonly err?: { readonly message: string }
+}
+
+async function loggingApp (t: Test): Promise<{ app: FastifyInstance, errorLines (): Line[] }> {
+  const lines: Line[] = []
+  const stream = { write (line: string) { lines.push(JSON.parse(line)) } }
+  const app = await createApp(t, { fastify: { logger: { level: 'debug', stream } } })
+  return { app, errorLines: () => lines.filter(({ err }) => err !== undefined) }
 }
 
 const tell = (client: Client, message: object): void => { client.send(JSON.stringify(message)) }
@@ -269,8 +298,8 @@ t.test('streams that were cancelled and have not ended yet are no more than thos
   }
 })
 
-t.test('what a stream throws when it was cancelled is nobody\'s business, and it counts no more', async (t) => {
-  const app = await createApp(t)
+t.test('a cancelled stream may end with an AbortError, and counts no more', async (t) => {
+  const { app, errorLines } = await loggingApp(t)
   const errors: unknown[] = []
   let isRunning = false
   app.socketRoute('/wait', {
@@ -294,4 +323,59 @@ t.test('what a stream throws when it was cancelled is nobody\'s business, and it
     t.match(await client.json(), { type: 'error', id: 'marker' })
   }
   t.match(errors, Array(5).fill({ code: 'FSR_ERR_TYPE_UNKNOWN' }))
+  await client.close()
+  await turns(3)
+  t.same(errorLines(), [])
+})
+
+t.test('an error of a stream that was cancelled, or whose connection has ended, is logged', async (t) => {
+  const { app, errorLines } = await loggingApp(t)
+  const errors: unknown[] = []
+  const failing = new Error('still locked')
+  const stream = { stream: Type.Integer() }
+  app.socketRoute('/locks', {
+    schema: { in: { rejecting: stream, throwing: stream, cleaning: stream, waiting: stream, node: stream } },
+    on: {
+      rejecting: () => releasedBy(async () => { throw failing }),
+      throwing: () => releasedBy(() => { throw failing }),
+      async * cleaning () {
+        try {
+          for (;;) {
+            yield 1
+            await new Promise(setImmediate)
+          }
+        } finally {
+          // eslint-disable-next-line no-unsafe-finally
+          throw failing
+        }
+      },
+      async * waiting (_connection, _data, { signal }) {
+        yield 1
+        await once(signal, 'abort')
+        throw failing
+      },
+      node: () => new Readable({
+        objectMode: true,
+        read () { this.push(1) },
+        destroy (_error, callback) { callback(failing) }
+      })
+    },
+    onError (_connection, error) { errors.push(error) }
+  })
+  const url = `${await listen(app)}/locks`
+  for (const type of ['rejecting', 'throwing', 'cleaning', 'waiting', 'node']) {
+    for (const isCancelled of [true, false]) {
+      const before = errorLines().length
+      const client = await connect(url)
+      tell(client, { type, id: 1 })
+      t.match(await client.json(), { type: 'reply', id: 1, data: 1, more: true })
+      if (isCancelled) tell(client, { type: 'cancel', id: 1 })
+      else client.socket.terminate()
+      await until(() => errorLines().length > before)
+      const expected = { level: 50, msg: 'a stream failed when it was stopped', err: { message: 'still locked' } }
+      t.match(errorLines().slice(before), [expected], `${type}, ${isCancelled ? 'cancelled' : 'left'}`)
+      await client.close()
+    }
+  }
+  t.same(errors, [])
 })

@@ -179,7 +179,7 @@ t.test('what is taken back, or whose connection is closed, while hooks and guard
     await until(() => asked > before)
     tell({ type: 'cancel', id: 1 })
     const [connection] = [...chat.clients]
-    await until(() => !connection!.pendingRequests.isBusy)
+    await until(() => connection!.inboundRequests!.byId.size === 0)
     goOn()
     await turns(3)
   }
