@@ -34,6 +34,7 @@ export {
   type Answer,
   type BroadcastOptions,
   type ConnectionTypes,
+  type LocalRoom,
   type Room
 } from './connection/connection.js'
 export type { HeartbeatOptions } from './connection/heartbeat.js'

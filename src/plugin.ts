@@ -5,6 +5,7 @@ import type { FastifyInstance, FastifyRequest } from 'fastify'
 import fastifyPlugin from 'fastify-plugin'
 import { clockOf } from './clock.js'
 import { closeCodes } from './protocol/close-codes.js'
+import { MemoryBroker } from './broker/memory.js'
 import { Budget } from './connection/budget.js'
 import type { Closable } from './connection/supervised.js'
 import { Deadlines } from './connection/deadlines.js'
@@ -126,6 +127,7 @@ async function socketRoutes (
     clocks: new Clocks(clock, handshakeTimeout),
     counts: new ConnectionCounts(),
     budget: new Budget(settings.outboxBudget),
+    broker: new MemoryBroker(),
     handshakeTimeout,
     credentials,
     tickets: new Tickets(clock, tickets.store, tickets.ttl),

@@ -4,7 +4,7 @@ import t from 'tap'
 
 // From what looks after everything to what everything uses: imports go down this list, never up.
 const layers = [
-  'index', 'plugin', 'plugin-types', 'operate', 'route', 'options', 'auth', 'upgrade', 'contract', 'controller', 'room', 'connection', 'broadcast', 'socket', 'message',
+  'index', 'plugin', 'plugin-types', 'operate', 'route', 'options', 'auth', 'upgrade', 'contract', 'controller', 'room', 'broker', 'connection', 'broadcast', 'socket', 'message',
   'host', 'option-checks', 'errors', 'log', 'clock', 'suggestion', 'members', 'thenable', 'protocol'
 ]
 

@@ -42,11 +42,11 @@ function addChat (app: App) {
         // The server asks back, and the client answers.
         connection.data['name'] = await connection.request('nickname', undefined, { timeout: 60_000 })
         // Behind all that is waited for, so that nobody comes in between.
-        if (connection.to(room).size >= SEATS) throw new ReplyError('ROOM_FULL', 'There is no seat left', { path: '/room' })
+        if (connection.to(room).local.size >= SEATS) throw new ReplyError('ROOM_FULL', 'There is no seat left', { path: '/room' })
         const others = [...connection.rooms].filter((other) => other !== room)
         await connection.join(room)
         for (const other of others) await connection.leave(other)
-        return { members: connection.to(room).size + 1 }
+        return { members: connection.to(room).local.size + 1 }
       },
 
       say (connection, { text }) {

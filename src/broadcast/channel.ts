@@ -3,6 +3,7 @@ import { FrameBatch } from './frame-batch.js'
 
 /** A connection, as the broadcaster sees it. */
 export interface Receiver {
+  readonly id: string
   /** Sequence number up to which broadcasts have been delivered to this connection. */
   served: number
   /** The rooms that the connection is in. */
@@ -19,26 +20,32 @@ interface ReceiverOutbox {
   send (frame: Frame, key: unknown): void
 }
 
+/** The ids of receivers that a message leaves out. */
+export type ExceptIds = undefined | string | ReadonlySet<string>
+
 /** A set of receivers that can only be asked for membership, not iterated. */
 export interface Excluded {
-  has (receiver: Receiver): boolean
+  excludes (receiver: Receiver): boolean
 }
 
 /** The receivers that a message leaves out. */
-export type Except = undefined | Receiver | Set<unknown> | Excluded
+export type Except = ExceptIds | Excluded
 
-/** Returns the union of two exclusions. */
-export function both (one: Except, other: Except): Except {
-  if (one === undefined || other === undefined || one === other) return one ?? other
-  return {
-    has: (receiver: Receiver) => isLeftOut(one, receiver) || isLeftOut(other, receiver)
-  }
+/** Whether a receiver is left out. */
+export function isLeftOut (except: Except, receiver: Receiver): boolean {
+  if (except === undefined) return false
+  if (typeof except === 'string') return except === receiver.id
+  return 'excludes' in except ? except.excludes(receiver) : except.has(receiver.id)
 }
 
-/** Whether a receiver is among the excluded. */
-export function isLeftOut (except: Except, receiver: Receiver): boolean {
-  return except !== undefined &&
-    (except === receiver || ('has' in except && except.has(receiver)))
+/** Returns the union of two sets of ids. */
+export function union (one: ExceptIds, other: ExceptIds): ExceptIds {
+  if (one === undefined || other === undefined || one === other) return one ?? other
+  return new Set([...idsIn(one), ...idsIn(other)])
+}
+
+function idsIn (except: string | ReadonlySet<string>): Iterable<string> {
+  return typeof except === 'string' ? [except] : except
 }
 
 /** The members of a channel. */
@@ -70,13 +77,13 @@ export class Batch {
   readonly #batch = new FrameBatch()
   // The sequence number of each message, which counts all broadcasts of the route.
   readonly #numbers: number[] = []
-  // For each excluded member, the indexes of the messages that it is not sent.
-  #without: undefined | Map<unknown, number[]>
+  // By the id of each excluded member, the indexes of the messages that it is not sent.
+  #without: undefined | Map<string, number[]>
   // The messages that exclude many members, each with the set of these. Looking each receiver up in
   // it costs less than a list for each excluded member.
   #withoutMany: undefined | Array<{
     readonly index: number
-    readonly left: Excluded | ReadonlySet<unknown>
+    readonly left: Except
   }>
 
   // The number of exclusions, over all messages.
@@ -116,7 +123,7 @@ export class Batch {
   isWithout (receiver: Receiver): boolean {
     const lists = this.#withoutMany
     if (lists === undefined || lists.length < this.#batch.length) return false
-    for (const { left } of lists) if (!left.has(receiver)) return false
+    for (const { left } of lists) if (!isLeftOut(left, receiver)) return false
     return true
   }
 
@@ -145,33 +152,37 @@ export class Batch {
   }
 
   #leaveOut (except: Exclude<Except, undefined>, index: number): void {
-    const count = except instanceof Set ? except.size : 1
-    this.#leftOut += count
-    const isMany = except instanceof Set
-      ? count * MANY > this.channel.members.size
-      : 'has' in except
-    if (isMany) {
-      (this.#withoutMany ??= []).push({ index, left: except as Excluded })
+    if (typeof except === 'string') {
+      this.#leftOut++
+      this.#leaveOutOne(except, index)
       return
     }
-    this.#without ??= new Map()
-    for (const connection of except instanceof Set ? except : [except]) {
-      const indexes = this.#without.get(connection)
-      if (indexes === undefined) this.#without.set(connection, [index])
-      else indexes.push(index)
+    const isUnknown = 'excludes' in except
+    this.#leftOut += isUnknown ? 1 : except.size
+    if (isUnknown || except.size * MANY > this.channel.members.size) {
+      (this.#withoutMany ??= []).push({ index, left: except })
+    } else {
+      for (const id of except) this.#leaveOutOne(id, index)
     }
+  }
+
+  #leaveOutOne (id: string, index: number): void {
+    this.#without ??= new Map()
+    const indexes = this.#without.get(id)
+    if (indexes === undefined) this.#without.set(id, [index])
+    else indexes.push(index)
   }
 
   // Returns the indexes of the messages, from an index on, that a member is not sent.
   #withoutFor (receiver: Receiver, from: number): readonly number[] {
-    const own = this.#without?.get(receiver) ?? NONE
+    const own = this.#without?.get(receiver.id) ?? NONE
     const lists = this.#withoutMany
     if (lists === undefined) return own
     let first = lists.length
     while (first > 0 && lists[first - 1]!.index >= from) first--
     const indexes: number[] = []
     for (; first < lists.length; first++) {
-      if (lists[first]!.left.has(receiver)) indexes.push(lists[first]!.index)
+      if (isLeftOut(lists[first]!.left, receiver)) indexes.push(lists[first]!.index)
     }
     if (own.length === 0 || indexes.length === 0) return own.length === 0 ? indexes : own
     return [...own, ...indexes].sort((one, other) => one - other)

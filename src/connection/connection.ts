@@ -79,26 +79,28 @@ export interface BroadcastOptions {
   readonly except?: undefined | WsConnection | Iterable<WsConnection>
 }
 
-/**
- * The members of one room or of several, less the excluded ones. A member of several rooms counts
- * once.
- */
-export interface Room<Member = WsConnection> extends Iterable<Member> {
+/** One room or several, less the excluded connections. A member of several rooms counts once. */
+export interface Room<Member = WsConnection> {
   /** The name of the room; for several rooms all names, separated by commas. */
   readonly name: string
   readonly names: readonly string[]
-  /** The number of connections that a message would reach. */
-  readonly size: number
+  /** The members that are connected to this process. */
+  readonly local: LocalRoom<Member>
   /**
    * Sends to every member; the message is encoded once.
    *
    * @throws as `connection.send`; `FSR_ERR_OPTION_INVALID`.
    */
   send<First extends SentTo<Member>> (message: First, ...data: SentToData<Member, First>): void
+}
+
+/** The members of a room that are connected to this process. */
+export interface LocalRoom<Member = WsConnection> extends Iterable<Member> {
+  readonly size: number
   /**
-   * Sends a request to every member and collects the answers. `type` is a message of the contract
-   * that has a reply. It resolves when each member has answered, refused, timed out or
-   * disconnected. The request is encoded once.
+   * Sends a request to every member in this process and collects the answers. `type` is a message
+   * of the contract that has a reply. It resolves when each member has answered, refused, timed out
+   * or disconnected. The request is encoded once.
    *
    * @throws as `send`, and the reason of a `signal` that has already aborted, as a rejection. The
    * failure of one member is in its answer.

@@ -393,7 +393,7 @@ export class ConnectionRunner extends ConnectionContext implements
   }
 
   to (rooms: string | Iterable<string>, options: undefined | BroadcastOptions): Room {
-    return this.#route.rooms.room(rooms, options, this.connection)
+    return this.#route.clients.to(rooms, options, this.connection)
   }
 
   #opened (): void {

@@ -1,5 +1,6 @@
 import { Broadcaster } from '../broadcast/broadcaster.js'
-import { Channel } from '../broadcast/channel.js'
+import { Channel, union } from '../broadcast/channel.js'
+import type { Broker, Publication, Publish } from '../broker/broker.js'
 import {
   WsConnection,
   type BroadcastOptions,
@@ -8,7 +9,8 @@ import {
   type SentToData
 } from '../connection/connection.js'
 import type { Codec } from '../message/codec.js'
-import { exceptBehind } from './except.js'
+import { exceptBehind, exceptOf } from './except.js'
+import { namesOf, NamedRoom } from './room.js'
 import { Rooms } from './rooms.js'
 
 /**
@@ -45,13 +47,18 @@ export class ClientSet implements Clients {
   readonly #clients = new Map<string, WsConnection>()
   readonly #channel: Channel
   readonly #codec: Codec
+  readonly #publish: Publish
 
-  /** @param isGathering see `Broadcaster`. */
-  constructor (isGathering: boolean, codec: Codec) {
+  /**
+   * @param route the name of the route.
+   * @param isGathering see `Broadcaster`.
+   */
+  constructor (route: string, codec: Codec, broker: Broker, isGathering: boolean) {
     this.#codec = codec
     this.#channel = new Channel('', this)
     this.broadcaster = new Broadcaster(this.#channel, isGathering)
-    this.rooms = new Rooms(this.broadcaster, codec)
+    this.rooms = new Rooms(this.broadcaster)
+    this.#publish = broker.connect(route, (publication) => { this.#deliver(publication) })
   }
 
   get size (): number {
@@ -75,11 +82,13 @@ export class ClientSet implements Clients {
     const [first, second] = message
     const except = exceptBehind(message, arity, 'broadcast()')
     const frame = this.#codec.frameOf(first, arity === 1 ? undefined : second)
-    this.broadcaster.send(this.#channel, frame, this.#codec.keyOf(first, second), except)
+    this.#publish({ rooms: undefined, frame, key: this.#codec.keyOf(first, second), except })
   }
 
-  to (rooms: string | Iterable<string>, options?: BroadcastOptions): Room {
-    return this.rooms.room(rooms, options)
+  /** @param own the connection that calls, which is always left out. */
+  to (rooms: string | Iterable<string>, options?: BroadcastOptions, own?: WsConnection): Room {
+    const services = { rooms: this.rooms, codec: this.#codec, publish: this.#publish }
+    return new NamedRoom(services, namesOf(rooms), union(exceptOf(options, 'to()'), own?.id))
   }
 
   add (connection: WsConnection): void {
@@ -90,5 +99,11 @@ export class ClientSet implements Clients {
   delete (connection: WsConnection): void {
     this.broadcaster.flushTo(connection)
     this.#clients.delete(connection.id)
+  }
+
+  #deliver (publication: Publication): void {
+    const { rooms, frame, key, except } = publication
+    if (rooms === undefined) this.broadcaster.send(this.#channel, frame, key, except)
+    else this.rooms.send(rooms, publication)
   }
 }

@@ -1,29 +1,34 @@
+import type { ExceptIds } from '../broadcast/channel.js'
 import { WsConnection } from '../connection/connection.js'
 import { errors } from '../errors.js'
 import { strayIn } from '../members.js'
 
 /**
- * Parses the options of a call that sends to many. Invalid options are rejected: ignoring them
- * would send to a connection that was to be left out.
+ * Returns the ids of the connections that the options of a call exclude. Invalid options are
+ * rejected: ignoring them would send to a connection that was to be left out.
  *
  * @param call the name of the call, for the error text.
  * @throws `FSR_ERR_OPTION_INVALID`.
  */
-export function exceptOf (options: unknown, call: string): undefined | WsConnection | Set<unknown> {
+export function exceptOf (options: unknown, call: string): ExceptIds {
   if (options === undefined) return
   if (typeof options !== 'object' || options === null || options instanceof WsConnection) {
     throw invalid(call)
   }
   if (strayIn(options, ['except']) !== undefined) throw invalid(call)
   const { except } = options as { except?: unknown }
-  if (except === undefined || except instanceof WsConnection) return except
+  if (except === undefined) return
+  if (except instanceof WsConnection) return except.id
   if (
     typeof except === 'string' ||
     typeof (except as null | Partial<Iterable<unknown>>)?.[Symbol.iterator] !== 'function'
   ) throw invalid(call)
-  const left = new Set(except as Iterable<unknown>)
-  for (const each of left) if (!(each instanceof WsConnection)) throw invalid(call)
-  return left
+  const ids = new Set<string>()
+  for (const each of except as Iterable<unknown>) {
+    if (!(each instanceof WsConnection)) throw invalid(call)
+    ids.add(each.id)
+  }
+  return ids
 }
 
 /**
@@ -35,7 +40,7 @@ export function exceptBehind (
   given: readonly unknown[],
   arity: number,
   call: string
-): undefined | WsConnection | Set<unknown> {
+): ExceptIds {
   // More arguments are rejected, since options among them would be ignored.
   if (given.length > arity + 1) throw invalid(call)
   return exceptOf(given[arity], call)

@@ -1,24 +1,22 @@
 import type { Broadcaster } from '../broadcast/broadcaster.js'
-import { both, Channel, isLeftOut, type Except, type Receiver } from '../broadcast/channel.js'
-import type { Answer, BroadcastOptions, Room, WsConnection } from '../connection/connection.js'
-import { checkRequestOptions, type RequestOptions } from '../connection/pending-requests.js'
+import {
+  Channel, isLeftOut, type Except, type ExceptIds, type Receiver
+} from '../broadcast/channel.js'
+import type { Publication } from '../broker/broker.js'
+import type { WsConnection } from '../connection/connection.js'
 import { flatText } from '../message/flat-text.js'
 import { errors } from '../errors.js'
-import type { Codec } from '../message/codec.js'
-import type { Frame } from '../message/frame.js'
-import { exceptBehind, exceptOf } from './except.js'
 
 type RoomChannel = Channel<Set<WsConnection>>
+type Addressed = Pick<Publication, 'frame' | 'key' | 'except'>
 
-/** The rooms of one route. A room exists as long as it has a member. */
+/** The rooms of one route in this process. A room exists as long as it has a member here. */
 export class Rooms {
   readonly #broadcaster: Broadcaster
-  readonly #codec: Codec
   readonly #rooms = new Map<string, RoomChannel>()
 
-  constructor (broadcaster: Broadcaster, codec: Codec) {
+  constructor (broadcaster: Broadcaster) {
     this.#broadcaster = broadcaster
-    this.#codec = codec
   }
 
   /** How many rooms have a member. */
@@ -59,25 +57,47 @@ export class Rooms {
     for (const { name } of connection.memberships) this.#remove(connection, name)
   }
 
-  /**
-   * Returns a room, or several as one. A room need not have members, and one whose name is too long
-   * never has any.
-   *
-   * @param own the connection that calls, which is always left out.
-   * @throws `FSR_ERR_ROOM_INVALID` for a name that is not a string; `FSR_ERR_OPTION_INVALID`.
-   */
-  room (
-    names: string | Iterable<string>,
-    options: undefined | BroadcastOptions,
-    own?: WsConnection
-  ): Room {
-    return new LiveRoom(
-      this.#rooms,
-      this.#broadcaster,
-      this.#codec,
-      namesOf(names),
-      both(exceptOf(options, 'to()'), own)
-    )
+  /** Sends to the members of rooms, each once. */
+  send (names: readonly string[], { frame, key, except }: Addressed): void {
+    for (const [room, left] of this.#parts(names, except)) {
+      this.#broadcaster.send(room, frame, key, left)
+    }
+  }
+
+  /** Returns the members of rooms, each once. */
+  * members (names: readonly string[], except: ExceptIds): IterableIterator<WsConnection> {
+    for (const [room, left] of this.#parts(names, except)) {
+      for (const member of room.members) if (!isLeftOut(left, member)) yield member
+    }
+  }
+
+  /** Returns the number of members of rooms, each counted once. */
+  count (names: readonly string[], except: ExceptIds): number {
+    const [room, ...others] = this.#named(names)
+    if (room === undefined) return 0
+    if (others.length === 0 && except === undefined) return room.members.size
+    let count = 0
+    for (const _member of this.members(names, except)) count++
+    return count
+  }
+
+  // Returns the rooms of these names that have members.
+  #named (names: readonly string[]): RoomChannel[] {
+    return names.map((name) => this.#rooms.get(name)).filter((room) => room !== undefined)
+  }
+
+  // Returns each room with its exclusions, which include the members of the rooms before it: they
+  // get the message there. Membership may be looked up later, at delivery, because the broadcasts
+  // pending for a connection leave before it joins or leaves a room.
+  #parts (names: readonly string[], except: ExceptIds): Array<[RoomChannel, Except]> {
+    const rooms = this.#named(names)
+    if (rooms.length < 2) return rooms.map((room) => [room, except])
+    const firstOf = createFirstOf(rooms)
+    return rooms.map((room, index) => [room, index === 0
+      ? except
+      : {
+          excludes: (member) => firstOf(member) < index || isLeftOut(except, member)
+        }])
   }
 
   #remove (connection: WsConnection, name: string): void {
@@ -86,98 +106,6 @@ export class Rooms {
     this.#broadcaster.flushTo(connection)
     members.delete(connection)
     if (members.size === 0) this.#rooms.delete(name)
-  }
-}
-
-// Looks its members up at each use, so that an app may keep the object.
-class LiveRoom implements Room {
-  readonly names: readonly string[]
-  readonly #rooms: ReadonlyMap<string, RoomChannel>
-  readonly #broadcaster: Broadcaster
-  readonly #codec: Codec
-  readonly #except: Except
-
-  constructor (
-    rooms: ReadonlyMap<string, RoomChannel>,
-    broadcaster: Broadcaster,
-    codec: Codec,
-    names: readonly string[],
-    except: Except
-  ) {
-    this.names = names
-    this.#rooms = rooms
-    this.#broadcaster = broadcaster
-    this.#codec = codec
-    this.#except = except
-  }
-
-  get name (): string {
-    return this.names.join(', ')
-  }
-
-  get size (): number {
-    const [channel, ...others] = this.#channels
-    if (channel === undefined) return 0
-    if (others.length === 0 && this.#except === undefined) return channel.members.size
-    let size = 0
-    for (const _member of this) size++
-    return size
-  }
-
-  * [Symbol.iterator] (): IterableIterator<WsConnection> {
-    for (const [channel, except] of this.#parts(this.#except)) {
-      for (const member of channel.members) if (!isLeftOut(except, member)) yield member
-    }
-  }
-
-  send (...message: readonly unknown[]): void {
-    const { arity } = this.#codec
-    const [first, second] = message
-    const except = both(this.#except, exceptBehind(message, arity, 'send() of a room'))
-    const frame = this.#codec.frameOf(first, arity === 1 ? undefined : second, this.names)
-    this.#send(frame, this.#codec.keyOf(first, second), except)
-  }
-
-  async request (
-    type?: unknown,
-    data?: unknown,
-    options: RequestOptions = {}
-  ): Promise<Array<Answer<WsConnection, never>>> {
-    checkRequestOptions(options)
-    const request = this.#codec.requestOf(type, data, this.names)
-    options.signal?.throwIfAborted()
-    const members = [...this]
-    // Before the request is sent. The wait for a member that is closed already rejects at once.
-    const answers = members.map((connection) => connection.pendingRequests.wait(request, options))
-    this.#send(request.frame, undefined, this.#except)
-    const settled = await Promise.allSettled(answers)
-    return settled.map((answer, index) => ({
-      connection: members[index]!,
-      ...answer as PromiseSettledResult<never>
-    }))
-  }
-
-  #send (frame: Frame, key: unknown, except: Except): void {
-    for (const [channel, left] of this.#parts(except)) {
-      this.#broadcaster.send(channel, frame, key, left)
-    }
-  }
-
-  get #channels (): RoomChannel[] {
-    return this.names.map((name) => this.#rooms.get(name)).filter((room) => room !== undefined)
-  }
-
-  // Returns each room with its exclusions, which include the members of the rooms before it: they
-  // get the message there. Membership may be looked up later, at delivery, because the broadcasts
-  // pending for a connection leave before it joins or leaves a room.
-  #parts (except: Except): Array<[RoomChannel, Except]> {
-    const channels = this.#channels
-    if (channels.length < 2) return channels.map((channel) => [channel, except])
-    const firstOf = createFirstOf(channels)
-    return channels.map((channel, index) => [
-      channel,
-      both(except, { has: (member: Receiver) => firstOf(member) < index })
-    ])
   }
 }
 
@@ -200,17 +128,4 @@ function createFirstOf (channels: readonly Channel[]): (member: Receiver) => num
     if (memberships.length > FEW) known.set(member, first)
     return first
   }
-}
-
-function namesOf (rooms: string | Iterable<string>): readonly string[] {
-  if (typeof rooms === 'string') return [rooms]
-  const iterable = rooms as undefined | null | Partial<Iterable<string>>
-  if (typeof iterable?.[Symbol.iterator] !== 'function') {
-    throw new errors.RoomInvalid(`of type ${typeof rooms}`)
-  }
-  const names = [...new Set(rooms)]
-  for (const name of names) {
-    if (typeof name !== 'string') throw new errors.RoomInvalid(`of type ${typeof name}`)
-  }
-  return names
 }

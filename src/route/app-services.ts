@@ -1,3 +1,4 @@
+import type { Broker } from '../broker/broker.js'
 import type { Budget } from '../connection/budget.js'
 import type { Closable, LiveSet } from '../connection/supervised.js'
 import type { Deadlines } from '../connection/deadlines.js'
@@ -22,6 +23,7 @@ export interface Server {
   readonly clocks: Clocks
   readonly counts: ConnectionCounts
   readonly budget: Budget
+  readonly broker: Broker
   /** Milliseconds that an upgrade may take. */
   readonly handshakeTimeout: number
   readonly credentials: UrlCredentials

@@ -169,7 +169,7 @@ export class Route implements SocketRouteHandle {
     const { options, hooks } = effective
     this.#contractRouter = controller instanceof ContractRouter ? controller : undefined
     const codecs = createCodecs(this.#contractRouter, effective)
-    this.clients = new ClientSet(server.fastPath.write, codecs.codec)
+    this.clients = new ClientSet(this.name, codecs.codec, server.broker, server.fastPath.write)
     this.#server = server
     this.#fastify = fastify
     this.#given = given

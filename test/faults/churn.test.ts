@@ -61,12 +61,12 @@ t.test('hundreds of clients that come and go in every way, with traffic and room
   // Those that were cut while they were busy are noticed by a ping.
   await server.clock.during(until(() => server.route.clients.size === 1))
   t.ok(stays.unread.some((message) => String(message).includes('shouted')))
-  t.equal(server.route.to('all').size, 1)
-  for (const room of ['red', 'blue']) t.equal(server.route.to(room).size, 0, room)
+  t.equal(server.route.to('all').local.size, 1)
+  for (const room of ['red', 'blue']) t.equal(server.route.to(room).local.size, 0, room)
   await stays.close()
   t.ok(server.opened > 300, `${server.opened}`)
   await server.unharmed()
-  t.equal(server.route.to('all').size, 0)
+  t.equal(server.route.to('all').local.size, 0)
   await server.gone()
 })
 

@@ -170,8 +170,8 @@ t.test('options in the place of data that the contract does not have are an erro
   const slip = { except: connection } as never
   t.throws(() => { feed.broadcast('bye', slip) }, { code: 'FSR_ERR_EVENT_INVALID' })
   t.throws(() => { feed.to('a').send('bye', slip) }, { code: 'FSR_ERR_EVENT_INVALID' })
-  await t.rejects(feed.to('a').request('ask', { timeout: 5 } as never), { code: 'FSR_ERR_EVENT_INVALID' })
-  await t.rejects(feed.to('a').request('ask', undefined, { timout: 5 } as never), { code: 'FSR_ERR_OPTION_INVALID' })
+  await t.rejects(feed.to('a').local.request('ask', { timeout: 5 } as never), { code: 'FSR_ERR_EVENT_INVALID' })
+  await t.rejects(feed.to('a').local.request('ask', undefined, { timout: 5 } as never), { code: 'FSR_ERR_OPTION_INVALID' })
   feed.broadcast('bye', undefined, { except: [] })
   t.same(await client.json(), { type: 'bye' })
 })
@@ -519,15 +519,15 @@ t.test('a room is asked as a whole, and each answer is told with who has given i
     onOpen: async (connection) => { await connection.join('room') }
   })
   const url = `${await listen(app)}/chat`
-  t.same(await chat.to('room').request('ask', 'anybody?'), [], 'nobody is there')
-  await t.rejects(chat.to('room').request('ask', 'never', { signal: AbortSignal.abort(new Error('never')) }), { message: 'never' })
+  t.same(await chat.to('room').local.request('ask', 'anybody?'), [], 'nobody is there')
+  await t.rejects(chat.to('room').local.request('ask', 'never', { signal: AbortSignal.abort(new Error('never')) }), { message: 'never' })
   const clients: Client[] = []
   for (let count = 0; count < 5; count++) clients.push(await connect(url))
   const [yes, no, error, silent, left] = clients as [Client, Client, Client, Client, Client]
   const connections = [...chat.clients]
-  const asked = connections[4]!.to('room').request('ask', 'Sure?')
+  const asked = connections[4]!.to('room').local.request('ask', 'Sure?')
   connections[4]!.close()
-  const answers = chat.to('room').request('ask', 'Sure?', { timeout: 20_000 })
+  const answers = chat.to('room').local.request('ask', 'Sure?', { timeout: 20_000 })
   const requests = await Promise.all([yes, no, error, silent].map(async (client) => (await client.take(2)).map(String)))
   t.equal(new Set(requests.flat()).size, 2, 'each request is the same for all')
   await left.closed
@@ -543,7 +543,7 @@ t.test('a room is asked as a whole, and each answer is told with who has given i
   t.match(settled, [{ status: 'fulfilled', value: true }, { status: 'rejected', reason: { code: 'FSR_ERR_ANSWER_INVALID' } }, { reason: { code: 'FSR_ERR_REQUEST_REFUSED' } }, { reason: { code: 'FSR_ERR_REQUEST_TIMEOUT' } }])
   silent.socket.terminate()
   t.match((await asked).map(({ status }) => status), ['fulfilled', 'rejected', 'rejected', 'rejected'], 'without the one that asks')
-  await t.rejects(chat.to('room').request('none' as 'ask', ''), { code: 'FSR_ERR_EVENT_UNKNOWN' })
+  await t.rejects(chat.to('room').local.request('none' as 'ask', ''), { code: 'FSR_ERR_EVENT_UNKNOWN' })
 })
 
 t.test('who asks a room that it is in is not asked itself', async (t) => {
@@ -556,7 +556,7 @@ t.test('who asks a room that it is in is not asked itself', async (t) => {
   const url = `${await listen(app)}/chat`
   const [asking, asked] = [await connect(url), await connect(url)]
   const [one, other] = [...chat.clients]
-  const answers = one!.to('room').request('ask')
+  const answers = one!.to('room').local.request('ask')
   tell(asked, { type: 'reply', id: (await asked.json() as { id: number }).id, data: true })
   t.same((await answers).map(({ connection, ...answer }) => [connection.id, answer]), [[other!.id, { status: 'fulfilled', value: true }]])
   one!.send('tell')

@@ -305,7 +305,7 @@ t.test('who sends before the app is ready reaches nobody, and does no harm', asy
   const chat = app.socketRoute('/chat', { schema: { out: { message: Type.Object({ text: Type.String() }), bye: null, ask: { reply: Type.Boolean() } } }, on: {} })
   chat.to('room').send('message', { text: 'a' })
   chat.broadcast('bye')
-  t.same(await chat.to('room').request('ask'), [])
+  t.same(await chat.to('room').local.request('ask'), [])
   t.throws(() => { chat.broadcast('massage' as 'bye') }, { code: 'FSR_ERR_EVENT_UNKNOWN' })
 })
 

@@ -307,7 +307,7 @@ t.test('messages to several audiences are compressed once too, also beside one t
   const route = app.socketRoute('/', { onOpen: async (connection) => { await connection.join('a') } })
   const url = await listen(app)
   const clients = await Promise.all(Array.from({ length: 10 }, () => connect(url)))
-  await until(() => route.to('a').size === 10)
+  await until(() => route.to('a').local.size === 10)
   const [one, two, three] = ['1', '2', '3'].map((letter) => letter.repeat(5_000)) as [string, string, string]
   route.broadcast(one)
   route.to('a').send(two)
@@ -443,7 +443,7 @@ t.test('who is left out counts too, where that is many', async (t) => {
   const client = await connect(await listen(app))
   await until(() => route.clients.size === 1)
   const [connection] = route.clients
-  const many = Array.from({ length: 5_000 }, () => Object.create(WsConnection.prototype) as WsConnection)
+  const many = Array.from({ length: 5_000 }, (_, count) => Object.assign(Object.create(WsConnection.prototype) as WsConnection, { id: `${count}` }))
   route.broadcast('', { except: many })
   t.equal((connection as unknown as { served: number }).served, 1)
   t.equal(await client.next(), '')

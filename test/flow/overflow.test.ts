@@ -303,7 +303,7 @@ t.test('who is too slow for what it was sent before does not enter a room any mo
   route.broadcast('one too many')
   await connection.join('a')
   t.equal(route.clients.has(connection), false)
-  t.equal(route.to('a').size, 0)
+  t.equal(route.to('a').local.size, 0)
   client.socket.terminate()
 })
 

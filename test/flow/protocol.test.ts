@@ -29,7 +29,7 @@ t.test('the client in Python of the documents does what they say', { skip: skips
     on: {
       async join (connection, { room }) {
         await connection.join(room)
-        return { members: connection.to(room).size + 1 }
+        return { members: connection.to(room).local.size + 1 }
       },
       say (connection, { text }) { connection.send('message', { text }) },
       async * count (_connection, to) { for (let number = 1; number <= to; number++) yield number },

@@ -32,20 +32,20 @@ t.test('a room knows its members, and whom it leaves out', async (t) => {
   await (await connect(url)).next()
   const [first, second] = connections as [WsConnection, WsConnection]
   t.equal(route.to('a').name, 'a')
-  t.equal(route.to('a').size, 2)
-  t.strictSame(new Set(route.to('a')), new Set(connections))
-  t.equal(first.to('a').size, 1)
-  t.strictSame([...first.to('a')], [second])
-  t.equal(first.to('b').size, 0)
-  t.strictSame([...route.to('b')], [])
+  t.equal(route.to('a').local.size, 2)
+  t.strictSame(new Set(route.to('a').local), new Set(connections))
+  t.equal(first.to('a').local.size, 1)
+  t.strictSame([...first.to('a').local], [second])
+  t.equal(first.to('b').local.size, 0)
+  t.strictSame([...route.to('b').local], [])
   t.strictSame([...first.rooms], ['a'])
 
   await first.join('a')
   await first.leave('a')
   await first.leave('never entered')
   t.strictSame([...first.rooms], [])
-  t.equal(route.to('a').size, 1)
-  t.equal(first.to('a').size, 1, 'who is not in it leaves out nobody')
+  t.equal(route.to('a').local.size, 1)
+  t.equal(first.to('a').local.size, 1, 'who is not in it leaves out nobody')
 })
 
 t.test('connection.rooms is kept in step, and a loop over it may leave and enter rooms', async (t) => {
@@ -76,9 +76,9 @@ t.test('a closing connection is in no room any more, though onClose can still se
     const route = app.socketRoute('/', {
       async onOpen (connection) { await connection.join('a'); await connection.join('b') },
       async onClose (connection) {
-        sizes = [...connection.rooms].map((room) => route.to(room).size)
+        sizes = [...connection.rooms].map((room) => route.to(room).local.size)
         await connection.join('c')
-        sizes.push(route.to('c').size)
+        sizes.push(route.to('c').local.size)
         resolve(connection)
       }
     })
@@ -102,8 +102,8 @@ t.test('a message to several rooms reaches each of their members once, in its or
   const [one, two, both, none] = [await connect(`${url}/one/a`), await connect(`${url}/two/b`), await connect(`${url}/both/abc`), await connect(`${url}/none/d`)]
   for (const client of [one, two, both, none]) await client.next()
   const rooms = route.to(['a', 'b', 'a', 'empty'])
-  t.strictSame([rooms.name, rooms.names, rooms.size], ['a, b, empty', ['a', 'b', 'empty'], 3])
-  t.strictSame(new Set(rooms), new Set(['one', 'two', 'both'].map((name) => connections.get(name))))
+  t.strictSame([rooms.name, rooms.names, rooms.local.size], ['a, b, empty', ['a', 'b', 'empty'], 3])
+  t.strictSame(new Set(rooms.local), new Set(['one', 'two', 'both'].map((name) => connections.get(name))))
   const leaving = connections.get('both')!
   route.to('a').send('1')
   rooms.send('2')
@@ -136,9 +136,9 @@ t.test('a message to a room may leave out connections, few or many', async (t) =
     clients.push(client)
   }
   const [first, second] = connections as [WsConnection, WsConnection]
-  t.equal(route.to('a', { except: first }).size, 4)
-  t.equal(first.to('a', { except: second }).size, 3)
-  t.equal(route.to('a', { except: [] }).size, 5)
+  t.equal(route.to('a', { except: first }).local.size, 4)
+  t.equal(first.to('a', { except: second }).local.size, 3)
+  t.equal(route.to('a', { except: [] }).local.size, 5)
   route.to('a', { except: first }).send('1')
   route.to('a').send('2', { except: connections.slice(1) })
   first.to('a', { except: [second] }).send('3')
@@ -168,7 +168,7 @@ t.test('a room that is asked for by something else than a name is an error, as i
   for (const [rooms, what] of [[5, 'number'], [['a', 5], 'number'], [null, 'object']] as const) {
     t.throws(() => route.to(rooms as never), { code: 'FSR_ERR_ROOM_INVALID', message: new RegExp(`of type ${what}`) })
   }
-  t.equal(route.to('x'.repeat(300)).size, 0, 'one that is too long is empty')
+  t.equal(route.to('x'.repeat(300)).local.size, 0, 'one that is too long is empty')
   app.socketRoute('/leave', {
     async onMessage (connection) {
       await connection.join('a')
@@ -212,7 +212,7 @@ t.test('a room has the name that it was given, also one that is no valid text', 
   const name = `room ${'\ud800'} of many characters`
   const route = app.socketRoute('/', { onOpen: async (connection) => { await connection.join(name); connection.leave('other'); connection.to(name).send('x') } })
   const client = await connect(await listen(app))
-  await until(() => route.to(name).size === 1)
+  await until(() => route.to(name).local.size === 1)
   t.strictSame([...[...route.clients][0]!.rooms], [name])
   await client.close()
 })

@@ -1,13 +1,15 @@
 import t from 'tap'
 import { WsConnection } from '../../src/index.js'
+import { MemoryBroker } from '../../src/broker/memory.js'
 import { plainCodec } from '../../src/message/codec.js'
 import { ClientSet } from '../../src/room/clients.js'
 
+const createClients = () => new ClientSet('/', plainCodec, new MemoryBroker(), true)
 const member = () => new WsConnection({ ip: '' } as never, '', null, {} as never, {} as never)
 
 // Invariant 4
 t.test('a room is forgotten with its last member, however that leaves', async (t) => {
-  const { rooms } = new ClientSet(true, plainCodec)
+  const { rooms } = createClients()
   const [alice, bob] = [member(), member()]
   for (let count = 0; count < 100; count++) {
     rooms.join(alice, `room ${count}`, 1000)
@@ -22,7 +24,7 @@ t.test('a room is forgotten with its last member, however that leaves', async (t
 })
 
 t.test('the rooms of a member of many are looked through once for a message to all of them', async (t) => {
-  const { rooms } = new ClientSet(true, plainCodec)
+  const { rooms } = createClients()
   const [many, few] = [member(), member()]
   const names = Array.from({ length: 1000 }, (_, count) => `room ${count}`)
   for (const name of names) rooms.join(many, name, 1000)
@@ -30,7 +32,7 @@ t.test('the rooms of a member of many are looked through once for a message to a
   let looks = 0
   const { memberships } = many
   Object.defineProperty(many, 'memberships', { get () { looks++; return memberships } })
-  t.strictSame(new Set(rooms.room(names, undefined)), new Set([many, few]))
-  t.equal(rooms.room(names, undefined).size, 2)
+  t.strictSame(new Set(rooms.members(names, undefined)), new Set([many, few]))
+  t.equal(rooms.count(names, undefined), 2)
   t.equal(looks, 2, 'one for each time')
 })
