@@ -38,7 +38,7 @@ export class Expiry<T> {
     if (at === undefined) return
     const second = Math.ceil(at)
     const items = this.#seconds.get(second)
-    if (items?.delete(item) === true && items.size === 0) this.#forget(second)
+    if (items?.delete(item) === true && items.size === 0) this.#deleteSecond(second)
   }
 
   #start (): FairTimer {
@@ -55,12 +55,12 @@ export class Expiry<T> {
     const now = (this.#clock.unixNow() - (this.#clock.now() - read)) / 1000
     for (const [second, items] of this.#seconds) {
       if (second > now) continue
-      this.#forget(second)
+      this.#deleteSecond(second)
       for (const item of items) this.#onExpired(item)
     }
   }
 
-  #forget (second: number): void {
+  #deleteSecond (second: number): void {
     this.#seconds.delete(second)
     if (this.#seconds.size > 0) return
     this.#timer!.cancel()

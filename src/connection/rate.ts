@@ -57,7 +57,7 @@ export class Meter {
   }
 
   /** The connection begins to close: stops watching for stalls. */
-  end (): void {
+  stopWatchingStalls (): void {
     this.#stalls.unwatch()
   }
 
@@ -89,7 +89,7 @@ export class Meter {
    * Counts a message if the rate allows it now, and returns whether it does. A message larger than
    * the rate's `bytes` may come in a window of its own.
    */
-  take (bytes: number): boolean {
+  admit (bytes: number): boolean {
     const now = this.#clock.now()
     if (now >= this.#windowEnd) this.#begin(now)
     const fits = this.#fits(bytes) || (this.#wasHeldUp() && this.#fits(bytes))
@@ -118,7 +118,7 @@ export class Meter {
   }
 
   /** Starts the next window, also if a timer fired slightly early. */
-  turn (): void {
+  startWindow (): void {
     this.#windowEnd = Math.min(this.#windowEnd, this.#clock.now())
   }
 

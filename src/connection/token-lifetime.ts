@@ -48,12 +48,12 @@ export class TokenLifetime implements Expiring {
     return this.#overtime === 'reading'
   }
 
-  begin (): void {
+  startExpiry (): void {
     this.#settings.expiry.add(this, this.#identity.exp)
   }
 
   /** The connection begins to close. */
-  end (): void {
+  stopExpiry (): void {
     this.#settings.expiry.delete(this, this.#identity.exp)
     this.#endOvertime()
   }
@@ -67,7 +67,7 @@ export class TokenLifetime implements Expiring {
   async renew (token: string, request: FastifyRequest): Promise<unknown> {
     this.#renewals ??= new Renewals()
     try {
-      const renewed = await this.#renewals.take(
+      const renewed = await this.#renewals.verify(
         () => this.#settings.renew(request, token, this.#identity)
       )
       if (renewed !== undefined) this.#replace(renewed)
@@ -106,9 +106,9 @@ export class TokenLifetime implements Expiring {
 
   // Replaces the identity, and with it the time at which the connection is closed.
   #replace (identity: Identity): void {
-    this.end()
+    this.stopExpiry()
     this.#identity = identity
-    if (this.#host.isStaying) this.begin()
+    if (this.#host.isStaying) this.startExpiry()
   }
 
   #endOvertime (): void {
@@ -131,7 +131,7 @@ class Renewals {
   }
 
   /** Returns the verified identity; `undefined` if a later renewal has finished first. */
-  async take (verify: () => Promise<Identity>): Promise<undefined | Identity> {
+  async verify (verify: () => Promise<Identity>): Promise<undefined | Identity> {
     const turn = ++this.#asked
     this.#pending++
     try {

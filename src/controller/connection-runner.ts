@@ -106,7 +106,7 @@ export class ConnectionRunner extends ConnectionContext implements
     clients.add(this.connection)
     counts.add(this)
     heartbeat?.add(this)
-    this.#token.begin()
+    this.#token.startExpiry()
     compaction?.add(this.connection)
     // Last, because it closes the connection at once if the app is closing.
     live.add(this)
@@ -126,7 +126,8 @@ export class ConnectionRunner extends ConnectionContext implements
   onMessage (message: Message): void {
     const { size } = message
     const route = this.#route
-    // The common case. V8 inlines little more than this, so all other cases are in #take.
+    // The common case. V8 inlines little more than this, so all other cases are in
+    // #takeOrQueue.
     if (
       this.#stage === 'open' &&
       this.#running < route.concurrency &&
@@ -135,18 +136,18 @@ export class ConnectionRunner extends ConnectionContext implements
       route.rate === undefined &&
       size <= route.limits.maxPayload
     ) this.#handle(message)
-    else this.#take(message)
+    else this.#takeOrQueue(message)
     if (!mayGoOn(size)) this.#rest()
   }
 
   onControlOrFragment (bytes: number, isPong: boolean): void {
     // It counts for the rate like a message, but does not wait.
     if (this.isStaying && !(isPong && this.#meter?.ponged() === true)) this.#mayTake(bytes)
-    this.#count(bytes)
+    this.#countPiece(bytes)
   }
 
   // Pauses reading once the connection has used up its turn, so that others get theirs.
-  #count (size: number): void {
+  #countPiece (size: number): void {
     if (!mayGoOn(size)) this.#rest()
   }
 
@@ -160,17 +161,17 @@ export class ConnectionRunner extends ConnectionContext implements
   // Continues in the next turn. Returns whether it can be interrupted.
   #nextTurn (): boolean {
     this.#isResting = false
-    this.enter(this.#work, this, undefined)
+    this.enter(this.#handleWaiting, this, undefined)
     // Messages are dropped during the close, but the client's close frame has to be read.
     if (this.isDone) this.#socket.resume()
     // ws emits all messages of a read at once, and cannot be stopped in between.
     return this.#socket instanceof FastSocket || this.#socket.isPaused
   }
 
-  #take (message: Message): void {
+  #takeOrQueue (message: Message): void {
     const { size } = message
     if (this.isDone) {
-      this.#drop(1)
+      this.#logDropped(1)
     } else if (size > this.#route.limits.maxPayload) {
       this.violated(new errors.MessageTooBig(size, this.#route.limits.maxPayload))
     } else if (
@@ -190,7 +191,7 @@ export class ConnectionRunner extends ConnectionContext implements
       this.#waiting.push(message)
     } else {
       // The rate limit has just closed the connection. A waiting message would only delay onClose.
-      this.#drop(1)
+      this.#logDropped(1)
     }
   }
 
@@ -340,17 +341,17 @@ export class ConnectionRunner extends ConnectionContext implements
 
   #onClosed (closed: CloseInfo): void {
     this.#outbox.onSocketClosed()
-    if (this.isStaying) this.#begin('leaving', closed)
+    if (this.isStaying) this.#stopServing('leaving', closed)
     this.#route.counts.delete(this)
     this.#finishIfClosed()
   }
 
   close (code: number, reason: string): void {
-    this.#end({ code, reason, wasClean: true })
+    this.#closeOnce({ code, reason, wasClean: true })
   }
 
   terminate (): void {
-    this.#end({ code: 1006, reason: '', wasClean: false })
+    this.#closeOnce({ code: 1006, reason: '', wasClean: false })
     this.#socket.terminate()
   }
 
@@ -369,7 +370,7 @@ export class ConnectionRunner extends ConnectionContext implements
         running: this.#running,
         unhandled: this.#unhandled
       })
-      this.#drop(this.#inbox?.clear() ?? 0)
+      this.#logDropped(this.#inbox?.clear() ?? 0)
       this.#route.closing.add(this)
       this.#callOnClose()
     } else if (!this.#hasSettled) {
@@ -408,7 +409,7 @@ export class ConnectionRunner extends ConnectionContext implements
   }
 
   // Handles the messages that wait, as far as it may in this turn. Calls onClose once none is left.
-  #work (): void {
+  #handleWaiting (): void {
     while (
       !this.#isResting &&
       this.#hasOpened &&
@@ -419,7 +420,7 @@ export class ConnectionRunner extends ConnectionContext implements
       if (next === undefined || !this.#mayTake(next.size, next)) break
       this.#inbox!.shift()
       this.#handle(next)
-      this.#count(next.size)
+      this.#countPiece(next.size)
     }
     // Before onOpen has settled nothing is read, except to look for a renewal.
     if (this.#stage === 'open' || this.#token.isSearching) this.#readOn()
@@ -442,7 +443,7 @@ export class ConnectionRunner extends ConnectionContext implements
       upkeepOf !== undefined &&
       meter.isFree(bytes, upkeepOf(message))
     ) return true
-    if (meter.take(bytes)) return true
+    if (meter.admit(bytes)) return true
     if (meter.isExcessive) {
       this.closeWith(closeCodes.tooManyMessages, { option: 'rate', limit: rate })
     } else {
@@ -463,8 +464,8 @@ export class ConnectionRunner extends ConnectionContext implements
 
   onNextWindow (): void {
     this.#isSlowed = false
-    this.#meter!.turn()
-    this.enter(this.#work, this, undefined)
+    this.#meter!.startWindow()
+    this.enter(this.#handleWaiting, this, undefined)
   }
 
   #readOn (): void {
@@ -477,13 +478,13 @@ export class ConnectionRunner extends ConnectionContext implements
     this.#running++
     const pending = this.#callbacks.onMessage(message)
     if (pending === undefined) this.#running--
-    else this.#wait(pending)
+    else this.#waitFor(pending)
   }
 
-  #wait (pending: false | Promise<void>): void {
+  #waitFor (pending: false | Promise<void>): void {
     if (pending === false) {
       this.#running--
-      this.#drop(1)
+      this.#logDropped(1)
     } else {
       pending.then(() => { this.#finished() })
     }
@@ -491,7 +492,7 @@ export class ConnectionRunner extends ConnectionContext implements
 
   #finished (): void {
     this.#running--
-    this.#work()
+    this.#handleWaiting()
   }
 
   closeWith (closed: CloseReason, limit?: ExceededLimit): boolean {
@@ -504,37 +505,37 @@ export class ConnectionRunner extends ConnectionContext implements
   }
 
   // Begins to close from the server's side. Messages that wait are dropped.
-  #end (closed: CloseInfo): void {
+  #closeOnce (closed: CloseInfo): void {
     if (this.isStaying) this.enter(this.#beginClosing, this, closed)
   }
 
   #beginClosing (closed: CloseInfo): void {
-    this.#drop(this.#inbox?.clear() ?? 0)
-    this.#begin('closing', closed)
+    this.#logDropped(this.#inbox?.clear() ?? 0)
+    this.#stopServing('closing', closed)
   }
 
-  #begin (stage: 'leaving' | 'closing', closed: CloseInfo): void {
+  #stopServing (stage: 'leaving' | 'closing', closed: CloseInfo): void {
     this.#stage = stage
     this.#closed = closed
     const { clients, rooms, closing, heartbeat, counts, compaction, windows } =
       this.#route
     counts.deleteFromUser(this)
     heartbeat?.delete(this)
-    this.#token.end()
+    this.#token.stopExpiry()
     compaction?.delete(this.connection)
     clients.delete(this.connection)
     rooms.delete(this.connection)
     closing.add(this)
     windows?.delete(this)
-    this.#meter?.end()
+    this.#meter?.stopWatchingStalls()
     this.#callbacks.stopStreams()
     // Not synchronously: the caller may be deep inside a broadcast, or the handler that closes.
-    queueMicrotask(() => { this.enter(this.#begun, this, undefined) })
+    queueMicrotask(() => { this.enter(this.#abort, this, undefined) })
   }
 
-  #begun (): void {
+  #abort (): void {
     this.connection.abort()
-    this.#work()
+    this.#handleWaiting()
   }
 
   #callOnClose (): void {
@@ -560,7 +561,7 @@ export class ConnectionRunner extends ConnectionContext implements
     this.#route.live.delete(this)
   }
 
-  #drop (count: number): void {
+  #logDropped (count: number): void {
     if (count > 0) this.log('debug', 'messages were not handled', { count })
   }
 

@@ -128,7 +128,7 @@ export class FirstMessage extends ConnectionContext implements Counted, Live, So
   }
 
   #close (reason: CloseReason): void {
-    this.#forget()
+    this.#stopWaiting()
     this.#route.closing.add(this)
     closeUnused(this.#socket, reason)
     // Resumes, to read the client's close frame.
@@ -147,7 +147,7 @@ export class FirstMessage extends ConnectionContext implements Counted, Live, So
 
   /** The socket is closed. */
   onSocketClosed (): void {
-    this.#forget()
+    this.#stopWaiting()
     const { closing, counts, live } = this.#route
     closing.delete(this)
     counts.delete(this)
@@ -163,7 +163,7 @@ export class FirstMessage extends ConnectionContext implements Counted, Live, So
     }
     const refusal = this.#route.refusal(identity)
     if (refusal !== undefined) throw refusal
-    this.#forget()
+    this.#stopWaiting()
     const { counts, live, open } = this.#route
     // The opened connection is counted instead.
     counts.delete(this)
@@ -191,7 +191,7 @@ export class FirstMessage extends ConnectionContext implements Counted, Live, So
     this.enter(write, undefined, undefined)
   }
 
-  #forget (): void {
+  #stopWaiting (): void {
     if (!this.#isWaiting) return
     this.#isWaiting = false
     this.#route.tokens.delete(this)

@@ -10,7 +10,7 @@ function meterOf (rate: { messages?: number, bytes?: number } = {}) {
   // How many of so many messages are taken at once.
   const take = (count: number, bytes = 1) => {
     let taken = 0
-    while (taken < count && meter.take(bytes)) taken++
+    while (taken < count && meter.admit(bytes)) taken++
     return taken
   }
   return { clock, stalls, meter, take }
@@ -19,11 +19,11 @@ function meterOf (rate: { messages?: number, bytes?: number } = {}) {
 t.test('a window ends when its timer says so, if that is a moment too early as well', async (t) => {
   const { meter } = meterOf({ messages: 2 })
   for (let window = 0; window < 3; window++) {
-    t.strictSame([meter.take(1), meter.take(1), meter.take(1)], [true, true, false])
+    t.strictSame([meter.admit(1), meter.admit(1), meter.admit(1)], [true, true, false])
     t.equal(meter.isExcessive, false)
-    meter.turn()
+    meter.startWindow()
   }
-  t.equal(meter.take(1), true)
+  t.equal(meter.admit(1), true)
   t.equal(meter.isExcessive, true, 'no window was counted as one in which the client was silent')
 })
 
@@ -58,9 +58,9 @@ t.test('any number of meters has one timer, which ends with them', async (t) => 
   t.equal(clock.timers, 1)
   const other = new Meter(clock, { messages: 1, bytes: 1, per: 1_000, tolerance: 1 }, stalls)
   t.equal(clock.timers, 1)
-  meter.end()
+  meter.stopWatchingStalls()
   t.equal(clock.timers, 1)
-  other.end()
+  other.stopWatchingStalls()
   t.equal(clock.timers, 0)
 })
 
