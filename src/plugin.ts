@@ -42,12 +42,11 @@ import type {
 import { barePath, createPathOf, joinPath } from './upgrade/path.js'
 import { UrlCredentials } from './auth/url-credentials.js'
 import { resolvePlugin } from './options/plugin-settings.js'
-import { defaults } from './options/resolve-options.js'
 import { Revocations, type Revocation } from './auth/revocation.js'
 import { kUpgrade, Route, type SocketRouteHandle } from './route/route.js'
 import { routerOptionsOf } from './route/router.js'
 import { SocketServer } from './upgrade/socket-server.js'
-import { addToScope, enterScope, openScopes, overlay } from './options/scope.js'
+import { addToScope, enterScope, openScopes } from './options/scope.js'
 import { ServerListeners } from './upgrade/server-listeners.js'
 import { RouteTable } from './route/route-table.js'
 import { Tickets } from './auth/ticket.js'
@@ -58,11 +57,9 @@ async function socketRoutes (
   pluginOptions: SocketPluginOptions
 ): Promise<void> {
   const table = new RouteTable(fastify)
-  const noOptions = { options: defaults, grants: [], hooks: { preMessage: [], preSend: [] } }
-  const root = overlay(noOptions, pluginOptions, 'plugin')
   const isRegistered = fastify.hasDecorator('websocketServer')
   const { pluginTimeout } = fastify.initialConfig
-  const settings = resolvePlugin(pluginOptions, root.options, { isRegistered, pluginTimeout })
+  const settings = resolvePlugin(pluginOptions, { isRegistered, pluginTimeout })
 
   const { websocket } = settings
   const { write } = settings.fastPath
@@ -99,7 +96,7 @@ async function socketRoutes (
   const credentials = new UrlCredentials(pathOf)
   const connections = new HttpConnections(clock)
   const listeners = new ServerListeners()
-  const left = new UpgradesLeft(fastify, pluginOptions.leaveUpgrades)
+  const left = new UpgradesLeft(fastify, settings.leaveUpgrades)
   const isTls = fastify.server instanceof TlsServer
   const gate = new PendingUpgrades(fastify, listeners, dispatch, {
     clock,
@@ -138,7 +135,7 @@ async function socketRoutes (
     }),
     fastPath
   }
-  const checkScopes = openScopes(fastify, root)
+  const checkScopes = openScopes(fastify, settings)
   fastify.decorateRequest(kUpgrade, null)
 
   const add = (

@@ -4,11 +4,12 @@ import { existsSync, mkdirSync, readFileSync, readdirSync, rmSync, writeFileSync
 import { dirname, join, relative, resolve } from 'node:path'
 import { promisify } from 'node:util'
 import t from 'tap'
+import ts from 'typescript'
 import { clientErrors } from '../src/client/index.js'
 import { settingsOf } from '../src/client/options.js'
 import { closeCodes, errors } from '../src/index.js'
-import { resolvePlugin } from '../src/options/plugin-settings.js'
-import { defaults } from '../src/options/resolve-options.js'
+import type { AnyKind } from '../src/options/option-kinds.js'
+import { optionTable, type Row } from '../src/options/option-table.js'
 
 // A compiler takes its seconds, on a busy machine many.
 const timeout = 300_000
@@ -93,46 +94,101 @@ t.test('the links of the documents lead to files and headings that are there', a
   t.ok(count > 50, `${count} links`)
 })
 
-t.test('docs/api.md has every option, with its default', async (t) => {
-  const api = read('docs/api.md')
-  const sources = ['src/options/options.ts', 'src/connection/outbox.ts'].map(read).join('\n')
-  const interfaces = [...sources.matchAll(/^export interface (\w*Options)\b[^]*?^\}/gm)].filter(([, name]) => name !== 'Options').map(([text]) => text).join('\n')
-  const options = [...interfaces.matchAll(/(?:\/\*\*((?:(?!\*\/)[^])*)\*\/\s*)?readonly (\w+)\?:/g)]
-  t.ok(options.length > 20)
-  for (const [, comment = '', name] of options) {
-    // Several, where options of different objects have one name.
-    const rows = [...api.matchAll(new RegExp(`^\\| \`(?:\\w+\\.)?${name}\` \\|[^\\n]*$`, 'gm'))].map(String)
-    t.ok(rows.length > 0, name!)
-    // Those that are said in words are not compared.
-    const given = /@default ([['{\d].*?)\s*(?:\*|$)/.exec(comment)?.[1]
-    if (given !== undefined) t.ok(rows.some((row) => row.includes(`\`${given}\``)), `${name} has the default ${given}`)
+// A value as it is written in a program: 65_536, 'roles', { max: 100 }.
+function codeOf (value: unknown): string {
+  if (typeof value === 'number') return value.toLocaleString('en').replaceAll(',', '_')
+  if (typeof value === 'string') return `'${value}'`
+  if (Array.isArray(value)) return `[${value.map(codeOf).join(', ')}]`
+  if (typeof value !== 'object' || value === null) return String(value)
+  const members = Object.entries(value).map(([name, member]) => `${name}: ${codeOf(member)}`)
+  return members.length === 0 ? '{}' : `{ ${members.join(', ')} }`
+}
+
+interface Told { readonly type: string, readonly byDefault: string, readonly level: number }
+
+/** The rows of docs/api.md by name; the level counts the tables: of all, of the plugin, of a route. */
+function optionsOfApi (): Map<string, Told> {
+  const section = read('docs/api.md').split(/^## /m).find((text) => text.startsWith('Options\n'))!
+  const tables = section.split('| Option | Type | Default | Meaning |').slice(1)
+  return new Map(tables.flatMap((table, level) =>
+    [...table.matchAll(/^\| `([\w.]+)` \| ([^|]*) \| ([^|]*)\|/gm)].map(([, name, type, byDefault]) =>
+      [name!, { type: type!, byDefault: byDefault!.trim(), level }] as const)))
+}
+
+/** The rows of the table of options, and of their members. */
+function optionsOfTable (): Array<[name: string, kind: AnyKind, level: number]> {
+  return Object.entries(optionTable).flatMap(([name, row]: [string, Row]) => {
+    const level = row.levels.length === 3 ? 0 : row.levels[0] === 'plugin' ? 1 : 2
+    const members = Object.entries(row.members ?? {})
+    return [[name, row, level], ...members.map(([member, kind]) => [`${name}.${member}`, kind, level])] as Array<[string, AnyKind, number]>
+  })
+}
+
+// Their members have rows in other documents, or are told in that of the whole.
+const toldAsWhole = /^(jwt|websocket)\./
+
+t.test('docs/api.md has the options of the table, at their levels, with their units and defaults', async (t) => {
+  const told = optionsOfApi()
+  const options = optionsOfTable().filter(([name]) => !toldAsWhole.test(name))
+  t.ok(options.length > 50)
+  t.strictSame([...told.keys()].sort(), options.map(([name]) => name).sort())
+  for (const [name, kind, level] of options) {
+    const row = told.get(name) ?? { type: '', byDefault: '', level: -1 }
+    t.equal(row.level, level, `${name} stands in the table of its level`)
+    if (kind.unit !== undefined) t.match(row.type, /^(milliseconds|bytes)$/.test(kind.unit) ? kind.unit : 'number', `${name} has its unit`)
+    if (kind.default === undefined) t.notMatch(row.byDefault, /^`[\d'[{]/, `${name} has no default`)
+    // The defaults of the members stand in their own rows.
+    else if (kind.members === undefined || row.byDefault !== '') t.equal(row.byDefault, `\`${codeOf(kind.default)}\``, `${name} has its default`)
   }
 })
 
-t.test('the defaults that the documents tell are those of the code', async (t) => {
-  const { heartbeat, refusals, maxPayload, concurrency, roomsPerConnection, streamsPerConnection, closeTimeout, outboxLimit } = defaults
-  const { drain, tickets, handshakeTimeout, outboxBudget, limitsOf } = resolvePlugin({}, defaults, { isRegistered: false, pluginTimeout: 0 })
-  const { compression } = resolvePlugin({ compression: true }, defaults, { isRegistered: false, pluginTimeout: 0 })
-  const { renewBefore, timeout, connectTimeout, buffer, minDelay, maxDelay, ping } = settingsOf({})
-  const partsOf = (name: string, parts: object) => Object.entries(parts).map(([part, value]) => [`${name}.${part}`, value])
-  const told = {
-    'docs/api.md': [
-      ...partsOf('heartbeat', heartbeat as object), ...partsOf('refusals', refusals as object), ...partsOf('drain', drain),
-      ...Object.entries({ maxPayload, concurrency, roomsPerConnection, streamsPerConnection, closeTimeout, handshakeTimeout, outboxBudget }),
-      ['maxFragments', limitsOf(maxPayload).maxFragments], ['outbox.limit', outboxLimit], ['tickets.ttl', tickets.ttl],
-      ['compression.threshold', compression!.threshold]
-    ],
-    'docs/client.md': [
-      ...Object.entries({ renewBefore, timeout, connectTimeout, buffer }), ['reconnect.minDelay', minDelay], ['reconnect.maxDelay', maxDelay],
-      ...partsOf('ping', ping)
-    ]
-  }
-  for (const [file, options] of Object.entries(told)) {
-    const document = read(file)
-    for (const [name, value] of options) {
-      const [row] = new RegExp(`^\\| \`${String(name)}\` \\|[^\\n]*$`, 'm').exec(document) ?? ['']
-      t.ok(row.includes(`| \`${(value as number).toLocaleString('en').replaceAll(',', '_')}\` |`), `${String(name)}: ${String(value)}, ${row.slice(0, 80)}`)
+// The interface of each option that is an object.
+const interfaces: Readonly<Record<string, string>> = {
+  HeartbeatOptions: 'heartbeat', ConnectionCaps: 'connections', RateOptions: 'rate', OutboxOptions: 'outbox', RefusalOptions: 'refusals'
+}
+const ofOptions = ['SharedOptions', 'SocketScopeOptions', 'SocketPluginOptions', 'SocketRouteOptions']
+
+/** The doc comment of each option. */
+function commentsOf (file: string): Array<[name: string, comment: string]> {
+  const properties = (node: ts.Node, whole: string): Array<[string, string]> => {
+    const found: Array<[string, string]> = []
+    const visit = (each: ts.Node): void => {
+      if (!ts.isPropertySignature(each)) return ts.forEachChild(each, visit)
+      const name = whole + each.name.getText()
+      found.push([name, ts.getJSDocCommentsAndTags(each).map((comment) => comment.getText()).join(' ').replace(/\s*\*\/$/, '').replace(/\s*\n\s*\* ?/g, ' ')])
+      if (each.type !== undefined) found.push(...properties(each.type, `${name}.`))
     }
+    ts.forEachChild(node, visit)
+    return found
+  }
+  const source = ts.createSourceFile(file, read(file), ts.ScriptTarget.Latest, true)
+  return source.statements.filter(ts.isInterfaceDeclaration).flatMap((declared) => {
+    const name = declared.name.text
+    if (ofOptions.includes(name)) return properties(declared, '')
+    return name in interfaces ? properties(declared, `${interfaces[name]!}.`) : []
+  })
+}
+
+t.test('the doc comments of the options tell the units and defaults of the table', async (t) => {
+  const files = ['options/options', 'connection/heartbeat', 'upgrade/connection-limits', 'connection/rate', 'connection/outbox', 'connection/refusals']
+  const comments = new Map(files.flatMap((file) => commentsOf(`src/${file}.ts`)))
+  for (const [name, kind] of optionsOfTable().filter(([name]) => !toldAsWhole.test(name))) {
+    const comment = comments.get(name) ?? ''
+    t.not(comment, '', `${name} has a comment`)
+    const byDefault = /@default (.*)$/.exec(comment)?.[1]
+    if (kind.unit === 'milliseconds' || kind.unit === 'bytes') t.match(comment.toLowerCase(), kind.unit, `${name} has its unit`)
+    if (kind.default === undefined) t.notMatch(byDefault ?? '', /^[\d'[{](?!})/, `${name} has no default`)
+    else if (kind.members === undefined || byDefault !== undefined) t.equal(byDefault, codeOf(kind.default), `${name} has its default`)
+  }
+})
+
+t.test('the defaults that docs/client.md tells are those of the client', async (t) => {
+  const { renewBefore, timeout, connectTimeout, buffer, minDelay, maxDelay, ping } = settingsOf({})
+  const told = { renewBefore, timeout, connectTimeout, buffer, 'reconnect.minDelay': minDelay, 'reconnect.maxDelay': maxDelay, 'ping.interval': ping.interval, 'ping.timeout': ping.timeout }
+  const document = read('docs/client.md')
+  for (const [name, value] of Object.entries(told)) {
+    const [row] = new RegExp(`^\\| \`${name}\` \\|[^\\n]*$`, 'm').exec(document) ?? ['']
+    t.ok(row.includes(`| \`${codeOf(value)}\` |`), `${name}: ${value}, ${row.slice(0, 80)}`)
   }
 })
 

@@ -4,14 +4,14 @@ import { nameOf } from '../auth/grant.js'
 /** Returns the socket routes as a text table: path, name, who may connect, and the limits. */
 export function printRoutes (routes: Iterable<Route>): string {
   const rows = [['path', 'name', 'granted to', 'limits']]
-  for (const { path, name, effective: { grants, options } } of routes) {
+  for (const { path, name, effective: options } of routes) {
     rows.push([
       path,
       name,
-      grants.map(({ grant }) => nameOf(grant)).join(', and ') || 'everyone',
+      options.isGranted.map(({ grant }) => nameOf(grant)).join(', and ') || 'everyone',
       [
         `messages ${options.maxPayload} B`,
-        `outbox ${options.outboxLimit} B`,
+        `outbox ${options.outbox.limit} B`,
         `concurrency ${options.concurrency}`
       ].join(', ')
     ])

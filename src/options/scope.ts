@@ -1,19 +1,7 @@
 import type { FastifyInstance } from 'fastify'
-import { checkHook, type Hooks } from '../controller/hooks.js'
 import { errors } from '../errors.js'
-import type { Grant, EffectiveGrant } from '../auth/grant.js'
 import type { SocketScopeOptions } from './options.js'
-import { resolveOptions, type Options } from './resolve-options.js'
-
-/**
- * The effective options of one scope or route: the innermost value of each option, and all grants
- * and hooks, outermost first.
- */
-export interface EffectiveOptions {
-  readonly options: Options
-  readonly grants: readonly EffectiveGrant[]
-  readonly hooks: Hooks
-}
+import { resolveOptions, type EffectiveOptions } from './resolve-options.js'
 
 // One encapsulated context of Fastify, and the options that it adds to those of the outer ones.
 interface Scope {
@@ -78,7 +66,7 @@ export function addToScope (fastify: FastifyInstance, given: SocketScopeOptions)
   const scope = (fastify as Scoped)[kScope]
   if (scope.hasRoutes) throw new errors.ScopeTooLate()
   const { effective } = scope
-  scope.effective = () => overlay(effective(), given, 'scope')
+  scope.effective = () => resolveOptions(effective(), given, 'scope')
   scope.effective()
   for (const name of ['roles', 'roleHierarchy'] as const) {
     if (given[name] !== undefined) scope.roles ??= name
@@ -91,7 +79,7 @@ export function addToScope (fastify: FastifyInstance, given: SocketScopeOptions)
  */
 export function enterScope (fastify: FastifyInstance, given: SocketScopeOptions): EffectiveOptions {
   const scope = (fastify as Scoped)[kScope]
-  const effective = overlay(scope.effective(), given, 'route')
+  const effective = resolveOptions(scope.effective(), given, 'route')
   for (let each: undefined | Scope = scope; each !== undefined; each = each.outer) {
     each.hasRoutes = true
   }
@@ -104,40 +92,4 @@ export function useRoles (fastify: FastifyInstance): void {
   for (let each: undefined | Scope = scope; each !== undefined; each = each.outer) {
     each.asksForRoles = true
   }
-}
-
-/** Returns the effective options of an inner level: its own options laid over the outer ones. */
-export function overlay (
-  { options, grants, hooks }: EffectiveOptions,
-  given: SocketScopeOptions,
-  level: 'plugin' | 'scope' | 'route'
-): EffectiveOptions {
-  const resolved = resolveOptions(options, given, level)
-  const { isGranted, preMessage, preSend } = given
-  const { rolesOf, hierarchy } = resolved
-  return {
-    options: resolved,
-    grants: isGranted === undefined
-      ? grants
-      : [...grants, { grant: copyOf(isGranted as Grant), rolesOf, hierarchy }],
-    hooks: {
-      preMessage: [...hooks.preMessage, ...hooksOf('preMessage', preMessage)],
-      preSend: [...hooks.preSend, ...hooksOf('preSend', preSend)]
-    }
-  }
-}
-
-function hooksOf<Hook> (
-  name: keyof Hooks,
-  given: undefined | Hook | readonly Hook[]
-): readonly Hook[] {
-  if (given === undefined) return []
-  const hooks = Array.isArray(given) ? given as readonly Hook[] : [given as Hook]
-  for (const hook of hooks) checkHook(name, hook)
-  return hooks
-}
-
-// If the app mutates its list later, the grant must not change.
-function copyOf (grant: Grant): Grant {
-  return Array.isArray(grant) ? [...grant] : grant
 }

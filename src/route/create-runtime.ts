@@ -2,8 +2,7 @@ import type { ContractRouter } from '../contract/contract-router.js'
 import type { RouteRuntime } from '../controller/route-runtime.js'
 import { HookedCodec } from '../controller/hooks.js'
 import { KeyedCodec, plainCodec } from '../message/codec.js'
-import type { Options } from '../options/resolve-options.js'
-import type { EffectiveOptions } from '../options/scope.js'
+import type { EffectiveOptions } from '../options/resolve-options.js'
 import type { Server } from './app-services.js'
 
 type Codecs = Pick<RouteRuntime, 'codec' | 'replies'>
@@ -14,10 +13,10 @@ type Codecs = Pick<RouteRuntime, 'codec' | 'replies'>
  */
 export function createCodecs (
   contractRouter: undefined | ContractRouter,
-  { hooks, options: { overflow } }: Pick<EffectiveOptions, 'hooks' | 'options'>
+  { preSend, outbox: { overflow } }: EffectiveOptions
 ): Codecs {
   const own = contractRouter?.codec ?? plainCodec
-  const hooked = hooks.preSend.length === 0 ? own : new HookedCodec(own, hooks.preSend)
+  const hooked = preSend.length === 0 ? own : new HookedCodec(own, preSend)
   return {
     codec: typeof overflow === 'string' ? hooked : new KeyedCodec(hooked, overflow.latestBy),
     replies: contractRouter === undefined && hooked !== own ? hooked : undefined
@@ -37,10 +36,10 @@ type OfRoute =
  */
 export function createRuntime (
   { live, counts, clocks, budget, compression, fastPath }: Server,
-  options: Options,
+  options: EffectiveOptions,
   route: OfRoute
 ): RouteRuntime {
-  const { rate, refusals, outboxLimit, overflow, notice } = options
+  const { rate, refusals } = options
   return {
     ...route,
     rooms: route.clients.rooms,
@@ -57,7 +56,7 @@ export function createRuntime (
     stalls: clocks.stalls,
     windows: rate && clocks.windows(rate.per),
     refusals: refusals === false ? undefined : refusals,
-    outbox: { limit: outboxLimit, overflow, notice, budget, compression },
+    outbox: { ...options.outbox, budget, compression },
     roomsPerConnection: options.roomsPerConnection
   }
 }

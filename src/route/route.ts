@@ -51,16 +51,9 @@ import type { SocketRouteOptions } from '../options/options.js'
 import { originOf } from '../auth/origin.js'
 import { fillPath, patternOf } from '../upgrade/path.js'
 import { refuseAsFailed, RETRY_AFTER } from '../upgrade/refusal.js'
-import {
-  checkConstraints,
-  checkData,
-  checkEffect,
-  checkName,
-  checkProtocols,
-  checkSchema
-} from '../options/resolve-options.js'
+import { checkEffect, type EffectiveOptions } from '../options/resolve-options.js'
 import { createCodecs, createRuntime } from './create-runtime.js'
-import { useRoles, type EffectiveOptions } from '../options/scope.js'
+import { useRoles } from '../options/scope.js'
 import type { Server } from './app-services.js'
 import type { SocketServer } from '../upgrade/socket-server.js'
 import { createAuthenticator, type Authenticator } from '../auth/token.js'
@@ -138,12 +131,11 @@ export class Route implements SocketRouteHandle {
   readonly clients: ClientSet
   /** Whether a REST route has the same path. @internal */
   isShared = false
-  /** The effective options, grants and hooks. @internal */
+  /** The effective options. @internal */
   readonly effective: EffectiveOptions
   readonly #server: Server
   readonly #fastify: FastifyInstance
   readonly #given: SocketRouteOptions
-  readonly #protocols: undefined | readonly string[]
   readonly #runtime: RouteRuntime
   readonly #firstMessages: FirstMessageRoute
   readonly #isGuarded: boolean
@@ -164,37 +156,32 @@ export class Route implements SocketRouteHandle {
     effective: EffectiveOptions
   ) {
     this.path = path
-    this.name = checkName(given.name) ?? path
+    this.name = given.name ?? path
     this.effective = effective
-    const { options, hooks } = effective
     this.#contractRouter = controller instanceof ContractRouter ? controller : undefined
     const codecs = createCodecs(this.#contractRouter, effective)
     this.clients = new ClientSet(this.name, codecs.codec, server.broker, server.fastPath.write)
     this.#server = server
     this.#fastify = fastify
     this.#given = given
-    this.#protocols = checkProtocols(given.protocols)
-    checkData(given.data)
-    checkConstraints(given.constraints)
-    this.#isGuarded = effective.grants.length > 0
+    this.#isGuarded = effective.isGranted.length > 0
     const hasRoles = asksForRoles(this.#contractRouter?.definition)
     if (!this.#isGuarded) checkEffect(given, path, hasRoles)
     if (this.#isGuarded || hasRoles) useRoles(fastify)
-    checkSchema(given.schema)
     for (const source of ['query', 'ticket'] as const) {
       if (this.#reads(source)) server.credentials.expect(source)
     }
-    server.counts.expect(options.connections)
-    this.#sockets = server.sockets.serverFor(options.maxPayload)
-    this.#runtime = createRuntime(server, options, {
+    server.counts.expect(effective.connections)
+    this.#sockets = server.sockets.serverFor(effective.maxPayload)
+    this.#runtime = createRuntime(server, effective, {
       ...codecs,
       name: this.name,
-      controller: this.#contractRouter ?? withPreMessage(controller, hooks.preMessage),
+      controller: this.#contractRouter ?? withPreMessage(controller, effective.preMessage),
       interrupt: this.#contractRouter && interrupt,
       upkeepOf: this.#contractRouter && upkeepOf,
       clients: this.clients,
       renew: (request, token, before) => this.#admission!.admitAgain(request, token, before),
-      limits: { maxPayload: options.maxPayload, maxFragments: this.#sockets.limits.maxFragments }
+      limits: { maxPayload: effective.maxPayload, maxFragments: this.#sockets.limits.maxFragments }
     })
     this.#firstMessages = {
       name: this.name,
@@ -203,12 +190,12 @@ export class Route implements SocketRouteHandle {
       tokens: server.tokens,
       // A client that was never admitted gets little time: its messages are read and inflated
       // meanwhile.
-      closing: server.clocks.closing(Math.min(options.closeTimeout, 1_000)),
+      closing: server.clocks.closing(Math.min(effective.closeTimeout, 1_000)),
       limits: this.#runtime.limits,
       admit: (request, token) => this.#admission!.admitLater(request, token),
       refusal: (identity) =>
         this.#refusalNow(identity) ??
-        refuseUser(options.connections.perUser, server.counts, this.#subjectsOf(identity)),
+        refuseUser(effective.connections.perUser, server.counts, this.#subjectsOf(identity)),
       open: this.#open
     }
   }
@@ -228,8 +215,8 @@ export class Route implements SocketRouteHandle {
 
   /** The declared properties of the route, and its scope. @internal */
   get declared (): RouteDefinition {
-    const { schema, config } = this.#given
-    return { scope: this.#fastify, schema, config, protocols: this.#protocols }
+    const { schema, config, protocols } = this.#given
+    return { scope: this.#fastify, schema, config, protocols }
   }
 
   to (rooms: string | Iterable<string>, options?: BroadcastOptions): Room {
@@ -242,7 +229,7 @@ export class Route implements SocketRouteHandle {
    * @throws `FSR_ERR_JWT_MISSING`, `FSR_ERR_OPTION_INVALID`, `FSR_ERR_CONTRACT_INVALID`.
    */
   ready (): void {
-    const { grants, options: { tokenFrom, requireExpiry, subject, jwt: name } } = this.effective
+    const { isGranted: grants, tokenFrom, requireExpiry, subject, jwt: name } = this.effective
     const jwt = jwtOf(this.#fastify, name)
     const times = jwt?.options.verify ?? {}
     if (this.#isGuarded && jwt === undefined && tokenFrom.some(isOfJwt)) {
@@ -273,14 +260,14 @@ export class Route implements SocketRouteHandle {
   }
 
   #compile (contractRouter: ContractRouter): void {
-    const { rolesOf, hierarchy, invalidMessages, streamsPerConnection } = this.effective.options
+    const { roles, roleHierarchy, invalidMessages, streamsPerConnection } = this.effective
     const compilers = compilersOf(this.#fastify, this.path)
     try {
       contractRouter.compile(compilers, {
         invalidMessages,
         streamsPerConnection,
-        hooks: this.effective.hooks,
-        guardOf: (grant) => createMessageGuard(grant, rolesOf, hierarchy)
+        hooks: this.effective,
+        guardOf: (grant) => createMessageGuard(grant, roles, roleHierarchy)
       })
     } catch (cause) {
       const problem = `cannot be compiled, in the ${(cause as Error).message}`
@@ -299,7 +286,7 @@ export class Route implements SocketRouteHandle {
       throw new errors.OptionInvalid('Option route of socketTicket()',
         "is not the name of a guarded route with 'ticket' in tokenFrom")
     }
-    const jwt = request.server && jwtOf(request.server, this.effective.options.jwt)
+    const jwt = request.server && jwtOf(request.server, this.effective.jwt)
     if (jwt !== undefined && jwt.plugin !== this.#jwt?.plugin) {
       throw new errors.OptionInvalid('Option route of socketTicket()', 'is the name of a route ' +
         'with another @fastify/jwt than the request: issue its tickets in its scope')
@@ -354,7 +341,7 @@ export class Route implements SocketRouteHandle {
     }
     checkHandshake(request, reply)
     this.#server.sockets.chooseExtension(request.raw.headers)
-    const isAllowed = this.effective.options.isOriginAllowed(request)
+    const isAllowed = this.effective.origins(request)
     if (typeof isAllowed === 'boolean') {
       this.#begin(request, reply, isAllowed)
       done()
@@ -372,8 +359,8 @@ export class Route implements SocketRouteHandle {
         'origins; or, if it is this server behind a proxy that terminates TLS, set trustProxy')
       throw new errors.OriginRefused()
     }
-    const takesProtocol = this.effective.options.tokenFrom.includes('protocol')
-    const token = agreeOnProtocol(request.raw.headers, this.#protocols, takesProtocol);
+    const takesProtocol = this.effective.tokenFrom.includes('protocol')
+    const token = agreeOnProtocol(request.raw.headers, this.#given.protocols, takesProtocol);
     (request as UpgradeRequest)[kUpgrade] = {
       token,
       response: reply.raw,
@@ -510,7 +497,7 @@ export class Route implements SocketRouteHandle {
     const { live, counts } = this.#server
     const identity = (request as UpgradeRequest)[kUpgrade]?.identity
     if (live.isClosing) return new errors.Closing()
-    const { connections } = this.effective.options
+    const { connections } = this.effective
     return (identity && this.#refusalNow(identity)) ??
       refuseByLimits(connections, counts, this.name, request.ip, this.#subjectsOf(identity))
   }
@@ -523,7 +510,7 @@ export class Route implements SocketRouteHandle {
   }
 
   #subjectsOf (identity: undefined | Identity): readonly string[] {
-    const { path, effective: { options: { connections } } } = this
+    const { path, effective: { connections } } = this
     if (
       identity !== undefined &&
       identity.subject === undefined &&
@@ -578,7 +565,7 @@ export class Route implements SocketRouteHandle {
 
   // Whether the guard reads tokens from a source.
   #reads (source: TokenSource): boolean {
-    return this.#isGuarded && this.effective.options.tokenFrom.includes(source)
+    return this.#isGuarded && this.effective.tokenFrom.includes(source)
   }
 }
 

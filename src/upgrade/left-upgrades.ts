@@ -16,10 +16,13 @@ export class UpgradesLeft {
   readonly #predicate: undefined | ((request: IncomingMessage) => unknown)
   readonly #owner: { readonly log: FastifyBaseLogger }
 
-  /** @param owner has the log for failures of the predicate. @throws `FSR_ERR_OPTION_INVALID`. */
-  constructor (owner: { readonly log: FastifyBaseLogger }, given: LeftUpgrades = []) {
-    this.#predicate = typeof given === 'function' ? given : undefined
-    this.#paths = typeof given === 'function' ? [] : pathsOf(given)
+  /**
+   * @param owner has the log for failures of the predicate.
+   * @param left as `readLeftUpgrades` returns it.
+   */
+  constructor (owner: { readonly log: FastifyBaseLogger }, left: LeftUpgrades) {
+    this.#predicate = typeof left === 'function' ? left : undefined
+    this.#paths = typeof left === 'function' ? [] : left
     this.#owner = owner
   }
 
@@ -57,7 +60,9 @@ export class UpgradesLeft {
   }
 }
 
-function pathsOf (given: readonly string[]): readonly string[] {
+/** Reads the option `leaveUpgrades`, without trailing slashes. @throws `FSR_ERR_OPTION_INVALID`. */
+export function readLeftUpgrades (given: LeftUpgrades): LeftUpgrades {
+  if (typeof given === 'function') return given
   const isPath = (path: unknown) => typeof path === 'string' && /^\/[^?#]*[^?#/]\/*$/.test(path)
   if (!Array.isArray(given) || !given.every(isPath)) {
     throw new errors.OptionInvalid('Option leaveUpgrades',

@@ -1,7 +1,7 @@
 import type { ContractDefinition } from '../../contract/parse-contract.js'
 import { asRoleList } from '../../auth/grant.js'
 import type { TokenSource } from '../../auth/token-source.js'
-import type { Options } from '../../options/resolve-options.js'
+import type { EffectiveOptions } from '../../options/resolve-options.js'
 import type { Route } from '../../route/route.js'
 import { jwtOf } from '../../host/jwt-internals.js'
 import { isOfJwt } from '../../auth/token-source.js'
@@ -11,7 +11,7 @@ export interface Facts {
   readonly name: string
   readonly path: string
   readonly contract: undefined | ContractDefinition
-  readonly options: Options
+  readonly options: EffectiveOptions
   readonly isGuarded: boolean
   /** A user needs one role of each list. */
   readonly roles: ReadonlyArray<readonly string[]>
@@ -32,10 +32,11 @@ export function factsOf (route: Route): Facts {
     name,
     path,
     contract,
-    effective: { options, grants },
+    effective: options,
     declared: { scope, schema, protocols }
   } = route
   const jwt = jwtOf(scope, options.jwt)
+  const { isGranted: grants } = options
   const isGuarded = grants.length > 0
   const isRead: Record<TokenSource, boolean> = {
     header: jwt?.options.verify.onlyCookie !== true,

@@ -39,7 +39,7 @@ export function closesOf (
  * others.
  */
 export function refusalsOf (
-  { isGuarded, sources, protocols, hasSchema, options: { connections, isOriginAllowed } }: Facts
+  { isGuarded, sources, protocols, hasSchema, options: { connections, origins } }: Facts
 ): AsyncapiRoute['refusals'] {
   const { perRoute, perUser, perIp } = connections
   const may = {
@@ -48,7 +48,7 @@ export function refusalsOf (
     UpgradeRequired: true,
     UpgradeDropped: true,
     ProtocolUnsupported: protocols.length > 0,
-    OriginRefused: isOriginAllowed !== everyOrigin,
+    OriginRefused: origins !== everyOrigin,
     TokenMissing: isGuarded && !sources.includes('message'),
     TokenInvalid: isGuarded,
     // A ticket expires with the token that it was issued for.
