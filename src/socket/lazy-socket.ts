@@ -14,10 +14,6 @@ export interface Receiver {
   write (bytes: Buffer, callback?: () => void): boolean
   _write (bytes: Buffer, encoding: BufferEncoding, callback: () => void): void
 }
-export interface Sender {
-  readonly _state: number
-  readonly _bufferedBytes: number
-}
 export interface Internals {
   _socket: null | LinkedSocket
   _readyState: 0 | 1 | 2 | 3
@@ -50,8 +46,6 @@ type LinkedSocket = Duplex & {
   setNoDelay? (): void
 }
 
-// The state of a sender that is not compressing.
-export const AT_REST = 0
 export const NOTHING = Buffer.alloc(0)
 const PING = Buffer.from([0x89, 0])
 
@@ -63,7 +57,7 @@ const PING = Buffer.from([0x89, 0])
 export abstract class LazySocket extends Base {
   declare [kAnnounced]: undefined | number
   declare [kReceiver]: null | Receiver
-  declare [kSender]: null | Sender
+  declare [kSender]: null | object
   protected readonly settings: ServerSettings
 
   constructor (...given: Arguments) {
@@ -108,12 +102,12 @@ export abstract class LazySocket extends Base {
   }
 
   /** @internal */
-  get _sender (): null | Sender {
+  get _sender (): null | object {
     this.#complete()
     return this[kSender]
   }
 
-  set _sender (sender: null | Sender) {
+  set _sender (sender: null | object) {
     this[kSender] = sender
   }
 
@@ -148,11 +142,11 @@ export abstract class LazySocket extends Base {
 
   // bufferedAmount of ws would create the sender.
   override get waiting (): number {
-    return (this._socket?.writableLength ?? 0) + (this[kSender]?._bufferedBytes ?? 0)
+    return this.isComplete ? super.waiting : this._socket?.writableLength ?? 0
   }
 
   override get isSenderIdle (): boolean {
-    return this[kSender] === null || this[kSender]._state === AT_REST
+    return !this.isComplete || super.isSenderIdle
   }
 
   override ping (...parameters: Parameters<WebSocket['ping']>): void {

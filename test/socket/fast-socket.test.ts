@@ -10,7 +10,7 @@ import t from 'tap'
 import { WebSocket } from 'ws'
 import { FastSocket } from '../../src/socket/fast-socket.js'
 import { LazySocket } from '../../src/socket/lazy-socket.js'
-import { findUnsupported } from '../../src/socket/probe.js'
+import { findUnsupported, versionOfWs } from '../../src/socket/probe.js'
 
 const settings = { maxPayload: 70_000, maxFragments: 4, allowSynchronousEvents: true, closeTimeout: 1000, autoPong: true }
 type Server = FastSocket | WebSocket
@@ -130,10 +130,16 @@ t.test('sockets are read directly only where ws is made as expected; otherwise t
       ['a timer of the connection is set', (prototype) => {
         const { _receiver: get } = Object.getOwnPropertyDescriptors(LazySocket.prototype) as unknown as Record<string, PropertyDescriptor>
         Object.defineProperty(prototype, '_receiver', { ...get, get (this: FastSocket) { (this._socket as unknown as TcpSocket).setTimeout(60_000); return get!.get!.call(this) as unknown } })
+      }],
+      ['another listener comes first', (prototype) => {
+        const { _sender: sender } = Object.getOwnPropertyDescriptors(LazySocket.prototype) as unknown as Record<string, PropertyDescriptor>
+        Object.defineProperty(prototype, '_sender', { ...sender, get (this: FastSocket) { const made: unknown = sender!.get!.call(this); this._socket!.prependListener('end', this._socket!.listeners('end').at(-1) as () => void).removeListener('end', this._socket!.listeners('end').at(-1) as () => void); return made } })
       }]
     ],
     'WebSocket._receiver': [['there is no receiver', replaced('_receiver', null)]],
-    'Sender._state': [['there is no sender', replaced('_sender', null)]],
+    'WebSocket._sender': [['there is no sender', replaced('_sender', undefined)]],
+    'WebSocket._socket': [['the connection is kept elsewhere', (prototype) => { prototype['terminate'] = () => {} }]],
+    'WebSocket.terminate': [['a terminated socket gets a receiver', (prototype) => { prototype['terminate'] = function () { this._receiver!.write(Buffer.alloc(0)); this._socket!.destroy() } }]],
     'Receiver._fragmented': [['the receiver keeps its state elsewhere', replaced('_receiver', { write: () => true, _writableState: { length: 0 } })]],
     'WebSocket._closeFrameReceived': [['a close frame is noted elsewhere', replaced('_closeFrameReceived', false)]],
     'WebSocket._pendingAutoPongs': [['pongs are not counted', replaced('_pendingAutoPongs', 0)]],
@@ -155,6 +161,11 @@ t.test('sockets are read directly only where ws is made as expected; otherwise t
       t.equal(await findUnsupported(Broken), part, name)
     }
   }
+})
+
+t.test('the version of a ws that does not tell it is unknown', async (t) => {
+  t.match(versionOfWs(), /^8\.\d+\.\d+$/)
+  t.equal(versionOfWs(() => { throw new Error('not exported') }), 'of an unknown version')
 })
 
 t.test('whoever waits for a socket to open is not told a second time', async (t) => {
