@@ -1,5 +1,10 @@
 export { default } from './plugin.js'
-export type { ConnectionOf, SocketInfo, SocketRouteGeneric } from './plugin-types.js'
+export type {
+  ConnectionOf,
+  PlainController,
+  SocketInfo,
+  SocketRouteGeneric
+} from './plugin-types.js'
 export type { SocketHealth } from './operate/health.js'
 export {
   SocketRoute,
@@ -37,10 +42,12 @@ export {
   type LocalRoom,
   type Room
 } from './connection/connection.js'
+export type { UserOfRequest } from './connection/identity.js'
 export type { HeartbeatOptions } from './connection/heartbeat.js'
 export type { RateOptions } from './connection/rate.js'
 export type { Overflow } from './connection/drop-queue.js'
 export type { OutboxOptions } from './connection/outbox.js'
+export type { LatestBy } from './message/codec.js'
 export { Message } from './message/message.js'
 export {
   BinaryMessage,
@@ -53,6 +60,7 @@ export {
   baseController,
   defineController,
   type BaseController,
+  type ContractConnection,
   type TypedController
 } from './contract/define-controller.js'
 export { ReplyError } from './controller/message-failure.js'

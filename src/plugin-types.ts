@@ -2,7 +2,7 @@ import type {
   FastifyBaseLogger, FastifyInstance, FastifySchema, FastifyTypeProvider, RawReplyDefaultExpression,
   RawRequestDefaultExpression, RawServerBase, RouteGenericInterface
 } from 'fastify'
-import type { WsConnection } from './connection/connection.js'
+import type { DefaultTypes, IsSame, WsConnection } from './connection/connection.js'
 import type { UserOfRequest } from './connection/identity.js'
 import type {
   ClientContract,
@@ -54,10 +54,14 @@ type PartOf<Generic, Name extends string, Provider extends FastifyTypeProvider, 
       ? Default
       : Known<(Provider & { schema: Schema })['validator'], Default>
 type Known<Type, Default> = unknown extends Type ? Default : Type
-type Lowered<Headers> = {
-  [Name in keyof Headers as Name extends string ? Lowercase<Name> : Name]: Headers[Name]
-}
+// Header names are in lower case, as Node has them.
+type HeadersOf<Raw, Given> = [keyof Given] extends [never] ? Raw : Raw & Lowered<Given>
+type Lowered<Headers> = Headers extends infer Given
+  ? { [Name in keyof Given as Name extends string ? Lowercase<Name> : Name]: Given[Name] }
+  : never
 
+// Without the members that a connection has by default, so that editors and the compiler show only
+// what a route adds.
 type TypesOf<
   Generic,
   Path extends string,
@@ -66,21 +70,37 @@ type TypesOf<
   Data,
   RawRequest extends { headers: unknown },
   Provider extends FastifyTypeProvider
-> = {
+> = Omit<{
   Params: PartOf<Generic, 'Params', Provider, Schema['params'], ParamsOfPath<Path>>
   Querystring: PartOf<
     Generic,
     'Querystring',
     Provider,
     Schema['querystring'],
-    Record<string, string | string[]>
+    DefaultTypes['Querystring']
   >
-  Headers:
-    & RawRequest['headers']
-    & Lowered<PartOf<Generic, 'Headers', Provider, Schema['headers'], unknown>>
+  Headers: HeadersOf<
+    RawRequest['headers'],
+    PartOf<Generic, 'Headers', Provider, Schema['headers'], unknown>
+  >
   User: Generic extends { User: infer Given } ? Given : User
   Data: Data
-}
+},
+  | DefaultPart<'Params', Generic, Schema['params'], ParamsOfPath<Path>>
+  | DefaultPart<'Querystring', Generic, Schema['querystring'], DefaultTypes['Querystring']>
+  | DefaultPart<'Headers', Generic, Schema['headers'], RawRequest['headers']>
+  | DefaultPart<'User', Generic, unknown, User>
+  | DefaultPart<'Data', unknown, unknown, Data>
+>
+
+// The name of a part, if it has its default type: neither a generic nor a schema gives another.
+// The type that a schema gives is not looked at, for the reason at `PartOf`.
+type DefaultPart<Name extends keyof DefaultTypes, Generic, Schema, Type> =
+  Generic extends { readonly [Key in Name]: unknown }
+    ? never
+    : unknown extends Schema
+      ? IsSame<Type, DefaultTypes[Name]> extends true ? Name : never
+      : never
 
 /**
  * The connections of one route. Their types are inferred from the generics, the schema, the
@@ -141,9 +161,13 @@ type UserFor<Options, Names extends PropertyKey> = [Options] extends [undefined]
     ? UserOfRequest
     : UserOfRequest | null
 
-// The members that need a contract. The compiler shows these texts if there is none: no contract
-// was inferred, and the generics do not give one.
-interface WithoutContract {
+/**
+ * A controller without a contract. Its `schema` and `on` are texts that the compiler shows if they
+ * are given all the same: no contract was inferred, and the generics do not give one.
+ *
+ * @typeParam Connection the connections of the route.
+ */
+export interface PlainController<Connection = WsConnection> extends SocketController<Connection> {
   readonly schema?:
     | undefined
     | 'where generics are given, the contract is one of them: `Contract: typeof schema`'
@@ -157,7 +181,7 @@ type ControllerOf<
   Provider extends FastifyTypeProvider,
   Contract extends ContractSchema
 > = [Contract] extends [never]
-  ? (SocketController<Connection> & WithoutContract) | SocketControllerClass<never>
+  ? PlainController<Connection> | SocketControllerClass<never>
   :
     | ContractController<Connection, Provider, Contract>
     | (new (fastify: FastifyInstance) => ContractController<Connection, Provider, Contract>)

@@ -52,7 +52,7 @@ t.test('the package as it is published', async (t) => {
       }))
       t.doesNotThrow(() => {
         try {
-          execFileSync(process.execPath, [resolve('node_modules', compilers.at(-1)![1], 'lib/tsc.js'), '-p', project], { stdio: 'pipe' })
+          execFileSync(process.execPath, [resolve(compilers.at(-1)![1], 'lib/tsc.js'), '-p', project], { stdio: 'pipe' })
         } catch (error) {
           throw new Error(String((error as { stdout?: Buffer }).stdout))
         }
@@ -76,7 +76,7 @@ t.test('the package as it is published', async (t) => {
         compilerOptions: { module: 'nodenext', target: 'es2022', strict: true, skipLibCheck: false, noEmit: true, ...compilerOptions },
         files: [file]
       }))
-      const { stdout, stderr, status } = spawnSync(process.execPath, [resolve('node_modules', compilers.at(-1)![1], 'lib/tsc.js'), '-p', project])
+      const { stdout, stderr, status } = spawnSync(process.execPath, [resolve(compilers.at(-1)![1], 'lib/tsc.js'), '-p', project])
       t.equal(stdout.toString() + stderr.toString(), '', file)
       t.equal(status, 0)
     }

@@ -34,6 +34,30 @@ export interface ConnectionTypes {
   Events?: unknown
 }
 
+/** The types of a connection where `ConnectionTypes` does not name others. */
+export interface DefaultTypes {
+  Params: Record<string, string>
+  Querystring: Record<string, string | string[]>
+  Headers: FastifyRequest['headers']
+  User: unknown
+  Data: Record<string, unknown>
+}
+
+/**
+ * Leaves out the types that a connection has by default, so that editors and the compiler show only
+ * what a route adds.
+ */
+export type WithoutDefaults<Types> = {
+  [Name in keyof Types as Name extends keyof DefaultTypes
+    ? IsSame<Types[Name], DefaultTypes[Name]> extends true ? never : Name
+    : Name
+  ]: Types[Name]
+}
+
+/** Whether two types are the same. `any` is the same as no other type. */
+export type IsSame<One, Other> =
+  (<T>() => T extends One ? 1 : 2) extends (<T>() => T extends Other ? 1 : 2) ? true : false
+
 /** The first argument of `send`: any message; with a contract, the name of one of its messages. */
 export type Sent<Types> = Types extends { Events: infer Events } ? keyof Events : Sendable
 
@@ -70,8 +94,8 @@ export type SentTo<Connection> = Sent<TypesOf<Connection>>
 export type SentToData<Connection, First> =
   [...SentData<TypesOf<Connection>, First>, options?: BroadcastOptions]
 
-type TypeOf<Types, Key extends string, Default> =
-  Types extends Record<Key, infer Type> ? Type : Default
+type TypeOf<Types, Key extends keyof DefaultTypes> =
+  Types extends Record<Key, infer Type> ? Type : DefaultTypes[Key]
 
 /** Excludes connections from a message to many. */
 export interface BroadcastOptions {
@@ -167,7 +191,7 @@ export class WsConnection<Types extends ConnectionTypes = ConnectionTypes> {
   readonly #request: FastifyRequest
   readonly #outbox: Outbox
   readonly #host: ConnectionHost
-  #data: undefined | TypeOf<Types, 'Data', Record<string, unknown>>
+  #data: undefined | TypeOf<Types, 'Data'>
   #user: unknown
   #log: undefined | FastifyBaseLogger
   #ended: undefined | AbortController
@@ -197,12 +221,12 @@ export class WsConnection<Types extends ConnectionTypes = ConnectionTypes> {
   }
 
   /** The app's own state. It starts as the result of the route's option `data`, or as `{}`. */
-  get data (): TypeOf<Types, 'Data', Record<string, unknown>> {
-    if (this.#data === undefined) this.#data = {} as TypeOf<Types, 'Data', Record<string, unknown>>
+  get data (): TypeOf<Types, 'Data'> {
+    if (this.#data === undefined) this.#data = {} as TypeOf<Types, 'Data'>
     return this.#data
   }
 
-  set data (data: TypeOf<Types, 'Data', Record<string, unknown>>) {
+  set data (data: TypeOf<Types, 'Data'>) {
     this.#data = data
   }
 
@@ -210,23 +234,23 @@ export class WsConnection<Types extends ConnectionTypes = ConnectionTypes> {
    * The verified user, as `@fastify/jwt` or a hook of the app set it on the request; `null` if
    * there is none. A renewal replaces it with the user of the new token.
    */
-  get user (): TypeOf<Types, 'User', unknown> {
-    return this.#user as TypeOf<Types, 'User', unknown>
+  get user (): TypeOf<Types, 'User'> {
+    return this.#user as TypeOf<Types, 'User'>
   }
 
   /** The path parameters, validated before the upgrade if the route has a schema for them. */
-  get params (): TypeOf<Types, 'Params', Record<string, string>> {
-    return this.#request.params as TypeOf<Types, 'Params', Record<string, string>>
+  get params (): TypeOf<Types, 'Params'> {
+    return this.#request.params as TypeOf<Types, 'Params'>
   }
 
   /** The query parameters, separate from the path parameters. */
-  get query (): TypeOf<Types, 'Querystring', Record<string, string | string[]>> {
-    return this.#request.query as TypeOf<Types, 'Querystring', Record<string, string | string[]>>
+  get query (): TypeOf<Types, 'Querystring'> {
+    return this.#request.query as TypeOf<Types, 'Querystring'>
   }
 
   /** The headers of the upgrade request, with names in lower case. They may contain credentials. */
-  get headers (): TypeOf<Types, 'Headers', FastifyRequest['headers']> {
-    return this.#request.headers as TypeOf<Types, 'Headers', FastifyRequest['headers']>
+  get headers (): TypeOf<Types, 'Headers'> {
+    return this.#request.headers as TypeOf<Types, 'Headers'>
   }
 
   /**

@@ -122,14 +122,14 @@ export type EventsOf<Provider extends FastifyTypeProvider, Schema extends Contra
       Validated<Provider, Member<Schema['out'][Type], 'reply'>>
     >
   }
-}
+} extends infer Known ? { [Type in keyof Known]: Known[Type] } : never
 
 /** The types of a route's connections, with the messages that its contract lets the server send. */
 export type WithEvents<
   Types,
   Provider extends FastifyTypeProvider,
   Schema extends ContractSchema
-> = Shown<Types & { Events: Shown<EventsOf<Provider, Schema>> }>
+> = Shown<Types & { Events: EventsOf<Provider, Schema> }>
 
 /**
  * Has editors show a type by its members, not by the types it is built from: a conditional type has

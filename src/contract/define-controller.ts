@@ -1,5 +1,5 @@
 import type { FastifyTypeProvider, FastifyTypeProviderDefault } from 'fastify'
-import type { ConnectionTypes, WsConnection } from '../connection/connection.js'
+import type { ConnectionTypes, WithoutDefaults, WsConnection } from '../connection/connection.js'
 import type { UserOfRequest } from '../connection/identity.js'
 import type {
   ClientContract,
@@ -9,10 +9,20 @@ import type {
   WithEvents
 } from './contract.js'
 
-type Connected<Types, Provider extends FastifyTypeProvider, Schema extends ContractSchema> =
-  WithEvents<Types, Provider, Schema> extends infer All extends ConnectionTypes
-    ? WsConnection<All>
-    : never
+/**
+ * The connections of a controller with a contract, which can be sent the messages of the contract.
+ *
+ * @typeParam Types the types of the connections: `{ User, Params, Data, … }`.
+ * @typeParam Provider the type provider of the app.
+ * @typeParam Schema the contract.
+ */
+export type ContractConnection<
+  Types,
+  Provider extends FastifyTypeProvider,
+  Schema extends ContractSchema
+> = WithEvents<WithoutDefaults<Types>, Provider, Schema> extends infer All extends ConnectionTypes
+  ? WsConnection<All>
+  : never
 
 /**
  * Types a controller with a contract that is written outside the call of `socketRoute`:
@@ -27,8 +37,8 @@ export function defineController<
   Types extends ConnectionTypes = { User: UserOfRequest }
 > () {
   return <const Schema extends ContractSchema>(
-    controller: ContractController<Connected<Types, Provider, Schema>, Provider, Schema>
-  ): ContractController<Connected<Types, Provider, Schema>, Provider, Schema> => controller
+    controller: ContractController<ContractConnection<Types, Provider, Schema>, Provider, Schema>
+  ): ContractController<ContractConnection<Types, Provider, Schema>, Provider, Schema> => controller
 }
 
 /**
@@ -48,11 +58,11 @@ export function baseController<
   ): BaseController<Provider, Types, Schema> => {
     abstract class Base implements TypedController<Provider, Types, Schema> {
       readonly schema = schema
-      abstract readonly on: Handlers<Connected<Types, Provider, Schema>, Provider, Schema>
+      abstract readonly on: Handlers<ContractConnection<Types, Provider, Schema>, Provider, Schema>
 
       handlers (
-        handlers: Handlers<Connected<Types, Provider, Schema>, Provider, Schema>
-      ): Handlers<Connected<Types, Provider, Schema>, Provider, Schema> {
+        handlers: Handlers<ContractConnection<Types, Provider, Schema>, Provider, Schema>
+      ): Handlers<ContractConnection<Types, Provider, Schema>, Provider, Schema> {
         return handlers
       }
     }
@@ -73,13 +83,13 @@ export interface TypedController<
   Types extends ConnectionTypes,
   Schema extends ContractSchema
 >
-  extends ContractController<Connected<Types, Provider, Schema>, Provider, Schema> {
+  extends ContractController<ContractConnection<Types, Provider, Schema>, Provider, Schema> {
   /** For the compiler alone. */
   readonly '~contract'?: undefined | ClientContract<Provider, Schema>
   /** For the compiler alone. */
-  readonly '~connection'?: undefined | Connected<Types, Provider, Schema>
+  readonly '~connection'?: undefined | ContractConnection<Types, Provider, Schema>
   /** Types the handlers of the class, and returns them unchanged. */
   handlers (
-    handlers: Handlers<Connected<Types, Provider, Schema>, Provider, Schema>
-  ): Handlers<Connected<Types, Provider, Schema>, Provider, Schema>
+    handlers: Handlers<ContractConnection<Types, Provider, Schema>, Provider, Schema>
+  ): Handlers<ContractConnection<Types, Provider, Schema>, Provider, Schema>
 }

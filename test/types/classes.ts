@@ -41,7 +41,7 @@ for (const client of decorated.clients) {
   is<{ room: string }>()(client.params)
   is<User>()(client.user)
 }
-for (const client of decorated.to('lobby')) is<Data>()(client.data)
+for (const client of decorated.to('lobby').local) is<Data>()(client.data)
 
 // A class, and an instance whose data the generics tell of.
 app.socketRoute('/class/:room', ChatController, ['ROLE_USER'])
