@@ -1,4 +1,4 @@
-import { allocate } from '../message/copy.js'
+import { allocate } from '../message/bytes.js'
 import {
   compactLarge, encodeFrames, LARGE, wireSize, type Compression, type Frame
 } from '../message/frame.js'

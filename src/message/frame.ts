@@ -1,5 +1,5 @@
 import { constants, deflateRawSync } from 'node:zlib'
-import { allocate, copyBytes, isSmallPart } from './copy.js'
+import { allocate, copyBytes, isSmallPart } from './bytes.js'
 import { BINARY, TEXT } from './header.js'
 
 /**

@@ -1,10 +1,9 @@
 import { isUtf8 } from 'node:buffer'
 import { nextTick } from 'node:process'
-import { partOf } from '../message/copy.js'
 import {
   BINARY, headerOf, isBroken, isFinal, isWhole, PING, PONG, shortSizeOf, sizeOf
 } from '../message/header.js'
-import { unmask } from '../message/mask.js'
+import { partOf, unmask } from '../message/bytes.js'
 import { Message } from '../message/message.js'
 import { LazySocket } from './lazy-socket.js'
 import { kAnnounced, kListener } from './socket-events.js'

@@ -2,7 +2,7 @@ import { Socket } from 'node:net'
 import { nextTick } from 'node:process'
 import type { Duplex } from 'node:stream'
 import type { WebSocket } from 'ws'
-import { copyBytes } from '../message/copy.js'
+import { copyBytes } from '../message/bytes.js'
 import { FrameSocket, kTcp } from './frame-socket.js'
 import { kAnnounced, kOutbox, CLOSED, CLOSING, CONNECTING, OPEN } from './socket-events.js'
 

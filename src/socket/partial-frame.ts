@@ -1,4 +1,4 @@
-import { isSmallPart } from '../message/copy.js'
+import { isSmallPart } from '../message/bytes.js'
 
 /**
  * Bytes that were read and wait: the start of a frame, or everything that came while the socket was

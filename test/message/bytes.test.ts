@@ -1,6 +1,6 @@
 import { randomBytes } from 'node:crypto'
 import t from 'tap'
-import { unmask } from '../../src/message/mask.js'
+import { unmask } from '../../src/message/bytes.js'
 
 t.test('a mask is taken off, however long the payload is and wherever in memory it begins', async (t) => {
   for (const length of [...Array(40).keys(), 63, 64, 125, 126, 127, 128, 129, 130, 131, 150, 151, 152, 153, 1_000, 16_387]) {
