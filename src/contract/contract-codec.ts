@@ -1,7 +1,7 @@
 import { errors } from '../errors.js'
 import type { Codec, Request } from '../message/codec.js'
-import type { Frame } from '../message/frame.js'
-import { encodeText, type Sendable } from '../message/outbound.js'
+import { encodeText, type Frame } from '../message/frame.js'
+import type { Sendable } from '../message/outbound.js'
 import {
   createCheck,
   named,

@@ -1,10 +1,8 @@
 import type { MessageId } from '../connection/pending-requests.js'
 import type { Upkeep } from '../connection/rate.js'
 import { errors } from '../errors.js'
-import type { Frame } from '../message/frame.js'
-import { parseJson } from '../message/json.js'
-import type { Message } from '../message/message.js'
-import { encodeText } from '../message/outbound.js'
+import { encodeText, type Frame } from '../message/frame.js'
+import { parseJson, type Message } from '../message/message.js'
 import { MessageFailure } from '../controller/message-failure.js'
 
 /** A message of the protocol, as parsed: see docs/protocol.md. */

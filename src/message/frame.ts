@@ -24,9 +24,10 @@ export interface Compression {
 export class Frame {
   /** `true` for a binary message, `false` for UTF-8 text (RFC 6455 section 5.6). */
   readonly isBinary: boolean
+  /** Bytes of the payload. @internal */
+  readonly size: number
   #source: Buffer
   #start: number
-  #end: number
   #bytes: undefined | Buffer
   #deflated: undefined | Frame
 
@@ -36,10 +37,10 @@ export class Frame {
    * @param end the end of the payload in `source`.
    */
   constructor (source: Buffer, isBinary: boolean, start = 0, end = source.length) {
-    this.#source = source
     this.isBinary = isBinary
+    this.size = end - start
+    this.#source = source
     this.#start = start
-    this.#end = end
   }
 
   /**
@@ -54,9 +55,9 @@ export class Frame {
     return this.#bytes
   }
 
-  /** Bytes of the payload. @internal */
-  get size (): number {
-    return this.#end - this.#start
+  // The end of the payload in `#source`.
+  get #end (): number {
+    return this.#start + this.size
   }
 
   /** The first byte on the wire. @internal */
@@ -88,7 +89,6 @@ export class Frame {
     copyBytes(this.#source, this.#start, this.#end, bytes, 0)
     this.#source = bytes
     this.#start = 0
-    this.#end = size
     this.#bytes = undefined
   }
 
@@ -107,6 +107,11 @@ export class Frame {
   get plain (): Frame {
     return this
   }
+}
+
+/** Encodes a text message. */
+export function encodeText (text: string): Frame {
+  return new Frame(Buffer.from(text, 'utf8'), false)
 }
 
 class DeflatedFrame extends Frame {

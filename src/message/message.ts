@@ -1,6 +1,6 @@
+import { parse } from 'secure-json-parse'
 import { errors } from '../errors.js'
 import { Frame } from './frame.js'
-import { parseJson } from './json.js'
 
 /**
  * A message from a client. Send or broadcast it to relay it: text stays text, binary stays binary,
@@ -33,5 +33,31 @@ export class Message extends Frame {
     const value = parseJson(this.text)
     if (value === null) throw new errors.MessageNull()
     return value as T
+  }
+}
+
+// Permits the keys that Fastify rejects in a body by default.
+const ANYTHING = { protoAction: 'ignore', constructorAction: 'ignore' } as const
+
+/**
+ * Parses JSON of a client, as Fastify parses a body.
+ *
+ * @throws `FSR_ERR_MESSAGE_NOT_JSON`; `FSR_ERR_MESSAGE_FORBIDDEN` for a key that could change a
+ * prototype. Neither has a cause: a SyntaxError quotes the payload, which would reach the log.
+ */
+export function parseJson (text: string): unknown {
+  try {
+    return parse(text)
+  } catch {
+    throw isJson(text) ? new errors.MessageForbidden() : new errors.MessageNotJson()
+  }
+}
+
+function isJson (text: string): boolean {
+  try {
+    parse(text, ANYTHING)
+    return true
+  } catch {
+    return false
   }
 }

@@ -1,7 +1,7 @@
 import { types } from 'node:util'
 import { errors } from '../errors.js'
 import { discard } from '../thenable.js'
-import { Frame, LARGE } from './frame.js'
+import { encodeText, Frame, LARGE } from './frame.js'
 import type { Message } from './message.js'
 
 /** A message of the app: encoded when it is first sent, then shared by all receivers. */
@@ -115,11 +115,6 @@ function encodeJson (data: unknown): Frame {
     })
   }
   return encodeText(json)
-}
-
-/** Encodes a text message. */
-export function encodeText (text: string): Frame {
-  return new Frame(Buffer.from(text, 'utf8'), false)
 }
 
 function encodeBytes (bytes: Bytes): Frame {
