@@ -26,6 +26,8 @@ export class Broadcaster {
   #cost = 0
   // The batches that have not reached all receivers yet, in the order of their first messages.
   readonly #live = new Set<Batch>()
+  /** The same, for others to look whether there are any. */
+  readonly pending: ReadonlySet<Batch> = this.#live
   // The receivers that are still to be served, of the batches of earlier turns.
   #receivers: undefined | Iterator<Receiver>
   // The batch that they are served with, if there is only one.

@@ -1,3 +1,4 @@
+import type { Duplex } from 'node:stream'
 import type { WebSocket } from 'ws'
 import { closeCodes, type CloseReason } from '../protocol/close-codes.js'
 import type { Broadcaster } from '../broadcast/broadcaster.js'
@@ -12,7 +13,7 @@ import type { Budget } from './budget.js'
 import type { Log } from '../log.js'
 import type { Closable } from './supervised.js'
 import type { ConnectionContext } from '../socket/async-context.js'
-import { FrameSocket } from '../socket/frame-socket.js'
+import { FrameSocket, kTcp } from '../socket/frame-socket.js'
 import { CLOSED, OPEN, type PendingFrames } from '../socket/socket-events.js'
 import { flushLater, type Flushable } from '../socket/flush-queue.js'
 
@@ -173,9 +174,10 @@ export class Outbox implements Flushable, PendingFrames {
     this.flush()
     const isForWs = this.#compression !== undefined && batch.largest > DEFLATED_AT_ONCE
     if (fast?.isSenderIdle === true && !isForWs && this.isOpen && this.#mayTake(batch.size)) {
-      if (fast.waiting > 0) batch.compact()
+      const { waiting } = fast
+      if (waiting > 0) batch.compact()
       const parts = this.#encode(() => batch.encode(from, without, this.#compression))
-      if (parts.length > 0) this.#writeNow(fast, parts)
+      if (parts.length > 0) this.#writeNow(fast, parts, waiting)
       return
     }
     for (const index of batch.indexes(from, without)) {
@@ -221,7 +223,8 @@ export class Outbox implements Flushable, PendingFrames {
 
   /** Sends the broadcasts to this client that are pending. */
   flushBroadcasts (): void {
-    this.#broadcaster.flushTo(this.#host.connection)
+    const broadcaster = this.#broadcaster
+    if (broadcaster.pending.size > 0) broadcaster.flushTo(this.#host.connection)
   }
 
   /** Writes the pending broadcasts and the gathered frames. */
@@ -237,11 +240,17 @@ export class Outbox implements Flushable, PendingFrames {
     this.#gathered = undefined
     this.#gatheredSize = 0
     const fast = this.#fast!
+    const { waiting } = fast
     // Data for a client that lags may wait for long.
-    const isToWait = fast.waiting > 0
-    if (isToWait) compactLarge(frames)
-    const parts = this.#encode(() => encodeFrames(frames, isToWait))
-    if (parts.length > 0) this.#writeNow(fast, parts)
+    if (waiting > 0) compactLarge(frames)
+    let parts: readonly Buffer[]
+    try {
+      parts = encodeFrames(frames, waiting > 0)
+    } catch (error) {
+      this.#encodingFailed(error)
+      return
+    }
+    this.#writeNow(fast, parts, waiting)
   }
 
   /** Called when the socket is closed: drops the queue and resolves all `drained()` promises. */
@@ -333,7 +342,7 @@ export class Outbox implements Flushable, PendingFrames {
     if (this.#gathered === undefined) {
       this.#heldBefore = this.#held
       this.#gathered = [frame]
-      flushLater(this)
+      if (!fast.isReading) flushLater(this)
     } else {
       this.#gathered.push(frame)
     }
@@ -342,24 +351,29 @@ export class Outbox implements Flushable, PendingFrames {
     return !this.isOverMark
   }
 
-  // Reports bytes that the app has transferred to a worker since it sent them: they are detached.
   #encode<Form> (encode: () => readonly Form[]): readonly Form[] {
     try {
       return encode()
     } catch (error) {
-      const message = 'a sent ArrayBuffer was detached; terminating the connection'
-      this.#host.log('error', message, { err: error })
-      this.#host.terminate()
+      this.#encodingFailed(error)
       return []
     }
   }
 
-  #writeNow (fast: FrameSocket, parts: readonly Buffer[]): void {
-    if (fast.waiting === 0 && sizeOf(parts) <= this.#mark) {
-      fast.writeFrames(parts)
+  // Reports bytes that the app has transferred to a worker since it sent them: they are detached.
+  #encodingFailed (error: unknown): void {
+    const message = 'a sent ArrayBuffer was detached; terminating the connection'
+    this.#host.log('error', message, { err: error })
+    this.#host.terminate()
+  }
+
+  // @param waiting bytes that the socket has not written yet.
+  #writeNow (fast: FrameSocket, parts: readonly Buffer[], waiting: number): void {
+    if (waiting === 0 && sizeOf(parts) <= this.#mark) {
+      writeAll(fast[kTcp], parts)
       return
     }
-    fast.writeFrames(parts, this.#expectWritten())
+    writeAll(fast[kTcp], parts, this.#expectWritten())
     this.#account()
   }
 
@@ -431,6 +445,19 @@ function sizeOf (parts: readonly Buffer[]): number {
   let size = 0
   for (const { length } of parts) size += length
   return size
+}
+
+// Writes encoded frames. @param onWritten is called when the kernel has taken them.
+function writeAll (tcp: Duplex, parts: readonly Buffer[], onWritten?: () => void): void {
+  const last = parts.length - 1
+  if (last === 0) {
+    tcp.write(parts[0], onWritten)
+    return
+  }
+  tcp.cork()
+  for (let index = 0; index < last; index++) tcp.write(parts[index])
+  tcp.write(parts[last], onWritten)
+  tcp.uncork()
 }
 
 /** Begins the closing handshake of a connection without an outbox (RFC 6455 section 7.1.2). */

@@ -127,9 +127,9 @@ export class ControllerInvoker {
   }
 
   #reply (source: Source, message: Sendable): Pending {
-    const frame = this.#codec === undefined
-      ? toFrame(message)
-      : this.#codec.frameOf(message, undefined, this.#connection)
+    const frame = this.#codec !== undefined
+      ? this.#codec.frameOf(message, undefined, this.#connection)
+      : message instanceof Frame ? message : toFrame(message)
     if (this.#outbox.reply(frame)) return
     if (!this.#outbox.isOpen) {
       this.#log('debug', 'a returned message was dropped, as the connection is closed')

@@ -69,13 +69,3 @@ export function sizeOf (bytes: Buffer, at: number, end: number): number {
     ? -10
     : 10 + mask + bytes.readUInt32BE(at + 2) * 2 ** 32 + bytes.readUInt32BE(at + 6)
 }
-
-/**
- * Returns the frame size of a whole message of up to 125 bytes, from its first two bytes; Infinity
- * for any other frame.
- */
-export function shortSizeOf (first: number, second: number): number {
-  return (first === TEXT || first === BINARY) && second >= 0x80 && second < 0x80 + 126
-    ? 6 + second - 0x80
-    : Infinity
-}

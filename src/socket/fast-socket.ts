@@ -1,18 +1,24 @@
 import { isUtf8 } from 'node:buffer'
 import { nextTick } from 'node:process'
 import {
-  BINARY, headerOf, isBroken, isFinal, isWhole, PING, PONG, shortSizeOf, sizeOf
+  BINARY, headerOf, isBroken, isFinal, isWhole, PING, PONG, sizeOf, TEXT
 } from '../message/header.js'
 import { partOf, unmask } from '../message/bytes.js'
 import { Message } from '../message/message.js'
 import { LazySocket } from './lazy-socket.js'
-import { kAnnounced, kListener } from './socket-events.js'
+import { kAnnounced, kListener, kOutbox } from './socket-events.js'
 import { PartialFrame } from './partial-frame.js'
-import { flushHeld, holdFlushes } from './flush-queue.js'
+import { flushLater } from './flush-queue.js'
 import { beginTurn } from './turns.js'
 
 // Bytes that a paused socket still reads, so that a disconnect is noticed.
 const MOST_WAITING = 16_384
+
+// Bytes of the header of a short, masked frame.
+const SHORT_HEADER = 6
+
+// Whether a socket writes its replies.
+let isFlushing = false
 
 /**
  * A server's socket of `ws` that reads whole messages itself. Everything else goes to `ws`:
@@ -39,12 +45,30 @@ export class FastSocket extends LazySocket {
 
   override read (chunk: Buffer, mayHaveMore: boolean, isInContext: boolean): void {
     beginTurn(this, mayHaveMore)
-    holdFlushes()
+    this.isReading = true
     try {
       if (isInContext) this.#read(chunk)
       else this.#enter(this.#read, chunk)
     } finally {
-      flushHeld()
+      this.isReading = false
+      this.#flush()
+    }
+  }
+
+  // Writes the replies to the messages of a read, without waiting for the end of the tick.
+  #flush (): void {
+    const outbox = this[kOutbox]
+    if (outbox === undefined) return
+    if (isFlushing) {
+      // A stream in memory has been written to, and its client has answered at once.
+      flushLater(outbox)
+      return
+    }
+    isFlushing = true
+    try {
+      outbox.flush()
+    } finally {
+      isFlushing = false
     }
   }
 
@@ -98,7 +122,7 @@ export class FastSocket extends LazySocket {
       // Most frames are whole, short messages to a socket without a receiver of ws.
       const size = shortSizeOf(bytes[at]!, bytes[at + 1]!)
       if (size <= most && at + size <= end && !this.isComplete && (!this.isPaused || isLast)) {
-        this.#message(bytes, at, at + size)
+        this.#message(bytes, at, at + SHORT_HEADER, at + size)
         at += size
         continue
       }
@@ -132,7 +156,7 @@ export class FastSocket extends LazySocket {
     } else if (first === PONG) {
       this.#pong(bytes, at, at + size)
     } else {
-      this.#message(bytes, at, at + size)
+      this.#message(bytes, at, at + headerOf(bytes[at + 1]!), at + size)
     }
     return at + size
   }
@@ -172,8 +196,8 @@ export class FastSocket extends LazySocket {
     else if (!isFinal(first)) this[kListener]?.onControlOrFragment(0, false)
   }
 
-  #message (bytes: Buffer, at: number, end: number): void {
-    const start = at + headerOf(bytes[at + 1]!)
+  // @param start the start of the payload.
+  #message (bytes: Buffer, at: number, start: number, end: number): void {
     const isBinary = bytes[at] === BINARY
     const isAscii = unmask(bytes, start, end, start - 4)
     if (!isAscii && !isBinary && this.settings.skipUTF8Validation !== true &&
@@ -196,4 +220,12 @@ export class FastSocket extends LazySocket {
     }
     this[kListener]?.onControlOrFragment(end - start, true)
   }
+}
+
+// Returns the frame size of a whole message of up to 125 bytes, from its first two bytes; Infinity
+// for any other frame.
+function shortSizeOf (first: number, second: number): number {
+  return (first === TEXT || first === BINARY) && second >= 0x80 && second < 0x80 + 126
+    ? SHORT_HEADER + second - 0x80
+    : Infinity
 }

@@ -9,13 +9,15 @@ const kSocket = Symbol('fastify-socket-route.frame-socket')
 type LinkedSocket = Duplex & { [kSocket]?: FrameSocket }
 
 /**
- * A server's socket of `ws` that writes encoded frames directly to the TCP socket of the upgrade,
- * behind all that `ws` has written. It uses only public API of `ws` and Node.
+ * A server's socket of `ws` whose outbox writes encoded frames directly to the TCP socket of the
+ * upgrade, behind all that `ws` has written. It uses only public API of `ws` and Node.
  */
 export class FrameSocket extends WebSocket {
   declare [kListener]: undefined | SocketListener
   declare [kOutbox]: undefined | PendingFrames
   declare [kTcp]: Duplex
+  /** Whether the socket handles a read, at the end of which it flushes its outbox itself. */
+  isReading = false
 
   /** Sets the TCP socket that frames are written to, and that `ws` reads. */
   writeTo (tcp: LinkedSocket): void {
@@ -32,25 +34,6 @@ export class FrameSocket extends WebSocket {
   /** Whether `ws` has nothing left to compress, so that frames written now stay in order. */
   get isSenderIdle (): boolean {
     return this.bufferedAmount === this[kTcp].writableLength
-  }
-
-  /**
-   * Writes encoded frames.
-   *
-   * @param parts the bytes of the frames, in one buffer or several.
-   * @param onWritten is called when the kernel has taken them.
-   */
-  writeFrames (parts: readonly Buffer[], onWritten?: () => void): void {
-    const tcp = this[kTcp]
-    const last = parts.length - 1
-    if (last === 0) {
-      tcp.write(parts[0], onWritten)
-      return
-    }
-    tcp.cork()
-    for (let index = 0; index < last; index++) tcp.write(parts[index])
-    tcp.write(parts[last], onWritten)
-    tcp.uncork()
   }
 
   override send (data: Parameters<WebSocket['send']>[0], ...others: unknown[]): void {

@@ -3,6 +3,7 @@ import { errors } from '../errors.js'
 import { removeErrorListeners } from '../host/websocket-internals.js'
 import { Message } from '../message/message.js'
 import type { ConnectionContext } from './async-context.js'
+import type { Flushable } from './flush-queue.js'
 
 /** Handles the events of a socket. */
 export interface SocketListener extends ConnectionContext {
@@ -21,7 +22,9 @@ export interface SocketListener extends ConnectionContext {
 }
 
 /** The frames that wait to be written to a socket. */
-export interface PendingFrames {
+export interface PendingFrames extends Flushable {
+  /** Writes the frames that were gathered for this socket alone. */
+  flush (): void
   /** Writes all of them, before something else is written. */
   flushAll (): void
 }

@@ -1,4 +1,4 @@
-// Traces and figures of the sources. Nothing here asks for a number: they change with the sources.
+// Traces and figures of the sources. Only one number is held, that of a contract's request: others change with the sources.
 import t from 'tap'
 import { instrument, type Call } from '../../bench/instrument.js'
 import { figuresOf } from '../../bench/source-figures.js'
@@ -83,5 +83,6 @@ t.test('what a server does is traced in every form, through files of the sources
   const raw = countsOf(traces.get('raw text echoed')!['fast path'])
   const contract = countsOf(traces.get('contract request and its reply')!['fast path'])
   t.ok(raw.stays < contract.stays, 'a contract has more to do')
+  t.ok(contract.stays <= 40 && contract.files <= 14, `a request and its reply stay in at most 14 files, 40 times: ${JSON.stringify(contract)}`)
   t.match(traceTable(traces), /^\| raw text echoed( \| \d+){9} \|$/m)
 })

@@ -86,7 +86,7 @@ t.test('who waits for the client to catch up waits for what it was sent among ma
   const socket = new StuckSocket()
   const batch = new FrameBatch()
   batch.add(toFrame(Buffer.alloc(70_000)), undefined)
-  const broadcaster = { flushTo: ({ outbox }: Receiver) => { outbox.sendBatch(batch, 0, []) } } as unknown as Broadcaster
+  const broadcaster = { pending: { size: 1 }, flushTo: ({ outbox }: Receiver) => { outbox.sendBatch(batch, 0, []) } } as unknown as Broadcaster
   const outbox = createOutbox(socket, {}, {}, broadcaster)
   let isDrained = false
   const drained = outbox.drained().then(() => { isDrained = true })

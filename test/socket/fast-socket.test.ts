@@ -11,6 +11,8 @@ import { WebSocket } from 'ws'
 import { FastSocket } from '../../src/socket/fast-socket.js'
 import { LazySocket } from '../../src/socket/lazy-socket.js'
 import { findUnsupported, versionOfWs } from '../../src/socket/probe.js'
+import { listen, type SocketListener } from '../../src/socket/socket-events.js'
+import { until } from '../support/until.js'
 
 const settings = { maxPayload: 70_000, maxFragments: 4, allowSynchronousEvents: true, closeTimeout: 1000, autoPong: true }
 type Server = FastSocket | WebSocket
@@ -326,4 +328,27 @@ t.test('what is left in the stream when it closes is read', async (t) => {
     await once(socket, 'close')
     t.same(messages.map((message) => message.length), [20_000, 4], Socket.name)
   }
+})
+
+t.test('replies to a read are written at its end; to a client in memory that answers at once, in the next tick', async (t) => {
+  const socket = new FastSocket(null, undefined, settings)
+  socket.setSocket(new Wire(), Buffer.alloc(0))
+  let [depth, deepest, rounds, gathered] = [0, 0, 0, 0]
+  const outbox = {
+    flush () {
+      if (gathered === 0) return
+      gathered = 0
+      deepest = Math.max(deepest, ++depth)
+      if (++rounds < 100) socket.read(frame(0x81, Buffer.from('again')), false, true)
+      depth--
+    },
+    flushAll () {}
+  }
+  const listener = { onMessage () { gathered += socket.isReading ? 1 : NaN } }
+  listen(socket, listener as unknown as SocketListener, outbox)
+  socket.read(Buffer.concat(['one', 'two'].map((text) => frame(0x81, Buffer.from(text)))), false, true)
+  t.equal(rounds, 1)
+  t.notOk(socket.isReading)
+  await until(() => rounds === 100)
+  t.strictSame([rounds, deepest], [100, 2], 'not each answer deeper in the stack than the one before')
 })

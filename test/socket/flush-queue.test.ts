@@ -1,5 +1,5 @@
 import t from 'tap'
-import { flushLater, holdFlushes, flushHeld } from '../../src/socket/flush-queue.js'
+import { flushLater } from '../../src/socket/flush-queue.js'
 
 t.test('one that fails does not keep the others, nor those to come, from being flushed', async (t) => {
   const flushed: string[] = []
@@ -14,20 +14,4 @@ t.test('one that fails does not keep the others, nor those to come, from being f
   flushLater({ flush () { flushed.push('later') } })
   await new Promise(process.nextTick)
   t.strictSame(flushed, ['first', 'second', 'third', 'later'])
-})
-
-t.test('what is added in the middle of a flush is flushed behind it, also where that holds and releases', async (t) => {
-  const flushed: string[] = []
-  const add = (name: string) => { flushLater({ flush () { flushed.push(name) } }) }
-  flushLater({
-    flush () {
-      flushed.push('first')
-      holdFlushes()
-      add('second')
-      flushHeld()
-      add('third')
-    }
-  })
-  await new Promise(process.nextTick)
-  t.strictSame(flushed, ['first', 'second', 'third'])
 })
