@@ -130,10 +130,10 @@ export class ConnectionRunner extends ConnectionContext implements
     // #takeOrQueue.
     if (
       this.#stage === 'open' &&
-      this.#running < route.concurrency &&
+      this.#running < route.options.concurrency &&
       !this.#isResting &&
       this.#inbox === undefined &&
-      route.rate === undefined &&
+      route.options.rate === undefined &&
       size <= route.limits.maxPayload
     ) this.#handle(message)
     else this.#takeOrQueue(message)
@@ -179,7 +179,7 @@ export class ConnectionRunner extends ConnectionContext implements
       !this.#isResting &&
       !this.#isSlowed &&
       this.#unhandled === 0 &&
-      this.#running < this.#route.concurrency &&
+      this.#running < this.#route.options.concurrency &&
       this.#mayTake(size, message)
     ) {
       this.#handle(message)
@@ -227,8 +227,8 @@ export class ConnectionRunner extends ConnectionContext implements
   }
 
   refused (): void {
-    const { clock, refusals } = this.#route
-    if (refusals === undefined) return
+    const { clock, options: { refusals } } = this.#route
+    if (refusals === false) return
     this.connection.refusals ??= new Refusals(clock, refusals)
     if (this.connection.refusals.add()) {
       this.closeWith(closeCodes.tooManyRefused, { option: 'refusals', limit: refusals })
@@ -382,7 +382,7 @@ export class ConnectionRunner extends ConnectionContext implements
   }
 
   join (room: string): void {
-    const { rooms, roomsPerConnection } = this.#route
+    const { rooms, options: { roomsPerConnection } } = this.#route
     // Earlier broadcasts leave first. They may overflow the outbox, which closes the connection.
     this.#outbox.flushBroadcasts()
     // A handler that still runs after the close must not add the connection to a room again.
@@ -413,7 +413,7 @@ export class ConnectionRunner extends ConnectionContext implements
     while (
       !this.#isResting &&
       this.#hasOpened &&
-      this.#running < this.#route.concurrency &&
+      this.#running < this.#route.options.concurrency &&
       (this.#stage === 'open' || this.#stage === 'leaving')
     ) {
       const next = this.#inbox?.next
@@ -435,7 +435,7 @@ export class ConnectionRunner extends ConnectionContext implements
 
   // Whether the rate limit lets a message in now. If not, all messages wait for the next window.
   #mayTake (bytes: number, message?: Message): boolean {
-    const { rate, windows, upkeepOf } = this.#route
+    const { options: { rate }, windows, upkeepOf } = this.#route
     const meter = this.#metered
     if (rate === undefined || meter === undefined) return true
     if (
@@ -456,7 +456,7 @@ export class ConnectionRunner extends ConnectionContext implements
 
   // Counts the client's messages. None once the client is gone: it cannot be slowed down any more.
   get #metered (): undefined | Meter {
-    const { clock, rate, stalls } = this.#route
+    const { clock, options: { rate }, stalls } = this.#route
     if (rate === undefined || this.#stage === 'leaving') return
     this.#meter ??= new Meter(clock, rate, stalls)
     return this.#meter

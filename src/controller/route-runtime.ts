@@ -24,6 +24,15 @@ import type { SocketController } from './controller.js'
  */
 export type Interruption = 'none' | 'done' | 'renewal'
 
+/** The effective options that concern each connection by itself. */
+export interface ConnectionOptions {
+  readonly concurrency: number
+  readonly rate: undefined | Rate
+  /** How many rejected messages a client may send in a row. */
+  readonly refusals: false | RefusalLimit
+  readonly roomsPerConnection: number
+}
+
 /** The part of a route that its connections share. */
 export interface RouteRuntime {
   readonly name: string
@@ -55,14 +64,10 @@ export interface RouteRuntime {
   /** Compacts connections in memory, once they have lasted a while. */
   readonly compaction: undefined | Deadlines<WsConnection>
   readonly renew: Renewal
-  readonly concurrency: number
-  readonly rate: undefined | Rate
+  readonly options: ConnectionOptions
   readonly stalls: StallDetector
   /** Wakes connections over their rate at the next window. */
   readonly windows: undefined | Deadlines<Metered>
-  /** How many rejected messages a client may send in a row. */
-  readonly refusals: undefined | RefusalLimit
   readonly limits: MessageLimits
   readonly outbox: OutboxSettings
-  readonly roomsPerConnection: number
 }

@@ -39,9 +39,9 @@ export function createRuntime (
   options: EffectiveOptions,
   route: OfRoute
 ): RouteRuntime {
-  const { rate, refusals } = options
   return {
     ...route,
+    options,
     rooms: route.clients.rooms,
     counts,
     live,
@@ -51,12 +51,8 @@ export function createRuntime (
     expiry: clocks.expiry,
     overtime: clocks.overtime,
     compaction: fastPath.write ? clocks.compaction : undefined,
-    concurrency: options.concurrency,
-    rate,
     stalls: clocks.stalls,
-    windows: rate && clocks.windows(rate.per),
-    refusals: refusals === false ? undefined : refusals,
-    outbox: { ...options.outbox, budget, compression },
-    roomsPerConnection: options.roomsPerConnection
+    windows: options.rate && clocks.windows(options.rate.per),
+    outbox: { ...options.outbox, budget, compression }
   }
 }
