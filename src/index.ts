@@ -25,7 +25,7 @@ export type { KeptRevocation, Revocation, RevocationStore } from './auth/revocat
 export type { JwtName } from './host/jwt-internals.js'
 export type { Claims, Subject } from './auth/subject.js'
 export type { TicketStore } from './auth/ticket.js'
-export type { SocketRouteHandle } from './route/route.js'
+export type { SocketRouteHandle } from './route/route-handle.js'
 export type {
   CloseInfo,
   Reply,

@@ -19,7 +19,7 @@ import type { SocketRouteOptions, SocketScopeOptions } from './options/options.j
 import type { ParamsOfPath } from './upgrade/path.js'
 import type { FastPath } from './options/plugin-settings.js'
 import type { Revocation } from './auth/revocation.js'
-import type { SocketRouteHandle } from './route/route.js'
+import type { SocketRouteHandle } from './route/route-handle.js'
 
 /** How the plugin runs in an app. */
 export interface SocketInfo {

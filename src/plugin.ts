@@ -43,7 +43,9 @@ import { barePath, createPathOf, joinPath } from './upgrade/path.js'
 import { UrlCredentials } from './auth/url-credentials.js'
 import { resolvePlugin } from './options/plugin-settings.js'
 import { Revocations, type Revocation } from './auth/revocation.js'
-import { kUpgrade, Route, type SocketRouteHandle } from './route/route.js'
+import { Route } from './route/route.js'
+import type { SocketRouteHandle } from './route/route-handle.js'
+import { kUpgrade } from './route/upgrade-state.js'
 import { routerOptionsOf } from './route/router.js'
 import { SocketServer } from './upgrade/socket-server.js'
 import { addToScope, enterScope, openScopes } from './options/scope.js'
@@ -148,7 +150,7 @@ async function socketRoutes (
     left.check(full)
     const effective = enterScope(scope, given)
     const created = createController(full, controller, scope, checkGrant)
-    const route = new Route(server, scope, full, created, given, effective)
+    const route = new Route({ server, scope, path: full, given, effective }, created)
     table.add(scope, path, given.constraints, route)
     return route
   }

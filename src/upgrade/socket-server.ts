@@ -12,7 +12,7 @@ import { notUpgraded, optionsOfServer, wrapHandleUpgrade } from '../host/websock
 import { FrameSocket } from '../socket/frame-socket.js'
 import { asError, errors } from '../errors.js'
 import { writeLog } from '../log.js'
-import { attempt, then } from '../thenable.js'
+import { attempt } from '../thenable.js'
 import { switchingHeaders } from './switching-headers.js'
 
 const kClaim = Symbol('fastify-socket-route.claim')
@@ -178,13 +178,12 @@ export class SocketServer {
    * @throws `FSR_ERR_HANDSHAKE_INVALID` (400), `FSR_ERR_CLIENT_REFUSED` (401, or as `verifyClient`
    * says).
    */
-  verify (request: FastifyRequest, reply: FastifyReply): undefined | Promise<void> {
+  async verify (request: FastifyRequest, reply: FastifyReply): Promise<void> {
     const { verifyClient } = optionsOfServer(this.#theirs)
     // ws would treat a promise as a yes.
-    return then(this.#theirs.shouldHandle(request.raw) as unknown, (isHandled) => {
-      if (!isHandled) throw new errors.HandshakeInvalid('shouldHandle of the app rejected it')
-      return verifyClient ? verify(verifyClient, request, reply) : undefined
-    }) as undefined | Promise<void>
+    const isHandled: unknown = await this.#theirs.shouldHandle(request.raw)
+    if (!isHandled) throw new errors.HandshakeInvalid('shouldHandle of the app rejected it')
+    if (verifyClient) await verify(verifyClient, request, reply)
   }
 }
 

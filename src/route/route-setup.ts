@@ -1,0 +1,48 @@
+import type { FastifyInstance } from 'fastify'
+import type { ContractDefinition } from '../contract/parse-contract.js'
+import type { SocketRouteOptions } from '../options/options.js'
+import { checkEffect, type EffectiveOptions } from '../options/resolve-options.js'
+import { useRoles } from '../options/scope.js'
+import type { SocketServer } from '../upgrade/socket-server.js'
+import type { Server } from './app-services.js'
+
+/** A route as it was registered, for the parts of the route. */
+export interface RouteSetup {
+  readonly name: string
+  /** The path with the prefixes of its scopes. */
+  readonly path: string
+  readonly scope: FastifyInstance
+  /** The options of the route alone. */
+  readonly given: SocketRouteOptions
+  readonly effective: EffectiveOptions
+  /** Whether the route, or a scope around it, has `isGranted`. */
+  readonly isGuarded: boolean
+  readonly sockets: ReturnType<SocketServer['serverFor']>
+  readonly server: Server
+}
+
+/**
+ * Checks that the options of a route have an effect, and tells the services of the app what the
+ * route needs of them.
+ *
+ * @throws `FSR_ERR_OPTION_INVALID`.
+ */
+export function setUp (
+  base: Pick<RouteSetup, 'server' | 'scope' | 'path' | 'given' | 'effective'>,
+  contract: undefined | ContractDefinition
+): RouteSetup {
+  const { server, scope, path, given, effective } = base
+  const isGuarded = effective.isGranted.length > 0
+  const hasRoles = asksForRoles(contract)
+  if (!isGuarded) checkEffect(given, path, hasRoles)
+  if (isGuarded || hasRoles) useRoles(scope)
+  server.counts.expect(effective.connections)
+  const sockets = server.sockets.serverFor(effective.maxPayload)
+  return { ...base, name: given.name ?? path, isGuarded, sockets }
+}
+
+// Whether the contract guards messages by roles, also on a route without a guard.
+function asksForRoles (contract: undefined | ContractDefinition): boolean {
+  return contract !== undefined && [...contract.in.values()].some(({ isGranted }) =>
+    isGranted !== undefined && typeof isGranted !== 'function')
+}
