@@ -1,6 +1,6 @@
 import type { FastifyRequest } from 'fastify'
 import type { MessageGrant } from '../contract/contract.js'
-import type { MessageGuard } from '../contract/inbound-request.js'
+import type { MessageGuard } from '../contract/compiled-message.js'
 import { errors } from '../errors.js'
 import { then } from '../thenable.js'
 

@@ -153,7 +153,7 @@ export interface ConnectionHost extends OutboxHost, TokenHost {
    */
   readonly isDone: boolean
   /** The contract rejected a message. */
-  refused (): void
+  countRefusal (): void
   close (code: number, reason: string): void
   join (room: string): void
   leave (room: string): void
@@ -442,7 +442,7 @@ export class WsConnection<Types extends ConnectionTypes = ConnectionTypes> {
   get pendingRequests (): PendingRequests {
     if (this.#pendingRequests === undefined) {
       this.#pendingRequests = new PendingRequests(this.#host.clock, this.#outbox)
-      if (this.#isEnded) this.#pendingRequests.end()
+      if (this.#isEnded) this.#pendingRequests.abort()
     }
     return this.#pendingRequests
   }
@@ -469,8 +469,8 @@ export class WsConnection<Types extends ConnectionTypes = ConnectionTypes> {
   }
 
   /** The contract rejected a message. @internal */
-  refused (): void {
-    this.#host.refused()
+  countRefusal (): void {
+    this.#host.countRefusal()
   }
 
   /** Closes for a reason in `close-codes`; see `Closable`. @internal */
@@ -509,7 +509,7 @@ export class WsConnection<Types extends ConnectionTypes = ConnectionTypes> {
   abort (): void {
     this.#isEnded = true
     this.#ended?.abort()
-    this.#pendingRequests?.end()
+    this.#pendingRequests?.abort()
     this.inboundRequests?.abort()
   }
 }

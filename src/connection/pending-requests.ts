@@ -69,7 +69,7 @@ export class PendingRequests {
   readonly #clock: Clock
   readonly #outbox: Outbox
   readonly #pending = new Map<MessageId, Pending>()
-  #isEnded = false
+  #isAborted = false
 
   constructor (clock: Clock, outbox: Outbox) {
     this.#clock = clock
@@ -92,7 +92,7 @@ export class PendingRequests {
     { id, accept, cancel }: Request,
     { timeout = 10_000, signal }: RequestOptions
   ): Promise<unknown> {
-    if (this.#isEnded) return Promise.reject(new errors.RequestEnded())
+    if (this.#isAborted) return Promise.reject(new errors.RequestEnded())
     if (signal?.aborted === true) return Promise.reject(signal.reason)
     return new Promise((resolve, reject) => {
       const giveUp = (error: unknown): void => {
@@ -147,8 +147,8 @@ export class PendingRequests {
   }
 
   /** The connection has begun to close. */
-  end (): void {
-    this.#isEnded = true
+  abort (): void {
+    this.#isAborted = true
     for (const { reject } of this.#pending.values()) reject(new errors.RequestEnded())
   }
 }

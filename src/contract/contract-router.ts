@@ -1,7 +1,6 @@
 import type { WsConnection } from '../connection/connection.js'
 import type { MessageId } from '../connection/pending-requests.js'
 import type { CloseInfo, SocketController } from '../controller/controller.js'
-import type { Hooks } from '../controller/hooks.js'
 import { isAbort, MessageFailure, ReplyError } from '../controller/message-failure.js'
 import { nothing } from '../controller/returned.js'
 import { closeReasonOf, errors, isOfClient } from '../errors.js'
@@ -10,33 +9,23 @@ import type { Frame } from '../message/frame.js'
 import type { Message } from '../message/message.js'
 import type { Clients } from '../room/clients.js'
 import { then } from '../thenable.js'
-import type { ContractController, ContractSchema, MessageGrant } from './contract.js'
+import {
+  compileMessage,
+  type CompiledMessage,
+  type ContractOptions
+} from './compiled-message.js'
+import type { ContractController, ContractSchema } from './contract.js'
 import { ContractCodec } from './contract-codec.js'
 import { errorFrame, readEnvelope } from './envelope.js'
-import {
-  InboundRequest,
-  type CompiledMessage,
-  type MessageGuard,
-  type Outcome
-} from './inbound-request.js'
-import type { ContractDefinition, MessageDefinition } from './parse-contract.js'
+import { InboundRequest, type Outcome } from './inbound-request.js'
+import type { ContractDefinition } from './parse-contract.js'
 import { handleProtocol, renew } from './protocol-messages.js'
-import { createCheck, named, type Compilers, type InvalidData } from './validation.js'
+import type { Compilers, InvalidData } from './validation.js'
 
 type Controller = ContractController<WsConnection, never, ContractSchema>
 
 // An error whose text may be sent to the client.
 type ClientError = Error & InvalidData & { readonly code: string }
-
-/** The options of a route that concern its contract. */
-export interface ContractOptions {
-  /** Whether a message that the contract rejects gets an error, or closes the connection. */
-  readonly invalidMessages: 'answer' | 'close'
-  /** The most streams that one connection may have open at a time. */
-  readonly streamsPerConnection: number
-  readonly hooks: Hooks
-  guardOf (grant: MessageGrant): MessageGuard
-}
 
 /**
  * Adapts a controller with a contract to `SocketController`: it parses each message, calls its
@@ -59,33 +48,9 @@ export class ContractRouter implements SocketController {
   compile (compilers: Compilers, options: ContractOptions): void {
     this.#options = options
     this.codec.compile(compilers)
+    const controller = this.#controller as unknown as CompiledMessage['controller']
     for (const message of this.definition.in.values()) {
-      this.#compiled.set(message.type, this.#compile(message, compilers, options))
-    }
-  }
-
-  #compile (
-    { type, data, reply, stream, isGranted }: MessageDefinition,
-    { validator, serializer }: Compilers,
-    { hooks, streamsPerConnection, guardOf }: ContractOptions
-  ): CompiledMessage {
-    const check = data === undefined
-      ? undefined
-      : createCheck(named(`data of '${type}'`, () => validator(data)))
-    return {
-      type,
-      controller: this.#controller as unknown as CompiledMessage['controller'],
-      isGranted: isGranted === undefined ? undefined : guardOf(isGranted),
-      check,
-      reply: reply === undefined
-        ? undefined
-        : named(`reply of '${type}'`, () => serializer(reply)),
-      stream: stream === undefined
-        ? undefined
-        : named(`stream of '${type}'`, () => serializer(stream)),
-      streamsPerConnection,
-      hooks,
-      isDirect: isGranted === undefined && check?.isSync !== false && hooks.preMessage.length === 0
+      this.#compiled.set(message.type, compileMessage(message, controller, compilers, options))
     }
   }
 
@@ -160,17 +125,17 @@ export class ContractRouter implements SocketController {
   }
 
   // Counts rejected messages: a client that sends only such messages is closed, after its error.
-  #countRefusal (connection: WsConnection, { isRefusal, isVain }: MessageFailure): void {
-    if (isRefusal || isVain) connection.refused()
+  #countRefusal (connection: WsConnection, { isRefusal, isRejectedRenewal }: MessageFailure): void {
+    if (isRefusal || isRejectedRenewal) connection.countRefusal()
     else connection.refusals?.clear()
   }
 
   // Sends the error for a failed message, or closes the connection, by the option invalidMessages.
   #refuse (
     connection: WsConnection,
-    { error, id, isWanted, isRefusal }: MessageFailure
+    { error, id, isAwaited, isRefusal }: MessageFailure
   ): undefined | Promise<void> {
-    if (!isWanted) return
+    if (!isAwaited) return
     if (isRefusal && this.#options!.invalidMessages === 'close') {
       connection.closeWith(closeReasonOf(error))
       return

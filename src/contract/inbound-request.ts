@@ -1,7 +1,7 @@
 import type { WsConnection } from '../connection/connection.js'
 import type { InboundRequests, PendingInbound } from '../connection/inbound-requests.js'
 import type { MessageId } from '../connection/pending-requests.js'
-import { beforeMessage, beforeSend, sentTo, type Hooks } from '../controller/hooks.js'
+import { beforeMessage, beforeSend, sentTo } from '../controller/hooks.js'
 import { isAbort, MessageFailure, ReplyError } from '../controller/message-failure.js'
 import { ReplyStream } from '../controller/reply-stream.js'
 import { isAsyncIterable } from '../controller/returned.js'
@@ -11,40 +11,10 @@ import type { Frame } from '../message/frame.js'
 import type { Message } from '../message/message.js'
 import type { Clients } from '../room/clients.js'
 import { isThenable } from '../thenable.js'
+import type { CompiledMessage, MessageGuard } from './compiled-message.js'
 import type { MessageContext } from './contract.js'
 import { replyFrame, type Envelope } from './envelope.js'
-import { serialized, type Check, type Serializer } from './validation.js'
-
-/** Whether a user may send a message. */
-export type MessageGuard = (
-  user: unknown,
-  connection: WsConnection
-) => boolean | Promise<boolean>
-
-/** The handler of a message, as `on` of a controller has it. */
-export type Handler = (
-  connection: WsConnection,
-  data: unknown,
-  context: MessageContext
-) => unknown
-
-/** The compiled form of one message type of `in`. */
-export interface CompiledMessage {
-  readonly type: string
-  /** Has the handlers of all types. Read for each message, as an app may replace it. */
-  readonly controller: { readonly on: Readonly<Record<string, Handler>> }
-  readonly isGranted: undefined | MessageGuard
-  readonly check: undefined | Check
-  readonly reply: undefined | Serializer
-  readonly stream: undefined | Serializer
-  readonly streamsPerConnection: number
-  readonly hooks: Hooks
-  /**
-   * Whether nothing of the app runs before the handler, and nothing is waited for: the message can
-   * be neither cancelled nor overtaken by a close before that.
-   */
-  readonly isDirect: boolean
-}
+import { serialized, type Serializer } from './validation.js'
 
 /** The reply to a message: a frame, or one for each item of a stream. */
 export type Reply = Frame | ReplyStream
@@ -238,7 +208,7 @@ export class InboundRequest implements MessageContext, PendingInbound {
       last: replyFrame(id, undefined),
       wrap: (error) => new MessageFailure(asError(error), id, { isRefusal: false }),
       onEnd: () => { this.#finish() },
-      onLeft: () => { this.#end() },
+      onReleased: () => { this.#end() },
       onLateFailure: (error) => { this.#streamFailedLate(asError(error)) }
     })
     this.#replyStream = replyStream
@@ -268,7 +238,7 @@ export class InboundRequest implements MessageContext, PendingInbound {
     // Once the grant is withdrawn, a handler may throw an AbortError: the client gets the reason.
     const error = this.#withdrawn === undefined ? thrown : this.#withdrawn.error
     const failure = new MessageFailure(asError(error), this.id, {
-      isWanted: !this.#isFinished,
+      isAwaited: !this.#isFinished,
       isAborted: this.#requests === undefined ? this.#connection.isAborted : this.#isAborted,
       // A handler may throw an error about another client's reply, which is not this one's fault.
       isRefusal: this.#isValidating && isRefusal(error)

@@ -104,7 +104,7 @@ export async function renew (
         ? new ReplyError((error as SocketError).code, (error as SocketError).message)
         : error,
       id,
-      { isRefusal: false, isVain: isOfToken }
+      { isRefusal: false, isRejectedRenewal: isOfToken }
     )
   }
   connection.refusals?.clear()

@@ -226,7 +226,7 @@ export class ConnectionRunner extends ConnectionContext implements
     return true
   }
 
-  refused (): void {
+  countRefusal (): void {
     const { clock, options: { refusals } } = this.#route
     if (refusals === false) return
     this.connection.refusals ??= new Refusals(clock, refusals)

@@ -38,7 +38,7 @@ export class MessageFailure extends Failure {
   /** The id of the message, if it has one. */
   readonly id: undefined | MessageId
   /** Whether the client still waits for the reply. */
-  readonly isWanted: boolean
+  readonly isAwaited: boolean
   /** Whether the handler's signal had aborted before. */
   readonly isAborted: boolean
   /**
@@ -46,21 +46,21 @@ export class MessageFailure extends Failure {
    * that of an error thrown by the app is not.
    */
   readonly isRefusal: boolean
-  /** Whether it counts as rejected although it is in the contract: a renewal with a bad token. */
-  readonly isVain: boolean
+  /** Whether the message is a renewal with a rejected token, which counts like a refusal. */
+  readonly isRejectedRenewal: boolean
 
   constructor (
     error: Error,
     id: undefined | MessageId,
-    { isWanted = true, isAborted = false, isRefusal = true, isVain = false } = {}
+    { isAwaited = true, isAborted = false, isRefusal = true, isRejectedRenewal = false } = {}
   ) {
     super()
     this.error = error
     this.id = id
-    this.isWanted = isWanted
+    this.isAwaited = isAwaited
     this.isAborted = isAborted
     this.isRefusal = isRefusal
-    this.isVain = isVain
+    this.isRejectedRenewal = isRejectedRenewal
   }
 }
 

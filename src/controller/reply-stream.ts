@@ -11,7 +11,7 @@ export interface ReplyStreamOptions {
   /** Called once, when no more frames will be sent. */
   onEnd (): void
   /** Called when the app's stream has ended: later than `onEnd` if the stream was stopped. */
-  onLeft (): void
+  onReleased (): void
   /** Called with an error of the app's stream after it was stopped: it has no other effect. */
   onLateFailure (error: unknown): void
 }
@@ -83,8 +83,8 @@ export class ReplyStream implements AsyncIterableIterator<Frame> {
   }
 
   #release (): void {
-    const { onLateFailure, onLeft } = this.#options
-    release(this.#iterable, this.#iterator, onLateFailure).then(onLeft)
+    const { onLateFailure, onReleased } = this.#options
+    release(this.#iterable, this.#iterator, onLateFailure).then(onReleased)
   }
 
   async #step (): Promise<IteratorResult<Frame>> {
@@ -95,7 +95,7 @@ export class ReplyStream implements AsyncIterableIterator<Frame> {
       this.#waiting = undefined
       if (done !== true) return { done: false, value: encode(value) }
       this.#end()
-      this.#options.onLeft()
+      this.#options.onReleased()
       return { done: false, value: last }
     } catch (error) {
       if (!this.#end()) {

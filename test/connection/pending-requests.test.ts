@@ -38,7 +38,7 @@ t.test('the end of the connection rejects what is pending', async (t) => {
   const { exchange: one } = exchange()
   const asked = one.wait(request(1), {})
   t.ok(one.isBusy)
-  one.end()
+  one.abort()
   await t.rejects(asked, { code: 'FSR_ERR_REQUEST_ENDED' })
   t.notOk(one.isBusy)
 })

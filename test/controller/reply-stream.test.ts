@@ -24,7 +24,7 @@ function answers (next: () => Promise<IteratorResult<unknown>>, options: Partial
       last,
       wrap: (error) => error,
       onEnd () { seen.push('ended') },
-      onLeft () {},
+      onReleased () {},
       onLateFailure () {},
       ...options
     })
