@@ -51,15 +51,27 @@ export function checkMembers (
   }
 }
 
-/** Checks a boolean or `undefined`. @throws `FSR_ERR_OPTION_INVALID`. */
-export function boolean (value: unknown, name: string): undefined | boolean {
-  check(value === undefined || typeof value === 'boolean', name, 'is neither true nor false')
-  return value
+/**
+ * Checks the names of options. An unknown one is told the name that was probably meant.
+ *
+ * @param placeOf describes where an unknown option belongs.
+ * @throws `FSR_ERR_OPTION_INVALID`.
+ */
+export function checkNames (
+  given: object,
+  known: readonly string[],
+  placeOf: (name: string) => undefined | string = () => undefined
+): void {
+  const unknown = strayIn(given, known)
+  if (unknown === undefined) return
+  const problem = placeOf(unknown) ??
+    `is unknown here${suggest(unknown, known, `there are ${known.join(', ')}`)}`
+  throw new errors.OptionInvalid(`Option '${unknown}'`, problem)
 }
 
 /**
  * Checks a duration, a size or a count: a positive integer below 2^31. The upper limit is that of
- * timers, and of a Buffer in ws. The typed client has the same check, `src/client/amount.ts`.
+ * timers, and of a Buffer in ws. The typed client has the same check.
  *
  * @param subject as in `checkArgument`.
  * @param unit what the number counts, for the text of the error.
@@ -79,12 +91,6 @@ export function checkAmount (
     subject,
     `${isAllowed} a positive integer below 2^31 (${unit}), but ${show(value)}`
   )
-}
-
-/** Checks a duration, a size or a count of an option. Returns `undefined` if it is not set. */
-export function integer (value: unknown, name: string, unit: string): undefined | number {
-  if (value !== undefined) checkAmount(value, `Option ${name}`, unit)
-  return value as undefined | number
 }
 
 // Describes a value that is not a number. A string is quoted only if it resembles one, such as

@@ -1,7 +1,5 @@
 import { errors } from '../errors.js'
-import { strayIn } from '../members.js'
-import { checkArgument, isObject } from '../option-checks.js'
-import { suggest } from '../suggestion.js'
+import { checkArgument, checkNames, isObject } from '../option-checks.js'
 import { ofOtherLibrary } from './foreign-options.js'
 import type { Level } from './option-kinds.js'
 import { optionTable, type Row, type ValuesOf } from './option-table.js'
@@ -36,7 +34,7 @@ export function resolveOptions<Outer extends EffectiveOptions> (
   level: Level
 ): Outer {
   checkArgument(isObject(given), calls[level], 'is not an object')
-  checkNames(given, level)
+  checkNames(given, namesOf(level), placeOf)
   const effective: Outer & Record<string, unknown> = { ...outer }
   for (const [name, row] of rows) {
     if (!(name in given)) continue
@@ -46,15 +44,6 @@ export function resolveOptions<Outer extends EffectiveOptions> (
     Object.assign(effective, { [name]: row.read(value, place) })
   }
   return effective
-}
-
-function checkNames (given: object, level: Level): void {
-  const known = namesOf(level)
-  const stray = strayIn(given, known)
-  if (stray === undefined) return
-  const problem = placeOf(stray) ??
-    `is unknown here${suggest(stray, known, `there are ${known.join(', ')}`)}`
-  throw new errors.OptionInvalid(`Option '${stray}'`, problem)
 }
 
 function namesOf (level: Level): readonly string[] {

@@ -84,7 +84,7 @@ t.test('options of calls that are none fail: nothing is sent to whom it should l
   const app = await createApp(t)
   const schema = { in: {}, out: { ask: { data: { type: 'object' }, reply: { type: 'object' } } } }
   const opened = new Promise<WsConnection>((resolve) => { app.socketRoute('/ask', { schema, on: {}, onOpen: resolve as never }) })
-  const room = app.socketRoutes.get('/ask')!.to('room')
+  const room = app.socketRoutes.get('/ask')!.to('room').local
   const chat = app.socketRoute('/chat', { onOpen (connection) { connection.join('room') } })
   const url = await listen(app)
   const [asked, client] = [await connect(`${url}/ask`), await connect(`${url}/chat`)]

@@ -1,8 +1,5 @@
 import type { RouteShorthandOptions } from 'fastify'
-import { errors } from '../../errors.js'
-import { strayIn } from '../../members.js'
-import { suggest } from '../../suggestion.js'
-import { check, checkHooks } from '../../option-checks.js'
+import { check, checkHooks, checkNames } from '../../option-checks.js'
 import type { SchemaTransform } from './conversion.js'
 import type { AsyncapiDocument, AsyncapiInfo } from './document.js'
 import { isWebsocketUrl, type ServersOption } from './servers.js'
@@ -69,13 +66,7 @@ const keys = [
 /** Checks the options. @throws `FSR_ERR_OPTION_INVALID`. */
 export function checkOptions (given: AsyncapiOptions): void {
   const { info, prefix, expose, servers = {}, transform, transformObject } = given
-  const unknown = strayIn(given, keys)
-  if (unknown !== undefined) {
-    throw new errors.OptionInvalid(
-      `Option '${unknown}'`,
-      `is unknown here${suggest(unknown, keys, `there are ${keys.join(', ')}`)}`
-    )
-  }
+  checkNames(given, keys)
   for (const name of ['title', 'version'] as const) {
     check(typeof Object(info)[name] === 'string', `info.${name}`, 'is not a string')
   }

@@ -1,8 +1,5 @@
 import type { onRequestHookHandler } from 'fastify'
-import { errors } from '../../errors.js'
-import { strayIn } from '../../members.js'
-import { suggest } from '../../suggestion.js'
-import { check, checkHooks } from '../../option-checks.js'
+import { check, checkHooks, checkKeys } from '../../option-checks.js'
 
 /** How the page fetches a token. */
 export interface ConsoleLogin {
@@ -49,14 +46,15 @@ export interface ConsoleOptions {
   readonly servers?: undefined | readonly string[]
 }
 
-// Fastify's own options.
-const own = ['prefix', 'logLevel', 'logSerializers']
-const keys = ['document', 'title', 'login', 'onRequest', 'servers']
+// The last three are Fastify's own.
+const keys = [
+  'document', 'title', 'login', 'onRequest', 'servers', 'prefix', 'logLevel', 'logSerializers'
+]
 const ofLogin = ['url', 'method', 'body', 'tokenPath']
 
 /** @throws `FSR_ERR_OPTION_INVALID`. */
 export function checkOptions (options: object): asserts options is ConsoleOptions {
-  checkKeys(options, 'ui', keys, own)
+  checkKeys(options, 'ui', keys)
   const { document, title, login, onRequest, servers } = options as Record<string, unknown>
   check(
     document === undefined || typeof document === 'function',
@@ -74,11 +72,6 @@ export function checkOptions (options: object): asserts options is ConsoleOption
 }
 
 function checkLogin (login: unknown): void {
-  check(
-    typeof login === 'object' && login !== null,
-    'ui.login',
-    `is not { ${ofLogin.join(', ')} }`
-  )
   checkKeys(login, 'ui.login', ofLogin)
   const { url, method = 'POST', body, tokenPath } = login as Record<string, unknown>
   check(
@@ -120,19 +113,4 @@ function isServer (value: unknown, scheme: unknown = 'ws'): boolean {
       `^${scheme === 'http' ? 'http' : 'ws'}s?://(?:[\\w.-]+|\\[[\\da-f:.]+\\])(?::\\d+)?$`,
       'i'
     ).test(value)
-}
-
-function checkKeys (
-  given: object,
-  name: string,
-  keys: readonly string[],
-  more: readonly string[] = []
-): void {
-  const unknown = strayIn(given, [...keys, ...more])
-  if (unknown !== undefined) {
-    throw new errors.OptionInvalid(
-      `Option ${name}`,
-      `has '${unknown}', which is unknown${suggest(unknown, keys, `it is { ${keys.join(', ')} }`)}`
-    )
-  }
 }
