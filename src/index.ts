@@ -17,8 +17,10 @@ export type { OriginPredicate, Origins } from './auth/origin.js'
 export type {
   SharedOptions,
   SocketPluginOptions,
+  SocketRequest,
   SocketRouteOptions,
-  SocketScopeOptions
+  SocketScopeOptions,
+  UpgradeHook
 } from './options/options.js'
 export type { TokenSource } from './auth/token-source.js'
 export type { KeptRevocation, Revocation, RevocationStore } from './auth/revocation.js'

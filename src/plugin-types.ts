@@ -2,8 +2,14 @@ import type {
   FastifyBaseLogger, FastifyInstance, FastifySchema, FastifyTypeProvider, RawReplyDefaultExpression,
   RawRequestDefaultExpression, RawServerBase, RouteGenericInterface
 } from 'fastify'
-import type { DefaultTypes, IsSame, WsConnection } from './connection/connection.js'
+import type {
+  ConnectionTypes,
+  DefaultTypes,
+  IsSame,
+  WsConnection
+} from './connection/connection.js'
 import type { UserOfRequest } from './connection/identity.js'
+import type { OutboxOptions } from './connection/outbox.js'
 import type {
   ClientContract,
   ContractController,
@@ -134,18 +140,50 @@ type ContractFor<Generic> =
 // The user that a predicate receives.
 type UserOf<Generic> = Generic extends { User: infer Given } ? Given : UserOfRequest
 
+// The types that the third argument is typed by. They do not depend on its own types, so that the
+// parameters of its functions have their types while those are inferred.
+type OptionTypes<
+  Generic extends SocketRouteGeneric,
+  Path extends string,
+  Schema extends FastifySchema,
+  Contract extends ContractSchema,
+  RawRequest extends { headers: unknown },
+  Provider extends FastifyTypeProvider
+> = TypesOf<
+  Generic,
+  Path,
+  Schema,
+  DefaultTypes['User'],
+  DefaultTypes['Data'],
+  RawRequest,
+  Provider
+> extends infer Types
+  ? [Contract] extends [never] ? Shown<Types> : WithEvents<Types, Provider, Contract>
+  : never
+
 // Nothing is assignable to it.
 interface Nothing { readonly nothing: never }
 
 // The third argument. `Options` is its whole type, if it has no function that needs contextual
 // types. `Names` are its keys in any case: none for a predicate, `''` without a third argument.
 // Each kind has a separate type, so that the compiler reports the actual mistake.
-type ThirdArgument<Options, Names extends PropertyKey, Schema extends FastifySchema, User, Data> =
-  [Options] extends [Nothing] ? Options
-    : [Nothing] extends [Names] ? { readonly [Name in Names]?: unknown }
-        : IsBag<Options, Names> extends true
-          ? SocketRouteOptions<Schema, User, Data>
-          : Grant<User> | SocketRouteOptions<Schema, User, Data>
+type ThirdArgument<
+  Options,
+  Names extends PropertyKey,
+  Schema extends FastifySchema,
+  User,
+  Data,
+  Types
+> = [Options] extends [Nothing] ? Options
+  : [Nothing] extends [Names] ? { readonly [Name in Names]?: unknown }
+      : IsBag<Options, Names> extends true
+        ? SocketRouteOptions<Schema, User, Data, TypesFor<Options, Types>>
+        : Grant<User> | SocketRouteOptions<Schema, User, Data, TypesFor<Options, Types>>
+
+// Options that were declared for any route fit a route with a contract too.
+type TypesFor<Options, Types> = Options extends { readonly outbox?: infer Outbox }
+  ? [OutboxOptions] extends [Outbox] ? ConnectionTypes : Types
+  : Types
 
 type Function = (...given: never) => unknown
 type IsBag<Options, Names> = [Options] extends [undefined]
@@ -250,7 +288,14 @@ declare module 'fastify' {
         TypeProvider,
         Contract
       >,
-      isGranted?: ThirdArgument<Options, Names, Schema, UserOf<Generic>, Data>
+      isGranted?: ThirdArgument<
+        Options,
+        Names,
+        Schema,
+        UserOf<Generic>,
+        Data,
+        Uninferred<OptionTypes<Generic, Path, Schema, Contract, RawRequest, TypeProvider>, Path>
+      >
     ): SocketRouteHandle<
       ConnectionOf<
         Generic,

@@ -61,6 +61,14 @@ export type IsSame<One, Other> =
 /** The first argument of `send`: any message; with a contract, the name of one of its messages. */
 export type Sent<Types> = Types extends { Events: infer Events } ? keyof Events : Sendable
 
+/** A message as one value, as `latestBy` gets it. */
+export type MessageOf<Types> = Types extends { Events: infer Events }
+  ? { [Type in keyof Events]: OneOf<Type, Events[Type]> }[keyof Events]
+  : Sendable
+type OneOf<Type, Event> = Event extends { data: infer Data }
+  ? { readonly type: Type, readonly data: Data }
+  : never
+
 /** The arguments after it: with a contract, the data of the message. */
 export type SentData<Types, First> = Types extends { Events: infer Events }
   ? First extends keyof Events ? DataOf<Events[First]> : never

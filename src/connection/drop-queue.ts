@@ -1,5 +1,6 @@
 import type { LatestBy } from '../message/codec.js'
 import type { Frame } from '../message/frame.js'
+import type { Sendable } from '../message/outbound.js'
 
 /**
  * The policy for a message to a client whose outbox is full. `'close'` closes the connection with
@@ -8,8 +9,14 @@ import type { Frame } from '../message/frame.js'
  * key is computed once, when the message is sent. A message without a key (`undefined`) replaces
  * none, and is dropped before any with a key. If the newest messages of all keys exceed `limit`,
  * the connection is closed with 1013.
+ *
+ * @typeParam Message the messages of the route; with a contract `{ type, data }`.
  */
-export type Overflow = 'close' | 'drop-oldest' | 'drop-newest' | { readonly latestBy: LatestBy }
+export type Overflow<Message = Sendable> =
+  | 'close'
+  | 'drop-oldest'
+  | 'drop-newest'
+  | { readonly latestBy: LatestBy<Message> }
 
 /** The policies that drop messages, and so need a queue. */
 export type DropPolicy = Exclude<Overflow, 'close'>

@@ -17,8 +17,13 @@ import { FrameSocket, kTcp } from '../socket/frame-socket.js'
 import { CLOSED, OPEN, type PendingFrames } from '../socket/socket-events.js'
 import { flushLater, type Flushable } from '../socket/flush-queue.js'
 
-/** The bound of the messages that wait for a slow client. */
-export interface OutboxOptions {
+/**
+ * The bound of the messages that wait for a slow client.
+ *
+ * @typeParam Message the messages of the route, for `latestBy`; with a contract `{ type, data }`.
+ * @typeParam Notice the messages that `notice` may return, as they are on the wire.
+ */
+export interface OutboxOptions<Message = Sendable, Notice = Sendable> {
   /**
    * Bytes that may wait in this process. A waiting message counts 512 bytes more than its payload;
    * several messages in one write add 512 bytes once. The return value of a callback is always
@@ -33,7 +38,7 @@ export interface OutboxOptions {
    *
    * @default 'close'
    */
-  readonly overflow?: undefined | Overflow
+  readonly overflow?: undefined | Overflow<Message>
   /**
    * Returns a message that tells the client how many messages were dropped since the last notice.
    * It is called when the client has caught up and nothing waits; never with `'close'`. If it
@@ -41,7 +46,7 @@ export interface OutboxOptions {
    *
    * @default none: the client is not told
    */
-  readonly notice?: undefined | ((dropped: number) => Sendable)
+  readonly notice?: undefined | ((dropped: number) => Notice)
 }
 
 /** The settings that the outboxes of a route share. */

@@ -6,8 +6,10 @@ import { toFrame, type Sendable } from './outbound.js'
 /**
  * Returns the key of a message: a slow client receives only the newest message of each key.
  * `undefined`: the message has no key.
+ *
+ * @typeParam Message the messages of the route; with a contract `{ type, data }`.
  */
-export type LatestBy = (message: Sendable) => unknown
+export type LatestBy<Message = Sendable> = (message: Message) => unknown
 
 /** A request to a client, ready to be sent. */
 export interface Request {

@@ -1,10 +1,21 @@
-import type { FastifyRequest, FastifySchema, RouteShorthandOptions } from 'fastify'
+import type {
+  FastifyInstance,
+  FastifyReply,
+  FastifyRequest,
+  FastifySchema,
+  HookHandlerDoneFunction,
+  RouteGenericInterface,
+  RouteShorthandOptions
+} from 'fastify'
 import type { WebsocketPluginOptions } from '@fastify/websocket'
+import type { ConnectionTypes, IsSame, MessageOf } from '../connection/connection.js'
 import type { HeartbeatOptions } from '../connection/heartbeat.js'
 import type { UserOfRequest } from '../connection/identity.js'
 import type { OutboxOptions } from '../connection/outbox.js'
 import type { RateOptions } from '../connection/rate.js'
 import type { RefusalOptions } from '../connection/refusals.js'
+import type { AsJson } from '../contract/as-json.js'
+import type { Shown } from '../contract/contract.js'
 import type { PreMessageHook, PreSendHook } from '../controller/hooks.js'
 import type { ConnectionCaps } from '../upgrade/connection-limits.js'
 import type { Grant, RoleHierarchy } from '../auth/grant.js'
@@ -16,8 +27,22 @@ import type { Subject } from '../auth/subject.js'
 import type { TicketStore } from '../auth/ticket.js'
 import type { TokenSource } from '../auth/token-source.js'
 
-/** The options that the plugin, scopes and routes share. The innermost value applies. */
-export interface SharedOptions {
+// The messages that `notice` may return: on a route with a contract its messages, as they are on
+// the wire, since the return value is sent unchanged.
+type NoticeOf<Types> = MessageOf<Types> extends infer Message
+  ? Message extends { readonly type: infer Type, readonly data: infer Data }
+    ? undefined extends Data
+      ? { readonly type: Type, readonly data?: AsJson<Data> }
+      : { readonly type: Type, readonly data: AsJson<Data> }
+    : Message
+  : never
+
+/**
+ * The options that the plugin, scopes and routes share. The innermost value applies.
+ *
+ * @typeParam Types the types of the connections.
+ */
+export interface SharedOptions<Types = ConnectionTypes> {
   /**
    * Where the roles of a user are: the name of a claim, which has an array of strings or a
    * space-separated string (RFC 8693 section 4.2), or a function that returns an array for a user,
@@ -110,7 +135,7 @@ export interface SharedOptions {
   /** The rate at which one client may send. @default no limit */
   readonly rate?: undefined | RateOptions
   /** How much may be buffered for a slow client. */
-  readonly outbox?: undefined | OutboxOptions
+  readonly outbox?: undefined | OutboxOptions<MessageOf<Types>, NoticeOf<Types>>
   /**
    * How many rooms one connection can be in.
    *
@@ -277,7 +302,38 @@ export interface SocketPluginOptions extends SocketScopeOptions {
   readonly websocket?: undefined | WebsocketPluginOptions
 }
 
-type RouteHooks = Pick<RouteShorthandOptions, 'onRequest' | 'preValidation' | 'preHandler'>
+/**
+ * The upgrade request of a route, as its hooks get it.
+ *
+ * @typeParam Types the types that the generics, the schema or the path give: `{ Params,
+ * Querystring, Headers }`.
+ */
+export interface SocketRequest<Types extends RouteGenericInterface = RouteGenericInterface>
+  extends FastifyRequest<Types> {}
+
+type RequestOf<Types> = IsSame<Types, ConnectionTypes> extends true
+  // The route is not known.
+  ? FastifyRequest
+  : Shown<Pick<Types, keyof Types & keyof RouteGenericInterface>> extends infer Known
+    ? WithUser<SocketRequest<Known & RouteGenericInterface>, Types>
+    : never
+type WithUser<Request, Types> =
+  Types extends { User: infer User } ? Request & { user: User } : Request
+
+/**
+ * A hook of Fastify for the upgrade request, async or with `done`.
+ *
+ * @typeParam Request the request.
+ */
+// A method's parameter is bivariant: a hook may take a request with properties of the app.
+export type UpgradeHook<Request = FastifyRequest> = {
+  hook (
+    this: FastifyInstance,
+    request: Request,
+    reply: FastifyReply,
+    done: HookHandlerDoneFunction
+  ): void | Promise<unknown>
+}['hook']
 
 /**
  * The options of one socket route.
@@ -285,12 +341,14 @@ type RouteHooks = Pick<RouteShorthandOptions, 'onRequest' | 'preValidation' | 'p
  * @typeParam Schema the schemas of `params`, `querystring` and `headers`.
  * @typeParam User the user of a connection.
  * @typeParam Data the `data` of the connections.
+ * @typeParam Types the types of the connections, for hooks and for the messages of the outbox.
  */
 export interface SocketRouteOptions<
   Schema extends FastifySchema = FastifySchema,
   User = unknown,
-  Data = Record<string, unknown>
-> extends SharedOptions {
+  Data = Record<string, unknown>,
+  Types = ConnectionTypes
+> extends SharedOptions<Types> {
   /**
    * The grant of the route: a role, a list of roles (any of them), or a predicate. The grants of
    * the scopes around it apply as well.
@@ -311,11 +369,11 @@ export interface SocketRouteOptions<
    */
   readonly protocols?: undefined | readonly string[]
   /** Hooks of Fastify for the upgrade request. */
-  readonly onRequest?: NonNullable<RouteHooks['onRequest']>
+  readonly onRequest?: UpgradeHook<RequestOf<Types>> | Array<UpgradeHook<RequestOf<Types>>>
   /** Hooks of Fastify for the upgrade request, before the token is verified. */
-  readonly preValidation?: NonNullable<RouteHooks['preValidation']>
+  readonly preValidation?: UpgradeHook<RequestOf<Types>> | Array<UpgradeHook<RequestOf<Types>>>
   /** Hooks of Fastify for the upgrade request, the last before the upgrade. */
-  readonly preHandler?: NonNullable<RouteHooks['preHandler']>
+  readonly preHandler?: UpgradeHook<RequestOf<Types>> | Array<UpgradeHook<RequestOf<Types>>>
   /**
    * Returns the initial `connection.data`, made from the upgrade request: a session, cookies,
    * properties that hooks have set. It runs after all `preHandler` hooks, before the last check,

@@ -1,4 +1,5 @@
 import t from 'tap'
+import { Type } from 'typebox'
 import { JsonMessage, type WsConnection } from '../../src/index.js'
 import { connect } from '../support/client.js'
 import { createApp, listen } from '../support/server.js'
@@ -160,4 +161,31 @@ t.test('a client is among the clients from onOpen until it begins to close', asy
   await (await connect(await listen(app))).close()
   await done
   t.strictSame(sizes, [1, 0])
+})
+
+t.test('clients.to(room) reaches every member of the room, the sender too', async (t) => {
+  const app = await createApp(t)
+  app.socketRoute('/raw/:room', {
+    onOpen: async (connection) => { await connection.join(connection.params.room) },
+    onMessage ({ params }, message, clients) { clients.to(params.room).send(message.text) }
+  })
+  app.socketRoute('/contract/:room', {
+    schema: { in: { say: { data: Type.String() } }, out: { said: Type.String() } },
+    onOpen: async (connection) => { await connection.join(connection.params.room) },
+    on: { say ({ params }, text, { clients }) { clients.to(params.room).send('said', String(text)) } }
+  })
+  const url = await listen(app)
+  for (const [path, sent, received] of [
+    ['/raw', 'hi', 'hi'],
+    ['/contract', '{"type":"say","data":"hi"}', '{"type":"said","data":"hi"}']
+  ] as const) {
+    const [one, other, elsewhere] = await Promise.all(
+      ['a', 'a', 'b'].map(async (room) => await connect(`${url}${path}/${room}`))
+    )
+    one!.send(sent)
+    t.equal(await one!.next(), received, path)
+    t.equal(await other!.next(), received, path)
+    elsewhere!.send(sent.replace('hi', 'b'))
+    t.equal(await elsewhere!.next(), received.replace('hi', 'b'), path)
+  }
 })

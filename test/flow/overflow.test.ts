@@ -260,6 +260,29 @@ t.test('the notice of a scope holds for its routes, a route may have its own', a
   }
 })
 
+t.test('the notice of a route with a contract is one of its messages', async (t) => {
+  const app = await createApp(t)
+  let connection: undefined | { dropped: number, send (type: 'fill', data: string): boolean }
+  app.socketRoute('/', {
+    schema: { in: {}, out: { fill: Type.String(), missed: Type.Integer() } },
+    on: {},
+    onOpen (opened) { connection = opened }
+  }, {
+    outbox: {
+      overflow: { latestBy: ({ type }) => type === 'fill' ? 'fill' : undefined },
+      notice: (dropped) => ({ type: 'missed', data: dropped })
+    }
+  })
+  const client = await connect(await listen(app))
+  await until(() => connection !== undefined)
+  client.socket.pause()
+  while (connection!.dropped === 0) connection!.send('fill', 'x'.repeat(50_000))
+  client.socket.resume()
+  let message = String(await client.next())
+  while (message.startsWith('{"type":"fill"')) message = String(await client.next())
+  t.equal(message, JSON.stringify({ type: 'missed', data: connection!.dropped }))
+})
+
 t.test('a notice that fails, or that cannot be sent, is logged and harms nobody', async (t) => {
   const lines: Array<{ msg: string, level: number, err?: { code?: string, message: string } }> = []
   const app = await createApp(t, { fastify: { logger: { level: 'warn', stream: { write: (line) => { lines.push(JSON.parse(line)) } } } } })
