@@ -117,22 +117,30 @@ export class FastSocket extends LazySocket {
   // that V8 inlines the code for short messages.
   #parse (bytes: Buffer, start: number, end: number, isLast: boolean): void {
     const most = this.#most
+    // One listener is the plugin's. Others are the app's.
+    const isEmitted = this.listenerCount('message') > 1
     let at = start
     while (at < end) {
       // Most frames are whole, short messages to a socket without a receiver of ws.
       const size = shortSizeOf(bytes[at]!, bytes[at + 1]!)
       if (size <= most && at + size <= end && !this.isComplete && (!this.isPaused || isLast)) {
-        this.#message(bytes, at, at + SHORT_HEADER, at + size)
+        this.#message(bytes, at, at + SHORT_HEADER, at + size, isEmitted)
         at += size
         continue
       }
-      at = this.#parseOther(bytes, at, end, isLast)
+      at = this.#parseOther(bytes, at, end, isLast, isEmitted)
     }
   }
 
   // Parses any frame. Returns the start of the next frame, or `end` if none can be parsed. ws gets
   // whole frames only: it would keep each chunk of one apart.
-  #parseOther (bytes: Buffer, at: number, end: number, isLast: boolean): number {
+  #parseOther (
+    bytes: Buffer,
+    at: number,
+    end: number,
+    isLast: boolean,
+    isEmitted: boolean
+  ): number {
     const { isComplete } = this
     if (isComplete && this.isDone) return end
     const isWaiting = (this.isPaused || (isComplete && this.isReceiverBusy)) && !isLast
@@ -156,7 +164,7 @@ export class FastSocket extends LazySocket {
     } else if (first === PONG) {
       this.#pong(bytes, at, at + size)
     } else {
-      this.#message(bytes, at, at + headerOf(bytes[at + 1]!), at + size)
+      this.#message(bytes, at, at + headerOf(bytes[at + 1]!), at + size, isEmitted)
     }
     return at + size
   }
@@ -197,7 +205,14 @@ export class FastSocket extends LazySocket {
   }
 
   // @param start the start of the payload.
-  #message (bytes: Buffer, at: number, start: number, end: number): void {
+  // @param isEmitted whether the app listens to the socket as well.
+  #message (
+    bytes: Buffer,
+    at: number,
+    start: number,
+    end: number,
+    isEmitted: boolean
+  ): void {
     const isBinary = bytes[at] === BINARY
     const isAscii = unmask(bytes, start, end, start - 4)
     if (!isAscii && !isBinary && this.settings.skipUTF8Validation !== true &&
@@ -208,8 +223,11 @@ export class FastSocket extends LazySocket {
       return
     }
     const listener = this[kListener]
-    if (listener === undefined) this.emit('message', bytes.subarray(start, end), isBinary)
-    else listener.onMessage(new Message(bytes, isBinary, start, end))
+    if (listener === undefined || isEmitted) {
+      this.emit('message', bytes.subarray(start, end), isBinary)
+    } else {
+      listener.onMessage(new Message(bytes, isBinary, start, end))
+    }
   }
 
   #pong (bytes: Buffer, at: number, end: number): void {

@@ -3,11 +3,12 @@ import { once } from 'node:events'
 import type { ServerResponse } from 'node:http'
 import { syncBuiltinESMExports } from 'node:module'
 import { connect as connectTcp, type Socket } from 'node:net'
+import type { Duplex } from 'node:stream'
 import zlib from 'node:zlib'
 import websocket from '@fastify/websocket'
 import Fastify from 'fastify'
 import t from 'tap'
-import { WebSocket } from 'ws'
+import { createWebSocketStream, WebSocket } from 'ws'
 import socketRoutes, { WsConnection } from '../../src/index.js'
 import { FastSocket } from '../../src/socket/fast-socket.js'
 import { FrameSocket } from '../../src/socket/frame-socket.js'
@@ -168,6 +169,38 @@ for (const fastPath of [true, 'write'] as const) {
     const client = await connect(await listen(app))
     client.send('go')
     t.strictSame(await client.take(4), ['to all', 'to one', 'on the socket', 'reply'])
+    client.socket.terminate()
+  })
+
+  t.test(`listeners of the app on the socket of ws get every message, and its stream writes in order${form}`, async (t) => {
+    const app = await createApp(t, { plugin: { fastPath } })
+    const heard: string[] = []
+    let stream: undefined | Duplex
+    app.websocketServer.on('connection', (socket) => {
+      socket.on('message', (data, isBinary) => { heard.push(`${String(data)} ${String(isBinary)}`) })
+      stream = createWebSocketStream(socket, { decodeStrings: false })
+    })
+    const seen: string[] = []
+    app.socketRoute('/', {
+      onMessage: (connection, message) => {
+        seen.push(`${message.text} ${String(message.isBinary)}`)
+        connection.send('to one')
+        stream!.write('by the stream')
+        return 'reply'
+      }
+    })
+    const client = await connect(await listen(app))
+    const replies = ['to one', 'by the stream', 'reply']
+    client.send('text')
+    t.strictSame(await client.take(3), replies)
+    client.socket.send('fragment', { fin: false })
+    client.socket.send('s')
+    t.strictSame(await client.take(3), replies)
+    client.send(Buffer.from('binary'))
+    t.strictSame(await client.take(3), replies)
+    t.strictSame(heard, ['text false', 'fragments false', 'binary true'])
+    t.strictSame(seen, heard)
+    t.equal(String(stream!.read()), 'textfragmentsbinary')
     client.socket.terminate()
   })
 
