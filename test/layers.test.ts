@@ -97,7 +97,7 @@ t.test('only one folder reaches into Fastify, @fastify/websocket and @fastify/jw
     ['the header that @fastify/jwt reads, replaced', /\bauthorization = |'authorization'/, jwt]
   ] as const
   for (const [reach, pattern, place] of reaches) t.strictSame(having(pattern), [place], reach)
-  t.strictSame(having(/addHook\('onClose'/), [fastify, 'plugin.ts'], 'the order of onClose hooks; after all others, which is documented')
+  t.strictSame(having(/addHook\('onClose'/), [fastify, 'plugin/watched-servers.ts'], 'the order of onClose hooks; after all others, which is documented')
 })
 
 // Invariant 7
@@ -114,10 +114,15 @@ t.test('no source speaks to the console, reads the environment, or listens to th
   t.strictSame(having(/\bconsole\.\w+\(|\bprocess\.[a-z]/, all), ['client/environment.ts'])
 })
 
+t.test('how paths are compared, and where they end, is read from the options of the app in one place', async (t) => {
+  t.strictSame(having(/caseSensitive|ignore(Duplicate|Trailing)Slash|useSemicolonDelimiter|routerOptions/), ['route/router.ts'])
+  t.strictSame(having(/initialConfig/), ['plugin.ts', 'route/router.ts'], 'and pluginTimeout')
+})
+
 t.test('whether something is a promise is asked in one place, and lines are logged in one', async (t) => {
   t.strictSame(having(/instanceof Promise\b|\bisPromise\(|\.then === 'function'|readonly then\?/), ['message/outbound.ts', 'thenable.ts'])
   // An app may fail to start with its logger.
-  t.strictSame(having(/\blog(\.(debug|info|warn|error)|\[[^\]]+\])\(/), ['log.ts', 'plugin.ts'])
+  t.strictSame(having(/\blog(\.(debug|info|warn|error)|\[[^\]]+\])\(/), ['log.ts', 'plugin.ts', 'plugin/fast-path.ts'])
 })
 
 // Apps of tests have a clock that stands still until it is moved, unless they ask for another.

@@ -1,4 +1,5 @@
 import Fastify, { type FastifyInstance, type FastifyServerOptions } from 'fastify'
+import type { PathOf } from '../upgrade/path.js'
 
 // As in find-my-way: an optional parameter at the end registers the path without it as well.
 const OPTIONAL = /(\/:[^/()]*?)\?(\/?)$/
@@ -34,32 +35,42 @@ export type IsSamePath = (one: string, other: string) => boolean
 // The types of Fastify 5.0 to 5.4 do not have `routerOptions`.
 type WithRouterOptions = { readonly routerOptions?: Readonly<Record<string, unknown>> }
 
-/** Returns the router options of an app. */
-export function routerOptionsOf (
-  { initialConfig }: Pick<FastifyInstance, 'initialConfig'>
-): Readonly<Record<string, unknown>> {
-  return (initialConfig as typeof initialConfig & WithRouterOptions).routerOptions ?? {}
-}
-
 type Asked = Pick<FastifyInstance, 'initialConfig' | 'version'>
 
+// Whether an option of the router has a value. An app may set it in either place.
+function isSet (
+  { initialConfig }: Pick<Asked, 'initialConfig'>,
+  name: 'caseSensitive' | 'ignoreDuplicateSlashes' | 'ignoreTrailingSlash' | 'allowUnsafeRegex' |
+    'useSemicolonDelimiter',
+  value: boolean
+): boolean {
+  const { routerOptions = {}, ...config } =
+    initialConfig as typeof initialConfig & WithRouterOptions & Record<string, unknown>
+  return config[name] === value || routerOptions[name] === value
+}
+
 /** Returns options of a Fastify whose router compares paths as the router of an app does. */
-export function optionsLike (
-  { initialConfig, version }: Asked
-): FastifyServerOptions & WithRouterOptions {
-  const routerOptions = routerOptionsOf({ initialConfig })
-  // An app may set them in either place.
-  const isSet = (name: 'ignoreDuplicateSlashes' | 'ignoreTrailingSlash' | 'allowUnsafeRegex') =>
-    initialConfig[name] === true || routerOptions[name] === true
+export function optionsLike (app: Asked): FastifyServerOptions & WithRouterOptions {
   const options = {
-    caseSensitive: initialConfig.caseSensitive !== false &&
-      routerOptions['caseSensitive'] !== false,
-    ignoreDuplicateSlashes: isSet('ignoreDuplicateSlashes'),
-    ignoreTrailingSlash: isSet('ignoreTrailingSlash'),
-    allowUnsafeRegex: isSet('allowUnsafeRegex')
+    caseSensitive: !isSet(app, 'caseSensitive', false),
+    ignoreDuplicateSlashes: isSet(app, 'ignoreDuplicateSlashes', true),
+    ignoreTrailingSlash: isSet(app, 'ignoreTrailingSlash', true),
+    allowUnsafeRegex: isSet(app, 'allowUnsafeRegex', true)
   }
   // Fastify 5.0 to 5.4 ignore routerOptions; since 5.5 the top-level options are deprecated.
-  return Number(version.split('.')[1]) < 5 ? options : { routerOptions: options }
+  return Number(app.version.split('.')[1]) < 5 ? options : { routerOptions: options }
+}
+
+/**
+ * Creates a function that returns the path of a URL, as the router of an app reads it. A request
+ * has no fragment (RFC 9112 section 3.2), but Fastify ends the path at `#` too.
+ */
+export function createPathOf (app: Pick<Asked, 'initialConfig'>): PathOf {
+  const ends = isSet(app, 'useSemicolonDelimiter', true) ? /[?#;]/ : /[?#]/
+  return (address) => {
+    const end = address.search(ends)
+    return end === -1 ? address : address.slice(0, end)
+  }
 }
 
 /**

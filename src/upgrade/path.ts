@@ -108,20 +108,6 @@ export function patternOf (path: string): RegExp {
 export type PathOf = (address: string) => string
 
 /**
- * Creates the function. A request has no fragment (RFC 9112 section 3.2), but Fastify ends the path
- * at `#` too.
- *
- * @param hasSemicolons whether a semicolon ends a path, `useSemicolonDelimiter` of Fastify.
- */
-export function createPathOf (hasSemicolons: boolean): PathOf {
-  const ends = hasSemicolons ? /[?#;]/ : /[?#]/
-  return (address) => {
-    const end = address.search(ends)
-    return end === -1 ? address : address.slice(0, end)
-  }
-}
-
-/**
  * Whether a pattern may match a path in any of its spellings: as an absolute URL, with repeated
  * slashes, or percent-encoded.
  */

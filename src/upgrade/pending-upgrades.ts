@@ -1,6 +1,8 @@
 import type { EventEmitter } from 'node:events'
 import type { IncomingMessage, ServerResponse } from 'node:http'
+import type { Socket } from 'node:net'
 import type { Duplex } from 'node:stream'
+import { Server as TlsServer } from 'node:tls'
 import type { FastifyInstance } from 'fastify'
 import type { Clock } from '../clock.js'
 import { Deadlines } from '../connection/deadlines.js'
@@ -13,6 +15,7 @@ import {
 } from '../host/websocket-internals.js'
 import { writeLog } from '../log.js'
 import { offersWebsocket } from './handshake.js'
+import { completeInjected } from './injected.js'
 import { isFree, readAsPlain } from './plain-request.js'
 import { refuseAsClosing, refuseAsFailed, sayLast } from './refusal.js'
 import { listenerOf, type ServerListeners } from './server-listeners.js'
@@ -49,14 +52,14 @@ export interface PendingUpgradesOptions {
   readonly timeout: number
   /** Whether the app is closing. */
   readonly live: { readonly isClosing: boolean }
-  /** Whether the upgrade belongs to another library, and is ignored. */
-  readonly isLeft: (request: IncomingMessage) => boolean
-  /** Whether the upgrade may be for a socket route, which needs `@fastify/websocket`. */
-  readonly isSocketRoute: (request: IncomingMessage) => boolean
-  /** Called for every upgrade: HTTP has ended on this connection. */
-  readonly onUpgrade: (request: IncomingMessage, socket: Duplex) => void
-  /** Called before any other listener, as these may log the URL. */
-  readonly onArrival: (request: IncomingMessage) => void
+  /** The upgrades that belong to another library, and are ignored. */
+  readonly left: { has (request: IncomingMessage): boolean }
+  /** Whether the upgrade of a URL may be for a socket route, which needs `@fastify/websocket`. */
+  readonly isSocketRoute: (url: string) => boolean
+  /** Forgets the connection of every upgrade, as HTTP has ended on it. */
+  readonly connections: { forget (socket: Socket): void }
+  /** Takes credentials from the URL, before any other listener, as these may log the URL. */
+  readonly credentials: { takeFrom (request: IncomingMessage): void }
 }
 
 /**
@@ -122,11 +125,11 @@ export class PendingUpgrades {
     }
     const { shouldUpgradeCallback } = node
     if (shouldUpgradeCallback === undefined) return
-    const { isLeft } = this.#options
+    const { left } = this.#options
     let isRemoved = false
     const own = (request: IncomingMessage): boolean =>
       shouldUpgradeCallback.call(node, request) &&
-      (isRemoved || offersWebsocket(request.headers) || isLeft(request))
+      (isRemoved || offersWebsocket(request.headers) || left.has(request))
     node.shouldUpgradeCallback = own
     listeners.onRemoval(() => {
       isRemoved = true
@@ -148,10 +151,11 @@ export class PendingUpgrades {
   }
 
   #arrive (request: IncomingMessage, socket: Duplex, head: Buffer): void {
-    const { isLeft, onUpgrade, onArrival } = this.#options
-    onUpgrade(request, socket)
+    const { left, connections, credentials } = this.#options
+    completeInjected(request, socket, this.#server instanceof TlsServer)
+    connections.forget(socket as Socket)
     // Without another listener no library could handle a left upgrade.
-    if (isLeft(request) && this.#server.listenerCount('upgrade') > 1) {
+    if (left.has(request) && this.#server.listenerCount('upgrade') > 1) {
       this.#leave(socket, head)
       return
     }
@@ -159,7 +163,7 @@ export class PendingUpgrades {
       readAsPlain(this.#server, request, socket, head)
       return
     }
-    onArrival(request)
+    credentials.takeFrom(request)
     const arrival = new Arrival(socket, head)
     this.#arrivals.set(request, arrival)
     if (this.#server.listenerCount('upgrade') === 1) {
@@ -206,7 +210,7 @@ export class PendingUpgrades {
         return
       }
       const isRouted = arrival === null || arrival.response !== undefined
-      if (isRouted || (!arrival.isDispatched && this.#options.isSocketRoute(request))) {
+      if (isRouted || (!arrival.isDispatched && this.#options.isSocketRoute(request.url!))) {
         // Another listener routes this request. A socket route would get no socket that way, and a
         // request is routed only once.
         if (response.socket !== null) response.detachSocket(response.socket)
