@@ -58,11 +58,12 @@ export type EffectiveOf<Of> = Of extends { read (...all: never): infer Effective
 /** The effective form of an object with these members. */
 export type Members<Of extends Kinds> = { readonly [Name in keyof Of]: EffectiveOf<Of[Name]> }
 
-/** A duration, a size or a count. */
+/** The kind of a duration, a size or a count. */
 export interface Amount extends Kind<number> {
   readonly unit: Unit
 }
 
+/** A duration, a size or a count: a positive integer below 2^31. */
 export function amount (unit: Unit, initial: number): Amount {
   return {
     unit,
@@ -75,18 +76,19 @@ export function amount (unit: Unit, initial: number): Amount {
   }
 }
 
-/** An amount that is not limited by default: `Infinity`, or `undefined`. */
+/** An amount without a default. @param none the effective value where it is not set. */
 export function unlimited<None> (unit: Unit, none: None): Kind<None | number> & { unit: Unit } {
   return { ...amount(unit, 0), default: undefined, initial: none }
 }
 
-/** One of several texts; the first is the default. */
+/** One of several names; the first is the default. */
 export function choice<Name extends string> (first: Name, ...others: Name[]): Kind<Name> {
   const names = [first, ...others]
   const listed = names.map((name) => `'${name}'`).join(' nor ')
   return value(first, (given) => names.includes(given as Name), `is neither ${listed}`)
 }
 
+/** `true` or `false`. */
 export function flag (initial: boolean): Kind<boolean> {
   return value(initial, (given) => typeof given === 'boolean', 'is neither true nor false')
 }

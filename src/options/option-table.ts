@@ -50,8 +50,9 @@ import {
 
 /**
  * Every option: the levels at which it can be set, its default, its unit and its check. An inner
- * level has the value of the outer level for each option that it does not set. The order is that of
- * `docs/api.md`, which is tested against this table; `isGranted` stands behind the roles.
+ * level has the value of the outer level for each option that it does not set. `docs/api.md` and
+ * the doc comments of the options are tested against this table. `isGranted` stands behind the
+ * roles, with which it is read.
  */
 export const optionTable = {
   roles: shared(roles),

@@ -29,8 +29,10 @@ import {
   type Place
 } from './option-kinds.js'
 
+/** Whether a value is a function. */
 export const isFunction = (given: unknown): boolean => typeof given === 'function'
 
+/** Whether a value is a name: a text of at least one character. */
 export const isNamed = (given: unknown): boolean => typeof given === 'string' && given !== ''
 
 // An undefined hook comes from a constant that does not exist yet. Without the hook every client
@@ -40,7 +42,7 @@ function refuseUndefined (given: unknown, name: string): void {
     'Leave it out, or register the route once the hook exists')
 }
 
-/** The grants of all levels, outermost first. It stands in the table after the roles. */
+/** The grants of all levels, outermost first. The roles of the same level are read before. */
 export const grants: Kind<readonly EffectiveGrant[]> = {
   default: undefined,
   initial: [],
@@ -57,12 +59,14 @@ export const grants: Kind<readonly EffectiveGrant[]> = {
   }
 }
 
+/** The function that returns the roles of a user. */
 export const roles = converted('roles', (given: unknown, name) => {
   check(isFunction(given) || isNamed(given), name, 'is neither the name of the claim that has ' +
     'the roles, nor a function that returns them; who may connect is said by isGranted')
   return createRolesOf(given as string | ((user: unknown) => unknown))
 })
 
+/** The sources of the token, in the order of the search. */
 export const tokenFrom: Kind<readonly TokenSource[]> = {
   default: defaultSources,
   initial: defaultSources,
@@ -86,7 +90,7 @@ const jwtName = {
   )
 }
 
-/** The namespace alone stands for `{ namespace }`. */
+/** The `@fastify/jwt` of a namespace. The namespace alone stands for `{ namespace }`. */
 export const jwt: Kind<undefined | JwtName> & { readonly members: typeof jwtName } = {
   default: undefined,
   initial: undefined,
@@ -99,6 +103,7 @@ export const jwt: Kind<undefined | JwtName> & { readonly members: typeof jwtName
   }
 }
 
+/** The function that reads the subject from claims. */
 export const subject: Kind<SubjectReader> = {
   default: undefined,
   initial: subjectAndIssuer,
@@ -109,7 +114,7 @@ export const subject: Kind<SubjectReader> = {
   }
 }
 
-/** An inner level can only lower it: the messages are read by a server of the whole app. */
+/** The largest message. An inner level can lower it only. */
 export const maxPayload = {
   ...amount('bytes', 65_536),
   read (given: unknown, place: Place<number>): number {
@@ -144,6 +149,7 @@ const caps = object({
   perIp: unlimited('connections', undefined)
 })
 
+/** The limits on connections. An object without any is refused. */
 export const connections = {
   ...caps,
   default: undefined,
@@ -162,6 +168,7 @@ const limits = object({
   tolerance: amount('windows', 10)
 })
 
+/** The rate of one client. An object that limits neither messages nor bytes is refused. */
 export const rate: Kind<undefined | Rate> & Pick<typeof limits, 'members'> = {
   ...limits,
   default: undefined,
@@ -174,6 +181,7 @@ export const rate: Kind<undefined | Rate> & Pick<typeof limits, 'members'> = {
   }
 }
 
+/** The policy for a full outbox. */
 export const overflow: Kind<Overflow> = {
   default: 'close',
   initial: 'close',
@@ -209,7 +217,7 @@ export function messageHooks<Name extends keyof Hooks> (
   }
 }
 
-/** A hook of Fastify, which checks it. */
+/** A hook of Fastify, which checks the rest. */
 export const requestHook: Kind<unknown> = {
   default: undefined,
   initial: undefined,
@@ -220,6 +228,7 @@ export const requestHook: Kind<unknown> = {
   }
 }
 
+/** The schemas of the upgrade request, which Fastify compiles. */
 export const schema: Kind<undefined | FastifySchema> = {
   default: undefined,
   initial: undefined,
@@ -229,6 +238,7 @@ export const schema: Kind<undefined | FastifySchema> = {
   }
 }
 
+/** The sub-protocols of a route. */
 export const protocols: Kind<undefined | readonly string[]> = {
   default: undefined,
   initial: undefined,
