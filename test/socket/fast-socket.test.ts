@@ -198,6 +198,44 @@ t.test('a TCP socket that is gone already is left to its stream', async (t) => {
   t.equal(fast.readyState, WebSocket.CLOSED)
 })
 
+t.test('a fragment does not keep what was read with it', async (t) => {
+  const kept: Buffer[] = []
+  class Recording extends FastSocket {
+    protected override delegate (bytes: Buffer): void {
+      kept.push(bytes)
+      super.delegate(bytes)
+    }
+  }
+  const socket = new Recording(null, undefined, settings)
+  const messages: string[] = []
+  socket.on('message', (data) => { messages.push(String(data)) })
+  socket.setSocket(new Wire(), Buffer.alloc(0))
+  // Each read has memory of its own.
+  const read = (...frames: Buffer[]) => {
+    const bytes = Buffer.concat(frames)
+    const chunk = Buffer.allocUnsafeSlow(bytes.length)
+    bytes.copy(chunk)
+    socket.read(chunk, false, false)
+    return chunk
+  }
+  const others = frame(0x8a, Buffer.alloc(125))
+  const many = Buffer.concat(Array.from({ length: 500 }, () => others))
+
+  const first = frame(0x01, Buffer.from('begins'))
+  read(frame(0x81, Buffer.from('before')), first, many)
+  const second = frame(0x00, Buffer.from(' in'))
+  read(many, second.subarray(0, 3))
+  read(second.subarray(3), many)
+  for (const bytes of kept) t.ok(bytes.buffer.byteLength <= 512, `${bytes.buffer.byteLength} bytes`)
+  t.equal(kept.length, 2)
+
+  const large = frame(0x00, Buffer.alloc(1_000, ' '))
+  const chunk = read(others, large, others)
+  t.equal(kept[2]!.buffer, chunk.buffer, 'most of the read is not copied')
+  read(frame(0x80, Buffer.from('the end')))
+  t.strictSame(messages, ['before', `begins in${' '.repeat(1_000)}the end`])
+})
+
 t.test('without a limit a message may be of any size', async (t) => {
   const wire = new Wire()
   const socket = new FastSocket(null, undefined, {})
