@@ -44,8 +44,8 @@ export interface SocketRouteGeneric extends RouteGenericInterface {
   User?: unknown
   Data?: unknown
   /**
-   * The contract of the controller, `typeof schema`. It must be given if other generics are, as
-   * nothing is inferred then.
+   * The contract of the controller, `typeof schema`. If other generics are given it must be given
+   * too, as nothing is inferred then.
    */
   Contract?: ContractSchema
 }
@@ -161,7 +161,7 @@ type OptionTypes<
   ? [Contract] extends [never] ? Shown<Types> : WithEvents<Types, Provider, Contract>
   : never
 
-// Nothing is assignable to it.
+// No value is assignable to it.
 interface Nothing { readonly nothing: never }
 
 // The third argument. `Options` is its whole type, if it has no function that needs contextual

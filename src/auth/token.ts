@@ -25,8 +25,8 @@ export interface Authenticator {
   isKnown (request: FastifyRequest): boolean
   /**
    * Returns the identity of the user that a hook of the app has set on a request; undefined if
-   * there is none, or a promise that rejects. If the user comes from a token, the claims of the
-   * token count, not only what formatUser made of them.
+   * there is no user, or the user is a promise that rejects. If the user comes from a token, all
+   * claims of the token count, also those that formatUser has dropped.
    *
    * @param offered the token of the sub-protocol header.
    * @throws `FSR_ERR_TOKEN_INVALID`, `FSR_ERR_TOKEN_EXPIRED` (401), synchronously or by the
@@ -49,8 +49,8 @@ export interface Authenticator {
     offered: undefined | string
   ): undefined | Identity | Promise<undefined | Identity>
   /**
-   * Returns the identity of a token that comes while connected, or from the app. A route whose
-   * `tokenFrom` has no source of tokens rejects it.
+   * Returns the identity of a token that arrives while connected, or is passed to `renew()`. A
+   * route whose `tokenFrom` has no source of tokens rejects it.
    *
    * @throws `FSR_ERR_TOKEN_INVALID`, `FSR_ERR_TOKEN_EXPIRED`.
    */
@@ -122,8 +122,9 @@ export function createAuthenticator (options: AuthenticatorOptions): Authenticat
   const identify = createIdentify(options)
   const lookedFor = formsOf(jwt, sources)
 
-  // The identity of a user that a hook has set beside tokens. The hook may have made the user of
-  // one of them, which cannot be seen. Their claims count, as formatUser may have dropped some.
+  // Returns the identity of a user that a hook has set on a request with tokens. The hook may have
+  // made the user from one of them; the request does not show which. The claims of the tokens
+  // count, as formatUser may have dropped some.
   const ofTokens = async (
     jwt: Jwt,
     request: JwtRequest,
@@ -163,8 +164,8 @@ export function createAuthenticator (options: AuthenticatorOptions): Authenticat
     const found = jwt === undefined
       ? []
       : findAll(jwt, places, request as unknown as JwtRequest, offered)
-    // A user that equals the claims of a token was verified by a hook. A forged token with the
-    // claims of a session adds nothing to them.
+    // If the user equals the claims of a token, a hook has verified that token. A forged token with
+    // the claims of a session adds nothing to the session.
     const isVerified = mayBeVerified &&
       found.some(({ token }) => isDeepStrictEqual(user, claimsOf(token)))
     if (isVerified || found.length === 0) return identify(request, user, user, isVerified)

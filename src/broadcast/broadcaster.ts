@@ -4,8 +4,8 @@ import { Batch, isLeftOut, type Channel, type Except, type Receiver } from './ch
 // Bytes gathered for one receiver, above which the batch leaves at once.
 const GATHERED = 65_536
 
-// Bytes of memory that all gathered batches may take. A client may be able to have messages sent to
-// many rooms in one turn, or to rooms that it creates for that.
+// Bytes of memory that all gathered batches may take. A client may cause messages to many rooms in
+// one turn, and create rooms for that.
 const MOST = 4_194_304
 
 // Receivers that are written to before the event loop gets its turn.
@@ -33,7 +33,7 @@ export class Broadcaster {
   // The batch that they are served with, if there is only one.
   #only: undefined | Batch
   // The sequence number of the next message. `served` of a connection is the number of the first
-  // message that it may not have got.
+  // message that may still have to be delivered to it.
   #sent = 0
   #isScheduled = false
 

@@ -1,7 +1,7 @@
 import type { Frame } from '../message/frame.js'
 import { FrameBatch } from './frame-batch.js'
 
-/** A connection, as the broadcaster sees it. */
+/** A connection, as the broadcaster uses it. */
 export interface Receiver {
   readonly id: string
   /** Sequence number up to which broadcasts have been delivered to this connection. */
@@ -23,7 +23,7 @@ interface ReceiverOutbox {
 /** The ids of receivers that a message leaves out. */
 export type ExceptIds = undefined | string | ReadonlySet<string>
 
-/** A set of receivers that can only be asked for membership, not iterated. */
+/** A set of receivers that tells membership, and cannot be iterated. */
 export interface Excluded {
   excludes (receiver: Receiver): boolean
 }
@@ -77,10 +77,10 @@ export class Batch {
   readonly #batch = new FrameBatch()
   // The sequence number of each message, which counts all broadcasts of the route.
   readonly #numbers: number[] = []
-  // By the id of each excluded member, the indexes of the messages that it is not sent.
+  // The indexes of the messages that exclude a member, by its id.
   #without: undefined | Map<string, number[]>
-  // The messages that exclude many members, each with the set of these. Looking each receiver up in
-  // it costs less than a list for each excluded member.
+  // The messages that exclude many members, each with the set of these members. Looking a receiver
+  // up in the set costs less than a list for each excluded member.
   #withoutMany: undefined | Array<{
     readonly index: number
     readonly left: Except
@@ -173,7 +173,7 @@ export class Batch {
     else indexes.push(index)
   }
 
-  // Returns the indexes of the messages, from an index on, that a member is not sent.
+  // Returns the indexes of the messages, from an index on, that exclude a member.
   #withoutFor (receiver: Receiver, from: number): readonly number[] {
     const own = this.#without?.get(receiver.id) ?? NONE
     const lists = this.#withoutMany
@@ -188,7 +188,7 @@ export class Batch {
     return [...own, ...indexes].sort((one, other) => one - other)
   }
 
-  // From the end: a member that was served within this turn lacks only the last messages.
+  // Searches from the end: a member that was served in this turn lacks only the last messages.
   #indexOf (from: number): number {
     if (from <= this.first) return 0
     let index = this.#numbers.length
@@ -199,7 +199,7 @@ export class Batch {
 
 const NONE: readonly number[] = []
 
-// A message excludes many members if it excludes more than one in this many.
+// A message excludes many members if it excludes more than one of this many.
 const MANY = 4
 
 // Bytes of memory of a message besides its payload, and of a channel with its batch: measured on

@@ -95,23 +95,23 @@ type RequestReply<Types, Type extends RequestOf<Types>> =
 
 type TypesOf<Connection> = Connection extends WsConnection<infer Types> ? Types : ConnectionTypes
 
-/** The first argument of a send to many: as for each of the connections. */
+/** The first argument of a send to many: the same as for one connection. */
 export type SentTo<Connection> = Sent<TypesOf<Connection>>
 
-/** The arguments after it: as for each of the connections, then the options. */
+/** The arguments after it: the same as for one connection, then the options. */
 export type SentToData<Connection, First> =
   [...SentData<TypesOf<Connection>, First>, options?: BroadcastOptions]
 
 type TypeOf<Types, Key extends keyof DefaultTypes> =
   Types extends Record<Key, infer Type> ? Type : DefaultTypes[Key]
 
-/** Excludes connections from a message to many. */
+/** The options of a message to many. */
 export interface BroadcastOptions {
-  /** A connection or several; usually the sender. */
+  /** The excluded connection or connections; usually the sender. */
   readonly except?: undefined | WsConnection | Iterable<WsConnection>
 }
 
-/** One room or several, less the excluded connections. A member of several rooms counts once. */
+/** One room or several, without the excluded connections. A member of several rooms counts once. */
 export interface Room<Member = WsConnection> {
   /** The name of the room; for several rooms all names, separated by commas. */
   readonly name: string
@@ -131,8 +131,8 @@ export interface LocalRoom<Member = WsConnection> extends Iterable<Member> {
   readonly size: number
   /**
    * Sends a request to every member in this process and collects the answers. `type` is a message
-   * of the contract that has a reply. It resolves when each member has answered, refused, timed out
-   * or disconnected. The request is encoded once.
+   * of the contract that has a reply. The promise resolves when each member has replied, refused,
+   * timed out or disconnected. The request is encoded once.
    *
    * @throws as `send`, and the reason of a `signal` that has already aborted, as a rejection. The
    * failure of one member is in its answer.
@@ -160,7 +160,7 @@ export interface ConnectionHost extends OutboxHost, TokenHost {
    * has run.
    */
   readonly isDone: boolean
-  /** The contract rejected a message. */
+  /** Called when the contract has rejected a message. */
   countRefusal (): void
   close (code: number, reason: string): void
   join (room: string): void
@@ -192,7 +192,7 @@ export class WsConnection<Types extends ConnectionTypes = ConnectionTypes> {
   readonly ip: string
   /** Sequence number up to which broadcasts have been delivered to this connection. @internal */
   served = 0
-  /** The client's requests that are not answered yet; created with the first. @internal */
+  /** The client's requests without a reply; created with the first. @internal */
   inboundRequests: undefined | InboundRequests
   /** The count of rejected messages; created with the first. @internal */
   refusals: undefined | Refusals
@@ -290,7 +290,7 @@ export class WsConnection<Types extends ConnectionTypes = ConnectionTypes> {
     return this.#outbox.bufferedAmount
   }
 
-  /** Number of messages not sent, because the connection was closed or the client too slow. */
+  /** The number of messages not sent: the connection was closed, or the client was too slow. */
   get dropped (): number {
     return this.#outbox.dropped
   }
@@ -335,7 +335,7 @@ export class WsConnection<Types extends ConnectionTypes = ConnectionTypes> {
    */
   close (code: number = closeCodes.normal.code, reason = ''): void {
     if (!isCloseCode(code)) {
-      // A number may be the client's, and is in no error text.
+      // The error text does not repeat a number: it may come from the client.
       throw new errors.CloseInvalid(typeof code === 'number'
         ? 'the code is another number'
         : `the code is of type ${typeof code}`)
@@ -420,7 +420,7 @@ export class WsConnection<Types extends ConnectionTypes = ConnectionTypes> {
 
   /**
    * Sends a request to the client and returns its reply. `type` is a message of the contract that
-   * has a reply. Nothing is kept of the request afterwards, whether the client answers or not.
+   * has a reply. Afterwards no state of the request is kept, also if the client has not replied.
    *
    * @throws as `send`; `FSR_ERR_REQUEST_TIMEOUT`, `FSR_ERR_REQUEST_REFUSED`,
    * `FSR_ERR_REQUEST_ENDED`, `FSR_ERR_ANSWER_INVALID`, and the reason of `signal`, as a rejection.
@@ -440,13 +440,13 @@ export class WsConnection<Types extends ConnectionTypes = ConnectionTypes> {
     }
     const { pendingRequests } = this
     const reply = pendingRequests.wait(request, options) as Promise<RequestReply<Types, Type>>
-    // The client decides when and how it answers. An unhandled rejection must not end the process.
+    // The client decides when and how it replies. An unhandled rejection must not end the process.
     reply.catch(() => {})
     if (pendingRequests.awaits(request)) this.#outbox.send(request.frame)
     return reply
   }
 
-  /** The requests to this client that are not answered; created on first access. @internal */
+  /** The requests to this client without a reply; created on first access. @internal */
   get pendingRequests (): PendingRequests {
     if (this.#pendingRequests === undefined) {
       this.#pendingRequests = new PendingRequests(this.#host.clock, this.#outbox)
@@ -476,7 +476,7 @@ export class WsConnection<Types extends ConnectionTypes = ConnectionTypes> {
     return this.#isEnded
   }
 
-  /** The contract rejected a message. @internal */
+  /** Called when the contract has rejected a message. @internal */
   countRefusal (): void {
     this.#host.countRefusal()
   }

@@ -83,7 +83,7 @@ const AS_BINARY = { binary: true } as const
 
 /** Sends everything to one client: nothing else in this plugin writes to a socket. */
 export class Outbox implements Flushable, PendingFrames {
-  /** Number of messages not sent, because the connection had ended or the client was too slow. */
+  /** The number of messages not sent: the connection had ended, or the client was too slow. */
   dropped = 0
   readonly #socket: WebSocket
   // The same socket, if it takes encoded frames.
@@ -96,7 +96,7 @@ export class Outbox implements Flushable, PendingFrames {
   // The frames to be written together at the end of the tick.
   #gathered: undefined | Frame[]
   #gatheredSize = 0
-  // `#held` before the first of them: within a tick only this outbox writes to the socket.
+  // `#held` before the first of them. It stays valid: within a tick only this outbox writes.
   #heldBefore = 0
   // The number of writes that wait in Node or ws for a client that lags.
   #heldWrites = 0
@@ -150,7 +150,7 @@ export class Outbox implements Flushable, PendingFrames {
     return this.#fast === undefined ? this.#socket.bufferedAmount : this.#fast.waiting
   }
 
-  // Their cost in memory, with gathered frames: a small write costs more than its bytes.
+  // The memory cost of written and gathered frames: a small write costs more than its bytes.
   get #held (): number {
     return this.#gathered === undefined
       ? this.#given + this.#heldWrites * WRITE_COST
@@ -195,7 +195,9 @@ export class Outbox implements Flushable, PendingFrames {
     for (const form of this.#encode(() => [this.#sharedForm(frame)])) this.#send(form, key)
   }
 
-  /** Sends regardless of the limit; the caller awaits `drained()` before the next message. */
+  /**
+   * Sends a reply regardless of the limit. The caller awaits `drained()` before the next message.
+   */
   reply (frame: Frame): boolean {
     this.flushBroadcasts()
     return this.#reply(frame)
@@ -365,7 +367,7 @@ export class Outbox implements Flushable, PendingFrames {
     }
   }
 
-  // Reports bytes that the app has transferred to a worker since it sent them: they are detached.
+  // Encoding fails if the app has sent bytes, and then transferred them to a worker.
   #encodingFailed (error: unknown): void {
     const message = 'a sent ArrayBuffer was detached; terminating the connection'
     this.#host.log('error', message, { err: error })
@@ -396,7 +398,7 @@ export class Outbox implements Flushable, PendingFrames {
     return !this.isOverMark
   }
 
-  // Returns a callback for a write that may wait: other writes need none.
+  // Returns a callback for a write that may wait. Other writes need none.
   #expectWritten (): () => void {
     this.#heldWrites++
     this.#onWritten ??= () => { this.#written() }

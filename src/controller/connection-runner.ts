@@ -34,8 +34,8 @@ import { ControllerInvoker, type Pending } from './controller-invoker.js'
 import type { CloseInfo } from './controller.js'
 import type { RouteRuntime } from './route-runtime.js'
 
-// Messages that may wait on a route with a contract. More than the inbox's default, because those
-// that must not wait (replies, cancels, renewals) are looked for among them.
+// The number of messages that may wait on a route with a contract. It is above the default of the
+// inbox, as messages that must not wait (replies, cancels, renewals) may be among them.
 const LOOKED_THROUGH = 256
 
 type Stage =
@@ -53,7 +53,7 @@ export class ConnectionRunner extends ConnectionContext implements
   readonly connection: WsConnection
   readonly #route: RouteRuntime
   readonly #socket: WebSocket
-  // For the byte counts of the heartbeat. A connection of injectWS has none.
+  // For the byte counts of the heartbeat. A connection of injectWS has no TCP socket.
   readonly #tcp: undefined | Socket
   // Created when the first message has to wait.
   #inbox: undefined | Inbox
@@ -66,7 +66,7 @@ export class ConnectionRunner extends ConnectionContext implements
   #running = 0
   #meter: undefined | Meter
   #isSlowed = false
-  // Whether it has used up its turn, and waits until other connections have had theirs.
+  // Whether the connection has used up its turn, and waits until others have had theirs.
   #isResting = false
   #closed: undefined | CloseInfo
   // Whether onOpen has settled. No message is handled before, even once the client has left.
@@ -108,7 +108,7 @@ export class ConnectionRunner extends ConnectionContext implements
     heartbeat?.add(this)
     this.#token.startExpiry()
     compaction?.add(this.connection)
-    // Last, because it closes the connection at once if the app is closing.
+    // Last, as this closes the connection at once if the app is closing.
     live.add(this)
 
     this.#running = 1
@@ -122,7 +122,7 @@ export class ConnectionRunner extends ConnectionContext implements
     }
   }
 
-  /** Handles a message, or has it wait for its turn. */
+  /** Handles a message, or queues it. */
   onMessage (message: Message): void {
     const { size } = message
     const route = this.#route
@@ -141,7 +141,7 @@ export class ConnectionRunner extends ConnectionContext implements
   }
 
   onControlOrFragment (bytes: number, isPong: boolean): void {
-    // It counts for the rate like a message, but does not wait.
+    // A control frame or a fragment counts for the rate like a message, but does not wait.
     if (this.isStaying && !(isPong && this.#meter?.ponged() === true)) this.#mayTake(bytes)
     this.#countPiece(bytes)
   }
@@ -202,19 +202,19 @@ export class ConnectionRunner extends ConnectionContext implements
     return this.#inbox
   }
 
-  // Handles a message that must not wait for those before it. Returns whether it was one.
+  // Handles a message if it must not wait for the messages before it. Returns whether it did.
   #isInterruption (message: Message): boolean {
     const { interrupt } = this.#route
     if (!this.isStaying || interrupt === undefined) return false
     const interruption = interrupt(this.connection, message, this.#inbox?.last)
     if (interruption === 'none') return false
     if (interruption === 'renewal') return this.#isRenewal(message)
-    // It counts for the rate like any other message.
+    // The message counts for the rate like any other.
     this.#mayTake(message.size, message)
     return true
   }
 
-  // Handles a renewal while a handler runs. One at a time; later messages wait for it, so that
+  // Handles a renewal while a handler runs, one at a time. Later messages wait for it, so that
   // their handlers see the new user.
   #isRenewal (message: Message): boolean {
     if (this.#isRenewing || !this.#mayTake(message.size, message)) return false
@@ -408,7 +408,7 @@ export class ConnectionRunner extends ConnectionContext implements
     return this.#inbox?.length ?? 0
   }
 
-  // Handles the messages that wait, as far as it may in this turn. Calls onClose once none is left.
+  // Handles the waiting messages that this turn allows. Calls onClose once no work is left.
   #handleWaiting (): void {
     while (
       !this.#isResting &&
@@ -433,7 +433,7 @@ export class ConnectionRunner extends ConnectionContext implements
     ) this.#callOnClose()
   }
 
-  // Whether the rate limit lets a message in now. If not, all messages wait for the next window.
+  // Whether the rate allows a message now. If not, all messages wait for the next window.
   #mayTake (bytes: number, message?: Message): boolean {
     const { options: { rate }, windows, upkeepOf } = this.#route
     const meter = this.#metered
@@ -454,7 +454,8 @@ export class ConnectionRunner extends ConnectionContext implements
     return false
   }
 
-  // Counts the client's messages. None once the client is gone: it cannot be slowed down any more.
+  // Returns the meter of the client's messages; undefined without a rate, and once the client is
+  // gone, as it cannot be slowed down any more.
   get #metered (): undefined | Meter {
     const { clock, options: { rate }, stalls } = this.#route
     if (rate === undefined || this.#stage === 'leaving') return
@@ -504,7 +505,7 @@ export class ConnectionRunner extends ConnectionContext implements
     return true
   }
 
-  // Begins to close from the server's side. Messages that wait are dropped.
+  // The server begins to close. Waiting messages are dropped.
   #closeOnce (closed: CloseInfo): void {
     if (this.isStaying) this.enter(this.#beginClosing, this, closed)
   }

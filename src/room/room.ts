@@ -72,7 +72,7 @@ class LocalMembers implements LocalRoom {
     const request = codec.requestOf(type, data, this.#names)
     options.signal?.throwIfAborted()
     const members = [...this]
-    // Before the request is sent. The wait for a member that is closed already rejects at once.
+    // The waits begin before the request is sent. The wait for a closed member rejects at once.
     const answers = members.map((connection) => connection.pendingRequests.wait(request, options))
     rooms.send(this.#names, { frame: request.frame, key: undefined, except: this.#except })
     const settled = await Promise.allSettled(answers)

@@ -19,7 +19,7 @@ export class Rooms {
     this.#broadcaster = broadcaster
   }
 
-  /** How many rooms have a member. */
+  /** The number of rooms that have a member. */
   get size (): number {
     return this.#rooms.size
   }
@@ -81,7 +81,7 @@ export class Rooms {
     return count
   }
 
-  // Returns the rooms of these names that have members.
+  // Returns the rooms with these names that have members.
   #named (names: readonly string[]): RoomChannel[] {
     return names.map((name) => this.#rooms.get(name)).filter((room) => room !== undefined)
   }

@@ -132,8 +132,8 @@ export class FastSocket extends LazySocket {
     }
   }
 
-  // Parses any frame. Returns the start of the next frame, or `end` if none can be parsed. ws gets
-  // whole frames only: it would keep each chunk of one apart.
+  // Parses any frame. Returns the start of the next frame, or `end` if no further frame can be
+  // parsed. ws gets whole frames only: it would keep the chunks of a partial frame apart.
   #parseOther (
     bytes: Buffer,
     at: number,
