@@ -24,19 +24,3 @@ export function fillAddress (
   const search = [...pairs, ...(more === '' ? [] : [more.replace(/^[?&]/, '')])].join('&')
   return search === '' ? path : `${path}?${search}`
 }
-
-/** Returns the claims of a token, if it is a JWT. The page does not verify it. */
-export function claimsOf (token: string): undefined | Record<string, unknown> {
-  try {
-    const part = token.split('.')[1]!.replaceAll('-', '+').replaceAll('_', '/')
-    const text = new TextDecoder().decode(
-      Uint8Array.from(atob(part), (character) => character.charCodeAt(0))
-    )
-    const claims: unknown = JSON.parse(text)
-    return typeof claims === 'object' && claims !== null
-      ? claims as Record<string, unknown>
-      : undefined
-  } catch {
-    return undefined
-  }
-}

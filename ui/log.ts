@@ -1,4 +1,4 @@
-import type { MessageId } from './wire.js'
+import type { MessageId } from '../src/protocol/envelope.js'
 
 /** A log entry. Changes are announced by `Log.changed`. */
 export interface Entry {

@@ -2,7 +2,7 @@ import { DataForm } from './data-form.js'
 import { button, field, h } from './element.js'
 import { jsonView } from './json-view.js'
 import type { Question, Session } from './session.js'
-import type { MessageId } from './wire.js'
+import type { MessageId } from '../src/protocol/envelope.js'
 
 /** Shows the requests of the server, each with a form for the reply. */
 export function questionsView (document: unknown, session: Session): HTMLElement {

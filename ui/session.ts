@@ -5,14 +5,13 @@ import { durationText } from './entry-text.js'
 import { Log, type Entry } from './log.js'
 import { askWhy } from './refusal.js'
 import {
-  cancelText,
   errorText,
+  isId,
   messageText,
-  readEnvelope,
-  replyText,
+  parseEnvelope,
   type Envelope,
   type MessageId
-} from './wire.js'
+} from '../src/protocol/envelope.js'
 
 /** The state of a connection. */
 export type State = 'idle' | 'connecting' | 'open' | 'closing'
@@ -128,13 +127,13 @@ export class Session {
   /** Sends a message of the contract. Its data is JSON as written. */
   send (type: string, data: undefined | string, withReply: boolean): void {
     const id = withReply ? ++this.#lastId : undefined
-    const text = messageText(type, data, id)
+    const text = messageText(type, id, data)
     const entry = this.#sent(type, text, id)
     if (id === undefined || entry === undefined) return
     entry.note = 'waiting for the reply'
     entry.cancel = () => {
       this.#settle(id, entry, 'cancelled')
-      this.#sent('cancel', cancelText(id), id)
+      this.#sent('cancel', messageText('cancel', id), id)
     }
     this.#requests.set(id, entry)
     this.#sentAt.set(entry, performance.now())
@@ -144,14 +143,14 @@ export class Session {
   /** Replaces the token of this connection. */
   renew (token: string): void {
     const id = ++this.#lastId
-    const text = messageText('renew', JSON.stringify({ token }), id)
+    const text = messageText('renew', id, JSON.stringify({ token }))
     if (!this.#transmit(text)) return
     const entry = this.log.add({
       direction: 'sent',
       at: Date.now(),
       title: 'renew',
       id,
-      text: messageText('renew', '{"token":"…"}', id),
+      text: messageText('renew', id, '{"token":"…"}'),
       size: sizeOf(text),
       note: 'waiting for the reply'
     })
@@ -162,12 +161,12 @@ export class Session {
   /** Answers a request of the server. */
   answer ({ id, entry }: Question, data: undefined | string): void {
     this.#finishQuestion(id, entry, 'answered')
-    this.#sent('reply', replyText(id, data), id, entry)
+    this.#sent('reply', messageText('reply', id, data), id, entry)
   }
 
   refuse ({ id, entry }: Question, code: string, message: string): void {
     this.#finishQuestion(id, entry, 'refused')
-    this.#sent('error', errorText(id, code, message), id, entry)
+    this.#sent('error', errorText(id, { code, message }), id, entry)
   }
 
   /** Sends a text as it is. */
@@ -233,11 +232,12 @@ export class Session {
         text: data,
         size: sizeOf(data)
       })
-    } else this.#receiveMessage(data, readEnvelope(data))
+    } else this.#receiveMessage(data, parseEnvelope(data))
   }
 
-  #receiveMessage (text: string, envelope: Envelope): void {
-    const { type, id } = envelope
+  #receiveMessage (text: string, envelope: undefined | Envelope): void {
+    const { type, id: given } = envelope ?? {}
+    const id = isId(given) ? given : undefined
     const base = {
       direction: 'received',
       at: Date.now(),
@@ -246,7 +246,7 @@ export class Session {
       text,
       size: sizeOf(text)
     } as const
-    if (type === 'reply' || type === 'error') {
+    if (envelope !== undefined && (type === 'reply' || type === 'error')) {
       this.#receiveAnswer(base, envelope)
       return
     }
@@ -277,7 +277,8 @@ export class Session {
   }
 
   #receiveAnswer (base: Entry, envelope: Envelope): void {
-    const { id, type, hasMore, code, message, path } = envelope
+    const { id } = base
+    const { type, more, code, message, path = '' } = envelope
     const request = id === undefined ? undefined : this.#requests.get(id)
     const isError = type === 'error'
     const note = isError ? `${code}: ${message}${path === '' ? '' : `, at ${path}`}` : undefined
@@ -291,7 +292,7 @@ export class Session {
     }
     const took = performance.now() - this.#sentAt.get(request)!
     const stream = this.#streams.get(id)
-    if (hasMore) {
+    if (more) {
       const entry = stream ??
         this.log.add({
           ...base,

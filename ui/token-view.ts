@@ -1,4 +1,4 @@
-import { claimsOf } from './address.js'
+import { payloadOf } from '../src/protocol/jwt.js'
 import { createEditor } from './editor.js'
 import { button, field, form, h } from './element.js'
 import { isObject } from './schema.js'
@@ -44,8 +44,8 @@ export function tokenView (
 }
 
 function claimsText (token: string): string {
-  const claims = claimsOf(token)
-  if (claims === undefined) return 'This is not a JWT.'
+  const claims = payloadOf(token)
+  if (!isObject(claims)) return 'This is not a JWT.'
   const { sub, roles, exp } = claims
   const said = [
     ...(typeof sub === 'string' ? [sub] : []),

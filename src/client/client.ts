@@ -1,6 +1,6 @@
-import { Calls, type Call, type Patience } from './calls.js'
+import { messageText, parseEnvelope } from '../protocol/envelope.js'
+import { Calls, type Call, type WaitOptions } from './calls.js'
 import type { Address } from './address.js'
-import { byteLength } from './bytes.js'
 import type { UnknownRoute } from './contract.js'
 import { warn } from './environment.js'
 import {
@@ -24,7 +24,6 @@ import type {
   SocketClient
 } from './socket-client.js'
 import { Transport } from './transport.js'
-import { parse } from './wire.js'
 
 /** The implementation of the client, without the types of a route. */
 export class Client implements Record<keyof SocketClient<UnknownRoute>, unknown> {
@@ -53,18 +52,18 @@ export class Client implements Record<keyof SocketClient<UnknownRoute>, unknown>
     this.closed = this.#closing.promise
     this.#outbox = new Outbox(settings.buffer, write)
     this.#calls = new Calls(
-      (id) => { if (!this.#outbox.remove(id)) write(JSON.stringify({ type: 'cancel', id })) },
+      (id) => { if (!this.#outbox.delete(id)) write(messageText('cancel', id)) },
       () => { this.#transport.doubt() }
     )
     this.#handlers = new Handlers(write, (error) => { this.#crash(error) })
     this.#renewal = new Renewal({
       before: settings.renewBefore,
       provide: () => settings.token?.(),
-      renew: async (token) => { await this.renew(token) },
+      renew: (token) => this.renew(token),
       report: (error) => { this.#report(error) }
     })
     this.#transport = new Transport(address, settings, {
-      onOpen: () => { this.#open() },
+      onOpen: (token) => { this.#open(token) },
       onMessage: (data) => { this.#receive(data) },
       onDown: (closed, willReconnect, failure) => { this.#down(closed, willReconnect, failure) },
       onFailure: (error) => { this.#reportFailure(error) }
@@ -89,9 +88,9 @@ export class Client implements Record<keyof SocketClient<UnknownRoute>, unknown>
       } catch (error) {
         // Not a rejection that ends the process: `opened` may be read at the top of a module,
         // during server-side rendering.
-        const never = gate<void>()
-        never.reject(error)
-        return never.promise
+        const never = Promise.reject(error)
+        never.catch(() => {})
+        return never
       }
     }
     return this.#opening.promise
@@ -101,8 +100,8 @@ export class Client implements Record<keyof SocketClient<UnknownRoute>, unknown>
     this.#post(type, data)
   }
 
-  async request (type: string, data?: unknown, options: RequestOptions = {}): Promise<unknown> {
-    return await new Promise((resolve, reject) => {
+  request (type: string, data?: unknown, options: RequestOptions = {}): Promise<unknown> {
+    return new Promise((resolve, reject) => {
       this.#ask(type, data, {
         // If the server answers with a stream, its last message resolves the request.
         onReply (data, more) { if (!more) resolve(data) },
@@ -180,13 +179,13 @@ export class Client implements Record<keyof SocketClient<UnknownRoute>, unknown>
     if (this.#hasEnded) throw closed()
     this.#transport.start()
     const id = ++this.#lastId
-    this.#outbox.send(id, JSON.stringify({ type, data, id: wantsAnswer ? id : undefined }))
+    this.#outbox.send(id, messageText(type, wantsAnswer ? id : undefined, JSON.stringify(data)))
     return id
   }
 
-  #ask (type: string, data: unknown, call: Call, patience: Patience): (error: unknown) => void {
-    if (patience.signal?.aborted) throw abortReasonOf(patience.signal)
-    return this.#calls.add(this.#post(type, data, true), call, patience)
+  #ask (type: string, data: unknown, call: Call, wait: WaitOptions): (error: unknown) => void {
+    if (wait.signal?.aborted) throw abortReasonOf(wait.signal)
+    return this.#calls.add(this.#post(type, data, true), call, wait)
   }
 
   #feed (limit: number, release: () => void): Feed<unknown> {
@@ -198,24 +197,19 @@ export class Client implements Record<keyof SocketClient<UnknownRoute>, unknown>
     return feed
   }
 
-  #open (): void {
+  #open (token: undefined | string): void {
     this.#isOpen = true
     this.#hasWarned = false
-    this.#renewal.plan(this.#transport.token)
+    this.#renewal.plan(token)
     this.#opening.resolve()
     this.#tell(this.#onOpen)
     this.#outbox.flush()
   }
 
   #receive (data: unknown): void {
-    const message = parse(data)
+    const message = typeof data === 'string' ? parseEnvelope(data) : undefined
     if (message === undefined) {
-      this.#report(
-        new ClientError(
-          clientErrors.protocol,
-          'Not a message of the protocol'
-        )
-      )
+      this.#report(new ClientError(clientErrors.protocol, 'Not a message of the protocol'))
       return
     }
     const { type, id, code, path } = message
@@ -243,7 +237,7 @@ export class Client implements Record<keyof SocketClient<UnknownRoute>, unknown>
     this.#rest()
     this.#opening.reject(error)
     this.#calls.failAll(error, (id) => {
-      this.#outbox.remove(id)
+      this.#outbox.delete(id)
       return true
     })
     if (this.#outbox.size > 0) {
@@ -308,13 +302,11 @@ interface Gate<Value> {
 }
 
 function gate<Value> (): Gate<Value> {
-  const parts = {} as { -readonly [Name in keyof Gate<Value>]: Gate<Value>[Name] }
-  parts.promise = new Promise<Value>((resolve, reject) => {
-    Object.assign(parts, { resolve, reject })
-  })
+  let settle!: Omit<Gate<Value>, 'promise'>
+  const promise = new Promise<Value>((resolve, reject) => { settle = { resolve, reject } })
   // A rejection without a listener must not end the process.
-  parts.promise.catch(() => {})
-  return parts
+  promise.catch(() => {})
+  return { promise, ...settle }
 }
 
 // A function that is added twice is called twice, and removed once.
@@ -333,4 +325,14 @@ function iterable (
 ): AsyncIterable<unknown> {
   const options = complete<Iteration>(given, { signal: undefined, buffer: 10_000 })
   return { [Symbol.asyncIterator]: () => iterate(options) }
+}
+
+// Returns the length of a text in UTF-8 bytes, without `TextEncoder`, which Jest's jsdom and older
+// React Native lack.
+function byteLength (text: string): number {
+  return text
+    .replace(/[^\0-\uffff]/gu, '____')
+    .replace(/[^\0-\u07ff]/g, '___')
+    .replace(/[^\0-\x7f]/g, '__')
+    .length
 }

@@ -22,8 +22,7 @@ export function globalWebSocket (): WebSocketConstructor {
   if (WebSocket === undefined) {
     throw new ClientError(
       clientErrors.noWebSocket,
-      'There is no global WebSocket (Node has one since 22): ' +
-        'set the option WebSocket, such as that of ws'
+      'There is no global WebSocket: set the option WebSocket, such as that of ws'
     )
   }
   return WebSocket

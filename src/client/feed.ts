@@ -1,16 +1,14 @@
 import { clientErrors, RequestError } from './errors.js'
 
-interface Waiting<Item> {
-  resolve (result: IteratorResult<Item, undefined>): void
-  reject (error: unknown): void
-}
+type Result<Item> = IteratorResult<Item, undefined>
 
 /** A queue from a producer of items to an iteration. The number of waiting items is limited. */
 export class Feed<Item> implements AsyncIterator<Item, undefined> {
   readonly #limit: number
   readonly #release: () => void
   readonly #items: Item[] = []
-  readonly #waiting: Array<Waiting<Item>> = []
+  // Resolves the promises of `next` that wait for an item.
+  readonly #waiting: Array<(result: Result<Item> | Promise<Result<Item>>) => void> = []
   #hasEnded = false
   #failure: undefined | { readonly error: unknown }
 
@@ -25,8 +23,8 @@ export class Feed<Item> implements AsyncIterator<Item, undefined> {
 
   push (item: Item): void {
     if (this.#hasEnded) return
-    const waiting = this.#waiting.shift()
-    if (waiting !== undefined) waiting.resolve({ value: item, done: false })
+    const resolve = this.#waiting.shift()
+    if (resolve !== undefined) resolve({ value: item, done: false })
     else if (this.#items.length < this.#limit) this.#items.push(item)
     else {
       this.end({
@@ -43,31 +41,29 @@ export class Feed<Item> implements AsyncIterator<Item, undefined> {
     if (this.#hasEnded) return
     this.#hasEnded = true
     this.#failure = failure
-    for (const waiting of this.#waiting.splice(0)) this.#settle(waiting)
+    for (const resolve of this.#waiting.splice(0)) resolve(this.#last())
     this.#release()
   }
 
-  async next (): Promise<IteratorResult<Item, undefined>> {
-    return await new Promise((resolve, reject) => {
-      if (this.#items.length > 0) resolve({ value: this.#items.shift()!, done: false })
-      else if (this.#hasEnded) this.#settle({ resolve, reject })
-      else this.#waiting.push({ resolve, reject })
-    })
+  async next (): Promise<Result<Item>> {
+    if (this.#items.length > 0) return { value: this.#items.shift()!, done: false }
+    if (this.#hasEnded) return await this.#last()
+    return await new Promise((resolve) => { this.#waiting.push(resolve) })
   }
 
   /** Called when a loop is left early. */
-  async return (): Promise<IteratorResult<Item, undefined>> {
+  async return (): Promise<Result<Item>> {
     this.#items.length = 0
     this.end()
     this.#failure = undefined
-    return { value: undefined, done: true }
+    return await this.#last()
   }
 
   // A failure is thrown once.
-  #settle ({ resolve, reject }: Waiting<Item>): void {
+  async #last (): Promise<Result<Item>> {
     const failure = this.#failure
     this.#failure = undefined
-    if (failure === undefined) resolve({ value: undefined, done: true })
-    else reject(failure.error)
+    if (failure !== undefined) throw failure.error
+    return { value: undefined, done: true }
   }
 }

@@ -1,5 +1,5 @@
+import { errorText, messageText, type Envelope, type MessageId } from '../protocol/envelope.js'
 import { clientErrors } from './errors.js'
-import type { Id, Incoming } from './wire.js'
 
 /** The second argument of an event handler. */
 export interface EventContext {
@@ -19,7 +19,7 @@ interface Listener {
 /** The handlers of events, and the replies that the server is waiting for. */
 export class Handlers {
   readonly #listeners = new Map<string, Set<Listener>>()
-  readonly #asked = new Map<Id, AbortController>()
+  readonly #asked = new Map<MessageId, AbortController>()
   readonly #write: (text: string) => boolean
   readonly #report: (error: unknown) => void
 
@@ -49,7 +49,7 @@ export class Handlers {
    * Calls every handler of an event. The result of the first one is the reply, if the server wants
    * one.
    */
-  dispatch ({ type, id, data }: Incoming): void {
+  dispatch ({ type, id, data }: Envelope): void {
     const controller = new AbortController()
     if (id !== undefined) {
       // Aborts an earlier event with the same id.
@@ -67,7 +67,7 @@ export class Handlers {
   }
 
   /** Aborts a reply that the server no longer wants. */
-  cancel (id: undefined | Id): void {
+  cancel (id: undefined | MessageId): void {
     const controller = this.#asked.get(id!)
     this.#asked.delete(id!)
     controller?.abort()
@@ -79,32 +79,30 @@ export class Handlers {
   }
 
   async #answer (
-    id: Id,
+    id: MessageId,
     controller: AbortController,
     result: undefined | Promise<unknown>
   ): Promise<void> {
-    const text = await this.#textOf(id, controller.signal, result)
+    let text: string
+    try {
+      text = result === undefined
+        ? errorText(id, {
+          code: clientErrors.noHandler,
+          message: 'The client has no handler for this event'
+        })
+        : messageText('reply', id, JSON.stringify(await result))
+    } catch (error) {
+      if (!controller.signal.aborted) this.#report(error)
+      // The server must not see the error of a handler.
+      text = errorText(id, {
+        code: clientErrors.handlerFailed,
+        message: 'The handler of the client failed'
+      })
+    }
     // The reply may have been cancelled, or belong to an earlier connection.
     if (this.#asked.get(id) !== controller) return
     this.#asked.delete(id)
     this.#write(text)
-  }
-
-  async #textOf (
-    id: Id,
-    signal: AbortSignal,
-    result: undefined | Promise<unknown>
-  ): Promise<string> {
-    if (result === undefined) {
-      return failure(id, clientErrors.noHandler, 'The client has no handler for this event')
-    }
-    try {
-      return JSON.stringify({ type: 'reply', id, data: await result })
-    } catch (error) {
-      if (!signal.aborted) this.#report(error)
-      // The server must not see the error of a handler.
-      return failure(id, clientErrors.handlerFailed, 'The handler of the client failed')
-    }
   }
 }
 
@@ -114,8 +112,4 @@ export async function call<Given extends unknown[]> (
   ...given: Given
 ): Promise<unknown> {
   return await handler(...given)
-}
-
-function failure (id: Id, code: string, message: string): string {
-  return JSON.stringify({ type: 'error', id, code, message })
 }

@@ -1,4 +1,4 @@
-import { LONGEST } from './timer.js'
+import { startTimer, type Timer } from './timer.js'
 
 /** The connection, as `Liveness` uses it. */
 export interface LivenessParts {
@@ -28,7 +28,7 @@ const DOUBT = 4_000
  */
 export class Liveness {
   readonly #parts: LivenessParts
-  #timer: undefined | ReturnType<typeof setTimeout>
+  #timer: undefined | Timer
   #hasHeard = false
   #buffered = 0
   // The timeout of the pending ping, and how many of its timers have passed. 0: no ping is pending.
@@ -93,6 +93,6 @@ export class Liveness {
   #wait (milliseconds: number, passed: number): void {
     this.#passed = passed
     clearTimeout(this.#timer)
-    this.#timer = setTimeout(() => { this.#check() }, Math.min(milliseconds, LONGEST))
+    this.#timer = startTimer(milliseconds, () => { this.#check() })
   }
 }

@@ -17,30 +17,30 @@ export interface Ended extends Closed {
   readonly status?: undefined | number
 }
 
-/** A refused upgrade. */
-export interface Refusal {
-  /** The HTTP status; `undefined` if the WebSocket does not expose it, as in browsers. */
-  readonly status: undefined | number
-  /** The status of the previous attempt, if that was refused as well. */
-  readonly before: undefined | number
-  /** Whether the next attempt has another token or address. */
-  readonly isRenewed: boolean
-  /** Whether this client has ever been connected. */
-  readonly hasOpened: boolean
-}
-
 /**
  * Returns the HTTP status in an error text, if the WebSocket exposes it: "Unexpected server
  * response: 401" (`ws`), "Expected HTTP 101 response but was '401 Unauthorized'" (React Native),
  * "Invalid status code: 401" (Deno), "received 401 instead" (workerd).
  */
-export function statusOf (message = ''): undefined | number {
-  const status = /(?:response|status|received)\D*([345]\d\d)\b/i.exec(message)?.[1]
-  return status === undefined ? undefined : Number(status)
+export function statusOf (message: string): undefined | number {
+  return Number(/(?:response|status|received)\D*([345]\d\d)\b/i.exec(message)?.[1]) || undefined
 }
 
-/** Whether further attempts are pointless. */
-export function isFinal ({ status = 500, before, isRenewed, hasOpened }: Refusal): boolean {
+/**
+ * Whether further attempts are pointless.
+ *
+ * @param status the HTTP status of the refused upgrade; `undefined` if the WebSocket does not
+ * expose it, as in browsers.
+ * @param before the status of the previous attempt, if that was refused as well.
+ * @param isRenewed whether the next attempt has another token or address.
+ * @param hasOpened whether this client has ever been connected.
+ */
+export function isFinal (
+  status = 500,
+  before: undefined | number,
+  isRenewed: boolean,
+  hasOpened: boolean
+): boolean {
   // The token may have expired meanwhile, but not twice in a row.
   if (status === 401) return !isRenewed || before === 401
   if (status === 403) return true

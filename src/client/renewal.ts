@@ -1,5 +1,5 @@
-import { LONGEST } from './timer.js'
-import { expiryOf } from './token.js'
+import { payloadOf } from '../protocol/jwt.js'
+import { startTimer, type Timer } from './timer.js'
 
 // The shortest time between two renewals.
 const SHORTEST = 1_000
@@ -18,7 +18,7 @@ export interface RenewalParts {
 /** Renews the token of a connection before it expires. */
 export class Renewal {
   readonly #parts: RenewalParts
-  #timer: undefined | ReturnType<typeof setTimeout>
+  #timer: undefined | Timer
 
   constructor (parts: RenewalParts) {
     this.#parts = parts
@@ -27,14 +27,15 @@ export class Renewal {
   /** Plans the renewal of a token. A token without an expiry is not renewed. */
   plan (token: undefined | string): void {
     this.stop()
-    const expiry = token === undefined ? undefined : expiryOf(token)
-    if (expiry === undefined) return
-    const left = expiry - Date.now()
+    const claims = payloadOf(token ?? '') as undefined | null | { readonly exp?: unknown }
+    const exp = claims?.exp
+    if (typeof exp !== 'number') return
+    const left = exp * 1_000 - Date.now()
     // The token has expired by this clock, or is about to, but the server's clock may differ. If
     // the server closes the connection, the next one gets a new token.
     if (left <= SHORTEST) return
     const wait = Math.max(left - this.#parts.before, left / 2, SHORTEST)
-    const timer = setTimeout(() => { this.#run(token!, timer) }, Math.min(wait, LONGEST))
+    const timer = startTimer(wait, () => { this.#run(token!, timer) })
     this.#timer = timer
   }
 

@@ -1,23 +1,23 @@
 import { reconnectAfter } from '../protocol/close-codes.js'
+import { messageText } from '../protocol/envelope.js'
 import { absolute, printable, type Address } from './address.js'
 import { globalWebSocket, onWake } from './environment.js'
 import { ClientError, clientErrors } from './errors.js'
 import { Liveness } from './liveness.js'
 import type { Settings } from './options.js'
 import { delayOf, isFinal, statusOf, type Closed, type Ended } from './reconnection.js'
-import { LONGEST } from './timer.js'
-import { isSubProtocol } from './token.js'
-import { PING } from './wire.js'
+import { startTimer, type Timer } from './timer.js'
 
 /** The listener of a connection. */
 export interface TransportListener {
-  onOpen (): void
+  /** @param token the token that the connection was opened with. */
+  onOpen (token: undefined | string): void
   onMessage (data: unknown): void
   /**
    * Called when the connection, or an attempt to connect, has ended. `failure` is the error, if
    * there is one.
    */
-  onDown (closed: Closed, willReconnect: boolean, failure: unknown): void
+  onDown (closed: Closed, willReconnect: boolean, failure?: unknown): void
   onFailure (error: unknown): void
 }
 
@@ -43,6 +43,8 @@ interface Socket {
 }
 
 const OPEN = 1
+// Its id is never that of a message of the client, so that its answer is ignored.
+const PING = messageText('alive', 0)
 const cut: Closed = { code: 1006, reason: '' }
 // Milliseconds that a connection must stay open for the count of attempts to start over.
 const STABLE = 5_000
@@ -59,7 +61,7 @@ export class Transport {
   #stage: 'idle' | 'waiting' | 'connecting' | 'open' | 'closed' = 'idle'
   #socket: undefined | Socket
   // The timer of the next attempt, the handshake, or the stable connection.
-  #timer: undefined | ReturnType<typeof setTimeout>
+  #timer: undefined | Timer
   #sleep = () => {}
   // The number of this attempt: late results of an earlier attempt are discarded.
   #attempt = 0
@@ -69,7 +71,6 @@ export class Transport {
   #status: undefined | number
   #before: undefined | number
   #hasOpened = false
-  #token: undefined | string
 
   constructor (address: Address, options: Settings, listener: TransportListener) {
     this.#address = address
@@ -81,11 +82,6 @@ export class Transport {
       buffered: () => this.#socket!.bufferedAmount,
       dead: () => { this.#down(cut) }
     })
-  }
-
-  /** The token that this connection was opened with. */
-  get token (): undefined | string {
-    return this.#token
   }
 
   /** Whether messages can be sent. `false` once the server has begun to close. */
@@ -127,15 +123,15 @@ export class Transport {
     const wasOpen = this.#stage === 'open'
     this.#retries = 0
     this.#connect()
-    if (socket !== undefined) shut(socket, 1000, '')
-    if (wasOpen) this.#listener.onDown({ code: 1000, reason: '' }, true, undefined)
+    if (socket !== undefined) closeSocket(socket, 1000, '')
+    if (wasOpen) this.#listener.onDown({ code: 1000, reason: '' }, true)
   }
 
   close (code: number, reason: string): void {
     const socket = this.#release()
     this.#stage = 'closed'
     this.#sleep()
-    if (socket !== undefined) shut(socket, code, reason)
+    if (socket !== undefined) closeSocket(socket, code, reason)
   }
 
   async #connect (): Promise<void> {
@@ -164,7 +160,6 @@ export class Transport {
         'The token has characters that a sub-protocol must not have'
       )
     }
-    this.#token = token
     const { WebSocket = globalWebSocket(), connectTimeout, protocols = [] } = this.#options
     const names = (token ? ['bearer', token] : []).concat(protocols)
     const socket = (names.length > 0 ? new WebSocket(url, names) : new WebSocket(url)) as Socket
@@ -175,28 +170,17 @@ export class Transport {
       // Bun repeats the address with its query.
       const message = text.split(url).join(printable(url))
       if (this.#stage === 'open') {
-        this.#down(
-          cut,
-          new ClientError(
-            clientErrors.connection,
-            `The connection had an error${message && `: ${message}`}`,
-            cause
-          )
-        )
+        this.#fail(`The connection had an error${message && `: ${message}`}`, cause)
         return
       }
       this.#status = statusOf(message)
-      this.#down(
-        cut,
-        new ClientError(
-          clientErrors.connection,
-          `Cannot connect to ${printable(url)}: ` +
-            (message || 'no such server or path, or the client is refused'),
-          cause
-        )
+      this.#fail(
+        `Cannot connect to ${printable(url)}: ` +
+          (message || 'no such server or path, or the client is refused'),
+        cause
       )
     }
-    on('open', () => { this.#opened() })
+    on('open', () => { this.#opened(token) })
     on('message', ({ data }) => {
       this.#liveness.heard()
       this.#listener.onMessage(data)
@@ -209,18 +193,22 @@ export class Transport {
       else fail(reason)
     })
     this.#socket = socket
-    this.#timer = setTimeout(() => {
+    this.#timer = startTimer(connectTimeout, () => {
       fail(`no answer within ${connectTimeout} ms`)
-    }, Math.min(connectTimeout, LONGEST))
+    })
   }
 
-  #opened (): void {
+  #opened (token: undefined | string): void {
     this.#stage = 'open'
     this.#hasOpened = true
     clearTimeout(this.#timer)
-    this.#timer = setTimeout(() => { this.#retries = 0 }, STABLE)
+    this.#timer = startTimer(STABLE, () => { this.#retries = 0 })
     this.#liveness.start()
-    this.#listener.onOpen()
+    this.#listener.onOpen(token)
+  }
+
+  #fail (message: string, cause?: unknown): void {
+    this.#down(cut, new ClientError(clientErrors.connection, message, cause))
   }
 
   // Ends the connection or the attempt, and plans the next one.
@@ -231,7 +219,7 @@ export class Transport {
     const ended = this.#attempt
     const attempts = this.#retries
     const advice = !this.#isFinal() && reconnectAfter(closed)
-    const status = this.#status === undefined ? {} : { status: this.#status }
+    const status = this.#status !== undefined && { status: this.#status }
     const willReconnect = this.#wants({ ...closed, attempts, ...status }) ?? Boolean(advice)
     // The callback `when` has closed the client, or made a new connection.
     if (ended !== this.#attempt) return
@@ -248,7 +236,7 @@ export class Transport {
     const { minDelay, maxDelay } = this.#options
     try {
       const delay = isAtOnce ? 0 : delayOf(this.#retries, minDelay, maxDelay)
-      this.#timer = setTimeout(() => { this.#connect() }, Math.min(delay, LONGEST))
+      this.#timer = startTimer(delay, () => { this.#connect() })
     } catch {
       this.#stage = 'idle'
       return false
@@ -278,12 +266,7 @@ export class Transport {
 
   #isFinal (): boolean {
     const isRenewed = this.#options.token !== undefined || typeof this.#address === 'function'
-    return isFinal({
-      status: this.#status,
-      before: this.#before,
-      isRenewed,
-      hasOpened: this.#hasOpened
-    })
+    return isFinal(this.#status, this.#before, isRenewed, this.#hasOpened)
   }
 
   #wants (ended: Ended): undefined | boolean {
@@ -308,9 +291,14 @@ async function ask<Value> (given: Value | (() => Value | Promise<Value>)): Promi
 
 // Closes in order. If the server is gone, `ws` would wait half a minute for its answer, and keep
 // the process alive.
-function shut (socket: Socket, code: number, reason: string): void {
+function closeSocket (socket: Socket, code: number, reason: string): void {
   socket.close(code, reason)
   if (socket.terminate === undefined) return
-  const timer = setTimeout(() => { socket.terminate!() }, CLOSING)
+  const timer = startTimer(CLOSING, () => { socket.terminate!() })
   socket.addEventListener('close', () => { clearTimeout(timer) })
+}
+
+// Whether a token can be sent as a sub-protocol (RFC 6455 section 4.1, RFC 9110 section 5.6.2).
+function isSubProtocol (token: string): boolean {
+  return /^[\w!#$%&'*+.^`|~-]+$/.test(token)
 }

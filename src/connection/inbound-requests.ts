@@ -1,4 +1,4 @@
-import type { MessageId } from './pending-requests.js'
+import type { MessageId } from '../protocol/envelope.js'
 
 /** A request of the client that is not answered yet, as its connection sees it. */
 export interface PendingInbound {

@@ -2,11 +2,9 @@ import type { Clock } from '../clock.js'
 import { errors } from '../errors.js'
 import type { Request } from '../message/codec.js'
 import { checkAmount, checkArgument, checkMembers } from '../option-checks.js'
+import type { MessageId } from '../protocol/envelope.js'
 import type { Outbox } from './outbox.js'
 import { FairTimer } from './fair-timer.js'
-
-/** The id of a message while it is not answered. */
-export type MessageId = string | number
 
 /** The options of a request. */
 export interface RequestOptions {

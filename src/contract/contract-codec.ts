@@ -11,7 +11,7 @@ import {
   type Serializer
 } from './validation.js'
 import type { MessageDefinition } from './parse-contract.js'
-import { cancelFrame, eventText, requestFrame } from './envelope.js'
+import { messageText } from '../protocol/envelope.js'
 
 interface Event {
   readonly serialize: undefined | Serializer
@@ -55,8 +55,9 @@ export class ContractCodec implements Codec {
   }
 
   frameOf (type: unknown, data?: unknown): Frame {
-    return encodeText(eventText(
+    return encodeText(messageText(
       type as string,
+      undefined,
       serialized(this.#event(type).serialize, data, 'data of', type as string)
     ))
   }
@@ -74,7 +75,12 @@ export class ContractCodec implements Codec {
     if (accept === undefined) throw new errors.RequestUnanswerable(type as string)
     const json = serialized(serialize, data, 'data of', type as string)
     const id = ++this.#lastId
-    return { id, accept, frame: requestFrame(type as string, json, id), cancel: cancelFrame(id) }
+    return {
+      id,
+      accept,
+      frame: encodeText(messageText(type as string, id, json)),
+      cancel: encodeText(messageText('cancel', id))
+    }
   }
 
   #event (type: unknown): Event {

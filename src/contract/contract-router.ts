@@ -1,12 +1,21 @@
 import type { WsConnection } from '../connection/connection.js'
-import type { MessageId } from '../connection/pending-requests.js'
+import type { Upkeep } from '../connection/rate.js'
 import type { CloseInfo, SocketController } from '../controller/controller.js'
 import { isAbort, MessageFailure, ReplyError } from '../controller/message-failure.js'
 import { nothing } from '../controller/returned.js'
+import type { Interruption } from '../controller/route-runtime.js'
 import { closeReasonOf, errors, isOfClient } from '../errors.js'
 import { writeLog } from '../log.js'
-import type { Frame } from '../message/frame.js'
-import type { Message } from '../message/message.js'
+import { encodeText, type Frame } from '../message/frame.js'
+import { parseJson, type Message } from '../message/message.js'
+import {
+  errorText,
+  isId,
+  LONGEST_ID,
+  reservedTypes,
+  type MessageId,
+  type UncheckedEnvelope
+} from '../protocol/envelope.js'
 import type { Clients } from '../room/clients.js'
 import { then } from '../thenable.js'
 import {
@@ -16,11 +25,13 @@ import {
 } from './compiled-message.js'
 import type { ContractController, ContractSchema } from './contract.js'
 import { ContractCodec } from './contract-codec.js'
-import { errorFrame, readEnvelope } from './envelope.js'
-import { InboundRequest, type Outcome } from './inbound-request.js'
+import { InboundRequest, type InboundEnvelope, type Outcome } from './inbound-request.js'
 import type { ContractDefinition } from './parse-contract.js'
 import { handleProtocol, renew } from './protocol-messages.js'
 import type { Compilers, InvalidData } from './validation.js'
+
+// Matches every message that the protocol uses itself, and some others.
+const mayBeReserved = new RegExp(`"(?:${reservedTypes.join('|')})"`)
 
 type Controller = ContractController<WsConnection, never, ContractSchema>
 
@@ -150,9 +161,75 @@ export class ContractRouter implements SocketController {
 function frameOf (id: undefined | MessageId, error: ClientError): Frame {
   try {
     const { code, message, path, answer = message } = error
-    return errorFrame(id, { code, message: answer, path })
+    return encodeText(errorText(id, { code, message: answer, path }))
   } catch {
     // A getter of the app's error class threw, or its code cannot be written as JSON.
     return frameOf(id, new errors.HandlerFailed() as ClientError)
   }
+}
+
+/**
+ * Handles a message that must not wait for the messages before it. Returns `'done'` if it was one,
+ * `'renewal'` if the caller is to handle it now, and `'none'` if it waits like any other.
+ *
+ * @param last the last of the messages that wait.
+ */
+export function interrupt (
+  connection: WsConnection,
+  message: Message,
+  last: undefined | Message
+): Interruption {
+  // Matched as text first, since a message that waits is parsed again in its turn.
+  if (message.isBinary || !mayBeReserved.test(message.text)) return 'none'
+  try {
+    const envelope = readEnvelope(message)
+    if (envelope.type === 'renew') return 'renewal'
+    return handleProtocol(connection, envelope, last) ? 'done' : 'none'
+  } catch {
+    // An invalid message gets its error in its turn.
+    return 'none'
+  }
+}
+
+/** Returns the kind of upkeep if the message is one that keeps its connection alive. */
+export function upkeepOf (message: Message): undefined | Upkeep {
+  // Matched as text first, since every message is parsed again when it is handled.
+  if (message.isBinary || !/"(?:alive|renew)"/.test(message.text)) return
+  try {
+    const { type } = readEnvelope(message)
+    return type === 'alive' || type === 'renew' ? type : undefined
+  } catch {
+    // An invalid message gets its error when it is handled.
+  }
+}
+
+/**
+ * Parses a message of a client.
+ *
+ * @throws a `MessageFailure`, with the id if that could be read, of `FSR_ERR_MESSAGE_BINARY`,
+ * `FSR_ERR_MESSAGE_NOT_JSON`, `FSR_ERR_MESSAGE_FORBIDDEN`, `FSR_ERR_MESSAGE_INVALID`.
+ */
+function readEnvelope (message: Message): InboundEnvelope {
+  if (message.isBinary) throw new MessageFailure(new errors.MessageBinary(), undefined)
+  let value: unknown
+  try {
+    value = parseJson(message.text)
+  } catch (error) {
+    throw new MessageFailure(error as Error, undefined)
+  }
+  if (typeof value !== 'object' || value === null || Array.isArray(value)) {
+    throw new MessageFailure(new errors.MessageInvalid('this is not an object'), undefined)
+  }
+  const { type, id } = value as UncheckedEnvelope
+  if (id !== undefined && !isId(id)) {
+    throw new MessageFailure(
+      new errors.MessageInvalid(
+        `its id is neither a string of 1 to ${LONGEST_ID} characters nor an integer`),
+      undefined
+    )
+  }
+  if (typeof type !== 'string') {
+    throw new MessageFailure(new errors.MessageInvalid('its type is not a string'), id)
+  }
+  return value as InboundEnvelope
 }

@@ -1,20 +1,30 @@
 import type { WsConnection } from '../connection/connection.js'
 import type { InboundRequests, PendingInbound } from '../connection/inbound-requests.js'
-import type { MessageId } from '../connection/pending-requests.js'
 import { beforeMessage, beforeSend, sentTo } from '../controller/hooks.js'
 import { isAbort, MessageFailure, ReplyError } from '../controller/message-failure.js'
 import { ReplyStream } from '../controller/reply-stream.js'
 import { isAsyncIterable } from '../controller/returned.js'
 import { asError, errors, isRefusal } from '../errors.js'
 import { writeLog } from '../log.js'
-import type { Frame } from '../message/frame.js'
+import { encodeText, type Frame } from '../message/frame.js'
 import type { Message } from '../message/message.js'
+import {
+  itemText,
+  messageText,
+  type MessageId,
+  type UncheckedEnvelope
+} from '../protocol/envelope.js'
 import type { Clients } from '../room/clients.js'
 import { isThenable } from '../thenable.js'
 import type { CompiledMessage, MessageGuard } from './compiled-message.js'
 import type { MessageContext } from './contract.js'
-import { replyFrame, type Envelope } from './envelope.js'
 import { serialized, type Serializer } from './validation.js'
+
+/** A message of a client, of which the type and the id have been checked. */
+export interface InboundEnvelope extends UncheckedEnvelope {
+  readonly type: string
+  readonly id: undefined | MessageId
+}
 
 /** The reply to a message: a frame, or one for each item of a stream. */
 export type Reply = Frame | ReplyStream
@@ -59,7 +69,7 @@ export class InboundRequest implements MessageContext, PendingInbound {
     connection: WsConnection,
     clients: Clients,
     message: Message,
-    { id, data }: Envelope,
+    { id, data }: InboundEnvelope,
     compiled: CompiledMessage
   ) {
     this.id = id
@@ -193,7 +203,7 @@ export class InboundRequest implements MessageContext, PendingInbound {
     if (this.#isFinished) return
     const json = this.#encode(reply, returned)
     this.#finish()
-    return replyFrame(this.id, json)
+    return encodeText(messageText('reply', this.id, json))
   }
 
   #stream (serialize: Serializer, id: MessageId, items: unknown): ReplyStream {
@@ -204,8 +214,8 @@ export class InboundRequest implements MessageContext, PendingInbound {
       )
     }
     const replyStream = new ReplyStream(items, {
-      encode: (item) => replyFrame(id, this.#encode(serialize, item), true),
-      last: replyFrame(id, undefined),
+      encode: (item) => encodeText(itemText(id, this.#encode(serialize, item))),
+      last: encodeText(messageText('reply', id)),
       wrap: (error) => new MessageFailure(asError(error), id, { isRefusal: false }),
       onEnd: () => { this.#finish() },
       onReleased: () => { this.#end() },

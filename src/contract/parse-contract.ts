@@ -1,5 +1,6 @@
 import { errors } from '../errors.js'
 import { isRecord, strayIn } from '../members.js'
+import { reservedTypes } from '../protocol/envelope.js'
 import type { ContractSchema, InboundMessage, MessageGrant, MessageInfo } from './contract.js'
 
 /** A message of a contract. `undefined` means no schema. */
@@ -19,9 +20,6 @@ export interface ContractDefinition {
   /** The messages that the server may send, by `type`. */
   readonly out: ReadonlyMap<string, MessageDefinition>
 }
-
-/** Message types that the protocol uses itself. */
-export const reserved = ['reply', 'error', 'cancel', 'alive', 'renew'] as const
 
 const info = ['summary', 'description']
 const keys = {
@@ -62,9 +60,9 @@ export function defineContract (
     type: string,
     message: unknown
   ): MessageDefinition => {
-    if (type === '' || reserved.includes(type as never)) {
+    if (type === '' || reservedTypes.includes(type as never)) {
       throw fail(`has a message '${type}', but a type must not be empty or reserved ` +
-        `(${reserved.join(', ')})`)
+        `(${reservedTypes.join(', ')})`)
     }
     // The short form of a message of `out`: the schema of its data, or null for no data.
     const isShort = direction === 'out' &&

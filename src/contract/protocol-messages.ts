@@ -1,10 +1,10 @@
 import type { WsConnection } from '../connection/connection.js'
 import { MessageFailure, ReplyError } from '../controller/message-failure.js'
-import type { Interruption } from '../controller/route-runtime.js'
 import { asError, errors, type SocketError } from '../errors.js'
-import type { Frame } from '../message/frame.js'
+import { encodeText, type Frame } from '../message/frame.js'
 import type { Message } from '../message/message.js'
-import { readEnvelope, replyFrame, type Envelope } from './envelope.js'
+import { messageText, type MessageId } from '../protocol/envelope.js'
+import type { InboundEnvelope } from './inbound-request.js'
 
 // Errors of a renewal that the client is sent as they are.
 const renewalErrors = [errors.TokenInvalid, errors.TokenExpired, errors.NotGranted]
@@ -17,7 +17,7 @@ const renewalErrors = [errors.TokenInvalid, errors.TokenExpired, errors.NotGrant
  */
 export function handleProtocol (
   connection: WsConnection,
-  { type, id, data, code, message }: Envelope,
+  { type, id, data, code, message }: InboundEnvelope,
   last: undefined | Message
 ): boolean {
   switch (type) {
@@ -25,7 +25,7 @@ export function handleProtocol (
       // Not sent over the high-water mark: any of the waiting bytes shows the client that the
       // server is alive, and a client that does not read must not make the outbox grow.
       if (id !== undefined && !connection.outbox.isOverMark) {
-        connection.outbox.reply(replyFrame(id, undefined))
+        connection.outbox.reply(encodeText(messageText('reply', id)))
       }
       return true
     // A late or invented id is ignored: it costs nothing.
@@ -49,7 +49,7 @@ export function handleProtocol (
 
 function cancel (
   connection: WsConnection,
-  id: NonNullable<Envelope['id']>,
+  id: MessageId,
   last: undefined | Message
 ): void {
   const requests = last === undefined
@@ -59,38 +59,13 @@ function cancel (
 }
 
 /**
- * Handles a message that must not wait for the messages before it. Returns `'done'` if it was one,
- * `'renewal'` if the caller is to handle it now, and `'none'` if it waits like any other.
- *
- * @param last the last of the messages that wait.
- */
-export function interrupt (
-  connection: WsConnection,
-  message: Message,
-  last: undefined | Message
-): Interruption {
-  // Matched as text first, since a message that waits is parsed again in its turn.
-  if (message.isBinary || !/"(?:reply|error|cancel|alive|renew)"/.test(message.text)) {
-    return 'none'
-  }
-  try {
-    const envelope = readEnvelope(message)
-    if (envelope.type === 'renew') return 'renewal'
-    return handleProtocol(connection, envelope, last) ? 'done' : 'none'
-  } catch {
-    // An invalid message gets its error in its turn.
-    return 'none'
-  }
-}
-
-/**
  * Renews the token of the connection.
  *
  * @throws a `MessageFailure`, as a rejection.
  */
 export async function renew (
   connection: WsConnection,
-  { id, data }: Envelope
+  { id, data }: InboundEnvelope
 ): Promise<undefined | Frame> {
   try {
     const { token } = Object(data) as { token?: unknown }
@@ -108,7 +83,7 @@ export async function renew (
     )
   }
   connection.refusals?.clear()
-  return id === undefined ? undefined : replyFrame(id, undefined)
+  return id === undefined ? undefined : encodeText(messageText('reply', id))
 }
 
 // The client's text is for the app, and must not reach a log: the property is not enumerable.

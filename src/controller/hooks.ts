@@ -1,6 +1,6 @@
 import { closeCodes } from '../protocol/close-codes.js'
 import { WsConnection } from '../connection/connection.js'
-import type { MessageId } from '../connection/pending-requests.js'
+import type { MessageId } from '../protocol/envelope.js'
 import { errors } from '../errors.js'
 import { writeLog } from '../log.js'
 import type { Codec, Request } from '../message/codec.js'

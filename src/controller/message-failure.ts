@@ -1,6 +1,6 @@
 import createError from '@fastify/error'
-import type { MessageId } from '../connection/pending-requests.js'
 import { readText } from '../log.js'
+import type { MessageId } from '../protocol/envelope.js'
 
 /**
  * An error that a handler throws to send its code and message to the client. The text of any other

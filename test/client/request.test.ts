@@ -1,7 +1,7 @@
 import t from 'tap'
 import { Calls } from '../../src/client/calls.js'
 import { ClientError, RequestError } from '../../src/client/index.js'
-import type { Incoming } from '../../src/client/wire.js'
+import type { Envelope } from '../../src/protocol/envelope.js'
 import { withClock } from './clock.js'
 import { connectTo, pair, tell, WireServer } from './wire-server.js'
 
@@ -187,7 +187,7 @@ t.test('a reply that has come while the event loop was held up is read before th
   const call = { onReply: (data: unknown) => { given.push(data) }, onFailure: (error: unknown) => { given.push((error as Error).message) } }
   for (const id of [1, 2]) calls.add(id, call, { timeout: 1_000 })
   for (const fire of timers.splice(0)) fire()
-  calls.reply({ id: 1, data: 'in time' } as Incoming)
+  calls.reply({ id: 1, data: 'in time' } as Envelope)
   for (const fire of timers) fire()
   t.strictSame(given, ['in time', 'withdrawn 2', 'There was no reply within 1000 ms'])
 })

@@ -128,11 +128,11 @@ t.test('the status is read from the texts in which it is told, and from no other
   t.equal(statusOf('expected server to reply with HTTP status code 101 (switching protocols), but received 404 instead.'), 404)
   t.equal(statusOf('connect ECONNREFUSED 127.0.0.1:443'), undefined)
   t.equal(statusOf('Received network error or non-101 status code.'), undefined)
-  t.equal(statusOf(), undefined)
+  t.equal(statusOf(''), undefined)
 })
 
 t.test('what passes by itself is not final', async (t) => {
-  const of = (status: undefined | number) => isFinal({ status, before: undefined, isRenewed: false, hasOpened: false })
+  const of = (status: undefined | number) => isFinal(status, undefined, false, false)
   t.strictSame([undefined, 302, 400, 401, 403, 404, 408, 410, 425, 426, 429, 500, 503].filter(of), [302, 400, 401, 403, 404, 410, 426])
 })
 

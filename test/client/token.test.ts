@@ -1,14 +1,7 @@
 import t from 'tap'
-import { expiryOf } from '../../src/client/token.js'
 import { turns } from '../support/until.js'
 import { tokenOf, withClock } from './clock.js'
 import { connectTo, pair, tell, WireServer } from './wire-server.js'
-
-t.test('the expiry of a token is read, if it says one', async (t) => {
-  t.equal(expiryOf(tokenOf({ exp: 1_700_000_000 })), 1_700_000_000_000)
-  t.equal(expiryOf(tokenOf({ exp: 1, name: 'Ærøskøbing ÿþ?>~~~' })), 1_000, 'whatever else is in it')
-  for (const token of ['', 'opaque', 'a.b.c', '...', tokenOf({}), tokenOf({ exp: '1' }), 'x.bnVsbA.x']) t.equal(expiryOf(token), undefined, token)
-})
 
 t.test('every connection gets a token of its own, as sub-protocols', async (t) => {
   const server = await WireServer.start(t)

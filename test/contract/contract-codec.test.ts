@@ -9,6 +9,6 @@ t.test('before the app is ready it writes JSON, and takes any answer', async (t)
   const ask = { type: 'ask', data: {}, reply: {}, stream: undefined, isGranted: undefined }
   const codec = new ContractCodec(new Map([['ask', ask]]))
   const { accept, frame } = codec.requestOf('ask', { text: 'a' })
-  t.equal(frame.bytes.toString(), '{"type":"ask","data":{"text":"a"},"id":1}')
+  t.equal(frame.bytes.toString(), '{"type":"ask","id":1,"data":{"text":"a"}}')
   t.equal(accept('anything'), 'anything')
 })

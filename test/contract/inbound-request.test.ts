@@ -2,8 +2,7 @@ import t from 'tap'
 import type { WsConnection } from '../../src/connection/connection.js'
 import { InboundRequests } from '../../src/connection/inbound-requests.js'
 import type { CompiledMessage, Handler } from '../../src/contract/compiled-message.js'
-import { InboundRequest } from '../../src/contract/inbound-request.js'
-import type { Envelope } from '../../src/contract/envelope.js'
+import { InboundRequest, type InboundEnvelope } from '../../src/contract/inbound-request.js'
 import type { Message } from '../../src/message/message.js'
 import type { Clients } from '../../src/room/clients.js'
 
@@ -13,7 +12,7 @@ function connectionWith (requests = new InboundRequests(false)): WsConnection {
   return { inboundRequests: requests, isDone: false, isAborted: false } as unknown as WsConnection
 }
 
-function requestOf (connection: WsConnection, id: Envelope['id'], handler: Handler): InboundRequest {
+function requestOf (connection: WsConnection, id: InboundEnvelope['id'], handler: Handler): InboundRequest {
   const compiled: CompiledMessage = {
     type: 'save',
     controller: { on: { save: handler } },
@@ -25,7 +24,7 @@ function requestOf (connection: WsConnection, id: Envelope['id'], handler: Handl
     hooks: { preMessage: [], preSend: [] },
     isDirect: true
   }
-  return new InboundRequest(connection, clients, {} as Message, { id, data: 'secret' } as Envelope, compiled)
+  return new InboundRequest(connection, clients, {} as Message, { id, data: 'secret' } as InboundEnvelope, compiled)
 }
 
 const never: Handler = () => new Promise(() => {})

@@ -1,7 +1,7 @@
 // What the console page is made of, as far as it needs no browser.
 import { Type } from 'typebox'
 import t from 'tap'
-import { claimsOf, fillAddress } from '../../ui/address.js'
+import { fillAddress } from '../../ui/address.js'
 import { fromHex, sizeText, toHexLines } from '../../ui/bytes.js'
 import { explainClose } from '../../ui/closing.js'
 import { readDocument, type RouteView } from '../../ui/document.js'
@@ -9,7 +9,6 @@ import { exampleOf } from '../../ui/example.js'
 import { indented, tokensOf } from '../../ui/json-text.js'
 import { Log, MOST_ENTRIES, type Entry } from '../../ui/log.js'
 import { createCheck, resolve, type Schema } from '../../ui/schema.js'
-import { messageText, readEnvelope } from '../../ui/wire.js'
 import { closeCodes } from '../../src/index.js'
 import asyncapi from '../../src/operate/asyncapi/index.js'
 import { valueAt } from '../../src/operate/asyncapi/subschemas.js'
@@ -159,9 +158,7 @@ t.test('an address is filled in', async (t) => {
   t.equal(fillAddress({ ...chat!, address: '/{room}', parameters: [optional] }, new Map(), new Map([['x', '1']])), '/?x=1')
 })
 
-t.test('a token and an answer are looked into, whatever they are', async (t) => {
-  t.strictSame(claimsOf(`x.${Buffer.from('{"sub":"ü"}').toString('base64url')}.y`), { sub: 'ü' })
-  for (const token of ['', 'x', 'a.b.c', 'a..c', `a.${btoa('1')}.c`]) t.equal(claimsOf(token), undefined)
+t.test('a value is found by its JSON Pointer', async (t) => {
   t.equal(valueAt({ a: { 'b/c': [1, 'x'] } }, '/a/b~1c/1'), 'x')
   for (const pointer of ['/b', '/a/b/c', '/constructor']) t.equal(valueAt({ a: 1 }, pointer), undefined)
 })
@@ -181,13 +178,6 @@ t.test('every close that the server can send is explained', async (t) => {
   for (const [code, reason] of [[1014, ''], [4429, '']] as const) t.match(explainClose(code, reason, []), { advice: /random delay/ })
   t.type(explainClose(1000, 'constructor', [{ code: 1000, reason: 'constructor', reconnect: false }]).meaning, 'string')
   t.match(explainClose(3001, '', []), { meaning: /RFC 6455/ })
-})
-
-t.test('a message is put together and read', async (t) => {
-  t.equal(messageText('say', '{ "n": 1.0 }', 7), '{"type":"say","data":{ "n": 1.0 },"id":7}')
-  t.equal(messageText('say', undefined), '{"type":"say"}')
-  t.match(readEnvelope('{"type":"reply","id":"x","more":true}'), { type: 'reply', id: 'x', hasMore: true })
-  for (const text of ['', '1', 'null', '[]', '{"type":1,"id":{}}', `{"id":"${'x'.repeat(65)}"}`]) t.match(readEnvelope(text), { type: undefined, id: undefined, hasMore: false })
 })
 
 t.test('the log has an end, in entries and in characters', async (t) => {

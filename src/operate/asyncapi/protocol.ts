@@ -1,4 +1,5 @@
 import { errors, isRefusal } from '../../errors.js'
+import { LONGEST_ID, type ReservedType } from '../../protocol/envelope.js'
 import type { AsyncapiMessage, JsonSchema, Reference, SchemaObject } from './document.js'
 import type { Schemas } from './schemas.js'
 
@@ -28,7 +29,7 @@ export class ProtocolMessages {
   }
 
   /** Returns a reference to a message, and adds it to the components. */
-  of (name: keyof typeof own): Reference {
+  of (name: ReservedType): Reference {
     if (!this.#messages.has(name)) {
       const { summary, schema } = own[name]
       this.#messages.set(name, {
@@ -73,7 +74,7 @@ export class ProtocolMessages {
       description:
         'The answer to a message with an id has the same id. Each side chooses its own ids.',
       oneOf: [
-        { type: 'string', minLength: 1, maxLength: 64 },
+        { type: 'string', minLength: 1, maxLength: LONGEST_ID },
         { type: 'integer', minimum: Number.MIN_SAFE_INTEGER, maximum: Number.MAX_SAFE_INTEGER }
       ]
     })
@@ -154,4 +155,4 @@ const own = {
       }
     })
   }
-} as const
+} as const satisfies Record<ReservedType, object>
