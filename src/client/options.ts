@@ -51,8 +51,8 @@ export interface ClientOptions {
   /**
    * Returns the token. Called before every attempt to connect, and before the token expires, so
    * that each gets a fresh one. Sent as sub-protocols, `['bearer', token]`. `undefined` or `null`
-   * connects without a token. If it throws, the attempt counts as failed, and the next one follows
-   * after the usual delay; to give up, close the client.
+   * connects without a token. If it throws, or does not return within `connectTimeout`, the attempt
+   * counts as failed, and the next one follows after the usual delay; to give up, close the client.
    */
   readonly token?:
     | undefined
@@ -80,7 +80,8 @@ export interface ClientOptions {
    */
   readonly timeout?: undefined | number
   /**
-   * Milliseconds that the handshake of a connection may take.
+   * Milliseconds that `token` and a function for the address may take, and after them the handshake
+   * of a connection.
    *
    * @default 10_000
    */
@@ -146,9 +147,14 @@ export function complete<Defaults extends object> (
 /**
  * Checks the options, and returns the effective ones.
  *
- * @throws as `complete`; TypeError for a token that is not a function.
+ * @throws as `complete`; TypeError for options that are not an object, and for a token that is not
+ * a function.
  */
 export function settingsOf (options: ClientOptions): Settings {
+  // For instance a token: the error does not repeat it.
+  if (typeof options !== 'object' || !options || Array.isArray(options)) {
+    throw new TypeError('The options must be an object: did you mean { token }?')
+  }
   const own = complete<
     Omit<Settings, 'ping' | keyof ReconnectOptions> & Pick<ClientOptions, 'ping'>
   >(options, {

@@ -143,6 +143,10 @@ export class Transport {
       // A client that is closed in the same turn must not ask for an address or a token.
       await undefined
       if (attempt !== this.#attempt) return
+      const { connectTimeout } = this.#options
+      this.#timer = startTimer(connectTimeout, () => {
+        this.#fail(`No address or token within ${connectTimeout} ms`)
+      })
       const [address, token] = await Promise.all([ask(this.#address), ask(this.#options.token)])
       if (attempt === this.#attempt) this.#open(absolute(address), token ?? undefined)
     } catch (error) {
@@ -193,6 +197,7 @@ export class Transport {
       else fail(reason)
     })
     this.#socket = socket
+    clearTimeout(this.#timer)
     this.#timer = startTimer(connectTimeout, () => {
       fail(`no answer within ${connectTimeout} ms`)
     })

@@ -17,6 +17,12 @@ t.test('an option that there is not throws, as a slip would be ignored', async (
   for (const [name, options] of Object.entries(slips)) t.throws(() => connect('ws://localhost/', { WebSocket, ...options }), refused(name))
 })
 
+t.test('options that are no object throw, and the text does not repeat what may be a token', async (t) => {
+  for (const options of ['bearer', ['bearer', 'token'], () => 'token', null, 5, true]) {
+    t.throws(() => connect('ws://localhost/', options as never), { name: 'TypeError', message: 'The options must be an object: did you mean { token }?' }, String(options))
+  }
+})
+
 t.test('so does one of a request, a stream or an iteration of events, and what is no number there', async (t) => {
   const client = connect(() => new Promise(() => {}), { WebSocket })
   t.teardown(() => { client.close() })

@@ -57,6 +57,55 @@ t.test('the pauses between attempts to get a token are those between attempts to
   t.strictSame(at, [0, 1_000, 3_000])
 }))
 
+for (const name of ['token', 'address'] as const) {
+  t.test(`a function for the ${name} that does not return in time fails the attempt, and is called again`, async (t) => await withClock(async (tick) => {
+    t.intercept(Math, 'random', { value: () => 0 })
+    const server = await WireServer.start(t)
+    const late: Array<(value: string) => void> = []
+    const errors: unknown[] = []
+    const slow = (value: string) => () => late.length < 2 ? new Promise<string>((resolve) => { late.push(resolve) }) : value
+    const client = connectTo(t, name === 'address' ? slow(server.url) : server.url, {
+      ...(name === 'token' && { token: slow('token') }),
+      connectTimeout: 5_000,
+      reconnect: { minDelay: 1_000 },
+      onError (error) { errors.push(error) }
+    })
+    await tick(0)
+    await tick(4_999)
+    t.strictSame(errors, [])
+    await tick(1)
+    t.match(errors, [{ code: 'FSR_CLIENT_CONNECTION', message: 'No address or token within 5000 ms' }])
+    t.notOk(client.isOpen)
+    await tick(1_000)
+    t.equal(late.length, 2, 'it is called again after the usual delay')
+    late[0]!(name === 'token' ? 'late' : `${server.url}late`)
+    await tick(5_000)
+    t.equal(errors.length, 2)
+    await tick(1_500)
+    await server.accept()
+    await client.opened
+    t.strictSame([server.offered, server.asked], [[name === 'token' ? ['bearer', 'token'] : ['']], ['/']], 'what came too late is not used')
+  }))
+}
+
+t.test('the time for a handshake begins when the token is there', async (t) => await withClock(async (tick) => {
+  class Silent extends EventTarget {
+    readyState = 0
+    close () { this.readyState = 3 }
+  }
+  let resolve = (_token: string) => {}
+  const errors: unknown[] = []
+  connectTo(t, 'ws://localhost/', { WebSocket: Silent, connectTimeout: 5_000, token: () => new Promise((_resolve) => { resolve = _resolve }), onError (error) { errors.push(error) } })
+  await tick(0)
+  await tick(4_000)
+  resolve('token')
+  await tick(0)
+  await tick(4_999)
+  t.strictSame(errors, [])
+  await tick(1)
+  t.match(errors, [{ message: 'Cannot connect to ws://localhost/: no answer within 5000 ms' }])
+}))
+
 t.test('a token that cannot be a sub-protocol is not in the text of the error', async (t) => {
   const error = await new Promise((resolve) => {
     const client = connectTo(t, 'ws://localhost/', { token: () => 'not a token', onError (error) { client.close(); resolve(error) } })
