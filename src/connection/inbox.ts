@@ -21,7 +21,7 @@ const INFLATED = 2_097_152
 export class Inbox {
   readonly #socket: WebSocket
   readonly #messages: Message[] = []
-  readonly #most: number
+  readonly #limit: number
   readonly #count: number
   #bytes = 0
   #times = 1
@@ -33,7 +33,7 @@ export class Inbox {
   constructor (socket: WebSocket, maxPayload: number, count = MESSAGES) {
     this.#socket = socket
     this.#count = count
-    this.#most = INFLATED + maxPayload
+    this.#limit = INFLATED + maxPayload
   }
 
   /** Bytes of all waiting messages. */
@@ -45,14 +45,14 @@ export class Inbox {
     return this.#messages.length
   }
 
-  /** The limit of `bytes`: with more, `isFull` is true. */
-  get most (): number {
-    return this.#most
+  /** Bytes that may wait: with more, `isFull` is true. */
+  get limit (): number {
+    return this.#limit
   }
 
   /** Whether more bytes wait than messages without compression can reach. */
   get isFull (): boolean {
-    return this.#bytes > this.#most
+    return this.#bytes > this.#limit
   }
 
   /** The message to be handled next. */

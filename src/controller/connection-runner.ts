@@ -186,7 +186,7 @@ export class ConnectionRunner extends ConnectionContext implements
     } else if (this.#isInterruption(message)) {
       // Handled out of turn.
     } else if (this.#inbox?.isFull === true) {
-      this.violated(new errors.InboxFull(this.#inbox.bytes, this.#inbox.most, 'bytes'))
+      this.violated(new errors.InboxFull(this.#inbox.bytes, this.#inbox.limit, 'bytes'))
     } else if (this.isStaying) {
       this.#waiting.push(message)
     } else {
