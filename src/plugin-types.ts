@@ -268,26 +268,13 @@ declare module 'fastify' {
       const Schema extends FastifySchema = FastifySchema,
       Data = DataFor<Generic>,
       Options = undefined,
-      Names extends PropertyKey = ''
+      Names extends PropertyKey = '',
+      Connection = ConnectionOf<
+        Generic, Path, Schema, UserFor<Options, Names>, Data, Contract, RawRequest, TypeProvider
+      >
     > (
       path: Path,
-      controller: ControllerOf<
-        Uninferred<
-          ConnectionOf<
-            Generic,
-            Path,
-            Schema,
-            UserFor<Options, Names>,
-            Data,
-            Contract,
-            RawRequest,
-            TypeProvider
-          >,
-          Path
-        >,
-        TypeProvider,
-        Contract
-      >,
+      controller: ControllerOf<Uninferred<Connection, Path>, TypeProvider, Contract>,
       isGranted?: ThirdArgument<
         Options,
         Names,
@@ -296,19 +283,7 @@ declare module 'fastify' {
         Data,
         Uninferred<OptionTypes<Generic, Path, Schema, Contract, RawRequest, TypeProvider>, Path>
       >
-    ): SocketRouteHandle<
-      ConnectionOf<
-        Generic,
-        Path,
-        Schema,
-        UserFor<Options, Names>,
-        Data,
-        Contract,
-        RawRequest,
-        TypeProvider
-      >,
-      ClientContractOf<TypeProvider, Contract>
-    >
+    ): SocketRouteHandle<Connection, ClientContractOf<TypeProvider, Contract>>
 
     /**
      * Registers a class that is decorated with `@SocketRoute`, or an instance of one, in this

@@ -109,19 +109,22 @@ export type Routing = FastifyInstance['routing']
  * Replaces `routing` of the app itself, from which scopes inherit it, and through which
  * `@fastify/websocket` and `@fastify/http-proxy` pass every upgrade to Fastify.
  *
+ * @returns a function that puts it back.
  * @throws `FSR_ERR_PACKAGE_UNSUPPORTED`.
  */
 export function wrapRouting (
   fastify: FastifyInstance,
   wrap: (routing: Routing) => Routing
-): void {
+): () => void {
   let owner: null | object = fastify
   while (owner !== null && !Object.hasOwn(owner, 'routing')) owner = Object.getPrototypeOf(owner)
   const property = owner === null ? undefined : Object.getOwnPropertyDescriptor(owner, 'routing')
   if (typeof property?.value !== 'function' || property.writable !== true) {
     throw unsupported('fastify', 'routing() cannot be replaced', fastify.version)
   }
-  (owner as { routing: Routing }).routing = wrap(property.value)
+  const router = owner as { routing: Routing }
+  router.routing = wrap(property.value)
+  return () => { router.routing = property.value }
 }
 
 /**

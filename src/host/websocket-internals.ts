@@ -3,7 +3,7 @@ import { IncomingMessage, type ServerResponse } from 'node:http'
 import { Socket } from 'node:net'
 import { PassThrough, type Duplex } from 'node:stream'
 import type { FastifyInstance, RouteHandlerMethod } from 'fastify'
-import type { ServerOptions, WebSocket, WebSocketServer } from 'ws'
+import type { WebSocket, WebSocketServer } from 'ws'
 import { errors } from '../errors.js'
 import { wrapRouting } from './fastify-internals.js'
 import { unsupported } from './unsupported.js'
@@ -56,16 +56,15 @@ export function probeUpgradeListener (fastify: FastifyInstance, listener: Upgrad
   })
   const socket = new PassThrough()
   let response: undefined | ServerResponse
-  // It stays, as a listener that differs may pass the request on later.
-  wrapRouting(fastify, (routing) => (routed, its) => {
+  const restore = wrapRouting(fastify, (routing) => (routed, its) => {
     if (routed === request) response = its
     else routing(routed, its)
   })
   listener(request, socket, Buffer.alloc(0))
   socket.destroy()
-  if (response?.socket as unknown !== socket) {
-    throw unsupported(NAME, 'it does not pass upgrades to routing() of Fastify')
-  }
+  // Else it is not restored: a listener that differs may pass the request on later.
+  if (response?.socket as unknown === socket) restore()
+  else throw unsupported(NAME, 'it does not pass upgrades to routing() of Fastify')
 }
 
 /**
@@ -92,14 +91,9 @@ export function serverOf (fastify: FastifyInstance): WebSocketServer {
  */
 export function onConnection (
   fastify: FastifyInstance,
-  run: (request: IncomingMessage) => void
+  run: (socket: WebSocket, request: IncomingMessage) => void
 ): void {
-  serverOf(fastify).on('connection', (_socket, request: IncomingMessage) => { run(request) })
-}
-
-/** The options of the WebSocket server of `@fastify/websocket`, which the app may have set. */
-export function optionsOfServer (server: WebSocketServer): ServerOptions {
-  return server.options
+  serverOf(fastify).on('connection', run)
 }
 
 /**
@@ -153,12 +147,12 @@ export interface InjectedRequest {
 }
 
 /**
- * Whether a request comes from `injectWS`, which passes a plain object.
+ * Checks a request that comes from `injectWS`, which passes a plain object.
  *
  * @throws `FSR_ERR_PACKAGE_UNSUPPORTED` if it has no headers, which `injectWS` rejects with.
  */
-export function isInjected (request: object): request is InjectedRequest {
-  if (request instanceof IncomingMessage) return false
-  if (typeof (request as Partial<InjectedRequest>).headers === 'object') return true
-  throw unsupported(NAME, 'injectWS() passes a request without headers')
+export function checkInjected (request: object): asserts request is InjectedRequest {
+  if (typeof (request as Partial<InjectedRequest>).headers !== 'object') {
+    throw unsupported(NAME, 'injectWS() passes a request without headers')
+  }
 }

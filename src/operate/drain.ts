@@ -16,16 +16,12 @@ export interface DrainSettings {
 export class Drain implements LiveSet {
   readonly #clock: Clock
   readonly #live = new Set<Live>()
-  #isClosing = false
+  /** Whether the app is closing and refuses new connections. Set by `begin()`. */
+  isClosing = false
   #onEmpty: undefined | (() => void)
 
   constructor (clock: Clock) {
     this.#clock = clock
-  }
-
-  /** Whether the app is closing and refuses new connections. */
-  get isClosing (): boolean {
-    return this.#isClosing
   }
 
   /** The number of live connections. */
@@ -35,7 +31,7 @@ export class Drain implements LiveSet {
 
   /** Refuses connections from now on. */
   begin (): void {
-    this.#isClosing = true
+    this.isClosing = true
   }
 
   [Symbol.iterator] (): IterableIterator<Live> {
@@ -45,7 +41,7 @@ export class Drain implements LiveSet {
   add (connection: Live): void {
     this.#live.add(connection)
     // The upgrade began before the app began to close.
-    if (this.#isClosing) connection.closeWith(closeCodes.restart)
+    if (this.isClosing) connection.closeWith(closeCodes.restart)
   }
 
   delete (connection: Live): void {

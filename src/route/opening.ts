@@ -47,7 +47,8 @@ export class Opening {
   }
 
   /** Opens the connection, or waits for the token if that is to come as the first message. */
-  upgraded (socket: WebSocket, request: UpgradeRequest): void {
+  readonly upgraded = (socket: WebSocket, given: FastifyRequest): void => {
+    const request = given as UpgradeRequest
     const { server, isGuarded, sockets } = this.#setup
     const { identity, response } = request[kUpgrade]!
     // Releases the token as well.

@@ -13,8 +13,9 @@ import type { RouteSetup } from './route-setup.js'
 /** Who may connect to a route. It is complete once all plugins are loaded. */
 export class RouteGuard {
   readonly #setup: RouteSetup
+  /** Decides about clients. Set by `ready()`. */
+  admission!: Admission
   // Set by ready().
-  #admission: undefined | Admission
   #ofRest: undefined | Authenticator
   #jwt: undefined | Jwt
 
@@ -23,11 +24,6 @@ export class RouteGuard {
     for (const source of ['query', 'ticket'] as const) {
       if (this.#reads(source)) setup.server.credentials.expect(source)
     }
-  }
-
-  /** Decides about clients, once the app is ready. */
-  get admission (): Admission {
-    return this.#admission!
   }
 
   /**
@@ -47,7 +43,7 @@ export class RouteGuard {
     // Without a source of tokens, hooks of the app set the users, whose tokens can be of any age.
     const times = jwt?.options.verify ?? {}
     revocations.expect(tokenFrom.some(isOfJwt) ? oldestOf(times) : Infinity)
-    this.#admission =
+    this.admission =
       new Admission(this.#authenticate(isGuarded ? tokenFrom : []), revocations, grants)
     this.#ofRest = this.#authenticate(['header', 'cookie'])
   }

@@ -5,7 +5,6 @@ import type {
   RouteHandlerMethod,
   RouteOptions
 } from 'fastify'
-import type { WebSocket } from 'ws'
 import { originOf } from '../auth/origin.js'
 import { asError, errors, headersOf } from '../errors.js'
 import { writeLog } from '../log.js'
@@ -59,9 +58,7 @@ export class UpgradeHooks {
       onError: [this.#fail],
       onSend: [this.#switch],
       handler: demandUpgrade,
-      wsHandler: (socket: WebSocket, request) => {
-        this.#opening.upgraded(socket, request as UpgradeRequest)
-      }
+      wsHandler: this.#opening.upgraded
     }
   }
 
@@ -200,7 +197,7 @@ export class UpgradeHooks {
       const { accept } = upgrade
       const { scope, server, sockets } = this.#setup
       try {
-        server.sockets.upgrade(reply, sockets.server, () => accept.call(scope, request, reply))
+        server.sockets.upgrade(reply, sockets.server, accept.bind(scope, request, reply))
       } catch (thrown) {
         // It is too late for another response.
         writeLog(request, 'error', { err: asError(thrown) }, 'the upgrade has failed')

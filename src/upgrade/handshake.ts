@@ -1,8 +1,7 @@
-import type { IncomingHttpHeaders } from 'node:http'
+import type { IncomingHttpHeaders, IncomingMessage } from 'node:http'
 import type { FastifyReply, FastifyRequest } from 'fastify'
 import { errors } from '../errors.js'
 import { writeLog } from '../log.js'
-import { hasLostHeaders } from './plain-request.js'
 
 /**
  * Checks the opening handshake before all other checks (RFC 6455 section 4.2.1), as Node and ws let
@@ -49,6 +48,18 @@ export function checkHandshake (request: FastifyRequest, reply: FastifyReply): v
       'the Sec-WebSocket-Key header is missing, or is not 16 bytes in base64'
     )
   }
+}
+
+// Headers that a server without `maxHeadersCount` reads.
+const MOST_HEADERS = 1_000
+
+/**
+ * Whether a request may have had more headers than its server reads: Node drops the rest silently.
+ */
+export function hasLostHeaders ({ rawHeaders }: IncomingMessage, server: object): boolean {
+  const { maxHeadersCount } = server as { readonly maxHeadersCount?: undefined | null | number }
+  const most = maxHeadersCount ?? MOST_HEADERS
+  return most > 0 && rawHeaders.length >= 2 * most
 }
 
 /** Whether a request offers WebSocket, and no other protocol. */

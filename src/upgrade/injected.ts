@@ -1,6 +1,6 @@
 import { IncomingMessage } from 'node:http'
 import type { Duplex } from 'node:stream'
-import { isInjected, type InjectedRequest } from '../host/websocket-internals.js'
+import { checkInjected, type InjectedRequest } from '../host/websocket-internals.js'
 import { emptyStream } from '../socket/upgraded.js'
 
 const LOOPBACK = '127.0.0.1'
@@ -30,7 +30,8 @@ export function completeInjected (
   stream: Duplex,
   isTls: boolean
 ): void {
-  if (!isInjected(request)) return
+  if (request instanceof IncomingMessage) return
+  checkInjected(request)
   const {
     remoteAddress = LOOPBACK,
     socket = Object.assign(stream, { remoteAddress, encrypted: isTls })

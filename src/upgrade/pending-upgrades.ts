@@ -115,7 +115,7 @@ export class PendingUpgrades {
     listeners.prepend(server, 'upgrade', arrive)
     // Emitted for bare routes of @fastify/websocket too: the WebSocket has the connection from now
     // on.
-    onConnection(fastify, (request) => { this.#forget(request) })
+    onConnection(fastify, (_socket, request) => { this.#forget(request) })
   }
 
   /** Makes a server of Node 24 or later read offers of other protocols as plain requests. */

@@ -3,6 +3,7 @@ import { ServerResponse, type IncomingMessage } from 'node:http'
 import type { Socket } from 'node:net'
 import type { Duplex } from 'node:stream'
 import { Server as TlsServer } from 'node:tls'
+import { hasLostHeaders } from './handshake.js'
 
 /**
  * Passes a request that offers another protocol than WebSocket back to its server, which parses it
@@ -24,18 +25,6 @@ export function readAsPlain (
   }
   socket.unshift(Buffer.concat([Buffer.from(startOf(request), 'latin1'), head]))
   server.emit(server instanceof TlsServer ? 'secureConnection' : 'connection', socket)
-}
-
-// Headers that a server without `maxHeadersCount` reads.
-const MOST_HEADERS = 1_000
-
-/**
- * Whether a request may have had more headers than its server reads: Node drops the rest silently.
- */
-export function hasLostHeaders ({ rawHeaders }: IncomingMessage, server: object): boolean {
-  const { maxHeadersCount } = server as { readonly maxHeadersCount?: undefined | null | number }
-  const most = maxHeadersCount ?? MOST_HEADERS
-  return most > 0 && rawHeaders.length >= 2 * most
 }
 
 /**

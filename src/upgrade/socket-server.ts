@@ -8,7 +8,7 @@ import type {
   VerifyClientCallbackSync,
   WebSocketServer
 } from 'ws'
-import { notUpgraded, optionsOfServer, wrapHandleUpgrade } from '../host/websocket-internals.js'
+import { notUpgraded, wrapHandleUpgrade } from '../host/websocket-internals.js'
 import { FrameSocket } from '../socket/frame-socket.js'
 import { asError, errors } from '../errors.js'
 import { writeLog } from '../log.js'
@@ -179,7 +179,7 @@ export class SocketServer {
    * says).
    */
   async verify (request: FastifyRequest, reply: FastifyReply): Promise<void> {
-    const { verifyClient } = optionsOfServer(this.#theirs)
+    const { verifyClient } = this.#theirs.options
     // ws would treat a promise as a yes.
     const isHandled: unknown = await this.#theirs.shouldHandle(request.raw)
     if (!isHandled) throw new errors.HandshakeInvalid('shouldHandle of the app rejected it')
