@@ -14,7 +14,6 @@ import { compactRequest } from '../socket/compact-request.js'
 import type { Outbox, OutboxHost } from './outbox.js'
 import type { Refusals } from './refusals.js'
 import type { TokenHost } from './token-lifetime.js'
-import { RoomNames } from './room-names.js'
 
 /** The types of a route's connections, named as Fastify's own generics are. */
 export interface ConnectionTypes {
@@ -206,8 +205,8 @@ export class WsConnection<Types extends ConnectionTypes = ConnectionTypes> {
   #isEnded = false
   // Most connections are in few rooms and `rooms` is rarely read. An array takes a third of a Set.
   #memberships: readonly Channel[] = NONE
-  // Created when `rooms` is first read, then kept up to date.
-  #rooms: undefined | RoomNames
+  // Created when `rooms` is read, until the next join or leave.
+  #rooms: undefined | ReadonlySet<string>
   // Created with the first request.
   #pendingRequests: undefined | PendingRequests
 
@@ -296,12 +295,12 @@ export class WsConnection<Types extends ConnectionTypes = ConnectionTypes> {
   }
 
   /**
-   * The rooms of the connection, kept up to date. A loop visits the rooms that there were when it
-   * began. During `onClose` the last rooms are still listed, though their messages no longer reach
-   * the connection.
+   * The rooms that the connection is in now: a set that later joins and leaves do not change.
+   * During `onClose` the last rooms are still listed, though their messages no longer reach the
+   * connection.
    */
   get rooms (): ReadonlySet<string> {
-    this.#rooms ??= new RoomNames(this.#memberships.map(({ name }) => name))
+    this.#rooms ??= new Set(this.#memberships.map(({ name }) => name))
     return this.#rooms
   }
 
@@ -499,13 +498,13 @@ export class WsConnection<Types extends ConnectionTypes = ConnectionTypes> {
   /** @internal */
   addMembership (room: Channel): void {
     this.#memberships = [...this.#memberships, room]
-    this.#rooms?.add(room.name)
+    this.#rooms = undefined
   }
 
   /** @internal */
   removeMembership (name: string): void {
     this.#memberships = this.#memberships.filter((room) => room.name !== name)
-    this.#rooms?.delete(name)
+    this.#rooms = undefined
   }
 
   /** Reduces the memory of the upgrade request. @internal */
