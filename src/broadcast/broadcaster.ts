@@ -26,7 +26,7 @@ export class Broadcaster {
   #cost = 0
   // The batches that have not reached all receivers yet, in the order of their first messages.
   readonly #live = new Set<Batch>()
-  /** The same, for others to look whether there are any. */
+  /** The same set, read-only: an outbox has nothing to flush while it is empty. */
   readonly pending: ReadonlySet<Batch> = this.#live
   // The receivers that are still to be served, of the batches of earlier turns.
   #receivers: undefined | Iterator<Receiver>
