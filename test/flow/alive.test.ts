@@ -56,7 +56,9 @@ t.test('a client that does not read gets no signs of life on top of what waits f
   const [connection] = route.clients
   let count = 0
   // More than the kernels of both sides take.
-  for (; connection!.bufferedAmount < 4 * 1024 * 1024; count++) route.broadcast('news', 'x'.repeat(1024 * 1024))
+  for (; connection!.bufferedAmount < 4 * 1024 * 1024; count++) {
+    route.broadcast('news', 'x'.repeat(1024 * 1024))
+  }
   client.send(alive(1))
   client.send('{"type":"say","data":1}')
   await until(() => said.length === 1)
@@ -69,9 +71,16 @@ t.test('a client that does not read gets no signs of life on top of what waits f
 
 t.test('a client that only listens is never over a rate, though it renews its token and answers pings', async (t) => {
   const clock = new TestClock()
-  const app = await createApp(t, { clock, plugin: { heartbeat: { interval: 2_000, timeout: 10_000 } } })
+  const app = await createApp(t, {
+    clock,
+    plugin: { heartbeat: { interval: 2_000, timeout: 10_000 } }
+  })
   const said: number[] = []
-  app.socketRoute('/', { schema: { in: { say: {} } }, on: { say: () => { said.push(clock.now()) } } }, { isGranted: 'ROLE_USER', rate: { messages: 1, per: 10_000, tolerance: 1 } })
+  app.socketRoute(
+    '/',
+    { schema: { in: { say: {} } }, on: { say: () => { said.push(clock.now()) } } },
+    { isGranted: 'ROLE_USER', rate: { messages: 1, per: 10_000, tolerance: 1 } }
+  )
   const client = await connect(await listen(app), ['bearer', tokenOf(app)])
   for (let round = 0; round < 6; round++) {
     await clock.advance(5_000)
@@ -89,7 +98,11 @@ for (const what of ['signs of life than one in five seconds', 'pongs than pings'
   t.test(`more ${what} count in the rate`, async (t) => {
     const clock = new TestClock()
     const app = await createApp(t, { clock, plugin: { heartbeat: false } })
-    app.socketRoute('/', { schema: { in: { say: {} } }, on: { say () {} } }, { rate: { messages: 1, tolerance: 2 } })
+    app.socketRoute(
+      '/',
+      { schema: { in: { say: {} } }, on: { say () {} } },
+      { rate: { messages: 1, tolerance: 2 } }
+    )
     const client = await connect(await listen(app))
     for (let window = 0; window < 4 && client.socket.readyState === 1; window++) {
       for (let count = 0; count < 4; count++) if (what === 'pongs than pings') client.socket.pong(); else client.send(alive(0))
@@ -103,9 +116,17 @@ for (const what of ['signs of life than one in five seconds', 'pongs than pings'
 t.test('a message that only looks like a sign of life counts in the rate', async (t) => {
   const clock = new TestClock()
   const app = await createApp(t, { clock })
-  app.socketRoute('/', { schema: { in: { say: {} } }, on: { say () {} } }, { rate: { messages: 1, tolerance: 100 } })
+  app.socketRoute(
+    '/',
+    { schema: { in: { say: {} } }, on: { say () {} } },
+    { rate: { messages: 1, tolerance: 100 } }
+  )
   const client = await connect(await listen(app))
-  const looks = ['{"type":"say","id":"alive"}', '{"type":"alive"', `{"type":"alive","id":7,"data":"${'x'.repeat(20_000)}"}`]
+  const looks = [
+    '{"type":"say","id":"alive"}',
+    '{"type":"alive"',
+    `{"type":"alive","id":7,"data":"${'x'.repeat(20_000)}"}`
+  ]
   for (const text of [...looks, '{"type":"say","id":9}']) client.send(text)
   await client.next()
   await traffic()

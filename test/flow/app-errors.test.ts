@@ -9,7 +9,13 @@ const looked = (): never => { throw new Error('looked at') }
 
 t.test('onError of a contract always gets an Error, whose cause is what was thrown', async (t) => {
   const app = await createApp(t)
-  const thrown: Record<string, unknown> = { text: 'no', nothing: undefined, object: { code: 5 }, foreign: runInNewContext("new Error('no')"), proxy: new Proxy(new Error('no'), {}) }
+  const thrown: Record<string, unknown> = {
+    text: 'no',
+    nothing: undefined,
+    object: { code: 5 },
+    foreign: runInNewContext("new Error('no')"),
+    proxy: new Proxy(new Error('no'), {})
+  }
   const seen: Error[] = []
   app.socketRoute('/', {
     schema: { in: Object.fromEntries(Object.keys(thrown).map((type) => [type, {}])) },
@@ -33,7 +39,12 @@ t.test('a ReplyError that cannot be written is answered as a failure', async (t)
   const app = await createApp(t)
   app.socketRoute('/', {
     schema: { in: { getter: {}, code: {} } },
-    on: { getter () { throw Object.defineProperty(new ReplyError('A', 'a'), 'message', { get: looked }) }, code () { throw new ReplyError(5n as never, 'a') } }
+    on: {
+      getter () {
+        throw Object.defineProperty(new ReplyError('A', 'a'), 'message', { get: looked })
+      },
+      code () { throw new ReplyError(5n as never, 'a') }
+    }
   })
   const client = await connect(await listen(app))
   for (const type of ['getter', 'code']) {
@@ -49,7 +60,11 @@ t.test('a handler that was cancelled may fail with an error that throws when it 
   app.socketRoute('/', {
     schema: { in: { wait: {}, ping: {} } },
     on: {
-      wait: async () => { await new Promise<void>((_resolve, reject) => { fail = () => { reject(Object.defineProperty(new Error('no'), 'name', { get: looked })) } }) },
+      wait: async () => {
+        await new Promise<void>((_resolve, reject) => {
+          fail = () => { reject(Object.defineProperty(new Error('no'), 'name', { get: looked })) }
+        })
+      },
       ping () {}
     },
     onError: (_connection, error) => { seen.push(error) }
@@ -68,7 +83,12 @@ t.test('a handler that was cancelled may fail with an error that throws when it 
 t.test('what cannot be sent is named by its class, if that has a name', async (t) => {
   const app = await createApp(t)
   const nameless: unknown = Object.create(Object.create({}, { constructor: { get: looked } }))
-  const values = [() => nameless, () => new (class {})(), () => new Map(), () => Promise.reject(new Error('nobody waits for it'))]
+  const values = [
+    () => nameless,
+    () => new (class {})(),
+    () => new Map(),
+    () => Promise.reject(new Error('nobody waits for it'))
+  ]
   app.socketRoute('/', {
     onMessage (connection, message) { connection.send(values[Number(message.text)]!() as never) },
     onError: (_connection, error) => error.message.split('.')[0]!
@@ -76,14 +96,33 @@ t.test('what cannot be sent is named by its class, if that has a name', async (t
   const client = await connect(await listen(app))
   for (const index of values.keys()) client.send(String(index))
   t.strictSame(await client.take(4), [
-    'An instance of an unnamed class cannot be sent', 'An instance of an unnamed class cannot be sent', 'An instance of Map cannot be sent', 'An instance of Promise cannot be sent: await it first'
+    'An instance of an unnamed class cannot be sent',
+    'An instance of an unnamed class cannot be sent', 'An instance of Map cannot be sent',
+    'An instance of Promise cannot be sent: await it first'
   ])
 })
 
 t.test('a logger that fails ends neither a connection nor the process', async (t) => {
-  const log = { level: 'trace', fatal () {}, error () {}, warn () {}, info () {}, debug () {}, trace () {}, silent () {}, child (bindings: object): unknown { return 'connection' in bindings ? { ...log, error: looked, warn: looked, info: looked, debug: looked } : log } }
+  const log = {
+    level: 'trace',
+    fatal () {},
+    error () {},
+    warn () {},
+    info () {},
+    debug () {},
+    trace () {},
+    silent () {},
+    child (bindings: object): unknown {
+      return 'connection' in bindings
+        ? { ...log, error: looked, warn: looked, info: looked, debug: looked }
+        : log
+    }
+  }
   const app = await createApp(t, { fastify: { loggerInstance: log as never } })
-  app.socketRoute('/', { onMessage: (_connection, message) => message.text === 'fail' ? looked() : message, onClose: looked })
+  app.socketRoute('/', {
+    onMessage: (_connection, message) => message.text === 'fail' ? looked() : message,
+    onClose: looked
+  })
   const url = await listen(app)
   const [client, other] = [await connect(url), await connect(url)]
   client.send('fail')
@@ -95,18 +134,28 @@ t.test('a logger that fails ends neither a connection nor the process', async (t
 t.test('a revocation that the store does not keep is logged, and ends no process if nobody waits for it', async (t) => {
   const lines: string[] = []
   const app = await createApp(t, {
-    plugin: { revocations: { revoke: async () => { throw new Error('the store is away') }, revokedBefore: () => undefined } },
+    plugin: {
+      revocations: {
+        revoke: async () => { throw new Error('the store is away') },
+        revokedBefore: () => undefined
+      }
+    },
     fastify: { logger: { level: 'error', stream: { write: (line) => { lines.push(line) } } } }
   })
   app.socketRevoke({ sub: 'alice' })
   await until(() => lines.length === 1)
-  t.match(JSON.parse(lines[0]!), { msg: /^the revocation store failed to keep a revocation/, err: { message: 'the store is away' } })
+  t.match(JSON.parse(lines[0]!), {
+    msg: /^the revocation store failed to keep a revocation/,
+    err: { message: 'the store is away' }
+  })
   await t.rejects(app.socketRevoke({ sub: 'alice' }), { message: 'the store is away' })
 })
 
 t.test('where onError fails, the log has what it was about, and not what the client has named the message by', async (t) => {
   const lines: string[] = []
-  const app = await createApp(t, { fastify: { logger: { stream: { write: (line) => { lines.push(line) } } } } })
+  const app = await createApp(t, {
+    fastify: { logger: { stream: { write: (line) => { lines.push(line) } } } }
+  })
   app.socketRoute('/', {
     schema: { in: { say: { data: { type: 'integer' } } } },
     on: { say () {} },
@@ -123,8 +172,14 @@ t.test('where onError fails, the log has what it was about, and not what the cli
     client.send('{"type":"say","data":"x","id":"chosen by the client"}')
     await client.closed
   }
-  const [other, again] = lines.map((line) => JSON.parse(line)).filter(({ err }) => err !== undefined)
-  t.match(other, { callback: 'onError', handled: /^data does not match the contract/, err: { message: 'of onError' } })
+  const [other, again] = lines.map((line) => JSON.parse(line)).filter(
+    ({ err }) => err !== undefined
+  )
+  t.match(other, {
+    callback: 'onError',
+    handled: /^data does not match the contract/,
+    err: { message: 'of onError' }
+  })
   t.match(again, { err: { code: 'FSR_ERR_DATA_INVALID' }, handled: undefined })
   t.notOk(lines.some((line) => line.includes('chosen by the client')))
 })

@@ -23,22 +23,33 @@ interface Setup {
   readonly seen: Array<readonly [where: string, store: undefined | string]>
 }
 
-async function setUp (t: Test, plugin: SocketPluginOptions = {}, stream?: { write (line: string): void }): Promise<Setup> {
+async function setUp (t: Test, plugin: SocketPluginOptions = {}, stream?: {
+  write (line: string): void
+}): Promise<Setup> {
   const clock = new TestClock()
   const logger = stream && { level: 'trace', stream, mixin: () => ({ store: storage.getStore() }) }
   const app = await createApp(t, { clock, plugin, ...(logger && { fastify: { logger } }) })
-  app.addHook('onRequest', (request, _reply, done) => { storage.run(String(request.headers['x-user']), done) })
+  app.addHook('onRequest', (request, _reply, done) => {
+    storage.run(String(request.headers['x-user']), done)
+  })
   const seen: Array<readonly [string, undefined | string]> = []
   return { app, clock, seen, note: (where) => { seen.push([where, storage.getStore()]) } }
 }
 
 // The name of the user is that of the store.
-async function come (url: string, user: string, options: { token?: string, autoPong?: boolean } = {}): Promise<Client> {
+async function come (url: string, user: string, options: {
+  token?: string
+  autoPong?: boolean
+} = {}): Promise<Client> {
   const { token, ...rest } = options
-  return await connect(url, [], { headers: { 'x-user': user, ...(token && { authorization: `Bearer ${token}` }) }, ...rest })
+  return await connect(url, [], {
+    headers: { 'x-user': user, ...(token && { authorization: `Bearer ${token}` }) },
+    ...rest
+  })
 }
 
-const users = (seen: Setup['seen'], where: string): unknown[] => seen.filter(([each]) => each === where).map(([, store]) => store)
+const users = (seen: Setup['seen'], where: string): unknown[] =>
+  seen.filter(([each]) => each === where).map(([, store]) => store)
 
 t.test('each callback runs in the context of its own upgrade', async (t) => {
   const { app, note, seen } = await setUp(t, { concurrency: 2 })
@@ -62,18 +73,36 @@ t.test('each callback runs in the context of its own upgrade', async (t) => {
     await client.close()
   }
   await until(() => users(seen, 'onClose').length === 2)
-  for (const where of ['onOpen', 'onOpen, later', 'onError', 'onClose']) t.strictSame(users(seen, where).sort(), ['alice', 'bob'], where)
-  for (const where of ['onMessage', 'onMessage, later']) t.strictSame(users(seen, where), ['alice', 'alice', 'alice', 'alice', 'alice', 'bob', 'bob', 'bob', 'bob', 'bob'], where)
+  for (const where of ['onOpen', 'onOpen, later', 'onError', 'onClose']) {
+    t.strictSame(users(seen, where).sort(), ['alice', 'bob'], where)
+  }
+  for (const where of ['onMessage', 'onMessage, later']) {
+    t.strictSame(
+      users(seen, where),
+      ['alice', 'alice', 'alice', 'alice', 'alice', 'bob', 'bob', 'bob', 'bob', 'bob'],
+      where
+    )
+  }
 })
 
 t.test('what a shared timer ends is told in the context of its own connection, and so are the lines of the log', async (t) => {
   const lines: string[] = []
-  const { app, clock, note, seen } = await setUp(t, { heartbeat: { interval: 1_000, timeout: 500 }, closeTimeout: 3_000 }, { write: (line) => { lines.push(line) } })
+  const { app, clock, note, seen } = await setUp(
+    t,
+    { heartbeat: { interval: 1_000, timeout: 500 }, closeTimeout: 3_000 },
+    { write: (line) => { lines.push(line) } }
+  )
   const connections = new Map<unknown, WsConnection>()
   app.socketRoute('/', {
     onOpen (connection) { connections.set(storage.getStore(), connection); return 'open' },
-    async onMessage (_connection, message) { note(message.text); if (message.text === 'stuck') await new Promise(() => {}) },
-    onClose (_connection, { code }) { note(`onClose ${code}`); connections.delete(storage.getStore()) }
+    async onMessage (_connection, message) {
+      note(message.text)
+      if (message.text === 'stuck') await new Promise(() => {})
+    },
+    onClose (_connection, { code }) {
+      note(`onClose ${code}`)
+      connections.delete(storage.getStore())
+    }
   }, { isGranted: () => true, rate: { messages: 1, per: 1_000 } })
   const url = await listen(app)
   const exp = Math.floor(Date.now() / 1000)
@@ -97,11 +126,21 @@ t.test('what a shared timer ends is told in the context of its own connection, a
   await until(() => connections.size === 1)
   await elsewhere(async () => await app.close())
   await fast.closed
-  t.strictSame(seen.filter(([where, store]) => where.startsWith('onClose') || store !== 'fast').sort(), [
-    ['onClose 1000', 'stuck'], ['onClose 1006', 'silent'], ['onClose 1012', 'fast'], ['onClose 4401', 'expiring'], ['stuck', 'stuck']
+  t.strictSame(seen.filter(([where, store]) => where.startsWith('onClose') ||
+    store !== 'fast').sort(), [
+    ['onClose 1000', 'stuck'], ['onClose 1006', 'silent'], ['onClose 1012', 'fast'], [
+      'onClose 4401',
+      'expiring'
+    ], ['stuck', 'stuck']
   ])
-  t.strictSame(['one', 'two', 'three'].map((where) => users(seen, where)), [['fast'], ['fast'], ['fast']], 'those that had to wait for the next window too')
-  const told = lines.map((line) => JSON.parse(line) as { connection?: string, store?: string }).filter(({ connection }) => connection !== undefined)
+  t.strictSame(
+    ['one', 'two', 'three'].map((where) => users(seen, where)),
+    [['fast'], ['fast'], ['fast']],
+    'those that had to wait for the next window too'
+  )
+  const told = lines.map(
+    (line) => JSON.parse(line) as { connection?: string, store?: string }
+  ).filter(({ connection }) => connection !== undefined)
   t.ok(told.length >= 4)
   t.notOk(told.some(({ store }) => store === 'somebody else' || store === undefined))
 })
@@ -117,7 +156,9 @@ t.test('what another connection, or a request, does to it is told in its own con
     onOpen (connection) {
       connections.set(storage.getStore(), connection)
       connection.signal.addEventListener('abort', () => { note('abort') })
-      return (async function * () { try { yield 'open'; await new Promise(() => {}) } finally { note('return') } })()
+      return (async function * () {
+        try { yield 'open'; await new Promise(() => {}) } finally { note('return') }
+      })()
     },
     onMessage: () => new Feed({ objectMode: true }),
     onClose () { note('onClose') }
@@ -145,7 +186,13 @@ t.test('what another connection, or a request, does to it is told in its own con
   })
   clients.get('slow')!.socket.terminate()
   await elsewhere(async () => await app.close())
-  for (const where of ['abort', 'onClose']) t.strictSame(seen.filter(([each]) => each === where).map(([, store]) => store).sort(), [...users].sort(), where)
+  for (const where of ['abort', 'onClose']) {
+    t.strictSame(
+      seen.filter(([each]) => each === where).map(([, store]) => store).sort(),
+      [...users].sort(),
+      where
+    )
+  }
   t.strictSame(seen.filter(([where]) => where === 'destroy'), [['destroy', 'cut']])
 })
 
@@ -161,25 +208,38 @@ t.test('what a handler does to another connection is in the context of that, and
     }
   }, { isGranted: () => true })
   const url = await listen(app)
-  const [alice, bob] = await Promise.all(['alice', 'bob'].map(async (sub) => await come(url, sub, { token: tokenOf(app, [], { sub }) })))
+  const [alice, bob] = await Promise.all(['alice', 'bob'].map(async (sub) => await come(url, sub, {
+    token: tokenOf(app, [], { sub })
+  })))
   for (const client of [alice!, bob!]) await client.next()
   alice!.send('revoke bob')
   await alice!.next()
   t.equal((await bob!.closed).code, 4403)
   t.strictSame(users(seen, 'onMessage, behind it'), ['alice'])
-  const closes = lines.map((line) => JSON.parse(line) as { code?: number, store?: string }).filter(({ code }) => code === 4403)
+  const closes = lines.map((line) => JSON.parse(line) as { code?: number, store?: string }).filter(
+    ({ code }) => code === 4403
+  )
   t.strictSame(closes.map(({ store }) => store), ['bob'])
 })
 
 t.test('a client that has missed messages is told of it by a notice that is made in its own context', async (t) => {
-  const { app, note, seen } = await setUp(t, { outbox: { limit: 100_000, overflow: 'drop-oldest', notice: (dropped) => { note('notice'); return { dropped } } } })
+  const { app, note, seen } = await setUp(t, {
+    outbox: {
+      limit: 100_000,
+      overflow: 'drop-oldest',
+      notice: (dropped) => { note('notice'); return { dropped } }
+    }
+  })
   let connection: undefined | WsConnection
   const route = app.socketRoute('/', { onOpen: (opened) => { connection ??= opened } })
   const url = await listen(app)
   const client = await come(url, 'alice')
   await until(() => connection !== undefined)
   client.socket.pause()
-  elsewhere(() => { while (connection!.send(Buffer.alloc(50_000))); for (let n = 0; n < 20; n++) route.broadcast(Buffer.alloc(50_000)) })
+  elsewhere(() => {
+    while (connection!.send(Buffer.alloc(50_000)));
+    for (let n = 0; n < 20; n++) route.broadcast(Buffer.alloc(50_000))
+  })
   await new Promise(setImmediate)
   client.socket.resume()
   await until(() => seen.length > 0)
@@ -187,12 +247,19 @@ t.test('a client that has missed messages is told of it by a notice that is made
 })
 
 t.test('all that a contract calls runs in the context of the connection', async (t) => {
-  const { app, note, seen } = await setUp(t, { preMessage: async () => { note('preMessage') }, preSend: (sent) => { if (sent.type === 'reply') note('preSend of a reply') } })
+  const { app, note, seen } = await setUp(t, {
+    preMessage: async () => { note('preMessage') },
+    preSend: (sent) => { if (sent.type === 'reply') note('preSend of a reply') }
+  })
   app.setValidatorCompiler(() => (data) => { note('validator'); return { value: data } })
   app.socketRoute('/', {
     schema: {
       in: {
-        ask: { data: { type: 'object' }, reply: { type: 'object', additionalProperties: true }, isGranted: () => { note('isGranted'); return true } },
+        ask: {
+          data: { type: 'object' },
+          reply: { type: 'object', additionalProperties: true },
+          isGranted: () => { note('isGranted'); return true }
+        },
         count: { stream: { type: 'integer' } }
       },
       out: { sure: { reply: { type: 'boolean' } } }
@@ -228,7 +295,8 @@ t.test('all that a contract calls runs in the context of the connection', async 
   await until(() => users(seen, 'return of a stream').length === 1)
   t.strictSame([...new Set(seen.map(([, store]) => store))], ['alice'])
   t.strictSame([...new Set(seen.map(([where]) => where))].sort(), [
-    'abort of a stream', 'abort of an answer', 'handler', 'handler, later', 'isGranted', 'item', 'onError', 'preMessage', 'preSend of a reply', 'return of a stream', 'validator'
+    'abort of a stream', 'abort of an answer', 'handler', 'handler, later', 'isGranted', 'item',
+    'onError', 'preMessage', 'preSend of a reply', 'return of a stream', 'validator'
   ])
 })
 
@@ -236,7 +304,14 @@ t.test('a renewal that others ask for is judged in the context of the connection
   const { app, note, seen } = await setUp(t)
   let connection: undefined | WsConnection
   app.socketRoute('/', {
-    schema: { in: { feed: { stream: { type: 'integer' }, isGranted: () => { note('isGranted of a stream'); return true } } } },
+    schema: {
+      in: {
+        feed: {
+          stream: { type: 'integer' },
+          isGranted: () => { note('isGranted of a stream'); return true }
+        }
+      }
+    },
     on: {
       async * feed (_connection, _data, { signal }) {
         yield 1
@@ -271,7 +346,12 @@ t.test('a connection whose token comes as its first message keeps the context of
   t.equal((await late.closed).code, 4401)
   await client.close()
   await until(() => users(seen, 'onClose').length === 1)
-  t.strictSame(seen, [['isGranted', 'alice'], ['onOpen', 'alice'], ['onMessage', 'alice'], ['onClose', 'alice']])
+  t.strictSame(seen, [
+    ['isGranted', 'alice'],
+    ['onOpen', 'alice'],
+    ['onMessage', 'alice'],
+    ['onClose', 'alice']
+  ])
 })
 
 t.test('a context that a handler enters itself is not taken for that of the connection', async (t) => {

@@ -11,7 +11,11 @@ for (const first of ['REST', 'socket'] as const) {
   // P13
   t.test(`one path has a REST GET and a socket, the ${first} route first`, async (t) => {
     const app = await createApp(t)
-    const rest = () => app.get('/chat/:id', { onRequest: async (request) => { request.log.info('REST only') } }, async (request) => ({ rest: request.params }))
+    const rest = () => app.get(
+      '/chat/:id',
+      { onRequest: async (request) => { request.log.info('REST only') } },
+      async (request) => ({ rest: request.params })
+    )
     const socket = () => app.socketRoute('/chat/:room', { onOpen: ({ params }) => params })
     if (first === 'REST') { rest(); socket() } else { socket(); rest() }
     app.post('/chat/:id', async () => 'posted')
@@ -53,9 +57,19 @@ for (const who of ['the app', 'the plugin'] as const) {
     t.teardown(() => app.close())
     if (who === 'the app') await app.register(fastifyWebsocket)
     await app.register(socketRoutes)
-    app.get('/bare', { websocket: true }, (socket) => { socket.on('message', (data) => { socket.send(`bare ${String(data)}`) }) })
-    app.route({ method: 'GET', url: '/both', handler: async () => 'rest', wsHandler: (socket) => { socket.send('both') } })
-    const route = app.socketRoute('/chat', { onMessage: (_connection, message) => message, onClose: () => 'goodbye' })
+    app.get('/bare', { websocket: true }, (socket) => {
+      socket.on('message', (data) => { socket.send(`bare ${String(data)}`) })
+    })
+    app.route({
+      method: 'GET',
+      url: '/both',
+      handler: async () => 'rest',
+      wsHandler: (socket) => { socket.send('both') }
+    })
+    const route = app.socketRoute('/chat', {
+      onMessage: (_connection, message) => message,
+      onClose: () => 'goodbye'
+    })
     const url = await listen(app)
     const bare = await connect(`${url}/bare`)
     bare.send('x')
@@ -66,7 +80,11 @@ for (const who of ['the app', 'the plugin'] as const) {
     const chat = await connect(`${url}/chat`)
     chat.send('y')
     t.equal(await chat.next(), 'y')
-    t.equal(app.websocketServer.clients.size, 2, 'the clients of a socket route are not those of all sockets')
+    t.equal(
+      app.websocketServer.clients.size,
+      2,
+      'the clients of a socket route are not those of all sockets'
+    )
     t.equal(route.clients.size, 1)
     await app.close()
     t.strictSame(chat.unread, ['goodbye'], 'and they close in their own way')
@@ -78,10 +96,16 @@ for (const who of ['the app', 'the plugin'] as const) {
 t.test('a bare route and a socket route on one path fail at registration', async (t) => {
   const first = await createApp(t)
   first.get('/chat', { websocket: true }, () => {})
-  t.throws(() => first.socketRoute('/chat', { onOpen: () => {} }), { code: 'FSR_ERR_PATH_DUPLICATE' })
+  t.throws(
+    () => first.socketRoute('/chat', { onOpen: () => {} }),
+    { code: 'FSR_ERR_PATH_DUPLICATE' }
+  )
   const second = await createApp(t)
   second.socketRoute('/chat', { onOpen: () => {} })
-  t.throws(() => { second.get('/chat', { websocket: true }, () => {}) }, { code: 'FSR_ERR_PATH_DUPLICATE', message: /at '\/chat' already/ })
+  t.throws(
+    () => { second.get('/chat', { websocket: true }, () => {}) },
+    { code: 'FSR_ERR_PATH_DUPLICATE', message: /at '\/chat' already/ }
+  )
 })
 
 t.test('@fastify/swagger describes the REST routes alone', async (t) => {
@@ -111,7 +135,9 @@ t.test('an unknown path is 404, also for an upgrade, and so is an upgrade on a R
   t.equal(handled, 0)
   t.equal((await app.inject('/rest')).body, 'rest')
   const custom = await createApp(t)
-  custom.setNotFoundHandler(async (_request, reply) => await reply.code(404).send({ message: 'my own 404' }))
+  custom.setNotFoundHandler(async (_request, reply) => await reply.code(404).send({
+    message: 'my own 404'
+  }))
   custom.get('/rest', async () => 'rest')
   t.equal((await refusal(`${await listen(custom)}/rest`)).body.message, 'my own 404')
 })
@@ -120,7 +146,10 @@ t.test('the option websocket is refused when the app has registered @fastify/web
   const app = Fastify()
   t.teardown(() => app.close())
   await app.register(fastifyWebsocket)
-  await t.rejects(async () => { await app.register(socketRoutes, { websocket: {} }) }, { code: 'FSR_ERR_OPTION_INVALID', message: /has no effect/ })
+  await t.rejects(
+    async () => { await app.register(socketRoutes, { websocket: {} }) },
+    { code: 'FSR_ERR_OPTION_INVALID', message: /has no effect/ }
+  )
 })
 
 // P26
@@ -132,7 +161,9 @@ t.test('a plain GET on a socket route is 426 with Upgrade, other methods are 404
   t.equal(response.headers.upgrade, 'websocket')
   t.equal(response.headers.connection, 'upgrade')
   t.equal(response.json().code, 'FSR_ERR_UPGRADE_REQUIRED')
-  for (const method of ['POST', 'HEAD', 'DELETE'] as const) t.equal((await app.inject({ method, url: '/chat' })).statusCode, 404, method)
+  for (const method of ['POST', 'HEAD', 'DELETE'] as const) {
+    t.equal((await app.inject({ method, url: '/chat' })).statusCode, 404, method)
+  }
 })
 
 // P12
@@ -165,7 +196,13 @@ t.test('a path matches with and without a slash at its end', async (t) => {
       '/optional/1/': { id: '1' },
       '/files/a/b': { '*': 'a/b' }
     }
-    for (const [path, params] of Object.entries(paths)) t.strictSame(await (await connect(url + path)).json(), params, `'${path}' ${ignoreTrailingSlash}`)
+    for (const [path, params] of Object.entries(paths)) {
+      t.strictSame(
+        await (await connect(url + path)).json(),
+        params,
+        `'${path}' ${ignoreTrailingSlash}`
+      )
+    }
     t.match(await (await connect(`${url}/optional/`)).json(), {})
     t.equal((await refusal(`${url}/a/b`)).status, 404)
   }
@@ -175,17 +212,32 @@ t.test('a path matches with and without a slash at its end', async (t) => {
 t.test('params and query are validated by the schema before the upgrade', async (t) => {
   const app = await createApp(t)
   const seen: unknown[] = []
-  app.socketRoute('/rooms/:id', { onOpen: ({ params, query, headers }) => ({ params, query, level: headers['x-level'] }) as object, onClose: () => { seen.push(1) } }, {
+  app.socketRoute('/rooms/:id', {
+    onOpen: ({ params, query, headers }) =>
+      ({ params, query, level: headers['x-level'] }) as object,
+    onClose: () => { seen.push(1) }
+  }, {
     schema: {
       params: { type: 'object', properties: { id: { type: 'integer' } } },
-      querystring: { type: 'object', properties: { size: { type: 'integer', maximum: 10, default: 3 } } },
+      querystring: {
+        type: 'object',
+        properties: { size: { type: 'integer', maximum: 10, default: 3 } }
+      },
       headers: { type: 'object', properties: { 'x-level': { type: 'integer' } } }
     }
   })
   const url = await listen(app)
-  t.strictSame(await (await connect(`${url}/rooms/5`)).json(), { params: { id: 5 }, query: { size: 3 } })
-  t.strictSame(await (await connect(`${url}/rooms/5?size=4`, [], { headers: { 'x-level': '7' } })).json(), { params: { id: 5 }, query: { size: 4 }, level: 7 })
-  for (const path of ['/rooms/lobby', '/rooms/5?size=11', '/rooms/5?size=x']) t.equal((await refusal(url + path)).status, 400, path)
+  t.strictSame(await (await connect(`${url}/rooms/5`)).json(), {
+    params: { id: 5 },
+    query: { size: 3 }
+  })
+  t.strictSame(
+    await (await connect(`${url}/rooms/5?size=4`, [], { headers: { 'x-level': '7' } })).json(),
+    { params: { id: 5 }, query: { size: 4 }, level: 7 }
+  )
+  for (const path of ['/rooms/lobby', '/rooms/5?size=11', '/rooms/5?size=x']) {
+    t.equal((await refusal(url + path)).status, 400, path)
+  }
   t.equal((await app.inject('/rooms/lobby')).statusCode, 400)
 })
 
@@ -195,21 +247,44 @@ t.test('hooks, decorators, prefixes and error handlers of a scope are those of i
   app.addHook('onRequest', async () => { order.push('root') })
   await app.register(async (scope) => {
     scope.decorateRequest('tenant', '')
-    scope.addHook('onRequest', async (request) => { (request as { tenant?: string }).tenant = 'acme'; order.push('scope') })
-    scope.setErrorHandler(async (error, _request, reply) => await reply.code(418).send({ message: (error as Error).message }))
+    scope.addHook('onRequest', async (request) => {
+      (request as { tenant?: string }).tenant = 'acme'
+      order.push('scope')
+    })
+    scope.setErrorHandler(async (error, _request, reply) => await reply.code(418).send({
+      message: (error as Error).message
+    }))
     scope.socketRoute('/in', { onOpen: (connection) => connection.query.tenant ?? 'none' }, {
       config: { secret: 1 } as object,
       onRequest: [async () => { order.push('route onRequest') }],
-      preValidation: async (request) => { order.push('route preValidation'); Object.assign(request.query as object, { tenant: (request as { tenant?: string }).tenant }) },
-      preHandler: async (request) => { order.push(`route preHandler ${String((request.routeOptions.config as { secret?: number }).secret)}`) }
+      preValidation: async (request) => {
+        order.push('route preValidation')
+        Object.assign(request.query as object, { tenant: (request as { tenant?: string }).tenant })
+      },
+      preHandler: async (request) => {
+        order.push(
+          `route preHandler ${String((request.routeOptions.config as { secret?: number }).secret)}`
+        )
+      }
     })
-    scope.socketRoute('/failing', { onOpen: () => 'in' }, { preHandler: async () => { throw new Error('teapot') } })
+    scope.socketRoute('/failing', { onOpen: () => 'in' }, {
+      preHandler: async () => { throw new Error('teapot') }
+    })
   }, { prefix: '/v1' })
   app.socketRoute('/out', { onOpen: () => 'in' })
   const url = await listen(app)
   t.equal(await (await connect(`${url}/v1/in`)).next(), 'acme')
-  t.strictSame(order, ['root', 'scope', 'route onRequest', 'route preValidation', 'route preHandler 1'])
-  t.strictSame(await refusal(`${url}/v1/failing`).then(({ status, body }) => [status, body]), [418, { message: 'teapot' }])
+  t.strictSame(order, [
+    'root',
+    'scope',
+    'route onRequest',
+    'route preValidation',
+    'route preHandler 1'
+  ])
+  t.strictSame(await refusal(`${url}/v1/failing`).then(({ status, body }) => [status, body]), [
+    418,
+    { message: 'teapot' }
+  ])
   order.length = 0
   await (await connect(`${url}/out`)).next()
   t.strictSame(order, ['root'])
@@ -219,7 +294,13 @@ t.test('constraints tell routes on one path apart', async (t) => {
   const app = await createApp(t)
   app.socketRoute('/', { onOpen: () => 'a' }, { constraints: { host: 'a.example' }, name: 'a' })
   app.socketRoute('/', { onOpen: () => 'b' }, { constraints: { host: 'b.example' }, name: 'b' })
-  t.throws(() => app.socketRoute('/', { onOpen: () => 'b' }, { constraints: { host: 'b.example' }, name: 'c' }), { code: 'FSR_ERR_PATH_DUPLICATE' })
+  t.throws(
+    () => app.socketRoute('/', { onOpen: () => 'b' }, {
+      constraints: { host: 'b.example' },
+      name: 'c'
+    }),
+    { code: 'FSR_ERR_PATH_DUPLICATE' }
+  )
   const url = await listen(app)
   t.equal(await (await connect(url, [], { headers: { host: 'a.example' } })).next(), 'a')
   t.equal(await (await connect(url, [], { headers: { host: 'b.example' } })).next(), 'b')
@@ -228,8 +309,14 @@ t.test('constraints tell routes on one path apart', async (t) => {
 
 t.test('a route has its own log level', async (t) => {
   const lines: string[] = []
-  const app = await createApp(t, { fastify: { logger: { level: 'warn', stream: { write: (line) => { lines.push(line) } } } } })
-  app.socketRoute('/', { onOpen: (connection) => { connection.log.info('hello'); return connection.id } }, { logLevel: 'info' })
+  const app = await createApp(t, {
+    fastify: { logger: { level: 'warn', stream: { write: (line) => { lines.push(line) } } } }
+  })
+  app.socketRoute(
+    '/',
+    { onOpen: (connection) => { connection.log.info('hello'); return connection.id } },
+    { logLevel: 'info' }
+  )
   const client = await connect(await listen(app))
   const id = await client.next()
   const line = JSON.parse(lines.find((line) => line.includes('hello'))!)

@@ -34,7 +34,9 @@ for (const callback of ['onOpen', 'onMessage', 'onClose', 'onError'] as const) {
   // P1
   t.test(`a controller may have ${callback} alone`, async (t) => {
     const app = await createApp(t)
-    const called = new Promise<void>((resolve) => { app.socketRoute('/', { [callback]: () => { resolve() } }) })
+    const called = new Promise<void>((resolve) => {
+      app.socketRoute('/', { [callback]: () => { resolve() } })
+    })
     const client = await connect(await listen(app))
     if (callback === 'onError') client.socket.send('', { binary: false, mask: false })
     else client.send('hello')
@@ -58,7 +60,13 @@ t.test('callbacks are called on their controller, whether object, instance or cl
 
     onOpen () { return { greeting: this.greeting, hasScope: this.scope === app } }
   }
-  app.socketRoute('/object', { greeting: 'hello', onOpen () { return { greeting: (this as unknown as Greeter).greeting } } } as object as Greeter)
+  app.socketRoute(
+    '/object',
+    {
+      greeting: 'hello',
+      onOpen () { return { greeting: (this as unknown as Greeter).greeting } }
+    } as object as Greeter
+  )
   const instance = new Greeter()
   app.socketRoute('/instance', instance)
   app.socketRoute('/again', instance)
@@ -67,7 +75,10 @@ t.test('callbacks are called on their controller, whether object, instance or cl
   t.equal(constructed, 3, 'a class is constructed once per route, before anybody connects')
   const url = await listen(app)
   t.strictSame(await (await connect(`${url}/object`)).json(), { greeting: 'hello' })
-  t.strictSame(await (await connect(`${url}/instance`)).json(), { greeting: 'hello', hasScope: false })
+  t.strictSame(await (await connect(`${url}/instance`)).json(), {
+    greeting: 'hello',
+    hasScope: false
+  })
   t.strictSame(await (await connect(`${url}/again`)).json(), { greeting: 'hello', hasScope: false })
   t.strictSame(await (await connect(`${url}/class`)).json(), { greeting: 'hello', hasScope: true })
   await connect(`${url}/class`)
@@ -86,7 +97,9 @@ t.test('a connection says who it is, and is the same object in every callback', 
       onClose (connection) { seen.push(connection); resolve() }
     })
   })
-  const client = await connect(`${await listen(app)}/rooms/a%20b?x=1&x=2&room=other`, [], { headers: { 'x-test': 'yes' } })
+  const client = await connect(`${await listen(app)}/rooms/a%20b?x=1&x=2&room=other`, [], {
+    headers: { 'x-test': 'yes' }
+  })
   client.send('hello')
   await client.close()
   await done
@@ -94,7 +107,11 @@ t.test('a connection says who it is, and is the same object in every callback', 
   t.equal(new Set(seen).size, 1)
   t.equal(seen.length, 4)
   t.match(connection!.id, /^[\da-f]{8}-[\da-f]{4}-4/)
-  t.strictSame({ ...connection!.params }, { room: 'a b' }, 'P11: the query does not override the path')
+  t.strictSame(
+    { ...connection!.params },
+    { room: 'a b' },
+    'P11: the query does not override the path'
+  )
   t.strictSame({ ...connection!.query }, { x: ['1', '2'], room: 'other' })
   t.equal(connection!.headers['x-test'], 'yes')
   t.equal(connection!.ip, '127.0.0.1')
@@ -136,7 +153,9 @@ t.test('signal aborts when the connection ends, also for who asks later', async 
   t.ok(connection.signal.aborted)
 
   const other = await createApp(t)
-  const late = new Promise<WsConnection>((resolve) => { other.socketRoute('/', { onClose: resolve as (connection: WsConnection) => void }) })
+  const late = new Promise<WsConnection>((resolve) => {
+    other.socketRoute('/', { onClose: resolve as (connection: WsConnection) => void })
+  })
   await (await connect(await listen(other))).close()
   t.ok((await late).signal.aborted)
 })

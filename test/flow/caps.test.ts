@@ -3,7 +3,15 @@ import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import t from 'tap'
-import { connect, connectAs, connectWhenFree, handshake, readAll, refusal, tcp } from '../support/client.js'
+import {
+  connect,
+  connectAs,
+  connectWhenFree,
+  handshake,
+  readAll,
+  refusal,
+  tcp
+} from '../support/client.js'
 import { TestClock } from '../support/clock.js'
 import { createApp, listen, tokenOf } from '../support/server.js'
 import { until } from '../support/until.js'
@@ -38,7 +46,11 @@ t.test('a user may connect as often as perUser says, over all routes', async (t)
   const first = await connectAs(alice, `${url}/a`)
   await connectAs(alice, `${url}/b`)
   const { status, headers, body } = await refusal(`${url}/a`, ['bearer', alice])
-  t.strictSame([status, headers['retry-after'], body.code], [429, '5', 'FSR_ERR_CONNECTIONS_TOO_MANY'])
+  t.strictSame([status, headers['retry-after'], body.code], [
+    429,
+    '5',
+    'FSR_ERR_CONNECTIONS_TOO_MANY'
+  ])
   t.equal(await (await connectAs(tokenOf(app, undefined, { sub: 'bob' }), `${url}/a`)).next(), 'in')
   t.equal(await (await connect(`${url}/open`)).next(), 'in', 'who is no user is not counted as one')
   await first.close()
@@ -48,19 +60,27 @@ t.test('a user may connect as often as perUser says, over all routes', async (t)
 
 t.test("with on: 'close-oldest' the newest connection of a user takes the place of the oldest", async (t) => {
   const app = await createApp(t)
-  const route = app.socketRoute('/', open, { isGranted: 'ROLE_USER', connections: { perUser: { max: 2, on: 'close-oldest' } } })
+  const route = app.socketRoute('/', open, {
+    isGranted: 'ROLE_USER',
+    connections: { perUser: { max: 2, on: 'close-oldest' } }
+  })
   const url = await listen(app)
   const alice = tokenOf(app)
   const clients = []
   for (let count = 0; count < 4; count++) clients.push(await connectAs(alice, url))
-  for (const client of clients.slice(0, 2)) t.strictSame(await client.closed, { code: 1008, reason: 'replaced by a newer connection' })
+  for (const client of clients.slice(0, 2)) {
+    t.strictSame(await client.closed, { code: 1008, reason: 'replaced by a newer connection' })
+  }
   t.equal(route.clients.size, 2)
   t.equal(clients[3]!.socket.readyState, 1)
 })
 
 // P24
 t.test('an address may connect as often as perIp says, behind a proxy too', async (t) => {
-  const app = await createApp(t, { fastify: { trustProxy: true }, plugin: { connections: { perIp: 1 } } })
+  const app = await createApp(t, {
+    fastify: { trustProxy: true },
+    plugin: { connections: { perIp: 1 } }
+  })
   app.socketRoute('/', open)
   const url = await listen(app)
   const from = (ip: string) => ({ headers: { 'x-forwarded-for': ip } })
@@ -73,11 +93,17 @@ t.test('an address may connect as often as perIp says, behind a proxy too', asyn
 })
 
 t.test('spellings of one address, and the addresses of one IPv6 network, count together', async (t) => {
-  const app = await createApp(t, { fastify: { trustProxy: true }, plugin: { connections: { perIp: 1 } } })
+  const app = await createApp(t, {
+    fastify: { trustProxy: true },
+    plugin: { connections: { perIp: 1 } }
+  })
   app.socketRoute('/', open)
   const url = await listen(app)
   const from = (ip: string) => ({ headers: { 'x-forwarded-for': ip } })
-  for (const [ip, others] of Object.entries({ '192.0.2.1': ['::ffff:192.0.2.1', '::FFFF:c000:201'], '2001:db8::1': ['2001:DB8:0:0::1', '2001:db8:0:0:5:6:7:8', '2001:db8::1%eth0'] })) {
+  for (const [ip, others] of Object.entries({
+    '192.0.2.1': ['::ffff:192.0.2.1', '::FFFF:c000:201'],
+    '2001:db8::1': ['2001:DB8:0:0::1', '2001:db8:0:0:5:6:7:8', '2001:db8::1%eth0']
+  })) {
     const client = await connect(url, [], from(ip))
     for (const other of others) t.equal((await refusal(url, [], from(other))).status, 429, other)
     await client.close()
@@ -110,7 +136,9 @@ t.test('many at once do not get past a cap', async (t) => {
 
 t.test('caps of a route that are undefined leave those of the plugin as they are', async (t) => {
   const app = await createApp(t, { plugin: { connections: { perRoute: 1 } } })
-  app.socketRoute('/', open, { connections: { perRoute: undefined, perIp: undefined, perUser: undefined } })
+  app.socketRoute('/', open, {
+    connections: { perRoute: undefined, perIp: undefined, perUser: undefined }
+  })
   const url = await listen(app)
   await connect(url)
   t.equal((await refusal(url)).status, 503)
@@ -119,7 +147,10 @@ t.test('caps of a route that are undefined leave those of the plugin as they are
 t.test("'close-oldest' closes as many as have to leave, where another route has let more in", async (t) => {
   const app = await createApp(t)
   app.socketRoute('/many', open, { isGranted: 'ROLE_USER', connections: { perUser: 5 } })
-  app.socketRoute('/one', open, { isGranted: 'ROLE_USER', connections: { perUser: { max: 1, on: 'close-oldest' } } })
+  app.socketRoute('/one', open, {
+    isGranted: 'ROLE_USER',
+    connections: { perUser: { max: 1, on: 'close-oldest' } }
+  })
   const url = await listen(app)
   const many = []
   for (let count = 0; count < 4; count++) many.push(await connectAs(tokenOf(app), `${url}/many`))
@@ -130,7 +161,11 @@ t.test("'close-oldest' closes as many as have to leave, where another route has 
 
 t.test('whoever does not answer the close is counted until its socket is closed, but for its user no more', async (t) => {
   const app = await createApp(t, { plugin: { closeTimeout: 1_000_000 } })
-  app.socketRoute('/', { onOpen: (connection) => { connection.close() } }, { connections: { perRoute: 1, perIp: 1, perUser: 1 }, isGranted: 'ROLE_USER' })
+  app.socketRoute(
+    '/',
+    { onOpen: (connection) => { connection.close() } },
+    { connections: { perRoute: 1, perIp: 1, perUser: 1 }, isGranted: 'ROLE_USER' }
+  )
   app.socketRoute('/other', open, { connections: { perUser: 1 }, isGranted: 'ROLE_USER' })
   const url = await listen(app)
   const socket = await tcp(url)
@@ -145,7 +180,10 @@ t.test('whoever does not answer the close is counted until its socket is closed,
 
 t.test('a request that cannot become a WebSocket takes nobody\'s place', async (t) => {
   const app = await createApp(t)
-  app.socketRoute('/', open, { isGranted: 'ROLE_USER', connections: { perUser: { max: 1, on: 'close-oldest' } } })
+  app.socketRoute('/', open, {
+    isGranted: 'ROLE_USER',
+    connections: { perUser: { max: 1, on: 'close-oldest' } }
+  })
   const url = await listen(app)
   const client = await connectAs(tokenOf(app), url)
   const socket = await tcp(url)
@@ -185,7 +223,20 @@ t.test('nor does an upgrade that was cut while its hooks ran', async (t) => {
 
 t.test('caps that are none fail at registration', async (t) => {
   const app = await createApp(t)
-  for (const connections of [5, null, { perroute: 1 }, { perRoute: 0 }, { perIp: '5' }, { perUser: {} }, { perUser: { max: 1, on: 'drop' } }, { perUser: { max: 1.5 } }]) {
-    t.throws(() => app.socketRoute('/', open, { connections: connections as object }), { code: 'FSR_ERR_OPTION_INVALID' }, JSON.stringify(connections))
+  for (const connections of [
+    5,
+    null,
+    { perroute: 1 },
+    { perRoute: 0 },
+    { perIp: '5' },
+    { perUser: {} },
+    { perUser: { max: 1, on: 'drop' } },
+    { perUser: { max: 1.5 } }
+  ]) {
+    t.throws(
+      () => app.socketRoute('/', open, { connections: connections as object }),
+      { code: 'FSR_ERR_OPTION_INVALID' },
+      JSON.stringify(connections)
+    )
   }
 })

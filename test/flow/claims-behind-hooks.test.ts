@@ -24,10 +24,24 @@ interface HookedApp {
   readonly clock?: TestClock
 }
 
-async function createHooked (t: Test, { jwt: options = {}, plugin = {}, isGuarded = true, hook, clock }: HookedApp): Promise<FastifyInstance> {
-  const app = await createApp(t, { jwt: false, plugin: { connections: { perUser: 1 }, ...plugin }, ...(clock === undefined ? {} : { clock }) })
+async function createHooked (t: Test, {
+  jwt: options = {},
+  plugin = {},
+  isGuarded = true,
+  hook,
+  clock
+}: HookedApp): Promise<FastifyInstance> {
+  const app = await createApp(t, {
+    jwt: false,
+    plugin: { connections: { perUser: 1 }, ...plugin },
+    ...(clock === undefined ? {} : { clock })
+  })
   await app.register(cookie)
-  await app.register(jwt, { secret: SECRET, cookie: { cookieName: 'token', signed: false }, ...options })
+  await app.register(jwt, {
+    secret: SECRET,
+    cookie: { cookieName: 'token', signed: false },
+    ...options
+  })
   hook(app)
   app.socketRoute('/', open, isGuarded ? { isGranted: () => true } : {})
   return app
@@ -39,25 +53,72 @@ const formatted: Partial<FastifyJWTOptions> = { formatUser: short }
 const apps: Record<string, HookedApp> = {
   'no hook, formatUser': { jwt: formatted, hook: () => {} },
   'an onRequest hook': { hook: (app) => { app.addHook('onRequest', verify as never) } },
-  'an onRequest hook, formatUser': { jwt: formatted, hook: (app) => { app.addHook('onRequest', verify as never) } },
-  'a preValidation hook, formatUser': { jwt: formatted, hook: (app) => { app.addHook('preValidation', verify as never) } },
-  'another decoratorName, formatUser': { jwt: { ...formatted, decoratorName: 'account' }, hook: (app) => { app.addHook('onRequest', verify as never) } },
-  'formatUser that changes the claims themselves': {
-    jwt: { formatUser: (user) => { const { sub, exp, iat, ...others } = user as Record<string, unknown>; return Object.assign(others, { sub: 'everybody' }) } },
+  'an onRequest hook, formatUser': {
+    jwt: formatted,
     hook: (app) => { app.addHook('onRequest', verify as never) }
   },
-  complete: { jwt: { verify: { complete: true } as never }, hook: (app) => { app.addHook('onRequest', verify as never) } },
+  'a preValidation hook, formatUser': {
+    jwt: formatted,
+    hook: (app) => { app.addHook('preValidation', verify as never) }
+  },
+  'another decoratorName, formatUser': {
+    jwt: { ...formatted, decoratorName: 'account' },
+    hook: (app) => { app.addHook('onRequest', verify as never) }
+  },
+  'formatUser that changes the claims themselves': {
+    jwt: {
+      formatUser: (user) => {
+        const { sub, exp, iat, ...others } = user as Record<string, unknown>
+        return Object.assign(others, { sub: 'everybody' })
+      }
+    },
+    hook: (app) => { app.addHook('onRequest', verify as never) }
+  },
+  complete: {
+    jwt: { verify: { complete: true } as never },
+    hook: (app) => { app.addHook('onRequest', verify as never) }
+  },
   'a hook that loads the user': {
-    hook: (app) => { app.addHook('onRequest', async (request) => { await request.jwtVerify(); (request as { user: unknown }).user = { id: 7, name: 'from a database' } }) }
+    hook: (app) => {
+      app.addHook('onRequest', async (request) => {
+        await request.jwtVerify();
+        (request as { user: unknown }).user = { id: 7, name: 'from a database' }
+      })
+    }
   },
   'a hook that verifies with options of its own': {
     jwt: formatted,
-    hook: (app) => { app.addHook('onRequest', async (request) => { await request.jwtVerify({ verify: { extractToken: ({ headers }: FastifyRequest) => headers.authorization?.slice(7) } } as never) }) }
+    hook: (app) => {
+      app.addHook('onRequest', async (request) => {
+        await request.jwtVerify(
+          {
+            verify: {
+              extractToken: ({ headers }: FastifyRequest) => headers.authorization?.slice(7)
+            }
+          } as never
+        )
+      })
+    }
   },
-  'a route without a guard, an onRequest hook, formatUser': { isGuarded: false, jwt: formatted, hook: (app) => { app.addHook('onRequest', verify as never) } },
-  'a route without a guard, a preHandler hook': { isGuarded: false, hook: (app) => { app.addHook('preHandler', verify as never) } },
-  'tokenFrom: [], a hook, formatUser': { plugin: { tokenFrom: [] }, jwt: formatted, hook: (app) => { app.addHook('onRequest', verify as never) } },
-  'tokens elsewhere, a hook, formatUser': { plugin: { tokenFrom: ['ticket'] }, jwt: formatted, hook: (app) => { app.addHook('onRequest', verify as never) } }
+  'a route without a guard, an onRequest hook, formatUser': {
+    isGuarded: false,
+    jwt: formatted,
+    hook: (app) => { app.addHook('onRequest', verify as never) }
+  },
+  'a route without a guard, a preHandler hook': {
+    isGuarded: false,
+    hook: (app) => { app.addHook('preHandler', verify as never) }
+  },
+  'tokenFrom: [], a hook, formatUser': {
+    plugin: { tokenFrom: [] },
+    jwt: formatted,
+    hook: (app) => { app.addHook('onRequest', verify as never) }
+  },
+  'tokens elsewhere, a hook, formatUser': {
+    plugin: { tokenFrom: ['ticket'] },
+    jwt: formatted,
+    hook: (app) => { app.addHook('onRequest', verify as never) }
+  }
 }
 
 for (const [name, options] of Object.entries(apps)) {
@@ -69,7 +130,11 @@ for (const [name, options] of Object.entries(apps)) {
 
     const alice = await connect(url, [], bearer(token({ exp: seconds() + 60 })))
     t.equal(await alice.next(), 'in')
-    t.equal((await refusal(url, [], bearer(token({})))).body.code, 'FSR_ERR_CONNECTIONS_TOO_MANY', 'perUser')
+    t.equal(
+      (await refusal(url, [], bearer(token({})))).body.code,
+      'FSR_ERR_CONNECTIONS_TOO_MANY',
+      'perUser'
+    )
     await clock.advance(62_000)
     t.strictSame(await alice.closed, { code: 4401, reason: 'token expired' }, 'expiry')
 
@@ -82,22 +147,62 @@ for (const [name, options] of Object.entries(apps)) {
   })
 
   t.test(`requireExpiry refuses a token without exp: ${name}`, async (t) => {
-    const app = await createHooked(t, { ...options, plugin: { ...options.plugin, requireExpiry: true } })
+    const app = await createHooked(t, {
+      ...options,
+      plugin: { ...options.plugin, requireExpiry: true }
+    })
     const url = await listen(app)
     t.equal((await refusal(url, [], bearer(tokenOf(app)))).body.code, 'FSR_ERR_TOKEN_INVALID')
-    t.equal(await (await connect(url, [], bearer(tokenOf(app, [], { exp: seconds() + 60 })))).next(), 'in')
+    t.equal(
+      await (await connect(url, [], bearer(tokenOf(app, [], { exp: seconds() + 60 })))).next(),
+      'in'
+    )
   })
 }
 
 t.test('the claims of a token in a cookie, in the sub-protocol, or where extractToken finds it, count behind a hook as well', async (t) => {
-  const places: Array<[name: string, options: Partial<FastifyJWTOptions>, hook: Way, connect: (url: string, token: string) => Promise<Client>]> = [
-    ['cookie', formatted, verify, (url, token) => connect(url, [], { headers: { cookie: `token=${token}` } })],
-    ['onlyCookie', { ...formatted, verify: { onlyCookie: true } }, verify, (url, token) => connect(url, [], { headers: { cookie: `token=${token}`, authorization: 'Bearer of something else' } })],
-    ['protocol', formatted, (request) => request.jwtVerify({ verify: { extractToken: () => request.headers['sec-websocket-protocol']?.split(/, */)[1] } } as never), (url, token) => connect(url, ['bearer', token])],
-    ['extractToken', { ...formatted, verify: { extractToken: (request) => request.headers['x-token'] as string } }, verify, (url, token) => connect(url, [], { headers: { 'x-token': token } })]
+  const places: Array<[name: string, options: Partial<FastifyJWTOptions>, hook: Way, connect: (
+    url: string,
+    token: string
+  ) => Promise<Client>]> = [
+    [
+      'cookie',
+      formatted,
+      verify,
+      (url, token) => connect(url, [], { headers: { cookie: `token=${token}` } })
+    ],
+    [
+      'onlyCookie',
+      { ...formatted, verify: { onlyCookie: true } },
+      verify,
+      (url, token) => connect(url, [], {
+        headers: { cookie: `token=${token}`, authorization: 'Bearer of something else' }
+      })
+    ],
+    [
+      'protocol',
+      formatted,
+      (request) => request.jwtVerify(
+        {
+          verify: { extractToken: () => request.headers['sec-websocket-protocol']?.split(/, */)[1] }
+        } as never
+      ),
+      (url, token) => connect(url, ['bearer', token])
+    ],
+    [
+      'extractToken',
+      { ...formatted, verify: { extractToken: (request) => request.headers['x-token'] as string } },
+      verify,
+      (url, token) => connect(url, [], { headers: { 'x-token': token } })
+    ]
   ]
   for (const [name, options, hook, come] of places) {
-    const app = await createHooked(t, { jwt: options, hook: (app) => { app.addHook('onRequest', async (request) => { await hook(request).catch(() => {}) }) } })
+    const app = await createHooked(t, {
+      jwt: options,
+      hook: (app) => {
+        app.addHook('onRequest', async (request) => { await hook(request).catch(() => {}) })
+      }
+    })
     // The route reads the sub-protocol only after the hooks of the app.
     const url = await listen(app)
     const client = await come(url, tokenOf(app, [], { iat: seconds() - 5 }))
@@ -107,10 +212,15 @@ t.test('the claims of a token in a cookie, in the sub-protocol, or where extract
 })
 
 t.test('the claims of a token count where the header has more than Bearer and a space before it, as @fastify/jwt reads it', async (t) => {
-  const app = await createHooked(t, { jwt: formatted, hook: (app) => { app.addHook('onRequest', verify as never) } })
+  const app = await createHooked(t, {
+    jwt: formatted,
+    hook: (app) => { app.addHook('onRequest', verify as never) }
+  })
   const url = await listen(app)
   for (const sub of ['Bearer\tx ', 'bearer\u00a0 ', 'Bearer\t\tBearer ']) {
-    const client = await connect(url, [], { headers: { authorization: sub + tokenOf(app, [], { sub, iat: seconds() - 5 }) } })
+    const client = await connect(url, [], {
+      headers: { authorization: sub + tokenOf(app, [], { sub, iat: seconds() - 5 }) }
+    })
     t.equal(await client.next(), 'in')
     t.equal(await app.socketRevoke({ sub }), 1, JSON.stringify(sub))
     t.equal((await client.closed).code, 4403)
@@ -118,10 +228,29 @@ t.test('the claims of a token count where the header has more than Bearer and a 
 })
 
 t.test('the sub-protocol list has the token of a user also where the route takes none from there', async (t) => {
-  const app = await createHooked(t, { jwt: formatted, plugin: { tokenFrom: [] }, hook: (app) => { app.addHook('onRequest', async (request) => { await request.jwtVerify({ verify: { extractToken: ({ headers }: FastifyRequest) => headers['sec-websocket-protocol']?.split(/, */)[1] } } as never) }) } })
+  const app = await createHooked(t, {
+    jwt: formatted,
+    plugin: { tokenFrom: [] },
+    hook: (app) => {
+      app.addHook('onRequest', async (request) => {
+        await request.jwtVerify(
+          {
+            verify: {
+              extractToken: ({ headers }: FastifyRequest) =>
+                headers['sec-websocket-protocol']?.split(/, */)[1]
+            }
+          } as never
+        )
+      })
+    }
+  })
   app.socketRoute('/chat', open, { isGranted: () => true, protocols: ['chat.v1'] })
   const url = await listen(app)
-  const client = await connect(`${url}/chat`, ['bearer', tokenOf(app, [], { iat: seconds() - 5 }), 'chat.v1'])
+  const client = await connect(`${url}/chat`, [
+    'bearer',
+    tokenOf(app, [], { iat: seconds() - 5 }),
+    'chat.v1'
+  ])
   t.equal(client.socket.protocol, 'chat.v1')
   t.equal(await client.next(), 'in')
   t.equal(await app.socketRevoke({ sub: 'alice' }), 1)
@@ -129,17 +258,29 @@ t.test('the sub-protocol list has the token of a user also where the route takes
 
 t.test('a renewal is of the user of the token, whatever was made of the user', async (t) => {
   for (const verifies of [true, false]) {
-    const app = await createHooked(t, { jwt: formatted, hook: (app) => { if (verifies) app.addHook('onRequest', async (request) => { await request.jwtVerify().catch(() => {}) }) } })
+    const app = await createHooked(t, {
+      jwt: formatted,
+      hook: (app) => {
+        if (verifies) {
+          app.addHook('onRequest', async (request) => { await request.jwtVerify().catch(() => {}) })
+        }
+      }
+    })
     app.socketRoute('/renew', {
       onOpen: () => 'in',
-      onMessage: async (connection, message) => { await connection.renew(message.text); return connection.user as object },
+      onMessage: async (connection, message) => {
+        await connection.renew(message.text)
+        return connection.user as object
+      },
       onError: (_connection, error) => (error as { code?: string }).code
     }, { isGranted: () => true, tokenFrom: ['header', 'message'] })
     const url = await listen(app)
     for (const isFirst of [true, false]) {
       const sub = isFirst ? 'first' : 'alice'
       const token = tokenOf(app, [], { sub, iat: seconds() - 5 })
-      const client = isFirst ? await connect(`${url}/renew`) : await connectAs(token, `${url}/renew`)
+      const client = isFirst
+        ? await connect(`${url}/renew`)
+        : await connectAs(token, `${url}/renew`)
       if (isFirst) client.send(token)
       t.equal(await client.next(), 'in')
       client.send(tokenOf(app, [], { sub: 'bob' }))
@@ -153,16 +294,36 @@ t.test('a renewal is of the user of the token, whatever was made of the user', a
 })
 
 t.test('the user stays what the hook has made of it', async (t) => {
-  const app = await createHooked(t, { jwt: formatted, hook: (app) => { app.addHook('onRequest', async (request) => { await request.jwtVerify(); (request as { user: unknown }).user = { own: true } }) } })
-  app.socketRoute('/user', { onOpen: ({ user }) => user as object }, (user, request) => user === request.user)
+  const app = await createHooked(t, {
+    jwt: formatted,
+    hook: (app) => {
+      app.addHook('onRequest', async (request) => {
+        await request.jwtVerify();
+        (request as { user: unknown }).user = { own: true }
+      })
+    }
+  })
+  app.socketRoute(
+    '/user',
+    { onOpen: ({ user }) => user as object },
+    (user, request) => user === request.user
+  )
   app.socketRoute('/open', { onOpen: ({ user }) => user as object })
   const url = await listen(app)
   t.strictSame(await (await connectAs(tokenOf(app), `${url}/user`)).json(), { own: true })
-  t.strictSame(await (await connectAs(tokenOf(app, [], { sub: 'bob' }), `${url}/open`)).json(), { own: true })
+  t.strictSame(await (await connectAs(tokenOf(app, [], { sub: 'bob' }), `${url}/open`)).json(), {
+    own: true
+  })
 })
 
 t.test('a route without a guard has the user of decoratorName, and no user where no hook has set one', async (t) => {
-  const app = await createHooked(t, { isGuarded: false, jwt: { decoratorName: 'account' }, hook: (app) => { app.addHook('onRequest', async (request) => { await request.jwtVerify().catch(() => {}) }) } })
+  const app = await createHooked(t, {
+    isGuarded: false,
+    jwt: { decoratorName: 'account' },
+    hook: (app) => {
+      app.addHook('onRequest', async (request) => { await request.jwtVerify().catch(() => {}) })
+    }
+  })
   app.socketRoute('/user', { onOpen: ({ user }) => ({ user }) })
   const url = await listen(app)
   t.match(await (await connectAs(tokenOf(app), `${url}/user`)).json(), { user: { sub: 'alice' } })
@@ -172,39 +333,87 @@ t.test('a route without a guard has the user of decoratorName, and no user where
 
 t.test('a ticket has the claims of the token, whatever a hook has made of the user', async (t) => {
   const clock = new TestClock()
-  const app = await createHooked(t, { jwt: formatted, plugin: { requireExpiry: true }, clock, hook: (app) => { app.addHook('onRequest', async (request) => { if (request.method === 'POST') await request.jwtVerify() }) } })
+  const app = await createHooked(t, {
+    jwt: formatted,
+    plugin: { requireExpiry: true },
+    clock,
+    hook: (app) => {
+      app.addHook('onRequest', async (request) => {
+        if (request.method === 'POST') await request.jwtVerify()
+      })
+    }
+  })
   app.socketRoute('/live', open, { isGranted: () => true, tokenFrom: ['ticket'] })
-  app.post('/ticket', async (request) => ({ ticket: await app.socketTicket(request, { route: '/live' }) }))
+  app.post('/ticket', async (request) => ({
+    ticket: await app.socketTicket(request, { route: '/live' })
+  }))
   const url = await listen(app)
-  const ticketOf = async (claims: object) => await app.inject({ method: 'POST', url: '/ticket', ...bearer(tokenOf(app, [], claims)) })
-  t.equal((await ticketOf({})).json<{ code: string }>().code, 'FSR_ERR_TOKEN_INVALID', 'requireExpiry')
-  const { ticket } = (await ticketOf({ iat: seconds() - 5, exp: seconds() + 20 })).json<{ ticket: string }>()
+  const ticketOf = async (claims: object) => await app.inject({
+    method: 'POST',
+    url: '/ticket',
+    ...bearer(tokenOf(app, [], claims))
+  })
+  t.equal(
+    (await ticketOf({})).json<{ code: string }>().code,
+    'FSR_ERR_TOKEN_INVALID',
+    'requireExpiry'
+  )
+  const { ticket } = (await ticketOf({
+    iat: seconds() - 5,
+    exp: seconds() + 20
+  })).json<{ ticket: string }>()
   const client = await connect(`${url}/live?ticket=${ticket}`)
-  t.equal((await refusal(`${url}/live?ticket=${(await ticketOf({ exp: seconds() + 60 })).json<{ ticket: string }>().ticket}`)).status, 429, 'perUser')
+  t.equal(
+    (await refusal(
+      `${url}/live?ticket=${(await ticketOf({ exp: seconds() + 60 })).json<{ ticket: string }>().ticket}`
+    )).status,
+    429,
+    'perUser'
+  )
   await clock.advance(22_000)
   t.equal((await client.closed).code, 4401)
 })
 
 t.test('a token that a hook has not verified has to be valid where the route looks for one', async (t) => {
-  const app = await createHooked(t, { hook: (app) => { app.addHook('onRequest', async (request) => { (request as { user: unknown }).user = { id: 7 } }) } })
+  const app = await createHooked(t, {
+    hook: (app) => {
+      app.addHook('onRequest', async (request) => {
+        (request as { user: unknown }).user = { id: 7 }
+      })
+    }
+  })
   app.socketRoute('/none', open, { isGranted: () => true, tokenFrom: [] })
   app.socketRoute('/open', open)
   const url = await listen(app)
   t.equal((await refusal(url, [], bearer('of something else'))).body.code, 'FSR_ERR_TOKEN_INVALID')
-  t.equal((await refusal(url, [], bearer(tokenOf(app, [], { exp: 5 })))).body.code, 'FSR_ERR_TOKEN_EXPIRED')
+  t.equal(
+    (await refusal(url, [], bearer(tokenOf(app, [], { exp: 5 })))).body.code,
+    'FSR_ERR_TOKEN_EXPIRED'
+  )
   t.equal(await (await connect(url)).next(), 'in', 'a session')
-  // Where it looks for none it may be for something else; only one that may have been valid a moment ago could be that of the user.
+  // Where it looks for none it may be for something else; only one that may have been valid a
+  // moment ago could be that of the user.
   for (const path of ['/none', '/open']) {
     t.equal(await (await connect(url + path, [], bearer('of something else'))).next(), 'in')
-    t.equal(await (await connect(url + path, [], bearer(tokenOf(app, [], { exp: 5 })))).next(), 'in')
-    t.equal((await refusal(url + path, [], bearer(tokenOf(app, [], { exp: seconds() - 1 })))).body.code, 'FSR_ERR_TOKEN_EXPIRED')
+    t.equal(
+      await (await connect(url + path, [], bearer(tokenOf(app, [], { exp: 5 })))).next(),
+      'in'
+    )
+    t.equal(
+      (await refusal(url + path, [], bearer(tokenOf(app, [], { exp: seconds() - 1 })))).body.code,
+      'FSR_ERR_TOKEN_EXPIRED'
+    )
   }
 })
 
 t.test('a token where extractToken looks has to be valid on a route that takes tokens', async (t) => {
   const app = await createHooked(t, {
     jwt: { verify: { extractToken: (request) => request.headers['x-token'] as string } },
-    hook: (app) => { app.addHook('onRequest', async (request) => { (request as { user: unknown }).user = { id: 7 } }) }
+    hook: (app) => {
+      app.addHook('onRequest', async (request) => {
+        (request as { user: unknown }).user = { id: 7 }
+      })
+    }
   })
   app.socketRoute('/none', open, { isGranted: () => true, tokenFrom: [] })
   const url = await listen(app)
@@ -214,22 +423,55 @@ t.test('a token where extractToken looks has to be valid on a route that takes t
 })
 
 t.test('of several tokens for one request that a hook has answered, all are of the same user', async (t) => {
-  const app = await createHooked(t, { jwt: formatted, plugin: { connections: { perUser: undefined } }, hook: (app) => { app.addHook('onRequest', verify as never) } })
+  const app = await createHooked(t, {
+    jwt: formatted,
+    plugin: { connections: { perUser: undefined } },
+    hook: (app) => { app.addHook('onRequest', verify as never) }
+  })
   const url = await listen(app)
   const token = tokenOf(app)
   t.equal(await (await connect(url, ['bearer', token], bearer(token))).next(), 'in')
-  t.equal(await (await connect(url, ['bearer', tokenOf(app, ['OTHER'])], bearer(token))).next(), 'in')
-  t.equal((await refusal(url, ['bearer', tokenOf(app, [], { sub: 'bob' })], bearer(token))).body.code, 'FSR_ERR_TOKEN_INVALID')
-  const both = (cookie: string) => ({ headers: { authorization: `Bearer ${token}`, cookie: `token=${cookie}` } })
-  for (const stale of ['broken', tokenOf(app, [], { exp: seconds() - 1 }), tokenOf(app, [], { sub: 'bob', exp: 5 })]) t.equal(await (await connect(url, [], both(stale))).next(), 'in', 'beside a stale cookie')
+  t.equal(
+    await (await connect(url, ['bearer', tokenOf(app, ['OTHER'])], bearer(token))).next(),
+    'in'
+  )
+  t.equal(
+    (await refusal(url, ['bearer', tokenOf(app, [], { sub: 'bob' })], bearer(token))).body.code,
+    'FSR_ERR_TOKEN_INVALID'
+  )
+  const both = (cookie: string) => ({
+    headers: { authorization: `Bearer ${token}`, cookie: `token=${cookie}` }
+  })
+  for (const stale of [
+    'broken',
+    tokenOf(app, [], { exp: seconds() - 1 }),
+    tokenOf(app, [], { sub: 'bob', exp: 5 })
+  ]) {
+    t.equal(await (await connect(url, [], both(stale))).next(), 'in', 'beside a stale cookie')
+  }
   t.equal((await refusal(url, [], both(tokenOf(app, [], { sub: 'bob' })))).status, 401)
-  t.equal(await (await connect(url, ['bearer', 'broken'], { headers: { cookie: `token=${token}` } })).next(), 'in', 'the cookie is what the hook has verified')
+  t.equal(
+    await (await connect(url, ['bearer', 'broken'], {
+      headers: { cookie: `token=${token}` }
+    })).next(),
+    'in',
+    'the cookie is what the hook has verified'
+  )
 })
 
 t.test('of several tokens of one user that which is revoked or ends first counts, as nothing tells which one a hook has verified', async (t) => {
   const clock = new TestClock()
-  const ofProtocol: Way = (request) => request.jwtVerify({ verify: { extractToken: () => request.headers['sec-websocket-protocol']?.split(/, */)[1] } } as never)
-  const app = await createHooked(t, { jwt: formatted, clock, plugin: { connections: { perUser: undefined } }, hook: (app) => { app.addHook('onRequest', ofProtocol as never) } })
+  const ofProtocol: Way = (request) => request.jwtVerify(
+    {
+      verify: { extractToken: () => request.headers['sec-websocket-protocol']?.split(/, */)[1] }
+    } as never
+  )
+  const app = await createHooked(t, {
+    jwt: formatted,
+    clock,
+    plugin: { connections: { perUser: undefined } },
+    hook: (app) => { app.addHook('onRequest', ofProtocol as never) }
+  })
   const url = await listen(app)
   const old = tokenOf(app, [], { iat: seconds() - 100 })
   const fresh = bearer(tokenOf(app, [], { iat: seconds() - 5 }))
@@ -239,8 +481,14 @@ t.test('of several tokens of one user that which is revoked or ends first counts
   t.equal((await client.closed).code, 4403)
   t.equal((await refusal(url, ['bearer', old], fresh)).status, 401)
 
-  const [short, long, without] = [{ exp: seconds() + 60 }, { exp: seconds() + 3_600 }, {}].map((claims) => tokenOf(app, [], { sub: 'bob', ...claims })) as [string, string, string]
-  const clients = await Promise.all([[short, long], [long, short], [short, without], [without, short]].map(([header, protocol]) => connect(url, ['bearer', protocol!], bearer(header!))))
+  const [short, long, without] = [{ exp: seconds() + 60 }, { exp: seconds() + 3_600 }, {}].map(
+    (claims) => tokenOf(app, [], { sub: 'bob', ...claims })
+  ) as [string, string, string]
+  const clients = await Promise.all(
+    [[short, long], [long, short], [short, without], [without, short]].map(
+      ([header, protocol]) => connect(url, ['bearer', protocol!], bearer(header!))
+    )
+  )
   await clock.advance(62_000)
   for (const { closed } of clients) t.equal((await closed).code, 4401)
 })
@@ -254,12 +502,22 @@ t.test('a user that a hook has set without a token is one by its own sub, iat an
     text: 'alice'
   }
   for (const isGuarded of [true, false]) {
-    const app = await createHooked(t, { isGuarded, clock, hook: (app) => { app.addHook('onRequest', async (request) => { (request as { user: unknown }).user = users[(request.query as { user: string }).user] }) } })
+    const app = await createHooked(t, {
+      isGuarded,
+      clock,
+      hook: (app) => {
+        app.addHook('onRequest', async (request) => {
+          (request as { user: unknown }).user = users[(request.query as { user: string }).user]
+        })
+      }
+    })
     const url = await listen(app)
     const named = await connect(`${url}/?user=named`)
     t.equal((await refusal(`${url}/?user=named`)).status, 429)
     t.equal((await refusal(`${url}/?user=over`)).body.code, 'FSR_ERR_TOKEN_EXPIRED')
-    for (const user of ['unnamed', 'unnamed', 'text']) t.equal(await (await connect(`${url}/?user=${user}`)).next(), 'in')
+    for (const user of ['unnamed', 'unnamed', 'text']) {
+      t.equal(await (await connect(`${url}/?user=${user}`)).next(), 'in')
+    }
     t.equal(await app.socketRevoke({ sub: 5, before: seconds() }), 1)
     t.equal((await named.closed).code, 4403)
     t.equal((await refusal(`${url}/?user=named`)).status, 401)
@@ -269,7 +527,15 @@ t.test('a user that a hook has set without a token is one by its own sub, iat an
 t.test('with requireExpiry a user without a token needs an exp of its own, where a guard asks for one', async (t) => {
   const app = await createHooked(t, {
     plugin: { requireExpiry: true },
-    hook: (app) => { app.addHook('onRequest', async (request) => { (request as { user: unknown }).user = { id: 7, ...(request.query as object), exp: Number((request.query as { exp?: string }).exp) || undefined } }) }
+    hook: (app) => {
+      app.addHook('onRequest', async (request) => {
+        (request as { user: unknown }).user = {
+          id: 7,
+          ...(request.query as object),
+          exp: Number((request.query as { exp?: string }).exp) || undefined
+        }
+      })
+    }
   })
   app.socketRoute('/open', open)
   const url = await listen(app)
@@ -283,18 +549,37 @@ interface SessionsApp extends Omit<HookedApp, 'hook'> {
 }
 
 // An app whose hook finds sessions by a header, and whose clients may send a token beside.
-async function createWithSessions (t: Test, { sessions, plugin, ...others }: SessionsApp): Promise<FastifyInstance> {
+async function createWithSessions (t: Test, {
+  sessions,
+  plugin,
+  ...others
+}: SessionsApp): Promise<FastifyInstance> {
   const hook = (app: FastifyInstance): void => {
-    app.addHook('onRequest', async (request) => { (request as { user: unknown }).user = sessions[String(request.headers['x-session'])] })
+    app.addHook('onRequest', async (request) => {
+      (request as { user: unknown }).user = sessions[String(request.headers['x-session'])]
+    })
   }
-  return await createHooked(t, { plugin: { tokenFrom: ['header', 'ticket'], connections: { perUser: 1 }, ...plugin }, ...others, hook })
+  return await createHooked(t, {
+    plugin: { tokenFrom: ['header', 'ticket'], connections: { perUser: 1 }, ...plugin },
+    ...others,
+    hook
+  })
 }
 
-const beside = (session: string, token: string) => ({ headers: { 'x-session': session, authorization: `Bearer ${token}` } })
+const beside = (session: string, token: string) => ({
+  headers: { 'x-session': session, authorization: `Bearer ${token}` }
+})
 
 t.test('of a session and a token of another user beside it the names of both count, for caps and revocations', async (t) => {
   for (const isGuarded of [true, false]) {
-    const app = await createWithSessions(t, { isGuarded, sessions: { alice: { sub: 'alice', iat: seconds() - 5 }, ageless: { sub: 'ageless' }, nameless: { id: 7 } } })
+    const app = await createWithSessions(t, {
+      isGuarded,
+      sessions: {
+        alice: { sub: 'alice', iat: seconds() - 5 },
+        ageless: { sub: 'ageless' },
+        nameless: { id: 7 }
+      }
+    })
     const url = await listen(app)
     const token = (sub: string) => tokenOf(app, [], { sub, iat: seconds() - 5 })
 
@@ -304,7 +589,11 @@ t.test('of a session and a token of another user beside it the names of both cou
     t.equal((await refusal(url, [], beside('nameless', token('mallory')))).status, 429, 'the token')
     t.equal(await app.socketRevoke({ sub: 'alice', before: seconds() - 1 }), 1)
     t.equal((await first.closed).code, 4403)
-    t.equal((await refusal(url, [], beside('alice', tokenOf(app, [], { sub: 'mallory' })))).status, 401, 'a new token makes no session new')
+    t.equal(
+      (await refusal(url, [], beside('alice', tokenOf(app, [], { sub: 'mallory' })))).status,
+      401,
+      'a new token makes no session new'
+    )
 
     const second = await connectWhenFree(url, [], beside('ageless', token('mallory')))
     t.equal(await app.socketRevoke({ sub: 'mallory', before: seconds() - 1 }), 1)
@@ -318,15 +607,34 @@ t.test('of a session and a token of another user beside it the names of both cou
 })
 
 t.test('a session that is revoked while its upgrade is under way does not get in with a token beside it', async (t) => {
-  const app = await createWithSessions(t, { sessions: { alice: { sub: 'alice', iat: seconds() - 5 } } })
-  app.socketRoute('/late', open, { isGranted: () => true, preHandler: async () => { await app.socketRevoke({ sub: 'alice' }) } })
-  t.equal((await refusal(`${await listen(app)}/late`, [], beside('alice', tokenOf(app, [], { sub: 'mallory' })))).status, 401)
+  const app = await createWithSessions(t, {
+    sessions: { alice: { sub: 'alice', iat: seconds() - 5 } }
+  })
+  app.socketRoute('/late', open, {
+    isGranted: () => true,
+    preHandler: async () => { await app.socketRevoke({ sub: 'alice' }) }
+  })
+  t.equal(
+    (await refusal(
+      `${await listen(app)}/late`,
+      [],
+      beside('alice', tokenOf(app, [], { sub: 'mallory' }))
+    )).status,
+    401
+  )
 })
 
 t.test('a connection that takes the place of an older one takes that of the session and of the token', async (t) => {
-  const app = await createWithSessions(t, { plugin: { connections: { perUser: { max: 1, on: 'close-oldest' } } }, sessions: { alice: { sub: 'alice' }, bob: { sub: 'bob' } } })
+  const app = await createWithSessions(t, {
+    plugin: { connections: { perUser: { max: 1, on: 'close-oldest' } } },
+    sessions: { alice: { sub: 'alice' }, bob: { sub: 'bob' } }
+  })
   const url = await listen(app)
-  const come = (session: string, sub: string) => connect(url, [], beside(session, tokenOf(app, [], { sub })))
+  const come = (session: string, sub: string) => connect(
+    url,
+    [],
+    beside(session, tokenOf(app, [], { sub }))
+  )
   const older = [await come('alice', 'one'), await come('bob', 'two')]
   const both = await come('alice', 'two')
   for (const { closed } of older) t.equal((await closed).code, 1008)
@@ -338,12 +646,30 @@ t.test('a connection that takes the place of an older one takes that of the sess
 t.test('the end of a session is the end of its connection, whichever token is beside it', async (t) => {
   const clock = new TestClock()
   const exp = seconds() + 30
-  const sessions = { short: { sub: 'alice', exp }, long: { exp: exp + 3_600 }, over: { sub: 'alice', exp: 5 }, odd: { exp: 'tomorrow' } }
-  const app = await createWithSessions(t, { clock, sessions, plugin: { connections: { perUser: undefined } } })
+  const sessions = {
+    short: { sub: 'alice', exp },
+    long: { exp: exp + 3_600 },
+    over: { sub: 'alice', exp: 5 },
+    odd: { exp: 'tomorrow' }
+  }
+  const app = await createWithSessions(t, {
+    clock,
+    sessions,
+    plugin: { connections: { perUser: undefined } }
+  })
   const url = await listen(app)
   const token = (claims: object) => tokenOf(app, [], { ...claims })
-  const ends = [['short', { exp: exp + 600 }], ['short', {}], ['long', { exp }], ['odd', { exp }]] as const
-  const clients = await Promise.all(ends.map(([session, claims]) => connect(url, [], beside(session, token(claims)))))
+  const ends = [
+    ['short', { exp: exp + 600 }],
+    ['short', {}],
+    ['long', { exp }],
+    ['odd', { exp }]
+  ] as const
+  const clients = await Promise.all(ends.map(([session, claims]) => connect(
+    url,
+    [],
+    beside(session, token(claims))
+  )))
   const stays = await connect(url, [], beside('long', token({})))
   await clock.advance(32_000)
   for (const { closed } of clients) t.equal((await closed).code, 4401)
@@ -354,7 +680,12 @@ t.test('the end of a session is the end of its connection, whichever token is be
 t.test('a token that is forged after the session has no say in its end, where the verifier takes tokens that have expired', async (t) => {
   const clock = new TestClock()
   const exp = seconds() + 30
-  const app = await createWithSessions(t, { clock, isGuarded: false, jwt: { verify: { ignoreExpiration: true } }, sessions: { alice: { sub: 'alice', exp } } })
+  const app = await createWithSessions(t, {
+    clock,
+    isGuarded: false,
+    jwt: { verify: { ignoreExpiration: true } },
+    sessions: { alice: { sub: 'alice', exp } }
+  })
   const forged = `e30.${Buffer.from(JSON.stringify({ sub: 'alice', exp })).toString('base64url')}.c2ln`
   const client = await connect(await listen(app), [], beside('alice', forged))
   await clock.advance(32_000)
@@ -362,23 +693,47 @@ t.test('a token that is forged after the session has no say in its end, where th
 })
 
 t.test('a ticket, and a renewal, of a session with a token beside it go by the names of both', async (t) => {
-  const app = await createWithSessions(t, { sessions: { alice: { sub: 'alice', iat: seconds() - 5 } } })
+  const app = await createWithSessions(t, {
+    sessions: { alice: { sub: 'alice', iat: seconds() - 5 } }
+  })
   app.socketRoute('/live', {
     schema: { in: {}, out: {} },
     on: {}
   }, { isGranted: () => true, tokenFrom: ['header', 'ticket'] })
-  app.post('/ticket', async (request) => ({ ticket: await app.socketTicket(request, { route: '/live' }) }))
+  app.post('/ticket', async (request) => ({
+    ticket: await app.socketTicket(request, { route: '/live' })
+  }))
   const url = await listen(app)
   const both = beside('alice', tokenOf(app, [], { sub: 'mallory', iat: seconds() - 5 }))
-  const { ticket } = (await app.inject({ method: 'POST', url: '/ticket', ...both })).json<{ ticket: string }>()
+  const { ticket } = (await app.inject({
+    method: 'POST',
+    url: '/ticket',
+    ...both
+  })).json<{ ticket: string }>()
   const client = await connect(`${url}/live?ticket=${ticket}`)
   t.equal((await refusal(url, [], both)).status, 429)
-  client.send(JSON.stringify({ type: 'renew', id: 1, data: { token: tokenOf(app, [], { sub: 'mallory' }) } }))
+  client.send(JSON.stringify({
+    type: 'renew',
+    id: 1,
+    data: { token: tokenOf(app, [], { sub: 'mallory' }) }
+  }))
   t.match(await client.json(), { type: 'reply', id: 1 })
-  t.equal((await refusal(url, [], beside('alice', tokenOf(app, [], { sub: 'another' })))).status, 429, 'it is still of the session')
+  t.equal(
+    (await refusal(url, [], beside('alice', tokenOf(app, [], { sub: 'another' })))).status,
+    429,
+    'it is still of the session'
+  )
   t.equal(await app.socketRevoke({ sub: 'alice' }), 1)
   t.equal((await client.closed).code, 4403)
-  t.equal((await connectWhenFree(url, [], bearer(tokenOf(app, [], { sub: 'mallory' })))).socket.readyState, 1, 'nothing is left of the two')
+  t.equal(
+    (await connectWhenFree(
+      url,
+      [],
+      bearer(tokenOf(app, [], { sub: 'mallory' }))
+    )).socket.readyState,
+    1,
+    'nothing is left of the two'
+  )
 })
 
 t.test('what a hook has made of the user of a token has no other name, unless it says so', async (t) => {
@@ -387,23 +742,47 @@ t.test('what a hook has made of the user of a token has no other name, unless it
     'one that says more': (user) => ({ ...user, name: 'Alice' }),
     'what formatUser has made, and more': (user) => Object.assign(user, { name: 'Alice' }),
     'one with a name that is none': () => ({ sub: { odd: true } }),
-    'a class with getters': () => new (class { readonly #sub = 'alice'; get sub () { return this.#sub } })(),
+    'a class with getters': () =>
+      new (class { readonly #sub = 'alice'; get sub () { return this.#sub } })(),
     'a text': () => 'alice'
   }
   for (const [name, make] of Object.entries(users)) {
     const isNameless = typeof make({}) !== 'object' || name.endsWith('none')
-    for (const subject of [undefined, 'sub', ({ tenant, sub }: Claims) => `${String(tenant)}/${String(sub)}`] as const) {
+    for (const subject of [
+      undefined,
+      'sub',
+      ({ tenant, sub }: Claims) => `${String(tenant)}/${String(sub)}`
+    ] as const) {
       // A function of the app makes a name of anything.
       if (isNameless && typeof subject === 'function') continue
       const app = await createHooked(t, {
-        jwt: { formatUser: (claims) => ({ ...claims as object, roles: [], exp: undefined, ...(name.startsWith('what') && { sub: 'everybody' }) }) },
+        jwt: {
+          formatUser: (claims) => ({
+            ...claims as object,
+            roles: [],
+            exp: undefined,
+            ...(name.startsWith('what') && { sub: 'everybody' })
+          })
+        },
         plugin: { connections: { perUser: 1 }, ...(subject !== undefined && { subject }) },
-        hook: (app) => { app.addHook('onRequest', async (request) => { await request.jwtVerify(); (request as { user: unknown }).user = make(request.user as never) }) }
+        hook: (app) => {
+          app.addHook('onRequest', async (request) => {
+            await request.jwtVerify();
+            (request as { user: unknown }).user = make(request.user as never)
+          })
+        }
       })
       const url = await listen(app)
-      const token = (sub: string) => tokenOf(app, [], { sub, tenant: 'acme', iss: 'issuer', exp: seconds() + 60 })
+      const token = (sub: string) => tokenOf(app, [], {
+        sub,
+        tenant: 'acme',
+        iss: 'issuer',
+        exp: seconds() + 60
+      })
       const clients = [await connect(url, [], bearer(token('alice')))]
-      if (name !== 'a class with getters') clients.push(await connect(url, [], bearer(token('bob'))))
+      if (name !== 'a class with getters') {
+        clients.push(await connect(url, [], bearer(token('bob'))))
+      }
       t.equal((await refusal(url, [], bearer(token('alice')))).status, 429, name)
       for (const client of clients) t.equal(await client.next(), 'in', name)
     }
@@ -421,21 +800,36 @@ t.test('an async formatUser is waited for, behind a hook and without one, and wh
       jwt: { formatUser: formatUser as never },
       isGuarded: false,
       plugin: { connections: { perUser: 9 } },
-      hook: (app) => { if (hasHook) app.addHook('onRequest', async (request) => { await request.jwtVerify().catch(() => {}) }) }
+      hook: (app) => {
+        if (hasHook) {
+          app.addHook('onRequest', async (request) => { await request.jwtVerify().catch(() => {}) })
+        }
+      }
     })
-    app.socketRoute('/guarded', { onOpen: ({ user }) => user as object }, (user, request) => user === request.user && (user as { name?: string }).name !== undefined)
+    app.socketRoute('/guarded', {
+      onOpen: ({ user }) => user as object
+    }, (user, request) => user === request.user &&
+      (user as { name?: string }).name !== undefined)
     app.socketRoute('/role', { onOpen: ({ user }) => user as object }, 'R')
     app.socketRoute('/none', open, { isGranted: () => true, tokenFrom: [] })
     app.socketRoute('/open', { onOpen: ({ user }) => ({ user }) })
     const url = await listen(app)
-    const [alice, banned] = ['alice', 'banned'].map((sub) => bearer(tokenOf(app, [], { sub, iat: seconds() - 5 }))) as [ReturnType<typeof bearer>, ReturnType<typeof bearer>]
+    const [alice, banned] = ['alice', 'banned'].map((sub) => bearer(tokenOf(app, [], {
+      sub,
+      iat: seconds() - 5
+    }))) as [ReturnType<typeof bearer>, ReturnType<typeof bearer>]
     for (const path of ['/guarded', '/role']) {
-      t.strictSame(await (await connect(url + path, [], alice)).json(), { name: 'of a database', roles: ['R'] })
+      t.strictSame(await (await connect(url + path, [], alice)).json(), {
+        name: 'of a database',
+        roles: ['R']
+      })
       t.equal((await refusal(url + path, [], banned)).body.code, 'FSR_ERR_TOKEN_INVALID')
     }
     t.equal((await refusal(`${url}/none`, [], banned)).body.code, 'FSR_ERR_TOKEN_MISSING')
     t.strictSame(await (await connect(`${url}/open`, [], banned)).json(), { user: null })
-    t.strictSame(await (await connect(`${url}/open`, [], alice)).json(), { user: hasHook ? { name: 'of a database', roles: ['R'] } : null })
+    t.strictSame(await (await connect(`${url}/open`, [], alice)).json(), {
+      user: hasHook ? { name: 'of a database', roles: ['R'] } : null
+    })
     t.equal(await app.socketRevoke({ sub: 'alice' }), hasHook ? 3 : 2)
   }
 })

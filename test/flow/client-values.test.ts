@@ -6,11 +6,15 @@ import { z } from 'zod'
 import { connect } from '../support/client.js'
 import { createApp, listen } from '../support/server.js'
 
-// No name and no value that a client has chosen is in a log or in the text of an error, whatever looks at the data.
+// No name and no value that a client has chosen is in a log or in the text of an error, whatever
+// looks at the data.
 
 // The Ajv that Fastify comes with.
 const { resolve } = createRequire(import.meta.url)
-const Ajv = createRequire(resolve('fastify'))('ajv') as new (options: object) => { addKeyword (keyword: object): void, compile (schema: object): never }
+const Ajv = createRequire(resolve('fastify'))('ajv') as new (options: object) => {
+  addKeyword (keyword: object): void
+  compile (schema: object): never
+}
 
 const NAME = 'a name of a client'
 const VALUE = 'a value of a client'
@@ -27,42 +31,143 @@ interface Case {
 const anyName = { type: 'object', additionalProperties: { type: 'integer' } }
 
 const cases: Record<string, Case> = {
-  'Ajv: additionalProperties': { schema: { type: 'object', additionalProperties: false, properties: { a: { enum: [1] } } }, data: [{ [NAME]: 1 }, { a: VALUE }] },
-  'Ajv: names that are not in the schema': { schema: anyName, data: [{ [NAME]: VALUE }, { [NAME]: { [NAME]: 1 } }] },
-  'Ajv: propertyNames': { schema: { type: 'object', propertyNames: { enum: ['a'] } }, data: [{ [NAME]: 1 }] },
-  'Ajv: patternProperties': { schema: { type: 'object', patternProperties: { '.': { type: 'integer' } } }, data: [{ [NAME]: VALUE }] },
-  'Ajv: enum, const, format, pattern': { schema: { anyOf: [{ enum: ['a'] }, { const: 'b' }, { type: 'string', format: 'date' }, { type: 'string', pattern: '^c$' }] }, data: [VALUE] },
-  'Ajv: required and dependencies': { schema: { type: 'object', required: ['a'], dependencies: { [NAME]: ['b'] } }, data: [{ a: 1, [NAME]: VALUE }, { [NAME]: 1 }] },
+  'Ajv: additionalProperties': {
+    schema: { type: 'object', additionalProperties: false, properties: { a: { enum: [1] } } },
+    data: [{ [NAME]: 1 }, { a: VALUE }]
+  },
+  'Ajv: names that are not in the schema': {
+    schema: anyName,
+    data: [{ [NAME]: VALUE }, { [NAME]: { [NAME]: 1 } }]
+  },
+  'Ajv: propertyNames': {
+    schema: { type: 'object', propertyNames: { enum: ['a'] } },
+    data: [{ [NAME]: 1 }]
+  },
+  'Ajv: patternProperties': {
+    schema: { type: 'object', patternProperties: { '.': { type: 'integer' } } },
+    data: [{ [NAME]: VALUE }]
+  },
+  'Ajv: enum, const, format, pattern': {
+    schema: {
+      anyOf: [
+        { enum: ['a'] },
+        { const: 'b' },
+        { type: 'string', format: 'date' },
+        { type: 'string', pattern: '^c$' }
+      ]
+    },
+    data: [VALUE]
+  },
+  'Ajv: required and dependencies': {
+    schema: { type: 'object', required: ['a'], dependencies: { [NAME]: ['b'] } },
+    data: [{ a: 1, [NAME]: VALUE }, { [NAME]: 1 }]
+  },
   'Ajv: $data': {
-    schema: { type: 'object', properties: { most: { type: 'number' }, n: { type: 'number', maximum: { $data: '1/most' } } } },
-    prepare: (app) => { const ajv = new Ajv({ $data: true }); app.setValidatorCompiler(({ schema }) => ajv.compile(schema as object)) },
+    schema: {
+      type: 'object',
+      properties: { most: { type: 'number' }, n: { type: 'number', maximum: { $data: '1/most' } } }
+    },
+    prepare: (app) => {
+      const ajv = new Ajv({ $data: true })
+      app.setValidatorCompiler(({ schema }) => ajv.compile(schema as object))
+    },
     data: [{ most: 424242, n: 4242424 }]
   },
   'Ajv: a keyword whose text quotes': {
     schema: { type: 'object', quoting: true },
     prepare: (app) => {
       const ajv = new Ajv({})
-      const validate = Object.assign((_schema: unknown, data: object) => { validate.errors = [{ keyword: 'quoting', message: `quotes ${JSON.stringify(data)}`, params: data }]; return false }, { errors: [] as unknown[] })
+      const validate = Object.assign(
+        (_schema: unknown, data: object) => {
+          validate.errors = [{
+            keyword: 'quoting',
+            message: `quotes ${JSON.stringify(data)}`,
+            params: data
+          }]
+          return false
+        },
+        { errors: [] as unknown[] }
+      )
       ajv.addKeyword({ keyword: 'quoting', errors: true, validate })
       app.setValidatorCompiler(({ schema }) => ajv.compile(schema as object))
     },
     data: [{ [NAME]: VALUE }]
   },
-  Zod: { schema: z.strictObject({ a: z.enum(['a']), b: z.record(z.enum(['c']), z.number()).optional() }), prepare: (app) => { app.setValidatorCompiler(validatorCompiler); app.setSerializerCompiler(serializerCompiler) }, data: [{ a: 'a', [NAME]: 1 }, { a: VALUE }, { a: 'a', b: { [NAME]: VALUE } }] },
-  'Joi, whose errors quote': { schema: {}, prepare: (app) => { app.setValidatorCompiler(() => (data) => ({ error: Object.assign(new Error(`"${NAME}" must not be ${JSON.stringify(data)}`), { _original: data, details: [{ message: NAME, path: [NAME], context: { value: data } }] }) as never })) }, data: [VALUE] },
-  'one that throws': { schema: {}, prepare: (app) => { app.setValidatorCompiler(() => (data) => { throw Object.assign(new Error(`no ${NAME}: ${JSON.stringify(data)}`), { code: NAME, data }) }) }, data: [VALUE] },
-  'one that rejects': { schema: {}, prepare: (app) => { app.setValidatorCompiler(() => (async (data: unknown) => { throw new TypeError(JSON.stringify(data), { cause: NAME }) }) as never) }, data: [VALUE] },
-  'one that returns a text': { schema: {}, prepare: (app) => { app.setValidatorCompiler(() => (data) => ({ error: `${NAME} ${JSON.stringify(data)}` }) as never) }, data: [VALUE] }
+  Zod: {
+    schema: z.strictObject({ a: z.enum(['a']), b: z.record(z.enum(['c']), z.number()).optional() }),
+    prepare: (app) => {
+      app.setValidatorCompiler(validatorCompiler)
+      app.setSerializerCompiler(serializerCompiler)
+    },
+    data: [{ a: 'a', [NAME]: 1 }, { a: VALUE }, { a: 'a', b: { [NAME]: VALUE } }]
+  },
+  'Joi, whose errors quote': {
+    schema: {},
+    prepare: (app) => {
+      app.setValidatorCompiler(() => (data) => ({
+        error: Object.assign(new Error(`"${NAME}" must not be ${JSON.stringify(data)}`), {
+          _original: data,
+          details: [{ message: NAME, path: [NAME], context: { value: data } }]
+        }) as never
+      }))
+    },
+    data: [VALUE]
+  },
+  'one that throws': {
+    schema: {},
+    prepare: (app) => {
+      app.setValidatorCompiler(() => (data) => {
+        throw Object.assign(new Error(`no ${NAME}: ${JSON.stringify(data)}`), { code: NAME, data })
+      })
+    },
+    data: [VALUE]
+  },
+  'one that rejects': {
+    schema: {},
+    prepare: (app) => {
+      app.setValidatorCompiler(
+        () =>
+          (async (data: unknown) => {
+            throw new TypeError(JSON.stringify(data), { cause: NAME })
+          }) as never
+      )
+    },
+    data: [VALUE]
+  },
+  'one that returns a text': {
+    schema: {},
+    prepare: (app) => {
+      app.setValidatorCompiler(() => (data) =>
+        ({ error: `${NAME} ${JSON.stringify(data)}` }) as never)
+    },
+    data: [VALUE]
+  }
 }
 
-async function createWatched (t: Test, prepare: Case['prepare'] = () => {}): Promise<{ app: FastifyInstance, lines: string[] }> {
+async function createWatched (t: Test, prepare: Case['prepare'] = () => {}): Promise<{
+  app: FastifyInstance
+  lines: string[]
+}> {
   const lines: string[] = []
-  const app = await createApp(t, { fastify: { ajv: { customOptions: { removeAdditional: false } }, logger: { level: 'trace', stream: { write: (line) => { lines.push(line) } } } } })
+  const app = await createApp(t, {
+    fastify: {
+      ajv: { customOptions: { removeAdditional: false } },
+      logger: { level: 'trace', stream: { write: (line) => { lines.push(line) } } }
+    }
+  })
   prepare(app)
   return { app, lines }
 }
 
-const textsOf = (error: Error): string => [error.name, error.message, error.stack, String(error), JSON.stringify(error), (error as { code?: string }).code].join('\n')
+const textsOf = (error: Error): string =>
+  [
+    error.name,
+    error.message,
+    error.stack,
+    String(error),
+    JSON.stringify(error),
+    (error as { code?: string }).code
+  ].join('\n')
 
 for (const [what, { schema, prepare, data }] of Object.entries(cases)) {
   t.test(`${what}: nothing that a client has chosen is told`, async (t) => {
@@ -70,9 +175,17 @@ for (const [what, { schema, prepare, data }] of Object.entries(cases)) {
     const errors: Error[] = []
     const controller = {
       schema: { in: { say: { data: schema }, ask: {} }, out: { sure: { reply: schema } } },
-      on: { say () {}, async ask (connection: { request (type: string): Promise<unknown> }) { await connection.request('sure') } }
+      on: {
+        say () {},
+        async ask (connection: { request (type: string): Promise<unknown> }) {
+          await connection.request('sure')
+        }
+      }
     }
-    const onError = (connection: { log: { warn (error: unknown): void } }, error: Error): void => { errors.push(error); connection.log.warn(error) }
+    const onError = (connection: { log: { warn (error: unknown): void } }, error: Error): void => {
+      errors.push(error)
+      connection.log.warn(error)
+    }
     app.socketRoute('/heard', { ...controller, onError } as never)
     app.socketRoute('/unheard', controller as never)
     app.socketRoute('/closed', controller as never, { invalidMessages: 'close' })
@@ -85,7 +198,11 @@ for (const [what, { schema, prepare, data }] of Object.entries(cases)) {
         client.send('{"type":"ask","id":1}')
         const { id } = await client.json() as { id: number }
         client.send(JSON.stringify({ type: 'reply', id, data: each }))
-        t.match(await client.json(), { type: 'error', id: 1, message: 'The message could not be handled' })
+        t.match(await client.json(), {
+          type: 'error',
+          id: 1,
+          message: 'The message could not be handled'
+        })
         await client.close()
       }
     }
@@ -104,7 +221,13 @@ t.test('what a client names is not in the text of an error: types, rooms, codes,
   const { app, lines } = await createWatched(t)
   const errors: Error[] = []
   const name = `${NAME} ${VALUE}`
-  interface Connection { send (type: string): void, request (type: string): Promise<unknown>, join (room: unknown): void, to (room: unknown): unknown, close (code: unknown, reason?: unknown): void }
+  interface Connection {
+    send (type: string): void
+    request (type: string): Promise<unknown>
+    join (room: unknown): void
+    to (room: unknown): unknown
+    close (code: unknown, reason?: unknown): void
+  }
   const tries: Record<string, (connection: Connection) => unknown> = {
     send: (connection) => { connection.send(name) },
     request: async (connection) => await connection.request(name),
@@ -119,9 +242,15 @@ t.test('what a client names is not in the text of an error: types, rooms, codes,
     'revoke nobody': async () => await app.socketRevoke({ sub: { [name]: name } } as never)
   }
   app.socketRoute('/', {
-    schema: { in: Object.fromEntries(Object.keys(tries).map((each) => [each, {}])), out: { told: null } },
+    schema: {
+      in: Object.fromEntries(Object.keys(tries).map((each) => [each, {}])),
+      out: { told: null }
+    },
     on: tries,
-    onError (connection: { log: { warn (error: unknown): void } }, error: Error) { errors.push(error); connection.log.warn(error) }
+    onError (connection: { log: { warn (error: unknown): void } }, error: Error) {
+      errors.push(error)
+      connection.log.warn(error)
+    }
   } as never)
   const client = await connect(await listen(app))
   for (const type of [name, ...Object.keys(tries)]) {

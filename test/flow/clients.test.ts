@@ -27,7 +27,9 @@ for (const level of ['silent', 'trace'] as const) {
 t.test('a broadcast on one route reaches nobody on another', async (t) => {
   const app = await createApp(t)
   for (const path of ['/chat', '/admin']) {
-    app.socketRoute(path, { onMessage: (_connection, message, clients) => { clients.broadcast(message) } })
+    app.socketRoute(path, {
+      onMessage: (_connection, message, clients) => { clients.broadcast(message) }
+    })
   }
   const url = await listen(app)
   const [chat, admin] = [await connect(`${url}/chat`), await connect(`${url}/admin`)]
@@ -81,7 +83,11 @@ t.test('the clients are reached from every callback and from REST, by handle and
   const url = await listen(app)
   const client = await connect(`${url}/chat`)
   t.equal(await client.next(), '1')
-  const response = await app.inject({ method: 'POST', url: '/announce', payload: { text: 'hello' } })
+  const response = await app.inject({
+    method: 'POST',
+    url: '/announce',
+    payload: { text: 'hello' }
+  })
   t.strictSame(response.json(), { reached: 1 })
   t.strictSame(await client.take(2), ['{"text":"hello"}', 'by name'])
 })
@@ -89,7 +95,9 @@ t.test('the clients are reached from every callback and from REST, by handle and
 t.test('a broadcast leaves out one connection, or several', async (t) => {
   const app = await createApp(t)
   const connections: WsConnection[] = []
-  const chat = app.socketRoute('/', { onOpen: (connection) => { connections.push(connection); return 'welcome' } })
+  const chat = app.socketRoute('/', {
+    onOpen: (connection) => { connections.push(connection); return 'welcome' }
+  })
   const url = await listen(app)
   const clients = [await connect(url), await connect(url), await connect(url)]
   for (const client of clients) await client.next()
@@ -105,21 +113,43 @@ t.test('a broadcast whose option is a slip fails rather than reach whom it shoul
   const app = await createApp(t)
   app.socketRoute('/', {
     onMessage: (connection, message, clients) => {
-      const slips: unknown[] = [connection, { expect: connection }, { except: connection.id }, { except: [connection.id] }, { except: null }, null, 'x']
+      const slips: unknown[] = [
+        connection,
+        { expect: connection },
+        { except: connection.id },
+        { except: [connection.id] },
+        { except: null },
+        null,
+        'x'
+      ]
       const { to, ...call } = message.json<{ to?: string, slip: number }>()
       const slip = slips[call.slip] as object
       if (to === 'send') clients.to('all').send('no', slip)
       else if (to === 'to') clients.to('all', slip).send('no')
       else if (to === 'behind') clients.broadcast(...['no', undefined, slip] as unknown as ['no'])
-      else if (to === 'behind a room') clients.to('all').send(...['no', undefined, slip] as unknown as ['no'])
-      else clients.broadcast('no', slip)
+      else if (to === 'behind a room') {
+        clients.to('all').send(
+          ...['no', undefined, slip] as unknown as ['no']
+        )
+      } else clients.broadcast('no', slip)
     },
     onError: (_connection, error) => error.message
   })
   const client = await connect(await listen(app))
-  for (const [to, call] of [[undefined, /broadcast\(\)/], ['send', /send\(\) of a room/], ['to', /to\(\)/], ['behind', /broadcast\(\)/], ['behind a room', /send\(\) of a room/]] as const) {
+  for (const [to, call] of [
+    [undefined, /broadcast\(\)/],
+    ['send', /send\(\) of a room/],
+    ['to', /to\(\)/],
+    ['behind', /broadcast\(\)/],
+    ['behind a room', /send\(\) of a room/]
+  ] as const) {
     for (let slip = 0; slip < 7; slip++) client.send(JSON.stringify({ to, slip }))
-    for (const text of await client.take(7)) t.match(text, new RegExp(`The last argument of ${call.source} is not \\{ except: connection \\}`))
+    for (const text of await client.take(7)) {
+      t.match(
+        text,
+        new RegExp(`The last argument of ${call.source} is not \\{ except: connection \\}`)
+      )
+    }
   }
 })
 
@@ -172,7 +202,9 @@ t.test('clients.to(room) reaches every member of the room, the sender too', asyn
   app.socketRoute('/contract/:room', {
     schema: { in: { say: { data: Type.String() } }, out: { said: Type.String() } },
     onOpen: async (connection) => { await connection.join(connection.params.room) },
-    on: { say ({ params }, text, { clients }) { clients.to(params.room).send('said', String(text)) } }
+    on: {
+      say ({ params }, text, { clients }) { clients.to(params.room).send('said', String(text)) }
+    }
   })
   const url = await listen(app)
   for (const [path, sent, received] of [

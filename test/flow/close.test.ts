@@ -11,11 +11,17 @@ import { until } from '../support/until.js'
 interface Ended extends CloseInfo { readonly count: number }
 
 // A route whose connections tell how they ended, and how often they said so.
-function endings (): { onClose: (connection: WsConnection, info: CloseInfo) => string, ended: Promise<Ended> } {
+function endings (): {
+  onClose: (connection: WsConnection, info: CloseInfo) => string
+  ended: Promise<Ended>
+} {
   let resolve: (ended: Ended) => void
   let count = 0
   const ended = new Promise<Ended>((_resolve) => { resolve = _resolve })
-  return { onClose: (_connection, info) => { resolve({ ...info, count: ++count }); return 'bye' }, ended }
+  return {
+    onClose: (_connection, info) => { resolve({ ...info, count: ++count }); return 'bye' },
+    ended
+  }
 }
 
 // P32
@@ -54,7 +60,10 @@ for (const cut of ['terminate', 'reset'] as const) {
 t.test('a close by the server says goodbye before the close frame, with the code it was given', async (t) => {
   const app = await createApp(t)
   const { onClose, ended } = endings()
-  app.socketRoute('/', { onMessage: (connection) => { connection.close(4000, 'enough'); return 'answer' }, onClose })
+  app.socketRoute('/', {
+    onMessage: (connection) => { connection.close(4000, 'enough'); return 'answer' },
+    onClose
+  })
   const client = await connect(await listen(app))
   client.send('close')
   t.strictSame(await client.closed, { code: 4000, reason: 'enough' })
@@ -103,7 +112,9 @@ t.test('after close() nothing more is handled, and nothing more is sent by other
 
 t.test('a message that comes while the server closes is dropped, which the log says', async (t) => {
   const lines: string[] = []
-  const app = await createApp(t, { fastify: { logger: { level: 'debug', stream: { write: (line) => { lines.push(line) } } } } })
+  const app = await createApp(t, {
+    fastify: { logger: { level: 'debug', stream: { write: (line) => { lines.push(line) } } } }
+  })
   let release: undefined | (() => void)
   const seen: string[] = []
   app.socketRoute('/', {
@@ -126,7 +137,10 @@ t.test('what a client sent before it closed is handled before onClose', async (t
   const seen: string[] = []
   const done = new Promise<void>((resolve) => {
     app.socketRoute('/', {
-      onMessage: async (_connection, message) => { await new Promise(setImmediate); seen.push(message.text) },
+      onMessage: async (_connection, message) => {
+        await new Promise(setImmediate)
+        seen.push(message.text)
+      },
       onClose: () => { seen.push('onClose'); resolve() }
     })
   })
@@ -152,7 +166,11 @@ t.test('nothing is handled after terminate(), not even what has come already', a
   const seen: string[] = []
   const ended = new Promise<void>((resolve) => {
     app.socketRoute('/', {
-      onMessage: async (connection, message) => { seen.push(message.text); await null; connection.terminate() },
+      onMessage: async (connection, message) => {
+        seen.push(message.text)
+        await null
+        connection.terminate()
+      },
       onClose: () => { resolve() }
     })
   })
@@ -168,7 +186,19 @@ t.test('nothing is handled after terminate(), not even what has come already', a
 
 t.test('a close code or reason that must not be sent is refused', async (t) => {
   const app = await createApp(t)
-  const cases: Array<[number, string]> = [[1005, ''], [1006, ''], [1002, ''], [1015, ''], [999, ''], [2000, ''], [5000, ''], [1.5, ''], [NaN, ''], [1000, 'ü'.repeat(62)], [1000, 5 as never]]
+  const cases: Array<[number, string]> = [
+    [1005, ''],
+    [1006, ''],
+    [1002, ''],
+    [1015, ''],
+    [999, ''],
+    [2000, ''],
+    [5000, ''],
+    [1.5, ''],
+    [NaN, ''],
+    [1000, 'ü'.repeat(62)],
+    [1000, 5 as never]
+  ]
   app.socketRoute('/', {
     onMessage: (connection, message) => { connection.close(...cases[Number(message.text)]!) },
     onError: (_connection, error) => (error as { code?: string }).code
@@ -180,7 +210,9 @@ t.test('a close code or reason that must not be sent is refused', async (t) => {
 
 t.test('send() on a closed connection answers false, and is counted', async (t) => {
   const app = await createApp(t)
-  const closed = new Promise<WsConnection>((resolve) => { app.socketRoute('/', { onClose: (connection) => { setImmediate(resolve, connection) } }) })
+  const closed = new Promise<WsConnection>((resolve) => {
+    app.socketRoute('/', { onClose: (connection) => { setImmediate(resolve, connection) } })
+  })
   await (await connect(await listen(app))).close()
   const connection = await closed
   t.equal(connection.send('late'), false)
@@ -194,7 +226,11 @@ t.test('a handler that does not end is given up after closeTimeout, and onClose 
   const clock = new TestClock()
   const app = await createApp(t, { clock })
   const { onClose, ended } = endings()
-  app.socketRoute('/', { onMessage: async () => { await new Promise<never>(() => {}) }, onClose }, { closeTimeout: 3_000 })
+  app.socketRoute(
+    '/',
+    { onMessage: async () => { await new Promise<never>(() => {}) }, onClose },
+    { closeTimeout: 3_000 }
+  )
   const client = await connect(await listen(app))
   client.send('hang')
   client.send('never handled')
@@ -205,7 +241,11 @@ t.test('a handler that does not end is given up after closeTimeout, and onClose 
 t.test('a client that does not answer the close frame is cut after closeTimeout', async (t) => {
   const clock = new TestClock()
   const app = await createApp(t, { clock })
-  app.socketRoute('/', { onMessage: (connection) => { connection.close(4000) } }, { closeTimeout: 3_000 })
+  app.socketRoute(
+    '/',
+    { onMessage: (connection) => { connection.close(4000) } },
+    { closeTimeout: 3_000 }
+  )
   const socket = await tcp(await listen(app))
   socket.write(handshake('/'))
   await once(socket, 'data')
@@ -235,7 +275,11 @@ t.test('an onClose that does not end delays nobody longer than closeTimeout', as
   const { onClose, ended } = endings()
   app.socketRoute('/', {
     onMessage: (connection) => { connection.close(4000) },
-    async * onClose (connection, info) { onClose(connection, info); yield 'bye'; await new Promise<never>(() => {}) }
+    async * onClose (connection, info) {
+      onClose(connection, info)
+      yield 'bye'
+      await new Promise<never>(() => {})
+    }
   })
   const client = await connect(await listen(app))
   client.send('close')
@@ -280,14 +324,20 @@ t.test('a flood that comes while the server closes does not keep the client\'s a
   // ws has a timer of its own for that, of the machine's time.
   const app = await createApp(t, { clock: new TestClock(), plugin: { closeTimeout: 600_000 } })
   const codes: number[] = []
-  app.socketRoute('/', { onMessage: (connection) => { connection.close(4000) }, onClose: (_connection, { code }) => { codes.push(code) } })
+  app.socketRoute('/', {
+    onMessage: (connection) => { connection.close(4000) },
+    onClose: (_connection, { code }) => { codes.push(code) }
+  })
   const socket = await tcp(await listen(app))
   socket.write(handshake('/'))
   await once(socket, 'data')
   socket.resume()
   const ended = once(socket, 'close')
   // More than one read and turn, and the answer behind it.
-  socket.write(Buffer.concat([...Array.from({ length: 60_000 }, () => frame('x')), frame(Buffer.from([0x0f, 0xa0]), 0x8)]))
+  socket.write(Buffer.concat([
+    ...Array.from({ length: 60_000 }, () => frame('x')),
+    frame(Buffer.from([0x0f, 0xa0]), 0x8)
+  ]))
   await ended
   t.strictSame(codes, [4000])
 })
@@ -318,7 +368,9 @@ t.test('a TCP connection that the app destroys ends no process, where an answer 
   let handled = 0
   app.socketRoute('/', {
     schema: { in: { wait: {} } },
-    on: { wait: async (_connection, _data, { signal }) => { handled++; await once(signal, 'abort') } }
+    on: {
+      wait: async (_connection, _data, { signal }) => { handled++; await once(signal, 'abort') }
+    }
   }, { onRequest: async (request) => { sockets.push(request.raw.socket) } })
   const url = await listen(app)
   const client = await connect(url)

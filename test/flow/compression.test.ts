@@ -12,7 +12,8 @@ import { turns, until } from '../support/until.js'
 
 const OFFER = { 'Sec-WebSocket-Extensions': 'permessage-deflate; client_max_window_bits' }
 
-// A message that is deflated already, as a client's frame with a mask of zeroes (RFC 7692 section 7.2.1).
+// A message that is deflated already, as a client's frame with a mask of zeroes (RFC 7692 section
+// 7.2.1).
 function deflated (payload: Buffer): Buffer {
   const bytes = deflateRawSync(payload, { finishFlush: constants.Z_SYNC_FLUSH }).subarray(0, -4)
   return rsv1(bytes)
@@ -39,12 +40,21 @@ t.test('with compression it is agreed on, so that neither side keeps anything fr
   const socket = new WebSocket(await listen(app))
   const client = new Client(socket)
   const [{ headers }] = await once(socket, 'upgrade') as [{ headers: Record<string, string> }]
-  t.strictSame(headers['sec-websocket-extensions']!.split('; ').sort(), ['client_no_context_takeover', 'permessage-deflate', 'server_max_window_bits=12', 'server_no_context_takeover'])
+  t.strictSame(headers['sec-websocket-extensions']!.split('; ').sort(), [
+    'client_no_context_takeover',
+    'permessage-deflate',
+    'server_max_window_bits=12',
+    'server_no_context_takeover'
+  ])
   client.send('x'.repeat(10_000))
   t.equal(await client.next(), 'x'.repeat(10_000))
 })
 
-for (const [compression, threshold] of [[true, 1_024], [{}, 1_024], [{ threshold: 100 }, 100]] as const) {
+for (const [compression, threshold] of [
+  [true, 1_024],
+  [{}, 1_024],
+  [{ threshold: 100 }, 100]
+] as const) {
   t.test(`messages are compressed from ${threshold} bytes on, with ${JSON.stringify(compression)}`, async (t) => {
     const app = await createApp(t, { plugin: { compression } })
     const route = app.socketRoute('/', { onOpen: () => {} })
@@ -62,12 +72,22 @@ for (const [compression, threshold] of [[true, 1_024], [{}, 1_024], [{ threshold
 
 t.test('a broadcast reaches clients with and without compression alike, in order, and the goodbye comes last', async (t) => {
   const app = await createApp(t, { plugin: { compression: true } })
-  const route = app.socketRoute('/', { onMessage: (connection) => { connection.close(4000) }, onClose: () => 'goodbye' })
+  const route = app.socketRoute('/', {
+    onMessage: (connection) => { connection.close(4000) },
+    onClose: () => 'goodbye'
+  })
   const url = await listen(app)
-  const clients = await Promise.all([true, false, true, false].map((perMessageDeflate) => connect(url, [], { perMessageDeflate })))
+  const clients = await Promise.all([true, false, true, false].map((perMessageDeflate) => connect(
+    url,
+    [],
+    { perMessageDeflate }
+  )))
   await until(() => route.clients.size === 4)
   // Large ones are compressed by a thread, small ones are not and must not overtake them.
-  const messages = Array.from({ length: 200 }, (_, n) => `${n} ${'x'.repeat(n % 3 === 0 ? 5_000 : 10)}`)
+  const messages = Array.from(
+    { length: 200 },
+    (_, n) => `${n} ${'x'.repeat(n % 3 === 0 ? 5_000 : 10)}`
+  )
   for (const message of messages) route.broadcast(message)
   for (const client of clients) {
     t.strictSame(await client.take(200), messages)
@@ -85,7 +105,10 @@ t.test('compressed messages are handled in the order in which they were sent, no
     onMessage: async (_connection, message) => { await turns(1); seen.push(message.text) }
   })
   const client = await connect(await listen(app))
-  const messages = Array.from({ length: 300 }, (_, n) => `${n} ${'x'.repeat(n % 3 === 0 ? 4_000 : 10)}`)
+  const messages = Array.from(
+    { length: 300 },
+    (_, n) => `${n} ${'x'.repeat(n % 3 === 0 ? 4_000 : 10)}`
+  )
   for (const message of messages) client.send(message)
   await until(() => seen.length > 300)
   t.strictSame(seen, ['open', ...messages])
@@ -106,7 +129,12 @@ for (const fragments of [1, 4]) {
     const bombs = await Promise.all(Array.from({ length: 5 }, () => connect(url)))
     await until(() => route.clients.size === 6)
     for (const bomb of bombs) {
-      for (let fragment = 1; fragment <= fragments; fragment++) bomb.socket.send(Buffer.alloc(40_000_000 / fragments), { compress: true, fin: fragment === fragments })
+      for (let fragment = 1; fragment <= fragments; fragment++) {
+        bomb.socket.send(Buffer.alloc(40_000_000 / fragments), {
+          compress: true,
+          fin: fragment === fragments
+        })
+      }
     }
     await until(() => seen.length === 10)
     for (const bomb of bombs) t.equal((await clock.during(bomb.closed)).code, 1009)
@@ -119,7 +147,11 @@ for (const fragments of [1, 4]) {
 t.test('the lower maxPayload of a route holds for what is inflated', async (t) => {
   const clock = new TestClock()
   const app = await createApp(t, { clock, plugin: { compression: true } })
-  app.socketRoute('/', { onMessage: (_connection, message) => `${message.bytes.length}` }, { maxPayload: 2_000 })
+  app.socketRoute(
+    '/',
+    { onMessage: (_connection, message) => `${message.bytes.length}` },
+    { maxPayload: 2_000 }
+  )
   const client = await connect(await listen(app))
   client.send(Buffer.alloc(2_000))
   client.send(Buffer.alloc(2_001))
@@ -130,7 +162,10 @@ t.test('the lower maxPayload of a route holds for what is inflated', async (t) =
 t.test('what cannot be inflated closes with 1007', async (t) => {
   const app = await createApp(t, { clock: new TestClock(), plugin: { compression: true } })
   const seen: unknown[] = []
-  app.socketRoute('/', { onError: (_connection, error) => { seen.push((error as { code?: string }).code) }, onClose: (_connection, { code }) => { seen.push(code) } })
+  app.socketRoute('/', {
+    onError: (_connection, error) => { seen.push((error as { code?: string }).code) },
+    onClose: (_connection, { code }) => { seen.push(code) }
+  })
   const socket = await tcp(await listen(app))
   socket.write(handshake('/', OFFER))
   await once(socket, 'data')
@@ -149,7 +184,9 @@ for (const fastPath of [true, 'write', false] as const) {
   t.test(`messages that inflate to megabytes in one read of the socket do not all wait for a busy handler, ${{ true: 'read by the fast path', write: 'read by ws', false: 'read and written by ws' }[`${fastPath}`]}`, async (t) => {
     const lines: Array<{ msg: string, count?: number }> = []
     const app = await createApp(t, {
-      fastify: { logger: { level: 'debug', stream: { write: (line) => { lines.push(JSON.parse(line)) } } } },
+      fastify: {
+        logger: { level: 'debug', stream: { write: (line) => { lines.push(JSON.parse(line)) } } }
+      },
       plugin: { compression: true, fastPath },
       clock: new TestClock()
     })
@@ -157,7 +194,10 @@ for (const fastPath of [true, 'write', false] as const) {
     let release = (): void => {}
     let handled = 0
     app.socketRoute('/', {
-      onMessage: async () => { handled++; await new Promise<void>((resolve) => { release = resolve }) },
+      onMessage: async () => {
+        handled++
+        await new Promise<void>((resolve) => { release = resolve })
+      },
       onError: (_connection, error) => { seen.push((error as { code?: string }).code); release() },
       onClose: (_connection, { code }) => { seen.push(code) }
     })
@@ -171,7 +211,11 @@ for (const fastPath of [true, 'write', false] as const) {
     if (fastPath !== true) {
       await until(() => seen.length === 2)
       t.strictSame(seen, ['FSR_ERR_INBOX_FULL', 1008])
-      t.equal(lines.find(({ msg }) => msg === 'messages were not handled')?.count, 34, 'these waited: 2 MiB and one message')
+      t.equal(
+        lines.find(({ msg }) => msg === 'messages were not handled')?.count,
+        34,
+        'these waited: 2 MiB and one message'
+      )
     } else {
       await until(() => handled === 1)
       // The others wait as they came.
@@ -213,7 +257,10 @@ for (const compression of [false, true]) {
 t.test('what one read brings after a token as the first message is bounded too', async (t) => {
   const app = await createApp(t, { plugin: { compression: true } })
   let opened = 0
-  app.socketRoute('/', { onOpen: () => { opened++ } }, { tokenFrom: ['message'], isGranted: async () => await new Promise<boolean>(() => {}) })
+  app.socketRoute('/', { onOpen: () => { opened++ } }, {
+    tokenFrom: ['message'],
+    isGranted: async () => await new Promise<boolean>(() => {})
+  })
   const socket = await tcp(await listen(app))
   socket.write(handshake('/', OFFER))
   await once(socket, 'data')
@@ -235,7 +282,14 @@ t.test('a client that breaks the protocol behind what is being inflated ends its
   const app = await createApp(t, { plugin: { compression: true } })
   const codes: unknown[] = []
   let read: undefined | Socket
-  app.socketRoute('/', { onMessage () {}, onError: (_connection, error) => { codes.push((error as { code?: unknown }).code) } }, { preHandler: async (request) => { read = request.raw.socket } })
+  app.socketRoute(
+    '/',
+    {
+      onMessage () {},
+      onError: (_connection, error) => { codes.push((error as { code?: unknown }).code) }
+    },
+    { preHandler: async (request) => { read = request.raw.socket } }
+  )
   const url = await listen(app)
   for (let count = 0; count < 10; count++) {
     const socket = await tcp(url)
@@ -247,13 +301,19 @@ t.test('a client that breaks the protocol behind what is being inflated ends its
     const write = async (bytes: Buffer) => {
       const before = read!.bytesRead
       socket.write(bytes)
-      // At the very turn, as what is being inflated is soon done; or it has failed by then, and nothing more is read.
+      // At the very turn, as what is being inflated is soon done; or it has failed by then, and
+      // nothing more is read.
       while (read!.bytesRead < before + bytes.length && codes.length === count) await turns(1)
     }
-    await write(Buffer.concat(Array.from({ length: 100 }, () => deflated(Buffer.alloc(65_000, 'ab')))))
+    await write(Buffer.concat(Array.from({ length: 100 }, () => deflated(Buffer.alloc(
+      65_000,
+      'ab'
+    )))))
     // Not UTF-8; and as many bytes as that.
     await write(Buffer.from([0x81, 0x84, 0, 0, 0, 0, 0xff, 0xfe, 0x61, 0x61]))
-    await write(Buffer.from([0x81, 0x88, 0, 0, 0, 0, 0x61, 0x61, 0x61, 0x61, 0x61, 0x61, 0x61, 0x61]))
+    await write(Buffer.from([
+      0x81, 0x88, 0, 0, 0, 0, 0x61, 0x61, 0x61, 0x61, 0x61, 0x61, 0x61, 0x61
+    ]))
     await until(() => codes.length === count + 1)
     socket.destroy()
   }
@@ -263,14 +323,21 @@ t.test('a client that breaks the protocol behind what is being inflated ends its
 // With the fast path it waits as it came.
 t.test('what ws inflates behind a token as the first message has a bound, though it came as little', async (t) => {
   const app = await createApp(t, { plugin: { compression: true, fastPath: false } })
-  app.socketRoute('/', { onMessage () {} }, { tokenFrom: ['message'], isGranted: async () => await new Promise(() => {}) })
+  app.socketRoute('/', { onMessage () {} }, {
+    tokenFrom: ['message'],
+    isGranted: async () => await new Promise(() => {})
+  })
   const socket = await tcp(await listen(app))
   socket.write(handshake('/', OFFER))
   await once(socket, 'data')
   const token = Buffer.from(tokenOf(app))
   const head = Buffer.from([0x81, 0x80 | 126, 0, 0, 0, 0, 0, 0])
   head.writeUInt16BE(token.length, 2)
-  socket.write(Buffer.concat([head, token, ...Array.from({ length: 5 }, () => deflated(Buffer.alloc(60_000)))]))
+  socket.write(Buffer.concat([
+    head,
+    token,
+    ...Array.from({ length: 5 }, () => deflated(Buffer.alloc(60_000)))
+  ]))
   const [close] = await once(socket, 'data') as [Buffer]
   t.equal(close.readUInt16BE(2), 1008)
   socket.destroy()

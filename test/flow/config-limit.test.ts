@@ -2,7 +2,8 @@ import t from 'tap'
 import { connect, refusal } from '../support/client.js'
 import { createApp, listen } from '../support/server.js'
 
-// As @fastify/rate-limit: a counter for each route that its config asks for, in a hook that is added when the route is registered.
+// As @fastify/rate-limit: a counter for each route that its config asks for, in a hook that is
+// added when the route is registered.
 for (const hook of ['onRequest', 'preHandler', 'preParsing', 'preValidation'] as const) {
   t.test(`a limit by config, in a hook ${hook}, counts once for all spellings of a path`, async (t) => {
     const app = await createApp(t)
@@ -12,7 +13,9 @@ for (const hook of ['onRequest', 'preHandler', 'preParsing', 'preValidation'] as
       if (limit === undefined) return
       let count = 0
       counters++
-      const check = async () => { if (++count > limit) throw Object.assign(new Error('too many'), { statusCode: 429 }) }
+      const check = async () => {
+        if (++count > limit) throw Object.assign(new Error('too many'), { statusCode: 429 })
+      }
       options[hook] = [...[options[hook] ?? []].flat(), check] as never
     })
     app.socketRoute('/chat', { onOpen: () => 'in' }, { config: { limit: 2 } as object })
@@ -21,9 +24,15 @@ for (const hook of ['onRequest', 'preHandler', 'preParsing', 'preValidation'] as
     const url = await listen(app)
     for (const path of ['/chat', '/chat/']) t.equal(await (await connect(url + path)).next(), 'in')
     for (const path of ['/chat', '/chat/']) t.equal((await refusal(url + path)).status, 429, path)
-    for (const path of ['/files', '/files/', '/files/5']) t.equal(await (await connect(url + path)).next(), 'in')
-    for (const path of ['/files', '/files/', '/files/5', '/files/5/']) t.equal((await refusal(url + path)).status, 429, path)
-    for (const path of ['/free', '/free/', '/free']) t.equal(await (await connect(url + path)).next(), 'in')
+    for (const path of ['/files', '/files/', '/files/5']) {
+      t.equal(await (await connect(url + path)).next(), 'in')
+    }
+    for (const path of ['/files', '/files/', '/files/5', '/files/5/']) {
+      t.equal((await refusal(url + path)).status, 429, path)
+    }
+    for (const path of ['/free', '/free/', '/free']) {
+      t.equal(await (await connect(url + path)).next(), 'in')
+    }
     t.equal(counters, 6, 'though there is one for each')
   })
 }

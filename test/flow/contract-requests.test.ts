@@ -1,4 +1,5 @@
-// The server asks a client, or a room, and gets the answers; whatever happens, nobody waits for ever and nothing is kept.
+// The server asks a client, or a room, and gets the answers; whatever happens, nobody waits for
+// ever and nothing is kept.
 import { once } from 'node:events'
 import { setTimeout } from 'node:timers/promises'
 import { Type } from 'typebox'
@@ -28,10 +29,14 @@ async function start (t: Test): Promise<Started> {
   app.socketRoute('/chat', {
     schema: {
       in: { confirm: { reply: Type.Boolean() }, wait: {}, note: { data: Type.String() } },
-      out: { ask: { data: Type.Object({ question: Type.String() }), reply: Type.Boolean() }, tell: Type.String() }
+      out: {
+        ask: { data: Type.Object({ question: Type.String() }), reply: Type.Boolean() },
+        tell: Type.String()
+      }
     },
     on: {
-      confirm: async (connection) => await connection.request('ask', { question: 'Sure?' }) as boolean,
+      confirm: async (connection) =>
+        await connection.request('ask', { question: 'Sure?' }) as boolean,
       wait: async (_connection, _data, { signal }) => await new Promise((resolve) => {
         const stop = (): void => { handled.push('aborted'); resolve() }
         if (signal.aborted) stop()
@@ -47,7 +52,8 @@ async function start (t: Test): Promise<Started> {
 }
 
 const tell = (client: Client, message: object): void => { client.send(JSON.stringify(message)) }
-const ask = (connection: Asking, options?: RequestOptions): Promise<boolean> => connection.request('ask', { question: 'Sure?' }, options)
+const ask = (connection: Asking, options?: RequestOptions): Promise<boolean> =>
+  connection.request('ask', { question: 'Sure?' }, options)
 
 t.test('the client is asked, and its answer is validated', async (t) => {
   const { client, connection } = await start(t)
@@ -58,16 +64,37 @@ t.test('the client is asked, and its answer is validated', async (t) => {
   t.equal(await yes, true)
 
   const wrong = ask(connection)
-  tell(client, { type: 'reply', id: (await client.json() as { id: number }).id, data: { no: 'boolean' } })
+  tell(client, {
+    type: 'reply',
+    id: (await client.json() as { id: number }).id,
+    data: { no: 'boolean' }
+  })
   await t.rejects(wrong, { code: 'FSR_ERR_ANSWER_INVALID', validation: [{ keyword: 'type' }] })
 
   const refused = ask(connection)
-  tell(client, { type: 'error', id: (await client.json() as { id: number }).id, code: 'BUSY', message: 'Not now' })
-  await t.rejects(refused, { code: 'FSR_ERR_REQUEST_REFUSED', reason: { code: 'BUSY', message: 'Not now' } })
+  tell(client, {
+    type: 'error',
+    id: (await client.json() as { id: number }).id,
+    code: 'BUSY',
+    message: 'Not now'
+  })
+  await t.rejects(refused, {
+    code: 'FSR_ERR_REQUEST_REFUSED',
+    reason: { code: 'BUSY', message: 'Not now' }
+  })
 
   const odd = ask(connection)
-  tell(client, { type: 'error', id: (await client.json() as { id: number }).id, code: {}, message: 'x'.repeat(1_000) })
-  t.same((await odd.then(() => {}, (error: unknown) => error) as { reason: unknown }).reason, { code: '', message: 'x'.repeat(256) }, 'no more is kept of it than anybody reads')
+  tell(client, {
+    type: 'error',
+    id: (await client.json() as { id: number }).id,
+    code: {},
+    message: 'x'.repeat(1_000)
+  })
+  t.same(
+    (await odd.then(() => {}, (error: unknown) => error) as { reason: unknown }).reason,
+    { code: '', message: 'x'.repeat(256) },
+    'no more is kept of it than anybody reads'
+  )
 })
 
 t.test('a handler can ask its own client, though one message is handled at a time', async (t) => {
@@ -100,7 +127,12 @@ t.test('a wrong answer is not a wrong message of whoever waits for it', async (t
   const [asking, asked] = [await connect(url), await connect(url)]
   tell(asking, { type: 'poll', id: 1 })
   tell(asked, { type: 'reply', id: (await asked.json() as { id: number }).id, data: 'what?' })
-  t.same(await asking.json(), { type: 'error', id: 1, code: 'FSR_ERR_HANDLER_FAILED', message: 'The message could not be handled' })
+  t.same(await asking.json(), {
+    type: 'error',
+    id: 1,
+    code: 'FSR_ERR_HANDLER_FAILED',
+    message: 'The message could not be handled'
+  })
 })
 
 t.test('who does not answer in time is not waited for, and is told so', async (t) => {
@@ -126,7 +158,9 @@ t.test('a signal ends the wait with its reason', async (t) => {
   controller.abort(new Error('not needed any more'))
   await t.rejects(asked, { message: 'not needed any more' })
   t.same(await client.json(), { type: 'cancel', id })
-  await t.rejects(ask(connection, { signal: AbortSignal.abort(new Error('never')) }), { message: 'never' })
+  await t.rejects(ask(connection, { signal: AbortSignal.abort(new Error('never')) }), {
+    message: 'never'
+  })
   tell(client, { type: 'note', data: 'next', id: 1 })
   t.same(await client.json(), { type: 'reply', id: 1 }, 'what nobody wants to know is not asked')
 })
@@ -137,7 +171,10 @@ t.test('any number of requests may share a signal, without a warning of Node', a
   const warned = (warning: Error): void => { warnings.push(warning) }
   process.on('warning', warned)
   t.teardown(() => process.off('warning', warned))
-  const { signal, abort } = ((controller) => ({ signal: controller.signal, abort: () => { controller.abort(new Error('all')) } }))(new AbortController())
+  const { signal, abort } = ((controller) => ({
+    signal: controller.signal,
+    abort: () => { controller.abort(new Error('all')) }
+  }))(new AbortController())
   const answered = ask(connection, { signal })
   tell(client, { type: 'reply', id: (await client.json() as { id: number }).id, data: true })
   t.equal(await answered, true)
@@ -145,7 +182,11 @@ t.test('any number of requests may share a signal, without a warning of Node', a
   const ids = (await client.take(20)).map((text) => (JSON.parse(String(text)) as { id: number }).id)
   abort()
   for (const each of asked) await t.rejects(each, { message: 'all' })
-  t.same((await client.take(20)).map((text) => JSON.parse(String(text)) as unknown), ids.map((id) => ({ type: 'cancel', id })), 'each is told once')
+  t.same(
+    (await client.take(20)).map((text) => JSON.parse(String(text)) as unknown),
+    ids.map((id) => ({ type: 'cancel', id })),
+    'each is told once'
+  )
   await turns(2)
   t.strictSame(warnings.filter(({ name }) => name === 'MaxListenersExceededWarning'), [])
 })
@@ -155,23 +196,49 @@ t.test('options of a request are checked before anything is sent', async (t) => 
   await connection.join('a')
   const room = [...connection.rooms].length
   t.equal(room, 1)
-  const slips = [{ timeOut: 5 }, { timeout: 0 }, { timeout: -1 }, { timeout: NaN }, { timeout: '5' }, { signal: {} }, { signal: { aborted: false } }, { signal: new AbortController() }, { signal: null }, null, 5000]
-  for (const slip of slips) await t.rejects(ask(connection, slip as object), { code: 'FSR_ERR_OPTION_INVALID' }, JSON.stringify(slip))
+  const slips = [
+    { timeOut: 5 },
+    { timeout: 0 },
+    { timeout: -1 },
+    { timeout: NaN },
+    { timeout: '5' },
+    { signal: {} },
+    { signal: { aborted: false } },
+    { signal: new AbortController() },
+    { signal: null },
+    null,
+    5000
+  ]
+  for (const slip of slips) {
+    await t.rejects(
+      ask(connection, slip as object),
+      { code: 'FSR_ERR_OPTION_INVALID' },
+      JSON.stringify(slip)
+    )
+  }
   tell(client, { type: 'note', data: 'next', id: 1 })
   t.same(await client.json(), { type: 'reply', id: 1 }, 'nothing was asked')
 })
 
 t.test('options in the place of data that the contract does not have are an error, not ignored', async (t) => {
   const app = await createApp(t)
-  const feed = app.socketRoute('/', { schema: { out: { bye: null, ask: { reply: Type.Boolean() } } }, on: {}, onOpen: async (connection) => { await connection.join('a') } })
+  const feed = app.socketRoute('/', {
+    schema: { out: { bye: null, ask: { reply: Type.Boolean() } } },
+    on: {},
+    onOpen: async (connection) => { await connection.join('a') }
+  })
   const client = await connect(await listen(app))
   await until(() => feed.clients.size === 1)
   const [connection] = feed.clients
   const slip = { except: connection } as never
   t.throws(() => { feed.broadcast('bye', slip) }, { code: 'FSR_ERR_EVENT_INVALID' })
   t.throws(() => { feed.to('a').send('bye', slip) }, { code: 'FSR_ERR_EVENT_INVALID' })
-  await t.rejects(feed.to('a').local.request('ask', { timeout: 5 } as never), { code: 'FSR_ERR_EVENT_INVALID' })
-  await t.rejects(feed.to('a').local.request('ask', undefined, { timout: 5 } as never), { code: 'FSR_ERR_OPTION_INVALID' })
+  await t.rejects(feed.to('a').local.request('ask', { timeout: 5 } as never), {
+    code: 'FSR_ERR_EVENT_INVALID'
+  })
+  await t.rejects(feed.to('a').local.request('ask', undefined, { timout: 5 } as never), {
+    code: 'FSR_ERR_OPTION_INVALID'
+  })
   feed.broadcast('bye', undefined, { except: [] })
   t.same(await client.json(), { type: 'bye' })
 })
@@ -182,7 +249,11 @@ t.test('the end of the connection ends the wait', async (t) => {
   await client.next()
   client.socket.terminate()
   await t.rejects(asked, { code: 'FSR_ERR_REQUEST_ENDED' })
-  await t.rejects(ask(connection), { code: 'FSR_ERR_REQUEST_ENDED' }, 'and who asks then does not wait')
+  await t.rejects(
+    ask(connection),
+    { code: 'FSR_ERR_REQUEST_ENDED' },
+    'and who asks then does not wait'
+  )
   t.notOk(connection.pendingRequests.isBusy)
 
   const { client: quiet, connection: unasked } = await start(t)
@@ -200,9 +271,16 @@ t.test('nothing is kept of who never answers', async (t) => {
 
 t.test('what cannot be asked is not sent', async (t) => {
   const { connection } = await start(t)
-  await t.rejects(connection.request('none' as 'ask', { question: '' }), { code: 'FSR_ERR_EVENT_UNKNOWN' })
-  await t.rejects(connection.request('ask', {} as { question: string }), { code: 'FSR_ERR_EVENT_INVALID' })
-  await t.rejects((connection as unknown as { request (type: string): Promise<unknown> }).request('tell'), { code: 'FSR_ERR_REQUEST_UNANSWERABLE' })
+  await t.rejects(connection.request('none' as 'ask', { question: '' }), {
+    code: 'FSR_ERR_EVENT_UNKNOWN'
+  })
+  await t.rejects(connection.request('ask', {} as { question: string }), {
+    code: 'FSR_ERR_EVENT_INVALID'
+  })
+  await t.rejects(
+    (connection as unknown as { request (type: string): Promise<unknown> }).request('tell'),
+    { code: 'FSR_ERR_REQUEST_UNANSWERABLE' }
+  )
   t.notOk(connection.hasPendingRequests, 'and nothing is made for it')
 })
 
@@ -224,7 +302,9 @@ t.test('that a handler was ended by its own signal is no failure; any other erro
   app.socketRoute('/work', {
     schema: { in: { wait: {}, fail: {}, note: {} } },
     on: {
-      wait: async (_connection, _data, { signal }) => { await setTimeout(60_000, undefined, { signal }) },
+      wait: async (_connection, _data, { signal }) => {
+        await setTimeout(60_000, undefined, { signal })
+      },
       fail: async (_connection, _data, { signal }) => {
         begun = true
         await once(signal, 'abort')
@@ -241,7 +321,11 @@ t.test('that a handler was ended by its own signal is no failure; any other erro
   await until(() => begun)
   tell(client, { type: 'cancel', id: 1 })
   tell(client, { type: 'note', id: 2 })
-  t.same(await client.json(), { type: 'reply', id: 2 }, 'the next answer is that to the next message')
+  t.same(
+    await client.json(),
+    { type: 'reply', id: 2 },
+    'the next answer is that to the next message'
+  )
   t.match(errors, [{ message: 'real' }])
   t.equal(errors.length, 1)
 })
@@ -279,8 +363,16 @@ t.test('a message that was taken back has nothing to do with the next of its id'
   app.socketRoute('/chat', {
     schema: { in: { work: { reply: Type.Integer() }, list: { stream: Type.Integer() } } },
     on: {
-      work: (_connection, _data, { signal }) => new Promise((resolve, reject) => { running.push({ fail: reject, answer: () => { resolve(7) }, signal }) }),
-      list: (_connection, _data, { signal }) => new Promise((resolve, reject) => { running.push({ fail: reject, answer: () => { resolve((async function * () { yield 1 })()) }, signal }) })
+      work: (_connection, _data, { signal }) => new Promise((resolve, reject) => {
+        running.push({ fail: reject, answer: () => { resolve(7) }, signal })
+      }),
+      list: (_connection, _data, { signal }) => new Promise((resolve, reject) => {
+        running.push({
+          fail: reject,
+          answer: () => { resolve((async function * () { yield 1 })()) },
+          signal
+        })
+      })
     }
   }, { concurrency: 4 })
   const client = await connect(`${await listen(app)}/chat`)
@@ -306,7 +398,11 @@ t.test('a message can also be taken back while it waits for its turn', async (t)
   client.send('{"cancel"')
   tell(client, { type: 'note', data: 'last', id: 3 })
   tell(client, { type: 'cancel', id: 1 })
-  t.match(await client.json(), { type: 'error', code: 'FSR_ERR_MESSAGE_NOT_JSON' }, 'what only looks like that waits')
+  t.match(
+    await client.json(),
+    { type: 'error', code: 'FSR_ERR_MESSAGE_NOT_JSON' },
+    'what only looks like that waits'
+  )
   t.same(await client.json(), { type: 'reply', id: 3 })
   t.same(handled, ['aborted', 'last'])
   t.same(client.unread, [])
@@ -314,7 +410,13 @@ t.test('a message can also be taken back while it waits for its turn', async (t)
 
 t.test('what is taken back before its turn is forgotten with the last message that waits, whatever that is', async (t) => {
   const { client, handled } = await start(t)
-  const last: Array<string | Buffer> = [Buffer.from('binary'), 'no JSON', '{"type":"\\u0063ancel","id":"z"}', '{"type":"unknown"}', '{"type":"note","data":"x"}']
+  const last: Array<string | Buffer> = [
+    Buffer.from('binary'),
+    'no JSON',
+    '{"type":"\\u0063ancel","id":"z"}',
+    '{"type":"unknown"}',
+    '{"type":"note","data":"x"}'
+  ]
   for (const message of last) {
     tell(client, { type: 'wait', id: 1 })
     client.send(message)
@@ -328,7 +430,10 @@ t.test('what is taken back before its turn is forgotten with the last message th
       break
     }
   }
-  t.same(handled.filter((each) => each !== 'x'), last.flatMap((message) => ['aborted', String(message)]))
+  t.same(
+    handled.filter((each) => each !== 'x'),
+    last.flatMap((message) => ['aborted', String(message)])
+  )
 })
 
 t.test('what is handled when its client has left is told to stop as well', async (t) => {
@@ -400,7 +505,9 @@ t.test('what one client answers is not the fault of another, and is not told to 
   const chat = app.socketRoute('/chat', {
     schema,
     on: {
-      async invite (connection, _data, { clients }) { await [...clients].find((other) => other !== connection)!.request('ask') },
+      async invite (connection, _data, { clients }) {
+        await [...clients].find((other) => other !== connection)!.request('ask')
+      },
       async * watch (connection, _data, { clients }) {
         await [...clients].find((other) => other !== connection)!.request('ask')
         yield 1
@@ -412,8 +519,17 @@ t.test('what one client answers is not the fault of another, and is not told to 
   const [one, other] = [await connect(url), await connect(url)]
   for (const type of ['invite', 'watch']) {
     tell(one, { type, id: 1 })
-    tell(other, { type: 'reply', id: (await other.json() as { id: number }).id, data: { 'of another': 'no number' } })
-    t.same(await one.json(), { type: 'error', id: 1, code: 'FSR_ERR_HANDLER_FAILED', message: 'The message could not be handled' })
+    tell(other, {
+      type: 'reply',
+      id: (await other.json() as { id: number }).id,
+      data: { 'of another': 'no number' }
+    })
+    t.same(await one.json(), {
+      type: 'error',
+      id: 1,
+      code: 'FSR_ERR_HANDLER_FAILED',
+      message: 'The message could not be handled'
+    })
   }
   t.match(errors, [{ code: 'FSR_ERR_ANSWER_INVALID' }, { code: 'FSR_ERR_ANSWER_INVALID' }])
   t.equal(chat.clients.size, 2, 'and nobody is closed for it')
@@ -424,7 +540,10 @@ t.test('an answer that is no answer harms nobody, also before somebody waits for
   let isAnswered = (): void => {}
   const answered = new Promise<void>((resolve) => { isAnswered = resolve })
   app.socketRoute('/chat', {
-    schema: { in: { confirm: { reply: Type.Boolean() }, note: {} }, out: { ask: { reply: Type.Boolean() } } },
+    schema: {
+      in: { confirm: { reply: Type.Boolean() }, note: {} },
+      out: { ask: { reply: Type.Boolean() } }
+    },
     on: {
       async confirm (connection) {
         const asked = connection.request('ask')
@@ -445,7 +564,9 @@ t.test('an answer that is no answer harms nobody, also before somebody waits for
 
 t.test('what was given up before it is asked is not asked', async (t) => {
   const { client, connection } = await start(t)
-  await t.rejects(ask(connection, { signal: AbortSignal.abort(new Error('never')) }), { message: 'never' })
+  await t.rejects(ask(connection, { signal: AbortSignal.abort(new Error('never')) }), {
+    message: 'never'
+  })
   tell(client, { type: 'note', data: 'after', id: 6 })
   t.same(await client.json(), { type: 'reply', id: 6 })
 })
@@ -454,21 +575,32 @@ t.test('who is asked without an end is given the time', async (t) => {
   const { clock, client, connection } = await start(t)
   const asked = ask(connection, { timeout: Infinity })
   const { id } = await client.json() as { id: number }
-  await t.rejects(clock.during(ask(connection, { timeout: 3_600_000 })), { code: 'FSR_ERR_REQUEST_TIMEOUT' })
+  await t.rejects(clock.during(ask(connection, { timeout: 3_600_000 })), {
+    code: 'FSR_ERR_REQUEST_TIMEOUT'
+  })
   tell(client, { type: 'reply', id, data: true })
   t.equal(await asked, true)
 })
 
 t.test('what a client says when it refuses reaches no log', async (t) => {
   const lines: string[] = []
-  const app = await createApp(t, { fastify: { logger: { level: 'trace', stream: { write: (line: string) => { lines.push(line) } } } } })
+  const app = await createApp(t, {
+    fastify: {
+      logger: { level: 'trace', stream: { write: (line: string) => { lines.push(line) } } }
+    }
+  })
   app.socketRoute('/chat', {
     schema: { in: { confirm: { reply: Type.Boolean() } }, out: { ask: { reply: Type.Boolean() } } },
     on: { confirm: async (connection) => await connection.request('ask') }
   })
   const client = await connect(`${await listen(app)}/chat`)
   tell(client, { type: 'confirm', id: 1 })
-  tell(client, { type: 'error', id: (await client.json() as { id: number }).id, code: 'a code of my own', message: 'a text of my own' })
+  tell(client, {
+    type: 'error',
+    id: (await client.json() as { id: number }).id,
+    code: 'a code of my own',
+    message: 'a text of my own'
+  })
   t.match(await client.json(), { type: 'error', id: 1, code: 'FSR_ERR_HANDLER_FAILED' })
   t.ok(lines.some((line) => line.includes('FSR_ERR_REQUEST_REFUSED')))
   t.notOk(lines.some((line) => line.includes('of my own')))
@@ -480,9 +612,15 @@ t.test('a message that was taken back has no answer, whatever its handler does t
   app.socketRoute('/chat', {
     schema: { in: { abort: {}, fail: {}, tell: {}, still: {} } },
     on: {
-      abort: async (_connection, _data, { signal }) => { await setTimeout(60_000, undefined, { signal }) },
-      fail: async (_connection, _data, { signal }) => { await once(signal, 'abort').then(() => { throw new Error('failed then') }) },
-      tell: async (_connection, _data, { signal }) => { await once(signal, 'abort').then(() => { throw new ReplyError('THEN', 'told then') }) },
+      abort: async (_connection, _data, { signal }) => {
+        await setTimeout(60_000, undefined, { signal })
+      },
+      fail: async (_connection, _data, { signal }) => {
+        await once(signal, 'abort').then(() => { throw new Error('failed then') })
+      },
+      tell: async (_connection, _data, { signal }) => {
+        await once(signal, 'abort').then(() => { throw new ReplyError('THEN', 'told then') })
+      },
       still: async () => { await setTimeout(60_000, undefined, { signal: AbortSignal.abort() }) }
     },
     onError (_connection, error) { errors.push(error.message) }
@@ -495,15 +633,25 @@ t.test('a message that was taken back has no answer, whatever its handler does t
     t.match(await client.json(), { type: 'error', id: 0 }, 'the next answer is another')
   }
   tell(client, { type: 'still', id: 1 })
-  t.match(await client.json(), { type: 'error', id: 1, code: 'FSR_ERR_HANDLER_FAILED' }, 'and what is aborted by something else has failed')
-  t.same(errors.filter((message) => !message.startsWith('There is no')), ['failed then', 'The operation was aborted'], 'that it was aborted is what was asked of it')
+  t.match(
+    await client.json(),
+    { type: 'error', id: 1, code: 'FSR_ERR_HANDLER_FAILED' },
+    'and what is aborted by something else has failed'
+  )
+  t.same(
+    errors.filter((message) => !message.startsWith('There is no')),
+    ['failed then', 'The operation was aborted'],
+    'that it was aborted is what was asked of it'
+  )
 })
 
 t.test('a route without a contract cannot ask', async (t) => {
   const app = await createApp(t)
   const failed = new Promise((resolve) => {
     app.socketRoute('/raw', {
-      onOpen (connection) { (connection as unknown as Asking).request('ask', { question: '' }).catch(resolve) }
+      onOpen (connection) {
+        (connection as unknown as Asking).request('ask', { question: '' }).catch(resolve)
+      }
     })
   })
   await connect(`${await listen(app)}/raw`)
@@ -520,7 +668,12 @@ t.test('a room is asked as a whole, and each answer is told with who has given i
   })
   const url = `${await listen(app)}/chat`
   t.same(await chat.to('room').local.request('ask', 'anybody?'), [], 'nobody is there')
-  await t.rejects(chat.to('room').local.request('ask', 'never', { signal: AbortSignal.abort(new Error('never')) }), { message: 'never' })
+  await t.rejects(
+    chat.to('room').local.request('ask', 'never', {
+      signal: AbortSignal.abort(new Error('never'))
+    }),
+    { message: 'never' }
+  )
   const clients: Client[] = []
   for (let count = 0; count < 5; count++) clients.push(await connect(url))
   const [yes, no, error, silent, left] = clients as [Client, Client, Client, Client, Client]
@@ -528,7 +681,9 @@ t.test('a room is asked as a whole, and each answer is told with who has given i
   const asked = connections[4]!.to('room').local.request('ask', 'Sure?')
   connections[4]!.close()
   const answers = chat.to('room').local.request('ask', 'Sure?', { timeout: 20_000 })
-  const requests = await Promise.all([yes, no, error, silent].map(async (client) => (await client.take(2)).map(String)))
+  const requests = await Promise.all([yes, no, error, silent].map(
+    async (client) => (await client.take(2)).map(String)
+  ))
   t.equal(new Set(requests.flat()).size, 2, 'each request is the same for all')
   await left.closed
   const id = (client: number, request: number): number => JSON.parse(requests[client]![request]!).id
@@ -540,10 +695,21 @@ t.test('a room is asked as a whole, and each answer is told with who has given i
   await traffic()
   const settled = await clock.during(answers)
   t.same(settled.map(({ connection }) => connections.indexOf(connection)), [0, 1, 2, 3])
-  t.match(settled, [{ status: 'fulfilled', value: true }, { status: 'rejected', reason: { code: 'FSR_ERR_ANSWER_INVALID' } }, { reason: { code: 'FSR_ERR_REQUEST_REFUSED' } }, { reason: { code: 'FSR_ERR_REQUEST_TIMEOUT' } }])
+  t.match(settled, [
+    { status: 'fulfilled', value: true },
+    { status: 'rejected', reason: { code: 'FSR_ERR_ANSWER_INVALID' } },
+    { reason: { code: 'FSR_ERR_REQUEST_REFUSED' } },
+    { reason: { code: 'FSR_ERR_REQUEST_TIMEOUT' } }
+  ])
   silent.socket.terminate()
-  t.match((await asked).map(({ status }) => status), ['fulfilled', 'rejected', 'rejected', 'rejected'], 'without the one that asks')
-  await t.rejects(chat.to('room').local.request('none' as 'ask', ''), { code: 'FSR_ERR_EVENT_UNKNOWN' })
+  t.match(
+    (await asked).map(({ status }) => status),
+    ['fulfilled', 'rejected', 'rejected', 'rejected'],
+    'without the one that asks'
+  )
+  await t.rejects(chat.to('room').local.request('none' as 'ask', ''), {
+    code: 'FSR_ERR_EVENT_UNKNOWN'
+  })
 })
 
 t.test('who asks a room that it is in is not asked itself', async (t) => {
@@ -558,7 +724,10 @@ t.test('who asks a room that it is in is not asked itself', async (t) => {
   const [one, other] = [...chat.clients]
   const answers = one!.to('room').local.request('ask')
   tell(asked, { type: 'reply', id: (await asked.json() as { id: number }).id, data: true })
-  t.same((await answers).map(({ connection, ...answer }) => [connection.id, answer]), [[other!.id, { status: 'fulfilled', value: true }]])
+  t.same((await answers).map(({ connection, ...answer }) => [connection.id, answer]), [[
+    other!.id,
+    { status: 'fulfilled', value: true }
+  ]])
   one!.send('tell')
   t.same(await asking.json(), { type: 'tell' }, 'the first that it gets')
 })
@@ -566,13 +735,20 @@ t.test('who asks a room that it is in is not asked itself', async (t) => {
 t.test('a connection that is being closed is not asked any more, nor is one whose wait could not begin', async (t) => {
   const app = await createApp(t)
   const outcomes: string[] = []
-  const ask = async (asked: Promise<unknown>): Promise<void> => { outcomes.push(await asked.then(() => 'answered', ({ message }) => message)) }
-  const signal = Object.assign(new EventTarget(), { aborted: false, addEventListener () { throw new Error('of a library') } })
+  const ask = async (asked: Promise<unknown>): Promise<void> => {
+    outcomes.push(await asked.then(() => 'answered', ({ message }) => message))
+  }
+  const signal = Object.assign(new EventTarget(), {
+    aborted: false,
+    addEventListener () { throw new Error('of a library') }
+  })
   app.socketRoute('/', {
     schema: { in: { end: {} }, out: { ask: { reply: Type.Boolean() } } },
     on: {
       async end (connection) {
-        await ask(connection.request('ask', undefined, { signal: signal as unknown as AbortSignal }))
+        await ask(connection.request('ask', undefined, {
+          signal: signal as unknown as AbortSignal
+        }))
         connection.close()
       }
     },

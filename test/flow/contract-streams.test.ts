@@ -1,4 +1,5 @@
-// The answer to a message can be a stream: its items come as fast as the client reads, beside other messages, until it ends, fails or is cancelled.
+// The answer to a message can be a stream: its items come as fast as the client reads, beside other
+// messages, until it ends, fails or is cancelled.
 import { once } from 'node:events'
 import { Readable } from 'node:stream'
 import { setTimeout } from 'node:timers/promises'
@@ -126,11 +127,23 @@ const tell = (client: Client, message: object): void => { client.send(JSON.strin
 t.test('each item is a reply with more to come, and the last reply ends it', async (t) => {
   const { client } = await numbers(t)
   tell(client, { type: 'count', data: 2, id: 1 })
-  t.same(await client.take(3), ['{"type":"reply","id":1,"data":{"n":1},"more":true}', '{"type":"reply","id":1,"data":{"n":2},"more":true}', '{"type":"reply","id":1}'])
+  t.same(await client.take(3), [
+    '{"type":"reply","id":1,"data":{"n":1},"more":true}',
+    '{"type":"reply","id":1,"data":{"n":2},"more":true}',
+    '{"type":"reply","id":1}'
+  ])
   tell(client, { type: 'count', data: 0, id: 1 })
-  t.same(await client.json(), { type: 'reply', id: 1 }, 'also where there is none, and the id can be used again')
+  t.same(
+    await client.json(),
+    { type: 'reply', id: 1 },
+    'also where there is none, and the id can be used again'
+  )
   tell(client, { type: 'node', id: 'a' })
-  t.same((await client.take(3)).map((text) => JSON.parse(String(text)).data), [1, 2, undefined], 'a stream of Node is one too')
+  t.same(
+    (await client.take(3)).map((text) => JSON.parse(String(text)).data),
+    [1, 2, undefined],
+    'a stream of Node is one too'
+  )
 })
 
 t.test('other messages are handled meanwhile', async (t) => {
@@ -146,15 +159,31 @@ t.test('a stream that fails ends with an error', async (t) => {
   const { client, errors } = await numbers(t)
   tell(client, { type: 'fail', data: 'untold', id: 1 })
   t.same(await client.json(), { type: 'reply', id: 1, data: 1, more: true })
-  t.same(await client.json(), { type: 'error', id: 1, code: 'FSR_ERR_HANDLER_FAILED', message: 'The message could not be handled' })
+  t.same(await client.json(), {
+    type: 'error',
+    id: 1,
+    code: 'FSR_ERR_HANDLER_FAILED',
+    message: 'The message could not be handled'
+  })
   await until(() => errors.length === 1)
   t.match(errors, [{ message: 'a secret' }])
   tell(client, { type: 'fail', data: 'told', id: 1 })
-  t.same((await client.take(2)).at(-1), '{"type":"error","id":1,"code":"NO_MORE","message":"There is no more"}')
+  t.same(
+    (await client.take(2)).at(-1),
+    '{"type":"error","id":1,"code":"NO_MORE","message":"There is no more"}'
+  )
   tell(client, { type: 'wrong', id: 1 })
-  t.match(await client.json(), { type: 'error', id: 1, code: 'FSR_ERR_HANDLER_FAILED' }, 'so does one with an item that the contract does not have')
+  t.match(
+    await client.json(),
+    { type: 'error', id: 1, code: 'FSR_ERR_HANDLER_FAILED' },
+    'so does one with an item that the contract does not have'
+  )
   tell(client, { type: 'none', id: 1 })
-  t.match(await client.json(), { type: 'error', id: 1, code: 'FSR_ERR_HANDLER_FAILED' }, 'and what is no stream')
+  t.match(
+    await client.json(),
+    { type: 'error', id: 1, code: 'FSR_ERR_HANDLER_FAILED' },
+    'and what is no stream'
+  )
   t.match(errors.at(-1), { code: 'FSR_ERR_RETURN_INVALID' })
 })
 
@@ -184,10 +213,21 @@ t.test('cancelled before there is a stream, or before its turn, it is let go of'
       await once(signal, 'abort')
       return mute(() => { ended.push('late') })
     },
-    wait: async (_connection: unknown, _data: unknown, { signal }: { signal: AbortSignal }) => { await once(signal, 'abort') },
+    wait: async (_connection: unknown, _data: unknown, { signal }: { signal: AbortSignal }) => {
+      await once(signal, 'abort')
+    },
     mute: () => mute(() => { ended.push('mute') })
   }
-  app.socketRoute('/late', { schema: { in: { late: { stream: Type.Integer() }, wait: {}, mute: { stream: Type.Integer() } } }, on }, { streamsPerConnection: 1 })
+  app.socketRoute(
+    '/late',
+    {
+      schema: {
+        in: { late: { stream: Type.Integer() }, wait: {}, mute: { stream: Type.Integer() } }
+      },
+      on
+    },
+    { streamsPerConnection: 1 }
+  )
   const client = await connect(`${await listen(app)}/late`)
   tell(client, { type: 'late', id: 1 })
   tell(client, { type: 'cancel', id: 1 })
@@ -263,7 +303,10 @@ t.test('a connection may have sixteen streams, if nothing else is said', async (
   const client = await connect(await listen(app))
   for (let id = 1; id <= 17; id++) {
     tell(client, { type: 'numbers', id })
-    t.match(await client.json(), id <= 16 ? { type: 'reply', id } : { type: 'error', id, code: 'FSR_ERR_STREAMS_TOO_MANY' })
+    t.match(
+      await client.json(),
+      id <= 16 ? { type: 'reply', id } : { type: 'error', id, code: 'FSR_ERR_STREAMS_TOO_MANY' }
+    )
   }
 })
 
@@ -273,8 +316,12 @@ t.test('streams that were cancelled and have not ended yet are no more than thos
   app.socketRoute('/slow', {
     schema: { in: { slow: { stream: Type.Integer() }, later: { stream: Type.Integer() } } },
     on: {
-      async * slow () { yield await new Promise<number>((resolve) => { ends.push(() => { resolve(1) }) }) },
-      later: async () => await new Promise<AsyncIterable<number>>((resolve) => { ends.push(() => { resolve((async function * () { yield 1 })()) }) })
+      async * slow () {
+        yield await new Promise<number>((resolve) => { ends.push(() => { resolve(1) }) })
+      },
+      later: async () => await new Promise<AsyncIterable<number>>((resolve) => {
+        ends.push(() => { resolve((async function * () { yield 1 })()) })
+      })
     }
   }, { streamsPerConnection: 2, concurrency: 10 })
   const client = await connect(`${await listen(app)}/slow`)
@@ -291,7 +338,11 @@ t.test('streams that were cancelled and have not ended yet are no more than thos
     tell(client, { type, id: 5 })
     tell(client, { type, id: 6 })
     tell(client, { type, id: 7 })
-    t.match(await client.json(), { type: 'error', id: 7, code: 'FSR_ERR_STREAMS_TOO_MANY' }, 'those that a handler has not returned yet count')
+    t.match(
+      await client.json(),
+      { type: 'error', id: 7, code: 'FSR_ERR_STREAMS_TOO_MANY' },
+      'those that a handler has not returned yet count'
+    )
     t.equal(ends.length, 2)
     for (const end of ends.splice(0)) end()
     t.equal((await client.take(4)).length, 4)
@@ -334,7 +385,9 @@ t.test('an error of a stream that was cancelled, or whose connection has ended, 
   const failing = new Error('still locked')
   const stream = { stream: Type.Integer() }
   app.socketRoute('/locks', {
-    schema: { in: { rejecting: stream, throwing: stream, cleaning: stream, waiting: stream, node: stream } },
+    schema: {
+      in: { rejecting: stream, throwing: stream, cleaning: stream, waiting: stream, node: stream }
+    },
     on: {
       rejecting: () => releasedBy(async () => { throw failing }),
       throwing: () => releasedBy(() => { throw failing }),
@@ -372,8 +425,16 @@ t.test('an error of a stream that was cancelled, or whose connection has ended, 
       if (isCancelled) tell(client, { type: 'cancel', id: 1 })
       else client.socket.terminate()
       await until(() => errorLines().length > before)
-      const expected = { level: 50, msg: 'a stream failed when it was stopped', err: { message: 'still locked' } }
-      t.match(errorLines().slice(before), [expected], `${type}, ${isCancelled ? 'cancelled' : 'left'}`)
+      const expected = {
+        level: 50,
+        msg: 'a stream failed when it was stopped',
+        err: { message: 'still locked' }
+      }
+      t.match(
+        errorLines().slice(before),
+        [expected],
+        `${type}, ${isCancelled ? 'cancelled' : 'left'}`
+      )
       await client.close()
     }
   }

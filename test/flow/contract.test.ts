@@ -1,4 +1,5 @@
-// A route with a contract, over real sockets: what comes in is validated and answered, and what goes out is what the contract says.
+// A route with a contract, over real sockets: what comes in is validated and answered, and what
+// goes out is what the contract says.
 import { Type } from 'typebox'
 import t, { type Test } from 'tap'
 import { ReplyError, type SocketRouteOptions, type WsConnection } from '../../src/index.js'
@@ -23,14 +24,25 @@ const schema = {
   }
 } as const
 
-async function chat (t: Test, options: SocketRouteOptions = {}, onError?: (error: Error) => void): Promise<{ client: Client, url: string, errors: Error[] }> {
+async function chat (
+  t: Test,
+  options: SocketRouteOptions = {},
+  onError?: (error: Error) => void
+): Promise<{
+  client: Client
+  url: string
+  errors: Error[]
+}> {
   const app = await createApp(t)
   const errors: Error[] = []
   app.socketRoute('/chat', {
     schema,
     on: {
       say (connection, data) { connection.send('message', data as { text: string }) },
-      count: async (_connection, data) => ({ sum: (data as number[]).reduce((sum, number) => sum + number, 0), secret: 'not in the contract' }),
+      count: async (_connection, data) => ({
+        sum: (data as number[]).reduce((sum, number) => sum + number, 0),
+        secret: 'not in the contract'
+      }),
       fail () { throw new Error('a secret of the server') },
       refuse () { throw new ReplyError('ROOM_FULL', 'The room is full', { path: '/room' }) },
       leave (connection) { connection.send('bye') }
@@ -51,7 +63,10 @@ const ask = async (client: Client, message: unknown): Promise<unknown> => {
 
 t.test('a message goes to the handler of its type', async (t) => {
   const { client } = await chat(t)
-  t.same(await ask(client, { type: 'say', data: { text: 'hello' } }), { type: 'message', data: { text: 'hello' } })
+  t.same(await ask(client, { type: 'say', data: { text: 'hello' } }), {
+    type: 'message',
+    data: { text: 'hello' }
+  })
 })
 
 t.test('a message without data has none', async (t) => {
@@ -71,14 +86,21 @@ t.test('whoever gives a message an id is answered, with what the contract has an
 t.test('an id is a text of up to 64 characters, or an integer', async (t) => {
   const { client } = await chat(t)
   for (const id of ['x', 'x'.repeat(64), 0, -1, Number.MAX_SAFE_INTEGER, Number.MIN_SAFE_INTEGER]) {
-    t.same(await ask(client, { type: 'count', data: [1], id }), { type: 'reply', id, data: { sum: 1 } })
+    t.same(await ask(client, { type: 'count', data: [1], id }), {
+      type: 'reply',
+      id,
+      data: { sum: 1 }
+    })
   }
 })
 
 t.test('where there is no reply in the contract, the answer says that the message was handled', async (t) => {
   const { client } = await chat(t)
   client.send(JSON.stringify({ type: 'say', data: { text: 'a' }, id: 1 }))
-  t.same(await client.take(2), ['{"type":"message","data":{"text":"a"}}', '{"type":"reply","id":1}'])
+  t.same(await client.take(2), [
+    '{"type":"message","data":{"text":"a"}}',
+    '{"type":"reply","id":1}'
+  ])
 })
 
 t.test('a reply for which the contract has no place is told where it belongs', async (t) => {
@@ -90,14 +112,20 @@ t.test('a reply for which the contract has no place is told where it belongs', a
     onError (_connection, { cause }) { causes.push((cause as Error).message) }
   })
   const client = await connect(await listen(app))
-  t.match(await ask(client, { type: 'say', id: 1 }), { type: 'error', code: 'FSR_ERR_HANDLER_FAILED' })
+  t.match(await ask(client, { type: 'say', id: 1 }), {
+    type: 'error',
+    code: 'FSR_ERR_HANDLER_FAILED'
+  })
   t.strictSame(causes, ['schema.in has no reply for it: give it one, or return nothing'])
 })
 
 t.test('whoever gives no id gets no answer', async (t) => {
   const { client } = await chat(t)
   client.send(JSON.stringify({ type: 'count', data: [1] }))
-  t.same(await ask(client, { type: 'say', data: { text: 'next' } }), { type: 'message', data: { text: 'next' } })
+  t.same(await ask(client, { type: 'say', data: { text: 'next' } }), {
+    type: 'message',
+    data: { text: 'next' }
+  })
 })
 
 const refused: Array<[what: string, message: unknown, code: string, more?: object]> = [
@@ -110,27 +138,64 @@ const refused: Array<[what: string, message: unknown, code: string, more?: objec
   ['null', 'null', 'FSR_ERR_MESSAGE_INVALID'],
   ['text that is not JSON', '{"type":', 'FSR_ERR_MESSAGE_NOT_JSON'],
   ['nothing', '', 'FSR_ERR_MESSAGE_NOT_JSON'],
-  ['an id that is an object', { type: 'say', data: { text: 'a' }, id: {} }, 'FSR_ERR_MESSAGE_INVALID'],
+  [
+    'an id that is an object',
+    { type: 'say', data: { text: 'a' }, id: {} },
+    'FSR_ERR_MESSAGE_INVALID'
+  ],
   ['an id that is null', { type: 'say', data: { text: 'a' }, id: null }, 'FSR_ERR_MESSAGE_INVALID'],
   ['an id that is empty', { type: 'leave', id: '' }, 'FSR_ERR_MESSAGE_INVALID'],
-  ['an id that is too long', { type: 'say', data: { text: 'a' }, id: 'x'.repeat(65) }, 'FSR_ERR_MESSAGE_INVALID'],
+  [
+    'an id that is too long',
+    { type: 'say', data: { text: 'a' }, id: 'x'.repeat(65) },
+    'FSR_ERR_MESSAGE_INVALID'
+  ],
   ['an id that is not exact', '{"type":"leave","id":9007199254740993}', 'FSR_ERR_MESSAGE_INVALID'],
   ['an id that is a fraction', { type: 'leave', id: 1.5 }, 'FSR_ERR_MESSAGE_INVALID'],
-  ['data that is too long', { type: 'say', data: { text: 'longer than ten' }, id: 3 }, 'FSR_ERR_DATA_INVALID', { id: 3, path: '/text', message: 'data must NOT have more than 10 characters' }],
+  [
+    'data that is too long',
+    { type: 'say', data: { text: 'longer than ten' }, id: 3 },
+    'FSR_ERR_DATA_INVALID',
+    { id: 3, path: '/text', message: 'data must NOT have more than 10 characters' }
+  ],
   ['no data', { type: 'say', id: 4 }, 'FSR_ERR_DATA_INVALID', { id: 4 }],
-  ['data that lacks something', { type: 'say', data: {} }, 'FSR_ERR_DATA_INVALID', { message: "data must have required property 'text'" }],
-  ['a prototype', '{"type":"say","data":{"text":"a","__proto__":{"isAdmin":true}}}', 'FSR_ERR_MESSAGE_FORBIDDEN'],
-  ['a prototype, spelt otherwise', '{"type":"say","data":{"text":"a","\\u005f_proto__":{"isAdmin":true}}}', 'FSR_ERR_MESSAGE_FORBIDDEN'],
-  ['the prototype of a constructor', '{"type":"say","data":{"text":"a","constructor":{"prototype":{"isAdmin":true}}}}', 'FSR_ERR_MESSAGE_FORBIDDEN'],
+  [
+    'data that lacks something',
+    { type: 'say', data: {} },
+    'FSR_ERR_DATA_INVALID',
+    { message: "data must have required property 'text'" }
+  ],
+  [
+    'a prototype',
+    '{"type":"say","data":{"text":"a","__proto__":{"isAdmin":true}}}',
+    'FSR_ERR_MESSAGE_FORBIDDEN'
+  ],
+  [
+    'a prototype, spelt otherwise',
+    '{"type":"say","data":{"text":"a","\\u005f_proto__":{"isAdmin":true}}}',
+    'FSR_ERR_MESSAGE_FORBIDDEN'
+  ],
+  [
+    'the prototype of a constructor',
+    '{"type":"say","data":{"text":"a","constructor":{"prototype":{"isAdmin":true}}}}',
+    'FSR_ERR_MESSAGE_FORBIDDEN'
+  ],
   ['what is nested as deep as it can be', '['.repeat(60_000), 'FSR_ERR_MESSAGE_NOT_JSON'],
-  ['a list that is nested as deep as it can be', `{"type":"say","data":${'['.repeat(30_000)}${']'.repeat(30_000)}}`, 'FSR_ERR_DATA_INVALID']
+  [
+    'a list that is nested as deep as it can be',
+    `{"type":"say","data":${'['.repeat(30_000)}${']'.repeat(30_000)}}`,
+    'FSR_ERR_DATA_INVALID'
+  ]
 ]
 for (const [what, message, code, more = {}] of refused) {
   t.test(`${what} is answered with an error, and the connection goes on`, async (t) => {
     const { client, errors } = await chat(t)
     t.match(await ask(client, message), { type: 'error', code, ...more })
     t.match(errors, [{ code }], 'and onError hears of it')
-    t.same(await ask(client, { type: 'say', data: { text: 'still' } }), { type: 'message', data: { text: 'still' } })
+    t.same(await ask(client, { type: 'say', data: { text: 'still' } }), {
+      type: 'message',
+      data: { text: 'still' }
+    })
   })
 }
 
@@ -158,21 +223,40 @@ t.test('a route can close instead', async (t) => {
 
 t.test('who closes for wrong messages does not for a handler that fails, nor for what is meant for the client', async (t) => {
   const { client } = await chat(t, { invalidMessages: 'close' })
-  t.match(await ask(client, { type: 'fail', id: 1 }), { type: 'error', id: 1, code: 'FSR_ERR_HANDLER_FAILED' })
+  t.match(await ask(client, { type: 'fail', id: 1 }), {
+    type: 'error',
+    id: 1,
+    code: 'FSR_ERR_HANDLER_FAILED'
+  })
   t.match(await ask(client, { type: 'refuse', id: 2 }), { type: 'error', id: 2, code: 'ROOM_FULL' })
   t.match(await ask(client, { type: 'count', data: [1], id: 3 }), { type: 'reply', id: 3 })
 })
 
 t.test('what a handler throws is told to onError, and to the client only that it failed', async (t) => {
   const { client, errors } = await chat(t)
-  t.same(await ask(client, { type: 'fail', id: 1 }), { type: 'error', id: 1, code: 'FSR_ERR_HANDLER_FAILED', message: 'The message could not be handled' })
-  t.same(await ask(client, { type: 'fail' }), { type: 'error', code: 'FSR_ERR_HANDLER_FAILED', message: 'The message could not be handled' })
+  t.same(await ask(client, { type: 'fail', id: 1 }), {
+    type: 'error',
+    id: 1,
+    code: 'FSR_ERR_HANDLER_FAILED',
+    message: 'The message could not be handled'
+  })
+  t.same(await ask(client, { type: 'fail' }), {
+    type: 'error',
+    code: 'FSR_ERR_HANDLER_FAILED',
+    message: 'The message could not be handled'
+  })
   t.match(errors, [{ message: 'a secret of the server' }, { message: 'a secret of the server' }])
 })
 
 t.test('what is meant for the client is told as it is, and is no failure', async (t) => {
   const { client, errors } = await chat(t)
-  t.same(await ask(client, { type: 'refuse', id: 1 }), { type: 'error', id: 1, code: 'ROOM_FULL', message: 'The room is full', path: '/room' })
+  t.same(await ask(client, { type: 'refuse', id: 1 }), {
+    type: 'error',
+    id: 1,
+    code: 'ROOM_FULL',
+    message: 'The room is full',
+    path: '/room'
+  })
   t.same(errors, [])
 })
 
@@ -184,15 +268,30 @@ t.test('an onError that throws ends the connection', async (t) => {
 
 t.test('without onError a failure is logged, and the connection goes on', async (t) => {
   const app = await createApp(t)
-  app.socketRoute('/chat', { schema: { in: { fail: {}, ok: {} } }, on: { fail: async () => { throw new Error('oh') }, ok () {} } })
+  app.socketRoute('/chat', {
+    schema: { in: { fail: {}, ok: {} } },
+    on: { fail: async () => { throw new Error('oh') }, ok () {} }
+  })
   const client = await connect(`${await listen(app)}/chat`)
-  t.match(await ask(client, { type: 'fail', id: 1 }), { type: 'error', id: 1, code: 'FSR_ERR_HANDLER_FAILED' })
-  t.same(await ask(client, { type: 'ok', id: 1 }), { type: 'reply', id: 1 }, 'an id can be used again')
+  t.match(await ask(client, { type: 'fail', id: 1 }), {
+    type: 'error',
+    id: 1,
+    code: 'FSR_ERR_HANDLER_FAILED'
+  })
+  t.same(
+    await ask(client, { type: 'ok', id: 1 }),
+    { type: 'reply', id: 1 },
+    'an id can be used again'
+  )
 })
 
 t.test('without onError a connection whose onOpen has failed is closed, and handles nothing', async (t) => {
   const lines: string[] = []
-  const app = await createApp(t, { fastify: { logger: { level: 'info', stream: { write: (line: string) => { lines.push(line) } } } } })
+  const app = await createApp(t, {
+    fastify: {
+      logger: { level: 'info', stream: { write: (line: string) => { lines.push(line) } } }
+    }
+  })
   const handled: string[] = []
   const ok = { schema: { in: { ok: {} } }, on: { ok () { handled.push('ok') } } }
   app.socketRoute('/sync', { ...ok, onOpen () { throw new Error('oh') } })
@@ -209,7 +308,11 @@ t.test('without onError a connection whose onOpen has failed is closed, and hand
   client.send(JSON.stringify({ type: 'ok', data: 'x'.repeat(200) }))
   t.match(await client.closed, { code: 1009 })
   await until(() => lines.filter((line) => line.includes('"message":"oh"')).length === 3)
-  t.equal(lines.filter((line) => line.includes('"level":50')).length, 3, 'what a client does is not an error of the server')
+  t.equal(
+    lines.filter((line) => line.includes('"level":50')).length,
+    3,
+    'what a client does is not an error of the server'
+  )
 })
 
 t.test('a client that does not read what it is answered is not read from', async (t) => {
@@ -240,12 +343,25 @@ t.test('a client that does not read what it is answered is not read from', async
 
 t.test('what the client does is not logged as a fault, and what the app does is', async (t) => {
   const lines: Array<{ level: number, err?: { message: string } }> = []
-  const app = await createApp(t, { fastify: { logger: { level: 'debug', stream: { write: (line: string) => { lines.push(JSON.parse(line)) } } } } })
-  app.socketRoute('/chat', { schema: { in: { fail: {} } }, on: { fail () { throw new Error('oh') } } })
+  const app = await createApp(t, {
+    fastify: {
+      logger: {
+        level: 'debug',
+        stream: { write: (line: string) => { lines.push(JSON.parse(line)) } }
+      }
+    }
+  })
+  app.socketRoute('/chat', {
+    schema: { in: { fail: {} } },
+    on: { fail () { throw new Error('oh') } }
+  })
   const client = await connect(`${await listen(app)}/chat`)
   await ask(client, { type: 'none' })
   await ask(client, { type: 'fail' })
-  t.same(lines.filter(({ err }) => err !== undefined).map(({ level, err }) => [level, err!.message]), [[20, 'There is no message of this type'], [50, 'oh']])
+  t.same(
+    lines.filter(({ err }) => err !== undefined).map(({ level, err }) => [level, err!.message]),
+    [[20, 'There is no message of this type'], [50, 'oh']]
+  )
 })
 
 t.test('a callback that returns something has failed: what leaves is in the contract', async (t) => {
@@ -266,16 +382,30 @@ t.test('a callback that returns something has failed: what leaves is in the cont
   client.socket.close()
   await closed
   await until(() => errors.length === 2)
-  t.match(errors, [{ code: 'FSR_ERR_RETURN_INVALID', message: /^onOpen / }, { code: 'FSR_ERR_RETURN_INVALID', message: /^onClose / }])
+  t.match(errors, [
+    { code: 'FSR_ERR_RETURN_INVALID', message: /^onOpen / },
+    { code: 'FSR_ERR_RETURN_INVALID', message: /^onClose / }
+  ])
 })
 
 t.test('a second message with an id that is not answered yet is refused, and the first goes on', async (t) => {
   const app = await createApp(t)
   let go = (): void => {}
-  app.socketRoute('/chat', { schema: { in: { wait: { reply: Type.Number() } } }, on: { wait: () => new Promise<number>((resolve) => { go = () => { resolve(1) } }) } }, { concurrency: 2 })
+  app.socketRoute(
+    '/chat',
+    {
+      schema: { in: { wait: { reply: Type.Number() } } },
+      on: { wait: () => new Promise<number>((resolve) => { go = () => { resolve(1) } }) }
+    },
+    { concurrency: 2 }
+  )
   const client = await connect(`${await listen(app)}/chat`)
   client.send('{"type":"wait","id":1}')
-  t.match(await ask(client, { type: 'wait', id: 1 }), { type: 'error', id: 1, code: 'FSR_ERR_ID_DUPLICATE' })
+  t.match(await ask(client, { type: 'wait', id: 1 }), {
+    type: 'error',
+    id: 1,
+    code: 'FSR_ERR_ID_DUPLICATE'
+  })
   go()
   t.same(await client.json(), { type: 'reply', id: 1, data: 1 })
 })
@@ -283,26 +413,71 @@ t.test('a second message with an id that is not answered yet is refused, and the
 t.test('who may send a message is checked against the user of that moment', async (t) => {
   const app = await createApp(t)
   app.socketRoute('/chat', {
-    schema: { in: { kick: { isGranted: 'ROLE_ADMIN' }, only: { isGranted: (user: unknown) => (user as { sub: string }).sub === 'alice' }, later: { isGranted: async () => false }, truthy: { isGranted: () => 'yes' as never }, truthyLater: { isGranted: async () => 1 as never } } },
+    schema: {
+      in: {
+        kick: { isGranted: 'ROLE_ADMIN' },
+        only: { isGranted: (user: unknown) => (user as { sub: string }).sub === 'alice' },
+        later: { isGranted: async () => false },
+        truthy: { isGranted: () => 'yes' as never },
+        truthyLater: { isGranted: async () => 1 as never }
+      }
+    },
     on: { kick () {}, only () {}, later () {}, truthy () {}, truthyLater () {} }
   }, { isGranted: 'ROLE_USER', roleHierarchy: { ROLE_ROOT: ['ROLE_ADMIN', 'ROLE_USER'] } })
   const url = `${await listen(app)}/chat`
   const user = await connectAs(tokenOf(app), url)
-  t.match(await ask(user, { type: 'kick', id: 1 }), { type: 'error', id: 1, code: 'FSR_ERR_MESSAGE_NOT_GRANTED' })
+  t.match(await ask(user, { type: 'kick', id: 1 }), {
+    type: 'error',
+    id: 1,
+    code: 'FSR_ERR_MESSAGE_NOT_GRANTED'
+  })
   t.match(await ask(user, { type: 'only', id: 1 }), { type: 'reply', id: 1 })
-  for (const type of ['later', 'truthy', 'truthyLater']) t.match(await ask(user, { type, id: 1 }), { type: 'error', code: 'FSR_ERR_MESSAGE_NOT_GRANTED' }, 'only true lets in')
-  t.match(await ask(await connectAs(tokenOf(app, ['ROLE_ROOT']), url), { type: 'kick', id: 1 }), { type: 'reply', id: 1 })
+  for (const type of ['later', 'truthy', 'truthyLater']) {
+    t.match(
+      await ask(user, { type, id: 1 }),
+      { type: 'error', code: 'FSR_ERR_MESSAGE_NOT_GRANTED' },
+      'only true lets in'
+    )
+  }
+  t.match(await ask(await connectAs(tokenOf(app, ['ROLE_ROOT']), url), { type: 'kick', id: 1 }), {
+    type: 'reply',
+    id: 1
+  })
 
-  t.same(await ask(user, { type: 'renew', id: 2, data: { token: tokenOf(app, ['ROLE_ROOT']) } }), { type: 'reply', id: 2 })
-  t.match(await ask(user, { type: 'kick', id: 3 }), { type: 'reply', id: 3 }, 'after the renewal that is another')
-  t.match(await ask(user, { type: 'renew', id: 4, data: { token: 'none' } }), { type: 'error', id: 4, code: 'FSR_ERR_TOKEN_INVALID' })
+  t.same(await ask(user, { type: 'renew', id: 2, data: { token: tokenOf(app, ['ROLE_ROOT']) } }), {
+    type: 'reply',
+    id: 2
+  })
+  t.match(
+    await ask(user, { type: 'kick', id: 3 }),
+    { type: 'reply', id: 3 },
+    'after the renewal that is another'
+  )
+  t.match(await ask(user, { type: 'renew', id: 4, data: { token: 'none' } }), {
+    type: 'error',
+    id: 4,
+    code: 'FSR_ERR_TOKEN_INVALID'
+  })
   user.send(JSON.stringify({ type: 'renew', data: { token: tokenOf(app, ['ROLE_ROOT']) } }))
-  t.match(await ask(user, { type: 'renew', id: 5 }), { type: 'error', id: 5, code: 'FSR_ERR_TOKEN_INVALID' }, 'without an id there is no answer')
+  t.match(
+    await ask(user, { type: 'renew', id: 5 }),
+    { type: 'error', id: 5, code: 'FSR_ERR_TOKEN_INVALID' },
+    'without an id there is no answer'
+  )
 })
 
 t.test('who sends before the app is ready reaches nobody, and does no harm', async (t) => {
   const app = await createApp(t)
-  const chat = app.socketRoute('/chat', { schema: { out: { message: Type.Object({ text: Type.String() }), bye: null, ask: { reply: Type.Boolean() } } }, on: {} })
+  const chat = app.socketRoute('/chat', {
+    schema: {
+      out: {
+        message: Type.Object({ text: Type.String() }),
+        bye: null,
+        ask: { reply: Type.Boolean() }
+      }
+    },
+    on: {}
+  })
   chat.to('room').send('message', { text: 'a' })
   chat.broadcast('bye')
   t.same(await chat.to('room').local.request('ask'), [])
@@ -312,19 +487,41 @@ t.test('who sends before the app is ready reaches nobody, and does no harm', asy
 t.test('a renewal that fails for another reason than its token is a failure of the server, and its text is not told', async (t) => {
   let isBroken = false
   const fail = (): void => { if (isBroken) throw new Error('a secret of the server') }
-  const app = await createApp(t, { plugin: { revocations: { revoke () {}, revokedBefore: () => { fail(); return undefined } } } })
+  const app = await createApp(t, {
+    plugin: { revocations: { revoke () {}, revokedBefore: () => { fail(); return undefined } } }
+  })
   const errors: unknown[] = []
-  const controller = { schema: { in: { ok: {} } }, on: { ok () {} }, onError (_connection: unknown, error: unknown) { errors.push(error) } }
+  const controller = {
+    schema: { in: { ok: {} } },
+    on: { ok () {} },
+    onError (_connection: unknown, error: unknown) { errors.push(error) }
+  }
   app.socketRoute('/store', controller, 'ROLE_USER')
   app.socketRoute('/predicate', controller, { isGranted: () => { fail(); return true } })
   const nothing = undefined as unknown as Error
-  app.socketRoute('/nothing', controller, { isGranted: () => isBroken ? Promise.reject(nothing) : true })
+  app.socketRoute('/nothing', controller, {
+    isGranted: () => isBroken ? Promise.reject(nothing) : true
+  })
   const url = await listen(app)
-  const clients = await Promise.all(['/predicate', '/nothing', '/store'].map(async (path) => await connectAs(tokenOf(app, undefined, { sub: path }), url + path)))
+  const clients = await Promise.all(['/predicate', '/nothing', '/store'].map(
+    async (path) => await connectAs(tokenOf(app, undefined, { sub: path }), url + path)
+  ))
   isBroken = true
   for (const client of clients) {
     const { pathname } = new URL(client.socket.url)
-    t.same(await ask(client, { type: 'renew', id: 1, data: { token: tokenOf(app, undefined, { sub: pathname }) } }), { type: 'error', id: 1, code: 'FSR_ERR_HANDLER_FAILED', message: 'The message could not be handled' })
+    t.same(
+      await ask(client, {
+        type: 'renew',
+        id: 1,
+        data: { token: tokenOf(app, undefined, { sub: pathname }) }
+      }),
+      {
+        type: 'error',
+        id: 1,
+        code: 'FSR_ERR_HANDLER_FAILED',
+        message: 'The message could not be handled'
+      }
+    )
     t.match(await ask(client, { type: 'ok', id: 1 }), { type: 'reply', id: 1 })
   }
   t.equal(errors.length, 3)
@@ -332,19 +529,48 @@ t.test('a renewal that fails for another reason than its token is a failure of t
 
 t.test('no token is taken while connected where none is at the upgrade, nor of somebody who has no sub', async (t) => {
   const app = await createApp(t)
-  const controller = { schema: { in: { who: { reply: Type.Any() } } }, on: { who: (connection: WsConnection) => connection.user } }
-  const known = async (request: unknown): Promise<void> => { (request as { user: unknown }).user = { sub: 'alice', roles: ['ROLE_USER'] } }
-  app.socketRoute('/hook', controller, { isGranted: 'ROLE_USER', tokenFrom: [], preValidation: known })
-  app.socketRoute('/ticket', controller, { isGranted: 'ROLE_USER', tokenFrom: ['ticket'], preValidation: known })
+  const controller = {
+    schema: { in: { who: { reply: Type.Any() } } },
+    on: { who: (connection: WsConnection) => connection.user }
+  }
+  const known = async (request: unknown): Promise<void> => {
+    (request as { user: unknown }).user = { sub: 'alice', roles: ['ROLE_USER'] }
+  }
+  app.socketRoute('/hook', controller, {
+    isGranted: 'ROLE_USER',
+    tokenFrom: [],
+    preValidation: known
+  })
+  app.socketRoute('/ticket', controller, {
+    isGranted: 'ROLE_USER',
+    tokenFrom: ['ticket'],
+    preValidation: known
+  })
   app.socketRoute('/open', controller, { preValidation: known })
   app.socketRoute('/nobody', controller)
   app.socketRoute('/unnamed', controller, 'ROLE_USER')
   const url = await listen(app)
   const unnamed = (id: number): string => tokenOf(app, ['ROLE_USER'], { sub: undefined, id })
-  for (const [path, token, other] of [['/hook'], ['/ticket'], ['/open'], ['/nobody'], ['/unnamed', unnamed(1), unnamed(2)]] as const) {
-    const client = token === undefined ? await connect(url + path) : await connectAs(token, url + path)
+  for (const [path, token, other] of [
+    ['/hook'],
+    ['/ticket'],
+    ['/open'],
+    ['/nobody'],
+    ['/unnamed', unnamed(1), unnamed(2)]
+  ] as const) {
+    const client = token === undefined
+      ? await connect(url + path)
+      : await connectAs(token, url + path)
     const before = await ask(client, { type: 'who', id: 1 })
-    t.match(await ask(client, { type: 'renew', id: 2, data: { token: other ?? tokenOf(app, ['ROLE_USER', 'ROLE_ADMIN']) } }), { type: 'error', id: 2, code: 'FSR_ERR_TOKEN_INVALID' }, path)
+    t.match(
+      await ask(client, {
+        type: 'renew',
+        id: 2,
+        data: { token: other ?? tokenOf(app, ['ROLE_USER', 'ROLE_ADMIN']) }
+      }),
+      { type: 'error', id: 2, code: 'FSR_ERR_TOKEN_INVALID' },
+      path
+    )
     t.same(await ask(client, { type: 'who', id: 1 }), before)
   }
 })
@@ -352,10 +578,19 @@ t.test('no token is taken while connected where none is at the upgrade, nor of s
 t.test('what a client makes of what it was asked is no fault of the app', async (t) => {
   const levels: number[] = []
   const clock = new TestClock()
-  const stream = { write (line: string) { if (line.includes('a message was refused')) levels.push((JSON.parse(line) as { level: number }).level) } }
+  const stream = {
+    write (line: string) {
+      if (line.includes('a message was refused')) {
+        levels.push((JSON.parse(line) as { level: number }).level)
+      }
+    }
+  }
   const app = await createApp(t, { clock, fastify: { logger: { level: 'debug', stream } } })
   app.socketRoute('/chat', {
-    schema: { in: { start: {}, join: { data: Type.String() }, fail: {} }, out: { ask: { reply: Type.Record(Type.String(), Type.Integer()) } } },
+    schema: {
+      in: { start: {}, join: { data: Type.String() }, fail: {} },
+      out: { ask: { reply: Type.Record(Type.String(), Type.Integer()) } }
+    },
     on: {
       async start (connection) { await connection.request('ask') },
       async join (connection, room) { await connection.join(room as string) },
@@ -363,7 +598,11 @@ t.test('what a client makes of what it was asked is no fault of the app', async 
     }
   })
   const client = await connect(`${await listen(app)}/chat`)
-  for (const answer of [{ type: 'error', code: 'NO' }, { type: 'reply', data: { secret: 'x' } }, undefined]) {
+  for (const answer of [
+    { type: 'error', code: 'NO' },
+    { type: 'reply', data: { secret: 'x' } },
+    undefined
+  ]) {
     client.send('{"type":"start"}')
     const { id } = await client.json() as { id: number }
     if (answer === undefined) t.match(await clock.during(client.json()), { type: 'cancel' })
@@ -378,11 +617,19 @@ t.test('what a client makes of what it was asked is no fault of the app', async 
 t.test('renewals that are refused are logged at debug only, wherever they come', async (t) => {
   for (const jwt of [true, false]) {
     const lines: string[] = []
-    const app = await createApp(t, { jwt, fastify: { logger: { level: 'info', stream: { write: (line: string) => { lines.push(line) } } } } })
+    const app = await createApp(t, {
+      jwt,
+      fastify: {
+        logger: { level: 'info', stream: { write: (line: string) => { lines.push(line) } } }
+      }
+    })
     app.socketRoute('/chat', { schema: { in: { ok: {} } }, on: { ok () {} } })
     const client = await connect(`${await listen(app)}/chat`)
     const before = lines.length
-    t.match(await ask(client, { type: 'renew', id: 1, data: { token: 'a token that is none' } }), { type: 'error', code: 'FSR_ERR_TOKEN_INVALID' })
+    t.match(await ask(client, { type: 'renew', id: 1, data: { token: 'a token that is none' } }), {
+      type: 'error',
+      code: 'FSR_ERR_TOKEN_INVALID'
+    })
     t.same(lines.slice(before), [])
   }
 })
@@ -401,8 +648,21 @@ t.test('rooms and broadcasts send what the contract has', async (t) => {
   chat.broadcast('message', { text: 'b' }, { except: [...chat.clients][0]! })
   chat.broadcast('bye')
   t.same(await one.take(2), ['{"type":"message","data":{"text":"a"}}', '{"type":"bye"}'])
-  t.same(await other.take(3), ['{"type":"message","data":{"text":"a"}}', '{"type":"message","data":{"text":"b"}}', '{"type":"bye"}'])
-  t.throws(() => { chat.broadcast('massage' as 'bye') }, { code: 'FSR_ERR_EVENT_UNKNOWN', message: /^This type is not .* message, bye/ })
+  t.same(await other.take(3), [
+    '{"type":"message","data":{"text":"a"}}',
+    '{"type":"message","data":{"text":"b"}}',
+    '{"type":"bye"}'
+  ])
+  t.throws(
+    () => { chat.broadcast('massage' as 'bye') },
+    { code: 'FSR_ERR_EVENT_UNKNOWN', message: /^This type is not .* message, bye/ }
+  )
   t.throws(() => { chat.broadcast('message', {} as never) }, { code: 'FSR_ERR_EVENT_INVALID' })
-  t.throws(() => { chat.broadcast({ type: 'bye' } as unknown as 'bye') }, { code: 'FSR_ERR_EVENT_UNKNOWN', message: /^The first argument, the type, is of type object, which is not .* message, bye/ })
+  t.throws(
+    () => { chat.broadcast({ type: 'bye' } as unknown as 'bye') },
+    {
+      code: 'FSR_ERR_EVENT_UNKNOWN',
+      message: /^The first argument, the type, is of type object, which is not .* message, bye/
+    }
+  )
 })

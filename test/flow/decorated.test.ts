@@ -1,5 +1,10 @@
 import t from 'tap'
-import { SocketRoute, baseController, type DecoratedRoute, type SocketController } from '../../src/index.js'
+import {
+  SocketRoute,
+  baseController,
+  type DecoratedRoute,
+  type SocketController
+} from '../../src/index.js'
 import { connect, connectAs, refusal } from '../support/client.js'
 import { createApp, listen, tokenOf } from '../support/server.js'
 
@@ -23,14 +28,20 @@ const forms: Record<string, (Admin: ReturnType<typeof decorate>) => unknown> = {
   'a subclass': (Admin) => class extends Admin { constructor () { super(repository) } },
   'an instance of a subclass': (Admin) => new (class extends Admin {})(repository),
   'a mixin': (Admin) => {
-    const logged = (Base: typeof Admin) => class extends Base { constructor () { super(repository) } onClose () {} }
+    const logged = (Base: typeof Admin) =>
+      class extends Base { constructor () { super(repository) } onClose () {} }
     return class extends logged(Admin) {}
   },
-  'a proxy of an instance': (Admin) => new Proxy(new Admin(repository), { get: (target, name) => Reflect.get(target, name) }),
-  'a proxy of a class': (Admin) => new Proxy(Admin, { construct: (Class) => new Class(repository) }),
+  'a proxy of an instance': (Admin) => new Proxy(new Admin(repository), {
+    get: (target, name) => Reflect.get(target, name)
+  }),
+  'a proxy of a class': (Admin) => new Proxy(Admin, {
+    construct: (Class) => new Class(repository)
+  }),
   'an object made from an instance': (Admin) => Object.create(new Admin(repository)),
   'a class that another decorator has wrapped': (Admin) => {
-    const inject = (Class: typeof Admin) => class extends Class { constructor () { super(repository) } }
+    const inject = (Class: typeof Admin) =>
+      class extends Class { constructor () { super(repository) } }
     return inject(Admin)
   },
   'a function that is a class, as for older engines': () => {
@@ -43,7 +54,10 @@ const forms: Record<string, (Admin: ReturnType<typeof decorate>) => unknown> = {
 for (const [what, make] of Object.entries(forms)) {
   t.test(`${what} of a decorated class is guarded as the decorator says`, async (t) => {
     const app = await createApp(t)
-    t.throws(() => app.socketRoute('/open', make(decorate()) as SocketController), { code: 'FSR_ERR_CONTROLLER_DECORATED', message: /socketController\(\)/ })
+    t.throws(
+      () => app.socketRoute('/open', make(decorate()) as SocketController),
+      { code: 'FSR_ERR_CONTROLLER_DECORATED', message: /socketController\(\)/ }
+    )
     t.equal(app.socketRoutes.size, 0)
     const { path } = app.socketController(make(decorate()) as SocketController)
     t.equal(path, '/admin')
@@ -59,7 +73,12 @@ t.test('a container makes the instance of a class, once, with the instance of th
   const Admin = decorate({ path: '/:id' })
   const made: unknown[] = []
   await app.register(async (scope) => {
-    scope.socketController(Admin, { create: (Class, fastify) => { made.push(Class, fastify === scope); return new Class(repository) } })
+    scope.socketController(Admin, {
+      create: (Class, fastify) => {
+        made.push(Class, fastify === scope)
+        return new Class(repository)
+      }
+    })
   }, { prefix: '/v1' })
   t.strictSame(made, [Admin, true])
   const url = await listen(app)
@@ -69,8 +88,12 @@ t.test('a container makes the instance of a class, once, with the instance of th
 
 t.test('what a container makes may be of a subclass, or something else that stands in for it; the guard is that of the class', async (t) => {
   const app = await createApp(t)
-  app.socketController(decorate({ path: '/sub' }), { create: (Class) => new (class extends Class {})(repository) })
-  app.socketController(decorate({ path: '/stub' }), { create: () => ({ repository, onOpen: () => 'stub' }) })
+  app.socketController(decorate({ path: '/sub' }), {
+    create: (Class) => new (class extends Class {})(repository)
+  })
+  app.socketController(decorate({ path: '/stub' }), {
+    create: () => ({ repository, onOpen: () => 'stub' })
+  })
   const url = await listen(app)
   for (const path of ['/sub', '/stub']) t.equal((await refusal(url + path)).status, 401)
   t.equal(await (await connectAs(tokenOf(app, ['ROLE_ADMIN']), `${url}/stub`)).next(), 'stub')
@@ -82,19 +105,30 @@ t.test('a class with a contract is made by a container too', async (t) => {
     readonly repository: Repository
     override readonly on = this.handlers({})
     constructor (repository: Repository) { super(); this.repository = repository }
-    override onOpen (connection: { send (type: 'said', data: string): unknown }) { connection.send('said', this.repository.find()) }
+    override onOpen (connection: { send (type: 'said', data: string): unknown }) {
+      connection.send('said', this.repository.find())
+    }
   }
   const app = await createApp(t)
   app.socketController(Contracted, { create: (Class) => new Class(repository) })
   const url = await listen(app)
   t.equal((await refusal(`${url}/contract`)).status, 401)
-  t.strictSame(await (await connectAs(tokenOf(app), `${url}/contract`)).json(), { type: 'said', data: 'secret' })
+  t.strictSame(await (await connectAs(tokenOf(app), `${url}/contract`)).json(), {
+    type: 'said',
+    data: 'secret'
+  })
 })
 
 t.test('a controller that a container made for another decorated class is refused', async (t) => {
   const app = await createApp(t)
   const [Admin, Other] = [decorate(), decorate({ path: '/other', isGranted: 'ROLE_ROOT' })]
-  t.throws(() => app.socketController(Admin, { create: () => new Other(repository) }), { code: 'FSR_ERR_CONTROLLER_DECORATED', message: /Admin is decorated.*socketController\(Admin\)/ })
+  t.throws(
+    () => app.socketController(Admin, { create: () => new Other(repository) }),
+    {
+      code: 'FSR_ERR_CONTROLLER_DECORATED',
+      message: /Admin is decorated.*socketController\(Admin\)/
+    }
+  )
 })
 
 t.test('a class whose constructor returns an instance of a decorated one is refused, as the guard of that would be lost', async (t) => {
@@ -105,7 +139,10 @@ t.test('a class whose constructor returns an instance of a decorated one is refu
     onOpen (): void {}
   }
   const app = await createApp(t)
-  t.throws(() => app.socketRoute('/open', Disguise), { code: 'FSR_ERR_CONTROLLER_INVALID', message: /returns an object that is not an instance/ })
+  t.throws(
+    () => app.socketRoute('/open', Disguise),
+    { code: 'FSR_ERR_CONTROLLER_INVALID', message: /returns an object that is not an instance/ }
+  )
   class Watched {
     constructor () { return new Proxy(this, {}) }
     onOpen (): void {}
@@ -118,27 +155,60 @@ t.test('what would be ignored beside a decorated class is refused', async (t) =>
   const Admin = decorate()
   const call = app.socketController.bind(app) as unknown as (...all: unknown[]) => void
   const create = () => new Admin(repository)
-  for (const rest of [['ROLE_ROOT'], [{ isGranted: 'ROLE_ROOT' }], [{ create: 5 }], [{ create: null }], [['ROLE_ROOT']], [null], [{ create }, 'ROLE_ROOT']]) {
+  for (const rest of [
+    ['ROLE_ROOT'],
+    [{ isGranted: 'ROLE_ROOT' }],
+    [{ create: 5 }],
+    [{ create: null }],
+    [['ROLE_ROOT']],
+    [null],
+    [{ create }, 'ROLE_ROOT']
+  ]) {
     t.throws(() => call(Admin, ...rest), { code: 'FSR_ERR_OPTION_INVALID' }, JSON.stringify(rest))
   }
-  t.throws(() => call(new Admin(repository), { create }), { code: 'FSR_ERR_OPTION_INVALID', message: /was given an instance/ })
-  for (const made of [undefined, null, 5, 'admin', {}, () => {}]) t.throws(() => call(Admin, { create: () => made }), { code: 'FSR_ERR_CONTROLLER_INVALID' }, String(made))
-  t.throws(() => call(Admin, { create: async () => new Admin(repository) }), { code: 'FSR_ERR_CONTROLLER_INVALID', message: /is a promise: wait for it/ })
-  t.throws(() => call(Promise.resolve(new Admin(repository))), { code: 'FSR_ERR_CONTROLLER_UNDECORATED' })
+  t.throws(
+    () => call(new Admin(repository), { create }),
+    { code: 'FSR_ERR_OPTION_INVALID', message: /was given an instance/ }
+  )
+  for (const made of [undefined, null, 5, 'admin', {}, () => {}]) {
+    t.throws(
+      () => call(Admin, { create: () => made }),
+      { code: 'FSR_ERR_CONTROLLER_INVALID' },
+      String(made)
+    )
+  }
+  t.throws(
+    () => call(Admin, { create: async () => new Admin(repository) }),
+    { code: 'FSR_ERR_CONTROLLER_INVALID', message: /is a promise: wait for it/ }
+  )
+  t.throws(
+    () => call(Promise.resolve(new Admin(repository))),
+    { code: 'FSR_ERR_CONTROLLER_UNDECORATED' }
+  )
   t.equal(app.socketRoutes.size, 0)
   app.socketController(Admin, { create: undefined })
 })
 
 t.test('@SocketRoute stands once, before a class, with one argument', async (t) => {
   const dangerous = { code: 'FSR_ERR_DECORATOR_INVALID' }
-  t.throws(() => { SocketRoute({ path: '/open' })(decorate()) }, { ...dangerous, message: /twice before Admin/ })
-  t.throws(() => (SocketRoute as unknown as (...all: unknown[]) => void)({ path: '/admin' }, 'ROLE_ADMIN'), { ...dangerous, message: /second argument/ })
+  t.throws(
+    () => { SocketRoute({ path: '/open' })(decorate()) },
+    { ...dangerous, message: /twice before Admin/ }
+  )
+  t.throws(
+    () => (SocketRoute as unknown as (...all: unknown[]) => void)({ path: '/admin' }, 'ROLE_ADMIN'),
+    { ...dangerous, message: /second argument/ }
+  )
   const before = SocketRoute({ path: '/admin' }) as (...given: unknown[]) => void
   class Plain { onOpen () {} }
   t.throws(() => { before(Plain.prototype.onOpen, { kind: 'method', name: 'onOpen' }) }, dangerous)
   t.throws(() => { before(Plain, { kind: 'method', name: 'onOpen' }) }, dangerous)
   t.throws(() => { before(undefined, { kind: 'field', name: 'onOpen' }) }, dangerous)
-  t.throws(() => { before(Plain.prototype, 'onOpen', {}) }, dangerous, 'as experimentalDecorators emit it')
+  t.throws(
+    () => { before(Plain.prototype, 'onOpen', {}) },
+    dangerous,
+    'as experimentalDecorators emit it'
+  )
   t.throws(() => { before(Plain, 'create', {}) }, dangerous, 'before a static method')
   t.throws(() => { before(() => {}) }, dangerous)
   before(Plain)
@@ -167,27 +237,49 @@ for (const [what, given] of Object.entries(statics)) {
   t.test(`a class with a static ${what} fails, as it would be ignored`, async (t) => {
     const app = await createApp(t)
     const Class = given as new () => SocketController
-    const message = new RegExp(`has a static ${what.split(' ')[0]!}, which belongs in the third argument`)
+    const message = new RegExp(
+      `has a static ${what.split(' ')[0]!}, which belongs in the third argument`
+    )
     t.throws(() => app.socketRoute('/', Class), { code: 'FSR_ERR_CONTROLLER_INVALID', message })
-    t.throws(() => app.socketRoute('/', new Class()), { code: 'FSR_ERR_CONTROLLER_INVALID', message })
+    t.throws(
+      () => app.socketRoute('/', new Class()),
+      { code: 'FSR_ERR_CONTROLLER_INVALID', message }
+    )
     SocketRoute({ path: '/' })(Class)
     t.throws(() => app.socketController(Class), { code: 'FSR_ERR_CONTROLLER_INVALID', message })
   })
 }
 
-for (const [name, value] of Object.entries({ isGranted: undefined, roles: ['ROLE_ADMIN'], preValidation () {}, preHandler: [], tokenFrom: ['header'], requireExpiry: true, roleHierarchy: {}, origins: 'https://app.example' })) {
+for (const [name, value] of Object.entries({
+  isGranted: undefined,
+  roles: ['ROLE_ADMIN'],
+  preValidation () {},
+  preHandler: [],
+  tokenFrom: ['header'],
+  requireExpiry: true,
+  roleHierarchy: {},
+  origins: 'https://app.example'
+})) {
   t.test(`a controller with ${name} fails, as it would be ignored`, async (t) => {
     const app = await createApp(t)
     const inherited = class { onOpen () {} }
     Object.assign(inherited.prototype, { [name]: value })
-    for (const controller of [{ onOpen () {}, [name]: value }, inherited]) t.throws(() => app.socketRoute('/', controller), { code: 'FSR_ERR_CONTROLLER_INVALID', message: new RegExp(`has ${name}, which`) })
+    for (const controller of [{ onOpen () {}, [name]: value }, inherited]) {
+      t.throws(
+        () => app.socketRoute('/', controller),
+        { code: 'FSR_ERR_CONTROLLER_INVALID', message: new RegExp(`has ${name}, which`) }
+      )
+    }
   })
 }
 
 t.test('a controller may have services and state of its own, under any other name', async (t) => {
   class Roles { of () { return [] } }
   const app = await createApp(t)
-  app.socketRoute('/', new (class { static readonly limit = 5; roles = new Roles(); origins = new Map(); connections = 5; onOpen () { return 'in' } })())
+  app.socketRoute(
+    '/',
+    new (class { static readonly limit = 5; roles = new Roles(); origins = new Map(); connections = 5; onOpen () { return 'in' } })()
+  )
   app.socketRoute('/null', Object.assign(Object.create(null), { onOpen: () => 'in' }))
   const url = await listen(app)
   t.equal(await (await connect(url)).next(), 'in')

@@ -1,4 +1,5 @@
-// A proxy that does not know WebSocket takes Upgrade and Connection away, and leaves the rest of the handshake.
+// A proxy that does not know WebSocket takes Upgrade and Connection away, and leaves the rest of
+// the handshake.
 import { once } from 'node:events'
 import cookie from '@fastify/cookie'
 import t from 'tap'
@@ -7,7 +8,14 @@ import { createApp, listen, tokenOf } from '../support/server.js'
 
 t.test('a handshake without Upgrade or Connection is told as such, to the client and to the log, and not as a missing token', async (t) => {
   const lines: Array<{ level: number, missing?: string, msg: string }> = []
-  const app = await createApp(t, { fastify: { logger: { level: 'warn', stream: { write: (line: string) => { lines.push(JSON.parse(line)) } } } } })
+  const app = await createApp(t, {
+    fastify: {
+      logger: {
+        level: 'warn',
+        stream: { write: (line: string) => { lines.push(JSON.parse(line)) } }
+      }
+    }
+  })
   await app.register(cookie)
   const guarded = { isGranted: 'ROLE_USER', tokenFrom: ['protocol', 'ticket', 'message'] as const }
   app.socketRoute('/chat', { onOpen: () => 'in' }, guarded)
@@ -17,15 +25,26 @@ t.test('a handshake without Upgrade or Connection is told as such, to the client
   app.get('/rest', async () => 'rest')
   const url = await listen(app)
   const token = tokenOf(app)
-  const ask = async (path: string, headers: Record<string, undefined | string>, start?: string): Promise<string> => {
+  const ask = async (
+    path: string,
+    headers: Record<string, undefined | string>,
+    start?: string
+  ): Promise<string> => {
     const socket = await tcp(url)
-    socket.write(handshake(path, { 'Sec-WebSocket-Protocol': `bearer, ${token}`, Origin: 'https://app.example', ...headers }, start))
+    socket.write(handshake(
+      path,
+      { 'Sec-WebSocket-Protocol': `bearer, ${token}`, Origin: 'https://app.example', ...headers },
+      start
+    ))
     return await readAll(socket)
   }
   // Without any Connection the request is a plain one, on a connection that may go on.
   const bare = await tcp(url)
   bare.write(handshake('/chat', { Connection: undefined }))
-  t.match(String((await once(bare, 'data'))[0]), /^HTTP\/1\.1 426 [^]*FSR_ERR_UPGRADE_DROPPED[^]*without its Connection: upgrade header/)
+  t.match(
+    String((await once(bare, 'data'))[0]),
+    /^HTTP\/1\.1 426 [^]*FSR_ERR_UPGRADE_DROPPED[^]*without its Connection: upgrade header/
+  )
   bare.destroy()
 
   const nginx = { Upgrade: undefined, Connection: 'close' }
@@ -45,8 +64,15 @@ t.test('a handshake without Upgrade or Connection is told as such, to the client
       t.equal(lines.length, 1)
     }
   }
-  t.match(await ask('/chat', {}, 'GET /chat HTTP/1.0'), /^HTTP\/1\.1 400 [^]*proxy_http_version 1\.1/)
+  t.match(
+    await ask('/chat', {}, 'GET /chat HTTP/1.0'),
+    /^HTTP\/1\.1 400 [^]*proxy_http_version 1\.1/
+  )
   t.match(await ask('/rest', nginx), /^HTTP\/1\.1 200 /, 'REST is no handshake of ours')
   t.equal((await app.inject('/both')).body, 'rest')
-  t.match((await app.inject('/chat')).json(), { code: 'FSR_ERR_UPGRADE_REQUIRED' }, 'nor is a plain GET')
+  t.match(
+    (await app.inject('/chat')).json(),
+    { code: 'FSR_ERR_UPGRADE_REQUIRED' },
+    'nor is a plain GET'
+  )
 })

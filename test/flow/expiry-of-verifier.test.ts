@@ -7,20 +7,31 @@ import { TestClock } from '../support/clock.js'
 import { createApp, listen, SECRET, tokenOf } from '../support/server.js'
 import { mustNotBeLogged } from '../support/witness.js'
 
-// A connection ends when the verifier, as it is configured, would take its token no more: not before, so that nobody comes back in a
-// loop of connecting and 4401, and not later.
+// A connection ends when the verifier, as it is configured, would take its token no more: not
+// before, so that nobody comes back in a loop of connecting and 4401, and not later.
 
 const seconds = () => Math.floor(Date.now() / 1000)
 const renewing = {
   onOpen: () => 'in',
-  onMessage: async (connection: WsConnection, message: { text: string }) => { await connection.renew(message.text); return 'renewed' },
+  onMessage: async (connection: WsConnection, message: { text: string }) => {
+    await connection.renew(message.text)
+    return 'renewed'
+  },
   onError: (_connection: WsConnection, error: Error) => (error as { code?: string }).code
 }
 
-async function createVerifying (t: Test, verify: FastifyJWTOptions['verify'], options: Partial<FastifyJWTOptions> = {}) {
+async function createVerifying (
+  t: Test,
+  verify: FastifyJWTOptions['verify'],
+  options: Partial<FastifyJWTOptions> = {}
+) {
   const clock = new TestClock()
   const app = await createApp(t, { jwt: false, clock })
-  await app.register(jwt, { secret: SECRET, ...options, ...(verify === undefined ? {} : { verify }) })
+  await app.register(jwt, {
+    secret: SECRET,
+    ...options,
+    ...(verify === undefined ? {} : { verify })
+  })
   app.socketRoute('/', renewing, { isGranted: () => true, tokenFrom: ['header', 'message'] })
   const sign = (claims: object) => {
     const token = app.jwt.sign({ sub: 'alice', ...claims })
@@ -32,8 +43,13 @@ async function createVerifying (t: Test, verify: FastifyJWTOptions['verify'], op
 
 const tolerance = 20_000
 
-// What verify of @fastify/jwt says, the claims of a token in seconds from now, and when its connection ends: in seconds, or never.
-const ends: Array<[verify: FastifyJWTOptions['verify'], claims: { iat?: number, exp?: number, nbf?: number }, end: undefined | number]> = [
+// What verify of @fastify/jwt says, the claims of a token in seconds from now, and when its
+// connection ends: in seconds, or never.
+const ends: Array<[verify: FastifyJWTOptions['verify'], claims: {
+  iat?: number
+  exp?: number
+  nbf?: number
+}, end: undefined | number]> = [
   [{}, { exp: 10 }, 10],
   [{ clockTolerance: tolerance }, { exp: -5 }, 15],
   [{ clockTolerance: tolerance }, { exp: 10 }, 30],
@@ -57,7 +73,10 @@ for (const [verify, claims, end] of ends) {
   t.test(`the end of a connection is that of its verifier: ${title}`, async (t) => {
     const { clock, url, sign } = await createVerifying(t, verify)
     const start = seconds()
-    const token = sign(Object.fromEntries(Object.entries(claims).map(([name, time]) => [name, start + time])))
+    const token = sign(Object.fromEntries(Object.entries(claims).map(([name, time]) => [
+      name,
+      start + time
+    ])))
     const client = await connectAs(token, url)
     t.equal(await client.next(), 'in')
     const reached = (time: number) => clock.advance((start + time) * 1000 - clock.unixNow())
@@ -67,7 +86,11 @@ for (const [verify, claims, end] of ends) {
     await reached(end + 2)
     t.strictSame(await client.closed, { code: 4401, reason: 'token expired' })
     // The verifier has the machine's clock, and takes it still.
-    t.equal((await refusal(url, [], { headers: { authorization: `Bearer ${token}` } })).body.code, 'FSR_ERR_TOKEN_EXPIRED', 'and it does not come in again')
+    t.equal(
+      (await refusal(url, [], { headers: { authorization: `Bearer ${token}` } })).body.code,
+      'FSR_ERR_TOKEN_EXPIRED',
+      'and it does not come in again'
+    )
   })
 }
 
@@ -91,13 +114,21 @@ t.test('a renewal and a first message end like the verifier as well', async (t) 
 
 t.test('a user whose end has come before the upgrade is refused, also where a hook has verified in a way of its own', async (t) => {
   const app = await createApp(t)
-  app.addHook('onRequest', async (request) => { await request.jwtVerify({ verify: { ignoreExpiration: true } } as never) })
+  app.addHook('onRequest', async (request) => {
+    await request.jwtVerify({ verify: { ignoreExpiration: true } } as never)
+  })
   app.socketRoute('/', renewing, 'ROLE_USER')
   app.socketRoute('/open', renewing)
   const url = await listen(app)
   for (const path of ['/', '/open']) {
-    t.match(await refusal(url + path, [], { headers: { authorization: `Bearer ${tokenOf(app, undefined, { exp: seconds() - 5 })}` } }), {
-      status: 401, body: { code: 'FSR_ERR_TOKEN_EXPIRED' }, headers: { 'www-authenticate': 'Bearer error="invalid_token"' }
+    t.match(await refusal(url + path, [], {
+      headers: { authorization: `Bearer ${tokenOf(app, undefined, { exp: seconds() - 5 })}` }
+    }), {
+      status: 401,
+      body: { code: 'FSR_ERR_TOKEN_EXPIRED' },
+      headers: {
+        'www-authenticate': 'Bearer error="invalid_token"'
+      }
     })
   }
 })
@@ -107,32 +138,69 @@ t.test('requireExpiry cannot hold where the verifier takes tokens for ever', asy
     const app = await createApp(t, { jwt: false, plugin: { requireExpiry: true } })
     await app.register(jwt, { secret: SECRET, verify })
     app.socketRoute('/', renewing, 'ROLE_USER')
-    await t.rejects(async () => { await app.ready() }, { code: 'FSR_ERR_OPTION_INVALID', message: /requireExpiry/ })
+    await t.rejects(
+      async () => { await app.ready() },
+      { code: 'FSR_ERR_OPTION_INVALID', message: /requireExpiry/ }
+    )
   }
   const app = await createApp(t, { jwt: false, plugin: { requireExpiry: true } })
   await app.register(jwt, { secret: SECRET, verify: { ignoreExpiration: true, maxAge: '1h' } })
   app.socketRoute('/', renewing, () => true)
   app.socketRoute('/open', renewing)
-  t.equal(await (await connectAs(app.jwt.sign({ sub: 'alice' }), await listen(app))).next(), 'in', 'maxAge is an end')
+  t.equal(
+    await (await connectAs(app.jwt.sign({ sub: 'alice' }), await listen(app))).next(),
+    'in',
+    'maxAge is an end'
+  )
 })
 
-const rsa = generateKeyPairSync('rsa', { modulusLength: 2048, publicKeyEncoding: { type: 'spki', format: 'pem' }, privateKeyEncoding: { type: 'pkcs8', format: 'pem' } })
-const ec = generateKeyPairSync('ec', { namedCurve: 'P-256', publicKeyEncoding: { type: 'spki', format: 'pem' }, privateKeyEncoding: { type: 'pkcs8', format: 'pem' } })
-const okp = generateKeyPairSync('ed25519', { publicKeyEncoding: { type: 'spki', format: 'pem' }, privateKeyEncoding: { type: 'pkcs8', format: 'pem' } })
+const rsa = generateKeyPairSync('rsa', {
+  modulusLength: 2048,
+  publicKeyEncoding: { type: 'spki', format: 'pem' },
+  privateKeyEncoding: { type: 'pkcs8', format: 'pem' }
+})
+const ec = generateKeyPairSync('ec', {
+  namedCurve: 'P-256',
+  publicKeyEncoding: { type: 'spki', format: 'pem' },
+  privateKeyEncoding: { type: 'pkcs8', format: 'pem' }
+})
+const okp = generateKeyPairSync('ed25519', {
+  publicKeyEncoding: { type: 'spki', format: 'pem' },
+  privateKeyEncoding: { type: 'pkcs8', format: 'pem' }
+})
 
 t.test('keys of every kind verify, and expire: asymmetric ones, and functions that find them', async (t) => {
   const kinds: Record<string, FastifyJWTOptions> = {
-    RS256: { secret: { private: rsa.privateKey, public: rsa.publicKey }, sign: { algorithm: 'RS256' } },
-    ES256: { secret: { private: ec.privateKey, public: ec.publicKey }, sign: { algorithm: 'ES256' } },
-    EdDSA: { secret: { private: okp.privateKey, public: okp.publicKey }, sign: { algorithm: 'EdDSA' } },
+    RS256: {
+      secret: { private: rsa.privateKey, public: rsa.publicKey },
+      sign: { algorithm: 'RS256' }
+    },
+    ES256: {
+      secret: { private: ec.privateKey, public: ec.publicKey },
+      sign: { algorithm: 'ES256' }
+    },
+    EdDSA: {
+      secret: { private: okp.privateKey, public: okp.publicKey },
+      sign: { algorithm: 'EdDSA' }
+    },
     async: { secret: async () => SECRET },
     callback: { secret: (_request, _token, callback) => { callback(null, SECRET) } },
-    'public key by an async function': { secret: { private: rsa.privateKey, public: (async () => rsa.publicKey) as never }, sign: { algorithm: 'RS256' } }
+    'public key by an async function': {
+      secret: { private: rsa.privateKey, public: (async () => rsa.publicKey) as never },
+      sign: { algorithm: 'RS256' }
+    }
   }
   for (const [name, options] of Object.entries(kinds)) {
     const { clock, app, url } = await createVerifying(t, { clockTolerance: tolerance }, options)
     const signing = await createApp(t, { jwt: false })
-    await signing.register(jwt, { ...options, secret: typeof options.secret === 'function' ? SECRET : typeof (options.secret as { public?: unknown }).public === 'function' ? { private: rsa.privateKey, public: rsa.publicKey } : options.secret })
+    await signing.register(jwt, {
+      ...options,
+      secret: typeof options.secret === 'function'
+        ? SECRET
+        : typeof (options.secret as { public?: unknown }).public === 'function'
+          ? { private: rsa.privateKey, public: rsa.publicKey }
+          : options.secret
+    })
     const token = signing.jwt.sign({ sub: 'alice', exp: seconds() - 5 })
     const client = await connectAs(token, url)
     t.equal(await client.next(), 'in', name)

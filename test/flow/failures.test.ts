@@ -12,13 +12,20 @@ const failures = {
   'returns a thenable that throws': () => ({ then () { throw new Error('no') } }),
   'streams and throws': async function * () { yield 'one'; throw new Error('no') },
   'streams what cannot be sent': async function * () { yield 5 },
-  'throws what throws when it is looked at': () => { throw Object.defineProperty(new Error('no'), 'code', { enumerable: true, get () { throw new Error('looked at') } }) },
+  'throws what throws when it is looked at': () => {
+    throw Object.defineProperty(new Error('no'), 'code', {
+      enumerable: true,
+      get () { throw new Error('looked at') }
+    })
+  },
   'throws a revoked proxy': async () => {
     const { proxy, revoke } = Proxy.revocable({}, {})
     revoke()
     throw proxy
   },
-  'throws what looks like an error of this plugin': () => { throw Object.assign(new Error('no'), { code: 'FSR_ERR_NOT_SENDABLE', close: { code: 1005 } }) },
+  'throws what looks like an error of this plugin': () => {
+    throw Object.assign(new Error('no'), { code: 'FSR_ERR_NOT_SENDABLE', close: { code: 1005 } })
+  },
   'returns an object with a throwing getter': () => ({ get then () { throw new Error('no') } })
 } as unknown as Record<string, () => string>
 
@@ -37,7 +44,11 @@ for (const [what, fail] of Object.entries(failures)) {
     client.send('fail')
     client.send('after')
     const streams = what === 'streams and throws'
-    t.strictSame(await client.take(streams ? 3 : 2), [...streams ? ['one'] : [], 'onError: true', 'after'])
+    t.strictSame(await client.take(streams ? 3 : 2), [
+      ...streams ? ['one'] : [],
+      'onError: true',
+      'after'
+    ])
   })
 
   // P31
@@ -64,7 +75,11 @@ for (const [what, fail] of Object.entries(failures)) {
   t.test(`an onError that ${what} closes with 1011`, async (t) => {
     const app = await createApp(t, { fastify })
     let closes = 0
-    app.socketRoute('/', { onMessage: () => { throw new Error('first') }, onError: () => fail(), onClose: () => { closes++ } })
+    app.socketRoute('/', {
+      onMessage: () => { throw new Error('first') },
+      onError: () => fail(),
+      onClose: () => { closes++ }
+    })
     const client = await connect(await listen(app))
     client.send('fail')
     t.equal((await client.closed).code, 1011)
@@ -87,7 +102,11 @@ for (const [what, fail] of Object.entries(failures)) {
   t.test(`an onClose that ${what} harms nobody`, async (t) => {
     const app = await createApp(t, { fastify })
     let errors = 0
-    app.socketRoute('/', { onMessage: (_connection, message) => message, onClose: () => fail(), onError: () => { errors++ } })
+    app.socketRoute('/', {
+      onMessage: (_connection, message) => message,
+      onClose: () => fail(),
+      onError: () => { errors++ }
+    })
     const url = await listen(app)
     const other = await connect(url)
     await (await connect(url)).close()
@@ -101,8 +120,13 @@ for (const [what, fail] of Object.entries(failures)) {
 
 t.test('what onError was about is not lost when it fails too', async (t) => {
   const lines: string[] = []
-  const app = await createApp(t, { fastify: { logger: { level: 'error', stream: { write: (line) => { lines.push(line) } } } } })
-  app.socketRoute('/', { onOpen: async () => { throw new Error('the first') }, onError: async () => { throw new Error('the second') } })
+  const app = await createApp(t, {
+    fastify: { logger: { level: 'error', stream: { write: (line) => { lines.push(line) } } } }
+  })
+  app.socketRoute('/', {
+    onOpen: async () => { throw new Error('the first') },
+    onError: async () => { throw new Error('the second') }
+  })
   await (await connect(await listen(app))).closed
   const line = JSON.parse(lines[0]!)
   t.equal(line.err.message, 'the second')
@@ -117,8 +141,17 @@ t.test('onClose waits for the onError of a stream of onOpen', async (t) => {
   let fail: undefined | (() => void)
   const done = new Promise<void>((resolve) => {
     app.socketRoute('/', {
-      async * onOpen () { yield 'open'; await new Promise<void>((resolve) => { fail = resolve }); throw new Error('no') },
-      async onError (connection) { seen.push('onError'); connection.close(); await new Promise(setImmediate); seen.push('onError ends') },
+      async * onOpen () {
+        yield 'open'
+        await new Promise<void>((resolve) => { fail = resolve })
+        throw new Error('no')
+      },
+      async onError (connection) {
+        seen.push('onError')
+        connection.close()
+        await new Promise(setImmediate)
+        seen.push('onError ends')
+      },
       onClose () { seen.push('onClose'); resolve() }
     })
   })
@@ -131,7 +164,11 @@ t.test('onClose waits for the onError of a stream of onOpen', async (t) => {
 
 t.test('an onOpen that fails is dealt with by onError, and messages are handled', async (t) => {
   const app = await createApp(t)
-  app.socketRoute('/', { onOpen: () => { throw new Error('no') }, onError: () => 'sorry', onMessage: (_connection, message) => message })
+  app.socketRoute('/', {
+    onOpen: () => { throw new Error('no') },
+    onError: () => 'sorry',
+    onMessage: (_connection, message) => message
+  })
   const client = await connect(await listen(app))
   client.send('hello')
   t.strictSame(await client.take(2), ['sorry', 'hello'])
@@ -139,13 +176,26 @@ t.test('an onOpen that fails is dealt with by onError, and messages are handled'
 
 t.test('onError gets an Error also when something else was thrown', async (t) => {
   const app = await createApp(t)
-  app.socketRoute('/', { onOpen: () => { throw null }, onError: (_connection, error) => ({ code: (error as { code?: string }).code, cause: error.cause }) }) // eslint-disable-line no-throw-literal
-  t.strictSame(await (await connect(await listen(app))).json(), { code: 'FSR_ERR_NOT_AN_ERROR', cause: null })
+  app.socketRoute('/', {
+    onOpen: () => { throw null }, // eslint-disable-line no-throw-literal
+    onError: (_connection, error) => ({
+      code: (error as { code?: string }).code,
+      cause: error.cause
+    })
+  })
+  t.strictSame(await (await connect(await listen(app))).json(), {
+    code: 'FSR_ERR_NOT_AN_ERROR',
+    cause: null
+  })
 })
 
 t.test('an error of this plugin that says nothing of closing closes with 1011', async (t) => {
   const app = await createApp(t)
-  app.socketRoute('/', { onMessage: (_connection, message, clients) => { clients.broadcast(message, { expect: 1 } as object) } })
+  app.socketRoute('/', {
+    onMessage: (_connection, message, clients) => {
+      clients.broadcast(message, { expect: 1 } as object)
+    }
+  })
   const client = await connect(await listen(app))
   client.send('x')
   t.equal((await client.closed).code, 1011)
@@ -154,7 +204,10 @@ t.test('an error of this plugin that says nothing of closing closes with 1011', 
 t.test('bad JSON closes with 1007 unless onError deals with it', async (t) => {
   const app = await createApp(t)
   app.socketRoute('/', { onMessage: (_connection, message) => message.json() as object })
-  app.socketRoute('/kind', { onMessage: (_connection, message) => message.json() as object, onError: (_connection, error) => error.message })
+  app.socketRoute('/kind', {
+    onMessage: (_connection, message) => message.json() as object,
+    onError: (_connection, error) => error.message
+  })
   const url = await listen(app)
   const client = await connect(url)
   client.send('{ not json')

@@ -1,4 +1,5 @@
-// What one connection sends is handled turn by turn of the event loop, so that others have theirs in between.
+// What one connection sends is handled turn by turn of the event loop, so that others have theirs
+// in between.
 import { once } from 'node:events'
 import { connect as connectTcp, type Socket } from 'node:net'
 import { connect as connectTls } from 'node:tls'
@@ -12,8 +13,8 @@ import { until } from '../support/until.js'
 
 const FRAMES = 12_000
 
-// The most of something that happens between two turns of the event loop, in which others are read: however late what they have sent
-// comes on a busy machine, it waits for no more than that.
+// The most of something that happens between two turns of the event loop, in which others are read:
+// however late what they have sent comes on a busy machine, it waits for no more than that.
 function mostInTurn (count: () => number): () => number {
   let most = 0
   let before = count()
@@ -42,23 +43,35 @@ interface Flood {
 }
 
 // Everything of one client is there before the first of it is handled.
-async function flood (t: Test, controller: object, bytes: Buffer | Buffer[], plugin: SocketPluginOptions = {}, { isTls = false, onLine = (_line: string) => {} } = {}): Promise<Flood> {
+async function flood (t: Test, controller: object, bytes: Buffer | Buffer[], plugin: SocketPluginOptions = {}, {
+  isTls = false,
+  onLine = (_line: string) => {}
+} = {}): Promise<Flood> {
   const logger = { level: 'debug', stream: { write: onLine } }
-  const app = await createApp(t, { plugin, fastify: { logger, ...(isTls ? { https: tls } : {}) } as object })
+  const app = await createApp(t, {
+    plugin,
+    fastify: { logger, ...(isTls ? { https: tls } : {}) } as object
+  })
   const accepted: Socket[] = []
   const sockets: WebSocket[] = []
   app.websocketServer.on('connection', (socket) => { sockets.push(socket) })
-  app.server.on(isTls ? 'secureConnection' : 'connection', (socket: Socket) => { accepted.push(socket) })
+  app.server.on(isTls ? 'secureConnection' : 'connection', (socket: Socket) => {
+    accepted.push(socket)
+  })
   let begin = () => {}
   const begun = new Promise<void>((resolve) => { begin = resolve })
   // All is handled, also what is refused.
-  app.socketRoute('/flood', { onOpen: () => begun, ...controller } as SocketController, { refusals: false })
+  app.socketRoute('/flood', { onOpen: () => begun, ...controller } as SocketController, {
+    refusals: false
+  })
   let handled = () => {}
   app.socketRoute('/other', { onMessage: () => { handled() } })
   const url = await listen(app)
   const client = await connect(`${url}/other`, [], { ca: tls.cert })
   const port = Number(new URL(url).port)
-  const socket = isTls ? connectTls({ port, host: '127.0.0.1', ca: tls.cert }) : connectTcp(port, '127.0.0.1')
+  const socket = isTls
+    ? connectTls({ port, host: '127.0.0.1', ca: tls.cert })
+    : connectTcp(port, '127.0.0.1')
   socket.write(handshake('/flood'))
   await once(socket, 'data')
   socket.resume()
@@ -79,9 +92,17 @@ const messages = Buffer.concat(Array.from({ length: FRAMES }, () => frame('{')))
 
 const handlers: Record<string, (handled: () => void) => object> = {
   'a handler that is done at once': (handled) => ({ onMessage: handled }),
-  'an async handler that waits for nothing': (handled) => ({ onMessage: async () => { handled() } }),
-  echoes: (handled) => ({ onMessage: (_connection: unknown, message: unknown) => { handled(); return message } }),
-  'messages that a contract refuses': (handled) => ({ schema: { in: { say: {} } }, on: { say () {} }, onError: handled })
+  'an async handler that waits for nothing': (handled) => ({
+    onMessage: async () => { handled() }
+  }),
+  echoes: (handled) => ({
+    onMessage: (_connection: unknown, message: unknown) => { handled(); return message }
+  }),
+  'messages that a contract refuses': (handled) => ({
+    schema: { in: { say: {} } },
+    on: { say () {} },
+    onError: handled
+  })
 }
 
 for (const [name, controllerOf] of Object.entries(handlers)) {
@@ -99,7 +120,9 @@ for (const [name, controllerOf] of Object.entries(handlers)) {
 
 t.test('nor where ws reads', async (t) => {
   let count = 0
-  const { begin, other } = await flood(t, { onMessage () { count++ } }, messages, { fastPath: false })
+  const { begin, other } = await flood(t, { onMessage () { count++ } }, messages, {
+    fastPath: false
+  })
   const most = mostInTurn(() => count)
   begin()
   await until(() => count > 0)
@@ -111,7 +134,15 @@ t.test('nor where ws reads', async (t) => {
 t.test('the event loop goes round meanwhile', async (t) => {
   let count = 0
   let seen = Infinity
-  const { begin } = await flood(t, { onMessage () { if (++count === 1) setImmediate(() => { setImmediate(() => { seen = count }) }) } }, messages)
+  const { begin } = await flood(
+    t,
+    {
+      onMessage () {
+        if (++count === 1) setImmediate(() => { setImmediate(() => { seen = count }) })
+      }
+    },
+    messages
+  )
   begin()
   await until(() => seen < Infinity)
   t.ok(seen < FRAMES / 4, `${seen}`)
@@ -119,7 +150,17 @@ t.test('the event loop goes round meanwhile', async (t) => {
 
 t.test('nor as long as its handlers take', async (t) => {
   let count = 0
-  const { begin, other } = await flood(t, { onMessage () { count++; const start = performance.now(); while (performance.now() - start < 3); } }, messages.subarray(0, 7 * 3_000))
+  const { begin, other } = await flood(
+    t,
+    {
+      onMessage () {
+        count++
+        const start = performance.now()
+        while (performance.now() - start < 3);
+      }
+    },
+    messages.subarray(0, 7 * 3_000)
+  )
   const most = mostInTurn(() => count)
   begin()
   await until(() => count > 0)
@@ -129,11 +170,27 @@ t.test('nor as long as its handlers take', async (t) => {
 })
 
 for (const plugin of [{}, { fastPath: 'write' }, { fastPath: false }] as const) {
-  const path = 'fastPath' in plugin ? `, where ws ${plugin.fastPath === 'write' ? 'reads' : 'reads and writes'}` : ''
+  const path = 'fastPath' in plugin
+    ? `, where ws ${plugin.fastPath === 'write' ? 'reads' : 'reads and writes'}`
+    : ''
   t.test(`nor as long as all the reads take that Node does one after the other${path}`, async (t) => {
-    const large = Buffer.concat([Buffer.from([0x82, 0xfe, 60_000 >> 8, 60_000 & 255, 0, 0, 0, 0]), Buffer.alloc(60_000)])
+    const large = Buffer.concat([
+      Buffer.from([0x82, 0xfe, 60_000 >> 8, 60_000 & 255, 0, 0, 0, 0]),
+      Buffer.alloc(60_000)
+    ])
     let count = 0
-    const { begin } = await flood(t, { onMessage () { count++; const start = performance.now(); while (performance.now() - start < 3); } }, Buffer.concat(Array(40).fill(large)), plugin)
+    const { begin } = await flood(
+      t,
+      {
+        onMessage () {
+          count++
+          const start = performance.now()
+          while (performance.now() - start < 3);
+        }
+      },
+      Buffer.concat(Array(40).fill(large)),
+      plugin
+    )
     const most = mostInTurn(() => count)
     begin()
     await until(() => count === 40)
@@ -155,7 +212,11 @@ t.test('nor for frames that are no messages', async (t) => {
   const events: string[] = []
   // More than one read brings.
   const pongs = Array.from({ length: 3 * FRAMES }, () => frame('', 0xa))
-  const { accepted, begin, other } = await flood(t, { onMessage (_connection: unknown, message: { text: string }) { events.push(message.text) } }, Buffer.concat([...pongs, frame('last')]))
+  const { accepted, begin, other } = await flood(
+    t,
+    { onMessage (_connection: unknown, message: { text: string }) { events.push(message.text) } },
+    Buffer.concat([...pongs, frame('last')])
+  )
   let count = 0
   accepted.on('pong', () => { count++ })
   const most = mostInTurn(() => count)
@@ -169,8 +230,18 @@ t.test('nor for frames that are no messages', async (t) => {
 
 t.test('all is handled, in order, when its client has left meanwhile; onClose runs last', async (t) => {
   const events: string[] = []
-  const bytes = Buffer.concat([...Array.from({ length: FRAMES }, (_, index) => frame(String(index))), frame(Buffer.from([0x03, 0xe8]), 0x8)])
-  const { socket, begin, other } = await flood(t, { onMessage (_connection: unknown, message: { text: string }) { events.push(message.text) }, onClose () { events.push('closed') } }, bytes)
+  const bytes = Buffer.concat([
+    ...Array.from({ length: FRAMES }, (_, index) => frame(String(index))),
+    frame(Buffer.from([0x03, 0xe8]), 0x8)
+  ])
+  const { socket, begin, other } = await flood(
+    t,
+    {
+      onMessage (_connection: unknown, message: { text: string }) { events.push(message.text) },
+      onClose () { events.push('closed') }
+    },
+    bytes
+  )
   socket.end()
   const most = mostInTurn(() => events.length)
   begin()
@@ -185,8 +256,17 @@ t.test('what comes after the server has closed is dropped turn by turn, and the 
   const events: unknown[] = []
   const bytes = Buffer.concat([messages, frame(Buffer.from([0x03, 0xe8]), 0x8)])
   let dropped = 0
-  const controller = { onMessage (connection: { close (): void }) { events.push('message'); connection.close() }, onClose (_connection: unknown, closed: { code: number }) { events.push(closed.code) } }
-  const { socket, begin, other } = await flood(t, controller, bytes, {}, { onLine (line) { if (line.includes('were not handled')) dropped += (JSON.parse(line) as { count: number }).count } })
+  const controller = {
+    onMessage (connection: { close (): void }) { events.push('message'); connection.close() },
+    onClose (_connection: unknown, closed: { code: number }) { events.push(closed.code) }
+  }
+  const { socket, begin, other } = await flood(t, controller, bytes, {}, {
+    onLine (line) {
+      if (line.includes('were not handled')) {
+        dropped += (JSON.parse(line) as { count: number }).count
+      }
+    }
+  })
   const ended = once(socket, 'close')
   const most = mostInTurn(() => dropped)
   begin()

@@ -36,23 +36,47 @@ t.test('sockets are fast ones, unless the app says otherwise or has sockets of i
     return (socket as object).constructor
   }
   t.equal(await classOf({}), FastSocket)
-  t.equal(await classOf({ fastPath: true, websocket: { options: { skipUTF8Validation: true } } }), FastSocket)
+  t.equal(
+    await classOf({ fastPath: true, websocket: { options: { skipUTF8Validation: true } } }),
+    FastSocket
+  )
   t.equal(await classOf({ fastPath: false }), WebSocket)
   t.equal(await classOf({ fastPath: 'write' }), FrameSocket)
-  t.equal(await classOf({ websocket: { options: { allowSynchronousEvents: false } } }), FrameSocket, 'ws is to read in another way')
+  t.equal(
+    await classOf({ websocket: { options: { allowSynchronousEvents: false } } }),
+    FrameSocket,
+    'ws is to read in another way'
+  )
   t.equal(await classOf({ websocket: { options: { WebSocket: Own } } }), Own)
   t.equal(await classOf({}, {}), FastSocket, 'the app has registered @fastify/websocket itself')
-  t.equal(await classOf({}, { options: { WebSocket: Own } }), FastSocket, 'with sockets for its bare routes')
+  t.equal(
+    await classOf({}, { options: { WebSocket: Own } }),
+    FastSocket,
+    'with sockets for its bare routes'
+  )
 })
 
 t.test('the log tells, at debug, which parts of the fast path are on, and so does socketInfo', async (t) => {
-  const parts = [[true, { write: true, read: true }], ['write', { write: true, read: false }], [false, { write: false, read: false }]] as const
+  const parts = [
+    [true, { write: true, read: true }],
+    ['write', { write: true, read: false }],
+    [false, { write: false, read: false }]
+  ] as const
   for (const [fastPath, expected] of parts) {
     const lines: string[] = []
-    const app = await createApp(t, { plugin: { fastPath }, fastify: { logger: { level: 'debug', stream: { write: (line: string) => { lines.push(line) } } } } })
+    const app = await createApp(t, {
+      plugin: { fastPath },
+      fastify: {
+        logger: { level: 'debug', stream: { write: (line: string) => { lines.push(line) } } }
+      }
+    })
     app.socketRoute('/', { onOpen: () => {} })
     await app.ready()
-    t.match(lines.map((line) => JSON.parse(line) as object).find((line) => 'fastPath' in line), { fastPath: expected, routes: 1, msg: 'socket routes are ready' })
+    t.match(lines.map((line) => JSON.parse(line) as object).find((line) => 'fastPath' in line), {
+      fastPath: expected,
+      routes: 1,
+      msg: 'socket routes are ready'
+    })
     t.strictSame(app.socketInfo, { fastPath: expected })
   }
 })
@@ -63,11 +87,21 @@ t.test('where ws is made in another way, the app is told, and ws reads', async (
   prototype.setSocket = () => {}
   t.teardown(() => { prototype.setSocket = setSocket })
   const logged: string[] = []
-  const app = await createApp(t, { plugin, fastify: { logger: { level: 'warn', stream: { write: (line: string) => { logged.push(line) } } } } })
+  const app = await createApp(t, {
+    plugin,
+    fastify: {
+      logger: { level: 'warn', stream: { write: (line: string) => { logged.push(line) } } }
+    }
+  })
   prototype.setSocket = setSocket
-  t.match(logged.join(''), /ws 8\.\d+\.\d+ is not supported by the reading part of the fast path \(WebSocket\.setSocket\); ws reads instead/)
+  t.match(
+    logged.join(''),
+    /ws 8\.\d+\.\d+ is not supported by the reading part of the fast path \(WebSocket\.setSocket\); ws reads instead/
+  )
   app.websocketServer.on('connection', (socket) => { t.equal(socket.constructor, FrameSocket) })
-  app.socketRoute('/', { onMessage: (_connection, message, clients) => { clients.broadcast(message) } })
+  app.socketRoute('/', {
+    onMessage: (_connection, message, clients) => { clients.broadcast(message) }
+  })
   const client = await connect(await listen(app))
   client.send('hello')
   t.equal(await client.next(), 'hello')
@@ -87,7 +121,11 @@ t.test('if Node does not support direct reads, the app is told and reads through
   const app = await createApp(t, { plugin, fastify: { logger } })
   t.match(logged.join(''), /version of Node does not support direct reads/)
   let socket: undefined | Socket
-  app.socketRoute('/', { onMessage: (_connection, message) => message }, { onRequest: async (request) => { socket = request.raw.socket } })
+  app.socketRoute(
+    '/',
+    { onMessage: (_connection, message) => message },
+    { onRequest: async (request) => { socket = request.raw.socket } }
+  )
   const client = await connect(await listen(app))
   client.send('hello')
   t.equal(await client.next(), 'hello')
@@ -111,7 +149,9 @@ for (const fastPath of [true, 'write'] as const) {
 
   t.test(`answers of async handlers to messages that came together leave together${form}`, async (t) => {
     const app = await createApp(t, { plugin: { fastPath } })
-    app.socketRoute('/', { onMessage: async (_connection, message) => { await null; return message } })
+    app.socketRoute('/', {
+      onMessage: async (_connection, message) => { await null; return message }
+    })
     const socket = await tcp(await listen(app))
     socket.write(handshake('/'))
     await once(socket, 'data')
@@ -135,7 +175,10 @@ for (const fastPath of [true, 'write'] as const) {
       await once(socket, 'data')
       socket.write(Buffer.concat([frame('mine'), frame(Buffer.alloc(0), opcode)]))
       const [answer] = await once(socket, 'data')
-      t.match((answer as Buffer).toString('latin1'), `\x81\x06to all\x81\x04mine${opcode === 0x8 ? '\x88' : '\x8a'}\x00`)
+      t.match(
+        (answer as Buffer).toString('latin1'),
+        `\x81\x06to all\x81\x04mine${opcode === 0x8 ? '\x88' : '\x8a'}\x00`
+      )
       socket.destroy()
     })
   }
@@ -144,7 +187,9 @@ for (const fastPath of [true, 'write'] as const) {
     const app = await createApp(t, { plugin: { fastPath } })
     let ping = (): void => {}
     app.websocketServer.on('connection', (socket) => { ping = () => { socket.ping() } })
-    app.socketRoute('/', { onMessage: (connection, message) => { connection.send(message); ping() } })
+    app.socketRoute('/', {
+      onMessage: (connection, message) => { connection.send(message); ping() }
+    })
     const socket = await tcp(await listen(app))
     socket.write(handshake('/'))
     await once(socket, 'data')
@@ -177,7 +222,9 @@ for (const fastPath of [true, 'write'] as const) {
     const heard: string[] = []
     let stream: undefined | Duplex
     app.websocketServer.on('connection', (socket) => {
-      socket.on('message', (data, isBinary) => { heard.push(`${String(data)} ${String(isBinary)}`) })
+      socket.on('message', (data, isBinary) => {
+        heard.push(`${String(data)} ${String(isBinary)}`)
+      })
       stream = createWebSocketStream(socket, { decodeStrings: false })
     })
     const seen: string[] = []
@@ -249,20 +296,28 @@ t.test('if ws reads, replies to messages that were read together with the end of
 t.test('what came with the upgrade, and while hooks were asked, is read in its order', async (t) => {
   const app = await createApp(t, { plugin })
   let go: undefined | (() => void)
-  app.socketRoute('/', { onMessage: (_connection, message) => message }, { preHandler: async () => { await new Promise<void>((resolve) => { go = resolve }) } })
+  app.socketRoute(
+    '/',
+    { onMessage: (_connection, message) => message },
+    { preHandler: async () => { await new Promise<void>((resolve) => { go = resolve }) } }
+  )
   const url = await listen(app)
   for (const [withHead, withEarly] of [[true, true], [true, false], [false, true]]) {
     go = undefined
     const socket = await tcp(url)
     let text = ''
     socket.on('data', (bytes) => { text += bytes.toString('latin1') })
-    socket.write(Buffer.concat([Buffer.from(handshake('/')), withHead ? frame('head') : Buffer.alloc(0)]))
+    socket.write(Buffer.concat([
+      Buffer.from(handshake('/')),
+      withHead ? frame('head') : Buffer.alloc(0)
+    ]))
     await until(() => go !== undefined)
     if (withEarly) socket.write(frame('early'))
     await traffic()
     go!()
     const expected = `${withHead ? '\x81\x04head' : ''}${withEarly ? '\x81\x05early' : ''}`
-    await until(() => text.includes('\r\n\r\n') && text.split('\r\n\r\n')[1]!.length >= expected.length)
+    await until(() => text.includes('\r\n\r\n') &&
+      text.split('\r\n\r\n')[1]!.length >= expected.length)
     t.equal(text.split('\r\n\r\n')[1], expected)
     socket.destroy()
   }
@@ -289,7 +344,12 @@ t.test('who leaves a room gets what was sent to it before', async (t) => {
 t.test('what is sent to a room within a turn leaves together, without what the receiver has sent', async (t) => {
   const app = await createApp(t, { plugin })
   const opened: WsConnection[] = []
-  const route = app.socketRoute('/', { onOpen: async (connection) => { opened.push(connection as WsConnection); await connection.join('room') } })
+  const route = app.socketRoute('/', {
+    onOpen: async (connection) => {
+      opened.push(connection as WsConnection)
+      await connection.join('room')
+    }
+  })
   const url = await listen(app)
   const sockets = await Promise.all([tcp(url), tcp(url)])
   for (const [index, socket] of sockets.entries()) {
@@ -302,7 +362,9 @@ t.test('what is sent to a room within a turn leaves together, without what the r
     opened[1]!.to('room').send('from the second')
     route.broadcast('from the server')
   }
-  const [first, second] = await Promise.all(sockets.map(async (socket) => String((await once(socket, 'data'))[0])))
+  const [first, second] = await Promise.all(sockets.map(async (socket) => String(
+    (await once(socket, 'data'))[0]
+  )))
   t.notMatch(first, /from the first/)
   t.notMatch(second, /from the second/)
   for (const text of [first!, second!]) t.equal(text.match(/from the/g)?.length, 20, 'in one piece')
@@ -312,13 +374,18 @@ t.test('what is sent to a room within a turn leaves together, without what the r
 t.test('a message that is sent to many is compressed once', async (t) => {
   const { deflateRawSync } = zlib
   let count = 0
-  zlib.deflateRawSync = ((...parameters: Parameters<typeof deflateRawSync>) => { count++; return deflateRawSync(...parameters) }) as typeof deflateRawSync
+  zlib.deflateRawSync = ((...parameters: Parameters<typeof deflateRawSync>) => {
+    count++
+    return deflateRawSync(...parameters)
+  }) as typeof deflateRawSync
   syncBuiltinESMExports()
   t.teardown(() => { zlib.deflateRawSync = deflateRawSync; syncBuiltinESMExports() })
   const app = await createApp(t, { plugin: { ...plugin, compression: true } })
   const route = app.socketRoute('/', { onOpen () {} })
   const url = await listen(app)
-  const clients = await Promise.all(Array.from({ length: 10 }, (_, index) => connect(url, [], { perMessageDeflate: index !== 0 })))
+  const clients = await Promise.all(Array.from({ length: 10 }, (_, index) => connect(url, [], {
+    perMessageDeflate: index !== 0
+  })))
   await until(() => route.clients.size === 10)
   route.broadcast('x'.repeat(5_000))
   route.broadcast('short')
@@ -330,18 +397,32 @@ t.test('a message that is sent to many is compressed once', async (t) => {
 t.test('messages to several audiences are compressed once too, also beside one that is too large for that', async (t) => {
   const { deflateRawSync } = zlib
   let count = 0
-  zlib.deflateRawSync = ((...parameters: Parameters<typeof deflateRawSync>) => { count++; return deflateRawSync(...parameters) }) as typeof deflateRawSync
+  zlib.deflateRawSync = ((...parameters: Parameters<typeof deflateRawSync>) => {
+    count++
+    return deflateRawSync(...parameters)
+  }) as typeof deflateRawSync
   syncBuiltinESMExports()
   const { send } = WebSocket.prototype
   let handedOn = 0
-  WebSocket.prototype.send = function (this: WebSocket, ...parameters: Parameters<typeof send>) { handedOn++; send.apply(this, parameters) } as typeof send
-  t.teardown(() => { zlib.deflateRawSync = deflateRawSync; WebSocket.prototype.send = send; syncBuiltinESMExports() })
+  WebSocket.prototype.send = function (this: WebSocket, ...parameters: Parameters<typeof send>) {
+    handedOn++
+    send.apply(this, parameters)
+  } as typeof send
+  t.teardown(() => {
+    zlib.deflateRawSync = deflateRawSync
+    WebSocket.prototype.send = send
+    syncBuiltinESMExports()
+  })
   const app = await createApp(t, { plugin: { ...plugin, compression: true } })
-  const route = app.socketRoute('/', { onOpen: async (connection) => { await connection.join('a') } })
+  const route = app.socketRoute('/', {
+    onOpen: async (connection) => { await connection.join('a') }
+  })
   const url = await listen(app)
   const clients = await Promise.all(Array.from({ length: 10 }, () => connect(url)))
   await until(() => route.to('a').local.size === 10)
-  const [one, two, three] = ['1', '2', '3'].map((letter) => letter.repeat(5_000)) as [string, string, string]
+  const [one, two, three] = ['1', '2', '3'].map((letter) => letter.repeat(
+    5_000
+  )) as [string, string, string]
   route.broadcast(one)
   route.to('a').send(two)
   route.broadcast(three)
@@ -370,7 +451,10 @@ t.test('a large audience is served in slices, and others are served between them
   await until(() => route.clients.size === 600)
   const connections = [...route.clients]
   route.broadcast('for all')
-  const served = () => connections.filter((connection) => (connection as unknown as { served: number }).served > 0).length
+  const served = () =>
+    connections.filter(
+      (connection) => (connection as unknown as { served: number }).served > 0
+    ).length
   t.equal(served(), 0, 'nothing leaves at once')
   await turns(1)
   const counts = [served()]
@@ -379,10 +463,15 @@ t.test('a large audience is served in slices, and others are served between them
   await turns(1)
   counts.push(served())
   await until(() => served() === 600)
-  t.ok(counts[0]! < 600 && counts[0]! > 0 && counts[1]! < 600 && counts[1]! > counts[0]!, counts.join())
+  t.ok(
+    counts[0]! < 600 && counts[0]! > 0 && counts[1]! < 600 && counts[1]! > counts[0]!,
+    counts.join()
+  )
   for (const client of clients) t.equal(await client.next(), 'for all')
   const [last] = clients.filter(({ unread }) => unread.length > 0)
-  t.strictSame(last?.unread ?? [await Promise.race(clients.map((client) => client.next()))], ['for one'])
+  t.strictSame(last?.unread ?? [await Promise.race(clients.map((client) => client.next()))], [
+    'for one'
+  ])
   for (const client of clients) client.socket.terminate()
 })
 
@@ -392,7 +481,9 @@ t.test('a room of a few does not wait for the many that are being served', async
   const url = await listen(app)
   const clients = await Promise.all(Array.from({ length: 600 }, () => connect(url)))
   await until(() => route.clients.size === 600)
-  const served = () => [...route.clients].map((connection) => (connection as unknown as { served: number }).served)
+  const served = () => [...route.clients].map(
+    (connection) => (connection as unknown as { served: number }).served
+  )
   await [...route.clients].at(-1)!.join('few')
   route.broadcast('for all')
   await turns(1)
@@ -410,7 +501,9 @@ t.test('a room of a few does not wait for the many that are being served', async
 
 t.test('who comes is not sent what was sent before in the same turn', async (t) => {
   const app = await createApp(t, { plugin })
-  const route = app.socketRoute('/', { onOpen: () => 'welcome' }, { preHandler: async () => { route.broadcast('before') } })
+  const route = app.socketRoute('/', { onOpen: () => 'welcome' }, {
+    preHandler: async () => { route.broadcast('before') }
+  })
   const url = await listen(app)
   const first = await connect(url)
   const second = await connect(url)
@@ -423,7 +516,9 @@ t.test('who comes is not sent what was sent before in the same turn', async (t) 
 t.test('over TCP a fast socket reads without a stream', async (t) => {
   const app = await createApp(t, { plugin })
   let tcp: undefined | Socket
-  app.socketRoute('/', { onOpen: () => 'welcome' }, { onRequest: async (request) => { tcp = request.raw.socket } })
+  app.socketRoute('/', { onOpen: () => 'welcome' }, {
+    onRequest: async (request) => { tcp = request.raw.socket }
+  })
   const client = await connect(await listen(app))
   await client.next()
   t.equal(tcp!.listenerCount('data'), 0)
@@ -455,7 +550,9 @@ for (const [what, send] of [
   t.test(`what a client sends ${what} leaves before the turn ends, when it takes too much`, async (t) => {
     const app = await createApp(t, { plugin })
     const connections: WsConnection[] = []
-    const route = app.socketRoute('/', { onOpen: (connection) => { connections.push(connection as WsConnection) } })
+    const route = app.socketRoute('/', {
+      onOpen: (connection) => { connections.push(connection as WsConnection) }
+    })
     const url = await listen(app)
     const [client] = [await connect(url), await connect(url)]
     await until(() => connections.length === 2)
@@ -476,7 +573,10 @@ t.test('who is left out counts too, where that is many', async (t) => {
   const client = await connect(await listen(app))
   await until(() => route.clients.size === 1)
   const [connection] = route.clients
-  const many = Array.from({ length: 5_000 }, (_, count) => Object.assign(Object.create(WsConnection.prototype) as WsConnection, { id: `${count}` }))
+  const many = Array.from({ length: 5_000 }, (_, count) => Object.assign(
+    Object.create(WsConnection.prototype) as WsConnection,
+    { id: `${count}` }
+  ))
   route.broadcast('', { except: many })
   t.equal((connection as unknown as { served: number }).served, 1)
   t.equal(await client.next(), '')
@@ -485,14 +585,18 @@ t.test('who is left out counts too, where that is many', async (t) => {
 t.test('who is left out as one of many, or as one, gets all others in their order', async (t) => {
   const app = await createApp(t, { plugin })
   const connections: WsConnection[] = []
-  const route = app.socketRoute('/', { onOpen: (connection) => { connections.push(connection as WsConnection) } })
+  const route = app.socketRoute('/', {
+    onOpen: (connection) => { connections.push(connection as WsConnection) }
+  })
   const url = await listen(app)
   const clients = []
   for (let count = 1; count <= 5; count++) {
     clients.push(await connect(url))
     await until(() => connections.length === count)
   }
-  const but = (...kept: number[]) => ({ except: connections.filter((_, index) => !kept.includes(index)) })
+  const but = (...kept: number[]) => ({
+    except: connections.filter((_, index) => !kept.includes(index))
+  })
   route.broadcast('not for 0, 1, 2', but(3, 4))
   route.broadcast('not for 0', { except: connections[0] })
   route.broadcast('not for 1, 2', but(0, 3, 4))
@@ -531,7 +635,10 @@ t.test('messages that wait for a handler are not even looked at', async (t) => {
   socket.write(handshake('/'))
   await once(socket, 'data')
   // One read of the socket brings thousands; invalid UTF-8 among them is found when its turn comes.
-  socket.write(Buffer.concat([...Array.from({ length: 9_000 }, () => frame('x')), frame(Buffer.from([0xff]), 0x1)]))
+  socket.write(Buffer.concat([
+    ...Array.from({ length: 9_000 }, () => frame('x')),
+    frame(Buffer.from([0xff]), 0x1)
+  ]))
   await until(() => go !== undefined)
   await traffic()
   t.equal(handled, 1)
@@ -546,7 +653,12 @@ t.test('messages that wait for a handler are not even looked at', async (t) => {
 for (const way of ['to one', 'to all']) {
   t.test(`bytes that the app hands to a worker after sending them ${way} cost their connection, and nobody else's`, async (t) => {
     const logged: string[] = []
-    const app = await createApp(t, { plugin, fastify: { logger: { level: 'error', stream: { write: (line: string) => { logged.push(line) } } } } })
+    const app = await createApp(t, {
+      plugin,
+      fastify: {
+        logger: { level: 'error', stream: { write: (line: string) => { logged.push(line) } } }
+      }
+    })
     app.socketRoute('/', {
       onMessage: (connection, message, clients) => {
         if (message.text === 'echo') return message
@@ -596,7 +708,9 @@ t.test('sockets of bare @fastify/websocket keep their binaryType', async (t) => 
   const app = await createApp(t, { plugin })
   app.get('/bare', { websocket: true }, (socket) => {
     socket.binaryType = 'arraybuffer'
-    socket.on('message', (data, isBinary) => { socket.send(`${isBinary} ${data instanceof ArrayBuffer} ${Buffer.isBuffer(data)}`) })
+    socket.on('message', (data, isBinary) => {
+      socket.send(`${isBinary} ${data instanceof ArrayBuffer} ${Buffer.isBuffer(data)}`)
+    })
   })
   const client = await connect(`${await listen(app)}/bare`)
   client.send(Buffer.from('bytes'))
@@ -608,7 +722,9 @@ t.test('sockets of bare @fastify/websocket keep their binaryType', async (t) => 
 t.test('of an upgrade that has happened the response has no listener left, and with the fast path no socket', async (t) => {
   const app = await createApp(t)
   let response: undefined | ServerResponse
-  app.socketRoute('/', { onOpen: () => 'in' }, { onRequest: async (_request, reply) => { response = reply.raw } })
+  app.socketRoute('/', { onOpen: () => 'in' }, {
+    onRequest: async (_request, reply) => { response = reply.raw }
+  })
   const client = await connect(await listen(app))
   t.equal(await client.next(), 'in')
   t.equal(response!.listenerCount('close'), 0)

@@ -3,7 +3,16 @@ import type { Socket } from 'node:net'
 import t, { type Test } from 'tap'
 import type { FastifyInstance } from 'fastify'
 import type { SocketPluginOptions, SocketRouteOptions, WsConnection } from '../../src/index.js'
-import { connect, connectAs, connectWhenFree, frame, handshake, refusal, tcp, type Client } from '../support/client.js'
+import {
+  connect,
+  connectAs,
+  connectWhenFree,
+  frame,
+  handshake,
+  refusal,
+  tcp,
+  type Client
+} from '../support/client.js'
 import { TestClock } from '../support/clock.js'
 import { createApp, listen, tokenOf } from '../support/server.js'
 import { pause, turns, until } from '../support/until.js'
@@ -17,12 +26,24 @@ interface Setup {
   readonly lines: string[]
 }
 
-async function createMessageApp (t: Test, options: Partial<SocketRouteOptions> = {}, plugin: SocketPluginOptions = {}, clock?: TestClock): Promise<Setup> {
+async function createMessageApp (
+  t: Test,
+  options: Partial<SocketRouteOptions> = {},
+  plugin: SocketPluginOptions = {},
+  clock?: TestClock
+): Promise<Setup> {
   const lines: string[] = []
   const calls: string[] = []
-  const app = await createApp(t, { plugin, clock, fastify: { logger: { level: 'trace', stream: { write: (line) => { lines.push(line) } } } } })
+  const app = await createApp(t, {
+    plugin,
+    clock,
+    fastify: { logger: { level: 'trace', stream: { write: (line) => { lines.push(line) } } } }
+  })
   app.socketRoute('/', {
-    onOpen: (connection: WsConnection) => { calls.push('open'); return `hello ${(connection.user as { sub: string }).sub}` },
+    onOpen: (connection: WsConnection) => {
+      calls.push('open')
+      return `hello ${(connection.user as { sub: string }).sub}`
+    },
     onMessage: (_connection, message) => { calls.push(message.text); return message },
     onClose: (_connection, { code }) => { calls.push(`close ${code}`) },
     onError: (_connection, error) => { calls.push(error.message) }
@@ -124,7 +145,10 @@ t.test('where ws hands over all of a read, more than 256 messages behind the tok
   await once(socket, 'data')
   const reason = closeFrameOf(socket)
   const token = Buffer.from(tokenOf(app))
-  const first = Buffer.concat([Buffer.from([0x81, 0x80 | 126, token.length >> 8, token.length & 0xff, 0, 0, 0, 0]), token])
+  const first = Buffer.concat([
+    Buffer.from([0x81, 0x80 | 126, token.length >> 8, token.length & 0xff, 0, 0, 0, 0]),
+    token
+  ])
   socket.write(Buffer.concat([first, ...Array.from({ length: 300 }, () => frame('x'))]))
   t.equal(await reason, 1008)
   t.strictSame(calls, [])
@@ -149,7 +173,10 @@ t.test('who has been revoked does not get in, also if that happens while isGrant
   const token = tokenOf(app, undefined, { iat: Math.floor(Date.now() / 1000) - 5 })
   let answer: undefined | ((isGranted: boolean) => void)
   const slow = await createApp(t)
-  slow.socketRoute('/', { onOpen: () => { calls.push('slow') } }, { tokenFrom: ['message'], isGranted: async () => await new Promise<boolean>((resolve) => { answer = resolve }) })
+  slow.socketRoute('/', { onOpen: () => { calls.push('slow') } }, {
+    tokenFrom: ['message'],
+    isGranted: async () => await new Promise<boolean>((resolve) => { answer = resolve })
+  })
   const asked = await connect(await listen(slow))
   asked.send(token)
   await until(() => answer !== undefined)
@@ -167,7 +194,10 @@ t.test('who has been revoked does not get in, also if that happens while isGrant
 t.test('a token that does not come in time closes with 4401', async (t) => {
   const clock = new TestClock()
   const { url, calls } = await createMessageApp(t, {}, {}, clock)
-  t.strictSame(await clock.during((await connect(url)).closed), { code: 4401, reason: 'token missing' })
+  t.strictSame(await clock.during((await connect(url)).closed), {
+    code: 4401,
+    reason: 'token missing'
+  })
   // A ping is no token.
   const client = await connect(url)
   client.socket.ping()
@@ -177,7 +207,12 @@ t.test('a token that does not come in time closes with 4401', async (t) => {
 
 t.test('a check that takes too long counts as well', async (t) => {
   const clock = new TestClock()
-  const { app, url, calls } = await createMessageApp(t, { isGranted: async () => await new Promise<boolean>(() => {}) }, {}, clock)
+  const { app, url, calls } = await createMessageApp(
+    t,
+    { isGranted: async () => await new Promise<boolean>(() => {}) },
+    {},
+    clock
+  )
   const client = await connect(url)
   client.send(tokenOf(app))
   t.strictSame(await clock.during(client.closed), { code: 4401, reason: 'token missing' })
@@ -185,7 +220,9 @@ t.test('a check that takes too long counts as well', async (t) => {
 })
 
 t.test('a check that fails closes with 1011, and the log says why', async (t) => {
-  const { app, url, calls, lines } = await createMessageApp(t, { isGranted: () => { throw new Error('out of order') } })
+  const { app, url, calls, lines } = await createMessageApp(t, {
+    isGranted: () => { throw new Error('out of order') }
+  })
   const client = await connect(url)
   client.send(tokenOf(app))
   t.strictSame(await client.closed, { code: 1011, reason: 'internal error' })
@@ -228,7 +265,9 @@ t.test('the cap of the user is asked when the user is known', async (t) => {
   t.strictSame(await second.closed, { code: 4429, reason: 'too many connections' })
   await enter(url, tokenOf(app, undefined, { sub: 'bob' }))
 
-  const oldest = await createMessageApp(t, { connections: { perUser: { max: 1, on: 'close-oldest' } } })
+  const oldest = await createMessageApp(t, {
+    connections: { perUser: { max: 1, on: 'close-oldest' } }
+  })
   const first = await enter(oldest.url, tokenOf(oldest.app))
   await enter(oldest.url, tokenOf(oldest.app))
   t.equal((await first.closed).code, 1008)
@@ -240,7 +279,12 @@ t.test('an answer that comes when the time is over changes nothing', async (t) =
     answers.push((error) => { if (error === undefined) resolve(true); else reject(error) })
   })
   const clock = new TestClock()
-  const { app, url, calls, lines } = await createMessageApp(t, { isGranted, connections: { perRoute: 1 } }, {}, clock)
+  const { app, url, calls, lines } = await createMessageApp(
+    t,
+    { isGranted, connections: { perRoute: 1 } },
+    {},
+    clock
+  )
   for (const error of [undefined, new Error('too late')]) {
     const client = await connectWhenFree(url)
     client.send(tokenOf(app))
@@ -255,7 +299,9 @@ t.test('an answer that comes when the time is over changes nothing', async (t) =
 
 t.test('a client that leaves while its token is checked is opened and closed like any other', async (t) => {
   let answer: undefined | ((isGranted: boolean) => void)
-  const { app, url, calls } = await createMessageApp(t, { isGranted: async () => await new Promise<boolean>((resolve) => { answer = resolve }) })
+  const { app, url, calls } = await createMessageApp(t, {
+    isGranted: async () => await new Promise<boolean>((resolve) => { answer = resolve })
+  })
   const client = await connect(url)
   client.send(tokenOf(app))
   await until(() => answer !== undefined)
@@ -344,11 +390,16 @@ t.test('one that is being closed is not closed again by fastify.close()', async 
 
 t.test('one that breaks the protocol or leaves right behind its token is not opened', async (t) => {
   let answer: undefined | ((isGranted: boolean) => void)
-  const { app, url, calls } = await createMessageApp(t, { isGranted: async () => await new Promise<boolean>((resolve) => { answer = resolve }) })
+  const { app, url, calls } = await createMessageApp(t, {
+    isGranted: async () => await new Promise<boolean>((resolve) => { answer = resolve })
+  })
   const token = Buffer.from(tokenOf(app))
   const head = Buffer.from([0x81, 0x80 | 126, 0, 0, 0, 0, 0, 0])
   head.writeUInt16BE(token.length, 2)
-  for (const [what, last] of Object.entries({ 'an unknown opcode': frame('', 0x3), 'a close frame': frame(Buffer.from([0x03, 0xe8]), 0x8) })) {
+  for (const [what, last] of Object.entries({
+    'an unknown opcode': frame('', 0x3),
+    'a close frame': frame(Buffer.from([0x03, 0xe8]), 0x8)
+  })) {
     const socket = await tcp(url)
     socket.write(handshake('/'))
     await new Promise((resolve) => { socket.once('data', resolve) })
@@ -360,13 +411,21 @@ t.test('one that breaks the protocol or leaves right behind its token is not ope
     await ended
     t.strictSame(calls, [], what)
   }
-  for (let count = 0; (await app.inject({ url: '/health' })).json<{ connections: number }>().connections > 0; count++) await pause(count)
+  for (let count = 0; (await app.inject({ url: '/health' })).json<{
+    connections: number
+  }>().connections > 0; count++) {
+    await pause(count)
+  }
 })
 
 t.test('resets at every stage of a first message leave nothing', async (t) => {
   let answer: undefined | ((isGranted: boolean) => void)
-  const { app, url } = await createMessageApp(t, { isGranted: async () => await new Promise<boolean>((resolve) => { answer = resolve }), connections: { perRoute: 3 } })
-  const left = async () => (await app.inject({ url: '/health' })).json<{ connections: number }>().connections
+  const { app, url } = await createMessageApp(t, {
+    isGranted: async () => await new Promise<boolean>((resolve) => { answer = resolve }),
+    connections: { perRoute: 3 }
+  })
+  const left = async () =>
+    (await app.inject({ url: '/health' })).json<{ connections: number }>().connections
   for (let round = 0; round < 5; round++) {
     const early = await connectWhenFree(url)
     early.socket.terminate()
@@ -393,7 +452,9 @@ t.test('resets at every stage of a first message leave nothing', async (t) => {
 t.test('it works with injectWS', async (t) => {
   const { app } = await createMessageApp(t)
   const messages: string[] = []
-  const socket = await app.injectWS('/', {}, { onInit: (ws) => { ws.on('message', (data) => { messages.push(String(data)) }) } })
+  const socket = await app.injectWS('/', {}, {
+    onInit: (ws) => { ws.on('message', (data) => { messages.push(String(data)) }) }
+  })
   socket.send(tokenOf(app))
   await until(() => messages.length > 0)
   t.strictSame(messages, ['hello alice'])

@@ -19,7 +19,12 @@ t.test('without a token the answer is 401 with WWW-Authenticate, and nothing of 
   t.equal(status, 401)
   t.equal(headers['www-authenticate'], 'Bearer')
   t.equal(headers['sec-websocket-accept'], undefined)
-  t.strictSame(body, { statusCode: 401, code: 'FSR_ERR_TOKEN_MISSING', error: 'Unauthorized', message: 'A token is needed to connect' })
+  t.strictSame(body, {
+    statusCode: 401,
+    code: 'FSR_ERR_TOKEN_MISSING',
+    error: 'Unauthorized',
+    message: 'A token is needed to connect'
+  })
   t.equal(opened, 0)
 
   const socket = await tcp(url)
@@ -43,10 +48,20 @@ t.test('with the wrong role the answer is 403', async (t) => {
 
 t.test('the log says at debug what was wanted, and whether the claim was there; the client is not told', async (t) => {
   const lines: string[] = []
-  const app = await createApp(t, { fastify: { logger: { level: 'debug', stream: { write: (line) => { lines.push(line) } } } } })
+  const app = await createApp(t, {
+    fastify: { logger: { level: 'debug', stream: { write: (line) => { lines.push(line) } } } }
+  })
   const routes: Array<[string, object, object]> = [
-    ['/roles', { isGranted: ['ROLE_ADMIN', 'ROLE_OWNER'] }, { wanted: 'ROLE_ADMIN or ROLE_OWNER', claim: 'roles', isClaimThere: true }],
-    ['/claim', { isGranted: 'ROLE_ADMIN', roles: 'groups' }, { wanted: 'ROLE_ADMIN', claim: 'groups', isClaimThere: false }],
+    [
+      '/roles',
+      { isGranted: ['ROLE_ADMIN', 'ROLE_OWNER'] },
+      { wanted: 'ROLE_ADMIN or ROLE_OWNER', claim: 'roles', isClaimThere: true }
+    ],
+    [
+      '/claim',
+      { isGranted: 'ROLE_ADMIN', roles: 'groups' },
+      { wanted: 'ROLE_ADMIN', claim: 'groups', isClaimThere: false }
+    ],
     ['/own', { isGranted: 'ROLE_ADMIN', roles: () => [] }, { wanted: 'ROLE_ADMIN' }],
     ['/predicate', { isGranted: function isPaying () { return false } }, { wanted: 'isPaying' }]
   ]
@@ -54,8 +69,15 @@ t.test('the log says at debug what was wanted, and whether the claim was there; 
   const url = await listen(app)
   for (const [path, , told] of routes) {
     const { body } = await refusal(url + path, [], bearer(tokenOf(app)))
-    t.strictSame(body, { statusCode: 403, code: 'FSR_ERR_NOT_GRANTED', error: 'Forbidden', message: 'The user may not connect to this route' })
-    const { level, time, pid, hostname, reqId, msg, ...rest } = JSON.parse(lines.find((line) => line.includes('isGranted refused'))!) as Record<string, unknown>
+    t.strictSame(body, {
+      statusCode: 403,
+      code: 'FSR_ERR_NOT_GRANTED',
+      error: 'Forbidden',
+      message: 'The user may not connect to this route'
+    })
+    const { level, time, pid, hostname, reqId, msg, ...rest } = JSON.parse(
+      lines.find((line) => line.includes('isGranted refused'))!
+    ) as Record<string, unknown>
     t.equal(level, 20)
     t.strictSame(rest, told, path)
     lines.length = 0
@@ -65,15 +87,49 @@ t.test('the log says at debug what was wanted, and whether the claim was there; 
 t.test('the user of the token is on the connection', async (t) => {
   const app = await createApp(t)
   app.socketRoute('/', { onOpen: ({ user }) => user as object }, 'ROLE_USER')
-  t.match(await (await connectAs(tokenOf(app), await listen(app))).json(), { sub: 'alice', roles: ['ROLE_USER'] })
+  t.match(await (await connectAs(tokenOf(app), await listen(app))).json(), {
+    sub: 'alice',
+    roles: ['ROLE_USER']
+  })
 })
 
 // P21
 const grants: Array<{ title: string, isGranted: Grant, in: unknown[], out: unknown[] }> = [
-  { title: 'a role', isGranted: 'admin', in: [['admin'], ['user', 'admin'], 'user admin'], out: [['user'], 'xadminx', ['xadminx'], ['ADMIN'], { admin: true }, [['admin']], '', [], null, 5] },
-  { title: 'any role of a list', isGranted: ['a', 'b'], in: [['a'], ['b'], ['a', 'b']], out: [['c'], ['a b']] },
-  { title: 'a predicate', isGranted: (user) => (user as { roles: unknown }).roles === 'yes', in: ['yes'], out: ['no'] },
-  { title: 'an async predicate', isGranted: async (user) => { await null; return (user as { roles: unknown }).roles === 'yes' }, in: ['yes'], out: ['no'] },
+  {
+    title: 'a role',
+    isGranted: 'admin',
+    in: [['admin'], ['user', 'admin'], 'user admin'],
+    out: [
+      ['user'],
+      'xadminx',
+      ['xadminx'],
+      ['ADMIN'],
+      { admin: true },
+      [['admin']],
+      '',
+      [],
+      null,
+      5
+    ]
+  },
+  {
+    title: 'any role of a list',
+    isGranted: ['a', 'b'],
+    in: [['a'], ['b'], ['a', 'b']],
+    out: [['c'], ['a b']]
+  },
+  {
+    title: 'a predicate',
+    isGranted: (user) => (user as { roles: unknown }).roles === 'yes',
+    in: ['yes'],
+    out: ['no']
+  },
+  {
+    title: 'an async predicate',
+    isGranted: async (user) => { await null; return (user as { roles: unknown }).roles === 'yes' },
+    in: ['yes'],
+    out: ['no']
+  },
   { title: 'a predicate that answers nothing', isGranted: () => undefined, in: [], out: ['no'] }
 ]
 for (const { title, isGranted, ...cases } of grants) {
@@ -84,8 +140,20 @@ for (const { title, isGranted, ...cases } of grants) {
       if (form === 'option') app.socketRoute('/', controller, { isGranted })
       else app.socketRoute('/', controller, isGranted)
       const url = await listen(app)
-      for (const roles of cases.in) t.equal(await (await connectAs(tokenOf(app, roles), url)).next(), 'in', JSON.stringify(roles))
-      for (const roles of cases.out) t.equal((await refusal(url, [], bearer(tokenOf(app, roles)))).status, 403, JSON.stringify(roles))
+      for (const roles of cases.in) {
+        t.equal(
+          await (await connectAs(tokenOf(app, roles), url)).next(),
+          'in',
+          JSON.stringify(roles)
+        )
+      }
+      for (const roles of cases.out) {
+        t.equal(
+          (await refusal(url, [], bearer(tokenOf(app, roles)))).status,
+          403,
+          JSON.stringify(roles)
+        )
+      }
     })
   }
 }
@@ -94,7 +162,9 @@ t.test('a predicate sees the request, and what it throws is answered by the erro
   const app = await createApp(t)
   app.socketRoute('/:room', { onOpen: () => 'in' }, (_user, request) => {
     const { room } = request.params as { room: string }
-    if (room === 'broken') throw Object.assign(new Error('the database is down'), { statusCode: 503 })
+    if (room === 'broken') {
+      throw Object.assign(new Error('the database is down'), { statusCode: 503 })
+    }
     return room === 'mine'
   })
   const url = await listen(app)
@@ -106,21 +176,42 @@ t.test('a predicate sees the request, and what it throws is answered by the erro
 t.test('roles are read from another claim, or by a function', async (t) => {
   const app = await createApp(t, { plugin: { roles: 'scope' } })
   app.socketRoute('/claim', { onOpen: () => 'in' }, 'chat:read')
-  app.socketRoute('/function', { onOpen: () => 'in' }, { isGranted: 'editor', roles: (user: { realm?: { roles: string[] } }) => user.realm?.roles ?? [] })
+  app.socketRoute('/function', { onOpen: () => 'in' }, {
+    isGranted: 'editor',
+    roles: (user: { realm?: { roles: string[] } }) => user.realm?.roles ?? []
+  })
   const url = await listen(app)
-  t.equal(await (await connectAs(tokenOf(app, [], { scope: 'chat:write chat:read' }), `${url}/claim`)).next(), 'in')
+  t.equal(
+    await (await connectAs(
+      tokenOf(app, [], { scope: 'chat:write chat:read' }),
+      `${url}/claim`
+    )).next(),
+    'in'
+  )
   t.equal((await refusal(`${url}/claim`, [], bearer(tokenOf(app, ['chat:read'])))).status, 403)
-  t.equal(await (await connectAs(tokenOf(app, [], { realm: { roles: ['editor'] } }), `${url}/function`)).next(), 'in')
+  t.equal(
+    await (await connectAs(
+      tokenOf(app, [], { realm: { roles: ['editor'] } }),
+      `${url}/function`
+    )).next(),
+    'in'
+  )
   t.equal((await refusal(`${url}/function`, [], bearer(tokenOf(app)))).status, 403)
 })
 
 // P21
 t.test('a role includes others, transitively', async (t) => {
-  const app = await createApp(t, { plugin: { roleHierarchy: { ROOT: ['ADMIN'], ADMIN: ['USER', 'AUDITOR'] } } })
+  const app = await createApp(t, {
+    plugin: { roleHierarchy: { ROOT: ['ADMIN'], ADMIN: ['USER', 'AUDITOR'] } }
+  })
   app.socketRoute('/', { onOpen: () => 'in' }, 'USER')
   const url = await listen(app)
-  for (const role of ['ROOT', 'ADMIN', 'USER']) t.equal(await (await connectAs(tokenOf(app, [role]), url)).next(), 'in', role)
-  for (const role of ['AUDITOR', 'toString', '__proto__']) t.equal((await refusal(url, [], bearer(tokenOf(app, [role])))).status, 403, role)
+  for (const role of ['ROOT', 'ADMIN', 'USER']) {
+    t.equal(await (await connectAs(tokenOf(app, [role]), url)).next(), 'in', role)
+  }
+  for (const role of ['AUDITOR', 'toString', '__proto__']) {
+    t.equal((await refusal(url, [], bearer(tokenOf(app, [role])))).status, 403, role)
+  }
 })
 
 // P21
@@ -128,7 +219,9 @@ t.test('the grants of scopes and routes must all agree, and no route can loosen 
   const app = await createApp(t, { plugin: { isGranted: 'a' } })
   app.socketRoute('/a', { onOpen: () => 'in' })
   await app.register(async (scope) => {
-    scope.socketScope({ isGranted: ['b', 'B'] }).socketScope({ isGranted: (user) => (user as { sub: string }).sub === 'alice' })
+    scope.socketScope({ isGranted: ['b', 'B'] }).socketScope({
+      isGranted: (user) => (user as { sub: string }).sub === 'alice'
+    })
     scope.socketRoute('/b', { onOpen: () => 'in' })
     await scope.register(async (inner) => {
       inner.socketRoute('/c', { onOpen: () => 'in' }, { isGranted: ['c', 'a'] })
@@ -148,23 +241,48 @@ t.test('the grants of scopes and routes must all agree, and no route can loosen 
   ]
   for (const [path, roles, claims, isIn] of matrix) {
     const token = tokenOf(app, roles, claims)
-    if (isIn) t.equal(await (await connectAs(token, url + path)).next(), 'in', `${path} ${roles.join()}`)
-    else t.equal((await refusal(url + path, [], bearer(token))).status, 403, `${path} ${roles.join()}`)
+    if (isIn) {
+      t.equal(
+        await (await connectAs(token, url + path)).next(),
+        'in',
+      `${path} ${roles.join()}`
+      )
+    } else {
+      t.equal(
+        (await refusal(url + path, [], bearer(token))).status,
+        403,
+      `${path} ${roles.join()}`
+      )
+    }
   }
 })
 
 // P21
 t.test('a grant is read with the roles and the hierarchy that held where it was given', async (t) => {
-  const app = await createApp(t, { plugin: { isGranted: 'ROLE_USER', roleHierarchy: { ROLE_ADMIN: ['ROLE_USER'] } } })
-  app.socketRoute('/loosened', { onOpen: () => 'in' }, { roles: () => ['ROLE_USER'], roleHierarchy: { NOBODY: ['ROLE_USER'] }, isGranted: () => true })
+  const app = await createApp(t, {
+    plugin: { isGranted: 'ROLE_USER', roleHierarchy: { ROLE_ADMIN: ['ROLE_USER'] } }
+  })
+  app.socketRoute('/loosened', { onOpen: () => 'in' }, {
+    roles: () => ['ROLE_USER'],
+    roleHierarchy: { NOBODY: ['ROLE_USER'] },
+    isGranted: () => true
+  })
   await app.register(async (scope) => {
     scope.socketScope({ roles: 'scope', isGranted: 'chat' })
     scope.socketRoute('/scope', { onOpen: () => 'in' })
   })
   const url = await listen(app)
-  for (const roles of [[], ['NOBODY']]) t.equal((await refusal(`${url}/loosened`, [], bearer(tokenOf(app, roles)))).status, 403)
-  t.equal(await (await connectAs(tokenOf(app, ['ROLE_ADMIN'], { scope: 'chat' }), `${url}/scope`)).next(), 'in')
-  t.equal((await refusal(`${url}/scope`, [], bearer(tokenOf(app, ['ROLE_ADMIN', 'chat'])))).status, 403)
+  for (const roles of [[], ['NOBODY']]) {
+    t.equal((await refusal(`${url}/loosened`, [], bearer(tokenOf(app, roles)))).status, 403)
+  }
+  t.equal(
+    await (await connectAs(tokenOf(app, ['ROLE_ADMIN'], { scope: 'chat' }), `${url}/scope`)).next(),
+    'in'
+  )
+  t.equal(
+    (await refusal(`${url}/scope`, [], bearer(tokenOf(app, ['ROLE_ADMIN', 'chat'])))).status,
+    403
+  )
 })
 
 t.test('a token comes in a header, in the sub-protocol list, or in a cookie', async (t) => {
@@ -175,14 +293,28 @@ t.test('a token comes in a header, in the sub-protocol list, or in a cookie', as
   const url = await listen(app)
   const token = tokenOf(app)
   t.equal(await (await connect(url, [], bearer(token))).next(), 'in ')
-  t.equal(await (await connect(url, [], { headers: { authorization: `bearer ${token}` } })).next(), 'in ', 'RFC 9110: the scheme has no case')
+  t.equal(
+    await (await connect(url, [], { headers: { authorization: `bearer ${token}` } })).next(),
+    'in ',
+    'RFC 9110: the scheme has no case'
+  )
   const client = await connect(url, ['bearer', token])
   t.equal(await client.next(), 'in bearer')
   t.equal(client.socket.protocol, 'bearer', 'the token is not echoed')
-  t.equal(await (await connect(url, [], { headers: { cookie: `a=b; session=${token}` } })).next(), 'in ')
+  t.equal(
+    await (await connect(url, [], { headers: { cookie: `a=b; session=${token}` } })).next(),
+    'in '
+  )
   t.equal((await refusal(url, ['bearer'])).status, 401)
-  t.equal((await refusal(url, [], { headers: { authorization: `Basic ${token}` } })).body.code, 'FSR_ERR_TOKEN_MISSING')
-  t.equal((await refusal(`${url}/?access_token=${token}`)).status, 401, 'a token in the query is nothing')
+  t.equal(
+    (await refusal(url, [], { headers: { authorization: `Basic ${token}` } })).body.code,
+    'FSR_ERR_TOKEN_MISSING'
+  )
+  t.equal(
+    (await refusal(`${url}/?access_token=${token}`)).status,
+    401,
+    'a token in the query is nothing'
+  )
 })
 
 t.test('a signed cookie is a token only if its signature is right', async (t) => {
@@ -192,14 +324,25 @@ t.test('a signed cookie is a token only if its signature is right', async (t) =>
   app.socketRoute('/', { onOpen: () => 'in' }, 'ROLE_USER')
   const url = await listen(app)
   const token = tokenOf(app)
-  t.equal(await (await connect(url, [], { headers: { cookie: `session=${encodeURIComponent(app.signCookie(token))}` } })).next(), 'in')
-  t.equal((await refusal(url, [], { headers: { cookie: `session=${token}` } })).body.code, 'FSR_ERR_TOKEN_INVALID')
+  t.equal(
+    await (await connect(url, [], {
+      headers: { cookie: `session=${encodeURIComponent(app.signCookie(token))}` }
+    })).next(),
+    'in'
+  )
+  t.equal(
+    (await refusal(url, [], { headers: { cookie: `session=${token}` } })).body.code,
+    'FSR_ERR_TOKEN_INVALID'
+  )
 })
 
 t.test('tokenFrom says where a token may be', async (t) => {
   const app = await createApp(t, { plugin: { tokenFrom: ['protocol'] } })
   app.socketRoute('/', { onOpen: () => 'in' }, { isGranted: 'ROLE_USER' })
-  app.socketRoute('/header', { onOpen: () => 'in' }, { isGranted: 'ROLE_USER', tokenFrom: ['header'] })
+  app.socketRoute('/header', { onOpen: () => 'in' }, {
+    isGranted: 'ROLE_USER',
+    tokenFrom: ['header']
+  })
   const url = await listen(app)
   const token = tokenOf(app)
   t.equal((await refusal(url, [], bearer(token))).status, 401)
@@ -227,7 +370,9 @@ t.test('a user that a hook of the app has put on the request counts, and is not 
   })
   app.socketRoute('/', { onOpen: ({ user }) => user as object }, 'ROLE_USER')
   const url = await listen(app)
-  const client = await connect(url, [], { headers: { authorization: `Bearer ${tokenOf(app)}`, 'x-verify': 'yes' } })
+  const client = await connect(url, [], {
+    headers: { authorization: `Bearer ${tokenOf(app)}`, 'x-verify': 'yes' }
+  })
   t.match(await client.json(), { sub: 'alice' })
   t.equal(verified, 1)
 })
@@ -264,7 +409,10 @@ t.test("the app's own @fastify/jwt is obeyed: trusted, formatUser, key functions
   t.equal((await refusal(url, [], bearer(token))).status, 401)
 
   const extracting = await createApp(t, { jwt: false, fastify: { disableRequestLogging: true } })
-  await extracting.register(jwt, { secret: SECRET, verify: { extractToken: (request) => (request.query as { t?: string }).t } })
+  await extracting.register(jwt, {
+    secret: SECRET,
+    verify: { extractToken: (request) => (request.query as { t?: string }).t }
+  })
   extracting.socketRoute('/', { onOpen: () => 'in' }, 'ROLE_USER')
   url = await listen(extracting)
   const other = tokenOf(extracting)
@@ -274,7 +422,11 @@ t.test("the app's own @fastify/jwt is obeyed: trusted, formatUser, key functions
 
   const cookies = await createApp(t, { jwt: false })
   await cookies.register(cookie)
-  await cookies.register(jwt, { secret: SECRET, cookie: { cookieName: 'session', signed: false }, verify: { onlyCookie: true } })
+  await cookies.register(jwt, {
+    secret: SECRET,
+    cookie: { cookieName: 'session', signed: false },
+    verify: { onlyCookie: true }
+  })
   cookies.socketRoute('/', { onOpen: () => 'in' }, 'ROLE_USER')
   url = await listen(cookies)
   t.equal(await (await connect(url, [], { headers: { cookie: `session=${other}` } })).next(), 'in')
@@ -287,35 +439,66 @@ t.test('a token is verified once per upgrade, by the verifier that @fastify/jwt 
   const calls: unknown[][] = []
   app.decorate('jwt', { verify: () => {}, options: { verify: {} } } as never)
   app.decorateRequest('user', null as never)
-  app.decorateRequest('jwtVerify', async function (this: { headers: { authorization?: string } }, ...options: unknown[]) {
+  app.decorateRequest('jwtVerify', async function (this: {
+    headers: { authorization?: string }
+  }, ...options: unknown[]) {
     // With options it would make a verifier of its own each time.
     calls.push([this.headers.authorization, ...options])
     return { roles: ['ROLE_USER'] }
   } as never)
-  app.socketRoute('/', { onOpen: ({ headers }) => `${headers.authorization ?? 'none'}` }, { isGranted: ['ROLE_USER'], roles: () => ['ROLE_USER'] })
+  app.socketRoute(
+    '/',
+    { onOpen: ({ headers }) => `${headers.authorization ?? 'none'}` },
+    { isGranted: ['ROLE_USER'], roles: () => ['ROLE_USER'] }
+  )
   const url = await listen(app)
-  t.equal(await (await connect(url, ['bearer', 'a.b.c'])).next(), 'none', 'what was borrowed is given back')
+  t.equal(
+    await (await connect(url, ['bearer', 'a.b.c'])).next(),
+    'none',
+    'what was borrowed is given back'
+  )
   t.equal(await (await connectAs('d.e.f', url)).next(), 'Bearer d.e.f')
   t.strictSame(calls, [['Bearer a.b.c'], ['Bearer d.e.f']])
 })
 
 t.test('what is false on a request is no user, whatever a predicate says', async (t) => {
   const app = await createApp(t)
-  app.addHook('onRequest', async (request) => { (request as { user: unknown }).user = ({ f: false, z: 0, e: '' } as Record<string, unknown>)[(request.query as { u: string }).u] })
+  app.addHook('onRequest', async (request) => {
+    (request as { user: unknown }).user = ({
+      f: false,
+      z: 0,
+      e: ''
+    } as Record<string, unknown>)[(request.query as { u: string }).u]
+  })
   app.socketRoute('/', { onOpen: () => 'in' }, () => true)
   const url = await listen(app)
-  for (const user of ['f', 'z', 'e', 'undefined']) t.equal((await refusal(`${url}/?u=${user}`)).status, 401, user)
+  for (const user of ['f', 'z', 'e', 'undefined']) {
+    t.equal((await refusal(`${url}/?u=${user}`)).status, 401, user)
+  }
 })
 
 t.test('a look-up of the app that fails is a 401, and none is made with tokenFrom: []', async (t) => {
   const unreadable = { get name () { throw new Error('no') } }
   const app = await createApp(t, { jwt: false, fastify: { disableRequestLogging: true } })
-  await app.register(jwt, { secret: SECRET, verify: { extractToken: (request) => { if ('bad' in (request.query as object)) throw new Error('no'); if ('worse' in (request.query as object)) throw unreadable; return (request.query as { t?: string }).t } } })
+  await app.register(jwt, {
+    secret: SECRET,
+    verify: {
+      extractToken: (request) => {
+        if ('bad' in (request.query as object)) throw new Error('no')
+        if ('worse' in (request.query as object)) throw unreadable
+        return (request.query as { t?: string }).t
+      }
+    }
+  })
   app.socketRoute('/', { onOpen: () => 'in' }, 'ROLE_USER')
   app.socketRoute('/none', { onOpen: () => 'in' }, { isGranted: 'ROLE_USER', tokenFrom: [] })
   const url = await listen(app)
   t.equal((await refusal(`${url}/?bad`)).body.code, 'FSR_ERR_TOKEN_MISSING')
-  t.equal((await refusal(`${url}/?worse`)).body.code, 'FSR_ERR_TOKEN_MISSING', 'also by an error that fails when it is looked at')
+  t.equal(
+    (await refusal(`${url}/?worse`)).body.code,
+    'FSR_ERR_TOKEN_MISSING',
+    'also by an error that fails when it is looked at'
+  )
   t.equal((await refusal(`${url}/none?t=${tokenOf(app)}`)).status, 401)
 })
 
@@ -326,7 +509,14 @@ t.test("where the app's own part of the verifier fails, in whatever way, or make
     ['trusted throws', { trusted: fail }],
     ['trusted rejects', { trusted: async () => fail() }],
     ['trusted rejects with nothing', { trusted: nothing }],
-    ['trusted answers false by a thenable', { trusted: (() => ({ then: (resolve: (value: boolean) => void) => { resolve(false) } })) as never }],
+    [
+      'trusted answers false by a thenable',
+      {
+        trusted: (() => ({
+          then: (resolve: (value: boolean) => void) => { resolve(false) }
+        })) as never
+      }
+    ],
     ['formatUser throws', { formatUser: fail }],
     ['formatUser throws, with a key function', { secret: async () => SECRET, formatUser: fail }],
     ['formatUser rejects', { formatUser: (async () => fail()) as never }],
@@ -342,10 +532,16 @@ t.test("where the app's own part of the verifier fails, in whatever way, or make
     for (const [name, options] of cases) {
       const app = await createApp(t, { jwt: false })
       await app.register(jwt, { secret: SECRET, ...options })
-      if (hasHook) app.addHook('onRequest', async (request) => { await request.jwtVerify().catch(() => {}) })
+      if (hasHook) {
+        app.addHook('onRequest', async (request) => { await request.jwtVerify().catch(() => {}) })
+      }
       app.socketRoute('/', { onOpen: () => 'in' }, () => true)
       const token = (await createApp(t)).jwt.sign({ sub: 'alice' })
-      t.equal((await refusal(await listen(app), [], bearer(token))).body.code, 'FSR_ERR_TOKEN_INVALID', name)
+      t.equal(
+        (await refusal(await listen(app), [], bearer(token))).body.code,
+        'FSR_ERR_TOKEN_INVALID',
+        name
+      )
     }
   }
 })
@@ -353,7 +549,10 @@ t.test("where the app's own part of the verifier fails, in whatever way, or make
 t.test('what extractToken returns is a token if it is a string: nothing is none, and anything else is one that is not valid', async (t) => {
   const lines: string[] = []
   let token: unknown
-  const app = await createApp(t, { jwt: false, fastify: { logger: { level: 'warn', stream: { write: (line) => { lines.push(line) } } } } })
+  const app = await createApp(t, {
+    jwt: false,
+    fastify: { logger: { level: 'warn', stream: { write: (line) => { lines.push(line) } } } }
+  })
   await app.register(jwt, { secret: SECRET, verify: { extractToken: () => token as string } })
   app.socketRoute('/', { onOpen: () => 'in' }, 'ROLE_USER')
   const url = await listen(app)
@@ -368,7 +567,9 @@ t.test('what extractToken returns is a token if it is a string: nothing is none,
     t.equal((await refusal(url)).body.code, 'FSR_ERR_TOKEN_INVALID', typeof odd)
   }
   t.equal(lines.length, 5)
-  t.ok(lines.every((line) => line.includes('extractToken of @fastify/jwt must return one, not a promise')))
+  t.ok(lines.every((line) => line.includes(
+    'extractToken of @fastify/jwt must return one, not a promise'
+  )))
   token = valid
   t.equal(await (await connect(url)).next(), 'in')
 })
@@ -393,7 +594,10 @@ t.test('a list of roles is copied, so that a later change of it lets nobody in',
 t.test('a plain GET is asked the same questions, so that a page can tell why it was refused', async (t) => {
   const app = await createApp(t)
   app.socketRoute('/', { onOpen: () => 'in' }, 'ROLE_USER')
-  const ask = async (roles?: string[]) => await app.inject({ url: '/', headers: roles === undefined ? {} : bearer(tokenOf(app, roles)).headers })
+  const ask = async (roles?: string[]) => await app.inject({
+    url: '/',
+    headers: roles === undefined ? {} : bearer(tokenOf(app, roles)).headers
+  })
   t.equal((await ask()).json().code, 'FSR_ERR_TOKEN_MISSING')
   t.equal((await ask(['OTHER'])).json().code, 'FSR_ERR_NOT_GRANTED')
   t.equal((await ask(['ROLE_USER'])).json().code, 'FSR_ERR_UPGRADE_REQUIRED')
@@ -413,7 +617,11 @@ t.test('a client that leaves while its token is verified leaves nothing behind',
   const app = await createApp(t, { jwt: false })
   let asked: undefined | (() => void)
   let opened = 0
-  await app.register(jwt, { secret: async () => await new Promise<string>((resolve) => { asked = () => { resolve(SECRET) } }) })
+  await app.register(jwt, {
+    secret: async () => await new Promise<string>((resolve) => {
+      asked = () => { resolve(SECRET) }
+    })
+  })
   const route = app.socketRoute('/', { onOpen: () => { opened++ } }, 'ROLE_USER')
   const socket = await tcp(await listen(app))
   const token = (await createApp(t)).jwt.sign({ roles: ['ROLE_USER'] })
@@ -421,7 +629,9 @@ t.test('a client that leaves while its token is verified leaves nothing behind',
   await until(() => asked !== undefined)
   const gone = once(app.server, 'connection').then(() => {})
   socket.resetAndDestroy()
-  await tcp(`ws://127.0.0.1:${(app.server.address() as { port: number }).port}`).then((other) => { other.destroy() })
+  await tcp(`ws://127.0.0.1:${(app.server.address() as { port: number }).port}`).then((other) => {
+    other.destroy()
+  })
   await gone
   asked!()
   await turns(20)

@@ -1,4 +1,5 @@
-// What hooks put on the answer is on the 101 as well: headers, cookies, what is set as late as in onSend.
+// What hooks put on the answer is on the 101 as well: headers, cookies, what is set as late as in
+// onSend.
 import type { IncomingHttpHeaders } from 'node:http'
 import cookie from '@fastify/cookie'
 import t from 'tap'
@@ -18,28 +19,54 @@ async function headersOf (url: string, options: object = {}): Promise<IncomingHt
 t.test('headers and cookies of hooks are on the 101', async (t) => {
   const app = await createApp(t)
   await app.register(cookie)
-  app.addHook('onRequest', async (_request, reply) => { reply.header('X-Server', 'a7').header('x-number', 5).setCookie('seen', 'yes', { path: '/' }).setCookie('twice', '2') })
+  app.addHook('onRequest', async (_request, reply) => {
+    reply.header('X-Server', 'a7').header('x-number', 5).setCookie('seen', 'yes', {
+      path: '/'
+    }).setCookie('twice', '2')
+  })
   app.addHook('preHandler', async (_request, reply) => { reply.raw.setHeader('x-raw', 'raw') })
   app.addHook('onSend', async (_request, reply, payload) => {
     await new Promise(setImmediate)
     reply.header('x-late', `${reply.statusCode} ${payload === undefined}`)
   })
   app.socketRoute('/', { onMessage: (_connection, message) => message })
-  app.socketRoute('/guarded', { onOpen: () => 'in' }, { isGranted: 'ROLE_USER', onRequest: async (_request, reply) => { reply.header('x-route', '1') } })
+  app.socketRoute('/guarded', { onOpen: () => 'in' }, {
+    isGranted: 'ROLE_USER',
+    onRequest: async (_request, reply) => { reply.header('x-route', '1') }
+  })
   const url = await listen(app)
   const headers = await headersOf(url)
-  t.match(headers, { 'x-server': 'a7', 'x-number': '5', 'x-raw': 'raw', 'x-late': '101 true', 'set-cookie': ['seen=yes; Path=/', 'twice=2'], upgrade: 'websocket', connection: 'Upgrade' })
+  t.match(headers, {
+    'x-server': 'a7',
+    'x-number': '5',
+    'x-raw': 'raw',
+    'x-late': '101 true',
+    'set-cookie': ['seen=yes; Path=/', 'twice=2'],
+    upgrade: 'websocket',
+    connection: 'Upgrade'
+  })
   const client = await connect(url)
   client.send('hello')
   t.equal(await client.next(), 'hello')
   client.socket.terminate()
-  t.match(await headersOf(`${url}/guarded`, { headers: { authorization: `Bearer ${tokenOf(app)}` } }), { 'x-route': '1', 'x-late': '101 true' })
-  t.match((await refusal(`${url}/guarded`)).headers, { 'x-late': '401 false', 'x-server': 'a7' }, 'as on any answer')
+  t.match(
+    await headersOf(`${url}/guarded`, { headers: { authorization: `Bearer ${tokenOf(app)}` } }),
+    { 'x-route': '1', 'x-late': '101 true' }
+  )
+  t.match(
+    (await refusal(`${url}/guarded`)).headers,
+    { 'x-late': '401 false', 'x-server': 'a7' },
+    'as on any answer'
+  )
 })
 
 t.test('nothing is on the 101 that it may not have, nor what is for a refusal', async (t) => {
   const warnings: string[] = []
-  const app = await createApp(t, { fastify: { logger: { level: 'warn', stream: { write: (line: string) => { warnings.push(line) } } } } })
+  const app = await createApp(t, {
+    fastify: {
+      logger: { level: 'warn', stream: { write: (line: string) => { warnings.push(line) } } }
+    }
+  })
   app.addHook('onRequest', async (_request, reply) => {
     reply.headers({
       connection: 'close',
@@ -70,8 +97,9 @@ t.test('nothing is on the 101 that it may not have, nor what is for a refusal', 
   }
   const [head] = text.split('\r\n\r\n') as [string]
   t.strictSame(head.split('\r\n'), [
-    'HTTP/1.1 101 Switching Protocols', 'Upgrade: websocket', 'Connection: Upgrade', 'Sec-WebSocket-Accept: s3pPLMBiTxaQ9kYGzzhZRbK+xOo=',
-    'x-list: 1', "content-security-policy: default-src 'self'", 'x-empty: '
+    'HTTP/1.1 101 Switching Protocols', 'Upgrade: websocket', 'Connection: Upgrade',
+    'Sec-WebSocket-Accept: s3pPLMBiTxaQ9kYGzzhZRbK+xOo=', 'x-list: 1',
+    "content-security-policy: default-src 'self'", 'x-empty: '
   ])
   t.equal(warnings.length, 3)
   t.notOk(warnings.some((line) => line.includes('injected')))
@@ -94,12 +122,16 @@ t.test('a hook that fails or answers otherwise as late as in onSend refuses, in 
     const url = await listen(app)
     const socket = await tcp(url)
     socket.write(handshake('/', { 'x-do': 'throw' }))
-    const [data] = await new Promise<Buffer[]>((resolve) => { socket.on('data', (...data) => { resolve(data) }) })
+    const [data] = await new Promise<Buffer[]>((resolve) => {
+      socket.on('data', (...data) => { resolve(data) })
+    })
     t.match(String(data), hasHandler ? /^HTTP\/1\.1 200 OK[^]*mine/ : /^HTTP\/1\.1 500 /)
     t.equal(handled, hasHandler ? 1 : 0)
     const other = await tcp(url)
     other.write(handshake('/', { 'x-do': 'answer' }))
-    const [answer] = await new Promise<Buffer[]>((resolve) => { other.on('data', (...data) => { resolve(data) }) })
+    const [answer] = await new Promise<Buffer[]>((resolve) => {
+      other.on('data', (...data) => { resolve(data) })
+    })
     t.match(String(answer), /^HTTP\/1\.1 403 /)
     t.equal(app.socketRoutes.get('/')!.clients.size, 0)
   }

@@ -18,14 +18,25 @@ async function ask (url: string, agent: false | Agent = false): Promise<Answer> 
   const [response] = await once(get(`${url.replace('ws', 'http')}/health`, { agent }), 'response')
   let text = ''
   for await (const chunk of response) text += String(chunk)
-  return { status: response.statusCode, retryAfter: response.headers['retry-after'], body: JSON.parse(text) }
+  return {
+    status: response.statusCode,
+    retryAfter: response.headers['retry-after'],
+    body: JSON.parse(text)
+  }
 }
 
 /** An app with a health route, and a connection whose onClose keeps it from stopping. */
-async function createHealthy (t: Test, fastify: FastifyServerOptions = {}): Promise<{ app: FastifyInstance, isDraining: () => boolean, release: () => void }> {
+async function createHealthy (t: Test, fastify: FastifyServerOptions = {}): Promise<{
+  app: FastifyInstance
+  isDraining: () => boolean
+  release: () => void
+}> {
   const app = await createApp(t, { fastify })
   let resolve: undefined | (() => void)
-  app.socketRoute('/', { onOpen: () => 'open', onClose: async () => { await new Promise<void>((_resolve) => { resolve = _resolve }) } })
+  app.socketRoute('/', {
+    onOpen: () => 'open',
+    onClose: async () => { await new Promise<void>((_resolve) => { resolve = _resolve }) }
+  })
   app.get('/health', { logLevel: 'silent' }, app.socketHealth)
   return { app, isDraining: () => resolve !== undefined, release: () => { resolve!() } }
 }
@@ -33,12 +44,20 @@ async function createHealthy (t: Test, fastify: FastifyServerOptions = {}): Prom
 t.test('the health route answers ready, and how many connections there are', async (t) => {
   const { app, isDraining, release } = await createHealthy(t)
   const url = await listen(app)
-  t.strictSame(await ask(url), { status: 200, retryAfter: undefined, body: { status: 'ready', connections: 0 } })
+  t.strictSame(await ask(url), {
+    status: 200,
+    retryAfter: undefined,
+    body: { status: 'ready', connections: 0 }
+  })
   const client = await connect(url)
   t.strictSame((await ask(url)).body, { status: 'ready', connections: 1 })
   await client.close()
   await until(isDraining)
-  t.strictSame((await ask(url)).body, { status: 'ready', connections: 1 }, 'one whose onClose has not settled counts')
+  t.strictSame(
+    (await ask(url)).body,
+    { status: 'ready', connections: 1 },
+    'one whose onClose has not settled counts'
+  )
   release()
   await until(() => app.socketRoutes.get('/')!.clients.size === 0)
   t.strictSame((await ask(url)).body, { status: 'ready', connections: 0 })
@@ -63,7 +82,9 @@ t.test('while the app closes the health route answers 503 with Retry-After, wher
 
 t.test('a plain request to a socket route while the app closes is told that the connection ends, as by a hook that ends it', async (t) => {
   const { app, isDraining, release } = await createHealthy(t, { return503OnClosing: false })
-  app.addHook('onRequest', async (request, reply) => { if (request.headers['x-last'] !== undefined) reply.header('Connection', 'Close') })
+  app.addHook('onRequest', async (request, reply) => {
+    if (request.headers['x-last'] !== undefined) reply.header('Connection', 'Close')
+  })
   const url = (await listen(app)).replace('ws', 'http')
   const agent = new Agent({ keepAlive: true, maxSockets: 1 })
   const connectionOf = async (headers = {}): Promise<undefined | string> => {
@@ -92,7 +113,11 @@ t.test('while the app closes Fastify itself answers 503 on the health route by d
   await connect(url)
   const closed = app.close()
   await until(isDraining)
-  const expected = { status: 503, retryAfter: undefined, body: { error: 'Service Unavailable', message: 'Service Unavailable', statusCode: 503 } }
+  const expected = {
+    status: 503,
+    retryAfter: undefined,
+    body: { error: 'Service Unavailable', message: 'Service Unavailable', statusCode: 503 }
+  }
   t.strictSame(await ask(url, agent), expected, 'on a connection that was kept')
   t.strictSame(await ask(url), expected, 'on a new one')
   release()
@@ -106,7 +131,9 @@ for (const return503OnClosing of [true, false]) {
     t.teardown(() => app.close())
     let release: undefined | (() => void)
     // Before the plugin's own.
-    app.addHook('preClose', async () => { await new Promise<void>((resolve) => { release = resolve }) })
+    app.addHook('preClose', async () => {
+      await new Promise<void>((resolve) => { release = resolve })
+    })
     await app.register(socketRoutes)
     app.socketRoute('/', { onOpen: () => 'open', onClose: () => 'goodbye' })
     app.get('/health', app.socketHealth)
@@ -129,7 +156,11 @@ for (const return503OnClosing of [true, false]) {
 t.test('a request that Fastify let in before it began to close is answered 503', async (t) => {
   const { app, isDraining, release } = await createHealthy(t)
   let admit: undefined | (() => void)
-  app.get('/slow-health', { preHandler: async () => { await new Promise<void>((resolve) => { admit = resolve }) } }, app.socketHealth)
+  app.get(
+    '/slow-health',
+    { preHandler: async () => { await new Promise<void>((resolve) => { admit = resolve }) } },
+    app.socketHealth
+  )
   const url = await listen(app)
   await connect(url)
   const early = await tcp(url)
@@ -138,7 +169,10 @@ t.test('a request that Fastify let in before it began to close is answered 503',
   const closed = app.close()
   await until(isDraining)
   admit!()
-  t.match(String((await once(early, 'data'))[0]), /^HTTP\/1\.1 503 [^]*retry-after: 5[^]*\{"status":"closing","connections":1\}$/)
+  t.match(
+    String((await once(early, 'data'))[0]),
+    /^HTTP\/1\.1 503 [^]*retry-after: 5[^]*\{"status":"closing","connections":1\}$/
+  )
   release()
   await closed
 })

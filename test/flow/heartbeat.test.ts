@@ -57,7 +57,12 @@ t.test('a client whose handler is busy, so that nothing is read from it, is not 
   const clock = new TestClock()
   const app = await createApp(t, { clock, plugin: { heartbeat } })
   let release: undefined | (() => void)
-  app.socketRoute('/', { onOpen: async () => { await new Promise<void>((resolve) => { release = resolve }); return 'done' } })
+  app.socketRoute('/', {
+    onOpen: async () => {
+      await new Promise<void>((resolve) => { release = resolve })
+      return 'done'
+    }
+  })
   const client = await connect(await listen(app))
   let pings = 0
   client.socket.on('ping', () => { pings++ })
@@ -73,7 +78,12 @@ t.test('nor is one that has sent so much to a busy handler that TCP holds it bac
   const app = await createApp(t, { clock, plugin: { heartbeat } })
   let release: undefined | (() => void)
   let handled = 0
-  app.socketRoute('/', { onMessage: async () => { handled++; await new Promise<void>((resolve) => { release = resolve }) } })
+  app.socketRoute('/', {
+    onMessage: async () => {
+      handled++
+      await new Promise<void>((resolve) => { release = resolve })
+    }
+  })
   const client = await connect(await listen(app))
   // Its pongs wait behind them, and are not read.
   for (let count = 0; count < 40; count++) client.send(Buffer.alloc(50_000))
@@ -88,7 +98,10 @@ t.test('a client that takes a long time to read what is sent is alive', async (t
   const app = await createApp(t, { clock, plugin: { heartbeat } })
   const count = 80
   let closes = 0
-  app.socketRoute('/', { async * onOpen () { for (let index = 0; index < count; index++) yield Buffer.alloc(500_000) }, onClose: () => { closes++ } })
+  app.socketRoute('/', {
+    async * onOpen () { for (let index = 0; index < count; index++) yield Buffer.alloc(500_000) },
+    onClose: () => { closes++ }
+  })
   const client = await connect(await listen(app))
   // A piece at a time, of more than the kernel keeps for a client.
   for (let read = 0; read < count; read += 20) {
@@ -158,11 +171,16 @@ t.test('heartbeat: false sends no pings, and a route can have its own', async (t
   app.socketRoute('/own', { onOpen: () => 'open' }, { heartbeat: { interval: 1_000 } })
   app.socketRoute('/timeout', { onOpen: () => 'open' }, { heartbeat: { timeout: 1_000 } })
   for (const given of [5, null, { interval: 0 }, { every: 5 }]) {
-    t.throws(() => app.socketRoute('/x', { onOpen: () => {} }, { heartbeat: given as object }), { code: 'FSR_ERR_OPTION_INVALID' })
+    t.throws(
+      () => app.socketRoute('/x', { onOpen: () => {} }, { heartbeat: given as object }),
+      { code: 'FSR_ERR_OPTION_INVALID' }
+    )
   }
   const url = await listen(app)
   const pings = { none: 0, own: 0 }
-  for (const name of ['none', 'own'] as const) (await connect(`${url}/${name}`)).socket.on('ping', () => { pings[name]++ })
+  for (const name of ['none', 'own'] as const) {
+    (await connect(`${url}/${name}`)).socket.on('ping', () => { pings[name]++ })
+  }
   await clock.advance(3 * INTERVAL)
   t.strictSame(pings, { none: 0, own: 3 })
 })
@@ -264,7 +282,11 @@ t.test('what waits to be taken for a moment only, as over TLS, is no sign of lif
 t.test('any number of connections has one timer, which ends with them', async (t) => {
   const clock = new TestClock()
   const beat = new Heartbeat(clock, 1_000, 1_000)
-  const items = Array.from({ length: 1000 }, () => ({ traffic: undefined, ping () {}, onHeartbeatTimeout () {} }))
+  const items = Array.from({ length: 1000 }, () => ({
+    traffic: undefined,
+    ping () {},
+    onHeartbeatTimeout () {}
+  }))
   for (const item of items) beat.add(item)
   t.equal(clock.timers, 1)
   for (const item of items) beat.delete(item)
@@ -278,7 +300,11 @@ t.test('what excuses a silence is counted anew once the client has shown life', 
   let received = 0
   let silent = 0
   let pings = 0
-  const item = { get traffic () { return { received, sent: 0, waiting: 0, isPaused: true } }, ping () { pings++ }, onHeartbeatTimeout () { silent++; beat.delete(item) } }
+  const item = {
+    get traffic () { return { received, sent: 0, waiting: 0, isPaused: true } },
+    ping () { pings++ },
+    onHeartbeatTimeout () { silent++; beat.delete(item) }
+  }
   beat.add(item)
   for (let round = 0; round < 3; round++) {
     await clock.advance(4 * INTERVAL)

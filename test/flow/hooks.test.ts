@@ -1,13 +1,29 @@
-// Hooks around messages: before each is handled, and before each is sent; enough for a rate limiter, a tenant check, an audit log.
+// Hooks around messages: before each is handled, and before each is sent; enough for a rate
+// limiter, a tenant check, an audit log.
 import { Type } from 'typebox'
 import t from 'tap'
-import { ReplyError, type PreMessageHook, type PreSendHook, type ReceivedMessage, type SentMessage, type SocketRouteOptions } from '../../src/index.js'
+import {
+  ReplyError,
+  type PreMessageHook,
+  type PreSendHook,
+  type ReceivedMessage,
+  type SentMessage,
+  type SocketRouteOptions
+} from '../../src/index.js'
 import { connect, type Client } from '../support/client.js'
 import { createApp, listen } from '../support/server.js'
 import { turns, until } from '../support/until.js'
 
 const contract = {
-  schema: { in: { say: { data: Type.String() }, add: { data: Type.Integer(), reply: Type.Integer() }, ticks: { stream: Type.Integer() }, ask: {} }, out: { said: Type.String(), ask: { reply: Type.Integer() } } },
+  schema: {
+    in: {
+      say: { data: Type.String() },
+      add: { data: Type.Integer(), reply: Type.Integer() },
+      ticks: { stream: Type.Integer() },
+      ask: {}
+    },
+    out: { said: Type.String(), ask: { reply: Type.Integer() } }
+  },
   on: {
     say () {},
     add: (_connection: unknown, number: unknown) => (number as number) + 1,
@@ -33,14 +49,20 @@ t.test('preMessage runs before the handler, outermost scope first, with what the
           t.equal(message.text.includes('"type"'), true)
         },
         (_connection, _received, done) => { seen.push('done at once'); done() },
-        (_connection, _received, done) => { setImmediate(() => { seen.push('done later'); done() }) }
+        (_connection, _received, done) => {
+          setImmediate(() => { seen.push('done later'); done() })
+        }
       ]
     })
     scope.socketRoute('/in', contract, { preMessage: () => { seen.push('of the route') } })
   })
   app.socketRoute('/out', contract)
   const url = await listen(app)
-  t.same(await ask(await connect(`${url}/in`), { type: 'add', data: 1, id: 7 }), { type: 'reply', id: 7, data: 2 })
+  t.same(await ask(await connect(`${url}/in`), { type: 'add', data: 1, id: 7 }), {
+    type: 'reply',
+    id: 7,
+    data: 2
+  })
   t.same(seen, [{ type: 'add', id: 7, data: 1 }, 'done at once', 'done later', 'of the route'])
   await ask(await connect(`${url}/out`), { type: 'add', data: 1, id: 7 })
   t.equal(seen.length, 4, 'and in its scope only')
@@ -52,7 +74,9 @@ t.test('what a hook throws is answered, and nothing is handled', async (t) => {
   let count = 0
   app.socketRoute('/chat', { ...contract, onError (_connection, error) { errors.push(error) } }, {
     preMessage: [
-      (_connection, _received, done) => { done(++count === 1 ? new ReplyError('TOO_MANY', 'Wait a second') : null) },
+      (_connection, _received, done) => {
+        done(++count === 1 ? new ReplyError('TOO_MANY', 'Wait a second') : null)
+      },
       async () => { if (count === 2) throw new Error('a secret') },
       () => { if (count === 3) throw new ReplyError('NOT_YOURS', 'Another tenant') },
       (_connection, _received, done) => {
@@ -62,9 +86,22 @@ t.test('what a hook throws is answered, and nothing is handled', async (t) => {
     ]
   })
   const client = await connect(`${await listen(app)}/chat`)
-  t.same(await ask(client, { type: 'add', data: 1, id: 1 }), { type: 'error', id: 1, code: 'TOO_MANY', message: 'Wait a second' })
-  t.match(await ask(client, { type: 'add', data: 1, id: 1 }), { type: 'error', id: 1, code: 'FSR_ERR_HANDLER_FAILED' })
-  t.match(await ask(client, { type: 'add', data: 1, id: 1 }), { type: 'error', id: 1, code: 'NOT_YOURS' })
+  t.same(await ask(client, { type: 'add', data: 1, id: 1 }), {
+    type: 'error',
+    id: 1,
+    code: 'TOO_MANY',
+    message: 'Wait a second'
+  })
+  t.match(await ask(client, { type: 'add', data: 1, id: 1 }), {
+    type: 'error',
+    id: 1,
+    code: 'FSR_ERR_HANDLER_FAILED'
+  })
+  t.match(await ask(client, { type: 'add', data: 1, id: 1 }), {
+    type: 'error',
+    id: 1,
+    code: 'NOT_YOURS'
+  })
   t.same(await ask(client, { type: 'add', data: 1, id: 1 }), { type: 'reply', id: 1, data: 2 })
   t.match(errors, [{ message: 'a secret' }])
   t.match(await ask(client, { type: 'add', data: {}, id: 1 }), { code: 'FSR_ERR_DATA_INVALID' })
@@ -76,28 +113,56 @@ t.test('however a hook fails, nothing is handled and the process goes on', async
   let handled = 0
   const on = { ...contract.on, add: () => ++handled }
   const hooks: Record<string, PreMessageHook> = {
-    'returns a promise though it takes done': (_connection, _received, _done) => Promise.reject(new Error('no')),
-    'calls done and rejects': (_connection, _received, done) => { done(); return Promise.reject(new Error('no')) },
+    'returns a promise though it takes done': (_connection, _received, _done) =>
+      Promise.reject(new Error('no')),
+    'calls done and rejects': (_connection, _received, done) => {
+      done()
+      return Promise.reject(new Error('no'))
+    },
     'takes done without naming it': (...args) => { args[2](new Error('no')) },
-    'takes done without naming it, and returns a promise': async (...args) => { args[2](new Error('no')) }
+    'takes done without naming it, and returns a promise': async (...args) => {
+      args[2](new Error('no'))
+    }
   }
-  for (const [index, preMessage] of Object.values(hooks).entries()) app.socketRoute(`/${index}`, { ...contract, on }, { preMessage })
-  app.socketRoute('/fine', { ...contract, on }, { preMessage: (_connection, _received, done) => new Promise<void>((resolve) => { setImmediate(() => { done(); resolve() }) }) })
+  for (const [index, preMessage] of Object.values(hooks).entries()) {
+    app.socketRoute(`/${index}`, { ...contract, on }, { preMessage })
+  }
+  app.socketRoute('/fine', { ...contract, on }, {
+    preMessage: (_connection, _received, done) => new Promise<void>((resolve) => {
+      setImmediate(() => { done(); resolve() })
+    })
+  })
   const url = await listen(app)
   for (const [index, how] of Object.keys(hooks).entries()) {
-    t.match(await ask(await connect(`${url}/${index}`), { type: 'add', data: 1, id: 1 }), { type: 'error', id: 1, code: 'FSR_ERR_HANDLER_FAILED' }, how)
+    t.match(
+      await ask(await connect(`${url}/${index}`), { type: 'add', data: 1, id: 1 }),
+      { type: 'error', id: 1, code: 'FSR_ERR_HANDLER_FAILED' },
+      how
+    )
   }
   t.equal(handled, 0)
-  t.match(await ask(await connect(`${url}/fine`), { type: 'add', data: 1, id: 1 }), { type: 'reply', id: 1, data: 1 })
+  t.match(await ask(await connect(`${url}/fine`), { type: 'add', data: 1, id: 1 }), {
+    type: 'reply',
+    id: 1,
+    data: 1
+  })
 })
 
 t.test('a hook that refuses when nobody waits for it any more ends the connection', async (t) => {
   const lines: string[] = []
-  const app = await createApp(t, { fastify: { logger: { level: 'error', stream: { write: (line: string) => { lines.push(line) } } } } })
-  const late = (done: (error?: null | Error) => void): void => { setImmediate(() => { done(new ReplyError('NO', 'no')) }) }
+  const app = await createApp(t, {
+    fastify: {
+      logger: { level: 'error', stream: { write: (line: string) => { lines.push(line) } } }
+    }
+  })
+  const late = (done: (error?: null | Error) => void): void => {
+    setImmediate(() => { done(new ReplyError('NO', 'no')) })
+  }
   app.socketRoute('/rest', contract, { preMessage: (...args) => { late(args[2]) } })
   app.socketRoute('/async', contract, { preMessage: async (...args) => { late(args[2]) } })
-  app.socketRoute('/twice', contract, { preMessage: (_connection, _received, done) => { done(); late(done) } })
+  app.socketRoute('/twice', contract, {
+    preMessage: (_connection, _received, done) => { done(); late(done) }
+  })
   const url = await listen(app)
   for (const path of ['/rest', '/async']) {
     const client = await connect(url + path)
@@ -106,7 +171,11 @@ t.test('a hook that refuses when nobody waits for it any more ends the connectio
     t.match(lines.pop(), 'FSR_ERR_HOOK_INVALID')
   }
   const client = await connect(`${url}/twice`)
-  t.match(await ask(client, { type: 'say', data: 'x', id: 1 }), { type: 'reply' }, 'what it says first counts')
+  t.match(
+    await ask(client, { type: 'say', data: 'x', id: 1 }),
+    { type: 'reply' },
+    'what it says first counts'
+  )
   await turns(3)
   t.match(await ask(client, { type: 'say', data: 'x', id: 1 }), { type: 'reply' })
   t.same(lines, [])
@@ -117,7 +186,10 @@ t.test('on a route without a contract they run as well', async (t) => {
   class Echo {
     readonly #suffix = '!'
     onOpen (): string { return `open${this.#suffix}` }
-    onMessage (_connection: unknown, message: { text: string }): string { return message.text + this.#suffix }
+    onMessage (_connection: unknown, message: { text: string }): string {
+      return message.text + this.#suffix
+    }
+
     onError (_connection: unknown, error: Error): string { return error.message + this.#suffix }
     onClose (): string { return `bye${this.#suffix}` }
   }
@@ -143,7 +215,14 @@ t.test('on a route without a contract they run as well', async (t) => {
   t.same(await client.take(2), ['ALL', '{"in":"room"}'])
   client.send('close')
   t.equal(await client.next(), 'BYE!', 'what closes the connection is not handled')
-  t.match(sent.map(({ connection, room }) => connection === undefined ? room : 'one'), ['one', 'one', 'one', undefined, 'room', 'one'])
+  t.match(sent.map(({ connection, room }) => connection === undefined ? room : 'one'), [
+    'one',
+    'one',
+    'one',
+    undefined,
+    'room',
+    'one'
+  ])
   t.same(client.unread, [])
 })
 
@@ -164,12 +243,20 @@ t.test('what is taken back, or whose connection is closed, while hooks and guard
         guarded: { reply: Type.Integer(), isGranted: async () => { await wait(); return true } }
       }
     },
-    on: { hooked: () => ++handled, streamed: async function * () { yield ++handled }, guarded: () => ++handled }
+    on: {
+      hooked: () => ++handled,
+      streamed: async function * () { yield ++handled },
+      guarded: () => ++handled
+    }
   } as const
-  const hooks: SocketRouteOptions = { preMessage: async (_connection, { type }) => { if (type !== 'guarded') await wait() } }
+  const hooks: SocketRouteOptions = {
+    preMessage: async (_connection, { type }) => { if (type !== 'guarded') await wait() }
+  }
   const chat = app.socketRoute('/chat', controller, { ...hooks, streamsPerConnection: 1 })
   const raw = app.socketRoute('/raw', { onMessage: () => { handled++ } }, hooks)
-  app.socketRoute('/closing', { onMessage: () => { handled++ } }, { preMessage: (connection) => { connection.close(4000) } })
+  app.socketRoute('/closing', { onMessage: () => { handled++ } }, {
+    preMessage: (connection) => { connection.close(4000) }
+  })
   const url = await listen(app)
   const client = await connect(`${url}/chat`)
   const tell = (message: object): void => { client.send(JSON.stringify(message)) }
@@ -219,7 +306,11 @@ t.test('preSend sees all that leaves, once for all receivers, and can change it'
   chat.to('room').send('said', 'room')
   chat.broadcast('said', 'all');
   [...chat.clients][0]!.send('said', 'one')
-  t.same((await one.take(3)).map((text) => JSON.parse(String(text)).data), ['room!', 'all!', 'one!'])
+  t.same((await one.take(3)).map((text) => JSON.parse(String(text)).data), [
+    'room!',
+    'all!',
+    'one!'
+  ])
   t.same((await other.take(2)).map((text) => JSON.parse(String(text)).data), ['room!', 'all!'])
   t.same(await ask(one, { type: 'add', data: 1, id: 7 }), { type: 'reply', id: 7, data: 12 })
   t.same(await ask(one, { type: 'ticks', id: 8 }), { type: 'reply', id: 8, data: 11, more: true })
@@ -228,23 +319,55 @@ t.test('preSend sees all that leaves, once for all receivers, and can change it'
   one.send(JSON.stringify({ type: 'reply', id: (await one.json() as { id: number }).id, data: 1 }))
   t.equal(await asked, 1)
   t.same(seen, [
-    [false, 'room', 'said', undefined, 'room'], [false, undefined, 'said', undefined, 'all'], [true, undefined, 'said', undefined, 'one'],
-    [true, undefined, 'reply', 7, 2], [true, undefined, 'reply', 8, 1], [true, undefined, 'ask', undefined, undefined]
+    [false, 'room', 'said', undefined, 'room'], [
+      false,
+      undefined,
+      'said',
+      undefined,
+      'all'
+    ], [true, undefined, 'said', undefined, 'one'],
+    [true, undefined, 'reply', 7, 2], [true, undefined, 'reply', 8, 1], [
+      true,
+      undefined,
+      'ask',
+      undefined,
+      undefined
+    ]
   ])
 })
 
 t.test('preSend can take data away', async (t) => {
   const app = await createApp(t)
-  for (const [path, preSend] of Object.entries({ '/return': () => null, '/done': (_sent: SentMessage, _data: unknown, done: (error: null, data: unknown) => void) => { done(null, null) } })) {
-    app.socketRoute(path, { schema: { in: { get: { reply: Type.Union([Type.String(), Type.Null()]) } } }, on: { get: () => 'secret' } }, { preSend })
+  for (const [path, preSend] of Object.entries({
+    '/return': () => null,
+    '/done': (_sent: SentMessage, _data: unknown, done: (error: null, data: unknown) => void) => {
+      done(null, null)
+    }
+  })) {
+    app.socketRoute(
+      path,
+      {
+        schema: { in: { get: { reply: Type.Union([Type.String(), Type.Null()]) } } },
+        on: { get: () => 'secret' }
+      },
+      { preSend }
+    )
   }
   const url = await listen(app)
-  for (const path of ['/return', '/done']) t.same(await ask(await connect(url + path), { type: 'get', id: 1 }), { type: 'reply', id: 1, data: null })
+  for (const path of ['/return', '/done']) {
+    t.same(await ask(await connect(url + path), { type: 'get', id: 1 }), {
+      type: 'reply',
+      id: 1,
+      data: null
+    })
+  }
 })
 
 t.test('preSend of an outer scope runs first', async (t) => {
   const app = await createApp(t)
-  const mark = (mark: string) => ({ preSend: (_sent: SentMessage, data: unknown) => `${String(data)} ${mark}` })
+  const mark = (mark: string) => ({
+    preSend: (_sent: SentMessage, data: unknown) => `${String(data)} ${mark}`
+  })
   app.socketScope(mark('scope'))
   const chat = app.socketRoute('/chat', contract, mark('route'))
   const client = await connect(`${await listen(app)}/chat`)
@@ -263,7 +386,11 @@ t.test('what preSend throws is thrown by whoever sends', async (t) => {
   })
   t.throws(() => { chat.broadcast('said', 'refused') }, { message: 'refused' })
   t.throws(() => { chat.broadcast('said', 'thrown') }, { message: 'thrown' })
-  t.throws(() => { chat.broadcast('said', 'never') }, { code: 'FSR_ERR_HOOK_INVALID' }, 'it cannot wait')
+  t.throws(
+    () => { chat.broadcast('said', 'never') },
+    { code: 'FSR_ERR_HOOK_INVALID' },
+    'it cannot wait'
+  )
   const late = app.socketRoute('/late', contract, { preSend: () => Promise.resolve('later') })
   t.throws(() => { late.broadcast('said', 'a') }, { code: 'FSR_ERR_HOOK_INVALID' })
   const wrong: PreSendHook[] = [
@@ -280,7 +407,18 @@ t.test('what preSend throws is thrown by whoever sends', async (t) => {
 
 t.test('what is no hook is refused at registration', async (t) => {
   const app = await createApp(t)
-  t.throws(() => app.socketRoute('/a', contract, { preMessage: 'hook' as never }), { code: 'FSR_ERR_HOOK_INVALID', message: /preMessage is not a function/ })
-  t.throws(() => app.socketRoute('/a', contract, { preMessage: [async (_connection, _received, _done) => {}] }), { code: 'FSR_ERR_HOOK_INVALID', message: /takes done/ })
-  t.throws(() => app.socketRoute('/a', contract, { preSend: async () => {} }), { code: 'FSR_ERR_HOOK_INVALID', message: /is async/ })
+  t.throws(
+    () => app.socketRoute('/a', contract, { preMessage: 'hook' as never }),
+    { code: 'FSR_ERR_HOOK_INVALID', message: /preMessage is not a function/ }
+  )
+  t.throws(
+    () => app.socketRoute('/a', contract, {
+      preMessage: [async (_connection, _received, _done) => {}]
+    }),
+    { code: 'FSR_ERR_HOOK_INVALID', message: /takes done/ }
+  )
+  t.throws(
+    () => app.socketRoute('/a', contract, { preSend: async () => {} }),
+    { code: 'FSR_ERR_HOOK_INVALID', message: /is async/ }
+  )
 })

@@ -1,4 +1,5 @@
-// The gateway of docs/recipes.md "@fastify/http-proxy as gateway", as it stands there but for the port, in front of an app.
+// The gateway of docs/recipes.md "@fastify/http-proxy as gateway", as it stands there but for the
+// port, in front of an app.
 import { once } from 'node:events'
 import { createRequire } from 'node:module'
 import type { AddressInfo } from 'node:net'
@@ -16,7 +17,9 @@ import { createApp, listen, SECRET, tokenOf, type AppOptions } from '../support/
 
 type Configure = (gateway: FastifyInstance, httpProxy: FastifyPluginAsync<object>) => Promise<void>
 
-const httpProxy = createRequire(import.meta.url)('@fastify/http-proxy') as FastifyPluginAsync<object>
+const httpProxy = createRequire(import.meta.url)(
+  '@fastify/http-proxy'
+) as FastifyPluginAsync<object>
 const documented = blocksOf('js').find((block) => block.includes('httpProxy'))!
 
 // Where the clients of the tests are: an address that is not the gateway's.
@@ -25,29 +28,48 @@ const CLIENT = '127.0.0.2'
 const refused = { message: 'closed with 1011 instead of a message' }
 
 /** An app that trusts the gateway, and its address. */
-async function createUpstream (t: Test, options: AppOptions = {}): Promise<{ app: FastifyInstance, url: string }> {
+async function createUpstream (t: Test, options: AppOptions = {}): Promise<{
+  app: FastifyInstance
+  url: string
+}> {
   const app = await createApp(t, { fastify: { trustProxy: '127.0.0.1' }, ...options })
   app.socketRoute('/chat', {
     onOpen: ({ ip, query, protocol }) => ({ ip, query, protocol }),
-    onMessage: (connection, message) => message.text === 'close' ? connection.close(4001, 'by the app') : message
+    onMessage: (connection, message) => message.text === 'close'
+      ? connection.close(4001, 'by the app')
+      : message
   })
-  app.socketRoute('/guarded', { onOpen: ({ user }) => user }, { isGranted: 'ROLE_USER', name: 'guarded', tokenFrom: ['header', 'cookie', 'ticket'] })
-  app.post('/ticket', async (request) => ({ ticket: await app.socketTicket(request, { route: 'guarded' }) }))
+  app.socketRoute('/guarded', { onOpen: ({ user }) => user }, {
+    isGranted: 'ROLE_USER',
+    name: 'guarded',
+    tokenFrom: ['header', 'cookie', 'ticket']
+  })
+  app.post('/ticket', async (request) => ({
+    ticket: await app.socketTicket(request, { route: 'guarded' })
+  }))
   return { app, url: (await listen(app)).replace(/^ws/, 'http') }
 }
 
 /** A gateway in front of an app, and its address. */
 async function createGateway (t: Test, upstream: string, block = documented): Promise<string> {
   const module = `export default async (gateway, httpProxy) => { ${block.replace('http://127.0.0.1:3000', upstream)} }`
-  const { default: configure } = await import(`data:text/javascript,${encodeURIComponent(module)}`) as { default: Configure }
+  const { default: configure } = await import(
+    `data:text/javascript,${encodeURIComponent(module)}`
+  ) as { default: Configure }
   const gateway = Fastify({ forceCloseConnections: true })
   t.teardown(() => gateway.close())
   await configure(gateway, httpProxy)
   return await listen(gateway)
 }
 
-async function open (url: string, options: ClientOptions = {}, protocols: string[] = []): Promise<Client> {
-  const client = new Client(new WebSocket(url, protocols, { localAddress: CLIENT, family: 4, ...options }))
+async function open (
+  url: string,
+  options: ClientOptions = {},
+  protocols: string[] = []
+): Promise<Client> {
+  const client = new Client(
+    new WebSocket(url, protocols, { localAddress: CLIENT, family: 4, ...options })
+  )
   await once(client.socket, 'open')
   return client
 }
@@ -56,7 +78,10 @@ t.test('pages of the gateway may connect and others not; the address is that of 
   const { url } = await createUpstream(t)
   const gateway = await createGateway(t, url)
   const own = gateway.replace(/^ws/, 'http')
-  for (const headers of [{}, { 'x-forwarded-for': '192.0.2.9', 'x-forwarded-host': 'foreign.example' }]) {
+  for (const headers of [
+    {},
+    { 'x-forwarded-for': '192.0.2.9', 'x-forwarded-host': 'foreign.example' }
+  ]) {
     const client = await open(`${gateway}/chat?a=1`, { origin: own, headers })
     t.strictSame(await client.json(), { ip: CLIENT, query: { a: '1' }, protocol: '' })
     client.socket.terminate()
@@ -67,7 +92,11 @@ t.test('pages of the gateway may connect and others not; the address is that of 
 
 t.test('without the headers that are handed on, the app takes a page for no page', async (t) => {
   const { url } = await createUpstream(t)
-  const gateway = await createGateway(t, url, "await gateway.register(httpProxy, { upstream: 'http://127.0.0.1:3000', websocket: true })")
+  const gateway = await createGateway(
+    t,
+    url,
+    "await gateway.register(httpProxy, { upstream: 'http://127.0.0.1:3000', websocket: true })"
+  )
   const client = await open(`${gateway}/chat`, { origin: 'https://foreign.example' })
   t.match(await client.json(), { ip: '127.0.0.1' })
   client.socket.terminate()
@@ -92,7 +121,9 @@ t.test('tokens get through, from each place; a refusal is a close with 1011', as
     t.equal(client.socket.protocol, protocol)
     client.socket.terminate()
   }
-  for (const path of ['/guarded', '/nowhere']) await t.rejects((await open(`${gateway}${path}`)).next(), refused, path)
+  for (const path of ['/guarded', '/nowhere']) {
+    await t.rejects((await open(`${gateway}${path}`)).next(), refused, path)
+  }
 })
 
 t.test('a ticket is bought and used through the gateway, by one page', async (t) => {
@@ -101,13 +132,21 @@ t.test('a ticket is bought and used through the gateway, by one page', async (t)
   const origin = gateway.replace(/^ws/, 'http')
   const authorization = `Bearer ${tokenOf(app)}`
   const buy = async (): Promise<string> => {
-    const response = await fetch(`${origin}/ticket`, { method: 'POST', headers: { authorization, origin } })
+    const response = await fetch(`${origin}/ticket`, {
+      method: 'POST',
+      headers: { authorization, origin }
+    })
     return (await response.json() as { ticket: string }).ticket
   }
   const client = await open(`${gateway}/guarded?ticket=${await buy()}`, { origin })
   t.match(await client.json(), { sub: 'alice' })
   client.socket.terminate()
-  await t.rejects((await open(`${gateway}/guarded?ticket=${await buy()}`, { origin: 'https://foreign.example' })).next(), refused)
+  await t.rejects(
+    (await open(`${gateway}/guarded?ticket=${await buy()}`, {
+      origin: 'https://foreign.example'
+    })).next(),
+    refused
+  )
 })
 
 t.test('text, bytes and close codes get through in both directions', async (t) => {
@@ -146,18 +185,29 @@ for (const order of ['before', 'after']) {
     const upstream = new WebSocketServer({ port: 0, host: '127.0.0.1' })
     t.teardown(() => { upstream.close() })
     await once(upstream, 'listening')
-    upstream.on('connection', (socket) => { socket.on('message', (data) => { socket.send(`proxied ${String(data)}`) }) })
+    upstream.on('connection', (socket) => {
+      socket.on('message', (data) => { socket.send(`proxied ${String(data)}`) })
+    })
     const clock = new TestClock()
     const app = Fastify()
     t.teardown(() => clock.during(app.close()))
-    const proxy = { upstream: `http://127.0.0.1:${(upstream.address() as AddressInfo).port}`, prefix: '/proxied', websocket: true }
+    const proxy = {
+      upstream: `http://127.0.0.1:${(upstream.address() as AddressInfo).port}`,
+      prefix: '/proxied',
+      websocket: true
+    }
     if (order === 'before') await app.register(httpProxy, proxy)
     await app.register(socketRoutes, { [kClock]: clock } as object)
     if (order === 'after') await app.register(httpProxy, proxy)
-    app.get('/bare', { websocket: true }, (socket) => { socket.on('message', (data) => { socket.send(`bare ${String(data)}`) }) })
+    app.get('/bare', { websocket: true }, (socket) => {
+      socket.on('message', (data) => { socket.send(`bare ${String(data)}`) })
+    })
     app.socketRoute('/own', { onMessage: (_connection, message) => `own ${message.text}` })
     const url = await listen(app)
-    const clients = await Promise.all(['own', 'bare', 'proxied'].map(async (name) => ({ name, client: await open(`${url}/${name}`) })))
+    const clients = await Promise.all(['own', 'bare', 'proxied'].map(async (name) => ({
+      name,
+      client: await open(`${url}/${name}`)
+    })))
     await clock.advance(60_000)
     for (const { name, client } of clients) {
       client.send('x')

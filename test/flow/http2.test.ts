@@ -1,5 +1,10 @@
 import { once } from 'node:events'
-import { connect as connectHttp2, type ClientHttp2Session, type IncomingHttpHeaders, type OutgoingHttpHeaders } from 'node:http2'
+import {
+  connect as connectHttp2,
+  type ClientHttp2Session,
+  type IncomingHttpHeaders,
+  type OutgoingHttpHeaders
+} from 'node:http2'
 import { connect as connectTcp } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -24,29 +29,49 @@ const servers: Record<string, object> = {
   'with allowHTTP1': { http2: true, https: { ...tls, allowHTTP1: true } }
 }
 
-interface Answer { readonly status: number, readonly headers: IncomingHttpHeaders, readonly text: string }
+interface Answer {
+  readonly status: number
+  readonly headers: IncomingHttpHeaders
+  readonly text: string
+}
 
 /** Sends a request, and waits for its end; status 0 if there is no answer. */
-async function ask (session: ClientHttp2Session, path: string, headers: OutgoingHttpHeaders = {}, body?: string): Promise<Answer> {
+async function ask (
+  session: ClientHttp2Session,
+  path: string,
+  headers: OutgoingHttpHeaders = {},
+  body?: string
+): Promise<Answer> {
   const stream = session.request({ ':path': path, ...headers }, { endStream: false })
   let answered: IncomingHttpHeaders = {}
   let text = ''
-  stream.on('response', (headers) => { answered = headers }).on('data', (chunk) => { text += String(chunk) }).on('error', () => {})
+  stream.on('response', (headers) => { answered = headers }).on('data', (chunk) => {
+    text += String(chunk)
+  }).on('error', () => {})
   stream.end(body)
   await new Promise((resolve) => { stream.on('close', resolve) })
   return { status: Number(answered[':status'] ?? 0), headers: answered, text }
 }
 
-async function createApp (t: Test, options: object, clock: TestClock = new StillClock()): Promise<{ app: FastifyInstance, url: string, open: () => Promise<ClientHttp2Session> }> {
+async function createApp (t: Test, options: object, clock: TestClock = new StillClock()): Promise<{
+  app: FastifyInstance
+  url: string
+  open: () => Promise<ClientHttp2Session>
+}> {
   const app = Fastify(options) as unknown as FastifyInstance
   t.teardown(() => clock.during(app.close()))
   await app.register(jwt, { secret: SECRET })
   await app.register(socketRoutes, { [kClock]: clock } as object)
   await app.register(asyncapi, { info: { title: 'HTTP/2', version: '1.0.0' } })
   await app.register(ui, { prefix: '/console' })
-  app.socketRoute('/chat', { onMessage: (_connection, message) => message, onClose: () => 'goodbye' })
+  app.socketRoute('/chat', {
+    onMessage: (_connection, message) => message,
+    onClose: () => 'goodbye'
+  })
   app.socketRoute('/guarded', { onOpen: () => 'in' }, 'ROLE_USER')
-  app.socketRoute('/schema', { onOpen: () => 'in' }, { schema: { querystring: { type: 'object', properties: { size: { type: 'integer' } } } } })
+  app.socketRoute('/schema', { onOpen: () => 'in' }, {
+    schema: { querystring: { type: 'object', properties: { size: { type: 'integer' } } } }
+  })
   app.get('/both', async () => 'rest')
   app.socketRoute('/both', { onOpen: () => 'in' })
   app.get('/rest', async () => 'rest')
@@ -66,7 +91,9 @@ for (const [name, options] of Object.entries(servers)) {
   t.test(`over HTTP/2 a socket route answers as documented, without headers of HTTP/1: ${name}`, async (t) => {
     const { app, open } = await createApp(t, options)
     const session = await open()
-    const token = (roles: string[]) => ({ authorization: `Bearer ${app.jwt.sign({ sub: 'alice', roles })}` })
+    const token = (roles: string[]) => ({
+      authorization: `Bearer ${app.jwt.sign({ sub: 'alice', roles })}`
+    })
     const answers: Array<[string, number, OutgoingHttpHeaders?, string?]> = [
       ['/chat', 426],
       ['/chat/', 426],
@@ -80,8 +107,16 @@ for (const [name, options] of Object.entries(servers)) {
       ['/chat', 404, { ':method': 'POST' }, 'x'],
       ['/chat/%zz', 400],
       // A handshake of HTTP/1.
-      ['/chat', 426, { 'sec-websocket-key': 'dGhlIHNhbXBsZSBub25jZQ==', 'sec-websocket-version': '13' }],
-      ['/both', 426, { 'sec-websocket-key': 'dGhlIHNhbXBsZSBub25jZQ==', 'sec-websocket-version': '13' }],
+      [
+        '/chat',
+        426,
+        { 'sec-websocket-key': 'dGhlIHNhbXBsZSBub25jZQ==', 'sec-websocket-version': '13' }
+      ],
+      [
+        '/both',
+        426,
+        { 'sec-websocket-key': 'dGhlIHNhbXBsZSBub25jZQ==', 'sec-websocket-version': '13' }
+      ],
       ['/rest', 200],
       ['/health', 200],
       ['/asyncapi/asyncapi.json', 200],
@@ -100,19 +135,40 @@ for (const [name, options] of Object.entries(servers)) {
     const { open } = await createApp(t, { ...options, http2SessionTimeout: 1_000 })
     const methods = ['GET', 'HEAD', 'POST', 'OPTIONS', 'CONNECT', 'QUERY', 'PRI', 'FOO', '']
     const more: OutgoingHttpHeaders[] = [
-      {}, { ':protocol': 'websocket' }, { ':authority': '' }, { ':path': '*' }, { ':path': '' }, { te: 'trailers' }, { cookie: 'a' },
-      { expect: '100-continue' }, { expect: 'x' }, { 'content-length': '7' }, { 'sec-websocket-version': '8' }, { host: 'a' }, { origin: 'null' }
+      {}, {
+        ':protocol': 'websocket'
+      }, {
+        ':authority': ''
+      }, { ':path': '*' }, { ':path': '' }, { te: 'trailers' }, { cookie: 'a' },
+      { expect: '100-continue' }, { expect: 'x' }, { 'content-length': '7' }, {
+        'sec-websocket-version': '8'
+      }, { host: 'a' }, { origin: 'null' }
     ]
     let session = await open()
     let answered = 0
     for (const method of methods) {
       for (const headers of more) {
-        for (const path of ['/chat', '/guarded', '/rest', '/nowhere', '//', '/chat?access_token=x&ticket=y']) {
+        for (const path of [
+          '/chat',
+          '/guarded',
+          '/rest',
+          '/nowhere',
+          '//',
+          '/chat?access_token=x&ticket=y'
+        ]) {
           const { ':path': own = path } = headers
-          const target = method === 'CONNECT' && headers[':protocol'] === undefined ? { ':authority': 'x:1' } : { ':path': own }
+          const target = method === 'CONNECT' && headers[':protocol'] === undefined
+            ? { ':authority': 'x:1' }
+            : { ':path': own }
           if (session.closed || session.destroyed) session = await open()
           try {
-            if ((await ask(session, path, { ...headers, ':method': method, ...target })).status > 0) answered++
+            if ((await ask(session, path, {
+              ...headers,
+              ':method': method,
+              ...target
+            })).status > 0) {
+              answered++
+            }
           } catch {
             // Node's client refuses to send it.
           }
@@ -121,7 +177,8 @@ for (const [name, options] of Object.entries(servers)) {
     }
     t.ok(answered > 200, String(answered))
     session.destroy()
-    // One of its own, which nothing that was asked before can have ended; a session may have timed out on a slow machine.
+    // One of its own, which nothing that was asked before can have ended; a session may have timed
+    // out on a slow machine.
     let text = ''
     while (text === '') {
       session = await open()
@@ -132,9 +189,18 @@ for (const [name, options] of Object.entries(servers)) {
   })
 
   t.test(`extended CONNECT (RFC 8441) is refused, also where the app has announced it: ${name}`, async (t) => {
-    const { open } = await createApp(t, { ...options, ...('https' in options ? { https: { ...options.https as object, settings: { enableConnectProtocol: true } } } : { http: { settings: { enableConnectProtocol: true } } }) })
+    const { open } = await createApp(t, {
+      ...options,
+      ...('https' in options
+        ? { https: { ...options.https as object, settings: { enableConnectProtocol: true } } }
+        : { http: { settings: { enableConnectProtocol: true } } })
+    })
     const session = await open()
-    const answer = await ask(session, '/chat', { ':method': 'CONNECT', ':protocol': 'websocket', 'sec-websocket-version': '13' })
+    const answer = await ask(session, '/chat', {
+      ':method': 'CONNECT',
+      ':protocol': 'websocket',
+      'sec-websocket-version': '13'
+    })
     t.equal(answer.status, 405)
     t.equal((await ask(session, '/rest')).text, 'rest', 'and the session goes on')
     session.close()
@@ -149,15 +215,33 @@ for (const [name, options] of Object.entries(servers)) {
     // One that has agreed on HTTP/2 and says nothing more, nor ends when it is told to.
     const { port } = new URL(url)
     const raw = 'https' in options
-      ? connectTls({ port: Number(port), host: '127.0.0.1', ca: tls.cert, servername: 'localhost', ALPNProtocols: ['h2'], ...{ allowHalfOpen: true } })
+      ? connectTls({
+        port: Number(port),
+        host: '127.0.0.1',
+        ca: tls.cert,
+        servername: 'localhost',
+        ALPNProtocols: ['h2'],
+        ...{ allowHalfOpen: true }
+      })
       : connectTcp({ port: Number(port), host: '127.0.0.1', allowHalfOpen: true })
     raw.on('error', () => {})
     await once(raw, 'secureConnect' in raw || 'https' in options ? 'secureConnect' : 'connect')
-    raw.write(Buffer.concat([Buffer.from('PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n'), Buffer.from([0, 0, 0, 4, 0, 0, 0, 0, 0])]))
+    raw.write(Buffer.concat([
+      Buffer.from('PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n'),
+      Buffer.from([0, 0, 0, 4, 0, 0, 0, 0, 0])
+    ]))
     const upload = async (session: ClientHttp2Session) => {
-      const stream = session.request({ ':path': '/upload', ':method': 'POST', 'content-type': 'text/plain' }, { endStream: false })
+      const stream = session.request(
+        { ':path': '/upload', ':method': 'POST', 'content-type': 'text/plain' },
+        { endStream: false }
+      )
       let text = ''
-      const end = new Promise<string>((resolve) => { stream.on('data', (chunk) => { text += String(chunk) }).on('error', () => {}).on('close', () => { resolve(text) }) })
+      const end = new Promise<string>((resolve) => {
+        stream.on('data', (chunk) => { text += String(chunk) }).on('error', () => {}).on(
+          'close',
+          () => { resolve(text) }
+        )
+      })
       // Fastify answers 503 to what comes when the app closes already.
       const asked = once(app.server, 'request')
       stream.write('a')
@@ -183,13 +267,25 @@ for (const [name, options] of Object.entries(servers)) {
   })
 }
 
-for (const [name, https] of [['without TLS', undefined], ['with TLS, agreed on only then', tls]] as const) {
+for (const [name, https] of [
+  ['without TLS', undefined],
+  ['with TLS, agreed on only then', tls]
+] as const) {
   t.test(`a session that begins when the drain is over is ended, and the process lives: ${name}`, async (t) => {
     const app = Fastify({ http2: true, ...(https && { https }) }) as unknown as FastifyInstance
     await app.register(socketRoutes)
     // After the drain, and before Fastify stops listening.
     app.addHook('preClose', async () => {
-      const session = connectHttp2('http://localhost', { createConnection: () => early === undefined ? connectTcp(path) : connectTls({ socket: early, ca: tls.cert, servername: 'localhost', ALPNProtocols: ['h2'] }) })
+      const session = connectHttp2('http://localhost', {
+        createConnection: () => early === undefined
+          ? connectTcp(path)
+          : connectTls({
+            socket: early,
+            ca: tls.cert,
+            servername: 'localhost',
+            ALPNProtocols: ['h2']
+          })
+      })
       session.on('error', () => {})
       await once(session, 'close')
       t.ok(session.destroyed)
@@ -207,8 +303,15 @@ for (const [name, https] of [['without TLS', undefined], ['with TLS, agreed on o
 
 t.test('a client that speaks HTTP/1 to a server of HTTP/2 alone, and stays, does not hold a stop up', async (t) => {
   // Longer than the test: Node's own default is ten seconds.
-  const { app, url } = await createApp(t, { http2: true, https: { ...tls, unknownProtocolTimeout: 600_000 } })
-  const tcp = connectTcp({ port: Number(new URL(url).port), host: '127.0.0.1', allowHalfOpen: true })
+  const { app, url } = await createApp(t, {
+    http2: true,
+    https: { ...tls, unknownProtocolTimeout: 600_000 }
+  })
+  const tcp = connectTcp({
+    port: Number(new URL(url).port),
+    host: '127.0.0.1',
+    allowHalfOpen: true
+  })
   const socket = connectTls({ socket: tcp, ca: tls.cert, servername: 'localhost' })
   t.teardown(() => { socket.destroy() })
   socket.on('error', () => {})
@@ -227,10 +330,25 @@ t.test('with allowHTTP1 sockets, refusals, limits and the stop are as over HTTPS
   const large = await connect(`${ws}/chat`, [], { ca: tls.cert })
   large.send(Buffer.alloc(65_537))
   t.equal((await large.closed).code, 1009)
-  const plain = connectTls({ port: Number(new URL(url).port), host: '127.0.0.1', ca: tls.cert, servername: 'localhost' })
-  plain.write(handshake('/chat', { Upgrade: undefined, 'Sec-WebSocket-Key': undefined, 'Sec-WebSocket-Version': undefined, Connection: 'close' }))
+  const plain = connectTls({
+    port: Number(new URL(url).port),
+    host: '127.0.0.1',
+    ca: tls.cert,
+    servername: 'localhost'
+  })
+  plain.write(handshake('/chat', {
+    Upgrade: undefined,
+    'Sec-WebSocket-Key': undefined,
+    'Sec-WebSocket-Version': undefined,
+    Connection: 'close'
+  }))
   t.match(await readAll(plain), /^HTTP\/1\.1 426 [^]*upgrade: websocket/)
-  const silent = connectTls({ port: Number(new URL(url).port), host: '127.0.0.1', ca: tls.cert, servername: 'localhost' })
+  const silent = connectTls({
+    port: Number(new URL(url).port),
+    host: '127.0.0.1',
+    ca: tls.cert,
+    servername: 'localhost'
+  })
   await once(silent, 'secureConnect')
   const ended = once(silent.on('error', () => {}).resume(), 'close')
   const session = await open()

@@ -9,13 +9,21 @@ import { createApp, tokenOf } from '../support/server.js'
 import { tls } from '../support/tls.js'
 
 // Listens before anything can come.
-async function inject (app: FastifyInstance, path: string, headers: Record<string, undefined | string> = {}): Promise<Client> {
+async function inject (
+  app: FastifyInstance,
+  path: string,
+  headers: Record<string, undefined | string> = {}
+): Promise<Client> {
   let client: undefined | Client
   await app.injectWS(path, { headers }, { onInit: (socket) => { client = new Client(socket) } })
   return client!
 }
 
-async function start (t: Test, controller: SocketController, isGranted?: string): Promise<FastifyInstance> {
+async function start (
+  t: Test,
+  controller: SocketController,
+  isGranted?: string
+): Promise<FastifyInstance> {
   const app = await createApp(t)
   app.socketRoute('/chat/:room', controller, isGranted === undefined ? {} : { isGranted })
   await app.ready()
@@ -40,7 +48,9 @@ t.test('messages go both ways, text and binary', async (t) => {
 })
 
 t.test('messages reach other connections, and only those of the route', async (t) => {
-  const app = await start(t, { onMessage (connection, message, clients) { clients.broadcast(message, { except: connection }) } })
+  const app = await start(t, {
+    onMessage (connection, message, clients) { clients.broadcast(message, { except: connection }) }
+  })
   const [alice, bob] = [await inject(app, '/chat/lobby'), await inject(app, '/chat/garden')]
   t.equal(app.socketRoutes.get('/chat/:room')!.clients.size, 2)
   alice.send('hi')
@@ -89,7 +99,11 @@ t.test('the app closes: the client is told to come back', async (t) => {
 })
 
 t.test('a guarded route lets in by header and by sub-protocol, and refuses otherwise', async (t) => {
-  const app = await start(t, { onOpen: ({ protocol, user }) => ({ protocol, name: (user as { sub: string }).sub }) }, 'ROLE_USER')
+  const app = await start(
+    t,
+    { onOpen: ({ protocol, user }) => ({ protocol, name: (user as { sub: string }).sub }) },
+    'ROLE_USER'
+  )
   const token = tokenOf(app)
 
   const byHeader = await inject(app, '/chat/lobby', { authorization: `Bearer ${token}` })
@@ -97,20 +111,31 @@ t.test('a guarded route lets in by header and by sub-protocol, and refuses other
   byHeader.socket.terminate()
 
   await t.rejects(inject(app, '/chat/lobby'), { message: 'Unexpected server response: 401' })
-  await t.rejects(inject(app, '/chat/lobby', { authorization: 'Bearer nonsense' }), { message: 'Unexpected server response: 401' })
-  await t.rejects(inject(app, '/chat/lobby', { authorization: `Bearer ${tokenOf(app, ['ROLE_GUEST'])}` }), { message: 'Unexpected server response: 403' })
-  await t.rejects(inject(app, '/nowhere', { authorization: `Bearer ${token}` }), { message: 'Unexpected server response: 404' })
+  await t.rejects(inject(app, '/chat/lobby', { authorization: 'Bearer nonsense' }), {
+    message: 'Unexpected server response: 401'
+  })
+  await t.rejects(
+    inject(app, '/chat/lobby', { authorization: `Bearer ${tokenOf(app, ['ROLE_GUEST'])}` }),
+    { message: 'Unexpected server response: 403' }
+  )
+  await t.rejects(inject(app, '/nowhere', { authorization: `Bearer ${token}` }), {
+    message: 'Unexpected server response: 404'
+  })
   t.equal(app.socketRoutes.get('/chat/:room')!.clients.size, 0)
 })
 
 t.test('a sub-protocol is agreed on', async (t) => {
   const app = await createApp(t)
-  app.socketRoute('/chat', { onOpen: ({ protocol }) => protocol }, { protocols: ['chat.v2', 'chat.v1'] })
+  app.socketRoute('/chat', { onOpen: ({ protocol }) => protocol }, {
+    protocols: ['chat.v2', 'chat.v1']
+  })
   await app.ready()
   const client = await inject(app, '/chat', { 'sec-websocket-protocol': 'chat.v1, chat.v2' })
   t.equal(await client.next(), 'chat.v1')
   client.socket.terminate()
-  await t.rejects(inject(app, '/chat', { 'sec-websocket-protocol': 'mqtt' }), { message: 'Unexpected server response: 400' })
+  await t.rejects(inject(app, '/chat', { 'sec-websocket-protocol': 'mqtt' }), {
+    message: 'Unexpected server response: 400'
+  })
 })
 
 for (const [title, end] of [
@@ -122,7 +147,10 @@ for (const [title, end] of [
     // Nothing is over by itself: the app's time stands still, and that of ws is long.
     const app = await createApp(t, { clock: new TestClock(), plugin: { closeTimeout: 600_000 } })
     let closes = 0
-    app.socketRoute('/', { onMessage: (_connection, message) => message, onClose: () => { closes++ } })
+    app.socketRoute('/', {
+      onMessage: (_connection, message) => message,
+      onClose: () => { closes++ }
+    })
     await app.ready()
     const client = await inject(app, '/')
     client.send('x')
@@ -134,21 +162,41 @@ for (const [title, end] of [
 }
 
 t.test('what a connection shows without a network is as with inject()', async (t) => {
-  const servers: Array<[string, object]> = [['http', {}], ['https', { https: tls }], ['https', { http2: true, https: { ...tls, allowHTTP1: true } satisfies SecureServerOptions }], ['http', { http2: true }]]
+  const servers: Array<[string, object]> = [
+    ['http', {}],
+    ['https', { https: tls }],
+    ['https', { http2: true, https: { ...tls, allowHTTP1: true } satisfies SecureServerOptions }],
+    ['http', { http2: true }]
+  ]
   for (const [protocol, options] of servers) {
     for (const trustProxy of [false, true, '127.0.0.1', 1, () => true]) {
       const app = await createApp(t, { fastify: { ...options, trustProxy } as object })
       app.socketRoute('/', {
-        onOpen: ({ ip, headers }) => ({ ip, host: headers.host, custom: headers['x-custom'], none: 'x-none' in headers }),
+        onOpen: ({ ip, headers }) => ({
+          ip,
+          host: headers.host,
+          custom: headers['x-custom'],
+          none: 'x-none' in headers
+        }),
         onMessage: (_connection, message) => message
       }, { preHandler: async (request, reply) => { reply.header('x-protocol', request.protocol) } })
       await app.ready()
-      const client = await inject(app, '/', { 'X-Custom': 'yes', 'X-None': undefined, Origin: `${protocol}://localhost` })
-      t.strictSame(await client.json(), { ip: '127.0.0.1', host: 'localhost', custom: 'yes', none: false }, `${protocol}, ${String(trustProxy)}`)
+      const client = await inject(app, '/', {
+        'X-Custom': 'yes',
+        'X-None': undefined,
+        Origin: `${protocol}://localhost`
+      })
+      t.strictSame(
+        await client.json(),
+        { ip: '127.0.0.1', host: 'localhost', custom: 'yes', none: false },
+        `${protocol}, ${String(trustProxy)}`
+      )
       client.send('x')
       t.equal(await client.next(), 'x')
       await client.close()
-      await t.rejects(inject(app, '/', { origin: 'http://other.example' }), { message: 'Unexpected server response: 403' })
+      await t.rejects(inject(app, '/', { origin: 'http://other.example' }), {
+        message: 'Unexpected server response: 403'
+      })
     }
   }
 })
@@ -156,7 +204,11 @@ t.test('what a connection shows without a network is as with inject()', async (t
 t.test('a test says where a client is, and what a proxy says of it', async (t) => {
   for (const fastPath of [true, false]) {
     const clock = new TestClock()
-    const app = await createApp(t, { clock, plugin: { fastPath }, fastify: { trustProxy: '10.0.0.1' } })
+    const app = await createApp(t, {
+      clock,
+      plugin: { fastPath },
+      fastify: { trustProxy: '10.0.0.1' }
+    })
     app.socketRoute('/', { onOpen: ({ ip }) => ip }, { connections: { perIp: 1 } })
     await app.ready()
     const open = async (context: object): Promise<Client> => {
@@ -164,18 +216,40 @@ t.test('a test says where a client is, and what a proxy says of it', async (t) =
       await app.injectWS('/', context, { onInit: (socket) => { client = new Client(socket) } })
       return client!
     }
-    const forwarded = { headers: { 'x-forwarded-for': '192.0.2.7', 'x-forwarded-host': 'app.example', origin: 'http://app.example' } }
-    const clients = [await open({ remoteAddress: '10.0.0.1', ...forwarded }), await open({ remoteAddress: '192.0.2.8' }), await open({ socket: { remoteAddress: '192.0.2.9' } })]
-    t.strictSame(await Promise.all(clients.map(async (client) => await client.next())), ['192.0.2.7', '192.0.2.8', '192.0.2.9'])
+    const forwarded = {
+      headers: {
+        'x-forwarded-for': '192.0.2.7',
+        'x-forwarded-host': 'app.example',
+        origin: 'http://app.example'
+      }
+    }
+    const clients = [
+      await open({ remoteAddress: '10.0.0.1', ...forwarded }),
+      await open({ remoteAddress: '192.0.2.8' }),
+      await open({ socket: { remoteAddress: '192.0.2.9' } })
+    ]
+    t.strictSame(await Promise.all(clients.map(async (client) => await client.next())), [
+      '192.0.2.7',
+      '192.0.2.8',
+      '192.0.2.9'
+    ])
     await clock.advance(120_000)
-    t.strictSame(clients.map(({ socket }) => socket.readyState), [1, 1, 1], 'where there is no network, nobody is silent')
-    await t.rejects(open({ remoteAddress: '192.0.2.8' }), { message: 'Unexpected server response: 429' })
+    t.strictSame(
+      clients.map(({ socket }) => socket.readyState),
+      [1, 1, 1],
+      'where there is no network, nobody is silent'
+    )
+    await t.rejects(open({ remoteAddress: '192.0.2.8' }), {
+      message: 'Unexpected server response: 429'
+    })
   }
 })
 
 t.test('a request without a network can be listened to, as handlerTimeout of Fastify does', async (t) => {
   const app = await createApp(t, { fastify: { handlerTimeout: 600_000 } })
-  app.socketRoute('/', { onOpen: () => 'in' }, { onRequest: async ({ raw }) => { raw.once('close', () => {}) } })
+  app.socketRoute('/', { onOpen: () => 'in' }, {
+    onRequest: async ({ raw }) => { raw.once('close', () => {}) }
+  })
   await app.ready()
   t.equal(await (await inject(app, '/')).next(), 'in')
 })

@@ -6,7 +6,8 @@ import { connect, connectAs, refusal } from '../support/client.js'
 import { TestClock } from '../support/clock.js'
 import { createApp, listen, tokenOf } from '../support/server.js'
 
-// An app may have several @fastify/jwt, each with a namespace: the option jwt names the one whose tokens count.
+// An app may have several @fastify/jwt, each with a namespace: the option jwt names the one whose
+// tokens count.
 
 const seconds = () => Math.floor(Date.now() / 1000)
 const bearer = (token: string) => ({ headers: { authorization: `Bearer ${token}` } })
@@ -14,7 +15,10 @@ const open = { onOpen: () => 'in' }
 const secretOf = (namespace: string) => `the secret of ${namespace}, which is long enough`
 const renewing = {
   onOpen: () => 'in',
-  onMessage: async (connection: WsConnection, message: { text: string }) => { await connection.renew(message.text); return 'renewed' },
+  onMessage: async (connection: WsConnection, message: { text: string }) => {
+    await connection.renew(message.text)
+    return 'renewed'
+  },
   onError: (_connection: WsConnection, error: Error) => (error as { code?: string }).code
 }
 
@@ -24,18 +28,40 @@ async function createNamespaces (t: Test, plugin: SocketPluginOptions = {}) {
   const clock = new TestClock()
   const app = await createApp(t, { jwt: false, plugin, clock })
   await app.register(cookie)
-  await app.register(jwt, { namespace: 'access', secret: secretOf('access'), verify: { clockTolerance: 10_000 } })
-  await app.register(jwt, { namespace: 'refresh', secret: secretOf('refresh'), jwtVerify: 'verifyRefresh', cookie: { cookieName: 'refresh', signed: false } })
+  await app.register(jwt, {
+    namespace: 'access',
+    secret: secretOf('access'),
+    verify: { clockTolerance: 10_000 }
+  })
+  await app.register(jwt, {
+    namespace: 'refresh',
+    secret: secretOf('refresh'),
+    jwtVerify: 'verifyRefresh',
+    cookie: { cookieName: 'refresh', signed: false }
+  })
   const { access, refresh } = app.jwt as unknown as Namespaces
-  return { app, clock, access: (claims: object = {}) => access!.sign({ sub: 'alice', iat: seconds() - 5, ...claims }), refresh: (claims: object = {}) => refresh!.sign({ sub: 'alice', ...claims }) }
+  return {
+    app,
+    clock,
+    access: (claims: object = {}) => access!.sign({ sub: 'alice', iat: seconds() - 5, ...claims }),
+    refresh: (claims: object = {}) => refresh!.sign({ sub: 'alice', ...claims })
+  }
 }
 
 t.test('the tokens of the namespace that is named count, with its keys, its cookie and its times: no others', async (t) => {
-  const { app, clock, access, refresh } = await createNamespaces(t, { jwt: 'access', connections: { perUser: 3 } })
+  const { app, clock, access, refresh } = await createNamespaces(t, {
+    jwt: 'access',
+    connections: { perUser: 3 }
+  })
   app.socketRoute('/', renewing, { isGranted: () => true, tokenFrom: ['header', 'message'] })
-  app.socketRoute('/refresh', open, { isGranted: () => true, jwt: { namespace: 'refresh', jwtVerify: 'verifyRefresh' } })
+  app.socketRoute('/refresh', open, {
+    isGranted: () => true,
+    jwt: { namespace: 'refresh', jwtVerify: 'verifyRefresh' }
+  })
   app.socketRoute('/tickets', open, { isGranted: () => true, tokenFrom: ['ticket'] })
-  app.post('/ticket', async (request) => ({ ticket: await app.socketTicket(request, { route: '/tickets' }) }))
+  app.post('/ticket', async (request) => ({
+    ticket: await app.socketTicket(request, { route: '/tickets' })
+  }))
   const url = await listen(app)
 
   t.equal((await refusal(url, [], bearer(refresh()))).body.code, 'FSR_ERR_TOKEN_INVALID')
@@ -47,13 +73,25 @@ t.test('the tokens of the namespace that is named count, with its keys, its cook
 
   const later = await connect(url)
   later.send(refresh())
-  t.strictSame(await later.closed, { code: 4401, reason: 'token not valid' }, 'nor as the first message')
+  t.strictSame(
+    await later.closed,
+    { code: 4401, reason: 'token not valid' },
+    'nor as the first message'
+  )
   const first = await connect(url)
   first.send(access())
   t.equal(await first.next(), 'in')
 
-  t.equal((await app.inject({ method: 'POST', url: '/ticket', ...bearer(refresh()) })).statusCode, 401, 'nor for a ticket')
-  const { ticket } = (await app.inject({ method: 'POST', url: '/ticket', ...bearer(access()) })).json<{ ticket: string }>()
+  t.equal(
+    (await app.inject({ method: 'POST', url: '/ticket', ...bearer(refresh()) })).statusCode,
+    401,
+    'nor for a ticket'
+  )
+  const { ticket } = (await app.inject({
+    method: 'POST',
+    url: '/ticket',
+    ...bearer(access())
+  })).json<{ ticket: string }>()
   t.equal(await (await connect(`${url}/tickets?ticket=${ticket}`)).next(), 'in')
 
   const cookies = { headers: { cookie: `refresh=${refresh({ sub: 'bob' })}` } }
@@ -65,7 +103,10 @@ t.test('the tokens of the namespace that is named count, with its keys, its cook
 t.test('what a hook has verified with another namespace than that of the route does not count', async (t) => {
   const { app, access, refresh } = await createNamespaces(t, { jwt: 'access' })
   app.addHook('onRequest', async (request) => {
-    const either = request as unknown as { accessJwtVerify (): Promise<void>, verifyRefresh (): Promise<void> }
+    const either = request as unknown as {
+      accessJwtVerify (): Promise<void>
+      verifyRefresh (): Promise<void>
+    }
     await either.accessJwtVerify().catch(async () => { await either.verifyRefresh() })
   })
   app.socketRoute('/', open, () => true)
@@ -94,9 +135,18 @@ t.test('a namespace can be named in a scope, and the @fastify/jwt without one st
 t.test('a namespace that is not there is an error when the app gets ready, which says what there is', async (t) => {
   const cases: Array<[plugin: SocketPluginOptions, message: RegExp]> = [
     [{}, /only under a namespace \(access, refresh\), which the option jwt has to name/],
-    [{ jwt: 'acess' }, /not registered under the namespace 'acess', with request\.acessJwtVerify\(\)/],
-    [{ jwt: 'refresh' }, /not registered under the namespace 'refresh', with request\.refreshJwtVerify\(\)/],
-    [{ jwt: { namespace: 'access', jwtVerify: 'verifyAccess' } }, /'access', with request\.verifyAccess\(\)/],
+    [
+      { jwt: 'acess' },
+      /not registered under the namespace 'acess', with request\.acessJwtVerify\(\)/
+    ],
+    [
+      { jwt: 'refresh' },
+      /not registered under the namespace 'refresh', with request\.refreshJwtVerify\(\)/
+    ],
+    [
+      { jwt: { namespace: 'access', jwtVerify: 'verifyAccess' } },
+      /'access', with request\.verifyAccess\(\)/
+    ],
     [{ jwt: 'toString' }, /'toString'/]
   ]
   for (const [plugin, message] of cases) {
@@ -106,11 +156,27 @@ t.test('a namespace that is not there is an error when the app gets ready, which
   }
   const none = await createApp(t, { jwt: false, plugin: { jwt: 'access' } })
   none.socketRoute('/', open, () => true)
-  await t.rejects(async () => { await none.ready() }, { code: 'FSR_ERR_JWT_MISSING', message: /'access'/ })
+  await t.rejects(
+    async () => { await none.ready() },
+    { code: 'FSR_ERR_JWT_MISSING', message: /'access'/ }
+  )
 })
 
 t.test('what names no namespace is an error at registration', async (t) => {
-  for (const name of ['', 5, null, [], { secret: 'x' }, { namespace: '' }, { jwtVerify: 'verify' }, { namespace: 'a', jwtVerify: '' }]) {
-    await t.rejects(createApp(t, { jwt: false, plugin: { jwt: name as never } }), { code: 'FSR_ERR_OPTION_INVALID' }, JSON.stringify(name))
+  for (const name of [
+    '',
+    5,
+    null,
+    [],
+    { secret: 'x' },
+    { namespace: '' },
+    { jwtVerify: 'verify' },
+    { namespace: 'a', jwtVerify: '' }
+  ]) {
+    await t.rejects(
+      createApp(t, { jwt: false, plugin: { jwt: name as never } }),
+      { code: 'FSR_ERR_OPTION_INVALID' },
+      JSON.stringify(name)
+    )
   }
 })

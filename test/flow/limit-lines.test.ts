@@ -8,27 +8,67 @@ import { TestClock } from '../support/clock.js'
 import { createApp, listen } from '../support/server.js'
 import { until } from '../support/until.js'
 
-interface Line { readonly level: number, readonly msg: string, readonly code?: number, readonly option?: string, readonly limit?: unknown, readonly size?: number, readonly err?: { readonly message: string } }
+interface Line {
+  readonly level: number
+  readonly msg: string
+  readonly code?: number
+  readonly option?: string
+  readonly limit?: unknown
+  readonly size?: number
+  readonly err?: { readonly message: string }
+}
 
 const WARN = 40
 
 interface Opened { readonly lines: Line[], readonly client: Client, readonly clock: TestClock }
 
-async function open (t: Test, controller: object, options: SocketRouteOptions = {}, plugin: SocketPluginOptions = {}): Promise<Opened> {
+async function open (
+  t: Test,
+  controller: object,
+  options: SocketRouteOptions = {},
+  plugin: SocketPluginOptions = {}
+): Promise<Opened> {
   const lines: Line[] = []
   const clock = new TestClock()
-  const app = await createApp(t, { plugin, clock, fastify: { logger: { level: 'info', stream: { write: (line) => { lines.push(JSON.parse(line)) } } } } })
+  const app = await createApp(t, {
+    plugin,
+    clock,
+    fastify: {
+      logger: { level: 'info', stream: { write: (line) => { lines.push(JSON.parse(line)) } } }
+    }
+  })
   app.socketRoute('/', controller as SocketController, options)
   return { lines, client: await connect(await listen(app)), clock }
 }
 
-const errorIn = (lines: Line[]): undefined | Line => lines.find(({ msg }) => msg === 'limit exceeded' || msg === 'protocol violation')
-const closeIn = (lines: Line[]): undefined | Line => lines.find(({ msg }) => msg === 'the connection is closed')
+const errorIn = (lines: Line[]): undefined | Line => lines.find(({
+  msg
+}) => msg === 'limit exceeded' ||
+  msg === 'protocol violation')
+const closeIn = (lines: Line[]): undefined | Line => lines.find(
+  ({ msg }) => msg === 'the connection is closed'
+)
 
-const tooBig: Record<string, { send (client: Client): void, options?: SocketRouteOptions, told: string }> = {
-  'one frame': { send: (client) => { client.send(Buffer.alloc(70_000)) }, told: 'A message of 70000 bytes is larger than the 65536 that maxPayload allows' },
-  'the lower limit of a route': { send: (client) => { client.send(Buffer.alloc(2_001)) }, options: { maxPayload: 2_000 }, told: 'A message of 2001 bytes is larger than the 2000 that maxPayload allows' },
-  'fragments together': { send: (client) => { for (const fin of [false, false, true]) client.socket.send(Buffer.alloc(30_000), { fin }) }, told: 'A message of more than 65536 bytes is larger than the 65536 that maxPayload allows' }
+const tooBig: Record<string, {
+  send (client: Client): void
+  options?: SocketRouteOptions
+  told: string
+}> = {
+  'one frame': {
+    send: (client) => { client.send(Buffer.alloc(70_000)) },
+    told: 'A message of 70000 bytes is larger than the 65536 that maxPayload allows'
+  },
+  'the lower limit of a route': {
+    send: (client) => { client.send(Buffer.alloc(2_001)) },
+    options: { maxPayload: 2_000 },
+    told: 'A message of 2001 bytes is larger than the 2000 that maxPayload allows'
+  },
+  'fragments together': {
+    send: (client) => {
+      for (const fin of [false, false, true]) client.socket.send(Buffer.alloc(30_000), { fin })
+    },
+    told: 'A message of more than 65536 bytes is larger than the 65536 that maxPayload allows'
+  }
 }
 for (const [name, { send, options, told }] of Object.entries(tooBig)) {
   t.test(`1009: ${name}`, async (t) => {
@@ -56,20 +96,34 @@ t.test('what breaks the protocol is no limit', async (t) => {
 })
 
 t.test('4429: the rate', async (t) => {
-  const { lines, client, clock } = await open(t, { onMessage () {} }, { rate: { messages: 1, per: 1_000, tolerance: 1 } })
+  const { lines, client, clock } = await open(t, { onMessage () {} }, {
+    rate: { messages: 1, per: 1_000, tolerance: 1 }
+  })
   for (let count = 0; count < 5; count++) client.send('x')
   t.equal((await clock.during(client.closed)).code, 4429)
-  t.match(closeIn(lines), { level: WARN, code: 4429, option: 'rate', limit: { messages: 1, per: 1_000, tolerance: 1 } })
+  t.match(closeIn(lines), {
+    level: WARN,
+    code: 4429,
+    option: 'rate',
+    limit: { messages: 1, per: 1_000, tolerance: 1 }
+  })
 })
 
 t.test('4429: refused messages', async (t) => {
-  const { lines, client } = await open(t, { schema: { in: { say: {} } }, on: { say () {} } }, { refusals: { max: 3 } })
+  const { lines, client } = await open(
+    t,
+    { schema: { in: { say: {} } }, on: { say () {} } },
+    { refusals: { max: 3 } }
+  )
   for (let count = 0; count < 4; count++) client.send('{')
   t.equal((await client.closed).code, 4429)
   t.match(closeIn(lines), { level: WARN, option: 'refusals', limit: { max: 3, per: 10_000 } })
 })
 
-for (const [option, plugin] of Object.entries({ 'outbox.limit': { outbox: { limit: 200_000 } }, outboxBudget: { outboxBudget: 100_000 } })) {
+for (const [option, plugin] of Object.entries({
+  'outbox.limit': { outbox: { limit: 200_000 } },
+  outboxBudget: { outboxBudget: 100_000 }
+})) {
   t.test(`1013: ${option}`, async (t) => {
     const { lines, client } = await open(t, {
       async onMessage (connection: { send (message: Buffer): boolean, signal: AbortSignal }) {
@@ -83,7 +137,12 @@ for (const [option, plugin] of Object.entries({ 'outbox.limit': { outbox: { limi
     client.send('now')
     await until(() => closeIn(lines) !== undefined)
     const line = closeIn(lines)!
-    t.match(line, { level: WARN, code: 1013, option, limit: option === 'outboxBudget' ? 100_000 : 200_000 })
+    t.match(line, {
+      level: WARN,
+      code: 1013,
+      option,
+      limit: option === 'outboxBudget' ? 100_000 : 200_000
+    })
     t.ok(line.size! > (line.limit as number))
     client.socket.terminate()
   })
@@ -94,13 +153,20 @@ t.test('a frame that comes byte by byte waits in one piece, or ends its connecti
   const accepted: Socket[] = []
   app.server.on('connection', (socket) => { accepted.push(socket) })
   const seen: unknown[] = []
-  app.socketRoute('/', { onMessage: (_connection, { text }) => { seen.push(text) }, onClose: (_connection, { code }) => { seen.push(code) } })
+  app.socketRoute('/', {
+    onMessage: (_connection, { text }) => { seen.push(text) },
+    onClose: (_connection, { code }) => { seen.push(code) }
+  })
   const socket = (await tcp(await listen(app))).setNoDelay()
   socket.on('error', () => {}).write(handshake('/'))
   await once(socket, 'data')
   socket.resume()
   // A fragment of 1,500 bytes, and the last one.
-  const bytes = Buffer.concat([Buffer.from([0x01, 0xfe, 5, 220, 0, 0, 0, 0]), Buffer.alloc(1_500, 'a'), Buffer.from([0x80, 0x80, 0, 0, 0, 0])])
+  const bytes = Buffer.concat([
+    Buffer.from([0x01, 0xfe, 5, 220, 0, 0, 0, 0]),
+    Buffer.alloc(1_500, 'a'),
+    Buffer.from([0x80, 0x80, 0, 0, 0, 0])
+  ])
   const { bytesRead } = accepted[0]!
   for (let index = 0; index < bytes.length && seen.length === 0; index++) {
     socket.write(bytes.subarray(index, index + 1))
@@ -114,7 +180,11 @@ t.test('a frame that comes byte by byte waits in one piece, or ends its connecti
 
 t.test('what comes before a token is bounded, and told', async (t) => {
   const lines: Array<{ msg: string, err?: { message: string } }> = []
-  const app = await createApp(t, { fastify: { logger: { level: 'info', stream: { write: (line) => { lines.push(JSON.parse(line)) } } } } })
+  const app = await createApp(t, {
+    fastify: {
+      logger: { level: 'info', stream: { write: (line) => { lines.push(JSON.parse(line)) } } }
+    }
+  })
   app.socketRoute('/', { onMessage () {} }, { isGranted: 'ROLE_USER', tokenFrom: ['message'] })
   const socket = await tcp(await listen(app))
   socket.write(handshake('/'))
@@ -122,19 +192,33 @@ t.test('what comes before a token is bounded, and told', async (t) => {
   socket.write(Buffer.concat(Array.from({ length: 300 }, () => frame('', 0xa))))
   const [close] = await once(socket, 'data') as [Buffer]
   t.equal(close.readUInt16BE(2), 1008)
-  t.match(lines.find(({ err }) => err !== undefined)?.err?.message, /257 of 256 pings, pongs and fragments/)
+  t.match(
+    lines.find(({ err }) => err !== undefined)?.err?.message,
+    /257 of 256 pings, pongs and fragments/
+  )
   socket.destroy()
 })
 
 for (const [size, maxPayload] of [[70_000, 65_536], [2_001, 2_000]] as const) {
   t.test(`1009 before a token: ${size} bytes`, async (t) => {
     const lines: Line[] = []
-    const app = await createApp(t, { fastify: { logger: { level: 'info', stream: { write: (line) => { lines.push(JSON.parse(line)) } } } } })
-    app.socketRoute('/', { onMessage () {} }, { isGranted: 'ROLE_USER', tokenFrom: ['message'], maxPayload })
+    const app = await createApp(t, {
+      fastify: {
+        logger: { level: 'info', stream: { write: (line) => { lines.push(JSON.parse(line)) } } }
+      }
+    })
+    app.socketRoute('/', { onMessage () {} }, {
+      isGranted: 'ROLE_USER',
+      tokenFrom: ['message'],
+      maxPayload
+    })
     const client = await connect(await listen(app))
     client.send('x'.repeat(size))
     t.equal((await client.closed).code, 1009)
     const told = `A message of ${size} bytes is larger than the ${maxPayload} that maxPayload allows`
-    t.match(lines.find(({ err }) => err !== undefined), { level: WARN, err: { message: new RegExp(told) } })
+    t.match(lines.find(({ err }) => err !== undefined), {
+      level: WARN,
+      err: { message: new RegExp(told) }
+    })
   })
 }

@@ -24,7 +24,9 @@ t.test('a message over maxPayload closes with 1009, and onError hears of it', as
 
 t.test('a rule that is broken while the server closes changes nothing any more', async (t) => {
   const lines: string[] = []
-  const app = await createApp(t, { fastify: { logger: { level: 'info', stream: { write: (line) => { lines.push(line) } } } } })
+  const app = await createApp(t, {
+    fastify: { logger: { level: 'info', stream: { write: (line) => { lines.push(line) } } } }
+  })
   let release: undefined | (() => void)
   let errors = 0
   app.socketRoute('/', {
@@ -61,7 +63,11 @@ t.test('onClose waits for an async onError about a rule that the client broke', 
 
 t.test('a route can have a lower maxPayload', async (t) => {
   const app = await createApp(t, { plugin: { maxPayload: 100 } })
-  app.socketRoute('/small', { onMessage: () => 'ok', onError: () => 'too much' }, { maxPayload: 10 })
+  app.socketRoute(
+    '/small',
+    { onMessage: () => 'ok', onError: () => 'too much' },
+    { maxPayload: 10 }
+  )
   app.socketRoute('/large', { onMessage: () => 'ok' })
   const url = await listen(app)
   const small = await connect(`${url}/small`)
@@ -82,7 +88,11 @@ t.test('a client that does not read is closed when its outbox is over the limit;
   const ended = new Promise<{ code: number, dropped: number }>((resolve) => {
     app.socketRoute('/', {
       onOpen: (connection) => { connection.data.name = connection.query.name; return 'open' },
-      onClose: (connection, { code }) => { if (connection.data.name === 'deaf') setImmediate(() => { resolve({ code, dropped: connection.dropped }) }) }
+      onClose: (connection, { code }) => {
+        if (connection.data.name === 'deaf') {
+          setImmediate(() => { resolve({ code, dropped: connection.dropped }) })
+        }
+      }
     })
   })
   const url = await listen(app)
@@ -102,7 +112,10 @@ t.test('a client that does not read is closed when its outbox is over the limit;
   const { code, dropped } = await ended
   t.equal(code, 1013)
   t.equal(dropped, 1)
-  t.ok(sent * message.length < 20_000_000, 'the kernel has its share, this process has one mebibyte')
+  t.ok(
+    sent * message.length < 20_000_000,
+    'the kernel has its share, this process has one mebibyte'
+  )
   route.broadcast('still here')
   t.equal(await client.next(), 'still here')
   deaf.destroy()
@@ -165,7 +178,11 @@ t.test('drained() resolves whatever the size of the message that brought the out
 
 t.test('a burst of small messages in one turn reaches a client that reads', async (t) => {
   const app = await createApp(t)
-  app.socketRoute('/', { onOpen: (connection) => { for (let count = 0; count < 5_000; count++) connection.send(`${count}`) } })
+  app.socketRoute('/', {
+    onOpen: (connection) => {
+      for (let count = 0; count < 5_000; count++) connection.send(`${count}`)
+    }
+  })
   const client = await connect(await listen(app))
   const received = await client.take(5_000)
   t.equal(received.at(-1), '4999')
@@ -212,10 +229,15 @@ t.test('a message may come in maxFragments fragments, and in no more', async (t)
   const clock = new TestClock()
   const app = await createApp(t, { clock, plugin: { maxFragments: 3 } })
   const seen: unknown[] = []
-  app.socketRoute('/', { onMessage: (_connection, message) => { seen.push(message.text) }, onError: (_connection, error) => { seen.push((error as { code?: string }).code) } })
+  app.socketRoute('/', {
+    onMessage: (_connection, message) => { seen.push(message.text) },
+    onError: (_connection, error) => { seen.push((error as { code?: string }).code) }
+  })
   const client = await connect(await listen(app))
   for (const fragments of ['abc', 'abcd']) {
-    for (const [index, fragment] of [...fragments].entries()) client.socket.send(fragment, { fin: index === fragments.length - 1 })
+    for (const [index, fragment] of [...fragments].entries()) {
+      client.socket.send(fragment, { fin: index === fragments.length - 1 })
+    }
   }
   t.equal((await clock.during(client.closed)).code, 1008)
   t.strictSame(seen, ['abc', 'FSR_ERR_FRAGMENTS_TOO_MANY'])
@@ -226,10 +248,14 @@ t.test('by default a message may come in 128 fragments, and in more where it may
     const clock = new TestClock()
     const app = await createApp(t, { clock, plugin: { maxPayload } })
     const lengths: number[] = []
-    app.socketRoute('/', { onMessage: (_connection, message) => { lengths.push(message.text.length) } })
+    app.socketRoute('/', {
+      onMessage: (_connection, message) => { lengths.push(message.text.length) }
+    })
     const client = await connect(await listen(app))
     for (const count of [most, most + 1]) {
-      for (let index = 0; index < count; index++) client.socket.send('x', { fin: index === count - 1 })
+      for (let index = 0; index < count; index++) {
+        client.socket.send('x', { fin: index === count - 1 })
+      }
       if (count === most) await until(() => lengths.length === 1)
     }
     t.equal((await clock.during(client.closed)).code, 1008)
@@ -238,11 +264,30 @@ t.test('by default a message may come in 128 fragments, and in more where it may
 })
 
 const breaches: Record<string, { bytes: Buffer, code: number, error: string }> = {
-  'a frame that is not masked': { bytes: Buffer.from([0x81, 0x01, 0x61]), code: 1002, error: 'FSR_ERR_PROTOCOL_VIOLATED' },
+  'a frame that is not masked': {
+    bytes: Buffer.from([0x81, 0x01, 0x61]),
+    code: 1002,
+    error: 'FSR_ERR_PROTOCOL_VIOLATED'
+  },
   'an unknown opcode': { bytes: frame('', 0x3), code: 1002, error: 'FSR_ERR_PROTOCOL_VIOLATED' },
-  'text that is not UTF-8': { bytes: Buffer.from([0x81, 0x81, 0, 0, 0, 0, 0xff]), code: 1007, error: 'FSR_ERR_MESSAGE_NOT_UTF8' },
-  'a frame of 2^63 bytes': { bytes: Buffer.from([0x82, 0xff, 0x7f, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0, 0, 0, 0]), code: 1009, error: 'FSR_ERR_MESSAGE_TOO_BIG' },
-  'a message in too many fragments': { bytes: Buffer.concat([Buffer.from([0x01, 0x81, 0, 0, 0, 0, 0x61]), ...Array(16_385).fill(Buffer.from([0x00, 0x81, 0, 0, 0, 0, 0x61]))]), code: 1008, error: 'FSR_ERR_FRAGMENTS_TOO_MANY' }
+  'text that is not UTF-8': {
+    bytes: Buffer.from([0x81, 0x81, 0, 0, 0, 0, 0xff]),
+    code: 1007,
+    error: 'FSR_ERR_MESSAGE_NOT_UTF8'
+  },
+  'a frame of 2^63 bytes': {
+    bytes: Buffer.from([0x82, 0xff, 0x7f, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0, 0, 0, 0]),
+    code: 1009,
+    error: 'FSR_ERR_MESSAGE_TOO_BIG'
+  },
+  'a message in too many fragments': {
+    bytes: Buffer.concat([
+      Buffer.from([0x01, 0x81, 0, 0, 0, 0, 0x61]),
+      ...Array(16_385).fill(Buffer.from([0x00, 0x81, 0, 0, 0, 0, 0x61]))
+    ]),
+    code: 1008,
+    error: 'FSR_ERR_FRAGMENTS_TOO_MANY'
+  }
 }
 for (const [what, { bytes, code, error }] of Object.entries(breaches)) {
   t.test(`${what} closes with ${code}`, async (t) => {
@@ -250,7 +295,10 @@ for (const [what, { bytes, code, error }] of Object.entries(breaches)) {
     let errorCode: unknown
     const ended = new Promise<number>((resolve) => {
       app.socketRoute('/', {
-        onError: async (_connection, error) => { await null; errorCode = (error as { code?: string }).code },
+        onError: async (_connection, error) => {
+          await null
+          errorCode = (error as { code?: string }).code
+        },
         onClose: (_connection, { code }) => { resolve(code) }
       })
     })
@@ -270,14 +318,29 @@ for (const [what, { bytes, code, error }] of Object.entries(breaches)) {
 t.test('a route with a lower maxPayload keeps no more of a message than 64 KiB, or its own, however large one may be elsewhere', async (t) => {
   const app = await createApp(t, { plugin: { maxPayload: 10_000_000 } })
   const codes: unknown[] = []
-  const closed = { onError: (_connection: unknown, error: Error) => { codes.push((error as { code?: string }).code) } }
+  const closed = {
+    onError: (_connection: unknown, error: Error) => {
+      codes.push((error as { code?: string }).code)
+    }
+  }
   app.socketRoute('/small', closed, { maxPayload: 1_000 })
   app.socketRoute('/middle', closed, { maxPayload: 100_000 })
-  app.socketRoute('/first', closed, { maxPayload: 1_000, isGranted: () => true, tokenFrom: ['message'] })
+  app.socketRoute('/first', closed, {
+    maxPayload: 1_000,
+    isGranted: () => true,
+    tokenFrom: ['message']
+  })
   app.socketRoute('/large', { onMessage: (_connection, message) => String(message.bytes.length) })
   const url = await listen(app)
-  const announce = (first: number, size: number) => Buffer.concat([Buffer.from([first, 0xff]), Buffer.from(BigUint64Array.of(BigInt(size)).buffer).reverse(), Buffer.alloc(4)])
-  const part = (first: number, size: number) => Buffer.concat([announce(first, size), Buffer.alloc(size)])
+  const announce = (first: number, size: number) => Buffer.concat([
+    Buffer.from([first, 0xff]),
+    Buffer.from(BigUint64Array.of(BigInt(size)).buffer).reverse(),
+    Buffer.alloc(4)
+  ])
+  const part = (first: number, size: number) => Buffer.concat([
+    announce(first, size),
+    Buffer.alloc(size)
+  ])
   const tooLarge: Record<string, Buffer> = {
     'a frame that has only begun': announce(0x82, 100_001),
     'fragments that are not all there': Buffer.concat([part(0x02, 60_000), part(0x00, 60_000)])

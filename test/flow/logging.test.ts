@@ -5,7 +5,9 @@ import { createApp, listen, tokenOf } from '../support/server.js'
 // P40, invariant 8
 t.test('no token and no payload reaches the log at any level, an error text, or the echoed sub-protocol', async (t) => {
   const lines: string[] = []
-  const app = await createApp(t, { fastify: { logger: { level: 'trace', stream: { write: (line) => { lines.push(line) } } } } })
+  const app = await createApp(t, {
+    fastify: { logger: { level: 'trace', stream: { write: (line) => { lines.push(line) } } } }
+  })
   app.socketRoute('/', {
     onOpen: () => 'PAYLOAD-1',
     onMessage: (connection, message) => {
@@ -25,7 +27,10 @@ t.test('no token and no payload reaches the log at any level, an error text, or 
     if (text === 'PAYLOAD-3') await client.take(3)
     answers.push(await client.close(), client.socket.protocol)
   }
-  answers.push(await refusal(url, ['bearer', `${token}x`]), await refusal(url, [], { headers: { authorization: `Bearer ${token}x` } }))
+  answers.push(
+    await refusal(url, ['bearer', `${token}x`]),
+    await refusal(url, [], { headers: { authorization: `Bearer ${token}x` } })
+  )
   await app.close()
   const log = lines.join('')
   t.match(log, /connection closed after an error/)
@@ -39,11 +44,17 @@ t.test('no token and no payload reaches the log at any level, an error text, or 
 // P31, P40
 t.test('a failure that no onError deals with is logged with its stack', async (t) => {
   const lines: string[] = []
-  const app = await createApp(t, { fastify: { logger: { level: 'error', stream: { write: (line) => { lines.push(line) } } } } })
+  const app = await createApp(t, {
+    fastify: { logger: { level: 'error', stream: { write: (line) => { lines.push(line) } } } }
+  })
   app.socketRoute('/', { onMessage: () => { throw new Error('the database is down') } })
   const client = await connect(await listen(app))
   client.send('x')
-  t.strictSame(await client.closed, { code: 1011, reason: 'internal error' }, 'the client is not told what it was')
+  t.strictSame(
+    await client.closed,
+    { code: 1011, reason: 'internal error' },
+    'the client is not told what it was'
+  )
   const line = JSON.parse(lines[0]!)
   t.equal(line.msg, 'connection closed after an error')
   t.match(line.err.stack, /the database is down[^]*logging\.test/)

@@ -27,7 +27,9 @@ t.test('a message gives bytes, text and JSON, and says whether it is binary', as
 // P4
 t.test('a relayed message stays text or binary', async (t) => {
   const app = await createApp(t)
-  app.socketRoute('/', { onMessage: (_connection, message, clients) => { clients.broadcast(message) } })
+  app.socketRoute('/', {
+    onMessage: (_connection, message, clients) => { clients.broadcast(message) }
+  })
   const client = await connect(await listen(app))
   client.send('text')
   client.send(Buffer.from('bytes'))
@@ -48,8 +50,12 @@ t.test('a message that came in fragments is one message', async (t) => {
 
 t.test('without onMessage messages are dropped, which the log says', async (t) => {
   const lines: string[] = []
-  const app = await createApp(t, { fastify: { logger: { level: 'debug', stream: { write: (line) => { lines.push(line) } } } } })
-  const ended = new Promise<void>((resolve) => { app.socketRoute('/', { onClose: () => { resolve() } }) })
+  const app = await createApp(t, {
+    fastify: { logger: { level: 'debug', stream: { write: (line) => { lines.push(line) } } } }
+  })
+  const ended = new Promise<void>((resolve) => {
+    app.socketRoute('/', { onClose: () => { resolve() } })
+  })
   const client = await connect(await listen(app))
   client.send('hello')
   await client.close()

@@ -1,4 +1,5 @@
-// What is no plain object must not pass for options that say nothing: a route would be open, a message sent to whom it should leave out.
+// What is no plain object must not pass for options that say nothing: a route would be open, a
+// message sent to whom it should leave out.
 import { runInNewContext } from 'node:vm'
 import t, { type Test } from 'tap'
 import Fastify from 'fastify'
@@ -26,15 +27,38 @@ for (const [what, given] of Object.entries(noOptions)) {
     const app = await createApp(t)
     const invalid = { code: 'FSR_ERR_OPTION_INVALID' }
     t.throws(() => app.socketRoute('/x', echo, given as never), invalid)
-    for (const name of ['connections', 'constraints', 'heartbeat', 'outbox', 'rate', 'refusals', 'schema']) {
-      t.throws(() => app.socketRoute('/x', echo, { [name]: given } as never), { ...invalid, message: new RegExp(name) })
+    for (const name of [
+      'connections', 'constraints', 'heartbeat', 'outbox', 'rate', 'refusals', 'schema'
+    ]) {
+      t.throws(
+        () => app.socketRoute('/x', echo, { [name]: given } as never),
+        { ...invalid, message: new RegExp(name) }
+      )
     }
-    for (const options of [given, { websocket: given }, { websocket: { options: given } }, { tickets: given }, { drain: given }]) {
-      await t.rejects(async () => { await Fastify().register(socketRoutes, options as never) }, invalid)
+    for (const options of [
+      given,
+      { websocket: given },
+      { websocket: { options: given } },
+      { tickets: given },
+      { drain: given }
+    ]) {
+      await t.rejects(
+        async () => { await Fastify().register(socketRoutes, options as never) },
+        invalid
+      )
     }
-    t.throws(() => app.socketRoute('/x', { schema: { in: { say: given } }, on: { say () {} } } as never), { code: 'FSR_ERR_CONTRACT_INVALID' })
-    t.throws(() => app.socketRoute('/x', { schema: { in: given }, on: {} } as never), { code: 'FSR_ERR_CONTRACT_INVALID' })
-    t.throws(() => app.socketRoute('/x', { schema: given, on: {} } as never), { code: 'FSR_ERR_CONTRACT_INVALID' })
+    t.throws(
+      () => app.socketRoute('/x', { schema: { in: { say: given } }, on: { say () {} } } as never),
+      { code: 'FSR_ERR_CONTRACT_INVALID' }
+    )
+    t.throws(
+      () => app.socketRoute('/x', { schema: { in: given }, on: {} } as never),
+      { code: 'FSR_ERR_CONTRACT_INVALID' }
+    )
+    t.throws(
+      () => app.socketRoute('/x', { schema: given, on: {} } as never),
+      { code: 'FSR_ERR_CONTRACT_INVALID' }
+    )
     t.equal(app.socketRoutes.size, 0)
     const other = await createApp(t)
     t.throws(() => other.socketScope(given as never), invalid)
@@ -43,7 +67,10 @@ for (const [what, given] of Object.entries(noOptions)) {
 
 t.test('options that have not come yet are told as such', async (t) => {
   const app = await createApp(t)
-  t.throws(() => app.socketRoute('/x', echo, Promise.resolve({}) as never), { message: /promise: await/ })
+  t.throws(
+    () => app.socketRoute('/x', echo, Promise.resolve({}) as never),
+    { message: /promise: await/ }
+  )
 })
 
 async function isRefused (t: Test, options: object, path: string): Promise<void> {
@@ -67,8 +94,16 @@ t.test('what @SocketRoute is given is a plain object, as what that inherits or h
   class Options { path = '/x'; get isGranted (): string { return 'ROLE_ADMIN' } }
   const invalid = { code: 'FSR_ERR_DECORATOR_INVALID', message: /plain object/ }
   t.throws(() => SocketRoute(new Options()), invalid)
-  t.throws(() => SocketRoute(Object.assign(Object.create({ isGranted: 'ROLE_ADMIN' }) as object, { path: '/x' })), invalid)
-  t.throws(() => SocketRoute(Object.defineProperty({ path: '/x' }, 'isGranted', { value: 'ROLE_ADMIN' })), invalid)
+  t.throws(
+    () => SocketRoute(Object.assign(Object.create({ isGranted: 'ROLE_ADMIN' }) as object, {
+      path: '/x'
+    })),
+    invalid
+  )
+  t.throws(
+    () => SocketRoute(Object.defineProperty({ path: '/x' }, 'isGranted', { value: 'ROLE_ADMIN' })),
+    invalid
+  )
 
   class Admin { onMessage (): void {} }
   const route: { path: string, isGranted?: string } = { path: '/admin', isGranted: 'ROLE_ADMIN' }
@@ -83,14 +118,20 @@ t.test('what @SocketRoute is given is a plain object, as what that inherits or h
 t.test('options of calls that are none fail: nothing is sent to whom it should leave out, and no wait takes another time', async (t) => {
   const app = await createApp(t)
   const schema = { in: {}, out: { ask: { data: { type: 'object' }, reply: { type: 'object' } } } }
-  const opened = new Promise<WsConnection>((resolve) => { app.socketRoute('/ask', { schema, on: {}, onOpen: resolve as never }) })
+  const opened = new Promise<WsConnection>((resolve) => {
+    app.socketRoute('/ask', { schema, on: {}, onOpen: resolve as never })
+  })
   const room = app.socketRoutes.get('/ask')!.to('room').local
   const chat = app.socketRoute('/chat', { onOpen (connection) { connection.join('room') } })
   const url = await listen(app)
   const [asked, client] = [await connect(`${url}/ask`), await connect(`${url}/chat`)]
   const connection = await opened as unknown as { request (...given: unknown[]): Promise<unknown> }
   const invalid = { code: 'FSR_ERR_OPTION_INVALID' }
-  for (const [what, given] of [...Object.entries(noOptions), ['connections', new Set(chat.clients)], ['a class', new Guard()]] as Array<[string, never]>) {
+  for (const [what, given] of [
+    ...Object.entries(noOptions),
+    ['connections', new Set(chat.clients)],
+    ['a class', new Guard()]
+  ] as Array<[string, never]>) {
     t.throws(() => { chat.broadcast('x', given) }, invalid, what)
     t.throws(() => chat.to('room', given), invalid, what)
     t.throws(() => { chat.to('room').send('x', given) }, invalid, what)

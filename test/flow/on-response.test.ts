@@ -2,17 +2,28 @@ import t from 'tap'
 import { connect, connectAs, refusal } from '../support/client.js'
 import { createApp, listen, tokenOf } from '../support/server.js'
 
-// As with @fastify/websocket alone: nothing was answered in the way of HTTP, so that nothing is measured as such.
+// As with @fastify/websocket alone: nothing was answered in the way of HTTP, so that nothing is
+// measured as such.
 t.test('onResponse runs for refused upgrades and failed hooks, and not for an upgrade, nor at its end', async (t) => {
   const app = await createApp(t)
   const answered: Array<[string, number]> = []
-  app.addHook('onResponse', async (request, reply) => { answered.push([request.url, reply.statusCode]) })
+  app.addHook('onResponse', async (request, reply) => {
+    answered.push([request.url, reply.statusCode])
+  })
   const closed: string[] = []
-  const onClose = (_connection: unknown, { code }: { code: number }) => { closed.push(String(code)) }
+  const onClose = (_connection: unknown, { code }: { code: number }) => {
+    closed.push(String(code))
+  }
   app.socketRoute('/open', { onMessage: (_connection, message) => message, onClose })
-  app.socketRoute('/guarded', { onMessage: (connection) => { connection.close() }, onClose }, 'ROLE_USER')
+  app.socketRoute(
+    '/guarded',
+    { onMessage: (connection) => { connection.close() }, onClose },
+    'ROLE_USER'
+  )
   app.socketRoute('/crashes', { onOpen: () => { throw new Error('no') }, onClose })
-  app.socketRoute('/fails', { onOpen: () => {} }, { preHandler: async () => { throw new Error('no') } })
+  app.socketRoute('/fails', { onOpen: () => {} }, {
+    preHandler: async () => { throw new Error('no') }
+  })
   const url = await listen(app)
 
   t.equal((await refusal(`${url}/guarded`)).status, 401)

@@ -25,35 +25,63 @@ const ofGuards: Record<string, SocketRouteOptions> = {
 for (const [what, given] of Object.entries(ofGuards)) {
   t.test(`${what} on a route without a guard fails at registration, as everyone would be let in`, async (t) => {
     const app = await createApp(t)
-    const message = new RegExp(`^Option ${what.split(/[ :]/)[0]!} has no effect on '/admin'.*isGranted`)
-    t.throws(() => app.socketRoute('/admin', ok, given), { code: 'FSR_ERR_OPTION_INVALID', message })
+    const message = new RegExp(
+      `^Option ${what.split(/[ :]/)[0]!} has no effect on '/admin'.*isGranted`
+    )
+    t.throws(
+      () => app.socketRoute('/admin', ok, given),
+      { code: 'FSR_ERR_OPTION_INVALID', message }
+    )
     t.equal(app.socketRoutes.size, 0)
     await app.register(async (scope) => {
       scope.socketScope({ isGranted: 'ROLE_ADMIN' })
       t.doesNotThrow(() => scope.socketRoute('/admin', ok, given), 'the guard of a scope is one')
     })
-    t.doesNotThrow(() => app.socketRoute('/own', ok, { ...given, isGranted: () => true }), 'a predicate is one')
+    t.doesNotThrow(
+      () => app.socketRoute('/own', ok, { ...given, isGranted: () => true }),
+      'a predicate is one'
+    )
   })
 }
 
 t.test('a list of roles as roles fails at registration, which names isGranted', async (t) => {
   const app = await createApp(t)
-  t.throws(() => app.socketRoute('/admin', ok, { roles: ['ROLE_ADMIN'] as never }), { code: 'FSR_ERR_OPTION_INVALID', message: /said by isGranted/ })
+  t.throws(
+    () => app.socketRoute('/admin', ok, { roles: ['ROLE_ADMIN'] as never }),
+    { code: 'FSR_ERR_OPTION_INVALID', message: /said by isGranted/ }
+  )
 })
 
 t.test('for the plugin and for scopes they are defaults', async (t) => {
-  const all = { roles: 'groups', roleHierarchy: {}, tokenFrom: ['header'], requireExpiry: false, connections: { perUser: 1 } } as const
+  const all = {
+    roles: 'groups',
+    roleHierarchy: {},
+    tokenFrom: ['header'],
+    requireExpiry: false,
+    connections: { perUser: 1 }
+  } as const
   const app = await createApp(t, { plugin: all })
   app.socketScope(all)
   app.socketRoute('/open', ok)
-  app.socketRoute('/also', ok, { roles: undefined, roleHierarchy: undefined, tokenFrom: undefined, requireExpiry: undefined, connections: { perUser: undefined, perIp: 5 } })
+  app.socketRoute('/also', ok, {
+    roles: undefined,
+    roleHierarchy: undefined,
+    tokenFrom: undefined,
+    requireExpiry: undefined,
+    connections: { perUser: undefined, perIp: 5 }
+  })
   app.socketRoute('/guarded', ok, 'ROLE_USER')
   t.equal((await refusal(`${await listen(app)}/guarded`)).status, 401)
 })
 
 t.test('roles of a scope without a guarded route fail when the app is ready, as everyone would be let in', async (t) => {
-  const message = (name: string) => new RegExp(`^Option ${name} has no effect in a scope .*isGranted`)
-  for (const [name, given] of Object.entries({ roles: { roles: 'ROLE_ADMIN' }, roleHierarchy: { roleHierarchy: { ROLE_ROOT: ['ROLE_ADMIN'] } } })) {
+  const message = (name: string) => new RegExp(
+    `^Option ${name} has no effect in a scope .*isGranted`
+  )
+  for (const [name, given] of Object.entries({
+    roles: { roles: 'ROLE_ADMIN' },
+    roleHierarchy: { roleHierarchy: { ROLE_ROOT: ['ROLE_ADMIN'] } }
+  })) {
     const app = await createApp(t)
     // One that is guarded elsewhere makes no difference.
     app.socketRoute('/guarded', ok, 'ROLE_USER')
@@ -61,7 +89,11 @@ t.test('roles of a scope without a guarded route fail when the app is ready, as 
       scope.socketScope(given)
       scope.socketRoute('/admin', ok)
     })
-    await t.rejects(async () => { await app.ready() }, { code: 'FSR_ERR_OPTION_INVALID', message: message(name) }, name)
+    await t.rejects(
+      async () => { await app.ready() },
+      { code: 'FSR_ERR_OPTION_INVALID', message: message(name) },
+      name
+    )
   }
   const app = await createApp(t)
   await app.register(async (scope) => {
@@ -71,29 +103,50 @@ t.test('roles of a scope without a guarded route fail when the app is ready, as 
   })
   await app.register(async (scope) => {
     scope.socketScope({ roles: 'groups' })
-    scope.socketRoute('/contract', { schema: { in: { ban: { data: {}, isGranted: 'ROLE_ADMIN' } } }, on: { ban () {} } })
+    scope.socketRoute('/contract', {
+      schema: { in: { ban: { data: {}, isGranted: 'ROLE_ADMIN' } } },
+      on: { ban () {} }
+    })
   })
   await app.register(async (scope) => { scope.socketScope({ roles: 'groups' }) })
-  await t.resolves(async () => { await app.ready() }, 'where one asks for roles, of an inner scope too, or there is no route at all')
+  await t.resolves(
+    async () => { await app.ready() },
+    'where one asks for roles, of an inner scope too, or there is no route at all'
+  )
 })
 
 t.test('where the messages of a contract are guarded by roles, these have an effect', async (t) => {
   const app = await createApp(t)
-  const contract = (isGranted?: object) => ({ schema: { in: { ban: { data: {}, ...isGranted } } }, on: { ban () {} } }) as const
+  const contract = (isGranted?: object) =>
+    ({ schema: { in: { ban: { data: {}, ...isGranted } } }, on: { ban () {} } }) as const
   const roles = { roles: 'groups', roleHierarchy: { ROLE_ROOT: ['ROLE_ADMIN'] } }
   t.doesNotThrow(() => app.socketRoute('/guarded', contract({ isGranted: 'ROLE_ADMIN' }), roles))
   for (const grant of [undefined, { isGranted: () => true }]) {
-    t.throws(() => app.socketRoute('/open', contract(grant), roles), { code: 'FSR_ERR_OPTION_INVALID', message: /^Option roles has no effect/ })
+    t.throws(
+      () => app.socketRoute('/open', contract(grant), roles),
+      { code: 'FSR_ERR_OPTION_INVALID', message: /^Option roles has no effect/ }
+    )
   }
-  t.throws(() => app.socketRoute('/other', contract({ isGranted: 'ROLE_ADMIN' }), { requireExpiry: true }), { code: 'FSR_ERR_OPTION_INVALID' })
+  t.throws(
+    () => app.socketRoute('/other', contract({ isGranted: 'ROLE_ADMIN' }), { requireExpiry: true }),
+    { code: 'FSR_ERR_OPTION_INVALID' }
+  )
 })
 
 for (const hook of ['onRequest', 'preValidation', 'preHandler', 'preMessage'] as const) {
   t.test(`${hook}: undefined fails at registration, as it may be a hook that does not exist yet`, async (t) => {
     const app = await createApp(t)
     const { authenticate } = app as unknown as { authenticate: never }
-    t.throws(() => app.socketRoute('/admin', ok, { [hook]: authenticate }), { code: 'FSR_ERR_OPTION_INVALID', message: new RegExp(`^Option ${hook} is undefined`) })
-    for (const given of [null, [undefined], [null], 5]) t.throws(() => app.socketRoute('/admin', ok, { [hook]: given as never }), JSON.stringify(given))
+    t.throws(
+      () => app.socketRoute('/admin', ok, { [hook]: authenticate }),
+      { code: 'FSR_ERR_OPTION_INVALID', message: new RegExp(`^Option ${hook} is undefined`) }
+    )
+    for (const given of [null, [undefined], [null], 5]) {
+      t.throws(
+        () => app.socketRoute('/admin', ok, { [hook]: given as never }),
+        JSON.stringify(given)
+      )
+    }
   })
 }
 
@@ -104,7 +157,10 @@ const nothing: Array<[given: object, message: RegExp]> = [
   [{ rate: { messages: undefined } }, /limits nothing/],
   [{ rate: { messages: Number.NaN } }, /rate.messages is not a positive integer/],
   [{ connections: { perIp: Number.NaN } }, /connections.perIp is not a positive integer/],
-  [{ connections: { perUser: { max: Number.NaN } } }, /connections.perUser is not a positive integer/],
+  [
+    { connections: { perUser: { max: Number.NaN } } },
+    /connections.perUser is not a positive integer/
+  ],
   [{ connections: { perRoute: null } }, /connections.perRoute/],
   [{ tokenFrom: null }, /tokenFrom/],
   [{ roles: null }, /roles/],
@@ -131,24 +187,63 @@ t.test('a rate of a route takes its limit from the plugin', async (t) => {
 
 t.test('constraints that are none fail', async (t) => {
   const app = await createApp(t)
-  for (const constraints of [null, 'x.example', [], 5]) t.throws(() => app.socketRoute('/', ok, { constraints: constraints as never }), { code: 'FSR_ERR_OPTION_INVALID', message: /constraints/ }, JSON.stringify(constraints))
+  for (const constraints of [null, 'x.example', [], 5]) {
+    t.throws(
+      () => app.socketRoute('/', ok, { constraints: constraints as never }),
+      { code: 'FSR_ERR_OPTION_INVALID', message: /constraints/ },
+      JSON.stringify(constraints)
+    )
+  }
 })
 
 t.test('a route that would raise maxPayload is told where to', async (t) => {
   const app = await createApp(t)
-  t.throws(() => app.socketRoute('/', ok, { maxPayload: 1_000_000 }), { code: 'FSR_ERR_OPTION_INVALID', message: /more than the 65536 bytes.*register\(socketRoutes, \{ maxPayload: 1000000 \}\)/ })
+  t.throws(
+    () => app.socketRoute('/', ok, { maxPayload: 1_000_000 }),
+    {
+      code: 'FSR_ERR_OPTION_INVALID',
+      message: /more than the 65536 bytes.*register\(socketRoutes, \{ maxPayload: 1000000 \}\)/
+    }
+  )
 })
 
 const misspelt: Array<[given: object, meant: string]> = [
-  [{ origin: '*' }, 'origins'], [{ role: 'x' }, 'roles'], [{ isgranted: 'x' }, 'isGranted'], [{ granted: 'x' }, 'isGranted'], [{ maxPayLoad: 5 }, 'maxPayload'],
-  [{ heartBeat: false }, 'heartbeat'], [{ allowedOrigins: [] }, 'origins'], [{ tokensFrom: [] }, 'tokenFrom'], [{ conections: {} }, 'connections'],
-  [{ heartbeat: { intervall: 5 } }, 'interval'], [{ connections: { perip: 1 } }, 'perIp'], [{ connections: { perUser: { max: 1, On: 'refuse' } } }, 'on'],
-  [{ rate: { message: 5 } }, 'messages'], [{ outbox: { limits: 5 } }, 'limit'], [{ outbox: { overflow: { latestby: 5 } } }, 'latestBy'],
-  [{ preMesage: () => {} }, 'preMessage'], [{ payload: 5 }, 'maxPayload'], [{ rateLimit: {} }, 'rate'], [{ rooms: 5 }, 'roomsPerConnection'], [{ stream: 5 }, 'streamsPerConnection']
+  [{ origin: '*' }, 'origins'], [{ role: 'x' }, 'roles'], [
+    { isgranted: 'x' },
+    'isGranted'
+  ], [{ granted: 'x' }, 'isGranted'], [{ maxPayLoad: 5 }, 'maxPayload'],
+  [
+    { heartBeat: false },
+    'heartbeat'
+  ], [
+    { allowedOrigins: [] },
+    'origins'
+  ], [{ tokensFrom: [] }, 'tokenFrom'], [{ conections: {} }, 'connections'],
+  [{ heartbeat: { intervall: 5 } }, 'interval'], [{ connections: { perip: 1 } }, 'perIp'], [
+    { connections: { perUser: { max: 1, On: 'refuse' } } },
+    'on'
+  ],
+  [{ rate: { message: 5 } }, 'messages'], [{ outbox: { limits: 5 } }, 'limit'], [
+    { outbox: { overflow: { latestby: 5 } } },
+    'latestBy'
+  ],
+  [
+    { preMesage: () => {} },
+    'preMessage'
+  ], [{ payload: 5 }, 'maxPayload'], [{ rateLimit: {} }, 'rate'], [
+    { rooms: 5 },
+    'roomsPerConnection'
+  ], [
+    { stream: 5 },
+    'streamsPerConnection'
+  ]
 ]
 for (const [given, meant] of misspelt) {
   t.test(`${JSON.stringify(given)} is told what was meant, wherever it is given`, async (t) => {
-    const wanted = { code: 'FSR_ERR_OPTION_INVALID', message: new RegExp(`did you mean ${meant}\\? (?:There are|It is) `) }
+    const wanted = {
+      code: 'FSR_ERR_OPTION_INVALID',
+      message: new RegExp(`did you mean ${meant}\\? (?:There are|It is) `)
+    }
     await t.rejects(register(given), wanted)
     const app = await createApp(t)
     t.throws(() => app.socketRoute('/', ok, given), wanted)
@@ -157,24 +252,64 @@ for (const [given, meant] of misspelt) {
 }
 
 t.test('so are options of the plugin alone, of a route alone, and of calls', async (t) => {
-  const meant = (name: string) => ({ code: 'FSR_ERR_OPTION_INVALID', message: new RegExp(`did you mean ${name}\\?`) })
-  for (const [given, name] of [[{ drains: {} }, 'drain'], [{ drain: { deadlin: 5 } }, 'deadline'], [{ tickets: { tll: 5 } }, 'ttl'], [{ compression: { treshold: 5 } }, 'threshold'], [{ websocket: { option: {} } }, 'options'], [{ fastpath: true }, 'fastPath']] as const) await t.rejects(register(given), meant(name))
+  const meant = (name: string) => ({
+    code: 'FSR_ERR_OPTION_INVALID',
+    message: new RegExp(`did you mean ${name}\\?`)
+  })
+  for (const [given, name] of [
+    [{ drains: {} }, 'drain'],
+    [{ drain: { deadlin: 5 } }, 'deadline'],
+    [{ tickets: { tll: 5 } }, 'ttl'],
+    [{ compression: { treshold: 5 } }, 'threshold'],
+    [{ websocket: { option: {} } }, 'options'],
+    [{ fastpath: true }, 'fastPath']
+  ] as const) {
+    await t.rejects(register(given), meant(name))
+  }
   const app = await createApp(t)
-  for (const [given, name] of [[{ schemas: {} }, 'schema'], [{ schema: { param: {} } }, 'params'], [{ schema: { queryString: {} } }, 'querystring'], [{ protocol: [] }, 'protocols'], [{ onrequest: () => {} }, 'onRequest'], [{ constraint: {} }, 'constraints']] as const) t.throws(() => app.socketRoute('/', ok, given as object), meant(name))
+  for (const [given, name] of [
+    [{ schemas: {} }, 'schema'],
+    [{ schema: { param: {} } }, 'params'],
+    [{ schema: { queryString: {} } }, 'querystring'],
+    [{ protocol: [] }, 'protocols'],
+    [{ onrequest: () => {} }, 'onRequest'],
+    [{ constraint: {} }, 'constraints']
+  ] as const) {
+    t.throws(() => app.socketRoute('/', ok, given as object), meant(name))
+  }
   await t.rejects(app.socketRevoke({ sub: 'alice', untill: 5 } as never), meant('until'))
-  await t.rejects(async () => { await app.register(asyncapi, { info: { title: 'x', version: '1' }, exposed: true } as never) }, meant('expose'))
-  await t.rejects(async () => { await (await createApp(t)).register(ui, { titel: 'x' } as never) }, meant('title'))
+  await t.rejects(
+    async () => {
+      await app.register(asyncapi, { info: { title: 'x', version: '1' }, exposed: true } as never)
+    },
+    meant('expose')
+  )
+  await t.rejects(
+    async () => { await (await createApp(t)).register(ui, { titel: 'x' } as never) },
+    meant('title')
+  )
 })
 
 t.test('what is like no option is told which there are', async (t) => {
   const app = await createApp(t)
-  for (const name of ['x', 'hostname', 'separate', 'pathname', 'toString', 'constructor', 'adapter']) t.throws(() => app.socketRoute('/', ok, { [name]: 5 }), { message: /is unknown here; there are roles, / }, name)
+  for (const name of [
+    'x', 'hostname', 'separate', 'pathname', 'toString', 'constructor', 'adapter'
+  ]) {
+    t.throws(
+      () => app.socketRoute('/', ok, { [name]: 5 }),
+      { message: /is unknown here; there are roles, / },
+      name
+    )
+  }
 })
 
 const ofOthers: Array<[names: readonly string[], told: RegExp]> = [
   [['path'], /the path is the first argument of socketRoute\(\)/],
   [['cors'], /did you mean origins\?/],
-  [['guard', 'guards', 'useGuards', 'auth', 'allowRequest', 'verifyClient'], /did you mean isGranted/],
+  [
+    ['guard', 'guards', 'useGuards', 'auth', 'allowRequest', 'verifyClient'],
+    /did you mean isGranted/
+  ],
   [['pingInterval', 'heartbeatInterval'], /did you mean heartbeat: \{ interval \}\?/],
   [['pingTimeout', 'heartbeatTimeout'], /did you mean heartbeat: \{ timeout \}\?/],
   [['maxHttpBufferSize'], /did you mean maxPayload\?/],
@@ -188,15 +323,24 @@ const ofOthers: Array<[names: readonly string[], told: RegExp]> = [
   [['allowEIO3'], /Engine\.IO is not supported/],
   [['clientTracking'], /clients are always tracked/],
   [['host', 'port', 'backlog'], /of app\.listen\(\)\?/],
-  [['verifyClient', 'WebSocket', 'autoPong', 'allowSynchronousEvents', 'skipUTF8Validation'], /it is an option of ws: register\(socketRoutes, \{ websocket: \{ options: \{ \w+ \} \} \}\)/],
-  [['options', 'errorHandler', 'preClose'], /it is an option of @fastify\/websocket: register\(socketRoutes, \{ websocket: \{ \w+ \} \}\)/],
+  [
+    ['verifyClient', 'WebSocket', 'autoPong', 'allowSynchronousEvents', 'skipUTF8Validation'],
+    /it is an option of ws: register\(socketRoutes, \{ websocket: \{ options: \{ \w+ \} \} \}\)/
+  ],
+  [
+    ['options', 'errorHandler', 'preClose'],
+    /it is an option of @fastify\/websocket: register\(socketRoutes, \{ websocket: \{ \w+ \} \}\)/
+  ],
   [['wsHandler', 'handler'], /the controller is the second argument/]
 ]
 for (const [names, told] of ofOthers) {
   t.test(`${names.join(', ')}: what people bring from another library is told what is here in its place`, async (t) => {
     for (const name of names) {
       const app = await createApp(t)
-      const wanted = { code: 'FSR_ERR_OPTION_INVALID', message: new RegExp(`^Option '${name}' is unknown here: .*${told.source}`) }
+      const wanted = {
+        code: 'FSR_ERR_OPTION_INVALID',
+        message: new RegExp(`^Option '${name}' is unknown here: .*${told.source}`)
+      }
       await t.rejects(register({ [name]: 5 }), wanted)
       t.throws(() => app.socketRoute('/', ok, { [name]: 5 }), wanted)
       t.throws(() => app.socketScope({ [name]: 5 } as object), wanted)
@@ -206,17 +350,44 @@ for (const [names, told] of ofOthers) {
 
 t.test('websocket: true of a route says what each socket route is', async (t) => {
   const app = await createApp(t)
-  t.throws(() => app.socketRoute('/', ok, { websocket: true } as object), { code: 'FSR_ERR_OPTION_INVALID', message: /each socketRoute\(\) is one, leave it out/ })
+  t.throws(
+    () => app.socketRoute('/', ok, { websocket: true } as object),
+    { code: 'FSR_ERR_OPTION_INVALID', message: /each socketRoute\(\) is one, leave it out/ }
+  )
 })
 
 t.test('a part of an option that is given as an option is told where it belongs', async (t) => {
-  for (const [name, whole] of Object.entries({ perUser: 'connections', messages: 'rate', tolerance: 'rate', limit: 'outbox', overflow: 'outbox', interval: 'heartbeat', deadline: 'drain', ttl: 'tickets' })) {
-    await t.rejects(register({ [name]: 1 }), { message: `Option '${name}' belongs to ${whole}: { ${whole}: { ${name} } }` })
+  for (const [name, whole] of Object.entries({
+    perUser: 'connections',
+    messages: 'rate',
+    tolerance: 'rate',
+    limit: 'outbox',
+    overflow: 'outbox',
+    interval: 'heartbeat',
+    deadline: 'drain',
+    ttl: 'tickets'
+  })) {
+    await t.rejects(register({ [name]: 1 }), {
+      message: `Option '${name}' belongs to ${whole}: { ${whole}: { ${name} } }`
+    })
   }
 })
 
 t.test('a guarded route with all of them works', async (t) => {
   const app = await createApp(t)
-  app.socketRoute('/', ok, { isGranted: 'ROLE_USER', roles: 'groups', roleHierarchy: { ROLE_ADMIN: ['ROLE_USER'] }, tokenFrom: ['header'], requireExpiry: true, connections: { perUser: 1 } })
-  t.equal(await (await connectAs(tokenOf(app, [], { groups: ['ROLE_ADMIN'], exp: 4_102_444_800 }), await listen(app))).next(), 'in')
+  app.socketRoute('/', ok, {
+    isGranted: 'ROLE_USER',
+    roles: 'groups',
+    roleHierarchy: { ROLE_ADMIN: ['ROLE_USER'] },
+    tokenFrom: ['header'],
+    requireExpiry: true,
+    connections: { perUser: 1 }
+  })
+  t.equal(
+    await (await connectAs(
+      tokenOf(app, [], { groups: ['ROLE_ADMIN'], exp: 4_102_444_800 }),
+      await listen(app)
+    )).next(),
+    'in'
+  )
 })

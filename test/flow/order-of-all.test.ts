@@ -1,4 +1,5 @@
-// Whatever is sent by whichever way, each client gets it in the order of sending: against a model that knows nothing of gathering.
+// Whatever is sent by whichever way, each client gets it in the order of sending: against a model
+// that knows nothing of gathering.
 import assert from 'node:assert/strict'
 import { once } from 'node:events'
 import { setImmediate as turn } from 'node:timers/promises'
@@ -15,9 +16,32 @@ const room = fc.constantFrom('red', 'green', 'blue')
 const size = fc.constantFrom(0, 10, 10, 10, 200, 9_000, 40_000)
 const step = fc.oneof(
   { weight: 4, arbitrary: fc.record({ what: fc.constant('send' as const), who, size }) },
-  { weight: 4, arbitrary: fc.record({ what: fc.constant('broadcast' as const), size, except: fc.uniqueArray(who, { maxLength: 2 }) }) },
-  { weight: 6, arbitrary: fc.record({ what: fc.constant('to room' as const), size, room, except: fc.option(who) }) },
-  { weight: 4, arbitrary: fc.record({ what: fc.constant('to rooms' as const), size, rooms: fc.array(room, { maxLength: 4 }), except: fc.uniqueArray(who, { maxLength: 3 }) }) },
+  {
+    weight: 4,
+    arbitrary: fc.record({
+      what: fc.constant('broadcast' as const),
+      size,
+      except: fc.uniqueArray(who, { maxLength: 2 })
+    })
+  },
+  {
+    weight: 6,
+    arbitrary: fc.record({
+      what: fc.constant('to room' as const),
+      size,
+      room,
+      except: fc.option(who)
+    })
+  },
+  {
+    weight: 4,
+    arbitrary: fc.record({
+      what: fc.constant('to rooms' as const),
+      size,
+      rooms: fc.array(room, { maxLength: 4 }),
+      except: fc.uniqueArray(who, { maxLength: 3 })
+    })
+  },
   { weight: 4, arbitrary: fc.record({ what: fc.constant('join' as const), who, room }) },
   { weight: 2, arbitrary: fc.record({ what: fc.constant('leave' as const), who, room }) },
   { weight: 1, arbitrary: fc.record({ what: fc.constant('ping' as const), who }) },
@@ -27,11 +51,21 @@ const step = fc.oneof(
 )
 type Step = typeof step extends fc.Arbitrary<infer Value> ? Value : never
 
-for (const [fastPath, compression] of [[true, false], [true, { threshold: 100 }], ['write', false], ['write', { threshold: 100 }], [false, false], [false, { threshold: 100 }]] as const) {
+for (const [fastPath, compression] of [
+  [true, false],
+  [true, { threshold: 100 }],
+  ['write', false],
+  ['write', { threshold: 100 }],
+  [false, false],
+  [false, { threshold: 100 }]
+] as const) {
   t.test(`the order of sending is that of arrival, ${{ true: 'gathered', write: 'gathered, read by ws', false: 'one by one' }[`${fastPath}`]}${compression === false ? '' : ', compressed'}`, async (t) => {
     const app = await createApp(t, { plugin: { fastPath, compression } })
     let opened: WsConnection[] = []
-    const route = app.socketRoute('/', { onOpen: (connection) => { opened.push(connection as WsConnection) }, onClose: () => 'bye' })
+    const route = app.socketRoute('/', {
+      onOpen: (connection) => { opened.push(connection as WsConnection) },
+      onClose: () => 'bye'
+    })
     const url = await listen(app)
 
     const play = async (steps: readonly Step[]): Promise<void> => {
@@ -52,8 +86,13 @@ for (const [fastPath, compression] of [[true, false], [true, { threshold: 100 }]
       const expected: string[][] = sockets.map(() => [])
       const rooms = sockets.map(() => new Set<string>())
       const isClosed = sockets.map(() => false)
-      const tell = (text: string, index: number) => { if (!isClosed[index]) expected[index]!.push(text) }
-      for (const [number, each] of [...steps, { what: 'broadcast', size: 10, except: [] } as const].entries()) {
+      const tell = (text: string, index: number) => {
+        if (!isClosed[index]) expected[index]!.push(text)
+      }
+      for (const [number, each] of [
+        ...steps,
+        { what: 'broadcast', size: 10, except: [] } as const
+      ].entries()) {
         const text = `${number} `.padEnd('size' in each ? each.size : 0, 'x')
         switch (each.what) {
           case 'send':
@@ -62,17 +101,24 @@ for (const [fastPath, compression] of [[true, false], [true, { threshold: 100 }]
             break
           case 'broadcast':
             route.broadcast(text, { except: each.except.map((index) => opened[index]!) })
-            for (let index = 0; index < CLIENTS; index++) if (!(each.except as number[]).includes(index)) tell(text, index)
+            for (let index = 0; index < CLIENTS; index++) {
+              if (!(each.except as number[]).includes(index)) tell(text, index)
+            }
             break
           case 'to room':
             if (each.except === null) route.to(each.room).send(text)
             else opened[each.except]!.to(each.room).send(text)
-            for (let index = 0; index < CLIENTS; index++) if (rooms[index]!.has(each.room) && index !== each.except) tell(text, index)
+            for (let index = 0; index < CLIENTS; index++) {
+              if (rooms[index]!.has(each.room) && index !== each.except) tell(text, index)
+            }
             break
           case 'to rooms':
             route.to(each.rooms, { except: each.except.map((index) => opened[index]!) }).send(text)
             for (let index = 0; index < CLIENTS; index++) {
-              if (each.rooms.some((room) => rooms[index]!.has(room)) && !(each.except as number[]).includes(index)) tell(text, index)
+              if (each.rooms.some((room) => rooms[index]!.has(room)) &&
+                !(each.except as number[]).includes(index)) {
+                tell(text, index)
+              }
             }
             break
           case 'join':
@@ -100,9 +146,14 @@ for (const [fastPath, compression] of [[true, false], [true, { threshold: 100 }]
       await until(() => seen.every((own, index) => own.length >= expected[index]!.length))
       for (const [index, socket] of sockets.entries()) if (!isClosed[index]) socket.terminate()
       await until(() => route.clients.size === 0)
-      assert.deepStrictEqual(seen.map((own, index) => own.slice(0, expected[index]!.length)), expected)
+      assert.deepStrictEqual(
+        seen.map((own, index) => own.slice(0, expected[index]!.length)),
+        expected
+      )
     }
-    await fc.assert(fc.asyncProperty(fc.array(step, { minLength: 1, maxLength: 40 }), play), { numRuns: 100 })
+    await fc.assert(fc.asyncProperty(fc.array(step, { minLength: 1, maxLength: 40 }), play), {
+      numRuns: 100
+    })
     t.pass('whatever is sent')
   })
 }

@@ -12,7 +12,10 @@ t.test('messages sent right behind the handshake are handled after onOpen, in or
   const seen: string[] = []
   let open: undefined | (() => void)
   app.socketRoute('/', {
-    onOpen: async () => { await new Promise<void>((resolve) => { open = resolve }); seen.push('open') },
+    onOpen: async () => {
+      await new Promise<void>((resolve) => { open = resolve })
+      seen.push('open')
+    },
     onMessage: async (connection, message) => {
       seen.push(message.text)
       if (message.text === 'last') connection.close()
@@ -40,7 +43,10 @@ t.test('what a client sent that left during onOpen is handled after it, also wit
   let open: undefined | (() => void)
   const done = new Promise<void>((resolve) => {
     app.socketRoute('/', {
-      onOpen: async () => { await new Promise<void>((resolve) => { open = resolve }); seen.push('open') },
+      onOpen: async () => {
+        await new Promise<void>((resolve) => { open = resolve })
+        seen.push('open')
+      },
       onMessage: (_connection, message) => { seen.push(message.text) },
       onClose: () => { seen.push('close'); resolve() }
     }, { concurrency: 4, heartbeat: { interval: 1_000 } })
@@ -62,7 +68,9 @@ t.test('messages in the same packet as the handshake are handled', async (t) => 
   const app = await createApp(t)
   const seen: string[] = []
   const done = new Promise<void>((resolve) => {
-    app.socketRoute('/', { onMessage: (_connection, message) => { if (seen.push(message.text) === 3) resolve() } })
+    app.socketRoute('/', {
+      onMessage: (_connection, message) => { if (seen.push(message.text) === 3) resolve() }
+    })
   })
   const socket = await tcp(await listen(app))
   socket.write(Buffer.concat([Buffer.from(handshake('/')), frame('a'), frame('b'), frame('c')]))
@@ -79,7 +87,9 @@ t.test('the answers of async handlers come in the order of the messages', async 
     async onMessage (_connection, message) {
       most = Math.max(most, ++running)
       // The first takes longest.
-      for (let turns = 20 - Number(message.text); turns > 0; turns--) await new Promise(setImmediate)
+      for (let turns = 20 - Number(message.text); turns > 0; turns--) {
+        await new Promise(setImmediate)
+      }
       running--
       return message
     }
@@ -106,7 +116,11 @@ t.test('concurrency lets messages of one connection be handled side by side', as
   const client = await connect(await listen(app))
   for (const text of ['1', '2', '3', '4', '5']) client.send(text)
   t.equal(await client.next(), '3', 'the first that is ready')
-  t.strictSame(started, ['1', '2', '3', '4'], 'the fourth starts when the third is done, the fifth waits')
+  t.strictSame(
+    started,
+    ['1', '2', '3', '4'],
+    'the fourth starts when the third is done, the fifth waits'
+  )
   for (const resolve of waiting.splice(0).reverse()) resolve()
   t.strictSame((await client.take(3)).sort(), ['1', '2', '4'])
   waiting[0]!()
@@ -141,7 +155,9 @@ t.test('a flood at a slow handler is held by TCP, not by memory', async (t) => {
 
 t.test('everything that waited while a handler was busy is handled', async (t) => {
   const app = await createApp(t)
-  app.socketRoute('/', { onMessage: async (_connection, message) => { await new Promise(setImmediate); return message } })
+  app.socketRoute('/', {
+    onMessage: async (_connection, message) => { await new Promise(setImmediate); return message }
+  })
   const client = await connect(await listen(app))
   const count = 2000
   for (let index = 0; index < count; index++) client.send(`${index}${'x'.repeat(1000)}`)
@@ -161,7 +177,9 @@ t.test('large messages go one by one through a sync handler', async (t) => {
 t.test('nothing of a handled message is held', async (t) => {
   const app = await createApp(t)
   const messages: Array<WeakRef<object>> = []
-  app.socketRoute('/', { onMessage: async (_connection, message) => { messages.push(new WeakRef(message)); return 'ok' } })
+  app.socketRoute('/', {
+    onMessage: async (_connection, message) => { messages.push(new WeakRef(message)); return 'ok' }
+  })
   const client = await connect(await listen(app))
   for (let count = 0; count < 100; count++) client.send('hello')
   await client.take(100)

@@ -8,14 +8,23 @@ import { connect, handshake, tcp, type Client } from '../support/client.js'
 import { createApp, listen } from '../support/server.js'
 import { turns, until } from '../support/until.js'
 
-interface Feed { app: FastifyInstance, route: SocketRouteHandle, client: Client, connection: WsConnection, answers: () => number }
+interface Feed {
+  app: FastifyInstance
+  route: SocketRouteHandle
+  client: Client
+  connection: WsConnection
+  answers: () => number
+}
 
 // A feed with one client that has stopped to read, behind full buffers of the kernel.
 async function start (t: Test, plugin: SocketPluginOptions): Promise<Feed> {
   const app = await createApp(t, { plugin })
   let connection: undefined | WsConnection
   let answers = 0
-  const route = app.socketRoute('/', { onOpen: (opened) => { connection = opened }, onMessage: (_connection, message) => { answers++; return message } })
+  const route = app.socketRoute('/', {
+    onOpen: (opened) => { connection = opened },
+    onMessage: (_connection, message) => { answers++; return message }
+  })
   const client = await connect(await listen(app))
   await until(() => connection !== undefined)
   client.socket.pause()
@@ -55,13 +64,20 @@ t.test('drop-newest: a slow client gets the oldest messages', async (t) => {
 })
 
 t.test('latestBy: a slow client of a feed gets the present, not the past', async (t) => {
-  const feed = await start(t, { outbox: { overflow: { latestBy: (message) => (message as { symbol?: string }).symbol } } })
+  const feed = await start(t, {
+    outbox: { overflow: { latestBy: (message) => (message as { symbol?: string }).symbol } }
+  })
   for (let price = 0; price < 10_000; price++) {
     for (const symbol of ['A', 'B', 'C']) feed.route.broadcast({ symbol, price })
   }
   feed.route.broadcast({ news: true })
   const last = { symbol: 'A', price: 9_999 }
-  t.strictSame(await rest(feed), [last, { ...last, symbol: 'B' }, { ...last, symbol: 'C' }, { news: true }])
+  t.strictSame(await rest(feed), [
+    last,
+    { ...last, symbol: 'B' },
+    { ...last, symbol: 'C' },
+    { news: true }
+  ])
   t.equal(feed.connection.dropped, 3 * 9_999)
 })
 
@@ -70,12 +86,17 @@ t.test('latestBy: a slow client ends with the newest value of every key, or is c
   const limit = 65_536
   for (const keys of [50, 500]) {
     const feed = await start(t, { outbox: { limit, overflow: { latestBy } } })
-    for (let price = 0; price < 20; price++) for (let key = 0; key < keys; key++) feed.route.broadcast({ symbol: `S${key}`, price })
+    for (let price = 0; price < 20; price++) {
+      for (let key = 0; key < keys; key++) feed.route.broadcast({ symbol: `S${key}`, price })
+    }
     if (keys === 500) {
       feed.client.socket.resume()
       t.equal((await feed.client.closed).code, 1013, 'the newest of so many do not fit')
     } else {
-      t.strictSame(await rest(feed), Array.from({ length: keys }, (_, key) => ({ symbol: `S${key}`, price: 19 })))
+      t.strictSame(
+        await rest(feed),
+        Array.from({ length: keys }, (_, key) => ({ symbol: `S${key}`, price: 19 }))
+      )
     }
   }
 })
@@ -94,16 +115,30 @@ t.test('latestBy is asked once for each message, when it is sent, and what it fa
   message.key = 'b'
   await turns(5)
   feed.route.broadcast({ key: 'a', n: 1 })
-  for (const [index, key] of ['throws', 'throws', 'rejects', 'rejects'].entries()) feed.route.broadcast({ key, n: 2 + index })
+  for (const [index, key] of ['throws', 'throws', 'rejects', 'rejects'].entries()) {
+    feed.route.broadcast({ key, n: 2 + index })
+  }
   t.strictSame((await rest(feed)).map((message) => (message as { n: number }).n), [1, 2, 3, 4, 5])
   t.strictSame(asked, [0, 1, 2, 3, 4, 5])
 })
 
 t.test('latestBy is given the type and the data of a message of a contract', async (t) => {
-  const app = await createApp(t, { plugin: { outbox: { overflow: { latestBy: (message) => (message as { data: { symbol?: string } }).data.symbol } } } })
+  const app = await createApp(t, {
+    plugin: {
+      outbox: {
+        overflow: { latestBy: (message) => (message as { data: { symbol?: string } }).data.symbol }
+      }
+    }
+  })
   let connection: undefined | { send (type: 'fill', data: string): boolean }
   const route = app.socketRoute('/', {
-    schema: { in: {}, out: { fill: Type.String(), price: Type.Object({ symbol: Type.String(), price: Type.Integer() }) } },
+    schema: {
+      in: {},
+      out: {
+        fill: Type.String(),
+        price: Type.Object({ symbol: Type.String(), price: Type.Integer() })
+      }
+    },
     on: {},
     onOpen (opened) { connection = opened }
   })
@@ -117,8 +152,13 @@ t.test('latestBy is given the type and the data of a message of a contract', asy
   route.broadcast('fill', 'the end')
   client.socket.resume()
   const received: string[] = []
-  while (received.at(-1) !== '{"type":"fill","data":"the end"}') received.push(String(await client.next()))
-  t.strictSame(received.filter((text) => text.includes('price')), ['A', 'B'].map((symbol) => JSON.stringify({ type: 'price', data: { symbol, price: 999 } })))
+  while (received.at(-1) !== '{"type":"fill","data":"the end"}') {
+    received.push(String(await client.next()))
+  }
+  t.strictSame(
+    received.filter((text) => text.includes('price')),
+    ['A', 'B'].map((symbol) => JSON.stringify({ type: 'price', data: { symbol, price: 999 } }))
+  )
 })
 
 t.test('latestBy goes with hooks, and requests have no key', async (t) => {
@@ -127,14 +167,25 @@ t.test('latestBy goes with hooks, and requests have no key', async (t) => {
   const route = app.socketRoute('/', {
     schema: { in: {}, out: { price: Type.Integer(), sure: { reply: Type.Boolean() } } },
     on: {}
-  }, { preSend: (_sent, data) => data, outbox: { overflow: { latestBy: (message) => { asked.push((message as { type: string }).type); return 1 } } } })
+  }, {
+    preSend: (_sent, data) => data,
+    outbox: {
+      overflow: {
+        latestBy: (message) => { asked.push((message as { type: string }).type); return 1 }
+      }
+    }
+  })
   const client = await connect(await listen(app))
   await until(() => route.clients.size === 1)
   const [connection] = route.clients
   route.broadcast('price', 1)
   const sure = connection!.request('sure')
   t.same(await client.json(), { type: 'price', data: 1 })
-  client.send(JSON.stringify({ type: 'reply', id: (await client.json() as { id: number }).id, data: true }))
+  client.send(JSON.stringify({
+    type: 'reply',
+    id: (await client.json() as { id: number }).id,
+    data: true
+  }))
   t.equal(await sure, true)
   t.strictSame(asked, ['price'])
 })
@@ -187,7 +238,9 @@ for (const overflow of ['close', 'drop-oldest'] as const) {
   t.test(`over the budget of the process a lagging client has no more than 64 KiB, with ${overflow}`, async (t) => {
     const app = await createApp(t, { plugin: { outboxBudget: 300_000, outbox: { overflow } } })
     const connections: WsConnection[] = []
-    const route = app.socketRoute('/', { onOpen: (connection) => { connections.push(connection); return 'open' } })
+    const route = app.socketRoute('/', {
+      onOpen: (connection) => { connections.push(connection); return 'open' }
+    })
     const url = await listen(app)
     const deaf: Socket[] = []
     for (let count = 0; count < 10; count++) {
@@ -198,26 +251,45 @@ for (const overflow of ['close', 'drop-oldest'] as const) {
       deaf.push(socket)
     }
     const message = Buffer.alloc(20_000)
-    // Ten times the 1 MiB of one outbox and the kernel's share would be more than a hundred megabytes.
+    // Ten times the 1 MiB of one outbox and the kernel's share would be more than a hundred
+    // megabytes.
     for (let count = 0; count < 800 && route.clients.size > 0; count++) {
       route.broadcast(message)
       if (count % 20 === 0) await turns(1)
     }
     const waiting = connections.reduce((sum, { bufferedAmount }) => sum + bufferedAmount, 0)
     t.ok(waiting < 10 * 65_536 + 300_000 + 10 * 70_000, `${waiting} bytes wait`)
-    t.equal(route.clients.size > 0, overflow === 'drop-oldest', 'who lags is closed, or loses messages')
+    t.equal(
+      route.clients.size > 0,
+      overflow === 'drop-oldest',
+      'who lags is closed, or loses messages'
+    )
     for (const socket of deaf) socket.destroy()
   })
 }
 
 t.test('a policy that is none fails at registration', async (t) => {
   const app = await createApp(t)
-  for (const overflow of ['drop', 5, null, {}, { latestBy: 'symbol' }, { latestBy: () => 1, other: 1 }]) {
-    t.throws(() => app.socketRoute('/', { onOpen: () => {} }, { outbox: { overflow: overflow as 'close' } }), { code: 'FSR_ERR_OPTION_INVALID' }, JSON.stringify(overflow))
+  for (const overflow of [
+    'drop',
+    5,
+    null,
+    {},
+    { latestBy: 'symbol' },
+    { latestBy: () => 1, other: 1 }
+  ]) {
+    t.throws(
+      () => app.socketRoute('/', { onOpen: () => {} }, {
+        outbox: { overflow: overflow as 'close' }
+      }),
+      { code: 'FSR_ERR_OPTION_INVALID' },
+      JSON.stringify(overflow)
+    )
   }
 })
 
-// Sends so much to a client that does not read that some is dropped, lets it read again, and answers what it got.
+// Sends so much to a client that does not read that some is dropped, lets it read again, and
+// answers what it got.
 async function overwhelm (feed: Feed, count = 1_000): Promise<unknown[]> {
   feed.client.socket.pause()
   while (feed.connection.send(Buffer.alloc(50_000)));
@@ -225,23 +297,40 @@ async function overwhelm (feed: Feed, count = 1_000): Promise<unknown[]> {
   return await rest(feed)
 }
 
-for (const overflow of ['drop-oldest', 'drop-newest', { latestBy: (message: unknown) => (message as { key?: string }).key }] as const) {
+for (const overflow of [
+  'drop-oldest',
+  'drop-newest',
+  { latestBy: (message: unknown) => (message as { key?: string }).key }
+] as const) {
   t.test(`a client that has caught up is told once how much was dropped, with ${typeof overflow === 'string' ? overflow : 'latestBy'}`, async (t) => {
-    const feed = await start(t, { outbox: { overflow, limit: 100_000, notice: (dropped) => ({ missed: dropped }) } })
+    const feed = await start(t, {
+      outbox: { overflow, limit: 100_000, notice: (dropped) => ({ missed: dropped }) }
+    })
     let told = 0
     for (let round = 0; round < 2; round++) {
       const received = await overwhelm(feed)
       t.ok(feed.connection.dropped > told)
-      t.strictSame(received.filter((message) => 'missed' in (message as object)), [{ missed: feed.connection.dropped - told }])
-      t.strictSame(received.at(-1), { missed: feed.connection.dropped - told }, 'behind all that waited')
+      t.strictSame(received.filter((message) => 'missed' in (message as object)), [{
+        missed: feed.connection.dropped - told
+      }])
+      t.strictSame(
+        received.at(-1),
+        { missed: feed.connection.dropped - told },
+        'behind all that waited'
+      )
       told = feed.connection.dropped
     }
-    t.notOk((await overwhelm(feed, 1)).some((message) => 'missed' in (message as object)), 'not where nothing was dropped')
+    t.notOk(
+      (await overwhelm(feed, 1)).some((message) => 'missed' in (message as object)),
+      'not where nothing was dropped'
+    )
   })
 }
 
 t.test('the notice of a scope holds for its routes, a route may have its own', async (t) => {
-  const app = await createApp(t, { plugin: { outbox: { overflow: 'drop-oldest', limit: 1_000, notice: () => 'of the plugin' } } })
+  const app = await createApp(t, {
+    plugin: { outbox: { overflow: 'drop-oldest', limit: 1_000, notice: () => 'of the plugin' } }
+  })
   const connections: WsConnection[] = []
   const controller = { onOpen: (connection: WsConnection) => { connections.push(connection) } }
   app.socketRoute('/outer', controller)
@@ -285,10 +374,23 @@ t.test('the notice of a route with a contract is one of its messages', async (t)
 
 t.test('a notice that fails, or that cannot be sent, is logged and harms nobody', async (t) => {
   const lines: Array<{ msg: string, level: number, err?: { code?: string, message: string } }> = []
-  const app = await createApp(t, { fastify: { logger: { level: 'warn', stream: { write: (line) => { lines.push(JSON.parse(line)) } } } } })
-  const notices = [() => { throw new Error('thrown') }, async () => { throw new Error('rejected') }, () => 5, () => {}] as unknown as Array<() => object>
+  const app = await createApp(t, {
+    fastify: {
+      logger: { level: 'warn', stream: { write: (line) => { lines.push(JSON.parse(line)) } } }
+    }
+  })
+  const notices = [
+    () => { throw new Error('thrown') },
+    async () => { throw new Error('rejected') },
+    () => 5,
+    () => {}
+  ] as unknown as Array<() => object>
   for (const [index, notice] of notices.entries()) {
-    app.socketRoute(`/${index}`, { onMessage: (_connection, message) => message }, { outbox: { overflow: 'drop-newest', limit: 1_000, notice } })
+    app.socketRoute(
+      `/${index}`,
+      { onMessage: (_connection, message) => message },
+      { outbox: { overflow: 'drop-newest', limit: 1_000, notice } }
+    )
   }
   const url = await listen(app)
   for (const [index] of notices.entries()) {
@@ -306,18 +408,28 @@ t.test('a notice that fails, or that cannot be sent, is logged and harms nobody'
     t.equal(message, 'still here')
   }
   t.ok(lines.every(({ msg }) => msg.startsWith('outbox.notice failed')))
-  t.strictSame(lines.map(({ err }) => err?.code ?? err?.message), ['thrown', ...Array(3).fill('FSR_ERR_NOT_SENDABLE')])
+  t.strictSame(lines.map(({ err }) => err?.code ?? err?.message), [
+    'thrown',
+    ...Array(3).fill('FSR_ERR_NOT_SENDABLE')
+  ])
 })
 
 t.test('nothing is told to a client that is closed for its slowness, and a notice that is no function is refused', async (t) => {
   let calls = 0
-  const feed = await start(t, { outbox: { limit: 100_000, notice: () => { calls++; return 'missed' } } })
+  const feed = await start(t, {
+    outbox: { limit: 100_000, notice: () => { calls++; return 'missed' } }
+  })
   while (feed.route.clients.size > 0) feed.route.broadcast(Buffer.alloc(50_000))
   feed.client.socket.resume()
   await feed.client.closed
   t.ok(feed.connection.dropped > 0)
   t.equal(calls, 0)
-  t.throws(() => feed.app.socketRoute('/other', { onOpen: () => {} }, { outbox: { notice: 'missed' as never } }), { code: 'FSR_ERR_OPTION_INVALID' })
+  t.throws(
+    () => feed.app.socketRoute('/other', { onOpen: () => {} }, {
+      outbox: { notice: 'missed' as never }
+    }),
+    { code: 'FSR_ERR_OPTION_INVALID' }
+  )
 })
 
 t.test('who is too slow for what it was sent before does not enter a room any more', async (t) => {
@@ -331,7 +443,9 @@ t.test('who is too slow for what it was sent before does not enter a room any mo
 })
 
 t.test('a stream goes on where messages of others were dropped before its next item', async (t) => {
-  const app = await createApp(t, { plugin: { outbox: { overflow: 'drop-oldest', limit: 100_000 } } })
+  const app = await createApp(t, {
+    plugin: { outbox: { overflow: 'drop-oldest', limit: 100_000 } }
+  })
   let go = (): void => {}
   const seen: string[] = []
   const route = app.socketRoute('/', {

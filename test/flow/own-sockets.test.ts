@@ -1,4 +1,5 @@
-// The sockets of socket routes are made by the plugin's own ws, whichever version @fastify/websocket has, with or without the app's doing.
+// The sockets of socket routes are made by the plugin's own ws, whichever version
+// @fastify/websocket has, with or without the app's doing.
 import fastifyWebsocket from '@fastify/websocket'
 import Fastify, { type FastifyInstance } from 'fastify'
 import type { Duplex } from 'node:stream'
@@ -9,10 +10,14 @@ import { connect, frame, handshake, readAll, refusal, tcp } from '../support/cli
 import { failures } from '../support/hostile.js'
 import { createApp, fastPath, listen } from '../support/server.js'
 
-// As ws 8.18 makes a socket: it knows neither how many fragments a message may have, nor how many pongs may wait.
+// As ws 8.18 makes a socket: it knows neither how many fragments a message may have, nor how many
+// pongs may wait.
 class OlderSocket extends WebSocket {
   setSocket (socket: Duplex, head: Buffer, { maxPayload }: { maxPayload: number }): void {
-    Reflect.get(WebSocket.prototype, 'setSocket').call(this, socket, head, { maxPayload, skipUTF8Validation: false })
+    Reflect.get(WebSocket.prototype, 'setSocket').call(this, socket, head, {
+      maxPayload,
+      skipUTF8Validation: false
+    })
   }
 }
 
@@ -26,11 +31,15 @@ async function beside (t: Test, plugin: object, options: object): Promise<Fastif
 
 for (const isRegistered of [false, true]) {
   t.test(`limits hold on socket routes where @fastify/websocket makes other sockets, ${isRegistered ? 'registered by the app' : 'registered by the plugin'}`, async (t) => {
-    const app = isRegistered ? await beside(t, {}, { WebSocket: OlderSocket, maxPayload: 1_000_000 }) : await createApp(t)
+    const app = isRegistered
+      ? await beside(t, {}, { WebSocket: OlderSocket, maxPayload: 1_000_000 })
+      : await createApp(t)
     // Where the plugin has registered it, an older ws at the root of the app has made the server.
     app.websocketServer.options.WebSocket = OlderSocket as never
     app.socketRoute('/', { onMessage: (_connection, message) => message })
-    app.get('/bare', { websocket: true }, (socket) => { socket.on('message', (data) => { socket.send(data) }) })
+    app.get('/bare', { websocket: true }, (socket) => {
+      socket.on('message', (data) => { socket.send(data) })
+    })
     const classes: unknown[] = []
     app.websocketServer.on('connection', (socket) => { classes.push(socket.constructor) })
     const url = await listen(app)
@@ -53,7 +62,11 @@ for (const isRegistered of [false, true]) {
 }
 
 t.test('maxPayload, maxFragments and compression hold where the app has registered @fastify/websocket', async (t) => {
-  const app = await beside(t, { maxPayload: 1_000, maxFragments: 3, compression: { threshold: 1 } }, { perMessageDeflate: false })
+  const app = await beside(
+    t,
+    { maxPayload: 1_000, maxFragments: 3, compression: { threshold: 1 } },
+    { perMessageDeflate: false }
+  )
   app.socketRoute('/', { onMessage: (_connection, message) => message })
   const url = await listen(app)
   const client = await connect(url)
@@ -67,26 +80,49 @@ t.test('maxPayload, maxFragments and compression hold where the app has register
 t.test('a class of sockets of another ws is refused at registration', async (t) => {
   class Foreign {}
   for (const given of [Foreign, {}, null]) {
-    await t.rejects(async () => await createApp(t, { plugin: { websocket: { options: { WebSocket: given as never } } } }), { code: 'FSR_ERR_OPTION_INVALID', message: /npm ls ws/ })
+    await t.rejects(
+      async () => await createApp(t, {
+        plugin: { websocket: { options: { WebSocket: given as never } } }
+      }),
+      { code: 'FSR_ERR_OPTION_INVALID', message: /npm ls ws/ }
+    )
   }
 })
 
 t.test('verifyClient and shouldHandle of the app refuse in the form of Fastify', async (t) => {
   const asked: unknown[] = []
   const verifiers = {
-    yes: (info: { origin: string, secure: boolean }) => { asked.push([info.origin, info.secure]); return true },
+    yes: (info: { origin: string, secure: boolean }) => {
+      asked.push([info.origin, info.secure])
+      return true
+    },
     no: () => false,
     later: async () => false,
     throws: () => { throw new Error('secret') },
-    callback: (_info: unknown, done: (isVerified: boolean, code?: number, message?: string, headers?: object) => void) => { done(false, 402, 'Pay', { 'x-price': '5' }) },
-    oddCode: (_info: unknown, done: (isVerified: boolean, code?: number) => void) => { done(false, 200) },
+    callback: (
+      _info: unknown,
+      done: (isVerified: boolean, code?: number, message?: string, headers?: object) => void
+    ) => {
+      done(false, 402, 'Pay', { 'x-price': '5' })
+    },
+    oddCode: (_info: unknown, done: (isVerified: boolean, code?: number) => void) => {
+      done(false, 200)
+    },
     goesOn: (_info: unknown, done: (isVerified: boolean) => void) => { setImmediate(done, true) },
     rejects: async (_info: unknown, _done: unknown) => { throw new Error('secret') }
   }
-  const statusOf = async (verifyClient: unknown, isRegistered: boolean): Promise<[number, unknown]> => {
+  const statusOf = async (
+    verifyClient: unknown,
+    isRegistered: boolean
+  ): Promise<[number, unknown]> => {
     const options = { verifyClient: verifyClient as () => boolean }
-    const app = isRegistered ? await beside(t, {}, options) : await createApp(t, { plugin: { websocket: { options } } })
-    app.setErrorHandler(async (error: { code: string, statusCode: number }, _request, reply) => await reply.code(error.statusCode ?? 500).send({ code: error.code, mine: true }))
+    const app = isRegistered
+      ? await beside(t, {}, options)
+      : await createApp(t, { plugin: { websocket: { options } } })
+    app.setErrorHandler(
+      async (error: { code: string, statusCode: number }, _request, reply) =>
+        await reply.code(error.statusCode ?? 500).send({ code: error.code, mine: true })
+    )
     app.socketRoute('/', { onOpen: () => 'in' })
     const url = await listen(app)
     if (verifyClient === verifiers.yes || verifyClient === verifiers.goesOn) {
@@ -115,13 +151,19 @@ t.test('verifyClient and shouldHandle of the app refuse in the form of Fastify',
   t.equal((await refusal(await listen(refusing))).status, 400, 'a promise is no yes')
   const app = await beside(t, {}, { path: '/other' })
   app.socketRoute('/', { onOpen: () => 'in' })
-  t.match(await refusal(await listen(app)), { status: 400, body: { code: 'FSR_ERR_HANDSHAKE_INVALID' } })
+  t.match(await refusal(await listen(app)), {
+    status: 400,
+    body: { code: 'FSR_ERR_HANDSHAKE_INVALID' }
+  })
 })
 
 const [, throwNothing] = failures.find(([what]) => what === 'throws undefined')!
 
 t.test('shouldHandle, or a getter for the user, that throws nothing lets no client past', async (t) => {
-  const app = await createApp(t, { jwt: false, plugin: { websocket: { options: { verifyClient: () => false } } } })
+  const app = await createApp(t, {
+    jwt: false,
+    plugin: { websocket: { options: { verifyClient: () => false } } }
+  })
   app.decorateRequest('user', { getter () { if (this.url === '/getter') throwNothing() } })
   app.socketRoute('/getter', { onOpen: () => 'in' })
   app.socketRoute('/should', { onOpen: () => 'in' })
@@ -134,7 +176,10 @@ t.test('shouldHandle, or a getter for the user, that throws nothing lets no clie
 
 t.test('what is left of a handshake that ws would refuse by itself is refused in the form of Fastify', async (t) => {
   const app = await createApp(t, { plugin: { compression: true } })
-  app.setErrorHandler(async (error: { code: string, statusCode: number }, _request, reply) => await reply.code(error.statusCode).send({ code: error.code, mine: true }))
+  app.setErrorHandler(
+    async (error: { code: string, statusCode: number }, _request, reply) =>
+      await reply.code(error.statusCode).send({ code: error.code, mine: true })
+  )
   app.socketRoute('/', { onOpen: () => 'in' })
   const url = await listen(app)
   const answer = async (headers: Record<string, undefined | string>, start?: string) => {
@@ -176,10 +221,23 @@ t.test('an offer of compression that cannot be met is declined, and the connecti
     if (agreed === undefined) t.match(text, /^HTTP\/1\.1 101 [^]*hello$/, offer)
     return agreed
   }
-  for (const bits of [8, 9, 10, 11]) t.equal(await agreed(`permessage-deflate; server_max_window_bits=${bits}`), undefined)
-  for (const bits of [12, 15]) t.match(await agreed(`permessage-deflate; server_max_window_bits=${bits}`), /server_max_window_bits=12/)
-  t.match(await agreed('permessage-deflate; server_max_window_bits=10, permessage-deflate'), /^permessage-deflate; /)
-  t.match(await agreed('x-webkit-deflate-frame, permessage-deflate; client_max_window_bits=8'), /client_max_window_bits=8/)
+  for (const bits of [8, 9, 10, 11]) {
+    t.equal(await agreed(`permessage-deflate; server_max_window_bits=${bits}`), undefined)
+  }
+  for (const bits of [12, 15]) {
+    t.match(
+      await agreed(`permessage-deflate; server_max_window_bits=${bits}`),
+      /server_max_window_bits=12/
+    )
+  }
+  t.match(
+    await agreed('permessage-deflate; server_max_window_bits=10, permessage-deflate'),
+    /^permessage-deflate; /
+  )
+  t.match(
+    await agreed('x-webkit-deflate-frame, permessage-deflate; client_max_window_bits=8'),
+    /client_max_window_bits=8/
+  )
   // Of more than sixteen the others are not looked at.
   t.match(await agreed(`${'x-unknown, '.repeat(15)}permessage-deflate`), /^permessage-deflate/)
   for (const offer of [
@@ -193,7 +251,9 @@ t.test('what the client has offered is not looked at without compression', async
   const app = await createApp(t)
   app.socketRoute('/', { onMessage: (_connection, message) => message })
   const socket = await tcp(await listen(app))
-  socket.write(handshake('/', { 'Sec-WebSocket-Extensions': 'permessage-deflate; server_max_window_bits=8' }))
+  socket.write(handshake('/', {
+    'Sec-WebSocket-Extensions': 'permessage-deflate; server_max_window_bits=8'
+  }))
   socket.write(frame('x'))
   let text = ''
   for await (const chunk of socket) {

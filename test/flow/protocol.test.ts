@@ -1,4 +1,5 @@
-// docs/protocol.md is enough to write a client in another language: the one that it shows speaks to a route with a contract.
+// docs/protocol.md is enough to write a client in another language: the one that it shows speaks to
+// a route with a contract.
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { readFileSync, writeFileSync } from 'node:fs'
@@ -9,8 +10,14 @@ import t from 'tap'
 import { python, skipsWithoutPython } from '../support/python.js'
 import { createApp, listen } from '../support/server.js'
 
-t.test('the client in Python of the documents does what they say', { skip: skipsWithoutPython ?? false }, async (t) => {
-  if (python === undefined) throw new Error('There is no Python with the package websockets. Install it: apt-get install python3-websockets')
+t.test('the client in Python of the documents does what they say', {
+  skip: skipsWithoutPython ?? false
+}, async (t) => {
+  if (python === undefined) {
+    throw new Error(
+      'There is no Python with the package websockets. Install it: apt-get install python3-websockets'
+    )
+  }
   const [, client] = /^```python\n([^]*?)^```$/m.exec(readFileSync('docs/protocol.md', 'utf8'))!
   const script = join(t.testdir(), 'client.py')
   writeFileSync(script, client! + readFileSync('test/support/protocol-client.py', 'utf8'))
@@ -19,7 +26,10 @@ t.test('the client in Python of the documents does what they say', { skip: skips
   app.socketRoute('/chat', {
     schema: {
       in: {
-        join: { data: Type.Object({ room: Type.String({ minLength: 3 }) }), reply: Type.Object({ members: Type.Integer() }) },
+        join: {
+          data: Type.Object({ room: Type.String({ minLength: 3 }) }),
+          reply: Type.Object({ members: Type.Integer() })
+        },
         say: { data: Type.Object({ text: Type.String() }) },
         count: { data: Type.Integer(), stream: Type.Integer() },
         confirm: { reply: Type.Boolean() }
@@ -36,7 +46,9 @@ t.test('the client in Python of the documents does what they say', { skip: skips
       confirm: async (connection) => await connection.request('sure')
     }
   })
-  const child = spawn(python, [script, `${await listen(app)}/chat`], { stdio: ['ignore', 'pipe', 'inherit'] })
+  const child = spawn(python, [script, `${await listen(app)}/chat`], {
+    stdio: ['ignore', 'pipe', 'inherit']
+  })
   const [output, [code]] = await Promise.all([text(child.stdout), once(child, 'close')])
   t.equal(code, 0)
   t.same(JSON.parse(output), {

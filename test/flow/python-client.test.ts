@@ -10,14 +10,20 @@ import { createApp, listen, tokenOf } from '../support/server.js'
 const script = 'test/support/python-client.py'
 
 async function run (args: readonly string[]): Promise<unknown> {
-  if (python === undefined) throw new Error('There is no Python with the package websockets. Install it: apt-get install python3-websockets')
+  if (python === undefined) {
+    throw new Error(
+      'There is no Python with the package websockets. Install it: apt-get install python3-websockets'
+    )
+  }
   const child = spawn(python, [script, ...args], { stdio: ['ignore', 'pipe', 'inherit'] })
   const [output, [code]] = await Promise.all([text(child.stdout), once(child, 'close')])
   if (code !== 0) throw new Error(`The client ended with ${String(code)}`)
   return JSON.parse(output)
 }
 
-t.test('a client in Python is served like any other', { skip: skipsWithoutPython ?? false }, async (t) => {
+t.test('a client in Python is served like any other', {
+  skip: skipsWithoutPython ?? false
+}, async (t) => {
   const app = await createApp(t)
   const received: Array<string | number[]> = []
   const closed: CloseInfo[] = []
@@ -52,7 +58,11 @@ t.test('a client in Python is served like any other', { skip: skipsWithoutPython
     by_protocol: { subprotocol: 'bearer', greeting, last: 'goodbye', closed: [4001, 'over'] }
   }, 'the client saw this')
 
-  t.same(received, ['text: äöü €', [0, 127, 255], 'fragmented', [1, 2, 3], 'x'.repeat(60_000)], 'the server saw this')
+  t.same(
+    received,
+    ['text: äöü €', [0, 127, 255], 'fragmented', [1, 2, 3], 'x'.repeat(60_000)],
+    'the server saw this'
+  )
   await app.close()
   t.same(closed, [
     { code: 4000, reason: 'enough', wasClean: true },

@@ -8,7 +8,12 @@ import { traffic } from '../support/traffic.js'
 import { until } from '../support/until.js'
 
 // Sends all of it, and gets the answers window by window.
-async function checkWindows (t: Test, controller: SocketController, rate: RateOptions, sent: ReadonlyArray<ReadonlyArray<string | Buffer>>): Promise<void> {
+async function checkWindows (
+  t: Test,
+  controller: SocketController,
+  rate: RateOptions,
+  sent: ReadonlyArray<ReadonlyArray<string | Buffer>>
+): Promise<void> {
   const clock = new TestClock()
   const app = await createApp(t, { clock })
   app.socketRoute('/', controller, { rate: { ...rate, per: 1_000 } })
@@ -23,21 +28,35 @@ async function checkWindows (t: Test, controller: SocketController, rate: RateOp
   client.socket.terminate()
 }
 
-const texts = (windows: number, each: number): string[][] => Array.from({ length: windows }, (_, window) => Array.from({ length: each }, (_, index) => `${window}, ${index}`))
+const texts = (windows: number, each: number): string[][] => Array.from(
+  { length: windows },
+  (_, window) => Array.from({ length: each }, (_, index) => `${window}, ${index}`)
+)
 
 t.test('a client that sends too fast is slowed down: everything arrives, in order, in more windows', async (t) => {
-  await checkWindows(t, { onMessage: (_connection, message) => message }, { messages: 5 }, texts(4, 5))
+  await checkWindows(
+    t,
+    { onMessage: (_connection, message) => message },
+    { messages: 5 },
+    texts(4, 5)
+  )
 })
 
 t.test('bytes are limited too, and a message larger than the limit comes in a window of its own', async (t) => {
-  const sent = [[600, 400], [600], [5000]].map((lengths) => lengths.map((length) => Buffer.alloc(length)))
+  const sent = [[600, 400], [600], [5000]].map((lengths) => lengths.map((length) => Buffer.alloc(
+    length
+  )))
   await checkWindows(t, { onMessage: (_connection, message) => message }, { bytes: 1000 }, sent)
 })
 
 t.test('the bytes of a message in fragments count once, when it is complete', async (t) => {
   const clock = new TestClock()
   const app = await createApp(t, { clock })
-  app.socketRoute('/', { onMessage: (_connection, message) => message }, { rate: { bytes: 1_000, tolerance: 2 } })
+  app.socketRoute(
+    '/',
+    { onMessage: (_connection, message) => message },
+    { rate: { bytes: 1_000, tolerance: 2 } }
+  )
   const client = await connect(await listen(app))
   for (let window = 0; window < 5; window++) {
     for (const fin of [false, false, true]) client.socket.send(Buffer.alloc(700), { fin })
@@ -50,7 +69,11 @@ t.test('the bytes of a message in fragments count once, when it is complete', as
 t.test('who goes on too fast for longer than is tolerated is closed with 4429', async (t) => {
   const clock = new TestClock()
   const app = await createApp(t, { clock })
-  app.socketRoute('/', { onMessage: (_connection, message) => message }, { rate: { messages: 2, tolerance: 3 } })
+  app.socketRoute(
+    '/',
+    { onMessage: (_connection, message) => message },
+    { rate: { messages: 2, tolerance: 3 } }
+  )
   const client = await connect(await listen(app))
   for (let count = 0; count < 100; count++) client.send('x')
   await client.take(2)
@@ -105,7 +128,11 @@ t.test('what need not wait for its turn counts as well', async (t) => {
 t.test('who slows down in time is forgiven', async (t) => {
   const clock = new TestClock()
   const app = await createApp(t, { clock })
-  app.socketRoute('/', { onMessage: (_connection, message) => message }, { rate: { messages: 2, tolerance: 3 } })
+  app.socketRoute(
+    '/',
+    { onMessage: (_connection, message) => message },
+    { rate: { messages: 2, tolerance: 3 } }
+  )
   const client = await connect(await listen(app))
   for (let round = 0; round < 5; round++) {
     for (const text of ['a', 'b', 'c', 'd']) client.send(text)
@@ -122,7 +149,11 @@ t.test('a route takes what it does not say of its rate from the plugin', async (
   const clock = new TestClock()
   const app = await createApp(t, { clock, plugin: { rate: { messages: 2, tolerance: 3 } } })
   app.socketRoute('/', { onMessage: (_connection, message) => message }, { rate: { per: 500 } })
-  app.socketRoute('/other', { onMessage: (_connection, message) => message }, { rate: { messages: 3 } })
+  app.socketRoute(
+    '/other',
+    { onMessage: (_connection, message) => message },
+    { rate: { messages: 3 } }
+  )
   const client = await connect(await listen(app))
   for (let count = 0; count < 100; count++) client.send('x')
   await client.take(2)
@@ -135,7 +166,14 @@ t.test('what a client that is gone has sent is handled without waiting', async (
   const app = await createApp(t, { clock: new TestClock() })
   const seen: string[] = []
   const ended = new Promise<void>((resolve) => {
-    app.socketRoute('/', { onMessage: (_connection, message) => { seen.push(message.text) }, onClose: () => { resolve() } }, { rate: { messages: 1 } })
+    app.socketRoute(
+      '/',
+      {
+        onMessage: (_connection, message) => { seen.push(message.text) },
+        onClose: () => { resolve() }
+      },
+      { rate: { messages: 1 } }
+    )
   })
   const client = await connect(await listen(app))
   for (const text of ['a', 'b', 'c']) client.send(text)
@@ -149,18 +187,31 @@ t.test('what a client that is gone has sent is handled without waiting', async (
 t.test('a rate that is none fails at registration', async (t) => {
   const app = await createApp(t)
   for (const rate of [5, null, { message: 1 }, { messages: 0 }, { per: 1.5 }, { tolerance: '3' }]) {
-    t.throws(() => app.socketRoute('/', { onOpen: () => {} }, { rate: rate as object }), { code: 'FSR_ERR_OPTION_INVALID' }, JSON.stringify(rate))
+    t.throws(
+      () => app.socketRoute('/', { onOpen: () => {} }, { rate: rate as object }),
+      { code: 'FSR_ERR_OPTION_INVALID' },
+      JSON.stringify(rate)
+    )
   }
 })
 
 t.test('a handler that ends while its client is slowed down does not have more read', async (t) => {
-  await checkWindows(t, { onMessage: async (_connection, message) => { await null; return message } }, { messages: 2, tolerance: 1_000 }, texts(5, 2))
+  await checkWindows(
+    t,
+    { onMessage: async (_connection, message) => { await null; return message } },
+    { messages: 2, tolerance: 1_000 },
+    texts(5, 2)
+  )
 })
 
 t.test('nothing of a rate is left when its clients are gone', async (t) => {
   const clock = new TestClock()
   const app = await createApp(t, { clock })
-  const { clients } = app.socketRoute('/', { onMessage: (_connection, message) => message }, { rate: { messages: 1 } })
+  const { clients } = app.socketRoute(
+    '/',
+    { onMessage: (_connection, message) => message },
+    { rate: { messages: 1 } }
+  )
   const url = await listen(app)
   for (const isTooFast of [false, true]) {
     const client = await connect(url)
@@ -178,7 +229,11 @@ t.test('nothing of a rate is left when its clients are gone', async (t) => {
 t.test('a window that ends while the event loop is held up is no longer for that', async (t) => {
   const clock = new TestClock()
   const app = await createApp(t, { clock })
-  app.socketRoute('/', { onMessage: (_connection, message) => message }, { rate: { messages: 1, per: 1_000 } })
+  app.socketRoute(
+    '/',
+    { onMessage: (_connection, message) => message },
+    { rate: { messages: 1, per: 1_000 } }
+  )
   const client = await connect(await listen(app))
   for (const text of ['a', 'b']) client.send(text)
   t.equal(await client.next(), 'a')

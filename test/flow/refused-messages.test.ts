@@ -1,4 +1,5 @@
-// A client that sends nothing but what its contract refuses is closed; one that makes mistakes now and then is not.
+// A client that sends nothing but what its contract refuses is closed; one that makes mistakes now
+// and then is not.
 import { Type } from 'typebox'
 import t, { type Test } from 'tap'
 import type { SocketRouteOptions } from '../../src/index.js'
@@ -6,10 +7,16 @@ import { connect, type Client } from '../support/client.js'
 import { TestClock } from '../support/clock.js'
 import { createApp, listen, tokenOf } from '../support/server.js'
 
-async function start (t: Test, options: SocketRouteOptions = {}, clock = new TestClock()): Promise<{ client: Client, token: string }> {
+async function start (t: Test, options: SocketRouteOptions = {}, clock = new TestClock()): Promise<{
+  client: Client
+  token: string
+}> {
   const app = await createApp(t, { clock })
   app.socketRoute('/', {
-    schema: { in: { say: { data: Type.String() }, admin: { isGranted: 'ROLE_ADMIN' }, fail: {} }, out: {} },
+    schema: {
+      in: { say: { data: Type.String() }, admin: { isGranted: 'ROLE_ADMIN' }, fail: {} },
+      out: {}
+    },
     on: { say () {}, admin () {}, fail () { throw new Error('of the app') } }
   }, { isGranted: 'ROLE_USER', ...options } as SocketRouteOptions)
   return { client: await connect(await listen(app), ['bearer', tokenOf(app)]), token: tokenOf(app) }
@@ -79,14 +86,33 @@ t.test('the bound is 100 in 10 seconds by default, and false is none', async (t)
 
 t.test('an inner scope keeps what it does not say, and what is no bound fails at registration', async (t) => {
   const app = await createApp(t, { plugin: { refusals: { max: 2 } } })
-  app.socketRoute('/inner', { schema: { in: { say: {} } }, on: { say () {} } }, { refusals: { per: 60_000 } })
-  app.socketRoute('/on-again', { schema: { in: { say: {} } }, on: { say () {} } }, { refusals: { max: 1 } })
+  app.socketRoute(
+    '/inner',
+    { schema: { in: { say: {} } }, on: { say () {} } },
+    { refusals: { per: 60_000 } }
+  )
+  app.socketRoute(
+    '/on-again',
+    { schema: { in: { say: {} } }, on: { say () {} } },
+    { refusals: { max: 1 } }
+  )
   for (const given of [5, null, true, { max: 0 }, { per: 1.5 }, { count: 5 }]) {
-    t.throws(() => app.socketRoute('/x', { onOpen () {} }, { refusals: given as never }), { code: 'FSR_ERR_OPTION_INVALID' }, JSON.stringify(given))
+    t.throws(
+      () => app.socketRoute('/x', { onOpen () {} }, { refusals: given as never }),
+      { code: 'FSR_ERR_OPTION_INVALID' },
+      JSON.stringify(given)
+    )
   }
   const off = await createApp(t, { plugin: { refusals: false } })
-  off.socketRoute('/on-again', { schema: { in: { say: {} } }, on: { say () {} } }, { refusals: { max: 1 } })
-  for (const [url, max] of [[`${await listen(app)}/inner`, 2], [`${await listen(off)}/on-again`, 1]] as const) {
+  off.socketRoute(
+    '/on-again',
+    { schema: { in: { say: {} } }, on: { say () {} } },
+    { refusals: { max: 1 } }
+  )
+  for (const [url, max] of [
+    [`${await listen(app)}/inner`, 2],
+    [`${await listen(off)}/on-again`, 1]
+  ] as const) {
     const client = await connect(url)
     for (let count = 0; count <= max; count++) client.send('{')
     t.equal((await client.closed).code, 4429)

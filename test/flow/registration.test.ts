@@ -9,13 +9,19 @@ const ok = { onOpen: () => {} }
 
 t.test('a second registration fails, and says what to do instead', async (t) => {
   const app = await createApp(t)
-  await t.rejects(async () => { await app.register(socketRoutes) }, { code: 'FSR_ERR_ALREADY_REGISTERED', message: /socketScope/ })
+  await t.rejects(
+    async () => { await app.register(socketRoutes) },
+    { code: 'FSR_ERR_ALREADY_REGISTERED', message: /socketScope/ }
+  )
 })
 
 t.test('a plugin can depend on this one by name', async (t) => {
   const app = await createApp(t)
   t.ok(app.hasPlugin('fastify-socket-route'))
-  await app.register(fastifyPlugin(async (instance) => { instance.socketRoute('/', ok) }, { dependencies: ['fastify-socket-route'] }))
+  await app.register(fastifyPlugin(
+    async (instance) => { instance.socketRoute('/', ok) },
+    { dependencies: ['fastify-socket-route'] }
+  ))
 })
 
 t.test('the plugin in a scope serves that scope', async (t) => {
@@ -33,7 +39,10 @@ t.test('the plugin in two scopes of one app fails, as both would answer every up
   const app = Fastify()
   t.teardown(() => app.close())
   await app.register(async (scope) => { await scope.register(socketRoutes) })
-  await t.rejects(async () => { await app.register(async (scope) => { await scope.register(socketRoutes) }) }, { code: 'FSR_ERR_ALREADY_REGISTERED' })
+  await t.rejects(
+    async () => { await app.register(async (scope) => { await scope.register(socketRoutes) }) },
+    { code: 'FSR_ERR_ALREADY_REGISTERED' }
+  )
 })
 
 // P7
@@ -41,11 +50,23 @@ t.test('a path or a name that is taken fails at registration', async (t) => {
   const app = await createApp(t)
   app.socketRoute('/a', ok, { name: 'first' })
   t.throws(() => app.socketRoute('/a', ok), { code: 'FSR_ERR_PATH_DUPLICATE', message: /'\/a'/ })
-  t.throws(() => app.socketRoute('/a/', ok), { code: 'FSR_ERR_PATH_DUPLICATE', message: /at '\/a' already, which '\/a\/' cannot be told from/ })
-  t.throws(() => app.socketRoute('/b', ok, { name: 'first' }), { code: 'FSR_ERR_NAME_DUPLICATE', message: /'first'/ })
+  t.throws(
+    () => app.socketRoute('/a/', ok),
+    {
+      code: 'FSR_ERR_PATH_DUPLICATE',
+      message: /at '\/a' already, which '\/a\/' cannot be told from/
+    }
+  )
+  t.throws(
+    () => app.socketRoute('/b', ok, { name: 'first' }),
+    { code: 'FSR_ERR_NAME_DUPLICATE', message: /'first'/ }
+  )
   app.socketRoute('/b', ok)
   app.socketRoute('/c/:x', ok)
-  t.throws(() => app.socketRoute('/c/:y', ok), { code: 'FSR_ERR_PATH_DUPLICATE', message: /at '\/c\/:x' already, which '\/c\/:y'/ })
+  t.throws(
+    () => app.socketRoute('/c/:y', ok),
+    { code: 'FSR_ERR_PATH_DUPLICATE', message: /at '\/c\/:x' already, which '\/c\/:y'/ }
+  )
   t.throws(() => app.socketRoute('/d', ok, { name: '/b' }), { code: 'FSR_ERR_NAME_DUPLICATE' })
   t.strictSame([...app.socketRoutes.keys()], ['first', '/b', '/c/:x'])
 })
@@ -54,9 +75,15 @@ t.test('a path or a name that is taken fails at registration', async (t) => {
 t.test('routes are looked up, listed, and turned into URLs by name', async (t) => {
   const app = await createApp(t)
   const chat = app.socketRoute('/chat/:room', ok, { name: 'chat' })
-  await app.register(async (scope) => { scope.socketRoute('/files/:id?', ok, { name: 'files' }) }, { prefix: '/v1' })
+  await app.register(
+    async (scope) => { scope.socketRoute('/files/:id?', ok, { name: 'files' }) },
+    { prefix: '/v1' }
+  )
   t.equal(app.socketRoutes.get('chat'), chat)
-  t.strictSame([...app.socketRoutes.values()].map(({ name, path }) => [name, path]), [['chat', '/chat/:room'], ['files', '/v1/files/:id?']])
+  t.strictSame([...app.socketRoutes.values()].map(({ name, path }) => [name, path]), [
+    ['chat', '/chat/:room'],
+    ['files', '/v1/files/:id?']
+  ])
   t.equal(chat.url({ room: 'a b/c' }), '/chat/a%20b%2Fc')
   t.throws(() => chat.url(), { code: 'FSR_ERR_URL_PARAM_MISSING', message: /'room'/ })
   t.equal(app.socketRoutes.get('files')!.url(), '/v1/files')
@@ -67,13 +94,26 @@ t.test('routes are looked up, listed, and turned into URLs by name', async (t) =
 t.test('printSocketRoutes() lists path, name, roles and limits', async (t) => {
   const app = await createApp(t, { plugin: { isGranted: 'ROLE_USER' } })
   app.socketRoute('/chat/:room', ok, { name: 'chat', isGranted: ['ROLE_A', 'ROLE_B'] })
-  app.socketRoute('/prices', ok, { isGranted: function isPaying () { return true }, maxPayload: 100 })
+  app.socketRoute('/prices', ok, {
+    isGranted: function isPaying () { return true },
+    maxPayload: 100
+  })
   app.socketRoute('/other', ok, () => true)
   const lines = app.printSocketRoutes().split('\n').map((line) => line.split(/ {2,}/))
   t.strictSame(lines.slice(0, 3), [
     ['path', 'name', 'granted to', 'limits'],
-    ['/chat/:room', 'chat', 'ROLE_USER, and ROLE_A or ROLE_B', 'messages 65536 B, outbox 1048576 B, concurrency 1'],
-    ['/prices', '/prices', 'ROLE_USER, and isPaying', 'messages 100 B, outbox 1048576 B, concurrency 1']
+    [
+      '/chat/:room',
+      'chat',
+      'ROLE_USER, and ROLE_A or ROLE_B',
+      'messages 65536 B, outbox 1048576 B, concurrency 1'
+    ],
+    [
+      '/prices',
+      '/prices',
+      'ROLE_USER, and isPaying',
+      'messages 100 B, outbox 1048576 B, concurrency 1'
+    ]
   ])
   t.equal(lines[3]![2], 'ROLE_USER, and a predicate')
   const open = await createApp(t)
@@ -91,17 +131,32 @@ const controllers: Record<string, [unknown, RegExp]> = {
   'an object without callbacks': [{ name: 'chat' }, /has no callback/],
   'an array': [[], /has no callback/],
   'a misspelt callback': [{ onMesage: () => {} }, /unknown callback 'onMesage'/],
-  'a callback in another case': [{ onmessage: () => {}, onOpen: () => {} }, /unknown callback 'onmessage' \(is onMessage meant\?\)/],
-  'another framework\'s callback': [{ onOpen: () => {}, onConnect: () => {} }, /unknown callback 'onConnect'/],
+  'a callback in another case': [
+    { onmessage: () => {}, onOpen: () => {} },
+    /unknown callback 'onmessage' \(is onMessage meant\?\)/
+  ],
+  'another framework\'s callback': [
+    { onOpen: () => {}, onConnect: () => {} },
+    /unknown callback 'onConnect'/
+  ],
   'a callback that is no function': [{ onOpen: 'hello' }, /has an onOpen that is not a function/],
   'a class without callbacks': [class {}, /has no callback/],
-  'a class with an unknown callback': [class { onOpen () {} onConnect () {} }, /unknown callback 'onConnect'/]
+  'a class with an unknown callback': [
+    class { onOpen () {} onConnect () {} },
+    /unknown callback 'onConnect'/
+  ]
 }
 for (const [what, [controller, message]] of Object.entries(controllers)) {
   t.test(`${what} as a controller fails at registration, and the text names the cure`, async (t) => {
     const app = await createApp(t)
-    t.throws(() => app.socketRoute('/chat', controller as typeof ok), { code: 'FSR_ERR_CONTROLLER_INVALID', message })
-    t.throws(() => app.socketRoute('/chat', controller as typeof ok), { message: /onOpen, onMessage, onClose, onError/ })
+    t.throws(
+      () => app.socketRoute('/chat', controller as typeof ok),
+      { code: 'FSR_ERR_CONTROLLER_INVALID', message }
+    )
+    t.throws(
+      () => app.socketRoute('/chat', controller as typeof ok),
+      { message: /onOpen, onMessage, onClose, onError/ }
+    )
     t.equal(app.socketRoutes.size, 0)
   })
 }
@@ -119,14 +174,32 @@ t.test('a guard that would be ignored fails at registration', async (t) => {
   @SocketRoute({ path: '/admin', isGranted: 'ROLE_ADMIN' })
   class Admin { onOpen () {} }
   const app = await createApp(t)
-  t.throws(() => app.socketRoute('/admin', Admin), { code: 'FSR_ERR_CONTROLLER_DECORATED', message: /Admin.*socketController/ })
+  t.throws(
+    () => app.socketRoute('/admin', Admin),
+    { code: 'FSR_ERR_CONTROLLER_DECORATED', message: /Admin.*socketController/ }
+  )
   const anonymous = [class { onOpen () {} }][0]!
   SocketRoute({ path: '/anonymous' })(anonymous)
-  t.throws(() => app.socketRoute('/x', anonymous), { code: 'FSR_ERR_CONTROLLER_DECORATED', message: /This class/ })
-  t.throws(() => app.socketRoute('/a', { isGranted: 'ROLE_ADMIN', onOpen: () => {} } as typeof ok), { code: 'FSR_ERR_CONTROLLER_INVALID', message: /third argument/ })
-  t.throws(() => (app.socketRoute as (...all: unknown[]) => void)('/a', ok, { name: 'a' }, 'ROLE_ADMIN'), { code: 'FSR_ERR_OPTION_INVALID' })
-  t.throws(() => app.socketRoute('/a', ok, undefined as never), { code: 'FSR_ERR_GRANT_INVALID', message: /is undefined/ })
-  t.throws(() => app.socketRoute('/a', ok, { isGranted: undefined as never }), { code: 'FSR_ERR_GRANT_INVALID' })
+  t.throws(
+    () => app.socketRoute('/x', anonymous),
+    { code: 'FSR_ERR_CONTROLLER_DECORATED', message: /This class/ }
+  )
+  t.throws(
+    () => app.socketRoute('/a', { isGranted: 'ROLE_ADMIN', onOpen: () => {} } as typeof ok),
+    { code: 'FSR_ERR_CONTROLLER_INVALID', message: /third argument/ }
+  )
+  t.throws(
+    () => (app.socketRoute as (...all: unknown[]) => void)('/a', ok, { name: 'a' }, 'ROLE_ADMIN'),
+    { code: 'FSR_ERR_OPTION_INVALID' }
+  )
+  t.throws(
+    () => app.socketRoute('/a', ok, undefined as never),
+    { code: 'FSR_ERR_GRANT_INVALID', message: /is undefined/ }
+  )
+  t.throws(
+    () => app.socketRoute('/a', ok, { isGranted: undefined as never }),
+    { code: 'FSR_ERR_GRANT_INVALID' }
+  )
   t.equal(app.socketRoutes.size, 0)
 })
 
@@ -170,55 +243,131 @@ for (const [what, [third, code]] of Object.entries(options)) {
 
 t.test('an option of the whole plugin is told so where it is given to a route', async (t) => {
   const app = await createApp(t)
-  t.throws(() => app.socketRoute('/', { onOpen () {} }, { handshakeTimeout: 5 } as object), { code: 'FSR_ERR_OPTION_INVALID', message: /give it to register/ })
-  t.throws(() => app.socketRoute('/', { onOpen () {} }, { heartBeat: 5 } as object), { code: 'FSR_ERR_OPTION_INVALID', message: /is unknown here/ })
+  t.throws(
+    () => app.socketRoute('/', { onOpen () {} }, { handshakeTimeout: 5 } as object),
+    { code: 'FSR_ERR_OPTION_INVALID', message: /give it to register/ }
+  )
+  t.throws(
+    () => app.socketRoute('/', { onOpen () {} }, { heartBeat: 5 } as object),
+    { code: 'FSR_ERR_OPTION_INVALID', message: /is unknown here/ }
+  )
 })
 
 t.test('an option of a route, and a prefix, are told so where they are given to the plugin or a scope', async (t) => {
   for (const given of [{ name: 'chat' }, { schema: {} }, { logLevel: 'warn' }]) {
-    await t.rejects(async () => { await Fastify().register(socketRoutes, given as object) }, { code: 'FSR_ERR_OPTION_INVALID', message: /give it to socketRoute\(\)/ })
+    await t.rejects(
+      async () => { await Fastify().register(socketRoutes, given as object) },
+      { code: 'FSR_ERR_OPTION_INVALID', message: /give it to socketRoute\(\)/ }
+    )
   }
   const app = await createApp(t)
-  t.throws(() => app.socketScope({ name: 'chat' } as object), { message: /give it to socketRoute\(\)/ })
-  await t.rejects(async () => { await Fastify().register(socketRoutes, { prefix: '/ws' } as object) }, { message: /register the routes in one, app\.register\(routes, \{ prefix \}\)/ })
+  t.throws(
+    () => app.socketScope({ name: 'chat' } as object),
+    { message: /give it to socketRoute\(\)/ }
+  )
+  await t.rejects(
+    async () => { await Fastify().register(socketRoutes, { prefix: '/ws' } as object) },
+    { message: /register the routes in one, app\.register\(routes, \{ prefix \}\)/ }
+  )
 })
 
 t.test('arguments in another order are told so', async (t) => {
   const app = await createApp(t)
   const swapped = app.socketRoute as unknown as (...all: unknown[]) => void
-  t.throws(() => swapped.call(app, '/chat', 'ROLE_USER', ok), { code: 'FSR_ERR_OPTION_INVALID', message: /'onOpen' is a callback: the controller is the second argument/ })
-  t.throws(() => swapped.call(app, '/chat', ['ROLE_USER']), { code: 'FSR_ERR_CONTROLLER_INVALID', message: /The controller, the second argument of socketRoute\(\)/ })
-  t.throws(() => swapped.call(app, ok, '/chat'), { code: 'FSR_ERR_PATH_INVALID', message: /but this is of type object/ })
+  t.throws(
+    () => swapped.call(app, '/chat', 'ROLE_USER', ok),
+    {
+      code: 'FSR_ERR_OPTION_INVALID',
+      message: /'onOpen' is a callback: the controller is the second argument/
+    }
+  )
+  t.throws(
+    () => swapped.call(app, '/chat', ['ROLE_USER']),
+    {
+      code: 'FSR_ERR_CONTROLLER_INVALID',
+      message: /The controller, the second argument of socketRoute\(\)/
+    }
+  )
+  t.throws(
+    () => swapped.call(app, ok, '/chat'),
+    { code: 'FSR_ERR_PATH_INVALID', message: /but this is of type object/ }
+  )
 })
 
 const numbers: Array<[SocketPluginOptions | Record<string, unknown>, string]> = [
   [{ maxPayload: '16kb' }, "maxPayload is not a positive integer below 2^31 (bytes), but '16kb'"],
-  [{ closeTimeout: 0.5 }, 'closeTimeout is not a positive integer below 2^31 (milliseconds), but 0.5'],
+  [
+    { closeTimeout: 0.5 },
+    'closeTimeout is not a positive integer below 2^31 (milliseconds), but 0.5'
+  ],
   [{ outboxBudget: null }, 'outboxBudget is not a positive integer below 2^31 (bytes), but null'],
-  [{ concurrency: 'correct horse battery staple' }, 'concurrency is not a positive integer below 2^31 (messages), but of type string'],
-  [{ rate: { tolerance: '1234567890123' } }, 'rate.tolerance is not a positive integer below 2^31 (windows), but of type string'],
-  [{ heartbeat: { interval: {} } }, 'heartbeat.interval is not a positive integer below 2^31 (milliseconds), but of type object'],
+  [
+    { concurrency: 'correct horse battery staple' },
+    'concurrency is not a positive integer below 2^31 (messages), but of type string'
+  ],
+  [
+    { rate: { tolerance: '1234567890123' } },
+    'rate.tolerance is not a positive integer below 2^31 (windows), but of type string'
+  ],
+  [
+    { heartbeat: { interval: {} } },
+    'heartbeat.interval is not a positive integer below 2^31 (milliseconds), but of type object'
+  ],
   [{ heartbeat: true }, 'heartbeat is neither false nor { interval, timeout }'],
   [{ compression: 'yes' }, 'compression is neither true, false nor { threshold }'],
   [{ drain: 5 }, 'drain is not { deadline, batch, interval }']
 ]
 for (const [given, text] of numbers) {
   t.test(`the text for ${JSON.stringify(given)} tells the unit, and what was given unless it may be secret`, async (t) => {
-    await t.rejects(async () => { await Fastify().register(socketRoutes, given as SocketPluginOptions) }, { code: 'FSR_ERR_OPTION_INVALID', message: `Option ${text}` })
+    await t.rejects(
+      async () => { await Fastify().register(socketRoutes, given as SocketPluginOptions) },
+      { code: 'FSR_ERR_OPTION_INVALID', message: `Option ${text}` }
+    )
   })
 }
 
-for (const given of [{ drain: 5 }, { drain: { deadline: -1 } }, { drain: { wait: 1 } }, { maxPayload: 2 ** 31 }, { protocols: ['a'] }, { limit: 1 }, { prefix: '/ws' }, { websocket: { maxPayload: 5 } }, { websocket: { options: { maxPayload: 5 } } }, { websocket: 5 }, { websocket: { options: { maxFragments: 5 } } }, { websocket: { options: { server: {} } } }, { websocket: { options: { perMessageDeflate: true } } }, { compression: 5 }, { compression: { level: 9 } }, { compression: { threshold: -1 } }, { maxFragments: 0 }, { maxFragments: '9' }, { handshakeTimeout: 0 }, { revocations: {} }, { revocations: { revoke () {} } }]) {
+for (const given of [
+  { drain: 5 },
+  { drain: { deadline: -1 } },
+  { drain: { wait: 1 } },
+  { maxPayload: 2 ** 31 },
+  { protocols: ['a'] },
+  { limit: 1 },
+  { prefix: '/ws' },
+  { websocket: { maxPayload: 5 } },
+  { websocket: { options: { maxPayload: 5 } } },
+  { websocket: 5 },
+  { websocket: { options: { maxFragments: 5 } } },
+  { websocket: { options: { server: {} } } },
+  { websocket: { options: { perMessageDeflate: true } } },
+  { compression: 5 },
+  { compression: { level: 9 } },
+  { compression: { threshold: -1 } },
+  { maxFragments: 0 },
+  { maxFragments: '9' },
+  { handshakeTimeout: 0 },
+  { revocations: {} },
+  { revocations: { revoke () {} } }
+]) {
   t.test(`the plugin option ${JSON.stringify(given)} fails`, async (t) => {
     const app = Fastify()
-    await t.rejects(async () => { await app.register(socketRoutes, given as SocketPluginOptions) }, { code: 'FSR_ERR_OPTION_INVALID' })
+    await t.rejects(
+      async () => { await app.register(socketRoutes, given as SocketPluginOptions) },
+      { code: 'FSR_ERR_OPTION_INVALID' }
+    )
   })
 }
 
 t.test('a drain.deadline that pluginTimeout of Fastify does not leave time for fails, as it would end the process', async (t) => {
   const app = Fastify({ pluginTimeout: 5_000 })
-  await t.rejects(async () => { await app.register(socketRoutes) }, { code: 'FSR_ERR_OPTION_INVALID', message: /pluginTimeout of Fastify \(5000\)/ })
-  await t.rejects(async () => { await Fastify().register(socketRoutes, { drain: { deadline: 10_000 } }) }, { code: 'FSR_ERR_OPTION_INVALID' })
+  await t.rejects(
+    async () => { await app.register(socketRoutes) },
+    { code: 'FSR_ERR_OPTION_INVALID', message: /pluginTimeout of Fastify \(5000\)/ }
+  )
+  await t.rejects(
+    async () => { await Fastify().register(socketRoutes, { drain: { deadline: 10_000 } }) },
+    { code: 'FSR_ERR_OPTION_INVALID' }
+  )
   for (const pluginTimeout of [0, 60_001]) {
     const patient = Fastify({ pluginTimeout })
     t.teardown(() => patient.close())
@@ -234,7 +383,10 @@ t.test('an empty drain option is the default', async (t) => {
 
 t.test('the cycle of roles is spelled out', async (t) => {
   const app = await createApp(t)
-  t.throws(() => app.socketRoute('/', ok, { roleHierarchy: { a: ['b'], b: ['c'], c: ['b'] } }), { message: /b → c → b/ })
+  t.throws(
+    () => app.socketRoute('/', ok, { roleHierarchy: { a: ['b'], b: ['c'], c: ['b'] } }),
+    { message: /b → c → b/ }
+  )
 })
 
 for (const path of ['chat', '', 5, null, undefined]) {
@@ -247,7 +399,10 @@ for (const path of ['chat', '', 5, null, undefined]) {
 t.test('a guarded route without @fastify/jwt fails when the app gets ready, whenever that is registered', async (t) => {
   const app = await createApp(t, { jwt: false })
   app.socketRoute('/chat', ok, 'ROLE_USER')
-  await t.rejects(async () => { await app.ready() }, { code: 'FSR_ERR_JWT_MISSING', message: /'\/chat'.*@fastify\/jwt/ })
+  await t.rejects(
+    async () => { await app.ready() },
+    { code: 'FSR_ERR_JWT_MISSING', message: /'\/chat'.*@fastify\/jwt/ }
+  )
 
   const late = await createApp(t, { jwt: false })
   late.socketRoute('/chat', { onOpen: () => 'in' }, 'ROLE_USER')
@@ -266,7 +421,10 @@ t.test('options of a scope hold for its routes, and must come before them', asyn
     await scope.register(async (inner) => {
       inner.socketScope({ maxPayload: 50 })
       inner.socketRoute('/b', ok)
-      t.throws(() => inner.socketRoute('/c', ok, { maxPayload: 51 }), { code: 'FSR_ERR_OPTION_INVALID' })
+      t.throws(
+        () => inner.socketRoute('/c', ok, { maxPayload: 51 }),
+        { code: 'FSR_ERR_OPTION_INVALID' }
+      )
     })
   })
   t.match(app.printSocketRoutes(), /\/a .*messages 100 B[^]*\/b .*messages 50 B/)
@@ -285,12 +443,32 @@ t.test('a decorated class is registered with one call', async (t) => {
   const app = await createApp(t)
   const route = app.socketController(Greeter)
   t.equal(route.name, 'greet')
-  t.throws(() => app.socketController(Heir), { code: 'FSR_ERR_PATH_DUPLICATE' }, 'a subclass has the path of its parent')
+  t.throws(
+    () => app.socketController(Heir),
+    { code: 'FSR_ERR_PATH_DUPLICATE' },
+    'a subclass has the path of its parent'
+  )
   t.throws(() => app.socketController(new Greeter()), { code: 'FSR_ERR_PATH_DUPLICATE' })
-  t.throws(() => app.socketController(new (class Plain { onOpen () {} })()), { code: 'FSR_ERR_CONTROLLER_UNDECORATED' })
-  t.throws(() => app.socketController(class Plain { onOpen () {} }), { code: 'FSR_ERR_CONTROLLER_UNDECORATED', message: /Plain/ })
-  t.throws(() => app.socketController(class {} as never), { code: 'FSR_ERR_CONTROLLER_UNDECORATED' })
-  t.throws(() => { SocketRoute({} as never)(class { onOpen () {} }) }, { code: 'FSR_ERR_PATH_INVALID', message: /but this is undefined/ }, 'a path is missed at once')
+  t.throws(
+    () => app.socketController(new (class Plain { onOpen () {} })()),
+    { code: 'FSR_ERR_CONTROLLER_UNDECORATED' }
+  )
+  t.throws(
+    () => app.socketController(class Plain { onOpen () {} }),
+    { code: 'FSR_ERR_CONTROLLER_UNDECORATED', message: /Plain/ }
+  )
+  t.throws(
+    () => app.socketController(class {} as never),
+    { code: 'FSR_ERR_CONTROLLER_UNDECORATED' }
+  )
+  t.throws(
+    () => { SocketRoute({} as never)(class { onOpen () {} }) },
+    { code: 'FSR_ERR_PATH_INVALID', message: /but this is undefined/ },
+    'a path is missed at once'
+  )
   const url = await listen(app)
-  t.equal(await (await connect(url + route.url({ name: 'bob' }), ['bearer', tokenOf(app)])).next(), 'hello bob')
+  t.equal(
+    await (await connect(url + route.url({ name: 'bob' }), ['bearer', tokenOf(app)])).next(),
+    'hello bob'
+  )
 })

@@ -1,4 +1,5 @@
-// A renewal in band is handled at once, whatever handler runs and whatever waits; what was granted for long is asked for again.
+// A renewal in band is handled at once, whatever handler runs and whatever waits; what was granted
+// for long is asked for again.
 import type { Socket } from 'node:net'
 import jwt from '@fastify/jwt'
 import { Type } from 'typebox'
@@ -11,7 +12,11 @@ import { traffic } from '../support/traffic.js'
 import { until } from '../support/until.js'
 
 const seconds = (): number => Math.floor(Date.now() / 1000)
-const renew = (token: string, id: number): string => JSON.stringify({ type: 'renew', data: { token }, id })
+const renew = (token: string, id: number): string => JSON.stringify({
+  type: 'renew',
+  data: { token },
+  id
+})
 
 interface Started {
   readonly client: Client
@@ -35,10 +40,21 @@ interface Options {
   readonly rate?: RateOptions
 }
 
-async function start (t: Test, { concurrency = 1, verifies = async () => {}, onOpen = async () => {}, rate }: Options = {}): Promise<Started> {
+async function start (t: Test, {
+  concurrency = 1,
+  verifies = async () => {},
+  onOpen = async () => {},
+  rate
+}: Options = {}): Promise<Started> {
   const clock = new TestClock()
   const app = await createApp(t, { clock, jwt: false })
-  await app.register(jwt, { secret: SECRET, trusted: async (_request, token) => { await verifies((token as { jti?: string }).jti ?? ''); return true } })
+  await app.register(jwt, {
+    secret: SECRET,
+    trusted: async (_request, token) => {
+      await verifies((token as { jti?: string }).jti ?? '')
+      return true
+    }
+  })
   const handled: string[] = []
   let release = (): void => {}
   const waiting = new Map<string, (item: string) => void>()
@@ -49,7 +65,15 @@ async function start (t: Test, { concurrency = 1, verifies = async () => {}, onO
         who: { reply: Type.Array(Type.String()) },
         feed: { stream: Type.String(), isGranted: 'ROLE_FEED' },
         open: { stream: Type.String() },
-        picky: { stream: Type.String(), isGranted: (user: unknown) => { if ((user as { roles: string[] }).roles.includes('ROLE_BAD')) throw new Error('of the app'); return true } },
+        picky: {
+          stream: Type.String(),
+          isGranted: (user: unknown) => {
+            if ((user as { roles: string[] }).roles.includes('ROLE_BAD')) {
+              throw new Error('of the app')
+            }
+            return true
+          }
+        },
         slow: { stream: Type.String(), isGranted: 'ROLE_FEED' },
         hooked: { stream: Type.String(), isGranted: 'ROLE_FEED' },
         touchy: { stream: Type.String(), isGranted: 'ROLE_FEED' }
@@ -58,16 +82,29 @@ async function start (t: Test, { concurrency = 1, verifies = async () => {}, onO
     },
     onOpen,
     on: {
-      async wait () { handled.push('wait'); await new Promise<void>((resolve) => { release = resolve }); return 'done' },
-      who (connection) { handled.push('who'); return (connection.user as { roles: string[] }).roles },
+      async wait () {
+        handled.push('wait')
+        await new Promise<void>((resolve) => { release = resolve })
+        return 'done'
+      },
+      who (connection) {
+        handled.push('who')
+        return (connection.user as { roles: string[] }).roles
+      },
       feed: () => items('feed'),
       open: () => items('open'),
       picky: () => items('picky'),
-      async slow () { handled.push('slow'); await new Promise<void>((resolve) => { release = resolve }); return items('slow') },
+      async slow () {
+        handled.push('slow')
+        await new Promise<void>((resolve) => { release = resolve })
+        return items('slow')
+      },
       hooked () { handled.push('hooked'); return items('hooked') },
       async touchy (_connection, _data, { signal }) {
         handled.push('touchy')
-        await new Promise<void>((resolve) => { signal.addEventListener('abort', () => { resolve() }) })
+        await new Promise<void>((resolve) => {
+          signal.addEventListener('abort', () => { resolve() })
+        })
         throw new Error('told to stop')
       }
     }
@@ -76,7 +113,9 @@ async function start (t: Test, { concurrency = 1, verifies = async () => {}, onO
     concurrency,
     rate,
     closeTimeout: 1_000_000,
-    preMessage: (_connection, { type }) => type === 'hooked' ? new Promise((resolve) => { handled.push('hook'); release = resolve }) : undefined
+    preMessage: (_connection, { type }) => type === 'hooked'
+      ? new Promise((resolve) => { handled.push('hook'); release = resolve })
+      : undefined
   })
   async function * items (type: string): AsyncGenerator<string> {
     try {
@@ -85,11 +124,26 @@ async function start (t: Test, { concurrency = 1, verifies = async () => {}, onO
       handled.push(`${type} ended`)
     }
   }
-  const token = (roles = ['ROLE_USER', 'ROLE_FEED'], exp = seconds() + 3_600, jti = 'a renewal'): string => tokenOf(app, roles, { exp, jti })
+  const token = (
+    roles = ['ROLE_USER', 'ROLE_FEED'],
+    exp = seconds() + 3_600,
+    jti = 'a renewal'
+  ): string => tokenOf(app, roles, { exp, jti })
   let socket: undefined | Socket
   app.server.on('connection', (accepted) => { socket = accepted })
-  const client = await connect(await listen(app), ['bearer', token(undefined, Math.floor(clock.unixNow() / 1000) + 60, 'the first')])
-  return { client, socket: socket!, clock, token, release: () => { release() }, handled, push (type, item) { waiting.get(type)!(item) } }
+  const client = await connect(await listen(app), [
+    'bearer',
+    token(undefined, Math.floor(clock.unixNow() / 1000) + 60, 'the first')
+  ])
+  return {
+    client,
+    socket: socket!,
+    clock,
+    token,
+    release: () => { release() },
+    handled,
+    push (type, item) { waiting.get(type)!(item) }
+  }
 }
 
 t.test('a renewal that comes while a handler runs counts, and the connection outlives the old token', async (t) => {
@@ -129,8 +183,13 @@ t.test('a stream that the new user may not have ends with an error, one that it 
   push('feed', 'still')
   t.match(await client.json(), { type: 'reply', id: 2, data: 'still', more: true })
   client.send(renew(token(['ROLE_USER']), 4))
-  const told = [await client.json(), await client.json()].sort((one, other) => (one as { id: number }).id - (other as { id: number }).id)
-  t.match(told, [{ type: 'error', id: 2, code: 'FSR_ERR_MESSAGE_NOT_GRANTED' }, { type: 'reply', id: 4 }])
+  const told = [await client.json(), await client.json()].sort(
+    (one, other) => (one as { id: number }).id - (other as { id: number }).id
+  )
+  t.match(told, [
+    { type: 'error', id: 2, code: 'FSR_ERR_MESSAGE_NOT_GRANTED' },
+    { type: 'reply', id: 4 }
+  ])
   // It ends when it has what it awaits.
   push('feed', 'for nobody')
   await until(() => handled.includes('feed ended'))
@@ -151,8 +210,13 @@ t.test('so does one whose handler has not returned it yet, and one whose grant f
   client.send('{"type":"who","id":4}')
   t.match(await client.json(), { type: 'reply', id: 4 })
   client.send(renew(token(['ROLE_USER', 'ROLE_BAD']), 5))
-  const told = [await client.json(), await client.json()].sort((one, other) => (one as { id: number }).id - (other as { id: number }).id)
-  t.match(told, [{ type: 'error', id: 3, code: 'FSR_ERR_HANDLER_FAILED' }, { type: 'reply', id: 5 }])
+  const told = [await client.json(), await client.json()].sort(
+    (one, other) => (one as { id: number }).id - (other as { id: number }).id
+  )
+  t.match(told, [
+    { type: 'error', id: 3, code: 'FSR_ERR_HANDLER_FAILED' },
+    { type: 'reply', id: 5 }
+  ])
 })
 
 t.test('nor does a handler run whose message was granted to the old user, and one that stops has not failed', async (t) => {
@@ -161,8 +225,13 @@ t.test('nor does a handler run whose message was granted to the old user, and on
   client.send('{"type":"touchy","id":2}')
   await until(() => handled.includes('hook') && handled.includes('touchy'))
   client.send(renew(token(['ROLE_USER']), 3))
-  const told = [await client.json(), await client.json()].sort((one, other) => (one as { id: number }).id - (other as { id: number }).id)
-  t.match(told, [{ type: 'error', id: 2, code: 'FSR_ERR_MESSAGE_NOT_GRANTED' }, { type: 'reply', id: 3 }])
+  const told = [await client.json(), await client.json()].sort(
+    (one, other) => (one as { id: number }).id - (other as { id: number }).id
+  )
+  t.match(told, [
+    { type: 'error', id: 2, code: 'FSR_ERR_MESSAGE_NOT_GRANTED' },
+    { type: 'reply', id: 3 }
+  ])
   release()
   t.match(await client.json(), { type: 'error', id: 1, code: 'FSR_ERR_MESSAGE_NOT_GRANTED' })
   t.notOk(handled.includes('hooked'))
@@ -189,7 +258,11 @@ t.test('of several renewals one at a time is judged, beside the handler that run
   let most = 0
   app.socketRoute('/', {
     schema: { in: { wait: {} } },
-    on: { wait: async (_connection, _data, { signal }) => await new Promise<void>((resolve) => { signal.addEventListener('abort', () => { resolve() }) }) }
+    on: {
+      wait: async (_connection, _data, { signal }) => await new Promise<void>((resolve) => {
+        signal.addEventListener('abort', () => { resolve() })
+      })
+    }
   }, {
     isGranted: async () => {
       most = Math.max(most, ++judged)
@@ -207,10 +280,17 @@ t.test('of several renewals one at a time is judged, beside the handler that run
 })
 
 // Checks of tokens that come later than the first, which the test lets end.
-function held (): { verifies: (jti: string) => Promise<void>, settle: Array<(error?: Error) => void> } {
+function held (): {
+  verifies: (jti: string) => Promise<void>
+  settle: Array<(error?: Error) => void>
+} {
   const settle: Array<(error?: Error) => void> = []
   const verifies = async (jti: string): Promise<void> => {
-    if (jti !== 'the first') await new Promise<void>((resolve, reject) => { settle.push((error) => { if (error === undefined) resolve(); else reject(error) }) })
+    if (jti !== 'the first') {
+      await new Promise<void>((resolve, reject) => {
+        settle.push((error) => { if (error === undefined) resolve(); else reject(error) })
+      })
+    }
   }
   return { verifies, settle }
 }
@@ -265,7 +345,10 @@ t.test('a renewal that is good when its connection has ended leaves nothing', as
 })
 
 // Several times what one read of a socket brings, where ws hands over all of it.
-const who = (count: number, size: number): string[] => Array.from({ length: count }, (_, id) => JSON.stringify({ type: 'who', id: id + 10, data: 'x'.repeat(size) }))
+const who = (count: number, size: number): string[] => Array.from(
+  { length: count },
+  (_, id) => JSON.stringify({ type: 'who', id: id + 10, data: 'x'.repeat(size) })
+)
 const behind = { messages: who(2_000, 150), bytes: who(40, 10_000) }
 for (const [what, before] of Object.entries(behind)) {
   t.test(`a renewal that came in time counts behind more ${what} than are read while a handler runs`, async (t) => {
@@ -282,7 +365,13 @@ for (const [what, before] of Object.entries(behind)) {
     t.equal(client.socket.readyState, 1)
     release()
     t.match(await client.json(), { id: 1 })
-    t.match((await client.take(before.length)).map((text) => (JSON.parse(String(text)) as { id: number }).id), before.map((_, index) => index + 10), 'and all is handled, in order')
+    t.match(
+      (await client.take(before.length)).map(
+        (text) => (JSON.parse(String(text)) as { id: number }).id
+      ),
+      before.map((_, index) => index + 10),
+      'and all is handled, in order'
+    )
   })
 }
 
@@ -318,7 +407,9 @@ t.test('one whose renewal is not found within a second is closed', async (t) => 
 
 t.test('so it is while onOpen runs, which no message is read before', async (t) => {
   let open = (): void => {}
-  const { client, clock, token } = await start(t, { onOpen: async () => { await new Promise<void>((resolve) => { open = resolve }) } })
+  const { client, clock, token } = await start(t, {
+    onOpen: async () => { await new Promise<void>((resolve) => { open = resolve }) }
+  })
   client.send('{"type":"who","id":1}')
   client.send(renew(token(), 2))
   await traffic()
@@ -330,7 +421,9 @@ t.test('so it is while onOpen runs, which no message is read before', async (t) 
 })
 
 t.test('so it is then behind more messages than a connection has handled in one turn', async (t) => {
-  const { client, clock, token } = await start(t, { onOpen: async () => { await new Promise(() => {}) } })
+  const { client, clock, token } = await start(t, {
+    onOpen: async () => { await new Promise(() => {}) }
+  })
   for (const text of behind.messages) client.send(text)
   client.send(renew(token(), 2))
   await traffic()

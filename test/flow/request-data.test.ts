@@ -15,12 +15,23 @@ t.test('data of a route is what connection.data is at first, in every callback',
   app.decorateRequest('team', null)
   app.addHook('onRequest', async (request) => { (request as OfTeam).team = { name: 'acme' } })
   // As sessions do: loaded later than the request comes.
-  app.addHook('preValidation', async (request) => { await new Promise(setImmediate); (request as OfTeam).visitor = { visits: 3 } })
+  app.addHook('preValidation', async (request) => {
+    await new Promise(setImmediate);
+    (request as OfTeam).visitor = { visits: 3 }
+  })
   const closed: unknown[] = []
-  const data = async (request: OfTeam) => ({ tenant: request.team.name, visits: request.visitor.visits, theme: request.cookies['theme'], id: request.id })
+  const data = async (request: OfTeam) => ({
+    tenant: request.team.name,
+    visits: request.visitor.visits,
+    theme: request.cookies['theme'],
+    id: request.id
+  })
   const route = app.socketRoute<{ Data: Picked }>('/', {
     onOpen: ({ data }) => ({ ...data, hasId: data.id !== '' }),
-    onMessage (connection) { connection.data.visits++; return `${connection.data.tenant} ${connection.data.visits}` },
+    onMessage (connection) {
+      connection.data.visits++
+      return `${connection.data.tenant} ${connection.data.visits}`
+    },
     onClose: ({ data }) => { closed.push(data.visits) }
   }, { data, preHandler: async (request) => { (request as OfTeam).visitor.visits++ } })
   const url = await listen(app)
@@ -39,7 +50,11 @@ t.test('data may be sync, of nothing, and comes with a contract and a token as t
   const app = await createApp(t)
   app.socketRoute('/sync', { onOpen: ({ data }) => data }, { data: ({ url }) => ({ url }) })
   app.socketRoute('/none', { onOpen: ({ data }) => data }, { data: () => undefined as never })
-  app.socketRoute<{ Data: { url: string } }>('/first', { onOpen: ({ data }) => data }, { isGranted: 'ROLE_USER', tokenFrom: ['message'], data: ({ url }) => ({ url }) })
+  app.socketRoute<{ Data: { url: string } }>('/first', { onOpen: ({ data }) => data }, {
+    isGranted: 'ROLE_USER',
+    tokenFrom: ['message'],
+    data: ({ url }) => ({ url })
+  })
   app.socketRoute('/contract', {
     schema: { in: { ask: { reply: {} } } },
     on: { ask: (connection) => connection.data }
@@ -58,29 +73,55 @@ t.test('data may be sync, of nothing, and comes with a contract and a token as t
 t.test('data that fails refuses the upgrade, in the form of Fastify, and is asked of nothing but an upgrade that is let in', async (t) => {
   const app = await createApp(t)
   let asked = 0
-  const options = (fail: () => unknown) => ({ isGranted: 'ROLE_USER', data: () => { asked++; return fail() as Record<string, unknown> } })
-  app.socketRoute('/throws', { onOpen: () => 'in' }, options(() => { throw Object.assign(new Error('no session'), { statusCode: 403 }) }))
-  app.socketRoute('/rejects', { onOpen: () => 'in' }, options(async () => { throw new Error('no') }))
-  app.socketRoute('/nothing', { onOpen: () => 'in' }, options(async () => await Promise.reject(undefined))) // eslint-disable-line prefer-promise-reject-errors
+  const options = (fail: () => unknown) => ({
+    isGranted: 'ROLE_USER',
+    data: () => { asked++; return fail() as Record<string, unknown> }
+  })
+  app.socketRoute(
+    '/throws',
+    { onOpen: () => 'in' },
+    options(() => { throw Object.assign(new Error('no session'), { statusCode: 403 }) })
+  )
+  app.socketRoute(
+    '/rejects',
+    { onOpen: () => 'in' },
+    options(async () => { throw new Error('no') })
+  )
+  app.socketRoute(
+    '/nothing',
+    { onOpen: () => 'in' },
+    options(async () => await Promise.reject(undefined)) // eslint-disable-line prefer-promise-reject-errors
+  )
   const url = await listen(app)
   const headers = { authorization: `Bearer ${tokenOf(app)}` }
-  t.match(await refusal(`${url}/throws`, [], { headers }), { status: 403, body: { message: 'no session' } })
+  t.match(await refusal(`${url}/throws`, [], { headers }), {
+    status: 403,
+    body: { message: 'no session' }
+  })
   t.equal((await refusal(`${url}/rejects`, [], { headers })).status, 500)
   t.equal((await refusal(`${url}/nothing`, [], { headers })).status, 500)
   t.equal(asked, 3)
   t.equal((await refusal(`${url}/throws`)).status, 401)
   t.equal((await app.inject({ url: '/throws', headers })).statusCode, 426)
   t.equal(asked, 3)
-  t.throws(() => app.socketRoute('/wrong', { onOpen () {} }, { data: {} as never }), { code: 'FSR_ERR_OPTION_INVALID', message: /\(request\) => data/ })
+  t.throws(
+    () => app.socketRoute('/wrong', { onOpen () {} }, { data: {} as never }),
+    { code: 'FSR_ERR_OPTION_INVALID', message: /\(request\) => data/ }
+  )
 })
 
 t.test('the request is let go of, whatever was picked of it', async (t) => {
   const app = await createApp(t)
   const seen: FastifyRequest[] = []
-  app.socketRoute('/', { onOpen: () => 'in' }, { isGranted: 'ROLE_USER', data: (request) => { seen.push(request); return { large: true } } })
+  app.socketRoute('/', { onOpen: () => 'in' }, {
+    isGranted: 'ROLE_USER',
+    data: (request) => { seen.push(request); return { large: true } }
+  })
   const client = await connectAs(tokenOf(app), await listen(app))
   await client.next()
-  t.notOk(Object.getOwnPropertySymbols(seen[0]!).some(({ description }) => description === 'fastify-socket-route.data'))
+  t.notOk(Object.getOwnPropertySymbols(seen[0]!).some(
+    ({ description }) => description === 'fastify-socket-route.data'
+  ))
   client.socket.terminate()
   await once(client.socket, 'close')
 })

@@ -1,7 +1,13 @@
 import { createReadStream } from 'node:fs'
 import { Readable } from 'node:stream'
 import t from 'tap'
-import { BinaryMessage, JsonMessage, TextMessage, type Returned, type WsConnection } from '../../src/index.js'
+import {
+  BinaryMessage,
+  JsonMessage,
+  TextMessage,
+  type Returned,
+  type WsConnection
+} from '../../src/index.js'
 import { connect } from '../support/client.js'
 import { TestClock } from '../support/clock.js'
 import { createApp, listen } from '../support/server.js'
@@ -10,7 +16,10 @@ import { turns, until } from '../support/until.js'
 
 const bytes = Buffer.from([0, 1, 255])
 const kinds: Record<string, { returned: () => Returned, sent: string | Buffer }> = {
-  'a JsonMessage': { returned: () => new JsonMessage({ a: ['<b>', null] }), sent: '{"a":["<b>",null]}' },
+  'a JsonMessage': {
+    returned: () => new JsonMessage({ a: ['<b>', null] }),
+    sent: '{"a":["<b>",null]}'
+  },
   'a JsonMessage of null': { returned: () => new JsonMessage(null), sent: 'null' },
   'a TextMessage': { returned: () => new TextMessage('grüß'), sent: 'grüß' },
   'a BinaryMessage': { returned: () => new BinaryMessage(bytes), sent: bytes },
@@ -21,7 +30,10 @@ const kinds: Record<string, { returned: () => Returned, sent: string | Buffer }>
   'a DataView': { returned: () => new DataView(new Uint8Array(bytes).buffer), sent: bytes },
   'an ArrayBuffer': { returned: () => new Uint8Array(bytes).buffer, sent: bytes },
   'a plain object': { returned: () => ({ a: 1 }), sent: '{"a":1}' },
-  'an object without prototype': { returned: () => Object.assign(Object.create(null), { a: 1 }), sent: '{"a":1}' },
+  'an object without prototype': {
+    returned: () => Object.assign(Object.create(null), { a: 1 }),
+    sent: '{"a":1}'
+  },
   'an array': { returned: () => [1, 'two'], sent: '[1,"two"]' },
   'a promise': { returned: async () => 'later', sent: 'later' }
 }
@@ -49,10 +61,17 @@ for (const [kind, { returned, sent }] of Object.entries(kinds)) {
   })
 }
 
-for (const [kind, nothing] of Object.entries({ undefined, null: null, 'a promise of nothing': Promise.resolve() })) {
+for (const [kind, nothing] of Object.entries({
+  undefined,
+  null: null,
+  'a promise of nothing': Promise.resolve()
+})) {
   t.test(`${kind} that is returned is not sent`, async (t) => {
     const app = await createApp(t)
-    app.socketRoute('/', { onOpen: () => nothing, onMessage: (_connection, message) => message.text === 'nothing' ? nothing : 'something' })
+    app.socketRoute('/', {
+      onOpen: () => nothing,
+      onMessage: (_connection, message) => message.text === 'nothing' ? nothing : 'something'
+    })
     const client = await connect(await listen(app))
     client.send('nothing')
     client.send('more')
@@ -104,13 +123,19 @@ t.test('a stream is stopped when the client closes, also while it waits for some
     [Symbol.asyncIterator]: () => {
       let count = 0
       return {
-        next: async () => count++ === 0 ? { done: false, value: name } : await new Promise<never>(() => {}),
+        next: async () => count++ === 0
+          ? { done: false, value: name }
+          : await new Promise<never>(() => {}),
         return: () => { returned.push(name); throw new Error('this is only logged') }
       }
     }
   })
   const closed = new Promise<void>((resolve) => {
-    app.socketRoute('/', { onOpen: () => feed('open'), onMessage: () => feed('message'), onClose: () => { resolve() } })
+    app.socketRoute('/', {
+      onOpen: () => feed('open'),
+      onMessage: () => feed('message'),
+      onClose: () => { resolve() }
+    })
   })
   const client = await connect(await listen(app))
   t.equal(await client.next(), 'open')
@@ -153,7 +178,10 @@ t.test('a stream that a handler returns after the connection has begun to close 
 
 t.test('a stream that onClose returns is sent before the close frame', async (t) => {
   const app = await createApp(t)
-  app.socketRoute('/', { onMessage: (connection) => { connection.close(4000) }, async * onClose () { yield 'good'; await null; yield 'bye' } })
+  app.socketRoute('/', {
+    onMessage: (connection) => { connection.close(4000) },
+    async * onClose () { yield 'good'; await null; yield 'bye' }
+  })
   const client = await connect(await listen(app))
   client.send('close')
   t.equal((await client.closed).code, 4000)
@@ -173,7 +201,10 @@ t.test('a file stream whose client has left is let go, whether it was started or
     },
     onClose: () => { closes++ }
   })
-  app.socketRoute('/silent', { onOpen: () => { streams.push(new Readable({ read () {} })); return streams.at(-1) }, onClose: () => { closes++ } })
+  app.socketRoute('/silent', {
+    onOpen: () => { streams.push(new Readable({ read () {} })); return streams.at(-1) },
+    onClose: () => { closes++ }
+  })
   const url = await listen(app)
   for (const path of ['package.json', 'no/such/file']) {
     const client = await connect(`${url}/late`)
@@ -184,13 +215,21 @@ t.test('a file stream whose client has left is let go, whether it was started or
     release = undefined
   }
   await (await connect(`${url}/silent`)).close()
-  await until(() => closes === 3 && streams.length === 3 && streams.every(({ destroyed }) => destroyed))
+  await until(() => closes === 3 && streams.length === 3 &&
+    streams.every(({ destroyed }) => destroyed))
   t.pass('all are destroyed, and the process lives')
 })
 
 t.test('a stream that throws when it is let go of is logged at debug, and is no failure of the app', async (t) => {
   const lines: Array<{ level: number, msg: string, err?: { message: string } }> = []
-  const app = await createApp(t, { fastify: { logger: { level: 'debug', stream: { write: (line: string) => { lines.push(JSON.parse(line)) } } } } })
+  const app = await createApp(t, {
+    fastify: {
+      logger: {
+        level: 'debug',
+        stream: { write: (line: string) => { lines.push(JSON.parse(line)) } }
+      }
+    }
+  })
   class Feed extends Readable {
     override _read (): void { setImmediate(() => { this.push('item') }) }
     override destroy (): never { throw new Error('already released') }
@@ -219,7 +258,15 @@ t.test('a stream that throws when it is let go of is logged at debug, and is no 
     await client.close()
     const told = () => lines.filter(({ err }) => err !== undefined)
     await until(() => told().length > 0)
-    t.match(told(), [{ level: 20, msg: 'a stream failed when it was stopped', err: { message: 'already released' } }], path)
+    t.match(
+      told(),
+      [{
+        level: 20,
+        msg: 'a stream failed when it was stopped',
+        err: { message: 'already released' }
+      }],
+      path
+    )
   }
   t.strictSame(errors, [])
 })
@@ -256,7 +303,10 @@ t.test('an endless stream from an onClose that was forced to run ends with the s
   const app = await createApp(t, { clock })
   const ended = new Promise<void>((resolve) => {
     app.socketRoute('/', {
-      onMessage: async (connection) => { connection.close(4000); await new Promise<never>(() => {}) },
+      onMessage: async (connection) => {
+        connection.close(4000)
+        await new Promise<never>(() => {})
+      },
       async * onClose () { try { for (;;) yield 'forever' } finally { resolve() } }
     })
   })
@@ -338,7 +388,11 @@ t.test('a stream is pulled only as fast as the client reads', async (t) => {
 t.test('what is returned is sent however large it is, and the next message waits until the client has read it', async (t) => {
   const app = await createApp(t)
   let handled = 0
-  app.socketRoute('/', { onMessage: () => { handled++; return Buffer.alloc(5_000_000) } }, { outbox: { limit: 1000 } })
+  app.socketRoute(
+    '/',
+    { onMessage: () => { handled++; return Buffer.alloc(5_000_000) } },
+    { outbox: { limit: 1000 } }
+  )
   const client = await connect(await listen(app))
   client.socket.pause()
   for (let count = 0; count < 20; count++) client.send('more')
@@ -353,9 +407,13 @@ t.test('what is returned is sent however large it is, and the next message waits
 // P2
 t.test('what onClose returns is dropped and counted when the client has closed', async (t) => {
   const lines: string[] = []
-  const app = await createApp(t, { fastify: { logger: { level: 'debug', stream: { write: (line) => { lines.push(line) } } } } })
+  const app = await createApp(t, {
+    fastify: { logger: { level: 'debug', stream: { write: (line) => { lines.push(line) } } } }
+  })
   const ended = new Promise<{ dropped: () => number }>((resolve) => {
-    app.socketRoute('/', { onClose: (connection) => { resolve({ dropped: () => connection.dropped }); return 'bye' } })
+    app.socketRoute('/', {
+      onClose: (connection) => { resolve({ dropped: () => connection.dropped }); return 'bye' }
+    })
   })
   const client = await connect(await listen(app))
   await client.close()
@@ -370,7 +428,9 @@ t.test('the error for what cannot be sent lists what can', async (t) => {
   class Thing {}
   app.socketRoute('/', {
     onMessage: (connection, message) => {
-      const things: unknown[] = [1, true, null, undefined, () => {}, new Thing(), new Map(), new Date(), Symbol('s')]
+      const things: unknown[] = [
+        1, true, null, undefined, () => {}, new Thing(), new Map(), new Date(), Symbol('s')
+      ]
       connection.send(things[Number(message.text)] as never)
     },
     onError: (_connection, error) => error.message
@@ -378,9 +438,12 @@ t.test('the error for what cannot be sent lists what can', async (t) => {
   const client = await connect(await listen(app))
   for (let index = 0; index < 9; index++) client.send(String(index))
   const answers = await client.take(9)
-  t.ok(answers.every((answer) => String(answer).includes('a JsonMessage, TextMessage or BinaryMessage')))
+  t.ok(answers.every((answer) => String(answer).includes(
+    'a JsonMessage, TextMessage or BinaryMessage'
+  )))
   t.strictSame(answers.map((answer) => String(answer).split(' cannot')[0]), [
-    'A value of type number', 'A value of type boolean', 'null', 'A value of type undefined', 'A value of type function',
-    'An instance of Thing', 'An instance of Map', 'An instance of Date', 'A value of type symbol'
+    'A value of type number', 'A value of type boolean', 'null', 'A value of type undefined',
+    'A value of type function', 'An instance of Thing', 'An instance of Map', 'An instance of Date',
+    'A value of type symbol'
   ])
 })

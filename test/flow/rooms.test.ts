@@ -11,7 +11,11 @@ t.test('a message to a room reaches its members: all through the route, the othe
     onMessage (connection, message) { connection.to(connection.params.room).send(message) }
   })
   const url = await listen(app)
-  const [alice, bob, carol] = [await connect(`${url}/a`), await connect(`${url}/a`), await connect(`${url}/b`)]
+  const [alice, bob, carol] = [
+    await connect(`${url}/a`),
+    await connect(`${url}/a`),
+    await connect(`${url}/b`)
+  ]
   for (const client of [alice, bob, carol]) t.equal(await client.next(), 'joined')
   alice.send('hello')
   t.equal(await bob.next(), 'hello')
@@ -26,7 +30,13 @@ t.test('a message to a room reaches its members: all through the route, the othe
 t.test('a room knows its members, and whom it leaves out', async (t) => {
   const app = await createApp(t)
   const connections: WsConnection[] = []
-  const route = app.socketRoute('/', { onOpen: async (connection) => { connections.push(connection); await connection.join('a'); return 'ok' } })
+  const route = app.socketRoute('/', {
+    onOpen: async (connection) => {
+      connections.push(connection)
+      await connection.join('a')
+      return 'ok'
+    }
+  })
   const url = await listen(app)
   await (await connect(url)).next()
   await (await connect(url)).next()
@@ -51,7 +61,13 @@ t.test('a room knows its members, and whom it leaves out', async (t) => {
 t.test('connection.rooms has the rooms of the moment, so that a loop over it may leave and join rooms', async (t) => {
   const app = await createApp(t)
   const connections: WsConnection[] = []
-  app.socketRoute('/', { async onOpen (connection) { connections.push(connection as WsConnection); await connection.join('a'); return 'ok' } })
+  app.socketRoute('/', {
+    async onOpen (connection) {
+      connections.push(connection as WsConnection)
+      await connection.join('a')
+      return 'ok'
+    }
+  })
   await (await connect(await listen(app))).next()
   const [connection] = connections as [WsConnection]
   const { rooms } = connection
@@ -97,22 +113,33 @@ t.test('a message to several rooms reaches each of their members once, in its or
     }
   })
   const url = await listen(app)
-  const [one, two, both, none] = [await connect(`${url}/one/a`), await connect(`${url}/two/b`), await connect(`${url}/both/abc`), await connect(`${url}/none/d`)]
+  const [one, two, both, none] = [
+    await connect(`${url}/one/a`),
+    await connect(`${url}/two/b`),
+    await connect(`${url}/both/abc`),
+    await connect(`${url}/none/d`)
+  ]
   for (const client of [one, two, both, none]) await client.next()
   const rooms = route.to(['a', 'b', 'a', 'empty'])
   t.strictSame([rooms.name, rooms.names, rooms.local.size], ['a, b, empty', ['a', 'b', 'empty'], 3])
-  t.strictSame(new Set(rooms.local), new Set(['one', 'two', 'both'].map((name) => connections.get(name))))
+  t.strictSame(
+    new Set(rooms.local),
+    new Set(['one', 'two', 'both'].map((name) => connections.get(name)))
+  )
   const leaving = connections.get('both')!
   route.to('a').send('1')
   rooms.send('2')
-  // It has the message as a member of a, and must not get it as one of b; or miss it, as it is in a no more.
+  // It has the message as a member of a, and must not get it as one of b; or miss it, as it is in a
+  // no more.
   leaving.leave('a')
   route.to(new Set(['a', 'b'])).send('3')
   leaving.join('a')
   app.socketRoutes.get('/:name/:rooms')!.clients.to(['b', 'c']).send('4')
   leaving.to(['a', 'b']).send('5')
   rooms.send('6', { except: connections.get('one')! })
-  route.to(['a', 'b'], { except: [connections.get('one')!, connections.get('two')!] }).send('7', { except: leaving })
+  route.to(['a', 'b'], { except: [connections.get('one')!, connections.get('two')!] }).send('7', {
+    except: leaving
+  })
   route.to([]).send('to no room is to nobody')
   route.to(['a', 'b'], { except: [connections.get('one')!] }).send('8')
   route.broadcast('end')
@@ -125,7 +152,13 @@ t.test('a message to several rooms reaches each of their members once, in its or
 t.test('a message to a room may leave out connections, few or many', async (t) => {
   const app = await createApp(t)
   const connections: WsConnection[] = []
-  const route = app.socketRoute('/', { async onOpen (connection) { connections.push(connection); await connection.join('a'); return 'ok' } })
+  const route = app.socketRoute('/', {
+    async onOpen (connection) {
+      connections.push(connection)
+      await connection.join('a')
+      return 'ok'
+    }
+  })
   const url = await listen(app)
   const clients = []
   for (let count = 0; count < 5; count++) {
@@ -149,7 +182,9 @@ t.test('a message to a room may leave out connections, few or many', async (t) =
 t.test('what a route without a contract would ignore beside a message is an error', async (t) => {
   const app = await createApp(t)
   app.socketRoute('/', {
-    onMessage: (connection) => { (connection.send as (type: string, data: object) => void)('news', { text: 'lost' }) },
+    onMessage: (connection) => {
+      (connection.send as (type: string, data: object) => void)('news', { text: 'lost' })
+    },
     onError: (_connection, error) => (error as { code?: string }).code
   })
   const client = await connect(await listen(app))
@@ -164,7 +199,10 @@ t.test('a room that is asked for by something else than a name is an error, as i
     onError: (_connection, error) => (error as { code?: string }).code
   })
   for (const [rooms, what] of [[5, 'number'], [['a', 5], 'number'], [null, 'object']] as const) {
-    t.throws(() => route.to(rooms as never), { code: 'FSR_ERR_ROOM_INVALID', message: new RegExp(`of type ${what}`) })
+    t.throws(
+      () => route.to(rooms as never),
+      { code: 'FSR_ERR_ROOM_INVALID', message: new RegExp(`of type ${what}`) }
+    )
   }
   t.equal(route.to('x'.repeat(300)).local.size, 0, 'one that is too long is empty')
   app.socketRoute('/leave', {
@@ -197,18 +235,35 @@ t.test('a join that fails reaches onError also when nobody waits for it', async 
 t.test('a room has a name, and a connection is in no more than roomsPerConnection', async (t) => {
   const app = await createApp(t)
   app.socketRoute('/', {
-    onMessage: async (connection, message) => { await connection.join(message.text === 'number' ? 5 as never : message.text); return 'ok' },
+    onMessage: async (connection, message) => {
+      await connection.join(message.text === 'number' ? 5 as never : message.text)
+      return 'ok'
+    },
     onError: (_connection, error) => (error as { code?: string }).code
   }, { roomsPerConnection: 2 })
   const client = await connect(await listen(app))
   for (const room of ['a', '', 'number', 'x'.repeat(257), 'b', 'a', 'c']) client.send(room)
-  t.strictSame(await client.take(7), ['ok', 'FSR_ERR_ROOM_INVALID', 'FSR_ERR_ROOM_INVALID', 'FSR_ERR_ROOM_INVALID', 'ok', 'ok', 'FSR_ERR_ROOMS_TOO_MANY'])
+  t.strictSame(await client.take(7), [
+    'ok',
+    'FSR_ERR_ROOM_INVALID',
+    'FSR_ERR_ROOM_INVALID',
+    'FSR_ERR_ROOM_INVALID',
+    'ok',
+    'ok',
+    'FSR_ERR_ROOMS_TOO_MANY'
+  ])
 })
 
 t.test('a room has the name that it was given, also one that is no valid text', async (t) => {
   const app = await createApp(t)
   const name = `room ${'\ud800'} of many characters`
-  const route = app.socketRoute('/', { onOpen: async (connection) => { await connection.join(name); connection.leave('other'); connection.to(name).send('x') } })
+  const route = app.socketRoute('/', {
+    onOpen: async (connection) => {
+      await connection.join(name)
+      connection.leave('other')
+      connection.to(name).send('x')
+    }
+  })
   const client = await connect(await listen(app))
   await until(() => route.to(name).local.size === 1)
   t.strictSame([...[...route.clients][0]!.rooms], [name])

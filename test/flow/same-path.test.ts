@@ -1,5 +1,9 @@
 import fastifyWebsocket from '@fastify/websocket'
-import Fastify, { type FastifyInstance, type FastifyServerOptions, type RouteOptions } from 'fastify'
+import Fastify, {
+  type FastifyInstance,
+  type FastifyServerOptions,
+  type RouteOptions
+} from 'fastify'
 import t from 'tap'
 import socketRoutes from '../../src/index.js'
 import { optionsLike } from '../../src/route/router.js'
@@ -14,7 +18,13 @@ const open = { onOpen: () => 'open' }
 // By a header of that name.
 const tenant = (name = 'tenant') => ({
   name,
-  storage: () => { const all = new Map(); return { get: (key: unknown) => all.get(key) ?? null, set: (key: unknown, value: unknown) => { all.set(key, value) } } },
+  storage: () => {
+    const all = new Map()
+    return {
+      get: (key: unknown) => all.get(key) ?? null,
+      set: (key: unknown, value: unknown) => { all.set(key, value) }
+    }
+  },
   deriveConstraint: (request: { headers: Record<string, unknown> }) => request.headers[name],
   validate: () => {}
 }) as never
@@ -23,7 +33,14 @@ const routers: Record<string, RouterOptions> = {
   'caseSensitive: false': { caseSensitive: false },
   ignoreDuplicateSlashes: { ignoreDuplicateSlashes: true },
   ignoreTrailingSlash: { ignoreTrailingSlash: true },
-  'all of them': { caseSensitive: false, ignoreDuplicateSlashes: true, ignoreTrailingSlash: true, allowUnsafeRegex: true, useSemicolonDelimiter: true, maxParamLength: 10 } as RouterOptions
+  'all of them': {
+    caseSensitive: false,
+    ignoreDuplicateSlashes: true,
+    ignoreTrailingSlash: true,
+    allowUnsafeRegex: true,
+    useSemicolonDelimiter: true,
+    maxParamLength: 10
+  } as RouterOptions
 }
 
 // What the router takes for one path, and where; the others are two to it.
@@ -57,18 +74,45 @@ for (const [what, routerOptions] of Object.entries(routers)) {
   t.test(`two socket routes at what the router takes for one path fail at registration, ${what}`, async (t) => {
     const app = await createApp(t, { fastify: { routerOptions } })
     let count = 0
-    const inScope = async (first: string, add: (scope: FastifyInstance, name: string) => void, isSame: boolean, message: string) => {
+    const inScope = async (
+      first: string,
+      add: (scope: FastifyInstance, name: string) => void,
+      isSame: boolean,
+      message: string
+    ) => {
       await app.register(async (scope) => {
         scope.socketRoute(first, guarded, { isGranted: 'ROLE_ADMIN', name: `first ${count}` })
-        if (isSame) t.throws(() => { add(scope, `second ${count}`) }, { code: 'FSR_ERR_PATH_DUPLICATE' }, message)
-        else t.doesNotThrow(() => { add(scope, `second ${count}`) }, message)
+        if (isSame) {
+          t.throws(
+            () => { add(scope, `second ${count}`) },
+            { code: 'FSR_ERR_PATH_DUPLICATE' },
+            message
+          )
+        } else t.doesNotThrow(() => { add(scope, `second ${count}`) }, message)
       }, { prefix: `/${count++}` })
     }
     for (const [one, other, where] of pairs) {
-      const isSame = where === 'everywhere' || (where !== 'nowhere' && where.every((option) => routerOptions[option] === (option !== 'caseSensitive')))
-      await inScope(one, (scope, name) => { scope.socketRoute(other, open, { name }) }, isSame, `${one} ${other}`)
-      await inScope(other, (scope, name) => { scope.socketRoute(one, open, { name }) }, isSame, `${other} ${one}`)
-      await inScope(one, (scope) => { scope.get(other, { websocket: true }, () => {}) }, isSame, `${one}, bare ${other}`)
+      const isSame = where === 'everywhere' ||
+        (where !== 'nowhere' &&
+          where.every((option) => routerOptions[option] === (option !== 'caseSensitive')))
+      await inScope(
+        one,
+        (scope, name) => { scope.socketRoute(other, open, { name }) },
+        isSame,
+        `${one} ${other}`
+      )
+      await inScope(
+        other,
+        (scope, name) => { scope.socketRoute(one, open, { name }) },
+        isSame,
+        `${other} ${one}`
+      )
+      await inScope(
+        one,
+        (scope) => { scope.get(other, { websocket: true }, () => {}) },
+        isSame,
+        `${one}, bare ${other}`
+      )
     }
   })
 }
@@ -80,17 +124,51 @@ t.test('the options of the router count where they are given as those of Fastify
 })
 
 t.test('the router that is asked has these options where its version of Fastify reads them', async (t) => {
-  const usual = { ignoreDuplicateSlashes: false, ignoreTrailingSlash: false, allowUnsafeRegex: false }
+  const usual = {
+    ignoreDuplicateSlashes: false,
+    ignoreTrailingSlash: false,
+    allowUnsafeRegex: false
+  }
   const options = { caseSensitive: false, ...usual }
-  for (const version of ['5.0.0', '5.4.1']) t.strictSame(optionsLike({ initialConfig: { caseSensitive: false }, version }), options, version)
-  for (const version of ['5.5.0', '5.12.8']) t.strictSame(optionsLike({ initialConfig: { routerOptions: { caseSensitive: false } }, version }), { routerOptions: options }, version)
+  for (const version of ['5.0.0', '5.4.1']) {
+    t.strictSame(
+      optionsLike({ initialConfig: { caseSensitive: false }, version }),
+      options,
+      version
+    )
+  }
+  for (const version of ['5.5.0', '5.12.8']) {
+    t.strictSame(
+      optionsLike({ initialConfig: { routerOptions: { caseSensitive: false } }, version }),
+      { routerOptions: options },
+      version
+    )
+  }
 })
 
 t.test('two scopes can have no socket route at one path, with whatever slashes their prefixes are written', async (t) => {
-  for (const [one, path, other, otherPath] of [['/v1', '/admin', '', '/v1/admin'], ['/v1/', '/admin', '/v1', '/admin'], ['/v1', '/', '', '/v1'], ['/v1', '', '', '/v1/'], ['/v1/', '/', '', '/v1/']] as const) {
+  for (const [one, path, other, otherPath] of [
+    ['/v1', '/admin', '', '/v1/admin'],
+    ['/v1/', '/admin', '/v1', '/admin'],
+    ['/v1', '/', '', '/v1'],
+    ['/v1', '', '', '/v1/'],
+    ['/v1/', '/', '', '/v1/']
+  ] as const) {
     const app = await createApp(t)
-    await app.register(async (scope) => { scope.socketRoute(path, guarded, 'ROLE_ADMIN') }, { prefix: one })
-    await t.rejects(async () => { await app.register(async (scope) => { scope.socketRoute(otherPath, open, { name: 'other' }) }, { prefix: other }) }, { code: 'FSR_ERR_PATH_DUPLICATE' }, `${one}${path} ${other}${otherPath}`)
+    await app.register(
+      async (scope) => { scope.socketRoute(path, guarded, 'ROLE_ADMIN') },
+      { prefix: one }
+    )
+    await t.rejects(
+      async () => {
+        await app.register(
+          async (scope) => { scope.socketRoute(otherPath, open, { name: 'other' }) },
+          { prefix: other }
+        )
+      },
+      { code: 'FSR_ERR_PATH_DUPLICATE' },
+      `${one}${path} ${other}${otherPath}`
+    )
   }
 })
 
@@ -101,7 +179,11 @@ const constrained: Array<[one: Constraints, other: Constraints, code: undefined 
   [{ version: '1.2.0' }, { version: '1.2' }, 'FSR_ERR_PATH_DUPLICATE'],
   [{ host: pattern }, { host: /^\w\.example$/ }, 'FSR_ERR_PATH_DUPLICATE'],
   [{ host: pattern }, { host: other }, 'FSR_ERR_PATH_AMBIGUOUS'],
-  [{ host: pattern, version: '1.0.0' }, { host: pattern, version: '2.0.0' }, 'FSR_ERR_PATH_AMBIGUOUS'],
+  [
+    { host: pattern, version: '1.0.0' },
+    { host: pattern, version: '2.0.0' },
+    'FSR_ERR_PATH_AMBIGUOUS'
+  ],
   [{ host }, { tenant: 'a' } as Constraints, 'FSR_ERR_PATH_DUPLICATE'],
   [{ tenant: 'a' } as Constraints, { tenant: 'a' } as Constraints, 'FSR_ERR_PATH_DUPLICATE'],
   [{ tenant: 'a' } as Constraints, { tenant: 'b' } as Constraints, undefined],
@@ -114,8 +196,14 @@ const constrained: Array<[one: Constraints, other: Constraints, code: undefined 
 for (const [index, [one, other, code]] of constrained.entries()) {
   t.test(`two socket routes at one path with constraints: ${code ?? 'both work'} (${index})`, async (t) => {
     for (const [first, second] of [[one, other], [other, one]] as const) {
-      const app = await createApp(t, { fastify: { routerOptions: { constraints: { tenant: tenant() } } } })
-      app.socketRoute('/admin', guarded, { isGranted: 'ROLE_ADMIN', name: 'first', constraints: first })
+      const app = await createApp(t, {
+        fastify: { routerOptions: { constraints: { tenant: tenant() } } }
+      })
+      app.socketRoute('/admin', guarded, {
+        isGranted: 'ROLE_ADMIN',
+        name: 'first',
+        constraints: first
+      })
       const again = () => app.socketRoute('/admin', open, { name: 'second', constraints: second })
       if (code === undefined) t.doesNotThrow(again)
       else t.throws(again, { code })
@@ -126,7 +214,11 @@ for (const [index, [one, other, code]] of constrained.entries()) {
 t.test('of two socket routes the one with more constraints has the requests that meet both, in whatever order', async (t) => {
   for (const isFirst of [true, false]) {
     const app = await createApp(t)
-    const specific = () => app.socketRoute('/', guarded, { isGranted: 'ROLE_USER', name: 'guarded', constraints: { host } })
+    const specific = () => app.socketRoute('/', guarded, {
+      isGranted: 'ROLE_USER',
+      name: 'guarded',
+      constraints: { host }
+    })
     const general = () => app.socketRoute('/', open, { name: 'open' })
     if (isFirst) { specific(); general() } else { general(); specific() }
     const url = await listen(app)
@@ -139,10 +231,17 @@ t.test('an open socket route does not take the requests of a guarded one because
   const app = await createApp(t)
   app.socketRoute('/', guarded, { isGranted: 'ROLE_USER', name: 'guarded', constraints: { host } })
   app.get('/', async () => 'rest')
-  t.throws(() => app.socketRoute('/', open), { code: 'FSR_ERR_PATH_AMBIGUOUS', message: /Register '\/' before '\/'/ })
+  t.throws(
+    () => app.socketRoute('/', open),
+    { code: 'FSR_ERR_PATH_AMBIGUOUS', message: /Register '\/' before '\/'/ }
+  )
   const first = await createApp(t)
   first.socketRoute('/', open)
-  first.socketRoute('/', guarded, { isGranted: 'ROLE_USER', name: 'guarded', constraints: { host } })
+  first.socketRoute('/', guarded, {
+    isGranted: 'ROLE_USER',
+    name: 'guarded',
+    constraints: { host }
+  })
   first.get('/', async () => 'rest')
   const url = await listen(first)
   t.equal((await refusal(url, [], { headers: { host } })).status, 401)
@@ -150,54 +249,172 @@ t.test('an open socket route does not take the requests of a guarded one because
   t.equal((await first.inject({ url: '/', headers: { host } })).body, 'rest')
 })
 
-interface Shared { title: string, socket: string, rest: string, at?: string, routerOptions?: RouterOptions, socketConstraints?: Constraints, restConstraints?: Constraints, headers?: Record<string, string> }
+interface Shared {
+  title: string
+  socket: string
+  rest: string
+  at?: string
+  routerOptions?: RouterOptions
+  socketConstraints?: Constraints
+  restConstraints?: Constraints
+  headers?: Record<string, string>
+}
 const both: Shared[] = [
-  { title: 'in other letters', socket: '/Chat', rest: '/chat', routerOptions: { caseSensitive: false } },
-  { title: 'with double slashes', socket: '/a//chat', rest: '/a/chat', routerOptions: { ignoreDuplicateSlashes: true } },
+  {
+    title: 'in other letters',
+    socket: '/Chat',
+    rest: '/chat',
+    routerOptions: { caseSensitive: false }
+  },
+  {
+    title: 'with double slashes',
+    socket: '/a//chat',
+    rest: '/a/chat',
+    routerOptions: { ignoreDuplicateSlashes: true }
+  },
   { title: 'with an optional parameter of the socket', socket: '/chat/:room?', rest: '/chat' },
   { title: 'with an optional parameter of REST', socket: '/chat', rest: '/chat/:room?' },
-  { title: 'with an optional parameter of REST at the root', socket: '/', rest: '/:page?', at: '/' },
-  { title: 'with an optional parameter of REST that is there', socket: '/chat/:room', rest: '/chat/:page?', at: '/chat/a' },
-  { title: 'with an optional parameter with an expression', socket: '/chat/:room(^\\d+$)?', rest: '/chat/:id(^\\d+$)', at: '/chat/5' },
+  {
+    title: 'with an optional parameter of REST at the root',
+    socket: '/',
+    rest: '/:page?',
+    at: '/'
+  },
+  {
+    title: 'with an optional parameter of REST that is there',
+    socket: '/chat/:room',
+    rest: '/chat/:page?',
+    at: '/chat/a'
+  },
+  {
+    title: 'with an optional parameter with an expression',
+    socket: '/chat/:room(^\\d+$)?',
+    rest: '/chat/:id(^\\d+$)',
+    at: '/chat/5'
+  },
   { title: 'with expressions', socket: '/:room(^\\w+$)', rest: '/:id(^\\w+$)', at: '/chat' },
   { title: 'as a wildcard', socket: '/*', rest: '/*', at: '/chat' },
   { title: 'with a slash', socket: '/chat', rest: '/chat/', at: '/chat/' },
-  { title: 'with constraints in another order', socket: '/chat', rest: '/chat', socketConstraints: { host, version: '1.0.0' }, restConstraints: { version: '1.0.0', host }, headers: { host, 'accept-version': '1.x' } },
-  { title: 'where the socket is on one host', socket: '/chat', rest: '/chat', socketConstraints: { host }, headers: { host } },
-  { title: 'where REST is on one host', socket: '/chat', rest: '/chat', restConstraints: { host }, headers: { host } },
-  { title: 'where the socket is on hosts of a pattern', socket: '/chat', rest: '/chat', socketConstraints: { host: pattern }, headers: { host } },
-  { title: 'where REST is on hosts of a pattern', socket: '/chat', rest: '/chat', restConstraints: { host: pattern }, headers: { host } },
-  { title: 'with constraints of two kinds', socket: '/chat', rest: '/chat', socketConstraints: { host }, restConstraints: { tenant: 'a' } as Constraints, headers: { host, tenant: 'a' } },
-  { title: 'with one version', socket: '/chat', rest: '/chat', socketConstraints: { version: '1.0.0' }, restConstraints: { version: '1.0.0' }, headers: { 'accept-version': '1.x' } }
+  {
+    title: 'with constraints in another order',
+    socket: '/chat',
+    rest: '/chat',
+    socketConstraints: { host, version: '1.0.0' },
+    restConstraints: { version: '1.0.0', host },
+    headers: { host, 'accept-version': '1.x' }
+  },
+  {
+    title: 'where the socket is on one host',
+    socket: '/chat',
+    rest: '/chat',
+    socketConstraints: { host },
+    headers: { host }
+  },
+  {
+    title: 'where REST is on one host',
+    socket: '/chat',
+    rest: '/chat',
+    restConstraints: { host },
+    headers: { host }
+  },
+  {
+    title: 'where the socket is on hosts of a pattern',
+    socket: '/chat',
+    rest: '/chat',
+    socketConstraints: { host: pattern },
+    headers: { host }
+  },
+  {
+    title: 'where REST is on hosts of a pattern',
+    socket: '/chat',
+    rest: '/chat',
+    restConstraints: { host: pattern },
+    headers: { host }
+  },
+  {
+    title: 'with constraints of two kinds',
+    socket: '/chat',
+    rest: '/chat',
+    socketConstraints: { host },
+    restConstraints: { tenant: 'a' } as Constraints,
+    headers: { host, tenant: 'a' }
+  },
+  {
+    title: 'with one version',
+    socket: '/chat',
+    rest: '/chat',
+    socketConstraints: { version: '1.0.0' },
+    restConstraints: { version: '1.0.0' },
+    headers: { 'accept-version': '1.x' }
+  }
 ]
-for (const { title, socket, rest, at = '/chat', routerOptions = {}, socketConstraints, restConstraints, headers = {} } of both) {
+for (const {
+  title,
+  socket,
+  rest,
+  at = '/chat',
+  routerOptions = {},
+  socketConstraints,
+  restConstraints,
+  headers = {}
+} of both) {
   for (const first of ['REST', 'the socket']) {
     t.test(`a socket route and REST share a path, ${title}, ${first} first`, async (t) => {
-      const app = await createApp(t, { fastify: { routerOptions: { ...routerOptions, constraints: { tenant: tenant() } } } })
-      const addRest = () => { app.get(rest, restConstraints === undefined ? {} : { constraints: restConstraints }, async () => 'rest') }
-      const addSocket = () => { app.socketRoute(socket, guarded, { isGranted: 'ROLE_USER', constraints: socketConstraints }) }
+      const app = await createApp(t, {
+        fastify: { routerOptions: { ...routerOptions, constraints: { tenant: tenant() } } }
+      })
+      const addRest = () => {
+        app.get(
+          rest,
+          restConstraints === undefined ? {} : { constraints: restConstraints },
+          async () => 'rest'
+        )
+      }
+      const addSocket = () => {
+        app.socketRoute(socket, guarded, { isGranted: 'ROLE_USER', constraints: socketConstraints })
+      }
       if (first === 'REST') { addRest(); addSocket() } else { addSocket(); addRest() }
-      const path = socket.includes('//') && routerOptions.ignoreDuplicateSlashes === true ? '/a/chat' : at
+      const path = socket.includes('//') && routerOptions.ignoreDuplicateSlashes === true
+        ? '/a/chat'
+        : at
       const url = await listen(app)
       t.equal((await app.inject({ url: path, headers })).body, 'rest')
       t.equal((await refusal(url + path, [], { headers })).status, 401)
-      t.equal(await (await connect(url + path, ['bearer', tokenOf(app)], { headers })).next(), 'guarded')
+      t.equal(
+        await (await connect(url + path, ['bearer', tokenOf(app)], { headers })).next(),
+        'guarded'
+      )
     })
   }
 }
 
 t.test('where the router would give one of the two the requests of the other, that fails at registration', async (t) => {
-  const make = () => createApp(t, { fastify: { routerOptions: { constraints: { tenant: tenant(), zone: tenant('zone') } } } })
+  const make = () => createApp(t, {
+    fastify: { routerOptions: { constraints: { tenant: tenant(), zone: tenant('zone') } } }
+  })
   const many = { host, tenant: 'a', zone: 'z' } as Constraints
-  const cases: Array<[socket: Constraints, rest: Constraints, failing: string]> = [[{}, many, 'REST'], [many, {}, 'socket'], [{ host: pattern }, { host: pattern }, 'both'], [{ host: pattern }, { host: other }, 'both']]
+  const cases: Array<[socket: Constraints, rest: Constraints, failing: string]> = [
+    [{}, many, 'REST'],
+    [many, {}, 'socket'],
+    [{ host: pattern }, { host: pattern }, 'both'],
+    [{ host: pattern }, { host: other }, 'both']
+  ]
   for (const [socket, rest, failing] of cases) {
     for (const first of ['REST', 'socket']) {
       const app = await make()
-      const add = [() => { app.get('/', { constraints: rest }, async () => 'rest') }, () => { app.socketRoute('/', guarded, { constraints: socket }) }]
+      const add = [
+        () => { app.get('/', { constraints: rest }, async () => 'rest') },
+        () => { app.socketRoute('/', guarded, { constraints: socket }) }
+      ]
       const [one, two] = (first === 'REST' ? add : add.toReversed()) as [() => void, () => void]
       one()
-      if (failing === 'both' || failing === first) t.throws(two, { code: 'FSR_ERR_PATH_AMBIGUOUS' }, `${failing} ${first}`)
-      else t.doesNotThrow(two, `${failing} ${first}`)
+      if (failing === 'both' || failing === first) {
+        t.throws(
+          two,
+          { code: 'FSR_ERR_PATH_AMBIGUOUS' },
+        `${failing} ${first}`
+        )
+      } else t.doesNotThrow(two, `${failing} ${first}`)
     }
   }
 })
@@ -212,7 +429,10 @@ t.test("'*' and '/*' are one path, of which the router asks '/*' first", async (
   const other = await createApp(t)
   other.socketRoute('/*', guarded)
   t.throws(() => { other.get('*', async () => 'rest') }, { code: 'FSR_ERR_PATH_AMBIGUOUS' })
-  t.throws(() => { other.get('*', { websocket: true, constraints: { host } }, () => {}) }, { code: 'FSR_ERR_PATH_DUPLICATE' })
+  t.throws(
+    () => { other.get('*', { websocket: true, constraints: { host } }, () => {}) },
+    { code: 'FSR_ERR_PATH_DUPLICATE' }
+  )
 })
 
 t.test('REST on one host keeps its requests where REST on all hosts has a path with a socket', async (t) => {
@@ -221,12 +441,20 @@ t.test('REST on one host keeps its requests where REST on all hosts has a path w
     specific: () => { app.get('/', { constraints: { host: 'y.example' } }, async () => 'y') },
     general: () => { app.get('/', async () => 'rest') }
   })
-  for (const order of [['socket', 'specific', 'general'], ['specific', 'socket', 'general']] as const) {
+  for (const order of [
+    ['socket', 'specific', 'general'],
+    ['specific', 'socket', 'general']
+  ] as const) {
     const app = add(await createApp(t))
     for (const each of order.slice(0, 2)) app[each]()
     t.throws(app.general, { code: 'FSR_ERR_PATH_AMBIGUOUS' })
   }
-  for (const order of [['general', 'socket', 'specific'], ['general', 'specific', 'socket'], ['socket', 'general', 'specific'], ['specific', 'general', 'socket']] as const) {
+  for (const order of [
+    ['general', 'socket', 'specific'],
+    ['general', 'specific', 'socket'],
+    ['socket', 'general', 'specific'],
+    ['specific', 'general', 'socket']
+  ] as const) {
     const app = await createApp(t)
     const all = add(app)
     for (const each of order) all[each]()
@@ -245,17 +473,27 @@ t.test('REST for all methods, and several routes of REST with constraints, share
   app.get('/', { constraints: { host: 'y.example' } }, async () => 'y')
   app.get('/', async () => 'rest')
   const url = await listen(app)
-  for (const method of ['GET', 'POST', 'DELETE'] as const) t.equal((await app.inject({ method, url: '/', headers: { host } })).body, method)
+  for (const method of ['GET', 'POST', 'DELETE'] as const) {
+    t.equal((await app.inject({ method, url: '/', headers: { host } })).body, method)
+  }
   t.equal((await app.inject({ url: '/', headers: { host: 'y.example' } })).body, 'y')
   t.equal((await app.inject('/')).body, 'rest')
-  for (const each of [host, 'y.example', 'z.example']) t.equal(await (await connect(url, ['bearer', tokenOf(app)], { headers: { host: each } })).next(), 'guarded')
+  for (const each of [host, 'y.example', 'z.example']) {
+    t.equal(
+      await (await connect(url, ['bearer', tokenOf(app)], { headers: { host: each } })).next(),
+      'guarded'
+    )
+  }
 })
 
 t.test('REST at the root of a scope, which Fastify has with and without a slash, shares both', async (t) => {
   for (const first of ['REST', 'socket']) {
     const app = await createApp(t)
     await app.register(async (scope) => {
-      const add = [() => { scope.get('/', async () => 'rest') }, () => { scope.socketRoute('/', guarded, 'ROLE_USER') }]
+      const add = [
+        () => { scope.get('/', async () => 'rest') },
+        () => { scope.socketRoute('/', guarded, 'ROLE_USER') }
+      ]
       for (const each of first === 'REST' ? add : add.toReversed()) each()
     }, { prefix: '/v1' })
     const url = await listen(app)
@@ -301,11 +539,19 @@ for (const [what, [change, name]] of Object.entries(hooks)) {
     t.test(`a hook onRoute from ${when} the plugin that gives a socket route ${what} makes its registration fail`, async (t) => {
       const app: FastifyInstance = Fastify()
       t.teardown(() => app.close())
-      const add = () => { app.addHook('onRoute', (options) => { if (options.url === '/admin') change(options) }) }
+      const add = () => {
+        app.addHook('onRoute', (options) => { if (options.url === '/admin') change(options) })
+      }
       if (when === 'before') add()
       await app.register(socketRoutes)
       if (when === 'after') add()
-      t.throws(() => app.socketRoute('/admin', guarded, { isGranted: 'ROLE_ADMIN', constraints: { host } }), { code: 'FSR_ERR_ROUTE_CHANGED', message: new RegExp(`the ${name} of`) })
+      t.throws(
+        () => app.socketRoute('/admin', guarded, {
+          isGranted: 'ROLE_ADMIN',
+          constraints: { host }
+        }),
+        { code: 'FSR_ERR_ROUTE_CHANGED', message: new RegExp(`the ${name} of`) }
+      )
     })
   }
 }
@@ -320,12 +566,21 @@ t.test('hooks onRoute may add to a socket route, wrap its hooks, and register co
     })
   }
   copy('/v1/admin')
-  await app.register((await import('@fastify/jwt')).default, { secret: 'a secret of the tests, thirty-two bytes or more' })
+  await app.register((await import('@fastify/jwt')).default, {
+    secret: 'a secret of the tests, thirty-two bytes or more'
+  })
   await app.register(socketRoutes)
   copy('/v2/admin')
   app.addHook('onRoute', (options) => {
     const all = [options.onRequest ?? []].flat() as Array<(...given: unknown[]) => unknown>
-    options.onRequest = [async (request: { url: string }) => { seen.push(request.url) }, ...all.map((hook) => function (this: unknown, ...given: unknown[]) { return hook.apply(this, given) })].map((hook, index) => index === 0 ? hook : Object.defineProperty(hook, 'length', { value: 3 })) as never
+    options.onRequest = [
+      async (request: { url: string }) => { seen.push(request.url) },
+      ...all.map(
+        (hook) => function (this: unknown, ...given: unknown[]) { return hook.apply(this, given) }
+      )
+    ].map((hook, index) => index === 0
+      ? hook
+      : Object.defineProperty(hook, 'length', { value: 3 })) as never
   })
   app.socketRoute('/admin', guarded, 'ROLE_USER')
   const url = await listen(app)
@@ -340,10 +595,14 @@ for (const hook of ['onRequest', 'preValidation'] as const) {
   t.test(`a guarded route whose ${hook} another plugin has replaced, as many by as many, lets nobody in`, async (t) => {
     const app = await createApp(t)
     let called = 0
-    app.addHook('onRoute', (options) => { options[hook] = [options[hook] ?? []].flat().map(() => async () => {}) as never })
+    app.addHook('onRoute', (options) => {
+      options[hook] = [options[hook] ?? []].flat().map(() => async () => {}) as never
+    })
     app.socketRoute('/admin', { onOpen: () => { called++ } }, 'ROLE_ADMIN')
     const url = await listen(app)
-    const { status, body } = await refusal(`${url}/admin`, [], { headers: { authorization: `Bearer ${tokenOf(app, ['ROLE_ADMIN'])}` } })
+    const { status, body } = await refusal(`${url}/admin`, [], {
+      headers: { authorization: `Bearer ${tokenOf(app, ['ROLE_ADMIN'])}` }
+    })
     t.equal(status, 503)
     t.equal(body.code, 'FSR_ERR_GUARD_LOST')
     t.equal(called, 0)

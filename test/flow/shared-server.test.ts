@@ -18,23 +18,43 @@ import { until } from '../support/until.js'
 const events = ['connection', 'request', 'upgrade', 'close'] as const
 const countsOf = (server: Server) => events.map((event) => server.listenerCount(event))
 
-/** A server of the user's own, which listens before there is an app, and the way of requests to the app of the moment. */
-async function ownServer (t: Test): Promise<{ server: Server, url: string, hand: (listener: RequestListener) => void }> {
+/**
+ * A server of the user's own, which listens before there is an app, and the way of requests to the
+ * app of the moment.
+ */
+async function ownServer (t: Test): Promise<{
+  server: Server
+  url: string
+  hand: (listener: RequestListener) => void
+}> {
   let current: RequestListener = (_request, response) => { response.writeHead(500).end('no app') }
   const server = createServer((request, response) => { current(request, response) })
   t.teardown(() => { server.closeAllConnections(); server.close() })
   server.listen(0, '127.0.0.1')
   await once(server, 'listening')
-  return { server, url: `ws://127.0.0.1:${(server.address() as AddressInfo).port}`, hand: (listener) => { current = listener } }
+  return {
+    server,
+    url: `ws://127.0.0.1:${(server.address() as AddressInfo).port}`,
+    hand: (listener) => { current = listener }
+  }
 }
 
 async function rest (url: string): Promise<string> {
-  const response = await fetch(`${url.replace('ws', 'http')}/rest`, { headers: { connection: 'close' } })
+  const response = await fetch(`${url.replace('ws', 'http')}/rest`, {
+    headers: { connection: 'close' }
+  })
   return await response.text()
 }
 
-async function appOn (server: Server, hand: (listener: RequestListener) => void, path: string, options: SocketPluginOptions = {}): Promise<FastifyInstance> {
-  const app = Fastify({ serverFactory: (listener) => { hand(listener as RequestListener); return server } })
+async function appOn (
+  server: Server,
+  hand: (listener: RequestListener) => void,
+  path: string,
+  options: SocketPluginOptions = {}
+): Promise<FastifyInstance> {
+  const app = Fastify({
+    serverFactory: (listener) => { hand(listener as RequestListener); return server }
+  })
   await app.register(socketRoutes, options)
   app.get('/rest', async () => path)
   app.post('/upload', async (request) => request.body)
@@ -58,13 +78,19 @@ t.test('a server that outlives its app is left as it was, and takes another', as
     t.equal(await client.next(), name)
     t.equal(await rest(url), name)
     const upload = await tcp(url)
-    upload.write('POST /upload HTTP/1.1\r\nHost: localhost\r\nContent-Type: text/plain\r\nContent-Length: 6\r\nConnection: close\r\n\r\nabc')
+    upload.write(
+      'POST /upload HTTP/1.1\r\nHost: localhost\r\nContent-Type: text/plain\r\nContent-Length: 6\r\nConnection: close\r\n\r\nabc'
+    )
     await traffic()
     await app.close()
     t.strictSame(countsOf(server), before)
     t.equal((await client.closed).code, 1012)
     idle.write('GET /rest HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n')
-    t.match(await readAll(idle), /^HTTP\/1\.1 503 /, 'by Fastify, which is closed: the connection goes on')
+    t.match(
+      await readAll(idle),
+      /^HTTP\/1\.1 503 /,
+      'by Fastify, which is closed: the connection goes on'
+    )
     upload.write('def')
     t.match(await readAll(upload), /abcdef$/)
   }
@@ -79,27 +105,46 @@ t.test('nothing of an app that is closed listens to what goes on: connections be
   t.teardown(() => { server.close() })
   server.listen(0, '127.0.0.1')
   await once(server, 'listening')
-  const app = Fastify({ http2: true, serverFactory: (listener: never) => server.on('request', listener) } as object) as unknown as FastifyInstance
+  const app = Fastify(
+    { http2: true, serverFactory: (listener: never) => server.on('request', listener) } as object
+  ) as unknown as FastifyInstance
   await app.register(socketRoutes)
   let answer: undefined | (() => void)
-  app.get('/slow', async () => { await new Promise<void>((resolve) => { answer = resolve }); return 'done' })
+  app.get('/slow', async () => {
+    await new Promise<void>((resolve) => { answer = resolve })
+    return 'done'
+  })
   await app.ready()
-  for (const event of ['connection', 'secureConnection', 'session'] as const) server.on(event, (emitter: EventEmitter) => { emitters.set(event, emitter) })
+  for (const event of ['connection', 'secureConnection', 'session'] as const) {
+    server.on(event, (emitter: EventEmitter) => { emitters.set(event, emitter) })
+  }
   server.on('request', (_request, response) => { emitters.set('request', response) })
   const { port } = server.address() as AddressInfo
   const session = connectHttp2(`https://127.0.0.1:${port}`, { ca: tls.cert })
   t.teardown(() => { session.destroy() })
   const stream = session.request({ ':path': '/slow' })
   await until(() => answer !== undefined)
-  const secure = connectTls({ port, host: '127.0.0.1', ca: tls.cert, servername: 'localhost', ALPNProtocols: ['http/1.1'] })
+  const secure = connectTls({
+    port,
+    host: '127.0.0.1',
+    ca: tls.cert,
+    servername: 'localhost',
+    ALPNProtocols: ['http/1.1']
+  })
   await once(server, 'secureConnection')
   const silent = connectTcp(port, '127.0.0.1')
   t.teardown(() => { secure.destroy(); silent.destroy() })
   await once(server, 'connection')
-  const counts = () => Object.fromEntries([...emitters].map(([event, emitter]) => [event, emitter.listenerCount('close')]))
+  const counts = () => Object.fromEntries([...emitters].map(([event, emitter]) => [
+    event,
+    emitter.listenerCount('close')
+  ]))
   const before = counts()
   await app.close()
-  t.strictSame(counts(), Object.fromEntries(Object.entries(before).map(([event, count]) => [event, count - 1])))
+  t.strictSame(
+    counts(),
+    Object.fromEntries(Object.entries(before).map(([event, count]) => [event, count - 1]))
+  )
   t.equal(emitters.size, 4)
   answer!()
   let text = ''
@@ -125,12 +170,16 @@ t.test('two apps share a server when each leaves the upgrades of the other, and 
 
 t.test('sockets that another app on the server has are not cut, nor its upgrades taken, where neither leaves those of the other', async (t) => {
   const { server, url, hand } = await ownServer(t)
-  const bare = Fastify({ serverFactory: (listener) => { hand(listener as RequestListener); return server } })
+  const bare = Fastify({
+    serverFactory: (listener) => { hand(listener as RequestListener); return server }
+  })
   t.teardown(() => bare.close())
   await bare.register(fastifyWebsocket)
   // So that nothing is written when the listeners have run.
   bare.addHook('onRequest', async () => { await traffic() })
-  bare.get('/bare', { websocket: true }, (socket) => { socket.on('message', (data) => { socket.send(String(data)) }) })
+  bare.get('/bare', { websocket: true }, (socket) => {
+    socket.on('message', (data) => { socket.send(String(data)) })
+  })
   await bare.ready()
   const app = await appOn(server, hand, '/a')
   const other = await connect(`${url}/bare`)
@@ -157,7 +206,9 @@ t.test('of two apps on a server that leave nothing to each other the second has 
 
 t.test('an upgrade that is handed over to another app with the plugin is not cut by the first', async (t) => {
   const inner = await createApp(t)
-  inner.socketRoute('/inner', { onOpen: () => 'in' }, { preHandler: async () => { await traffic() } })
+  inner.socketRoute('/inner', { onOpen: () => 'in' }, {
+    preHandler: async () => { await traffic() }
+  })
   await inner.ready()
   const outer = await createApp(t)
   outer.server.on('upgrade', (request: IncomingMessage, socket: Socket, head: Buffer) => {
@@ -178,13 +229,17 @@ t.test('requests, upgrades and connections that another server hands over are se
   await listen(app)
   const { server, url, hand } = await ownServer(t)
   hand((request, response) => { app.server.emit('request', request, response) })
-  server.on('upgrade', (request: IncomingMessage, socket: Socket, head: Buffer) => { app.server.emit('upgrade', request, socket, head) })
+  server.on('upgrade', (request: IncomingMessage, socket: Socket, head: Buffer) => {
+    app.server.emit('upgrade', request, socket, head)
+  })
   t.equal(await rest(url), 'rest')
   const client = await connect(url)
   t.equal(await client.next(), 'in')
   t.equal((await refusal(`${url}/nowhere`)).status, 404)
   const upload = await tcp(url)
-  upload.write('POST /upload HTTP/1.1\r\nHost: localhost\r\nContent-Type: text/plain\r\nContent-Length: 6\r\nConnection: close\r\n\r\nabc')
+  upload.write(
+    'POST /upload HTTP/1.1\r\nHost: localhost\r\nContent-Type: text/plain\r\nContent-Length: 6\r\nConnection: close\r\n\r\nabc'
+  )
   await once(server, 'request')
   await app.close()
   upload.write('def')
@@ -216,7 +271,9 @@ t.test('fastify.close() does not end a tunnel, nor what another event than "requ
   tunnel.write('CONNECT example:1 HTTP/1.1\r\nHost: example\r\n\r\n')
   await once(tunnel, 'data')
   const expecting = await tcp(url)
-  expecting.write('POST / HTTP/1.1\r\nHost: localhost\r\nExpect: 100-continue\r\nContent-Length: 0\r\nConnection: close\r\n\r\n')
+  expecting.write(
+    'POST / HTTP/1.1\r\nHost: localhost\r\nExpect: 100-continue\r\nContent-Length: 0\r\nConnection: close\r\n\r\n'
+  )
   await until(() => finish !== undefined)
   const closed = app.close()
   await traffic()
@@ -231,7 +288,9 @@ t.test('fastify.close() does not end a tunnel, nor what another event than "requ
 t.test('an app that fails to start leaves the server as it was', async (t) => {
   const { server, hand } = await ownServer(t)
   const before = countsOf(server)
-  const app = Fastify({ serverFactory: (listener) => { hand(listener as RequestListener); return server } })
+  const app = Fastify({
+    serverFactory: (listener) => { hand(listener as RequestListener); return server }
+  })
   await app.register(socketRoutes)
   app.register(async () => { throw new Error('no') })
   await t.rejects(async () => { await app.ready() })
@@ -242,9 +301,14 @@ t.test('an app that fails to start leaves the server as it was', async (t) => {
 t.test('so does one whose plugin cannot be registered', async (t) => {
   const { server, hand } = await ownServer(t)
   const before = countsOf(server)
-  const app = Fastify({ serverFactory: (listener) => { hand(listener as RequestListener); return server } })
+  const app = Fastify({
+    serverFactory: (listener) => { hand(listener as RequestListener); return server }
+  })
   app.decorate('socketHealth', async () => ({ status: 'ready' as const, connections: 0 }))
-  await t.rejects(async () => { await app.register(socketRoutes) }, { code: 'FST_ERR_DEC_ALREADY_PRESENT' })
+  await t.rejects(
+    async () => { await app.register(socketRoutes) },
+    { code: 'FST_ERR_DEC_ALREADY_PRESENT' }
+  )
   await app.close()
   t.strictSame(countsOf(server), before)
 })
@@ -254,16 +318,23 @@ t.test('a @fastify/websocket that listens to another server than Fastify is refu
   const app = Fastify()
   t.teardown(() => app.close())
   await app.register((await import('@fastify/websocket')).default, { options: { server } })
-  await t.rejects(async () => { await app.register(socketRoutes) }, { code: 'FSR_ERR_OPTION_INVALID', message: /websocket\.options\.server/ })
+  await t.rejects(
+    async () => { await app.register(socketRoutes) },
+    { code: 'FSR_ERR_OPTION_INVALID', message: /websocket\.options\.server/ }
+  )
 })
 
 t.test('upgrades that nobody answers are cut after handshakeTimeout, and at the end of an app whose server goes on', async (t) => {
   const clock = new TestClock()
   const { server, hand } = await ownServer(t)
   let asked = 0
-  const app = Fastify({ serverFactory: (listener) => { hand(listener as RequestListener); return server } })
+  const app = Fastify({
+    serverFactory: (listener) => { hand(listener as RequestListener); return server }
+  })
   await app.register(socketRoutes, { [kClock]: clock, handshakeTimeout: 1_000 } as object)
-  app.socketRoute('/', { onOpen: () => 'in' }, { preHandler: async () => { asked++; await new Promise<never>(() => {}) } })
+  app.socketRoute('/', { onOpen: () => 'in' }, {
+    preHandler: async () => { asked++; await new Promise<never>(() => {}) }
+  })
   await app.ready()
   const ask = async () => {
     const socket = connectTcp((server.address() as AddressInfo).port, '127.0.0.1')
@@ -295,6 +366,8 @@ t.test('app.routing answers the plain requests of another server', async (t) => 
   await once(server.listen(0, '127.0.0.1'), 'listening')
   const url = `http://127.0.0.1:${(server.address() as AddressInfo).port}`
   const statuses = []
-  for (const path of ['/rest', '/ours']) statuses.push((await fetch(url + path, { headers: { connection: 'close' } })).status)
+  for (const path of ['/rest', '/ours']) {
+    statuses.push((await fetch(url + path, { headers: { connection: 'close' } })).status)
+  }
   t.strictSame(statuses, [200, 426])
 })

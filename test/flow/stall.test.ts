@@ -1,4 +1,5 @@
-// What has come in time counts, also where the event loop was held up and could not see it: timers are served before sockets are.
+// What has come in time counts, also where the event loop was held up and could not see it: timers
+// are served before sockets are.
 import t, { type Test } from 'tap'
 import type { SocketPluginOptions } from '../../src/index.js'
 import { connect, connectAs, type Client } from '../support/client.js'
@@ -12,7 +13,14 @@ const HOUR = 3_600_000
 async function start (t: Test, plugin: SocketPluginOptions = {}, fastify: object = {}) {
   const clock = new TestClock()
   const lines: string[] = []
-  const app = await createApp(t, { clock, plugin, fastify: { logger: { level: 'info', stream: { write: (line) => { lines.push(line) } } }, ...fastify } })
+  const app = await createApp(t, {
+    clock,
+    plugin,
+    fastify: {
+      logger: { level: 'info', stream: { write: (line) => { lines.push(line) } } },
+      ...fastify
+    }
+  })
   // Something comes while the event loop is held up for so long.
   const heldUp = async (milliseconds: number, comes: () => void) => {
     clock.after(1, comes)
@@ -33,12 +41,23 @@ function answer () {
 for (const [name, fastify] of Object.entries({ TCP: {}, TLS: { https: tls } })) {
   t.test(`a client whose pong has come, but was not read yet, stays: ${name}`, async (t) => {
     for (const milliseconds of [500, 700, HOUR]) {
-      const { clock, app, heldUp } = await start(t, { heartbeat: { interval: 1_000, timeout: 500 } }, fastify)
+      const { clock, app, heldUp } = await start(
+        t,
+        { heartbeat: { interval: 1_000, timeout: 500 } },
+        fastify
+      )
       const closed: unknown[] = []
-      app.socketRoute('/:name', { onOpen: () => 'open', onClose: (connection) => { closed.push(Object(connection.params).name) } })
+      app.socketRoute('/:name', {
+        onOpen: () => 'open',
+        onClose: (connection) => { closed.push(Object(connection.params).name) }
+      })
       const url = await listen(app)
       const clients: Client[] = []
-      for (const name of ['alive', 'silent']) clients.push(await connect(`${url}/${name}`, [], { autoPong: false, rejectUnauthorized: false }))
+      for (const name of ['alive', 'silent']) {
+        clients.push(
+          await connect(`${url}/${name}`, [], { autoPong: false, rejectUnauthorized: false })
+        )
+      }
       let pings = 0
       for (const { socket } of clients) socket.on('ping', () => { pings++ })
       await clock.advance(1_000)
@@ -63,7 +82,9 @@ t.test('an upgrade whose hook has what it waits for goes on', async (t) => {
   const { app, heldUp } = await start(t)
   const { promise, come } = answer()
   let isWaiting = false
-  app.socketRoute('/', { onOpen: () => 'in' }, { preHandler: async () => { isWaiting = true; await promise } })
+  app.socketRoute('/', { onOpen: () => 'in' }, {
+    preHandler: async () => { isWaiting = true; await promise }
+  })
   const connecting = connect(await listen(app))
   await until(() => isWaiting)
   await heldUp(HOUR, come)
@@ -92,7 +113,10 @@ t.test('a handler that has what it waits for ends before onClose', async (t) => 
 t.test('clients that answer while the app closes are not cut', async (t) => {
   const { app, heldUp, lines } = await start(t)
   const { promise, come } = answer()
-  const route = app.socketRoute('/', { onOpen: () => 'open', onClose: async () => { await promise; return 'goodbye' } })
+  const route = app.socketRoute('/', {
+    onOpen: () => 'open',
+    onClose: async () => { await promise; return 'goodbye' }
+  })
   const client = await connect(await listen(app))
   const closing = app.close()
   await until(() => route.clients.size === 0)
@@ -109,7 +133,12 @@ t.test('the answer to a request counts', async (t) => {
   app.socketRoute('/', {
     schema: { out: { ask: { reply: { type: 'string' } } } },
     on: {},
-    onOpen: (connection) => { connection.request('ask').then((reply) => { replies.push(reply) }, (error: Error) => { replies.push(error) }) }
+    onOpen: (connection) => {
+      connection.request('ask').then(
+        (reply) => { replies.push(reply) },
+        (error: Error) => { replies.push(error) }
+      )
+    }
   })
   const client = await connect(await listen(app))
   const { id } = await client.json() as { id: number }
@@ -120,8 +149,19 @@ t.test('the answer to a request counts', async (t) => {
 
 t.test('a token that is renewed in time counts', async (t) => {
   const { clock, app, heldUp } = await start(t)
-  app.socketRoute('/', { onMessage: async (connection, message) => { await connection.renew(message.text); return 'renewed' } }, 'ROLE_USER')
-  const until = (seconds: number) => tokenOf(app, undefined, { exp: Math.floor(clock.unixNow() / 1_000) + seconds })
+  app.socketRoute(
+    '/',
+    {
+      onMessage: async (connection, message) => {
+        await connection.renew(message.text)
+        return 'renewed'
+      }
+    },
+    'ROLE_USER'
+  )
+  const until = (seconds: number) => tokenOf(app, undefined, {
+    exp: Math.floor(clock.unixNow() / 1_000) + seconds
+  })
   const client = await connectAs(until(1_000), await listen(app))
   await clock.advance(998_500)
   await heldUp(60_000, () => { client.send(until(10_000)) })

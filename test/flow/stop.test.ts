@@ -15,7 +15,9 @@ t.test('fastify.close() says goodbye, closes with 1012, and resolves after every
   const app = await createApp(t)
   let closes = 0
   for (const path of ['/a', '/b']) {
-    app.socketRoute(path, { onClose: async () => { await new Promise(setImmediate); closes++; return 'goodbye' } })
+    app.socketRoute(path, {
+      onClose: async () => { await new Promise(setImmediate); closes++; return 'goodbye' }
+    })
   }
   const url = await listen(app)
   const clients = [await connect(`${url}/a`), await connect(`${url}/a`), await connect(`${url}/b`)]
@@ -31,7 +33,10 @@ t.test('fastify.close() waits for handlers that run, whose answers still arrive'
   const app = await createApp(t)
   let release: undefined | (() => void)
   app.socketRoute('/', {
-    onMessage: async (_connection, message) => { await new Promise<void>((resolve) => { release = resolve }); return message },
+    onMessage: async (_connection, message) => {
+      await new Promise<void>((resolve) => { release = resolve })
+      return message
+    },
     onClose: () => 'goodbye'
   })
   const client = await connect(await listen(app))
@@ -49,7 +54,10 @@ t.test('fastify.close() cuts clients that never read or never answer, at the dea
   const clock = new TestClock()
   const app = await createApp(t, { clock })
   let closes = 0
-  const route = app.socketRoute('/', { onOpen: () => 'open', onClose: () => { closes++; return 'goodbye' } })
+  const route = app.socketRoute('/', {
+    onOpen: () => 'open',
+    onClose: () => { closes++; return 'goodbye' }
+  })
   const url = await listen(app)
   // One that never answers the close, and one that never reads what it is sent.
   const mute = await tcp(url)
@@ -73,14 +81,22 @@ t.test('fastify.close() waits for nothing that a stuck callback holds', async (t
   const clock = new TestClock()
   const app = await createApp(t, {
     clock,
-    fastify: { logger: { level: 'warn', stream: { write: (line) => { warnings.push(JSON.parse(line).msg) } } } }
+    fastify: {
+      logger: {
+        level: 'warn',
+        stream: { write: (line) => { warnings.push(JSON.parse(line).msg) } }
+      }
+    }
   })
   let running = 0
   const forever = async (): Promise<void> => { running++; await new Promise<never>(() => {}) }
   let closes = 0
   app.socketRoute('/open', { onOpen: forever, onClose: () => { closes++ } })
   app.socketRoute('/message', { onMessage: forever, onClose: async () => { await null; closes++ } })
-  app.socketRoute('/both', { onMessage: forever, onClose: async () => { closes++; await forever() } })
+  app.socketRoute('/both', {
+    onMessage: forever,
+    onClose: async () => { closes++; await forever() }
+  })
   app.socketRoute('/close', { onClose: async () => { closes++; await forever() } })
   const url = await listen(app)
   await connect(`${url}/open`)
@@ -102,7 +118,9 @@ t.test('an upgrade while the server stops is answered 503', async (t) => {
   let release: undefined | (() => void)
   let admit: undefined | (() => void)
   let opened = 0
-  app.socketRoute('/busy', { onClose: async () => { await new Promise<void>((resolve) => { release = resolve }) } })
+  app.socketRoute('/busy', {
+    onClose: async () => { await new Promise<void>((resolve) => { release = resolve }) }
+  })
   app.socketRoute('/slow', { onOpen: () => { opened++ } }, {
     preValidation: async () => { await new Promise<void>((resolve) => { admit = resolve }) }
   })
@@ -115,7 +133,10 @@ t.test('an upgrade while the server stops is answered 503', async (t) => {
   const closed = app.close()
   await until(() => release !== undefined)
   admit!()
-  t.match(String((await once(early, 'data'))[0]), /^HTTP\/1\.1 503 [^]*retry-after: 5[^]*FSR_ERR_CLOSING/)
+  t.match(
+    String((await once(early, 'data'))[0]),
+    /^HTTP\/1\.1 503 [^]*retry-after: 5[^]*FSR_ERR_CLOSING/
+  )
   release!()
   await closed
   t.equal(opened, 0)
@@ -125,7 +146,14 @@ t.test('an upgrade that waits for verifyClient of the app as the server begins t
   let verify: undefined | ((isIn: boolean) => void)
   const app = await createApp(t, {
     // With a preClose of the app's own, ws does not refuse it.
-    plugin: { websocket: { preClose: (done: () => void) => { done() }, options: { verifyClient: (_info: unknown, answer: (isIn: boolean) => void) => { verify = answer } } } }
+    plugin: {
+      websocket: {
+        preClose: (done: () => void) => { done() },
+        options: {
+          verifyClient: (_info: unknown, answer: (isIn: boolean) => void) => { verify = answer }
+        }
+      }
+    }
   })
   let closes = 0
   app.socketRoute('/', { onOpen: () => 'hello', onClose: () => { closes++ } })
@@ -151,7 +179,9 @@ t.test('an upgrade that waits for verifyClient of the app as the server begins t
 t.test('fastify.close() ends silent TCP connections, half requests, and upgrades that hooks do not answer', async (t) => {
   const app = await createApp(t)
   let asked = 0
-  app.socketRoute('/', { onOpen: () => 'open' }, { preHandler: async () => { asked++; await new Promise<never>(() => {}) } })
+  app.socketRoute('/', { onOpen: () => 'open' }, {
+    preHandler: async () => { asked++; await new Promise<never>(() => {}) }
+  })
   app.get('/slow', async () => { asked++; await until(() => isClosing); return 'done' })
   let isClosing = false
   const url = await listen(app)
@@ -163,7 +193,9 @@ t.test('fastify.close() ends silent TCP connections, half requests, and upgrades
   const rest = await tcp(url)
   rest.write('GET /slow HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n')
   await until(() => asked === 2)
-  const ends = [silent, half, pending].map((socket) => new Promise<void>((resolve) => { socket.on('close', () => { resolve() }).on('error', () => {}).resume() }))
+  const ends = [silent, half, pending].map((socket) => new Promise<void>((resolve) => {
+    socket.on('close', () => { resolve() }).on('error', () => {}).resume()
+  }))
   const answer = readAll(rest)
   const closed = app.close()
   await turns(5)
@@ -186,7 +218,10 @@ t.test('fastify.close() closes connections in batches, with time between them', 
 
 t.test('batches are closer where there are too many of them for the deadline', async (t) => {
   const clock = new TestClock()
-  const app = await createApp(t, { clock, plugin: { drain: { batch: 1, interval: 100_000, deadline: 5_000 } } })
+  const app = await createApp(t, {
+    clock,
+    plugin: { drain: { batch: 1, interval: 100_000, deadline: 5_000 } }
+  })
   app.socketRoute('/', { onClose: () => 'goodbye' })
   const url = await listen(app)
   const clients = []
@@ -202,7 +237,10 @@ t.test('a stuck handler and a stuck onClose are given up at the deadline, whatev
   const forever = async (): Promise<void> => { await new Promise<never>(() => {}) }
   let running = 0
   let closes = 0
-  app.socketRoute('/', { onMessage: async () => { running++; await forever() }, onClose: async () => { closes++; await forever() } })
+  app.socketRoute('/', {
+    onMessage: async () => { running++; await forever() },
+    onClose: async () => { closes++; await forever() }
+  })
   const client = await connect(await listen(app))
   client.send('hang')
   await until(() => running === 1)
@@ -214,7 +252,10 @@ t.test('a stuck handler and a stuck onClose are given up at the deadline, whatev
 t.test('a logger that throws keeps nothing of a stop from being done', async (t) => {
   const clock = new TestClock()
   const app = await createApp(t, { clock })
-  app.socketRoute('/', { onMessage: async () => await new Promise<never>(() => {}), onClose: async () => await new Promise<never>(() => {}) })
+  app.socketRoute('/', {
+    onMessage: async () => await new Promise<never>(() => {}),
+    onClose: async () => await new Promise<never>(() => {})
+  })
   const url = await listen(app)
   const client = await connect(url)
   client.send('hang')
@@ -229,13 +270,17 @@ t.test('a logger that throws keeps nothing of a stop from being done', async (t)
 t.test('a TCP connection that is made while the server stops is ended', async (t) => {
   const app = await createApp(t)
   let release: undefined | (() => void)
-  app.socketRoute('/', { onClose: async () => { await new Promise<void>((resolve) => { release = resolve }) } })
+  app.socketRoute('/', {
+    onClose: async () => { await new Promise<void>((resolve) => { release = resolve }) }
+  })
   const url = await listen(app)
   await connect(url)
   const closed = app.close()
   await until(() => release !== undefined)
   const late = await tcp(url)
-  const ended = new Promise<void>((resolve) => { late.on('close', () => { resolve() }).on('error', () => {}).resume() })
+  const ended = new Promise<void>((resolve) => {
+    late.on('close', () => { resolve() }).on('error', () => {}).resume()
+  })
   release!()
   await closed
   await ended
@@ -246,7 +291,9 @@ t.test('a TCP connection that is made when the drain is over is ended at once', 
   // After the drain, and before Fastify stops listening.
   app.addHook('preClose', async () => {
     const late = await tcp(url)
-    await new Promise<void>((resolve) => { late.on('close', () => { resolve() }).on('error', () => {}).resume() })
+    await new Promise<void>((resolve) => {
+      late.on('close', () => { resolve() }).on('error', () => {}).resume()
+    })
   })
   const url = await listen(app)
   await app.close()
@@ -255,7 +302,9 @@ t.test('a TCP connection that is made when the drain is over is ended at once', 
 t.test('a request is answered on a TCP connection that is made while the server stops', async (t) => {
   const app = await createApp(t)
   let release: undefined | (() => void)
-  app.socketRoute('/', { onClose: async () => { await new Promise<void>((resolve) => { release = resolve }) } })
+  app.socketRoute('/', {
+    onClose: async () => { await new Promise<void>((resolve) => { release = resolve }) }
+  })
   const url = await listen(app)
   await connect(url)
   const closed = app.close()
@@ -271,7 +320,9 @@ for (const return503OnClosing of [true, false]) {
   t.test(`an upgrade that comes while the server stops is answered 503, with return503OnClosing: ${return503OnClosing}`, async (t) => {
     const app = await createApp(t, { fastify: { return503OnClosing } })
     let release: undefined | (() => void)
-    app.socketRoute('/', { onClose: async () => { await new Promise<void>((resolve) => { release = resolve }) } })
+    app.socketRoute('/', {
+      onClose: async () => { await new Promise<void>((resolve) => { release = resolve }) }
+    })
     const url = await listen(app)
     await connect(url)
     const closed = app.close()
@@ -279,7 +330,12 @@ for (const return503OnClosing of [true, false]) {
     const { status, headers, body } = await refusal(url)
     t.equal(status, 503)
     t.equal(headers['retry-after'], '5')
-    t.strictSame(body, { statusCode: 503, code: 'FSR_ERR_CLOSING', error: 'Service Unavailable', message: 'The server is stopping' })
+    t.strictSame(body, {
+      statusCode: 503,
+      code: 'FSR_ERR_CLOSING',
+      error: 'Service Unavailable',
+      message: 'The server is stopping'
+    })
     await t.rejects(app.injectWS('/'), /503/)
     const broken = await tcp(url)
     broken.write(handshake('/'))
@@ -315,7 +371,9 @@ t.test('fastify.close() ends silent TCP connections also if app.server listens w
   const url = `ws://127.0.0.1:${(app.server.address() as AddressInfo).port}`
   const silent = await tcp(url)
   const client = await connect(url)
-  const ended = new Promise<void>((resolve) => { silent.on('close', () => { resolve() }).on('error', () => {}).resume() })
+  const ended = new Promise<void>((resolve) => {
+    silent.on('close', () => { resolve() }).on('error', () => {}).resume()
+  })
   await app.close()
   await ended
   t.equal((await client.closed).code, 1012)
@@ -332,7 +390,9 @@ t.test('fastify.close() ends silent TCP connections also to the second address o
   const other = connectTcp(port, '127.0.0.2')
   other.end('GET / HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n')
   t.match(await readAll(other), /404/)
-  const ended = new Promise<void>((resolve) => { silent.on('close', () => { resolve() }).on('error', () => {}).resume() })
+  const ended = new Promise<void>((resolve) => {
+    silent.on('close', () => { resolve() }).on('error', () => {}).resume()
+  })
   await app.close()
   await ended
 })
@@ -342,12 +402,18 @@ t.test('a connection on which a request is still answered when the drain is over
   let isAsked = false
   let finish: undefined | (() => void)
   app.get('/fast', async () => 'first')
-  app.get('/', async () => { isAsked = true; await new Promise<void>((resolve) => { finish = resolve }); return 'done' })
+  app.get('/', async () => {
+    isAsked = true
+    await new Promise<void>((resolve) => { finish = resolve })
+    return 'done'
+  })
   // After the drain, and before Fastify goes on.
   app.addHook('preClose', async () => { finish!() })
   const url = await listen(app)
   const socket = await tcp(url)
-  socket.write('GET /fast HTTP/1.1\r\nHost: localhost\r\n\r\nGET / HTTP/1.1\r\nHost: localhost\r\n\r\n')
+  socket.write(
+    'GET /fast HTTP/1.1\r\nHost: localhost\r\n\r\nGET / HTTP/1.1\r\nHost: localhost\r\n\r\n'
+  )
   await until(() => isAsked)
   const answer = readAll(socket)
   await app.close()
@@ -365,7 +431,10 @@ t.test('an app without connections closes at once, and a close is harmless befor
 t.test('an upgrade behind a request that is not answered is ended, also while the server stops, and the process lives', async (t) => {
   let release: undefined | (() => void)
   const app = await createApp(t)
-  app.socketRoute('/', { onOpen: () => 'in', onClose: async () => { await new Promise<void>((resolve) => { release = resolve }) } })
+  app.socketRoute('/', {
+    onOpen: () => 'in',
+    onClose: async () => { await new Promise<void>((resolve) => { release = resolve }) }
+  })
   app.get('/slow', async () => await new Promise(() => {}))
   const url = await listen(app)
   const pipelined = async () => {
@@ -396,7 +465,9 @@ t.test('fastify.close() ends requests of which half the body has come', async (t
     const socket = await tcp(url)
     socket.on('error', () => {})
     const asked = once(app.server, 'request')
-    socket.write(`POST ${path} HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\nContent-Length: 100\r\n\r\n{"a": `)
+    socket.write(
+      `POST ${path} HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\nContent-Length: 100\r\n\r\n{"a": `
+    )
     await asked
     sockets.push(once(socket.resume(), 'close'))
   }
@@ -409,14 +480,22 @@ t.test('a connection that comes when the drain has begun is closed at once', asy
   const drain = new Drain(new TestClock())
   const closed: unknown[] = []
   drain.begin()
-  drain.add({ identity: undefined, closeWith (reason) { closed.push(reason); return true }, onCloseTimeout () {} })
+  drain.add({
+    identity: undefined,
+    closeWith (reason) { closed.push(reason); return true },
+    onCloseTimeout () {}
+  })
   t.strictSame(closed, [closeCodes.restart])
 })
 
 t.test('many small batches do not take longer than the deadline allows', async (t) => {
   const clock = new TestClock()
   const drain = new Drain(clock)
-  const live = Array.from({ length: 3_000 }, () => ({ identity: undefined, closeWith () { drain.delete(this); return true }, onCloseTimeout () {} }))
+  const live = Array.from({ length: 3_000 }, () => ({
+    identity: undefined,
+    closeWith () { drain.delete(this); return true },
+    onCloseTimeout () {}
+  }))
   for (const each of live) drain.add(each)
   await clock.during(drain.run({ deadline: 1_000, batch: 1, interval: 100 }, await createApp(t)))
   t.ok(clock.now() < 500, `${clock.now()} ms`)
@@ -433,21 +512,47 @@ for (const body of ['chunked', 'of a length']) {
       return text
     })
     // Does not take what has come: its client is not silent.
-    app.post('/slow', { preParsing: async (_request, _reply, payload) => { await new Promise<never>(() => {}); return payload } }, async () => 'never')
+    app.post(
+      '/slow',
+      {
+        preParsing: async (_request, _reply, payload) => {
+          await new Promise<never>(() => {})
+          return payload
+        }
+      },
+      async () => 'never'
+    )
     app.post('/', async (request) => request.body)
     const url = await listen(app)
     const begin = async (path: string) => {
       const socket = await tcp(url)
       const asked = once(app.server, 'request')
       const length = body === 'chunked' ? 'Transfer-Encoding: chunked' : 'Content-Length: 9'
-      socket.write(`POST ${path} HTTP/1.1\r\nHost: localhost\r\nContent-Type: x/y\r\n${length}\r\n\r\n`)
+      socket.write(
+        `POST ${path} HTTP/1.1\r\nHost: localhost\r\nContent-Type: x/y\r\n${length}\r\n\r\n`
+      )
       await asked
       let text = ''
       let isEnded = false
-      socket.on('data', (chunk) => { text += String(chunk) }).on('error', () => {}).on('close', () => { isEnded = true })
-      return { send: (part: string) => { socket.write(body === 'chunked' ? `${part.length}\r\n${part}\r\n` : part) }, finish: () => { if (body === 'chunked') socket.write('0\r\n\r\n') }, text: () => text, isEnded: () => isEnded }
+      socket.on('data', (chunk) => { text += String(chunk) }).on('error', () => {}).on(
+        'close',
+        () => { isEnded = true }
+      )
+      return {
+        send: (part: string) => {
+          socket.write(body === 'chunked' ? `${part.length}\r\n${part}\r\n` : part)
+        },
+        finish: () => { if (body === 'chunked') socket.write('0\r\n\r\n') },
+        text: () => text,
+        isEnded: () => isEnded
+      }
     }
-    const [good, silent, endless, slow] = [await begin('/'), await begin('/'), await begin('/'), await begin('/slow')]
+    const [good, silent, endless, slow] = [
+      await begin('/'),
+      await begin('/'),
+      await begin('/'),
+      await begin('/slow')
+    ]
     slow.send('abc')
     await traffic()
     const closed = app.close()
@@ -475,7 +580,9 @@ t.test('fastify.close() waits no longer than for the last upload', async (t) => 
   app.post('/', async (request) => request.body)
   const socket = await tcp(await listen(app))
   const asked = once(app.server, 'request')
-  socket.write('POST / HTTP/1.1\r\nHost: localhost\r\nContent-Type: text/plain\r\nContent-Length: 6\r\n\r\nabc')
+  socket.write(
+    'POST / HTTP/1.1\r\nHost: localhost\r\nContent-Type: text/plain\r\nContent-Length: 6\r\n\r\nabc'
+  )
   await asked
   const closed = app.close()
   await traffic()

@@ -1,25 +1,41 @@
 import type { FastifyInstance } from 'fastify'
 import t, { type Test } from 'tap'
-import type { RevocationStore, SocketPluginOptions, TicketStore, WsConnection } from '../../src/index.js'
+import type {
+  RevocationStore,
+  SocketPluginOptions,
+  TicketStore,
+  WsConnection
+} from '../../src/index.js'
 import { connect, connectAs, refusal } from '../support/client.js'
 import { TestClock } from '../support/clock.js'
 import { createApp, listen, tokenOf } from '../support/server.js'
 import { until } from '../support/until.js'
 
-// What a store of the app answers is checked: an answer that it must not give lets nobody in, and the log says what is wrong with it.
+// What a store of the app answers is checked: an answer that it must not give lets nobody in, and
+// the log says what is wrong with it.
 
 const seconds = () => Math.floor(Date.now() / 1000)
 const bearer = (token: string) => ({ headers: { authorization: `Bearer ${token}` } })
 
 async function createLogged (t: Test, plugin: SocketPluginOptions) {
   const lines: string[] = []
-  const app = await createApp(t, { plugin, fastify: { logger: { level: 'warn', stream: { write: (line: string) => { lines.push(line) } } } } })
+  const app = await createApp(t, {
+    plugin,
+    fastify: {
+      logger: { level: 'warn', stream: { write: (line: string) => { lines.push(line) } } }
+    }
+  })
   app.socketRoute('/', {
     onOpen: () => 'in',
-    onMessage: async (connection: WsConnection, message) => { await connection.renew(message.text); return 'renewed' },
+    onMessage: async (connection: WsConnection, message) => {
+      await connection.renew(message.text)
+      return 'renewed'
+    },
     onError: (_connection, error) => (error as { code?: string }).code
   }, { isGranted: 'ROLE_USER', name: 'main', tokenFrom: ['ticket', 'header', 'message'] })
-  app.post('/ticket', async (request) => ({ ticket: await app.socketTicket(request, { route: 'main' }) }))
+  app.post('/ticket', async (request) => ({
+    ticket: await app.socketTicket(request, { route: 'main' })
+  }))
   return { app, lines, url: await listen(app) }
 }
 
@@ -49,14 +65,22 @@ const forms: Record<string, (value: unknown) => unknown> = {
 for (const [form, give] of Object.entries(forms)) {
   t.test(`a RevocationStore that answers anything but a number or nothing lets nobody in: ${form}`, async (t) => {
     let answer: unknown
-    const { app, lines, url } = await createLogged(t, { revocations: { revoke: () => {}, revokedBefore: () => give(answer) as undefined } })
+    const { app, lines, url } = await createLogged(t, {
+      revocations: { revoke: () => {}, revokedBefore: () => give(answer) as undefined }
+    })
     const token = tokenOf(app, undefined, { iat: seconds() - 5 })
     for (const nothing of [undefined, null, 0, -1, seconds() - 60]) {
       answer = nothing
       t.equal(await (await connectAs(token, url)).next(), 'in', String(nothing))
     }
     answer = null
-    t.equal(await (await connectAs(tokenOf(app, undefined, { sub: 'bob', noTimestamp: true }), url)).next(), 'in')
+    t.equal(
+      await (await connectAs(
+        tokenOf(app, undefined, { sub: 'bob', noTimestamp: true }),
+        url
+      )).next(),
+      'in'
+    )
     answer = seconds()
     t.equal((await refusal(url, [], bearer(token))).status, 401)
     for (const [name, value] of Object.entries(wrong)) {
@@ -75,10 +99,15 @@ const failing: Record<string, () => unknown> = {
   throws: () => { throw new Error('out of order') },
   'throws nothing': () => { throw undefined }, // eslint-disable-line no-throw-literal
   rejects: async () => { throw new Error('out of order') },
-  'rejects with nothing': () => Promise.reject(), // eslint-disable-line prefer-promise-reject-errors
+  'rejects with nothing': () =>
+    Promise.reject(), // eslint-disable-line prefer-promise-reject-errors
   'has a thenable that throws': () => ({ then () { throw new Error('out of order') } }),
-  'has a then that throws when it is looked at': () => ({ get then () { throw new Error('out of order') } }),
-  'has a thenable that rejects': () => ({ then (_resolve: unknown, reject: (error: Error) => void) { reject(new Error('out of order')) } })
+  'has a then that throws when it is looked at': () => ({
+    get then () { throw new Error('out of order') }
+  }),
+  'has a thenable that rejects': () => ({
+    then (_resolve: unknown, reject: (error: Error) => void) { reject(new Error('out of order')) }
+  })
 }
 
 for (const [what, fail] of Object.entries(failing)) {
@@ -88,17 +117,35 @@ for (const [what, fail] of Object.entries(failing)) {
     const tickets = new Map<string, string>()
     const { app, url } = await createLogged(t, {
       revocations: { revoke: () => {}, revokedBefore: answer },
-      tickets: { store: { put: (id, value) => { if (isBroken) return fail() as undefined; tickets.set(id, value) }, take: (id) => isBroken ? fail() as undefined : tickets.get(id) } }
+      tickets: {
+        store: {
+          put: (id, value) => { if (isBroken) return fail() as undefined; tickets.set(id, value) },
+          take: (id) => isBroken ? fail() as undefined : tickets.get(id)
+        }
+      }
     })
     const token = tokenOf(app)
-    const { ticket } = (await app.inject({ method: 'POST', url: '/ticket', ...bearer(token) })).json<{ ticket: string }>()
+    const { ticket } = (await app.inject({
+      method: 'POST',
+      url: '/ticket',
+      ...bearer(token)
+    })).json<{ ticket: string }>()
     const client = await connectAs(token, url)
     await client.next()
     isBroken = true
     t.equal((await refusal(url, [], bearer(token))).body.code, 'FSR_ERR_STORE_FAILED')
-    t.equal((await refusal(url, [], bearer(tokenOf(app, undefined, { iss: 'a' })))).body.code, 'FSR_ERR_STORE_FAILED')
-    t.match(await refusal(`${url}/?ticket=${ticket}`), { status: 503, body: { code: 'FSR_ERR_STORE_FAILED' } })
-    t.match((await app.inject({ method: 'POST', url: '/ticket', ...bearer(token) })).json(), { statusCode: 503, code: 'FSR_ERR_STORE_FAILED' })
+    t.equal(
+      (await refusal(url, [], bearer(tokenOf(app, undefined, { iss: 'a' })))).body.code,
+      'FSR_ERR_STORE_FAILED'
+    )
+    t.match(await refusal(`${url}/?ticket=${ticket}`), {
+      status: 503,
+      body: { code: 'FSR_ERR_STORE_FAILED' }
+    })
+    t.match((await app.inject({ method: 'POST', url: '/ticket', ...bearer(token) })).json(), {
+      statusCode: 503,
+      code: 'FSR_ERR_STORE_FAILED'
+    })
     client.send(token)
     t.equal(await client.next(), 'FSR_ERR_STORE_FAILED')
     const first = await connect(url)
@@ -116,10 +163,17 @@ t.test('of a token with an issuer both subjects are asked for, and either answer
   for (const isAsync of [false, true]) {
     const store: RevocationStore = {
       revoke: ({ sub, before }) => { kept.set(sub, before) },
-      revokedBefore: (sub) => { asked.push(sub); return isAsync ? Promise.resolve(kept.get(sub)) : kept.get(sub) }
+      revokedBefore: (sub) => {
+        asked.push(sub)
+        return isAsync ? Promise.resolve(kept.get(sub)) : kept.get(sub)
+      }
     }
     const { app, url } = await createLogged(t, { revocations: store })
-    const token = (sub: string, iss?: string) => tokenOf(app, undefined, { sub, iat: seconds() - 5, ...(iss === undefined ? {} : { iss }) })
+    const token = (sub: string, iss?: string) => tokenOf(app, undefined, {
+      sub,
+      iat: seconds() - 5,
+      ...(iss === undefined ? {} : { iss })
+    })
     const status = async (token: string) => (await refusal(url, [], bearer(token))).status
     await (await connectAs(token('a'), url)).next()
     t.strictSame(asked.splice(0), ['a'])
@@ -138,20 +192,38 @@ t.test('of a token with an issuer both subjects are asked for, and either answer
 })
 
 t.test('an error at the second question of two ends nothing but the upgrade', async (t) => {
-  const { app, url } = await createLogged(t, { revocations: { revoke: () => {}, revokedBefore: (sub) => { if (sub === 'alice') throw new Error('no'); return Promise.reject(new Error('no')) } } })
+  const { app, url } = await createLogged(t, {
+    revocations: {
+      revoke: () => {},
+      revokedBefore: (sub) => {
+        if (sub === 'alice') throw new Error('no')
+        return Promise.reject(new Error('no'))
+      }
+    }
+  })
   t.equal((await refusal(url, [], bearer(tokenOf(app, undefined, { iss: 'x' })))).status, 503)
 })
 
 async function ticketOf (app: FastifyInstance): Promise<string> {
-  return (await app.inject({ method: 'POST', url: '/ticket', ...bearer(tokenOf(app, undefined, { iat: seconds() - 5 })) })).json<{ ticket: string }>().ticket
+  return (await app.inject({
+    method: 'POST',
+    url: '/ticket',
+    ...bearer(tokenOf(app, undefined, { iat: seconds() - 5 }))
+  })).json<{ ticket: string }>().ticket
 }
 
 t.test('a TicketStore that gives another thing back than it was given lets nobody in', async (t) => {
   let change: (value: string) => unknown = (value) => value
   let kept = ''
-  const store: TicketStore = { put: (_id, value) => { kept = value }, take: () => change(kept) as string }
+  const store: TicketStore = {
+    put: (_id, value) => { kept = value },
+    take: () => change(kept) as string
+  }
   const { app, lines, url } = await createLogged(t, { tickets: { store } })
-  const altered = (changes: object) => (value: string) => JSON.stringify({ ...JSON.parse(value), ...changes })
+  const altered = (changes: object) => (value: string) => JSON.stringify({
+    ...JSON.parse(value),
+    ...changes
+  })
   const cases: Record<string, (value: string) => unknown> = {
     'not JSON': () => 'not JSON',
     'an empty text': () => '',
@@ -173,8 +245,14 @@ t.test('a TicketStore that gives another thing back than it was given lets nobod
     'an origin that is a list': altered({ origin: [] }),
     'a route that is none': altered({ route: 5 }),
     'all in a prototype': (value) => `{"__proto__":${value}}`,
-    'a user with a prototype': (value) => value.replace('"user":{', '"user":{"__proto__":{"roles":["ROLE_USER"]},'),
-    'a user with a constructor': (value) => value.replace('"user":{', '"user":{"constructor":{"prototype":{"roles":["ROLE_USER"]}},')
+    'a user with a prototype': (value) => value.replace(
+      '"user":{',
+      '"user":{"__proto__":{"roles":["ROLE_USER"]},'
+    ),
+    'a user with a constructor': (value) => value.replace(
+      '"user":{',
+      '"user":{"constructor":{"prototype":{"roles":["ROLE_USER"]}},'
+    )
   }
   for (const [form, give] of Object.entries(forms)) {
     for (const [name, by] of Object.entries(cases)) {
@@ -182,7 +260,11 @@ t.test('a TicketStore that gives another thing back than it was given lets nobod
       change = (value) => give(by(value))
       lines.length = 0
       const { status, body } = await refusal(`${url}/?ticket=${ticket}`)
-      t.match({ status, code: body.code }, { status: 503, code: 'FSR_ERR_STORE_FAILED' }, `${name}, ${form}`)
+      t.match(
+        { status, code: body.code },
+        { status: 503, code: 'FSR_ERR_STORE_FAILED' },
+        `${name}, ${form}`
+      )
       t.equal(lines.length, 1, name)
       t.match(lines[0], /take\(\) of the TicketStore returned/, name)
       t.notMatch(lines[0], 'ROLE_USER', name)
@@ -202,16 +284,34 @@ t.test('a user that is nothing as JSON, or reaches for a prototype, gets no tick
   const app = await createApp(t, { jwt: false })
   app.socketRoute('/', { onOpen: () => 'in' }, { isGranted: () => true, tokenFrom: ['ticket'] })
   await app.ready()
-  for (const user of [{ toJSON: () => undefined }, { toJSON: () => null }, () => {}, JSON.parse('{"__proto__":{"a":1}}')]) {
-    await t.rejects(app.socketTicket({ headers: {}, user } as never, { route: '/' }), { code: 'FSR_ERR_OPTION_INVALID' })
+  for (const user of [
+    { toJSON: () => undefined },
+    { toJSON: () => null },
+    () => {},
+    JSON.parse('{"__proto__":{"a":1}}')
+  ]) {
+    await t.rejects(app.socketTicket({ headers: {}, user } as never, { route: '/' }), {
+      code: 'FSR_ERR_OPTION_INVALID'
+    })
   }
 })
 
 t.test('a store that never answers is waited for no longer than an upgrade may take', async (t) => {
   const clock = new TestClock()
   let asked = 0
-  const app = await createApp(t, { clock, plugin: { revocations: { revoke: () => {}, revokedBefore: () => { asked++; return new Promise<undefined>(() => {}) } } } })
-  app.socketRoute('/', { onOpen: () => 'in' }, { isGranted: 'ROLE_USER', tokenFrom: ['header', 'message'] })
+  const app = await createApp(t, {
+    clock,
+    plugin: {
+      revocations: {
+        revoke: () => {},
+        revokedBefore: () => { asked++; return new Promise<undefined>(() => {}) }
+      }
+    }
+  })
+  app.socketRoute('/', { onOpen: () => 'in' }, {
+    isGranted: 'ROLE_USER',
+    tokenFrom: ['header', 'message']
+  })
   const url = await listen(app)
   const cut = t.rejects(connect(url, [], bearer(tokenOf(app))), /hang up|ECONNRESET/)
   const first = await connect(url)
@@ -228,6 +328,9 @@ t.test('on a route without a guard a store that fails is told as what it is, too
   app.addHook('onRequest', async (request) => { await request.jwtVerify().catch(() => {}) })
   app.socketRoute('/open', { onOpen: () => 'in' })
   const url = await listen(app)
-  t.match(await refusal(`${url}/open`, [], { headers: { authorization: `Bearer ${tokenOf(app)}` } }), { status: 503, body: { code: 'FSR_ERR_STORE_FAILED' } })
+  t.match(
+    await refusal(`${url}/open`, [], { headers: { authorization: `Bearer ${tokenOf(app)}` } }),
+    { status: 503, body: { code: 'FSR_ERR_STORE_FAILED' } }
+  )
   t.equal(await (await connect(`${url}/open`)).next(), 'in')
 })

@@ -11,21 +11,43 @@ const seconds = () => Math.floor(Date.now() / 1000)
 const open = { onOpen: () => 'in' }
 const renewing = {
   onOpen: () => 'in',
-  onMessage: async (connection: WsConnection, message: { text: string }) => { await connection.renew(message.text); return 'renewed' },
+  onMessage: async (connection: WsConnection, message: { text: string }) => {
+    await connection.renew(message.text)
+    return 'renewed'
+  },
   onError: (_connection: WsConnection, error: Error) => (error as { code?: string }).code
 }
 const everybody = () => true
 
 async function createIssuers (t: Test, plugin: SocketPluginOptions = {}) {
   const lines: string[] = []
-  const app = await createApp(t, { jwt: false, plugin, fastify: { logger: { level: 'warn', stream: { write: (line: string) => { lines.push(line) } } } } })
+  const app = await createApp(t, {
+    jwt: false,
+    plugin,
+    fastify: {
+      logger: { level: 'warn', stream: { write: (line: string) => { lines.push(line) } } }
+    }
+  })
   const scopes: Record<string, (claims?: object) => string> = {}
   for (const iss of ['customers', 'staff']) {
     await app.register(async (scope) => {
-      await scope.register(jwt, { secret: `the secret of ${iss}, which is long enough`, verify: { allowedIss: iss } })
-      scope.socketRoute('/live', renewing, { isGranted: everybody, tokenFrom: ['header', 'ticket'] })
-      scope.post('/ticket', async (request) => await app.socketTicket(request, { route: (request.query as { route: string }).route }))
-      scopes[iss] = (claims = {}) => scope.jwt.sign({ sub: '1', iss, iat: seconds() - 5, ...claims })
+      await scope.register(jwt, {
+        secret: `the secret of ${iss}, which is long enough`,
+        verify: { allowedIss: iss }
+      })
+      scope.socketRoute('/live', renewing, {
+        isGranted: everybody,
+        tokenFrom: ['header', 'ticket']
+      })
+      scope.post('/ticket', async (request) => await app.socketTicket(request, {
+        route: (request.query as { route: string }).route
+      }))
+      scopes[iss] = (claims = {}) => scope.jwt.sign({
+        sub: '1',
+        iss,
+        iat: seconds() - 5,
+        ...claims
+      })
     }, { prefix: `/${iss}` })
   }
   const url = await listen(app)
@@ -33,28 +55,47 @@ async function createIssuers (t: Test, plugin: SocketPluginOptions = {}) {
 }
 
 t.test('users of different issuers are different, though they have the same sub: caps, revocation, renewal', async (t) => {
-  const { app, url, customer, staff } = await createIssuers(t, { connections: { perUser: { max: 1, on: 'close-oldest' } } })
+  const { app, url, customer, staff } = await createIssuers(t, {
+    connections: { perUser: { max: 1, on: 'close-oldest' } }
+  })
   const one = await connectAs(staff(), `${url}/staff/live`)
   const other = await connectAs(customer(), `${url}/customers/live`)
   t.equal(await app.socketRevoke({ sub: '1', iss: 'customers', before: seconds() }), 1)
   t.strictSame(await other.closed, { code: 4403, reason: 'access revoked' })
-  t.equal((await refusal(`${url}/customers/live`, [], { headers: { authorization: `Bearer ${customer()}` } })).status, 401)
+  t.equal(
+    (await refusal(`${url}/customers/live`, [], {
+      headers: { authorization: `Bearer ${customer()}` }
+    })).status,
+    401
+  )
   one.send(staff())
   t.strictSame(await one.take(2), ['in', 'renewed'])
   const newer = await connectAs(staff(), `${url}/staff/live`)
   t.strictSame(await one.closed, { code: 1008, reason: 'replaced by a newer connection' })
   newer.send(customer())
-  t.strictSame(await newer.take(2), ['in', 'FSR_ERR_TOKEN_INVALID'], 'of another issuer, which is of another key here')
+  t.strictSame(
+    await newer.take(2),
+    ['in', 'FSR_ERR_TOKEN_INVALID'],
+    'of another issuer, which is of another key here'
+  )
 })
 
 t.test('a revocation without iss is one of every issuer, and the log says so where it has closed connections of several', async (t) => {
   const { app, url, lines, customer, staff } = await createIssuers(t)
-  const clients = [await connectAs(staff(), `${url}/staff/live`), await connectAs(customer(), `${url}/customers/live`)]
+  const clients = [
+    await connectAs(staff(), `${url}/staff/live`),
+    await connectAs(customer(), `${url}/customers/live`)
+  ]
   const another = await connectAs(customer({ sub: '2' }), `${url}/customers/live`)
   t.equal(await app.socketRevoke({ sub: 1, before: seconds() }), 2)
   for (const client of clients) t.equal((await client.closed).code, 4403)
   for (const [path, token] of [['staff', staff()], ['customers', customer()]] as const) {
-    t.equal((await refusal(`${url}/${path}/live`, [], { headers: { authorization: `Bearer ${token}` } })).status, 401)
+    t.equal(
+      (await refusal(`${url}/${path}/live`, [], {
+        headers: { authorization: `Bearer ${token}` }
+      })).status,
+      401
+    )
   }
   t.equal(another.socket.readyState, 1)
   t.equal(await app.socketRevoke({ sub: 2, before: seconds() }), 1)
@@ -64,8 +105,16 @@ t.test('a revocation without iss is one of every issuer, and the log says so whe
 
 t.test('a ticket is not issued by a scope whose tokens are not those of the route', async (t) => {
   const { app, url, customer } = await createIssuers(t)
-  const ask = async (route: string) => await app.inject({ method: 'POST', url: `/customers/ticket?route=${route}`, headers: { authorization: `Bearer ${customer()}` } })
-  t.match((await ask('/staff/live')).json(), { statusCode: 500, code: 'FSR_ERR_OPTION_INVALID', message: /another @fastify\/jwt/ })
+  const ask = async (route: string) => await app.inject({
+    method: 'POST',
+    url: `/customers/ticket?route=${route}`,
+    headers: { authorization: `Bearer ${customer()}` }
+  })
+  t.match((await ask('/staff/live')).json(), {
+    statusCode: 500,
+    code: 'FSR_ERR_OPTION_INVALID',
+    message: /another @fastify\/jwt/
+  })
   t.equal((await ask('/customers/live')).statusCode, 200)
   t.ok(url)
 })
@@ -74,7 +123,11 @@ t.test('a renewal by a token of another issuer is refused, also where both have 
   const app = await createApp(t)
   app.socketRoute('/', renewing, 'ROLE_USER')
   const client = await connectAs(tokenOf(app, undefined, { iss: 'a' }), await listen(app))
-  for (const [claims, answer] of [[{ iss: 'b' }, 'FSR_ERR_TOKEN_INVALID'], [{}, 'FSR_ERR_TOKEN_INVALID'], [{ iss: 'a' }, 'renewed']] as const) {
+  for (const [claims, answer] of [
+    [{ iss: 'b' }, 'FSR_ERR_TOKEN_INVALID'],
+    [{}, 'FSR_ERR_TOKEN_INVALID'],
+    [{ iss: 'a' }, 'renewed']
+  ] as const) {
     client.send(tokenOf(app, undefined, claims))
     if (answer === 'FSR_ERR_TOKEN_INVALID' && 'iss' in claims) await client.next()
     t.equal(await client.next(), answer)
@@ -84,14 +137,23 @@ t.test('a renewal by a token of another issuer is refused, also where both have 
 t.test('subject names the user: a claim, a function of the claims; at the plugin, a scope, a route', async (t) => {
   const app = await createApp(t, { plugin: { subject: 'id', connections: { perUser: 1 } } })
   app.socketRoute('/id', open, 'ROLE_USER')
-  app.socketRoute('/tenant', open, { isGranted: 'ROLE_USER', subject: ({ tenant, id }) => `${String(tenant)}/${String(id)}` })
+  app.socketRoute('/tenant', open, {
+    isGranted: 'ROLE_USER',
+    subject: ({ tenant, id }) => `${String(tenant)}/${String(id)}`
+  })
   await app.register(async (scope) => {
     scope.socketScope({ subject: 'sub' })
     scope.socketRoute('/sub', open, 'ROLE_USER')
   })
   const url = await listen(app)
-  const token = (claims: object) => tokenOf(app, undefined, { iat: seconds() - 5, iss: 'x', tenant: 't', ...claims })
-  const status = async (path: string, claims: object) => (await refusal(url + path, ['bearer', token(claims)])).status
+  const token = (claims: object) => tokenOf(app, undefined, {
+    iat: seconds() - 5,
+    iss: 'x',
+    tenant: 't',
+    ...claims
+  })
+  const status = async (path: string, claims: object) =>
+    (await refusal(url + path, ['bearer', token(claims)])).status
 
   const seven = await connectAs(token({ sub: 'a', id: 7 }), `${url}/id`)
   t.equal(await status('/id', { sub: 'b', id: '7' }), 429, 'a number is its digits')
@@ -102,7 +164,11 @@ t.test('subject names the user: a claim, a function of the claims; at the plugin
   const named = await connectAs(token({ sub: 'a' }), `${url}/sub`)
   t.equal(await status('/sub', { sub: 'a', iss: 'y' }), 429, 'whatever its issuer')
 
-  t.equal(await app.socketRevoke({ sub: 7, iss: 'x', before: seconds() }), 0, 'such a subject has no issuer')
+  t.equal(
+    await app.socketRevoke({ sub: 7, iss: 'x', before: seconds() }),
+    0,
+    'such a subject has no issuer'
+  )
   for (const [sub, client] of [[7, seven], ['t/9', tenant], ['a', named]] as const) {
     t.equal(await app.socketRevoke({ sub, before: seconds() }), 1)
     t.equal((await client.closed).code, 4403)
@@ -136,14 +202,26 @@ t.test('a user for whom subject gives no name is refused, and the log tells why 
     'a throw': (id) => { throw new RangeError(`of ${String(id)}`) }
   }
   const app = await createApp(t, { fastify: { logger } })
-  for (const [name, subject] of Object.entries(odd)) app.socketRoute(`/${name.replaceAll(' ', '-')}`, open, { isGranted: everybody, subject: ({ id }) => subject(id) as string, name })
+  for (const [name, subject] of Object.entries(odd)) {
+    app.socketRoute(`/${name.replaceAll(' ', '-')}`, open, {
+      isGranted: everybody,
+      subject: ({ id }) => subject(id) as string,
+      name
+    })
+  }
   app.socketRoute('/claim', open, { isGranted: everybody, subject: 'id' })
-  app.addHook('onRequest', async (request) => { if ('user' in (request.query as object)) (request as { user: unknown }).user = { roles: [] } })
+  app.addHook('onRequest', async (request) => {
+    if ('user' in (request.query as object)) (request as { user: unknown }).user = { roles: [] }
+  })
   const url = await listen(app)
   const token = tokenOf(app, [], { id: 'secret-id' })
   for (const route of app.socketRoutes.values()) {
     if (route.name === '/claim') continue
-    t.equal((await refusal(url + route.path, ['bearer', token])).body.code, 'FSR_ERR_TOKEN_INVALID', route.name)
+    t.equal(
+      (await refusal(url + route.path, ['bearer', token])).body.code,
+      'FSR_ERR_TOKEN_INVALID',
+      route.name
+    )
   }
   t.equal(lines.length, Object.keys(odd).length)
   t.ok(lines.every((line) => line.includes('a user has no subject')))
@@ -164,8 +242,20 @@ t.test('a sub that is no name, and an iss that is none, are no users', async (t)
   const app = await createApp(t)
   app.socketRoute('/', open, 'ROLE_USER')
   const url = await listen(app)
-  for (const claims of [{ sub: '' }, { sub: 2 ** 53 }, { sub: 0.5 }, { sub: true }, { iss: 5 }, { iss: ['a'] }, { iss: null }]) {
-    t.equal((await refusal(url, ['bearer', tokenOf(app, undefined, claims)])).body.code, 'FSR_ERR_TOKEN_INVALID', JSON.stringify(claims))
+  for (const claims of [
+    { sub: '' },
+    { sub: 2 ** 53 },
+    { sub: 0.5 },
+    { sub: true },
+    { iss: 5 },
+    { iss: ['a'] },
+    { iss: null }
+  ]) {
+    t.equal(
+      (await refusal(url, ['bearer', tokenOf(app, undefined, claims)])).body.code,
+      'FSR_ERR_TOKEN_INVALID',
+      JSON.stringify(claims)
+    )
   }
 })
 
@@ -185,13 +275,22 @@ t.test('a user who is called like one of an issuer is not taken for that', async
 
 t.test('what is no subject is an error at registration', async (t) => {
   for (const subject of ['', 5, null, [], {}]) {
-    await t.rejects(async () => { await Fastify().register(socketRoutes, { subject: subject as never }) }, { code: 'FSR_ERR_OPTION_INVALID' }, JSON.stringify(subject))
+    await t.rejects(
+      async () => { await Fastify().register(socketRoutes, { subject: subject as never }) },
+      { code: 'FSR_ERR_OPTION_INVALID' },
+      JSON.stringify(subject)
+    )
   }
 })
 
 t.test('that perUser does not count users without a subject is logged once for each route', async (t) => {
   const lines: string[] = []
-  const app = await createApp(t, { plugin: { connections: { perUser: 1 } }, fastify: { logger: { level: 'warn', stream: { write: (line: string) => { lines.push(line) } } } } })
+  const app = await createApp(t, {
+    plugin: { connections: { perUser: 1 } },
+    fastify: {
+      logger: { level: 'warn', stream: { write: (line: string) => { lines.push(line) } } }
+    }
+  })
   app.socketRoute('/', open, 'ROLE_USER')
   app.socketRoute('/first', open, { isGranted: 'ROLE_USER', tokenFrom: ['message'] })
   app.socketRoute('/open', open)

@@ -8,24 +8,47 @@ import { TestClock } from '../support/clock.js'
 import { createApp, listen, SECRET, tokenOf } from '../support/server.js'
 import { mustNotBeLogged } from '../support/witness.js'
 
-// P22: a browser asks REST for a ticket, with its token or cookie, and connects with it in the address.
+// P22: a browser asks REST for a ticket, with its token or cookie, and connects with it in the
+// address.
 
 const PAGE = 'https://app.example'
 
 async function createTicketApp (t: Test, plugin: SocketPluginOptions = {}, clock?: TestClock) {
   const lines: string[] = []
-  const app = await createApp(t, { plugin, clock, fastify: { logger: { level: 'trace', stream: { write: (line) => { lines.push(line) } } } } })
+  const app = await createApp(t, {
+    plugin,
+    clock,
+    fastify: { logger: { level: 'trace', stream: { write: (line) => { lines.push(line) } } } }
+  })
   const seen: WsConnection[] = []
-  const options = { isGranted: 'ROLE_USER', tokenFrom: ['ticket', 'header'], origins: ['same-origin', PAGE, 'https://other.example'] } as const
-  app.socketRoute('/chat/:room', { onOpen: (connection) => { seen.push(connection); return 'in' } }, { ...options, name: 'chat' })
+  const options = {
+    isGranted: 'ROLE_USER',
+    tokenFrom: ['ticket', 'header'],
+    origins: ['same-origin', PAGE, 'https://other.example']
+  } as const
+  app.socketRoute(
+    '/chat/:room',
+    { onOpen: (connection) => { seen.push(connection); return 'in' } },
+    { ...options, name: 'chat' }
+  )
   app.socketRoute('/other', { onOpen: () => 'in' }, { ...options, name: 'other' })
-  app.post('/ticket', async (request) => ({ ticket: await app.socketTicket(request, { route: 'chat' }) }))
+  app.post('/ticket', async (request) => ({
+    ticket: await app.socketTicket(request, { route: 'chat' })
+  }))
   const url = await listen(app)
   return { app, url, seen, lines }
 }
 
-async function ticketFor (app: FastifyInstance, token: string, headers: Record<string, string> = {}): Promise<string> {
-  const answer = await app.inject({ method: 'POST', url: '/ticket', headers: { authorization: `Bearer ${token}`, ...headers } })
+async function ticketFor (
+  app: FastifyInstance,
+  token: string,
+  headers: Record<string, string> = {}
+): Promise<string> {
+  const answer = await app.inject({
+    method: 'POST',
+    url: '/ticket',
+    headers: { authorization: `Bearer ${token}`, ...headers }
+  })
   const { ticket } = answer.json<{ ticket: string }>()
   mustNotBeLogged(ticket)
   return ticket
@@ -40,8 +63,16 @@ t.test('a ticket lets its user in, once, and is seen by nobody', async (t) => {
   t.equal(await client.next(), 'in')
   const [connection] = seen
   t.match(connection!.user, { sub: 'alice', roles: ['ROLE_USER'] })
-  t.strictSame({ ...connection!.query }, { page: '2', sort: 'up' }, 'the other parameters are as they were')
-  t.match(await refusal(path), { status: 401, body: { code: 'FSR_ERR_TICKET_INVALID' }, headers: { 'www-authenticate': 'Bearer error="invalid_token"' } })
+  t.strictSame(
+    { ...connection!.query },
+    { page: '2', sort: 'up' },
+    'the other parameters are as they were'
+  )
+  t.match(await refusal(path), {
+    status: 401,
+    body: { code: 'FSR_ERR_TICKET_INVALID' },
+    headers: { 'www-authenticate': 'Bearer error="invalid_token"' }
+  })
   t.notOk(lines.some((line) => line.includes(ticket)))
   t.ok(lines.some((line) => line.includes('/chat/lobby?page=2&sort=up')))
 })
@@ -49,7 +80,9 @@ t.test('a ticket lets its user in, once, and is seen by nobody', async (t) => {
 t.test('of those who come with the same ticket at the same time one gets in', async (t) => {
   const { app, url, seen } = await createTicketApp(t)
   const ticket = await ticketFor(app, tokenOf(app))
-  const answers = await Promise.allSettled(Array.from({ length: 20 }, () => connect(`${url}/chat/x?ticket=${ticket}`)))
+  const answers = await Promise.allSettled(Array.from({ length: 20 }, () => connect(
+    `${url}/chat/x?ticket=${ticket}`
+  )))
   t.equal(answers.filter(({ status }) => status === 'fulfilled').length, 1)
   t.equal(seen.length, 1)
 })
@@ -95,7 +128,10 @@ t.test('the end of the token is the end of a connection with a ticket, and of th
   const clock = new TestClock()
   const { app, url } = await createTicketApp(t, { tickets: { ttl: 3_600_000 } }, clock)
   const exp = Math.floor(Date.now() / 1000) + 60
-  const tickets = [await ticketFor(app, tokenOf(app, undefined, { exp })), await ticketFor(app, tokenOf(app, undefined, { exp }))]
+  const tickets = [
+    await ticketFor(app, tokenOf(app, undefined, { exp })),
+    await ticketFor(app, tokenOf(app, undefined, { exp }))
+  ]
   const client = await connect(`${url}/chat/x?ticket=${tickets[0]}`)
   await clock.advance(61_000)
   t.equal((await client.closed).code, 4401)
@@ -104,46 +140,99 @@ t.test('the end of the token is the end of a connection with a ticket, and of th
 
 t.test('a ticket asks isGranted and the revocations like the token it was made from', async (t) => {
   const { app, url } = await createTicketApp(t)
-  t.equal((await refusal(`${url}/chat/x?ticket=${await ticketFor(app, tokenOf(app, ['OTHER']))}`)).status, 403)
-  const ticket = await ticketFor(app, tokenOf(app, undefined, { iat: Math.floor(Date.now() / 1000) - 5 }))
+  t.equal(
+    (await refusal(`${url}/chat/x?ticket=${await ticketFor(app, tokenOf(app, ['OTHER']))}`)).status,
+    403
+  )
+  const ticket = await ticketFor(
+    app,
+    tokenOf(app, undefined, { iat: Math.floor(Date.now() / 1000) - 5 })
+  )
   await app.socketRevoke({ sub: 'alice' })
   t.equal((await refusal(`${url}/chat/x?ticket=${ticket}`)).body.code, 'FSR_ERR_TOKEN_INVALID')
 })
 
 t.test('REST answers 401 to whoever asks for a ticket without a token that is good', async (t) => {
   const { app } = await createTicketApp(t)
-  for (const [authorization, code] of [[undefined, 'FSR_ERR_TOKEN_MISSING'], ['Bearer broken', 'FSR_ERR_TOKEN_INVALID'], [`Bearer ${tokenOf(app, undefined, { exp: 5 })}`, 'FSR_ERR_TOKEN_EXPIRED']] as const) {
-    const answer = await app.inject({ method: 'POST', url: '/ticket', headers: authorization === undefined ? {} : { authorization } })
+  for (const [authorization, code] of [
+    [undefined, 'FSR_ERR_TOKEN_MISSING'],
+    ['Bearer broken', 'FSR_ERR_TOKEN_INVALID'],
+    [`Bearer ${tokenOf(app, undefined, { exp: 5 })}`, 'FSR_ERR_TOKEN_EXPIRED']
+  ] as const) {
+    const answer = await app.inject({
+      method: 'POST',
+      url: '/ticket',
+      headers: authorization === undefined ? {} : { authorization }
+    })
     t.match(answer.json(), { statusCode: 401, code })
     t.match(answer.headers['www-authenticate'], /^Bearer/)
   }
-  t.equal((await app.inject({ method: 'POST', url: '/ticket?access_token=x&ticket=y' })).json().code, 'FSR_ERR_TOKEN_MISSING', 'only header and cookie count there')
+  t.equal(
+    (await app.inject({ method: 'POST', url: '/ticket?access_token=x&ticket=y' })).json().code,
+    'FSR_ERR_TOKEN_MISSING',
+    'only header and cookie count there'
+  )
 })
 
 t.test('an app without tokens of its own can issue tickets for the users of its sessions', async (t) => {
   const app = await createApp(t, { jwt: false })
   app.decorateRequest('user', null as never)
-  app.addHook('onRequest', async (request) => { if (request.method === 'POST') Object.assign(request, { user: { id: 7, roles: ['ROLE_USER'] } }) })
-  app.socketRoute('/', { onOpen: (connection) => connection.user as object }, { isGranted: 'ROLE_USER', tokenFrom: ['ticket'] })
-  app.post('/ticket', async (request) => ({ ticket: await app.socketTicket(request, { route: '/' }) }))
+  app.addHook('onRequest', async (request) => {
+    if (request.method === 'POST') Object.assign(request, { user: { id: 7, roles: ['ROLE_USER'] } })
+  })
+  app.socketRoute(
+    '/',
+    { onOpen: (connection) => connection.user as object },
+    { isGranted: 'ROLE_USER', tokenFrom: ['ticket'] }
+  )
+  app.post('/ticket', async (request) => ({
+    ticket: await app.socketTicket(request, { route: '/' })
+  }))
   const url = await listen(app)
-  t.strictSame(await (await connect(`${url}/?ticket=${await ticketFor(app, 'none')}`)).json(), { id: 7, roles: ['ROLE_USER'] })
+  t.strictSame(await (await connect(`${url}/?ticket=${await ticketFor(app, 'none')}`)).json(), {
+    id: 7,
+    roles: ['ROLE_USER']
+  })
   t.equal((await refusal(url)).body.code, 'FSR_ERR_TOKEN_MISSING')
 })
 
 t.test('the log tells of a token for a ticket where @fastify/jwt is not registered in the scope of the request', async (t) => {
   for (const isOfRoute of [true, false]) {
     const lines: Array<{ msg: string }> = []
-    const app = await createApp(t, { jwt: false, fastify: { logger: { level: 'warn', stream: { write: (line: string) => { lines.push(JSON.parse(line)) } } } } })
+    const app = await createApp(t, {
+      jwt: false,
+      fastify: {
+        logger: {
+          level: 'warn',
+          stream: { write: (line: string) => { lines.push(JSON.parse(line)) } }
+        }
+      }
+    })
     await app.register(async (scope) => {
       if (isOfRoute) await scope.register(jwt, { secret: SECRET })
-      scope.socketRoute('/', { onOpen: () => 'in' }, { isGranted: 'ROLE_USER', tokenFrom: ['ticket'] })
+      scope.socketRoute('/', { onOpen: () => 'in' }, {
+        isGranted: 'ROLE_USER',
+        tokenFrom: ['ticket']
+      })
     })
-    app.post('/ticket', async (request) => ({ ticket: await app.socketTicket(request, { route: '/' }) }))
+    app.post('/ticket', async (request) => ({
+      ticket: await app.socketTicket(request, { route: '/' })
+    }))
     t.equal((await app.inject({ method: 'POST', url: '/ticket' })).statusCode, 401)
     t.strictSame(lines, [], 'not of a request without one')
-    t.equal((await app.inject({ method: 'POST', url: '/ticket', headers: { authorization: 'Bearer a.b.c' } })).statusCode, 401)
-    t.match(lines[0], { level: 40, route: '/', msg: /@fastify\/jwt is not registered in the scope of the request/ })
+    t.equal(
+      (await app.inject({
+        method: 'POST',
+        url: '/ticket',
+        headers: { authorization: 'Bearer a.b.c' }
+      })).statusCode,
+      401
+    )
+    t.match(lines[0], {
+      level: 40,
+      route: '/',
+      msg: /@fastify\/jwt is not registered in the scope of the request/
+    })
   }
 })
 
@@ -174,7 +263,11 @@ t.test('a store of the app keeps tickets, and never sees one that could be used'
   t.equal((await refusal(`${url}/chat/x?ticket=${ticket}`)).status, 401)
   isBroken = true
   const { status, body } = await refusal(`${url}/chat/x?ticket=${ticket}`)
-  t.match({ status, code: body.code }, { status: 503, code: 'FSR_ERR_STORE_FAILED' }, 'nobody is let in')
+  t.match(
+    { status, code: body.code },
+    { status: 503, code: 'FSR_ERR_STORE_FAILED' },
+    'nobody is let in'
+  )
   t.notMatch(body.message, 'out of order', 'and nobody is told why')
   t.ok(lines.some((line) => line.includes('out of order')), 'but the log')
   isBroken = false
@@ -211,19 +304,59 @@ t.test('tickets in this process are bounded in bytes, forgotten at their end, an
 
 t.test('what cannot work is told: a route that takes none, a user that is not JSON, options that are none', async (t) => {
   const app = await createApp(t, { plugin: { tokenFrom: ['ticket'] } })
-  app.socketRoute('/guarded', { onOpen: () => 'in' }, { tokenFrom: ['header'], isGranted: 'ROLE_USER' })
+  app.socketRoute('/guarded', { onOpen: () => 'in' }, {
+    tokenFrom: ['header'],
+    isGranted: 'ROLE_USER'
+  })
   app.socketRoute('/open', { onOpen: () => 'in' })
   app.socketRoute('/right', { onOpen: () => 'in' }, 'ROLE_USER')
-  app.post('/:name', async (request) => await app.socketTicket(request, { route: `/${(request.params as { name: string }).name}` }))
-  for (const name of ['nowhere', 'guarded', 'open']) t.match((await app.inject({ method: 'POST', url: `/${name}` })).json(), { code: 'FSR_ERR_OPTION_INVALID', statusCode: 500 }, name)
-  await t.rejects(app.socketTicket({ headers: {}, user: { id: 1n } } as never, { route: '/right' }), { code: 'FSR_ERR_OPTION_INVALID' })
-  for (const options of [undefined, '/right', {}, { rout: '/right' }, { route: '/right', ttl: 5 }, new Map()]) {
-    await t.rejects(app.socketTicket({ headers: {}, user: { id: 1 } } as never, options as never), { code: 'FSR_ERR_OPTION_INVALID' })
+  app.post('/:name', async (request) => await app.socketTicket(request, {
+    route: `/${(request.params as { name: string }).name}`
+  }))
+  for (const name of ['nowhere', 'guarded', 'open']) {
+    t.match(
+      (await app.inject({ method: 'POST', url: `/${name}` })).json(),
+      { code: 'FSR_ERR_OPTION_INVALID', statusCode: 500 },
+      name
+    )
+  }
+  await t.rejects(
+    app.socketTicket({ headers: {}, user: { id: 1n } } as never, { route: '/right' }),
+    { code: 'FSR_ERR_OPTION_INVALID' }
+  )
+  for (const options of [
+    undefined,
+    '/right',
+    {},
+    { rout: '/right' },
+    { route: '/right', ttl: 5 },
+    new Map()
+  ]) {
+    await t.rejects(
+      app.socketTicket({ headers: {}, user: { id: 1 } } as never, options as never),
+      { code: 'FSR_ERR_OPTION_INVALID' }
+    )
   }
   for (const request of [undefined, {}, '/right']) {
-    await t.rejects(app.socketTicket(request as never, { route: '/right' }), { code: 'FSR_ERR_OPTION_INVALID', message: /^The first argument of socketTicket\(\)/ })
+    await t.rejects(app.socketTicket(request as never, { route: '/right' }), {
+      code: 'FSR_ERR_OPTION_INVALID',
+      message: /^The first argument of socketTicket\(\)/
+    })
   }
-  for (const tickets of [{ ttl: 0 }, { ttl: '1' }, { store: 5 }, { store: {} }, { store: { put: () => {} } }, { other: 1 }, 5, null]) {
-    await t.rejects(createApp(t, { plugin: { tickets: tickets as never } }), { code: 'FSR_ERR_OPTION_INVALID' }, JSON.stringify(tickets))
+  for (const tickets of [
+    { ttl: 0 },
+    { ttl: '1' },
+    { store: 5 },
+    { store: {} },
+    { store: { put: () => {} } },
+    { other: 1 },
+    5,
+    null
+  ]) {
+    await t.rejects(
+      createApp(t, { plugin: { tickets: tickets as never } }),
+      { code: 'FSR_ERR_OPTION_INVALID' },
+      JSON.stringify(tickets)
+    )
   }
 })

@@ -19,12 +19,22 @@ t.test('socket routes are served over TLS by the https option of Fastify', async
   t.teardown(() => app.close())
   await app.register(jwt, { secret: SECRET })
   await app.register(socketRoutes)
-  app.socketRoute('/', { onOpen: () => 'welcome', onMessage: (_connection, message) => message, onClose: () => 'goodbye' }, 'ROLE_USER')
+  app.socketRoute(
+    '/',
+    {
+      onOpen: () => 'welcome',
+      onMessage: (_connection, message) => message,
+      onClose: () => 'goodbye'
+    },
+    'ROLE_USER'
+  )
   app.get('/rest', async (request) => request.protocol)
   const url = (await app.listen({ port: 0, host: '127.0.0.1' })).replace('https', 'wss')
   t.match(url, /^wss:/)
   t.equal((await refusal(url, [], { ca: tls.cert })).status, 401)
-  const client = await connect(url, ['bearer', app.jwt.sign({ roles: ['ROLE_USER'] })], { ca: tls.cert })
+  const client = await connect(url, ['bearer', app.jwt.sign({ roles: ['ROLE_USER'] })], {
+    ca: tls.cert
+  })
   client.send('hello')
   t.strictSame(await client.take(2), ['welcome', 'hello'])
   t.equal((await app.inject('/rest')).statusCode, 200)
@@ -38,7 +48,10 @@ t.test('an app that speaks HTTP/2 as well has socket routes over HTTP/1.1, and i
   t.teardown(() => app.close())
   await app.register(socketRoutes as never)
   const routes = app as unknown as FastifyInstance
-  routes.socketRoute('/', { onMessage: (_connection, message) => message, onClose: () => 'goodbye' })
+  routes.socketRoute('/', {
+    onMessage: (_connection, message) => message,
+    onClose: () => 'goodbye'
+  })
   let isAsked = false
   let isClosing = false
   app.get('/slow', async () => { isAsked = true; await until(() => isClosing); return 'done' })
@@ -51,7 +64,10 @@ t.test('an app that speaks HTTP/2 as well has socket routes over HTTP/1.1, and i
   const stream = session.request({ ':path': '/slow' })
   const answer = new Promise<string>((resolve, reject) => {
     let text = ''
-    stream.on('data', (chunk) => { text += String(chunk) }).on('end', () => { resolve(text) }).on('error', reject)
+    stream.on('data', (chunk) => { text += String(chunk) }).on('end', () => { resolve(text) }).on(
+      'error',
+      reject
+    )
   })
   await until(() => isAsked)
   const closed = app.close()
@@ -63,7 +79,10 @@ t.test('an app that speaks HTTP/2 as well has socket routes over HTTP/1.1, and i
   t.strictSame(client.unread, ['goodbye'])
 })
 
-for (const [name, options] of Object.entries({ TLS: { https: tls }, 'HTTP/2 over TLS': { http2: true, https: { ...tls, allowHTTP1: true } } })) {
+for (const [name, options] of Object.entries({
+  TLS: { https: tls },
+  'HTTP/2 over TLS': { http2: true, https: { ...tls, allowHTTP1: true } }
+})) {
   t.test(`connections that say nothing, or do not come to agree on TLS, do not hold the stop of a server with ${name} up`, async (t) => {
     const app = Fastify(options as object) as unknown as FastifyInstance
     t.teardown(() => app.close())
@@ -77,7 +96,10 @@ for (const [name, options] of Object.entries({ TLS: { https: tls }, 'HTTP/2 over
     half.write(Buffer.from([0x16, 0x03, 0x01, 0x02, 0x00, 0x01]))
     const gone = await tcp(url)
     gone.destroy()
-    const ended = Promise.all([silent, half].map((socket) => once(socket.on('error', () => {}).resume(), 'close')))
+    const ended = Promise.all([silent, half].map((socket) => once(
+      socket.on('error', () => {}).resume(),
+      'close'
+    )))
     await app.close()
     await ended
     t.equal((await client.closed).code, 1012)
@@ -90,7 +112,9 @@ t.test('a TCP connection to a server with TLS that is made when the drain is ove
   t.teardown(() => app.close())
   await app.register(socketRoutes)
   // After the drain, and before Fastify stops listening.
-  app.addHook('preClose', async () => { await once((await tcp(url)).on('error', () => {}).resume(), 'close') })
+  app.addHook('preClose', async () => {
+    await once((await tcp(url)).on('error', () => {}).resume(), 'close')
+  })
   const url = await app.listen({ port: 0, host: '127.0.0.1' })
   await app.close()
   t.pass()

@@ -12,7 +12,11 @@ const soon = () => seconds() + 60
 t.test('a connection ends with its token: 4401, with a goodbye', async (t) => {
   const clock = new TestClock()
   const app = await createApp(t, { clock })
-  app.socketRoute('/', { onOpen: () => 'in', onClose: (_connection, { code }) => `closed with ${code}` }, 'ROLE_USER')
+  app.socketRoute(
+    '/',
+    { onOpen: () => 'in', onClose: (_connection, { code }) => `closed with ${code}` },
+    'ROLE_USER'
+  )
   const url = await listen(app)
   const staying = await connectAs(tokenOf(app), url)
   const client = await connectAs(tokenOf(app, undefined, { exp: soon() }), url)
@@ -36,9 +40,15 @@ t.test('requireExpiry refuses tokens without exp', async (t) => {
   app.socketRoute('/lax', { onOpen: () => 'in' }, { isGranted: 'ROLE_USER', requireExpiry: false })
   const url = await listen(app)
   t.equal((await refusal(url, ['bearer', tokenOf(app)])).body.code, 'FSR_ERR_TOKEN_INVALID')
-  t.equal(await (await connect(url, ['bearer', tokenOf(app, undefined, { exp: seconds() + 60 })])).next(), 'in')
+  t.equal(
+    await (await connect(url, ['bearer', tokenOf(app, undefined, { exp: seconds() + 60 })])).next(),
+    'in'
+  )
   t.equal(await (await connect(`${url}/lax`, ['bearer', tokenOf(app)])).next(), 'in')
-  t.throws(() => app.socketRoute('/x', { onOpen: () => {} }, { requireExpiry: 1 as never }), { code: 'FSR_ERR_OPTION_INVALID' })
+  t.throws(
+    () => app.socketRoute('/x', { onOpen: () => {} }, { requireExpiry: 1 as never }),
+    { code: 'FSR_ERR_OPTION_INVALID' }
+  )
 })
 
 // A route that takes a message for a new token.
@@ -87,7 +97,11 @@ t.test('a renewal that is not valid changes nothing; one that has lost the role 
 
 t.test('a refused renewal that nobody waits for harms nobody', async (t) => {
   const app = await createApp(t)
-  app.socketRoute('/', { onMessage: (connection, message) => { connection.renew(message.text); return 'asked' } }, 'ROLE_USER')
+  app.socketRoute(
+    '/',
+    { onMessage: (connection, message) => { connection.renew(message.text); return 'asked' } },
+    'ROLE_USER'
+  )
   const client = await connectAs(tokenOf(app), await listen(app))
   client.send('broken')
   client.send('broken')
@@ -96,7 +110,11 @@ t.test('a refused renewal that nobody waits for harms nobody', async (t) => {
 
 t.test("socketRevoke() ends a user's connections, answers how many, and refuses the old tokens", async (t) => {
   const app = await createApp(t)
-  app.socketRoute('/', { onOpen: () => 'in', onMessage: renewing.onMessage, onError: renewing.onError }, 'ROLE_USER')
+  app.socketRoute(
+    '/',
+    { onOpen: () => 'in', onMessage: renewing.onMessage, onError: renewing.onError },
+    'ROLE_USER'
+  )
   app.socketRoute('/other', { onOpen: () => 'in' }, 'ROLE_USER')
   app.socketRoute('/open', { onOpen: () => 'in' })
   const url = await listen(app)
@@ -105,16 +123,44 @@ t.test("socketRevoke() ends a user's connections, answers how many, and refuses 
   const bob = await connectAs(tokenOf(app, undefined, { sub: 'bob' }), url)
   const guest = await connect(`${url}/open`)
   t.equal(await app.socketRevoke({ sub: 'alice' }), 2)
-  for (const client of alice) t.strictSame(await client.closed, { code: 4403, reason: 'access revoked' })
+  for (const client of alice) {
+    t.strictSame(await client.closed, { code: 4403, reason: 'access revoked' })
+  }
   t.equal((await refusal(url, ['bearer', old])).body.code, 'FSR_ERR_TOKEN_INVALID')
-  t.equal((await refusal(url, ['bearer', tokenOf(app, undefined, { iat: seconds() - 1 })])).status, 401)
-  t.equal(await (await connectAs(tokenOf(app, undefined, { iat: seconds() + 5 }), url)).next(), 'in', 'a new token is another matter')
+  t.equal(
+    (await refusal(url, ['bearer', tokenOf(app, undefined, { iat: seconds() - 1 })])).status,
+    401
+  )
+  t.equal(
+    await (await connectAs(tokenOf(app, undefined, { iat: seconds() + 5 }), url)).next(),
+    'in',
+    'a new token is another matter'
+  )
   t.equal(bob.socket.readyState, 1)
   t.equal(guest.socket.readyState, 1)
   t.equal(await app.socketRevoke({ sub: 'nobody', until: seconds() - 10 }), 0)
-  t.equal(await app.socketRevoke({ sub: 'bob', before: seconds() - 1000 }), 0, 'bob came later than that')
+  t.equal(
+    await app.socketRevoke({ sub: 'bob', before: seconds() - 1000 }),
+    0,
+    'bob came later than that'
+  )
   t.equal((await refusal(url, ['bearer', old])).status, 401, 'what has no end is not forgotten')
-  for (const revocation of [undefined, null, 'alice', ['alice'], { sub: '' }, { sub: 0.5 }, { sub: 2 ** 53 }, { sub: {} }, { sub: 'a', iss: 5 }, { sub: 'a', before: '5' }, { sub: 'a', until: NaN }, { sub: 'a', before: Date.now() }, { sub: 'a', until: Date.now() }, { sub: 'a', untl: 5 }]) {
+  for (const revocation of [
+    undefined,
+    null,
+    'alice',
+    ['alice'],
+    { sub: '' },
+    { sub: 0.5 },
+    { sub: 2 ** 53 },
+    { sub: {} },
+    { sub: 'a', iss: 5 },
+    { sub: 'a', before: '5' },
+    { sub: 'a', until: NaN },
+    { sub: 'a', before: Date.now() },
+    { sub: 'a', until: Date.now() },
+    { sub: 'a', untl: 5 }
+  ]) {
     await t.rejects(app.socketRevoke(revocation as never), { code: 'FSR_ERR_OPTION_INVALID' })
   }
 })
@@ -148,7 +194,10 @@ t.test('revocations can be kept in a store of the app', async (t) => {
   await client.next()
   // On another machine, which the store has told.
   kept.set('alice', seconds() - 30)
-  t.equal((await refusal(url, ['bearer', tokenOf(app, undefined, { iat: seconds() - 60 })])).status, 401)
+  t.equal(
+    (await refusal(url, ['bearer', tokenOf(app, undefined, { iat: seconds() - 60 })])).status,
+    401
+  )
   client.send(tokenOf(app, undefined, { iat: seconds() - 60 }))
   t.equal(await client.next(), 'FSR_ERR_TOKEN_INVALID')
   t.equal(await app.socketRevoke({ sub: 'alice', before: seconds() }), 1)
@@ -159,13 +208,20 @@ t.test('a token that is revoked between the check and the upgrade does not get i
   let isAsked: undefined | (() => void)
   let answer: undefined | ((isGranted: boolean) => void)
   const asked = new Promise<void>((resolve) => { isAsked = resolve })
-  app.socketRoute('/', { onOpen: () => 'in' }, async () => { isAsked!(); return await new Promise<boolean>((resolve) => { answer = resolve }) })
+  app.socketRoute('/', { onOpen: () => 'in' }, async () => {
+    isAsked!()
+    return await new Promise<boolean>((resolve) => { answer = resolve })
+  })
   const url = await listen(app)
   const refused = refusal(url, ['bearer', tokenOf(app, undefined, { iat: seconds() - 5 })])
   await asked
   t.equal(await app.socketRevoke({ sub: 'alice' }), 0)
   answer!(true)
-  t.match(await refused, { status: 401, body: { code: 'FSR_ERR_TOKEN_INVALID' }, headers: { 'www-authenticate': 'Bearer error="invalid_token"' } })
+  t.match(await refused, {
+    status: 401,
+    body: { code: 'FSR_ERR_TOKEN_INVALID' },
+    headers: { 'www-authenticate': 'Bearer error="invalid_token"' }
+  })
 })
 
 t.test('users with a number for a subject can be revoked too', async (t) => {
@@ -181,9 +237,23 @@ t.test('users with a number for a subject can be revoked too', async (t) => {
 
 t.test('socketRevoke() counts those that it closes, and closes them also where the store fails', async (t) => {
   let isBroken = false
-  const app = await createApp(t, { plugin: { revocations: { revoke: () => { if (isBroken) throw new Error('out of order') }, revokedBefore: () => undefined } } })
+  const app = await createApp(t, {
+    plugin: {
+      revocations: {
+        revoke: () => { if (isBroken) throw new Error('out of order') },
+        revokedBefore: () => undefined
+      }
+    }
+  })
   let release: undefined | (() => void)
-  app.socketRoute('/', { onOpen: () => 'in', onClose: async () => { await new Promise<void>((resolve) => { release = resolve }) } }, 'ROLE_USER')
+  app.socketRoute(
+    '/',
+    {
+      onOpen: () => 'in',
+      onClose: async () => { await new Promise<void>((resolve) => { release = resolve }) }
+    },
+    'ROLE_USER'
+  )
   const url = await listen(app)
   const token = tokenOf(app, undefined, { iat: seconds() - 5 })
   const first = await connectAs(token, url)
@@ -205,37 +275,67 @@ t.test('of two renewals the one that was asked for last holds, whichever is fast
   app.socketRoute('/', {
     onOpen: () => { isOpen = true; return 'in' },
     onMessage: async (connection, message) => {
-      const renewals = (message.json<string[]>()).map(async (token) => { await connection.renew(token) })
+      const renewals = (message.json<string[]>()).map(async (token) => {
+        await connection.renew(token)
+      })
       await Promise.resolve()
       while (answers.length < 2) await new Promise(setImmediate)
       for (const answer of answers.reverse()) { answer(); await new Promise(setImmediate) }
       await Promise.all(renewals)
       return (connection.user as { name: string }).name
     }
-  }, async () => { if (isOpen) await new Promise<void>((resolve) => { answers.push(resolve) }); return true })
+  }, async () => {
+    if (isOpen) await new Promise<void>((resolve) => { answers.push(resolve) })
+    return true
+  })
   const client = await connectAs(tokenOf(app), await listen(app))
-  client.send(JSON.stringify([tokenOf(app, [], { name: 'first' }), tokenOf(app, [], { name: 'second' })]))
+  client.send(JSON.stringify([
+    tokenOf(app, [], { name: 'first' }),
+    tokenOf(app, [], { name: 'second' })
+  ]))
   t.strictSame(await client.take(2), ['in', 'second'])
 })
 
 t.test('the token that is verified is the one whose claims count, also where a hook has given the request other headers', async (t) => {
-  const app = await createApp(t, { plugin: { tokenFrom: ['protocol', 'header'], requireExpiry: true } })
-  app.addHook('onRequest', async (request) => { request.headers = { ...request.headers, 'x-tenant': 'a' } })
+  const app = await createApp(t, {
+    plugin: { tokenFrom: ['protocol', 'header'], requireExpiry: true }
+  })
+  app.addHook('onRequest', async (request) => {
+    request.headers = { ...request.headers, 'x-tenant': 'a' }
+  })
   app.socketRoute('/', { onOpen: () => 'in' }, 'ROLE_USER')
   const url = await listen(app)
   const good = tokenOf(app, undefined, { exp: seconds() + 60 })
   const forged = `x.${Buffer.from(JSON.stringify({ sub: 'bob', exp: seconds() + 1_000_000 })).toString('base64url')}.x`
-  t.equal((await refusal(url, ['bearer', forged], { headers: { authorization: `Bearer ${good}` } })).body.code, 'FSR_ERR_TOKEN_INVALID')
+  t.equal(
+    (await refusal(url, ['bearer', forged], {
+      headers: { authorization: `Bearer ${good}` }
+    })).body.code,
+    'FSR_ERR_TOKEN_INVALID'
+  )
   t.equal(await (await connect(url, ['bearer', good])).next(), 'in')
 })
 
 t.test('a token that is revoked while the last hooks run does not get in, by its subject alone or with its issuer', async (t) => {
   const app = await createApp(t)
-  const revocations: Array<{ sub: string, iss?: string }> = [{ sub: 'alice' }, { sub: 'bob' }, { sub: 'carol', iss: 'x' }]
-  app.socketRoute('/', { onOpen: () => 'in' }, { isGranted: 'ROLE_USER', preHandler: async () => { await app.socketRevoke(revocations.shift()!) } })
+  const revocations: Array<{ sub: string, iss?: string }> = [
+    { sub: 'alice' },
+    { sub: 'bob' },
+    { sub: 'carol', iss: 'x' }
+  ]
+  app.socketRoute('/', { onOpen: () => 'in' }, {
+    isGranted: 'ROLE_USER',
+    preHandler: async () => { await app.socketRevoke(revocations.shift()!) }
+  })
   const url = await listen(app)
   for (const claims of [{}, { sub: 'bob', iss: 'x' }, { sub: 'carol', iss: 'x' }]) {
-    t.equal((await refusal(url, ['bearer', tokenOf(app, undefined, { iat: seconds() - 5, ...claims })])).body.code, 'FSR_ERR_TOKEN_INVALID')
+    t.equal(
+      (await refusal(url, [
+        'bearer',
+        tokenOf(app, undefined, { iat: seconds() - 5, ...claims })
+      ])).body.code,
+      'FSR_ERR_TOKEN_INVALID'
+    )
   }
 })
 
@@ -287,7 +387,15 @@ t.test('a token that expires while its upgrade, or the check of a first message,
     })
     const url = await listen(app)
     const token = tokenOf(app, [], { exp: Math.floor(clock.unixNow() / 1000) + 30 })
-    t.match(await refusal(url, [], { headers: { authorization: `Bearer ${token}` } }), { status: 401, body: { code: 'FSR_ERR_TOKEN_EXPIRED' }, headers: { 'www-authenticate': /Bearer/ } }, where)
+    t.match(
+      await refusal(url, [], { headers: { authorization: `Bearer ${token}` } }),
+      {
+        status: 401,
+        body: { code: 'FSR_ERR_TOKEN_EXPIRED' },
+        headers: { 'www-authenticate': /Bearer/ }
+      },
+      where
+    )
     if (where === 'isGranted') {
       const client = await connect(url)
       client.send(tokenOf(app, [], { exp: Math.floor(clock.unixNow() / 1000) + 30 }))

@@ -9,10 +9,13 @@ import { connect, handshake, readAll, refusal, tcp } from '../support/client.js'
 import { createApp, listen, SECRET, tokenOf } from '../support/server.js'
 import { until } from '../support/until.js'
 
-// P22: every kind of broken token is a 401, never a 500, and nothing of it is in a log, an answer or the echoed sub-protocol.
+// P22: every kind of broken token is a 401, never a 500, and nothing of it is in a log, an answer
+// or the echoed sub-protocol.
 
-const encode = (value: unknown) => Buffer.from(typeof value === 'string' ? value : JSON.stringify(value)).toString('base64url')
-const hmac = (data: string, secret: string, hash = 'sha256') => createHmac(hash, secret).update(data).digest('base64url')
+const encode = (value: unknown) =>
+  Buffer.from(typeof value === 'string' ? value : JSON.stringify(value)).toString('base64url')
+const hmac = (data: string, secret: string, hash = 'sha256') =>
+  createHmac(hash, secret).update(data).digest('base64url')
 const make = (header: unknown, payload: unknown, secret = SECRET, hash = 'sha256') => {
   const data = `${encode(header)}.${encode(payload)}`
   return `${data}.${hmac(data, secret, hash)}`
@@ -40,8 +43,15 @@ const broken: Record<string, string> = {
   'alg None with a signature': make({ alg: 'None' }, payload),
   'alg HS512 named, HS256 used': make({ alg: 'HS512' }, payload),
   'alg RS256 named, HMAC used': make({ alg: 'RS256' }, payload),
-  'alg RS256, really signed': (() => { const data = `${encode({ alg: 'RS256' })}.${body}`; return `${data}.${signWith('sha256', Buffer.from(data), privateKey).toString('base64url')}` })(),
-  'HMAC with a public key': make(header, payload, publicKey.export({ type: 'spki', format: 'pem' }).toString()),
+  'alg RS256, really signed': (() => {
+    const data = `${encode({ alg: 'RS256' })}.${body}`
+    return `${data}.${signWith('sha256', Buffer.from(data), privateKey).toString('base64url')}`
+  })(),
+  'HMAC with a public key': make(
+    header,
+    payload,
+    publicKey.export({ type: 'spki', format: 'pem' }).toString()
+  ),
   'no alg': make({ typ: 'JWT' }, payload),
   'alg null': make({ alg: null }, payload),
   'alg as a list': make({ alg: ['HS256'] }, payload),
@@ -75,7 +85,11 @@ const broken: Record<string, string> = {
   'alg PS256 named, HMAC used': make({ alg: 'PS256' }, payload),
   'alg nOnE without a signature': `${encode({ alg: 'nOnE' })}.${body}.`,
   'alg twice, the last one none': `${encode('{"alg":"HS256","alg":"none"}')}.${body}.`,
-  'a key of its own in the header': make({ ...header, jwk: { kty: 'oct', k: encode('own') } }, payload, 'own'),
+  'a key of its own in the header': make(
+    { ...header, jwk: { kty: 'oct', k: encode('own') } },
+    payload,
+    'own'
+  ),
   'a key to be fetched': make({ ...header, jku: 'https://evil.example/keys' }, payload, 'own'),
   'a kid that is a path': make({ ...header, kid: '../../../../dev/null' }, payload, ''),
   'a kid that is SQL': make({ ...header, kid: "x' UNION SELECT 'own" }, payload, 'own'),
@@ -105,10 +119,17 @@ t.test('the token that the broken ones are made from is right', async (t) => {
   t.match(app.jwt.verify(good), payload)
 })
 
-t.test('there are enough of them', async (t) => { t.ok(Object.keys(broken).length >= 60, String(Object.keys(broken).length)) })
+t.test('there are enough of them', async (t) => {
+  t.ok(Object.keys(broken).length >= 60, String(Object.keys(broken).length))
+})
 
-// What comes as the status line and the headers over HTTP, with characters that no client would let pass.
-async function answerTo (url: string, path: string, headers: Record<string, string>): Promise<string> {
+// What comes as the status line and the headers over HTTP, with characters that no client would let
+// pass.
+async function answerTo (
+  url: string,
+  path: string,
+  headers: Record<string, string>
+): Promise<string> {
   const socket = await tcp(url)
   socket.write(handshake(path, headers), 'latin1')
   return await readAll(socket)
@@ -116,23 +137,34 @@ async function answerTo (url: string, path: string, headers: Record<string, stri
 
 const ways: Record<string, (url: string, token: string) => Promise<string>> = {
   header: (url, token) => answerTo(url, '/header', { Authorization: `Bearer ${token}` }),
-  protocol: (url, token) => answerTo(url, '/protocol', { 'Sec-WebSocket-Protocol': `bearer, ${token}` }),
-  cookie: (url, token) => answerTo(url, '/cookie', { Cookie: `token=${encodeURIComponent(token)}` }),
+  protocol: (url, token) => answerTo(url, '/protocol', {
+    'Sec-WebSocket-Protocol': `bearer, ${token}`
+  }),
+  cookie: (url, token) => answerTo(url, '/cookie', {
+    Cookie: `token=${encodeURIComponent(token)}`
+  }),
   query: (url, token) => answerTo(url, `/query?access_token=${encodeURIComponent(token)}`, {}),
   ticket: (url, token) => answerTo(url, `/ticket?ticket=${encodeURIComponent(token)}`, {})
 }
 
 async function createTokenApp (t: Test) {
   const lines: string[] = []
-  const app = await createApp(t, { jwt: false, fastify: { logger: { level: 'trace', stream: { write: (line) => { lines.push(line) } } } } })
+  const app = await createApp(t, {
+    jwt: false,
+    fastify: { logger: { level: 'trace', stream: { write: (line) => { lines.push(line) } } } }
+  })
   await app.register(cookie)
   await app.register(jwt, { secret: SECRET, cookie: { cookieName: 'token', signed: false } })
   const opened: string[] = []
   for (const way of [...Object.keys(ways), 'message'] as TokenSource[]) {
-    app.socketRoute(`/${way}`, { onOpen: () => { opened.push(way) } }, { isGranted: 'ROLE_USER', tokenFrom: [way] })
+    app.socketRoute(`/${way}`, { onOpen: () => { opened.push(way) } }, {
+      isGranted: 'ROLE_USER',
+      tokenFrom: [way]
+    })
   }
   const url = await listen(app)
-  const isLogged = (token: string) => token.length > 10 && lines.some((line) => line.includes(token) || line.includes(encodeURIComponent(token)))
+  const isLogged = (token: string) => token.length > 10 &&
+    lines.some((line) => line.includes(token) || line.includes(encodeURIComponent(token)))
   return { url, opened, isLogged }
 }
 
@@ -143,7 +175,11 @@ for (const [way, ask] of Object.entries(ways)) {
       const answer = await ask(url, token)
       t.match(answer, /^HTTP\/1\.1 401 /, what)
       t.match(answer, /^www-authenticate: Bearer error="invalid_token"\r$/m, what)
-      t.match(answer, way === 'ticket' ? /FSR_ERR_TICKET_INVALID/ : /FSR_ERR_TOKEN_(INVALID|EXPIRED)/, what)
+      t.match(
+        answer,
+        way === 'ticket' ? /FSR_ERR_TICKET_INVALID/ : /FSR_ERR_TOKEN_(INVALID|EXPIRED)/,
+        what
+      )
       if (token.length > 10) t.notOk(answer.includes(token), what)
       t.notOk(isLogged(token), what)
     }
@@ -152,7 +188,15 @@ for (const [way, ask] of Object.entries(ways)) {
     if (way !== 'ticket') {
       const { port } = new URL(url)
       const socket = connectTcp(Number(port), '127.0.0.1')
-      socket.write(handshake({ header: '/header', protocol: '/protocol', cookie: '/cookie' }[way] ?? `/query?access_token=${good}`, { Authorization: `Bearer ${good}`, 'Sec-WebSocket-Protocol': `bearer, ${good}`, Cookie: `token=${good}` }))
+      socket.write(handshake(
+        { header: '/header', protocol: '/protocol', cookie: '/cookie' }[way] ??
+          `/query?access_token=${good}`,
+        {
+          Authorization: `Bearer ${good}`,
+          'Sec-WebSocket-Protocol': `bearer, ${good}`,
+          Cookie: `token=${good}`
+        }
+      ))
       const [chunk] = await once(socket, 'data') as [Buffer]
       t.match(String(chunk), /^HTTP\/1\.1 101 /)
       t.strictSame(opened, [way])
@@ -184,7 +228,10 @@ t.test('every broken token that comes as the first message closes with 4401, and
 t.test('an expired token is told from one that was never valid', async (t) => {
   const app = await createApp(t)
   app.socketRoute('/', { onOpen: () => 'in' }, 'ROLE_USER')
-  t.equal((await refusal(await listen(app), ['bearer', broken.expired!])).body.code, 'FSR_ERR_TOKEN_EXPIRED')
+  t.equal(
+    (await refusal(await listen(app), ['bearer', broken.expired!])).body.code,
+    'FSR_ERR_TOKEN_EXPIRED'
+  )
 })
 
 const authorizations: Record<string, string> = {
@@ -208,8 +255,15 @@ for (const [what, authorization] of Object.entries(authorizations)) {
 
 t.test('a token that cannot be verified for another reason is a 401 too, and the log tells the reason without the token', async (t) => {
   const lines: string[] = []
-  const app = await createApp(t, { jwt: false, fastify: { logger: { level: 'warn', stream: { write: (line) => { lines.push(line) } } } } })
-  await app.register(jwt, { secret: async (_request: unknown, token: unknown): Promise<string> => { throw (token as { sub?: string }).sub === 'alice' ? new TypeError(`no key for ${good}`) : null } })
+  const app = await createApp(t, {
+    jwt: false,
+    fastify: { logger: { level: 'warn', stream: { write: (line) => { lines.push(line) } } } }
+  })
+  await app.register(jwt, {
+    secret: async (_request: unknown, token: unknown): Promise<string> => {
+      throw (token as { sub?: string }).sub === 'alice' ? new TypeError(`no key for ${good}`) : null
+    }
+  })
   app.socketRoute('/', { onOpen: () => 'in' }, 'ROLE_USER')
   const url = await listen(app)
   t.equal((await refusal(url, ['bearer', good])).status, 401)
@@ -221,7 +275,10 @@ t.test('a token that cannot be verified for another reason is a 401 too, and the
 
 t.test('where no token was found the log says at debug in which forms it was looked for, and nothing of what came', async (t) => {
   const lines: string[] = []
-  const app = await createApp(t, { jwt: false, fastify: { logger: { level: 'debug', stream: { write: (line) => { lines.push(line) } } } } })
+  const app = await createApp(t, {
+    jwt: false,
+    fastify: { logger: { level: 'debug', stream: { write: (line) => { lines.push(line) } } } }
+  })
   await app.register(cookie)
   await app.register(async (scope) => {
     await scope.register(jwt, { secret: SECRET, verify: { extractToken: () => undefined } })
@@ -230,7 +287,10 @@ t.test('where no token was found the log says at debug in which forms it was loo
   await app.register(async (scope) => {
     await scope.register(jwt, { secret: SECRET, cookie: { cookieName: 'session', signed: false } })
     scope.socketRoute('/usual', { onOpen: () => 'in' }, 'ROLE_USER')
-    scope.socketRoute('/address', { onOpen: () => 'in' }, { isGranted: 'ROLE_USER', tokenFrom: ['query', 'ticket'] })
+    scope.socketRoute('/address', { onOpen: () => 'in' }, {
+      isGranted: 'ROLE_USER',
+      tokenFrom: ['query', 'ticket']
+    })
     scope.socketRoute('/hook', { onOpen: () => 'in' }, { isGranted: 'ROLE_USER', tokenFrom: [] })
   })
   const url = await listen(app)
@@ -238,16 +298,37 @@ t.test('where no token was found the log says at debug in which forms it was loo
   const protocol = "the sub-protocols ['bearer', <token>]"
   const cases: Array<[string, string[], Record<string, string>, string[]]> = [
     ['/usual', [good], { authorization: good }, [header, protocol, 'the cookie session']],
-    ['/usual', ['Bearer', good], { cookie: `token=${good}` }, [header, protocol, 'the cookie session']],
+    [
+      '/usual',
+      ['Bearer', good],
+      { cookie: `token=${good}` },
+      [header, protocol, 'the cookie session']
+    ],
     // Under a name that is not known, it is in the line of the request, as Fastify logs it.
-    ['/address?token=a.b.c', [], {}, ['the query ?access_token=<token>', 'the query ?ticket=<ticket>']],
+    [
+      '/address?token=a.b.c',
+      [],
+      {},
+      ['the query ?access_token=<token>', 'the query ?ticket=<ticket>']
+    ],
     ['/hook', ['bearer', good], {}, []],
-    ['/extracted', [], { 'x-token': good }, [header, protocol, 'the result of extractToken of @fastify/jwt']]
+    [
+      '/extracted',
+      [],
+      { 'x-token': good },
+      [header, protocol, 'the result of extractToken of @fastify/jwt']
+    ]
   ]
   for (const [path, protocols, headers, lookedFor] of cases) {
     lines.length = 0
-    t.equal((await refusal(url + path, protocols, { headers })).body.code, 'FSR_ERR_TOKEN_MISSING', path)
-    const line = lines.find((line) => line.includes('no token was found, and no hook has set a user'))!
+    t.equal(
+      (await refusal(url + path, protocols, { headers })).body.code,
+      'FSR_ERR_TOKEN_MISSING',
+      path
+    )
+    const line = lines.find((line) => line.includes(
+      'no token was found, and no hook has set a user'
+    ))!
     t.match(JSON.parse(line), { level: 20, lookedFor }, path)
     t.notMatch(line, good)
   }
@@ -256,13 +337,20 @@ t.test('where no token was found the log says at debug in which forms it was loo
 t.test('the sub-protocol bearer is answered where a gateway has put the token into another header', async (t) => {
   const app = await createApp(t)
   app.socketRoute('/', { onOpen: ({ protocol }) => protocol }, 'ROLE_USER')
-  app.socketRoute('/header', { onOpen: ({ protocol }) => `'${protocol}'` }, { isGranted: 'ROLE_USER', tokenFrom: ['header'] })
+  app.socketRoute(
+    '/header',
+    { onOpen: ({ protocol }) => `'${protocol}'` },
+    { isGranted: 'ROLE_USER', tokenFrom: ['header'] }
+  )
   const url = await listen(app)
   const headers = { authorization: `Bearer ${tokenOf(app)}` }
   t.equal(await (await connect(url, ['bearer'], { headers })).next(), 'bearer')
   t.equal((await refusal(url, ['bearer'])).body.code, 'FSR_ERR_TOKEN_MISSING')
   const socket = await tcp(url)
-  socket.write(handshake('/header', { Authorization: headers.authorization, 'Sec-WebSocket-Protocol': 'bearer' }))
+  socket.write(handshake('/header', {
+    Authorization: headers.authorization,
+    'Sec-WebSocket-Protocol': 'bearer'
+  }))
   let text = ''
   for await (const chunk of socket) {
     text += String(chunk)

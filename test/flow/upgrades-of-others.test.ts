@@ -13,7 +13,9 @@ import { TestClock } from '../support/clock.js'
 import { createApp, listen } from '../support/server.js'
 import { turns } from '../support/until.js'
 
-/** Another library on the same server, which answers at one path; after `delay`, if there is one. */
+/**
+ * Another library on the same server, which answers at one path; after `delay`, if there is one.
+ */
 function other (server: Server, path: string, delay?: Promise<void>): void {
   const sockets = new WebSocketServer({ noServer: true })
   server.on('upgrade', (request: IncomingMessage, socket: Duplex, head: Buffer) => {
@@ -38,11 +40,20 @@ for (const who of ['the app', 'the plugin']) {
     other(app.server, '/before')
     await app.register(socketRoutes, { [kClock]: clock } as object)
     other(app.server, '/after')
-    app.get('/bare', { websocket: true }, (socket) => { socket.on('message', (data) => { socket.send(`bare ${String(data)}`) }) })
+    app.get('/bare', { websocket: true }, (socket) => {
+      socket.on('message', (data) => { socket.send(`bare ${String(data)}`) })
+    })
     app.socketRoute('/ours', { onMessage: (_connection, message) => message })
     const url = await listen(app)
-    const clients = { bare: await connect(`${url}/bare`), ours: await connect(`${url}/ours`), '/before': await connect(`${url}/before`), '/after': await connect(`${url}/after`) }
-    for (const name of ['/before', '/after'] as const) t.equal(await clients[name].next(), `hello ${name}`)
+    const clients = {
+      bare: await connect(`${url}/bare`),
+      ours: await connect(`${url}/ours`),
+      '/before': await connect(`${url}/before`),
+      '/after': await connect(`${url}/after`)
+    }
+    for (const name of ['/before', '/after'] as const) {
+      t.equal(await clients[name].next(), `hello ${name}`)
+    }
     const injected = await app.injectWS('/bare')
     const replies: string[] = []
     injected.on('message', (data) => { replies.push(String(data)) })
@@ -61,7 +72,10 @@ for (const who of ['the app', 'the plugin']) {
 
 t.test('leaveUpgrades leaves paths, and all that is below them, to others, who answer when they like', async (t) => {
   const clock = new TestClock()
-  const app = await createApp(t, { clock, plugin: { leaveUpgrades: ['/theirs', '/io/'], tokenFrom: ['query'] } })
+  const app = await createApp(t, {
+    clock,
+    plugin: { leaveUpgrades: ['/theirs', '/io/'], tokenFrom: ['query'] }
+  })
   let answer: undefined | (() => void)
   const delay = new Promise<void>((resolve) => { answer = resolve })
   for (const path of ['/theirs', '/theirs/below', '/io']) other(app.server, path, delay)
@@ -95,8 +109,16 @@ t.test('leaveUpgrades takes a predicate, as for the sub-protocol of a dev server
   }
   for (const [name, answer] of Object.entries(answers)) {
     const app = await createApp(t, {
-      plugin: { leaveUpgrades: (request) => request.headers['sec-websocket-protocol'] === 'vite-hmr' && answer() as boolean },
-      fastify: { logger: { level: 'error', stream: { write: (line) => { errors.push(JSON.parse(line).msg) } } } }
+      plugin: {
+        leaveUpgrades: (request) => request.headers['sec-websocket-protocol'] === 'vite-hmr' &&
+          answer() as boolean
+      },
+      fastify: {
+        logger: {
+          level: 'error',
+          stream: { write: (line) => { errors.push(JSON.parse(line).msg) } }
+        }
+      }
     })
     if (name === 'true') other(app.server, '/', new Promise((resolve) => { setImmediate(resolve) }))
     const url = await listen(app)
@@ -111,11 +133,19 @@ t.test('leaveUpgrades takes a predicate, as for the sub-protocol of a dev server
 
 t.test('leaveUpgrades that is no list of paths is an error at registration, and so is a route that it covers', async (t) => {
   for (const leaveUpgrades of ['/io', ['io'], ['/'], ['/io?x'], [1], null]) {
-    await t.rejects(createApp(t, { plugin: { leaveUpgrades: leaveUpgrades as never } }), { code: 'FSR_ERR_OPTION_INVALID', message: /leaveUpgrades/ })
+    await t.rejects(createApp(t, { plugin: { leaveUpgrades: leaveUpgrades as never } }), {
+      code: 'FSR_ERR_OPTION_INVALID',
+      message: /leaveUpgrades/
+    })
   }
   const app = await createApp(t, { plugin: { leaveUpgrades: ['/v1/io'] } })
   await app.register(async (scope) => {
-    for (const path of ['/io', '/io/:room']) t.throws(() => scope.socketRoute(path, { onOpen: () => {} }), { code: 'FSR_ERR_OPTION_INVALID', message: /'\/v1\/io/ })
+    for (const path of ['/io', '/io/:room']) {
+      t.throws(
+        () => scope.socketRoute(path, { onOpen: () => {} }),
+        { code: 'FSR_ERR_OPTION_INVALID', message: /'\/v1\/io/ }
+      )
+    }
     t.doesNotThrow(() => scope.socketRoute('/ios', { onOpen: () => {} }))
   }, { prefix: '/v1' })
 })
@@ -130,7 +160,10 @@ function proxy (app: FastifyInstance, assigns = true): void {
   })
 }
 
-for (const [name, order] of Object.entries({ before: [proxy, socketRoutes], after: [socketRoutes, proxy] })) {
+for (const [name, order] of Object.entries({
+  before: [proxy, socketRoutes],
+  after: [socketRoutes, proxy]
+})) {
   t.test(`each upgrade is routed once where another plugin, registered ${name} this one, has all of them routed as well`, async (t) => {
     const clock = new TestClock()
     const app = Fastify()
@@ -145,14 +178,20 @@ for (const [name, order] of Object.entries({ before: [proxy, socketRoutes], afte
     app.get('/proxied', async (request, reply) => {
       if (!('isProxied' in request.raw)) return 'rest'
       reply.hijack()
-      sockets.handleUpgrade(request.raw, request.raw.socket, Buffer.alloc(0), (socket) => { socket.on('message', (data) => { socket.send(`proxied ${String(data)}`) }) })
+      sockets.handleUpgrade(request.raw, request.raw.socket, Buffer.alloc(0), (socket) => {
+        socket.on('message', (data) => { socket.send(`proxied ${String(data)}`) })
+      })
       return reply
     })
     app.socketRoute('/ours', { onMessage: (_connection, message) => message })
-    app.get('/bare', { websocket: true }, (socket) => { socket.on('message', (data) => { socket.send(String(data)) }) })
+    app.get('/bare', { websocket: true }, (socket) => {
+      socket.on('message', (data) => { socket.send(String(data)) })
+    })
     const url = await listen(app)
     const clients = []
-    for (const path of ['/ours', '/%6Furs', '/bare', '/proxied']) clients.push(await connect(url + path))
+    for (const path of ['/ours', '/%6Furs', '/bare', '/proxied']) {
+      clients.push(await connect(url + path))
+    }
     t.equal((await refusal(`${url}/nowhere`)).status, 404)
     t.equal(routed, 5)
     await clock.advance(25_000)
@@ -169,7 +208,10 @@ t.test('a listener that has upgrades routed without giving their responses the s
   const app = await createApp(t, { clock })
   proxy(app, false)
   app.socketRoute('/', { onMessage: (_connection, message) => message })
-  app.setNotFoundHandler(async (_request, reply) => await reply.send(Readable.from(['x'.repeat(100_000), 'y'.repeat(100_000)])))
+  app.setNotFoundHandler(async (_request, reply) => await reply.send(Readable.from([
+    'x'.repeat(100_000),
+    'y'.repeat(100_000)
+  ])))
   const url = await listen(app)
   const client = await connect(url)
   client.send('x')
@@ -191,7 +233,9 @@ t.test('upgrades of the whole app come by the plugin where it is registered in a
     await scope.register(socketRoutes)
     scope.socketRoute('/ours', { onMessage: (_connection, message) => message })
   })
-  app.get('/bare', { websocket: true }, (socket) => { socket.on('message', (data) => { socket.send(String(data)) }) })
+  app.get('/bare', { websocket: true }, (socket) => {
+    socket.on('message', (data) => { socket.send(String(data)) })
+  })
   const url = await listen(app)
   for (const path of ['/ours', '/bare']) {
     const client = await connect(url + path)
@@ -210,7 +254,9 @@ function closeOf (socket: Duplex): Promise<void> {
 
 t.test('a client that resets an upgrade which is left to others, before they look at it, does not end the process', async (t) => {
   const app = await createApp(t, { plugin: { leaveUpgrades: ['/theirs'] } })
-  const left = new Promise<Duplex>((resolve) => { app.server.on('upgrade', (_request, socket: Duplex) => { resolve(socket) }) })
+  const left = new Promise<Duplex>((resolve) => {
+    app.server.on('upgrade', (_request, socket: Duplex) => { resolve(socket) })
+  })
   const client = await tcp(await listen(app))
   client.write(handshake('/theirs'))
   const socket = await left
@@ -303,19 +349,30 @@ t.test('routes of bare @fastify/websocket in scopes from before the plugin keep 
   for (const path of ['/first', '/second']) {
     await app.register(async (scope) => {
       await scope.register(fastifyWebsocket)
-      scope.get(path, { websocket: true }, (socket) => { socket.on('message', (data) => { socket.send(`${path} ${String(data)}`) }) })
+      scope.get(path, { websocket: true }, (socket) => {
+        socket.on('message', (data) => { socket.send(`${path} ${String(data)}`) })
+      })
     })
   }
   await app.register(socketRoutes, { [kClock]: clock } as object)
   const routed: unknown[] = []
   app.addHook('onRequest', async (request) => { routed.push(request.url) })
   app.socketRoute('/ours', { onMessage: (_connection, message) => message })
-  app.socketRoute('/later', { onMessage: (_connection, message) => message }, { onRequest: async () => { await new Promise(setImmediate) } })
+  app.socketRoute(
+    '/later',
+    { onMessage: (_connection, message) => message },
+    { onRequest: async () => { await new Promise(setImmediate) } }
+  )
   app.socketRoute('/guarded', { onOpen: () => {} }, { isGranted: () => true, tokenFrom: [] })
   const url = await listen(app)
   t.equal((await refusal(`${url}/guarded`)).status, 401)
   t.equal((await refusal(`${url}/nowhere`)).status, 404)
-  const clients = { '/ours': await connect(`${url}/ours`), '/later': await connect(`${url}/later`), '/first': await connect(`${url}/first`), '/second': await connect(`${url}/second`) }
+  const clients = {
+    '/ours': await connect(`${url}/ours`),
+    '/later': await connect(`${url}/later`),
+    '/first': await connect(`${url}/first`),
+    '/second': await connect(`${url}/second`)
+  }
   t.strictSame(routed, ['/guarded', '/nowhere', '/ours', '/later', '/first', '/second'])
   await clock.advance(25_000)
   for (const [path, client] of Object.entries(clients)) {

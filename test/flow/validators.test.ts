@@ -7,16 +7,29 @@ import { createApp, listen } from '../support/server.js'
 
 // The Ajv that Fastify comes with.
 const { resolve } = createRequire(import.meta.url)
-const Ajv = createRequire(resolve('fastify'))('ajv') as new (options: object) => { addKeyword (keyword: object): void, compile (schema: object): unknown }
+const Ajv = createRequire(resolve('fastify'))('ajv') as new (options: object) => {
+  addKeyword (keyword: object): void
+  compile (schema: object): unknown
+}
 
 // The same validators through REST, whose answers are Fastify's own, and through a contract.
 
 type Validate = ((data: unknown, ...more: unknown[]) => unknown) & { errors?: unknown }
 
-const fault = [{ keyword: 'wrong', instancePath: '', schemaPath: '#/wrong', params: {}, message: 'is wrong' }]
+const fault = [{
+  keyword: 'wrong',
+  instancePath: '',
+  schemaPath: '#/wrong',
+  params: {},
+  message: 'is wrong'
+}]
 const refusing = (): Validate => Object.assign(() => false, { errors: fault })
-const thenable = (settle: () => Promise<unknown>) => ({ then: (resolve: never, reject: never) => settle().then(resolve, reject) })
-const foreign = runInNewContext('(make) => (async () => await make())()') as (make: () => unknown) => unknown
+const thenable = (settle: () => Promise<unknown>) => ({
+  then: (resolve: never, reject: never) => settle().then(resolve, reject)
+})
+const foreign = runInNewContext(
+  '(make) => (async () => await make())()'
+) as (make: () => unknown) => unknown
 const resolving = (value: unknown) => Object.assign(async () => value, { errors: fault })
 
 const validators: Record<string, Validate> = {
@@ -47,28 +60,70 @@ const validators: Record<string, Validate> = {
   'rejects with a list': async () => { throw fault },
   'returns a thenable that resolves': () => thenable(async () => true),
   'returns a thenable that rejects': () => thenable(async () => { throw new Error('no') }),
-  'returns a thenable of false': Object.assign(() => thenable(async () => false), { errors: fault }),
+  'returns a thenable of false': Object.assign(
+    () => thenable(async () => false),
+    { errors: fault }
+  ),
   'returns a promise of another realm that resolves': () => foreign(async () => true),
-  'returns a promise of another realm that rejects': () => foreign(async () => { throw new Error('no') })
+  'returns a promise of another realm that rejects': () => foreign(async () => {
+    throw new Error('no')
+  })
 }
 
-const joi = { validate: (data: unknown) => typeof data === 'string' ? { value: data.trim() } : { value: data, error: Object.assign(new Error('"value" must be a string'), { name: 'ValidationError', details: [] }) } }
-const zod = { safeParse: (data: unknown) => typeof data === 'string' ? { success: true, data: `zod ${data}` } : { success: false, error: Object.assign(new Error('[]'), { issues: [] }) } }
-const yup = { validateSync (data: unknown) { if (typeof data !== 'string') throw new Error('must be a string'); return `yup ${data}` } }
+const joi = {
+  validate: (data: unknown) => typeof data === 'string'
+    ? { value: data.trim() }
+    : {
+        value: data,
+        error: Object.assign(new Error('"value" must be a string'), {
+          name: 'ValidationError',
+          details: []
+        })
+      }
+}
+const zod = {
+  safeParse: (data: unknown) => typeof data === 'string'
+    ? { success: true, data: `zod ${data}` }
+    : { success: false, error: Object.assign(new Error('[]'), { issues: [] }) }
+}
+const yup = {
+  validateSync (data: unknown) {
+    if (typeof data !== 'string') throw new Error('must be a string')
+    return `yup ${data}`
+  }
+}
 
 // As the documents of Fastify and of its type providers compile them.
 const styles: Record<string, Validate> = {
   Joi: (data) => joi.validate(data),
-  Zod: (data) => { const { success, data: value, error } = zod.safeParse(data) as { success: boolean, data?: unknown, error?: unknown }; return success ? { value } : { error } },
-  yup: (data) => { try { return { value: yup.validateSync(data) } } catch (error) { return { error } } }
+  Zod: (data) => {
+    const { success, data: value, error } = zod.safeParse(data) as {
+      success: boolean
+      data?: unknown
+      error?: unknown
+    }
+    return success ? { value } : { error }
+  },
+  yup: (data) => {
+    try { return { value: yup.validateSync(data) } } catch (error) { return { error } }
+  }
 }
 
 interface Outcome { readonly taken: unknown, readonly refused: boolean, readonly failed: boolean }
 
 // What the handler of a body is given, if it is called.
 async function overRest (app: FastifyInstance, data: unknown): Promise<Outcome> {
-  const { statusCode, body } = await app.inject({ method: 'POST', url: '/rest', headers: { 'content-type': 'application/json' }, body: JSON.stringify(data) })
-  return { taken: statusCode === 200 ? JSON.parse(body).taken : 'none', refused: statusCode === 400, failed: statusCode === 500 }
+  const { statusCode, body } = await app.inject({
+    method: 'POST',
+    url: '/rest',
+    headers: { 'content-type': 'application/json' },
+    body: JSON.stringify(data)
+  })
+  return {
+    taken: statusCode === 200 ? JSON.parse(body).taken : 'none',
+    refused: statusCode === 400,
+    failed: statusCode === 500
+  }
 }
 
 async function overContract (url: string, data: unknown): Promise<Outcome> {
@@ -76,7 +131,11 @@ async function overContract (url: string, data: unknown): Promise<Outcome> {
   client.send(JSON.stringify({ type: 'say', id: 1, data }))
   const { data: answer, code } = await client.json() as { data?: { taken: unknown }, code?: string }
   await client.close()
-  return { taken: answer === undefined ? 'none' : answer.taken, refused: code === 'FSR_ERR_DATA_INVALID', failed: code === 'FSR_ERR_HANDLER_FAILED' }
+  return {
+    taken: answer === undefined ? 'none' : answer.taken,
+    refused: code === 'FSR_ERR_DATA_INVALID',
+    failed: code === 'FSR_ERR_HANDLER_FAILED'
+  }
 }
 
 // What a client has answered, as the server is given it.
@@ -87,17 +146,28 @@ async function overAnswer (url: string, data: unknown): Promise<Outcome> {
   client.send(JSON.stringify({ type: 'reply', id, data }))
   const { data: answer } = await client.json() as { data: { taken: unknown, code?: string } }
   await client.close()
-  return { taken: answer.code === undefined ? answer.taken : 'none', refused: answer.code === 'FSR_ERR_ANSWER_INVALID', failed: answer.code === 'FSR_ERR_VALIDATOR_FAILED' }
+  return {
+    taken: answer.code === undefined ? answer.taken : 'none',
+    refused: answer.code === 'FSR_ERR_ANSWER_INVALID',
+    failed: answer.code === 'FSR_ERR_VALIDATOR_FAILED'
+  }
 }
 
-async function createPair (t: Test, schema: unknown, prepare: (app: FastifyInstance) => void = () => {}): Promise<{ app: FastifyInstance, url: string }> {
+async function createPair (t: Test, schema: unknown, prepare: (app: FastifyInstance) => void = () => {
+}): Promise<{
+  app: FastifyInstance
+  url: string
+}> {
   const app = await createApp(t)
   prepare(app)
   app.setSerializerCompiler(() => JSON.stringify)
   const taken = (data: unknown): object => ({ taken: data === undefined ? 'nothing' : data })
   app.post('/rest', { schema: { body: schema } }, async ({ body }) => taken(body))
   app.socketRoute('/contract', {
-    schema: { in: { say: { data: schema, reply: {} }, ask: { reply: {} } }, out: { sure: { reply: schema } } },
+    schema: {
+      in: { say: { data: schema, reply: {} }, ask: { reply: {} } },
+      out: { sure: { reply: schema } }
+    },
     on: {
       say: (_connection: unknown, data: unknown) => taken(data),
       async ask (connection: { request (type: string): Promise<unknown> }) {
@@ -114,10 +184,16 @@ async function createPair (t: Test, schema: unknown, prepare: (app: FastifyInsta
 
 for (const [what, validate] of Object.entries({ ...validators, ...styles })) {
   t.test(`a validator that ${what} is taken at its word by a contract as by REST`, async (t) => {
-    const { app, url } = await createPair(t, { any: true }, (app) => { app.setValidatorCompiler(() => validate as never) })
+    const { app, url } = await createPair(t, { any: true }, (app) => {
+      app.setValidatorCompiler(() => validate as never)
+    })
     for (const data of ['given', 5, { error: 'of the data', value: 'of the data' }]) {
       const expected = await overRest(app, data)
-      t.strictSame(await overContract(url, data), expected, `${JSON.stringify(data)}: ${JSON.stringify(expected)}`)
+      t.strictSame(
+        await overContract(url, data),
+        expected,
+        `${JSON.stringify(data)}: ${JSON.stringify(expected)}`
+      )
       t.strictSame(await overAnswer(url, data), expected, 'and of an answer')
     }
   })
@@ -130,21 +206,53 @@ const schemas: Record<string, object> = {
   flag: { type: 'boolean' },
   nothing: { type: 'null' },
   list: { type: 'array', items: { type: 'integer' } },
-  inside: { type: 'object', properties: { n: { type: 'integer' }, list: { type: 'array' }, missing: { default: 'made' } } },
+  inside: {
+    type: 'object',
+    properties: { n: { type: 'integer' }, list: { type: 'array' }, missing: { default: 'made' } }
+  },
   either: { anyOf: [{ type: 'integer' }, { type: 'boolean' }] },
   many: { type: ['integer', 'null'] },
   referred: { $ref: '#/definitions/count', definitions: { count: { type: 'integer' } } },
   constant: { const: 'a' }
 }
 
-const samples = ['a', '', '3', '3.5', 'false', 'true', 'null', 'a text that is long', 0, 1, 7, 3.5, true, false, null, [], ['3'], ['a'], [[]], {}, { n: '3' }, { n: 'a' }, { list: 'a' }, { n: null }]
+const samples = [
+  'a',
+  '',
+  '3',
+  '3.5',
+  'false',
+  'true',
+  'null',
+  'a text that is long',
+  0,
+  1,
+  7,
+  3.5,
+  true,
+  false,
+  null,
+  [],
+  ['3'],
+  ['a'],
+  [[]],
+  {},
+  { n: '3' },
+  { n: 'a' },
+  { list: 'a' },
+  { n: null }
+]
 
 for (const [name, schema] of Object.entries(schemas)) {
   t.test(`what Ajv makes of data for ${name} is what handlers get, and who has asked a client`, async (t) => {
     const { app, url } = await createPair(t, schema)
     for (const data of samples) {
       const expected = await overRest(app, data)
-      t.strictSame(await overContract(url, data), expected, `${JSON.stringify(data)}: ${JSON.stringify(expected)}`)
+      t.strictSame(
+        await overContract(url, data),
+        expected,
+        `${JSON.stringify(data)}: ${JSON.stringify(expected)}`
+      )
       t.strictSame(await overAnswer(url, data), expected, 'and of an answer')
     }
   })
@@ -152,25 +260,48 @@ for (const [name, schema] of Object.entries(schemas)) {
 
 t.test('an asynchronous validator of Ajv is waited for, and what it has made of the data is taken', async (t) => {
   const ajv = new Ajv({ coerceTypes: 'array', useDefaults: true })
-  ajv.addKeyword({ keyword: 'isFree', async: true, type: 'integer', validate: async (_schema: unknown, data: number) => data !== 4 })
-  const { app, url } = await createPair(t, { $async: true, type: 'integer', isFree: true }, (app) => { app.setValidatorCompiler(({ schema }) => ajv.compile(schema as object) as never) })
+  ajv.addKeyword({
+    keyword: 'isFree',
+    async: true,
+    type: 'integer',
+    validate: async (_schema: unknown, data: number) => data !== 4
+  })
+  const { app, url } = await createPair(
+    t,
+    { $async: true, type: 'integer', isFree: true },
+    (app) => { app.setValidatorCompiler(({ schema }) => ajv.compile(schema as object) as never) }
+  )
   for (const data of ['3', 4, '4', 'a', null]) {
     const expected = await overRest(app, data)
-    t.strictSame(await overContract(url, data), expected, `${JSON.stringify(data)}: ${JSON.stringify(expected)}`)
+    t.strictSame(
+      await overContract(url, data),
+      expected,
+      `${JSON.stringify(data)}: ${JSON.stringify(expected)}`
+    )
     t.strictSame(await overAnswer(url, data), expected)
   }
 })
 
 t.test('where Fastify has no error to tell it takes the data, and a contract refuses it', async (t) => {
-  for (const validate of [() => false, () => Promise.reject(), async () => false]) { // eslint-disable-line prefer-promise-reject-errors
-    const { app, url } = await createPair(t, {}, (app) => { app.setValidatorCompiler(() => validate as never) })
+  for (const validate of [
+    () => false,
+    () => Promise.reject(), // eslint-disable-line prefer-promise-reject-errors
+    async () => false
+  ]) {
+    const { app, url } = await createPair(t, {}, (app) => {
+      app.setValidatorCompiler(() => validate as never)
+    })
     t.match(await overRest(app, 'given'), { taken: 'given' })
     t.match(await overContract(url, 'given'), { refused: true })
     await app.close()
   }
 })
 
-for (const [part, kept] of [['params', 'params'], ['querystring', 'query'], ['headers', 'headers']] as const) {
+for (const [part, kept] of [
+  ['params', 'params'],
+  ['querystring', 'query'],
+  ['headers', 'headers']
+] as const) {
   t.test(`${part} before an upgrade are validated as those of REST`, async (t) => {
     for (const [what, validate] of Object.entries(validators)) {
       const app = await createApp(t)
@@ -179,11 +310,17 @@ for (const [part, kept] of [['params', 'params'], ['querystring', 'query'], ['he
       const told = (of: object): unknown => {
         const value = (of as Record<string, unknown>)[kept]
         // Those of the handshake are others.
-        return part === 'headers' && typeof value === 'object' && value !== null ? 'headers' : value ?? 'nothing'
+        return part === 'headers' && typeof value === 'object' && value !== null
+          ? 'headers'
+          : value ?? 'nothing'
       }
       const schema = { [part]: { any: true } }
       app.get('/rest/:id', { schema }, async (request) => ({ taken: told(request) }))
-      app.socketRoute('/socket/:id', { onOpen: (connection) => { seen.push(told(connection)); return 'open' } }, { schema })
+      app.socketRoute(
+        '/socket/:id',
+        { onOpen: (connection) => { seen.push(told(connection)); return 'open' } },
+        { schema }
+      )
       const url = await listen(app)
       const { statusCode, body } = await app.inject('/rest/1?a=1')
       if (statusCode === 200) {
@@ -200,9 +337,21 @@ for (const [part, kept] of [['params', 'params'], ['querystring', 'query'], ['he
 t.test('what Ajv makes of parameters is what a connection has', async (t) => {
   const app = await createApp(t)
   app.socketRoute('/:id', { onOpen: ({ params, query }) => ({ params, query }) }, {
-    schema: { params: { type: 'object', properties: { id: { type: 'integer' } } }, querystring: { type: 'object', properties: { list: { type: 'array', items: { type: 'integer' } }, yes: { type: 'boolean', default: true } } } }
+    schema: {
+      params: { type: 'object', properties: { id: { type: 'integer' } } },
+      querystring: {
+        type: 'object',
+        properties: {
+          list: { type: 'array', items: { type: 'integer' } },
+          yes: { type: 'boolean', default: true }
+        }
+      }
+    }
   })
   const url = await listen(app)
-  t.strictSame(await (await connect(`${url}/7?list=1`)).json(), { params: { id: 7 }, query: { list: [1], yes: true } })
+  t.strictSame(await (await connect(`${url}/7?list=1`)).json(), {
+    params: { id: 7 },
+    query: { list: [1], yes: true }
+  })
   t.equal((await refusal(`${url}/seven`)).status, 400)
 })

@@ -8,7 +8,16 @@ t.test('a token is verified once for an upgrade, and once for a renewal', async 
   let verified = 0
   await app.register(jwt, { secret: SECRET, trusted: () => { verified++; return true } })
   app.socketScope({ isGranted: 'ROLE_USER' })
-  app.socketRoute('/', { onMessage: async (connection, message) => { await connection.renew(message.text); return 'renewed' } }, (_user, request) => request.ip === '127.0.0.1')
+  app.socketRoute(
+    '/',
+    {
+      onMessage: async (connection, message) => {
+        await connection.renew(message.text)
+        return 'renewed'
+      }
+    },
+    (_user, request) => request.ip === '127.0.0.1'
+  )
   const token = tokenOf(app)
   const client = await connectAs(token, await listen(app))
   t.equal(verified, 1)
@@ -18,10 +27,17 @@ t.test('a token is verified once for an upgrade, and once for a renewal', async 
 })
 
 t.test('a token that a hook has verified is not verified again where the user is what the token says; with formatUser it is, once', async (t) => {
-  for (const [formatUser, times] of [[undefined, 1], [(user: object) => ({ ...user, own: true }), 2]] as const) {
+  for (const [formatUser, times] of [
+    [undefined, 1],
+    [(user: object) => ({ ...user, own: true }), 2]
+  ] as const) {
     const app = await createApp(t, { jwt: false })
     let verified = 0
-    await app.register(jwt, { secret: SECRET, trusted: () => { verified++; return true }, ...(formatUser === undefined ? {} : { formatUser: formatUser as never }) })
+    await app.register(jwt, {
+      secret: SECRET,
+      trusted: () => { verified++; return true },
+      ...(formatUser === undefined ? {} : { formatUser: formatUser as never })
+    })
     app.addHook('onRequest', async (request) => { await request.jwtVerify() })
     app.socketRoute('/', { onOpen: () => 'in' }, 'ROLE_USER')
     app.socketRoute('/open', { onOpen: () => 'in' })
@@ -29,7 +45,12 @@ t.test('a token that a hook has verified is not verified again where the user is
     for (const path of ['/', '/open']) {
       verified = 0
       const token = tokenOf(app)
-      t.equal(await (await connect(url + path, ['bearer', token], { headers: { authorization: `Bearer ${token}` } })).next(), 'in')
+      t.equal(
+        await (await connect(url + path, ['bearer', token], {
+          headers: { authorization: `Bearer ${token}` }
+        })).next(),
+        'in'
+      )
       t.equal(verified, times, path)
     }
   }
