@@ -43,9 +43,18 @@ t.test('the clock of tests runs what is due in its order, and what is late at on
   clock.stall(95)
   t.strictSame(ran, [])
   await clock.advance(45)
-  t.strictSame(ran.splice(0), ['every 195', 'every 235'], 'as a timer of Node that is late does not catch up')
+  t.strictSame(
+    ran.splice(0),
+    ['every 195', 'every 235'],
+    'as a timer of Node that is late does not catch up'
+  )
   clock.cancel(every)
   const start = clock.unixNow()
-  t.equal(await clock.during(new Promise((resolve) => { clock.after(60_000, () => { resolve('done') }) })), 'done')
+  t.equal(
+    await clock.during(
+      new Promise((resolve) => { clock.after(60_000, () => { resolve('done') }) })
+    ),
+    'done'
+  )
   t.equal(clock.unixNow() - start, 60_000)
 })

@@ -1,4 +1,5 @@
-// What the documents say: their samples compile, their links lead somewhere, and what they list is what there is.
+// What the documents say: their samples compile, their links lead somewhere, and what they list is
+// what there is.
 import { execFile } from 'node:child_process'
 import { existsSync, mkdirSync, readFileSync, readdirSync, rmSync, writeFileSync } from 'node:fs'
 import { dirname, join, relative, resolve } from 'node:path'
@@ -17,19 +18,35 @@ t.setTimeout(timeout)
 
 const root = process.cwd()
 const read = (file: string) => readFileSync(join(root, file), 'utf8')
-const documents = ['README.md', 'CONTRIBUTING.md', 'SECURITY.md', 'CHANGELOG.md', 'bench/README.md', ...readdirSync(join(root, 'docs')).filter((name) => name.endsWith('.md')).map((name) => `docs/${name}`)]
+const documents = [
+  'README.md',
+  'CONTRIBUTING.md',
+  'SECURITY.md',
+  'CHANGELOG.md',
+  'bench/README.md',
+  ...readdirSync(join(root, 'docs')).filter((name) => name.endsWith('.md')).map(
+    (name) => `docs/${name}`
+  )
+]
   .filter((file) => existsSync(join(root, file)))
 
-// Each fenced block is a module of its own. This is all that it may use without importing or declaring it.
+// Each fenced block is a module of its own. This is all that it may use without importing or
+// declaring it.
 const prelude = `
   import type { FastifyInstance } from 'fastify'
   import 'fastify-socket-route'
   declare global { const app: FastifyInstance }
 `
 
-/** The blocks of a document that are fenced as TypeScript. Those of other languages, JavaScript too, are not compiled. */
+/**
+ * The blocks of a document that are fenced as TypeScript. Those of other languages, JavaScript too,
+ * are not compiled.
+ */
 function blocksOf (markdown: string): Array<{ line: number, code: string }> {
-  return [...markdown.matchAll(/^```ts\n([^]*?)^```$/gm)].map((match) => ({ line: markdown.slice(0, match.index).split('\n').length, code: match[1]! }))
+  return [...markdown.matchAll(/^```ts\n([^]*?)^```$/gm)].map((match) => ({
+    line: markdown.slice(0, match.index).split('\n').length,
+    code: match[1]!
+  }))
 }
 
 /** A document without what is in code blocks. */
@@ -59,8 +76,12 @@ t.test('the samples of the documents compile', { timeout }, async (t) => {
   let count = 0
   for (const file of documents) {
     for (const { line, code } of blocksOf(read(file))) {
-      // Under the name and at the line where it stands, so that the compiler's complaints lead there.
-      writeFileSync(join(directory, `${file.replaceAll('/', '-')}.${line}.ts`), '\n'.repeat(line) + code)
+      // Under the name and at the line where it stands, so that the compiler's complaints lead
+      // there.
+      writeFileSync(
+        join(directory, `${file.replaceAll('/', '-')}.${line}.ts`),
+        '\n'.repeat(line) + code
+      )
       count++
     }
   }
@@ -74,8 +95,15 @@ t.test('the samples of the documents compile', { timeout }, async (t) => {
     exclude: []
   }))
   const tsc = join(root, 'node_modules', 'typescript-7', 'lib', 'tsc.js')
-  const { code, output } = await promisify(execFile)(process.execPath, [tsc, '--noEmit', '--pretty', 'false', '-p', directory], { cwd: root })
-    .then(({ stdout }) => ({ code: 0, output: stdout }), ({ code, stdout }: { code: number, stdout: string }) => ({ code, output: stdout }))
+  const { code, output } = await promisify(execFile)(
+    process.execPath,
+    [tsc, '--noEmit', '--pretty', 'false', '-p', directory],
+    { cwd: root }
+  )
+    .then(
+      ({ stdout }) => ({ code: 0, output: stdout }),
+      ({ code, stdout }: { code: number, stdout: string }) => ({ code, output: stdout })
+    )
   t.equal(output, '')
   t.equal(code, 0)
 })
@@ -83,12 +111,15 @@ t.test('the samples of the documents compile', { timeout }, async (t) => {
 t.test('the links of the documents lead to files and headings that are there', async (t) => {
   let count = 0
   for (const file of documents) {
-    for (const [, link = '', anchor] of proseOf(read(file)).matchAll(/\]\(([^)#\s]*)(?:#([^)\s]*))?\)/g)) {
+    for (const [, link = '', anchor] of proseOf(read(file)).matchAll(
+      /\]\(([^)#\s]*)(?:#([^)\s]*))?\)/g
+    )) {
       if (/^[a-z]+:/.test(link)) continue
       const target = link === '' ? file : relative(root, resolve(root, dirname(file), link))
       count++
       if (!existsSync(join(root, target))) t.fail(`${file} links to ${target}`)
-      else if (anchor !== undefined && !anchorsOf(read(target)).includes(anchor)) t.fail(`${file} links to ${target}#${anchor}`)
+      else if (anchor !== undefined &&
+        !anchorsOf(read(target)).includes(anchor)) t.fail(`${file} links to ${target}#${anchor}`)
     }
   }
   t.ok(count > 50, `${count} links`)
@@ -106,12 +137,16 @@ function codeOf (value: unknown): string {
 
 interface Told { readonly type: string, readonly byDefault: string, readonly level: number }
 
-/** The rows of docs/api.md by name; the level counts the tables: of all, of the plugin, of a route. */
+/**
+ * The rows of docs/api.md by name; the level counts the tables: of all, of the plugin, of a route.
+ */
 function optionsOfApi (): Map<string, Told> {
   const section = read('docs/api.md').split(/^## /m).find((text) => text.startsWith('Options\n'))!
   const tables = section.split('| Option | Type | Default | Meaning |').slice(1)
   return new Map(tables.flatMap((table, level) =>
-    [...table.matchAll(/^\| `([\w.]+)` \| ([^|]*) \| ([^|]*)\|/gm)].map(([, name, type, byDefault]) =>
+    [
+      ...table.matchAll(/^\| `([\w.]+)` \| ([^|]*) \| ([^|]*)\|/gm)
+    ].map(([, name, type, byDefault]) =>
       [name!, { type: type!, byDefault: byDefault!.trim(), level }] as const)))
 }
 
@@ -120,7 +155,10 @@ function optionsOfTable (): Array<[name: string, kind: AnyKind, level: number]> 
   return Object.entries(optionTable).flatMap(([name, row]: [string, Row]) => {
     const level = row.levels.length === 3 ? 0 : row.levels[0] === 'plugin' ? 1 : 2
     const members = Object.entries(row.members ?? {})
-    return [[name, row, level], ...members.map(([member, kind]) => [`${name}.${member}`, kind, level])] as Array<[string, AnyKind, number]>
+    return [
+      [name, row, level],
+      ...members.map(([member, kind]) => [`${name}.${member}`, kind, level])
+    ] as Array<[string, AnyKind, number]>
   })
 }
 
@@ -135,10 +173,22 @@ t.test('docs/api.md has the options of the table, at their levels, with their un
   for (const [name, kind, level] of options) {
     const row = told.get(name) ?? { type: '', byDefault: '', level: -1 }
     t.equal(row.level, level, `${name} stands in the table of its level`)
-    if (kind.unit !== undefined) t.match(row.type, /^(milliseconds|bytes)$/.test(kind.unit) ? kind.unit : 'number', `${name} has its unit`)
+    if (kind.unit !== undefined) {
+      t.match(
+        row.type,
+        /^(milliseconds|bytes)$/.test(kind.unit) ? kind.unit : 'number',
+        `${name} has its unit`
+      )
+    }
     if (kind.default === undefined) t.notMatch(row.byDefault, /^`[\d'[{]/, `${name} has no default`)
     // The defaults of the members stand in their own rows.
-    else if (kind.members === undefined || row.byDefault !== '') t.equal(row.byDefault, `\`${codeOf(kind.default)}\``, `${name} has its default`)
+    else if (kind.members === undefined || row.byDefault !== '') {
+      t.equal(
+        row.byDefault,
+      `\`${codeOf(kind.default)}\``,
+      `${name} has its default`
+      )
+    }
   }
 })
 
@@ -146,7 +196,12 @@ t.test('docs/api.md has the options of the table, at their levels, with their un
 const interfaces: Readonly<Record<string, string>> = {
   HeartbeatOptions: 'heartbeat', ConnectionCaps: 'connections', RateOptions: 'rate', OutboxOptions: 'outbox', RefusalOptions: 'refusals'
 }
-const ofOptions = ['SharedOptions', 'SocketScopeOptions', 'SocketPluginOptions', 'SocketRouteOptions']
+const ofOptions = [
+  'SharedOptions',
+  'SocketScopeOptions',
+  'SocketPluginOptions',
+  'SocketRouteOptions'
+]
 
 /** The doc comment of each option. */
 function commentsOf (file: string): Array<[name: string, comment: string]> {
@@ -155,7 +210,13 @@ function commentsOf (file: string): Array<[name: string, comment: string]> {
     const visit = (each: ts.Node): void => {
       if (!ts.isPropertySignature(each)) return ts.forEachChild(each, visit)
       const name = whole + each.name.getText()
-      found.push([name, ts.getJSDocCommentsAndTags(each).map((comment) => comment.getText()).join(' ').replace(/\s*\*\/$/, '').replace(/\s*\n\s*\* ?/g, ' ')])
+      found.push([
+        name,
+        ts.getJSDocCommentsAndTags(each).map((comment) => comment.getText()).join(' ').replace(
+          /\s*\*\/$/,
+          ''
+        ).replace(/\s*\n\s*\* ?/g, ' ')
+      ])
       if (each.type !== undefined) found.push(...properties(each.type, `${name}.`))
     }
     ts.forEachChild(node, visit)
@@ -170,21 +231,50 @@ function commentsOf (file: string): Array<[name: string, comment: string]> {
 }
 
 t.test('the doc comments of the options tell the units and defaults of the table', async (t) => {
-  const files = ['options/options', 'connection/heartbeat', 'upgrade/connection-limits', 'connection/rate', 'connection/outbox', 'connection/refusals']
+  const files = [
+    'options/options',
+    'connection/heartbeat',
+    'upgrade/connection-limits',
+    'connection/rate',
+    'connection/outbox',
+    'connection/refusals'
+  ]
   const comments = new Map(files.flatMap((file) => commentsOf(`src/${file}.ts`)))
   for (const [name, kind] of optionsOfTable().filter(([name]) => !toldAsWhole.test(name))) {
     const comment = comments.get(name) ?? ''
     t.not(comment, '', `${name} has a comment`)
     const byDefault = /@default (.*)$/.exec(comment)?.[1]
-    if (kind.unit === 'milliseconds' || kind.unit === 'bytes') t.match(comment.toLowerCase(), kind.unit, `${name} has its unit`)
-    if (kind.default === undefined) t.notMatch(byDefault ?? '', /^[\d'[{](?!})/, `${name} has no default`)
-    else if (kind.members === undefined || byDefault !== undefined) t.equal(byDefault, codeOf(kind.default), `${name} has its default`)
+    if (kind.unit === 'milliseconds' || kind.unit === 'bytes') {
+      t.match(comment.toLowerCase(), kind.unit, `${name} has its unit`)
+    }
+    if (kind.default === undefined) {
+      t.notMatch(
+        byDefault ?? '',
+        /^[\d'[{](?!})/,
+      `${name} has no default`
+      )
+    } else if (kind.members === undefined || byDefault !== undefined) {
+      t.equal(
+        byDefault,
+        codeOf(kind.default),
+      `${name} has its default`
+      )
+    }
   }
 })
 
 t.test('the defaults that docs/client.md tells are those of the client', async (t) => {
   const { renewBefore, timeout, connectTimeout, buffer, minDelay, maxDelay, ping } = settingsOf({})
-  const told = { renewBefore, timeout, connectTimeout, buffer, 'reconnect.minDelay': minDelay, 'reconnect.maxDelay': maxDelay, 'ping.interval': ping.interval, 'ping.timeout': ping.timeout }
+  const told = {
+    renewBefore,
+    timeout,
+    connectTimeout,
+    buffer,
+    'reconnect.minDelay': minDelay,
+    'reconnect.maxDelay': maxDelay,
+    'ping.interval': ping.interval,
+    'ping.timeout': ping.timeout
+  }
   const document = read('docs/client.md')
   for (const [name, value] of Object.entries(told)) {
     const [row] = new RegExp(`^\\| \`${name}\` \\|[^\\n]*$`, 'm').exec(document) ?? ['']
@@ -200,7 +290,9 @@ t.test('no entry of the changelog stands twice', async (t) => {
 
 t.test('docs/api.md has every public name', async (t) => {
   const api = read('docs/api.md')
-  const names = [...read('src/index.ts').matchAll(/\{([^}]*)\}/g)].flatMap(([, list]) => list!.split(','))
+  const names = [...read('src/index.ts').matchAll(/\{([^}]*)\}/g)].flatMap(
+    ([, list]) => list!.split(',')
+  )
     .map((name) => name.trim().replace('type ', '')).filter((name) => name !== 'default')
   t.ok(names.length > 30)
   for (const name of names) t.ok(new RegExp(`\\b${name}\\b`).test(api), name)
@@ -208,32 +300,57 @@ t.test('docs/api.md has every public name', async (t) => {
 
 t.test('docs/client.md has every option of the client, with its default, every name and every code', async (t) => {
   const client = read('docs/client.md')
-  const options = [...read('src/client/options.ts').matchAll(/\/\*\*((?:(?!\*\/)[^])*)\*\/\s*readonly (\w+)\?:/g)]
+  const options = [
+    ...read('src/client/options.ts').matchAll(/\/\*\*((?:(?!\*\/)[^])*)\*\/\s*readonly (\w+)\?:/g)
+  ]
   t.ok(options.length > 10)
   for (const [, comment, name] of options) {
-    const rows = [...client.matchAll(new RegExp(`^\\| \`(?:reconnect\\.|ping\\.)?${name!}\` \\|[^\\n]*$`, 'gm'))].map(String)
+    const rows = [
+      ...client.matchAll(new RegExp(`^\\| \`(?:reconnect\\.|ping\\.)?${name!}\` \\|[^\\n]*$`, 'gm'))
+    ].map(String)
     t.ok(rows.length > 0, name!)
     const given = /@default (\d\S*)/.exec(comment!)?.[1]
-    if (given !== undefined) t.ok(rows.some((row) => row.includes(`\`${given}\``)), `${name!} has the default ${given}`)
+    if (given !== undefined) {
+      t.ok(rows.some((row) => row.includes(`\`${given}\``)), `${name!} has the default ${given}`)
+    }
   }
-  const names = [...read('src/client/index.ts').matchAll(/^export (?:type )?\{([^}]*)\}/gm)].flatMap(([, list]) => list!.split(',')).map((name) => name.trim())
+  const names = [
+    ...read('src/client/index.ts').matchAll(/^export (?:type )?\{([^}]*)\}/gm)
+  ].flatMap(
+    ([, list]) => list!.split(',')
+  ).map((name) => name.trim())
   t.ok(names.length > 20)
   for (const name of names) t.ok(new RegExp(`\\b${name}\\b`).test(client), name)
-  t.strictSame([...client.matchAll(/^\| `(\w+)` \| `(FSR_CLIENT_\w+)` \|/gm)].map(([, name, code]) => [name, code]), Object.entries(clientErrors))
+  t.strictSame(
+    [...client.matchAll(/^\| `(\w+)` \| `(FSR_CLIENT_\w+)` \|/gm)].map(([, name, code]) => [
+      name,
+      code
+    ]),
+    Object.entries(clientErrors)
+  )
 })
 
 t.test('docs/errors.md has each close code, with its reason and whether to connect again', async (t) => {
-  const rows = [...read('docs/errors.md').matchAll(/^\| `(\w+)` \| (\d{4}) \| `'(.*)'` \|.*\| ([^|]*) \|$/gm)]
+  const rows = [
+    ...read('docs/errors.md').matchAll(/^\| `(\w+)` \| (\d{4}) \| `'(.*)'` \|.*\| ([^|]*) \|$/gm)
+  ]
   t.strictSame(
     rows.map(([, name, code, reason, again]) => [name, Number(code), reason, again]),
-    Object.entries(closeCodes).map(([name, { code, reason, reconnect }]) => [name, code, reason, reconnect === 'jitter' ? 'after a random delay' : reconnect ? 'yes' : 'no'])
+    Object.entries(closeCodes).map(([name, { code, reason, reconnect }]) => [
+      name,
+      code,
+      reason,
+      reconnect === 'jitter' ? 'after a random delay' : reconnect ? 'yes' : 'no'
+    ])
   )
 })
 
 t.test('no document speaks of an error that there is not', async (t) => {
   const codes = Object.values(errors).map((Constructor) => new Constructor().code)
   for (const file of documents) {
-    for (const [code] of read(file).matchAll(/FSR_ERR_\w+/g)) if (code !== 'FSR_ERR_' && !codes.includes(code)) t.fail(`${file} has ${code}`)
+    for (const [code] of read(file).matchAll(/FSR_ERR_\w+/g)) {
+      if (code !== 'FSR_ERR_' && !codes.includes(code)) t.fail(`${file} has ${code}`)
+    }
   }
   t.pass('all are known')
 })

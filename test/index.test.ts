@@ -4,7 +4,8 @@ import * as all from '../src/index.js'
 
 t.test('the public names are these, and a change of them is deliberate', async (t) => {
   t.strictSame(Object.keys(all).sort(), [
-    'BinaryMessage', 'JsonMessage', 'Message', 'ReplyError', 'SocketRoute', 'TextMessage', 'WsConnection', 'baseController', 'closeCodes', 'default', 'defineController', 'errors'
+    'BinaryMessage', 'JsonMessage', 'Message', 'ReplyError', 'SocketRoute', 'TextMessage',
+    'WsConnection', 'baseController', 'closeCodes', 'default', 'defineController', 'errors'
   ])
 })
 

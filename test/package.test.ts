@@ -1,5 +1,16 @@
 import { execFileSync, spawnSync } from 'node:child_process'
-import { existsSync, mkdirSync, mkdtempSync, readFileSync, readdirSync, realpathSync, rmSync, statSync, symlinkSync, writeFileSync } from 'node:fs'
+import {
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readFileSync,
+  readdirSync,
+  realpathSync,
+  rmSync,
+  statSync,
+  symlinkSync,
+  writeFileSync
+} from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join, resolve } from 'node:path'
 import { pathToFileURL } from 'node:url'
@@ -13,12 +24,30 @@ function install (): string {
   const project = mkdtempSync(join(realpathSync(tmpdir()), 'fastify-socket-route-'))
   const target = join(project, 'node_modules/fastify-socket-route')
   mkdirSync(target, { recursive: true })
-  execFileSync('npm', ['pack', '--ignore-scripts', '--pack-destination', project], { stdio: 'ignore' })
+  execFileSync(
+    'npm',
+    ['pack', '--ignore-scripts', '--pack-destination', project],
+    { stdio: 'ignore' }
+  )
   const [tarball] = readdirSync(project).filter((name) => name.endsWith('.tgz'))
   execFileSync('tar', ['-xzf', join(project, tarball!), '-C', target, '--strip-components', '1'])
-  const { dependencies } = JSON.parse(readFileSync('package.json', 'utf8')) as { dependencies: object }
+  const { dependencies } = JSON.parse(readFileSync(
+    'package.json',
+    'utf8'
+  )) as { dependencies: object }
   const own = Object.keys(dependencies).filter((name) => !name.startsWith('@'))
-  for (const name of [...own, 'fastify', '@fastify', '@types', 'pino', 'find-my-way', 'light-my-request', 'typebox', 'fast-jwt', 'undici-types']) {
+  for (const name of [
+    ...own,
+    'fastify',
+    '@fastify',
+    '@types',
+    'pino',
+    'find-my-way',
+    'light-my-request',
+    'typebox',
+    'fast-jwt',
+    'undici-types'
+  ]) {
     symlinkSync(resolve('node_modules', name), join(project, 'node_modules', name))
   }
   return project
@@ -47,12 +76,24 @@ t.test('the package as it is published', async (t) => {
     `)
     for (const exact of [true, false]) {
       writeFileSync(join(project, 'tsconfig.json'), JSON.stringify({
-        compilerOptions: { module: 'nodenext', target: 'es2022', strict: true, skipLibCheck: false, exactOptionalPropertyTypes: exact, noEmit: true, types: ['node'] },
+        compilerOptions: {
+          module: 'nodenext',
+          target: 'es2022',
+          strict: true,
+          skipLibCheck: false,
+          exactOptionalPropertyTypes: exact,
+          noEmit: true,
+          types: ['node']
+        },
         files: ['app.mts']
       }))
       t.doesNotThrow(() => {
         try {
-          execFileSync(process.execPath, [resolve(compilers.at(-1)![1], 'lib/tsc.js'), '-p', project], { stdio: 'pipe' })
+          execFileSync(
+            process.execPath,
+            [resolve(compilers.at(-1)![1], 'lib/tsc.js'), '-p', project],
+            { stdio: 'pipe' }
+          )
         } catch (error) {
           throw new Error(String((error as { stdout?: Buffer }).stdout))
         }
@@ -71,21 +112,44 @@ t.test('the package as it is published', async (t) => {
     `
     writeFileSync(join(project, 'page.mts'), client(''))
     writeFileSync(join(project, 'program.mts'), client(', { WebSocket }'))
-    for (const [file, compilerOptions] of [['page.mts', { types: [], lib: ['es2022', 'dom'] }], ['program.mts', { types: ['node'], lib: ['es2022'] }]] as const) {
+    for (const [file, compilerOptions] of [
+      ['page.mts', { types: [], lib: ['es2022', 'dom'] }],
+      ['program.mts', { types: ['node'], lib: ['es2022'] }]
+    ] as const) {
       writeFileSync(join(project, 'tsconfig.json'), JSON.stringify({
-        compilerOptions: { module: 'nodenext', target: 'es2022', strict: true, skipLibCheck: false, noEmit: true, ...compilerOptions },
+        compilerOptions: {
+          module: 'nodenext',
+          target: 'es2022',
+          strict: true,
+          skipLibCheck: false,
+          noEmit: true,
+          ...compilerOptions
+        },
         files: [file]
       }))
-      const { stdout, stderr, status } = spawnSync(process.execPath, [resolve(compilers.at(-1)![1], 'lib/tsc.js'), '-p', project])
+      const { stdout, stderr, status } = spawnSync(process.execPath, [
+        resolve(compilers.at(-1)![1], 'lib/tsc.js'),
+        '-p',
+        project
+      ])
       t.equal(stdout.toString() + stderr.toString(), '', file)
       t.equal(status, 0)
     }
   })
 
   await t.test('has a client that needs nothing else', async (t) => {
-    const run = (code: string) => spawnSync(process.execPath, ['--input-type=module', '--eval', code], { cwd: project })
+    const run = (code: string) => spawnSync(
+      process.execPath,
+      ['--input-type=module', '--eval', code],
+      { cwd: project }
+    )
     t.equal(run("await import('fastify-socket-route')").status, 0)
-    t.equal(run("console.log(typeof (await import('fastify-socket-route/client')).connect)").stdout.toString().trim(), 'function')
+    t.equal(
+      run(
+        "console.log(typeof (await import('fastify-socket-route/client')).connect)"
+      ).stdout.toString().trim(),
+      'function'
+    )
   })
 
   await t.test('is loaded by import and by require(), as one module', async (t) => {
@@ -101,7 +165,13 @@ t.test('the package as it is published', async (t) => {
         await app.close()
       })
     `)
-    t.equal(execFileSync(process.execPath, ['app.cjs'], { cwd: project, stdio: ['ignore', 'pipe', 'ignore'] }).toString().trim(), 'true')
+    t.equal(
+      execFileSync(process.execPath, ['app.cjs'], {
+        cwd: project,
+        stdio: ['ignore', 'pipe', 'ignore']
+      }).toString().trim(),
+      'true'
+    )
   })
 
   await t.test('has the page of the console, which needs nothing else', async (t) => {
@@ -112,7 +182,10 @@ t.test('the package as it is published', async (t) => {
       await app.register(ui, { document: () => ({}) })
       console.log((await app.inject('/console.js')).statusCode)
     `)
-    t.equal(execFileSync(process.execPath, ['console.mjs'], { cwd: project }).toString().trim(), '200')
+    t.equal(
+      execFileSync(process.execPath, ['console.mjs'], { cwd: project }).toString().trim(),
+      '200'
+    )
   })
 
   await t.test('serves the AsyncAPI document without the package yaml, and as YAML with it', async (t) => {
@@ -128,7 +201,10 @@ t.test('the package as it is published', async (t) => {
         console.log(form, statusCode, /FSR_ERR_\\w+/.exec(body)?.[0])
       }
     `)
-    const run = () => execFileSync(process.execPath, ['asyncapi.mjs'], { cwd: project }).toString().trim().split('\n')
+    const run = () =>
+      execFileSync(process.execPath, ['asyncapi.mjs'], { cwd: project }).toString().trim().split(
+        '\n'
+      )
     t.strictSame(run(), ['json 200 undefined', 'yaml 501 FSR_ERR_YAML_MISSING'])
     symlinkSync(resolve('node_modules/yaml'), join(project, 'node_modules/yaml'))
     t.strictSame(run(), ['json 200 undefined', 'yaml 200 undefined'])
@@ -142,7 +218,14 @@ t.test('the package as it is published', async (t) => {
     `)
     for (const [format, name] of [['esm', 'server.mjs'], ['cjs', 'server.cjs']] as const) {
       const outfile = join(project, 'bundled', name)
-      await build({ entryPoints: [join(project, 'server.mjs')], bundle: true, platform: 'node', format, outfile, external: ['fastify', '@fastify/*'] })
+      await build({
+        entryPoints: [join(project, 'server.mjs')],
+        bundle: true,
+        platform: 'node',
+        format,
+        outfile,
+        external: ['fastify', '@fastify/*']
+      })
       t.equal(execFileSync(process.execPath, [outfile]).toString().trim(), '200', format)
     }
   })
@@ -150,23 +233,50 @@ t.test('the package as it is published', async (t) => {
   const packed = join(project, 'node_modules/fastify-socket-route')
 
   await t.test('holds the build and what a user reads: no sources, no tests, no documents for maintainers', async (t) => {
-    t.strictSame(readdirSync(packed).sort(), ['CHANGELOG.md', 'LICENSE', 'README.md', 'SECURITY.md', 'bench', 'dist', 'docs', 'package.json'])
+    t.strictSame(readdirSync(packed).sort(), [
+      'CHANGELOG.md',
+      'LICENSE',
+      'README.md',
+      'SECURITY.md',
+      'bench',
+      'dist',
+      'docs',
+      'package.json'
+    ])
     const forMaintainers = ['lifecycle.md', 'parity.md']
-    t.strictSame(readdirSync(join(packed, 'docs')).sort(), readdirSync('docs').filter((name) => !forMaintainers.includes(name)).sort())
+    t.strictSame(
+      readdirSync(join(packed, 'docs')).sort(),
+      readdirSync('docs').filter((name) => !forMaintainers.includes(name)).sort()
+    )
   })
 
   // A reader of node_modules, and npm's page, have the package alone.
   await t.test('links in its documents lead to its own files', async (t) => {
-    const documents = readdirSync(packed, { recursive: true }).map(String).filter((name) => name.endsWith('.md'))
+    const documents = readdirSync(packed, { recursive: true }).map(String).filter(
+      (name) => name.endsWith('.md')
+    )
     t.ok(documents.length > 10)
-    const links = documents.flatMap((file) => [...readFileSync(join(packed, file), 'utf8').matchAll(/\]\((?!#)([^)#\s]+)/g)].map(([, link]) => [file, link!] as const))
-    t.strictSame(links.filter(([file, link]) => !/^[a-z]+:/.test(link) && !existsSync(join(packed, file, '..', link))), [])
+    const links = documents.flatMap(
+      (file) =>
+        [...readFileSync(join(packed, file), 'utf8').matchAll(/\]\((?!#)([^)#\s]+)/g)].map(
+          ([, link]) => [file, link!] as const
+        )
+    )
+    t.strictSame(
+      links.filter(([file, link]) => !/^[a-z]+:/.test(link) &&
+        !existsSync(join(packed, file, '..', link))),
+      []
+    )
   })
 
   await t.test('docs/console.md tells the weight of the page', async (t) => {
     const page = join(packed, 'dist/operate/ui/page.js')
-    const { page: files } = await import(pathToFileURL(page).href) as { page: Record<string, string> }
-    const shown = Object.entries(files).filter(([name]) => name !== 'licences.txt').map(([, text]) => text)
+    const { page: files } = await import(pathToFileURL(page).href) as {
+      page: Record<string, string>
+    }
+    const shown = Object.entries(files).filter(([name]) => name !== 'licences.txt').map(
+      ([, text]) => text
+    )
     const told = {
       'in the package': statSync(page).size,
       'in a browser': shown.reduce((sum, text) => sum + Buffer.byteLength(text), 0),
@@ -175,7 +285,10 @@ t.test('the package as it is published', async (t) => {
     const document = readFileSync('docs/console.md', 'utf8')
     for (const [where, bytes] of Object.entries(told)) {
       const figure = Number(new RegExp(`(\\d+) kB ${where}`).exec(document)?.[1])
-      t.ok(Math.abs(figure * 1000 - bytes) < bytes * 0.05, `${String(figure)} kB ${where}: ${bytes} bytes`)
+      t.ok(
+        Math.abs(figure * 1000 - bytes) < bytes * 0.05,
+        `${String(figure)} kB ${where}: ${bytes} bytes`
+      )
     }
   })
 })

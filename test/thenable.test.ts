@@ -14,10 +14,24 @@ const thenables: Record<string, () => unknown> = {
   'a promise of another realm': () => runInNewContext('Promise.resolve(1)'),
   'a promise of a subclass': () => Own.resolve(1),
   'a promise whose then was replaced': () => spoilt,
-  'an object with then': () => ({ then: (resolve: (value: number) => void) => { setImmediate(resolve, 1) } }),
-  'a function with then': () => Object.assign(() => {}, { then: (resolve: (value: number) => void) => { resolve(1) } }),
-  'a proxy of a thenable': () => new Proxy({ then: (resolve: (value: number) => void) => { resolve(1) } }, {}),
-  'a thenable that settles twice, and throws': () => ({ then: (resolve: (value: number) => void, reject: (error: unknown) => void) => { resolve(1); reject(new Error('again')); throw new Error('and again') } })
+  'an object with then': () => ({
+    then: (resolve: (value: number) => void) => { setImmediate(resolve, 1) }
+  }),
+  'a function with then': () => Object.assign(
+    () => {},
+    { then: (resolve: (value: number) => void) => { resolve(1) } }
+  ),
+  'a proxy of a thenable': () => new Proxy(
+    { then: (resolve: (value: number) => void) => { resolve(1) } },
+    {}
+  ),
+  'a thenable that settles twice, and throws': () => ({
+    then: (resolve: (value: number) => void, reject: (error: unknown) => void) => {
+      resolve(1)
+      reject(new Error('again'))
+      throw new Error('and again')
+    }
+  })
 }
 
 for (const [what, make] of Object.entries(thenables)) {
@@ -33,7 +47,19 @@ for (const [what, make] of Object.entries(thenables)) {
   })
 }
 
-for (const value of [undefined, null, 0, '', 'then', true, Symbol('then'), {}, { then: 1 }, () => {}, []]) {
+for (const value of [
+  undefined,
+  null,
+  0,
+  '',
+  'then',
+  true,
+  Symbol('then'),
+  {},
+  { then: 1 },
+  () => {},
+  []
+]) {
   t.test(`${typeof value} ${JSON.stringify(value)} is not waited for`, async (t) => {
     t.notOk(isThenable(value))
     t.equal(then(value, (same) => same), value)
@@ -45,12 +71,28 @@ t.test('what fails, at once or later, is handed on, and nothing that follows is'
   const failures: Record<string, () => unknown> = {
     throws: () => { throw undefined }, // eslint-disable-line no-throw-literal
     rejects: () => Promise.reject(), // eslint-disable-line prefer-promise-reject-errors
-    'has a then that throws': () => ({ then () { throw undefined } }), // eslint-disable-line no-throw-literal
-    'has a getter that throws': () => ({ get then () { throw undefined } }) // eslint-disable-line no-throw-literal
+    'has a then that throws': () => ({
+      then () { throw undefined } // eslint-disable-line no-throw-literal
+    }),
+    'has a getter that throws': () => ({
+      get then () { throw undefined } // eslint-disable-line no-throw-literal
+    })
   }
-  for (const [what, fail] of Object.entries(failures)) t.strictSame(await attempt(fail, () => 'gone on', (error) => [error]), [undefined], what)
-  t.throws(() => attempt(() => 1, () => { throw new Error('later') }, () => 'failed'), { message: 'later' })
-  await t.rejects(attempt(async () => 1, () => { throw new Error('later') }, async () => 'failed') as Promise<unknown>, { message: 'later' })
+  for (const [what, fail] of Object.entries(failures)) {
+    t.strictSame(await attempt(fail, () => 'gone on', (error) => [error]), [undefined], what)
+  }
+  t.throws(
+    () => attempt(() => 1, () => { throw new Error('later') }, () => 'failed'),
+    { message: 'later' }
+  )
+  await t.rejects(
+    attempt(
+      async () => 1,
+      () => { throw new Error('later') },
+      async () => 'failed'
+    ) as Promise<unknown>,
+    { message: 'later' }
+  )
 })
 
 // As a library, or a tool that watches asynchronous code, may put one there.
@@ -61,7 +103,12 @@ t.test('what async functions return is waited for where the global Promise was r
   t.notOk((async () => {})() instanceof Promise)
   const allows = async (_user: unknown, request: { url: string }) => request.url !== '/?out'
   app.socketRoute('/', {
-    schema: { in: { ask: { data: { type: 'integer' }, reply: { type: 'integer' }, isGranted: async () => true }, list: { stream: { type: 'integer' } } } },
+    schema: {
+      in: {
+        ask: { data: { type: 'integer' }, reply: { type: 'integer' }, isGranted: async () => true },
+        list: { stream: { type: 'integer' } }
+      }
+    },
     on: { ask: async (_connection, data) => data as number, async * list () { yield 1 } },
     onOpen: async () => {}
   }, { isGranted: allows, preMessage: async () => {} })
@@ -72,7 +119,10 @@ t.test('what async functions return is waited for where the global Promise was r
   client.send('{"type":"ask","id":1,"data":7}')
   t.strictSame(await client.json(), { type: 'reply', id: 1, data: 7 })
   client.send('{"type":"list","id":2}')
-  t.strictSame((await client.take(2)).map(String), ['{"type":"reply","id":2,"data":1,"more":true}', '{"type":"reply","id":2}'])
+  t.strictSame((await client.take(2)).map(String), [
+    '{"type":"reply","id":2,"data":1,"more":true}',
+    '{"type":"reply","id":2}'
+  ])
   await client.close()
   await app.close()
 })

@@ -1,4 +1,5 @@
-// The types, as users of both compilers meet them: what is to compile compiles, and what is not does not.
+// The types, as users of both compilers meet them: what is to compile compiles, and what is not
+// does not.
 import { execFile } from 'node:child_process'
 import { join } from 'node:path'
 import { promisify } from 'node:util'
@@ -13,10 +14,17 @@ const root = process.cwd()
 const types = join(root, 'test', 'types')
 
 /** Compiles a program without output; answers the exit code, and what the compiler has to say. */
-async function compile (compiler: string, project: string): Promise<{ code: number, output: string }> {
+async function compile (compiler: string, project: string): Promise<{
+  code: number
+  output: string
+}> {
   const tsc = join(root, compiler, 'lib', 'tsc.js')
   try {
-    const { stdout } = await promisify(execFile)(process.execPath, [tsc, '--noEmit', '--pretty', 'false', '-p', project], { cwd: root })
+    const { stdout } = await promisify(execFile)(
+      process.execPath,
+      [tsc, '--noEmit', '--pretty', 'false', '-p', project],
+      { cwd: root }
+    )
     return { code: 0, output: stdout }
   } catch (error) {
     const { code, stdout, stderr } = error as { code: number, stdout: string, stderr: string }
@@ -24,9 +32,17 @@ async function compile (compiler: string, project: string): Promise<{ code: numb
   }
 }
 
-/** A program of its own, with the settings of the repository and nothing else of it; answers its directory. */
+/**
+ * A program of its own, with the settings of the repository and nothing else of it; answers its
+ * directory.
+ */
 function program (t: Test, files: Record<string, string>, compilerOptions: object = {}): string {
-  const tsconfig = { extends: join(root, 'tsconfig.json'), compilerOptions, files: Object.keys(files), include: [] }
+  const tsconfig = {
+    extends: join(root, 'tsconfig.json'),
+    compilerOptions,
+    files: Object.keys(files),
+    include: []
+  }
   return t.testdir({ ...files, 'tsconfig.json': JSON.stringify(tsconfig) })
 }
 
@@ -35,7 +51,9 @@ for (const [name, compiler] of compilers) {
     t.match(await compile(compiler, types), { code: 0, output: /^$/ })
   })
 
-  t.test(`with ${name} the user that an app declares for @fastify/jwt is the user of its guarded routes`, { timeout }, async (t) => {
+  t.test(`with ${name} the user that an app declares for @fastify/jwt is the user of its guarded routes`, {
+    timeout
+  }, async (t) => {
     const directory = program(t, {
       'app.ts': `
         import Fastify from 'fastify'
@@ -63,7 +81,9 @@ for (const [name, compiler] of compilers) {
     t.match(await compile(compiler, directory), { code: 0, output: /^$/ })
   })
 
-  t.test(`with ${name} an app without @fastify/jwt compiles, and its user is unknown`, { timeout }, async (t) => {
+  t.test(`with ${name} an app without @fastify/jwt compiles, and its user is unknown`, {
+    timeout
+  }, async (t) => {
     const directory = program(t, {
       'app.ts': `
         import Fastify from 'fastify'
@@ -92,7 +112,9 @@ for (const [name, compiler] of compilers) {
     t.match(await compile(compiler, directory), { code: 0, output: /^$/ })
   })
 
-  t.test(`with ${name} the client compiles with nothing but the types of browsers`, { timeout }, async (t) => {
+  t.test(`with ${name} the client compiles with nothing but the types of browsers`, {
+    timeout
+  }, async (t) => {
     const page = `
       import { connect } from 'fastify-socket-route/client'
       interface Chat { '~contract'?: { in: { join: { data: { room: string }, reply: { members: number }, stream: undefined } }, out: { message: { data: string, reply: undefined } } } }
@@ -103,7 +125,11 @@ for (const [name, compiler] of compilers) {
       // @ts-expect-error other data
       client.send('join', { room: 1 })
     `
-    const directory = program(t, { 'page.ts': page }, { types: [], lib: ['es2022', 'dom'], skipLibCheck: false })
+    const directory = program(t, { 'page.ts': page }, {
+      types: [],
+      lib: ['es2022', 'dom'],
+      skipLibCheck: false
+    })
     t.match(await compile(compiler, directory), { code: 0, output: /^$/ })
   })
 
@@ -138,7 +164,11 @@ for (const [name, compiler] of compilers) {
     t.match(output, /not-the-type\.ts\(5,\d+\): error TS2554/)
     t.match(output, /any\.ts\(3,\d+\): error TS2554/)
     t.match(output, /no-mistake\.ts\(4,\d+\): error TS2578/)
-    t.match(output, /wrong-name\.ts\(5,\d+\): .*"join" \| "say"/, 'a name that is none is told with those that there are')
+    t.match(
+      output,
+      /wrong-name\.ts\(5,\d+\): .*"join" \| "say"/,
+      'a name that is none is told with those that there are'
+    )
     t.match(output, /wrong-name\.ts\(6,\d+\): .*"bye" \| "hello"/)
     t.equal(output.match(/error TS/g)?.length, 5, 'and nothing else is wrong')
   })

@@ -1,5 +1,13 @@
 import t from 'tap'
-import { ageOf, claimsOf, createEndOf, identityOf, oldestOf, ownEnd, stricterOf } from '../../src/auth/claims.js'
+import {
+  ageOf,
+  claimsOf,
+  createEndOf,
+  identityOf,
+  oldestOf,
+  ownEnd,
+  stricterOf
+} from '../../src/auth/claims.js'
 import { keyOf } from '../../src/auth/subject.js'
 
 t.test('a maxAge is read as @fastify/jwt reads it: a number in seconds, a text with its unit, or in milliseconds', async (t) => {
@@ -36,7 +44,9 @@ t.test('the end is the first of those that the verifier looks at', async (t) => 
   t.equal(createEndOf({ maxAge: 5 })({ exp: 10 }), 10)
   t.equal(createEndOf({ clockTimestamp: 1 })({ exp: 10 }), undefined)
   t.equal(ownEnd({ exp: 10 }), 10)
-  for (const exp of ['10', NaN, Infinity, Date.now()]) t.equal(ownEnd({ exp }), undefined, String(exp))
+  for (const exp of ['10', NaN, Infinity, Date.now()]) {
+    t.equal(ownEnd({ exp }), undefined, String(exp))
+  }
   t.equal(createEndOf({})({ exp: Date.now() }), undefined, 'in milliseconds')
 })
 
@@ -59,7 +69,21 @@ t.test('of two tokens of a user the earlier end counts, and the earlier issue: o
 })
 
 t.test('no two users have one key', async (t) => {
-  const users: Array<[sub: string, iss?: string]> = [['a'], ['a', 'b'], ['b', 'a'], ['["b","a"]'], ['["["b","a"]"]'], ['a', ''], ['["","a"]'], ['[', ']'], ['["a"]'], ['[\\"a\\"]'], ['"', ','], ['","', ''], ['', '","']]
+  const users: Array<[sub: string, iss?: string]> = [
+    ['a'],
+    ['a', 'b'],
+    ['b', 'a'],
+    ['["b","a"]'],
+    ['["["b","a"]"]'],
+    ['a', ''],
+    ['["","a"]'],
+    ['[', ']'],
+    ['["a"]'],
+    ['[\\"a\\"]'],
+    ['"', ','],
+    ['","', ''],
+    ['', '","']
+  ]
   const keys = users.map(([sub, iss]) => keyOf(sub, iss))
   t.equal(new Set(keys).size, users.length)
   t.equal(keyOf('alice'), 'alice', 'the common case is as it is')

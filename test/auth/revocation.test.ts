@@ -8,7 +8,9 @@ t.test('revocations in this process are forgotten at their end, a few with each 
   const clock = new TestClock()
   const now = clock.unixNow() / 1000
   const store = new MemoryRevocations(clock)
-  for (let count = 0; count < 1_000; count++) store.revoke({ sub: `user ${count}`, before: now, until: now + 10 })
+  for (let count = 0; count < 1_000; count++) {
+    store.revoke({ sub: `user ${count}`, before: now, until: now + 10 })
+  }
   store.revoke({ sub: 'for ever', before: now, until: undefined })
   t.equal(store.size, 1_001)
   t.equal(store.revokedBefore('user 5'), now)
@@ -16,7 +18,9 @@ t.test('revocations in this process are forgotten at their end, a few with each 
   t.equal(store.revokedBefore('user 5'), undefined, 'also before it is swept away')
   store.revoke({ sub: 'another 0', before: now, until: now + 1_000 })
   t.ok(store.size > 990, 'all of them at once would hold others up')
-  for (let count = 0; count < 1_100; count++) store.revoke({ sub: `another ${count % 100}`, before: now, until: now + 1_000 })
+  for (let count = 0; count < 1_100; count++) {
+    store.revoke({ sub: `another ${count % 100}`, before: now, until: now + 1_000 })
+  }
   t.equal(store.size, 101)
   t.equal(store.revokedBefore('for ever'), now)
 })
@@ -24,7 +28,11 @@ t.test('revocations in this process are forgotten at their end, a few with each 
 t.test('a revocation without until ends when no token can be that old, if that is known', async (t) => {
   const clock = new TestClock()
   const kept: KeptRevocation[] = []
-  const create = () => new Revocations(clock, { revoke: (revocation) => { kept.push(revocation) }, revokedBefore: () => undefined }, 10_000)
+  const create = () => new Revocations(
+    clock,
+    { revoke: (revocation) => { kept.push(revocation) }, revokedBefore: () => undefined },
+    10_000
+  )
   const untilOf = async (revocations: Revocations, until?: number) => {
     await revocations.keep({ sub: 'alice', before: 100, until })
     return kept.pop()!.until

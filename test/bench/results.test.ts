@@ -1,7 +1,16 @@
 // What the benchmark makes of its figures. The figures here are made up.
 import t from 'tap'
 import type { Job } from '../../bench/jobs.js'
-import { comparable, find, growthVerdict, missedOf, verdict, type Finding, type Results, type Run } from '../../bench/results.js'
+import {
+  comparable,
+  find,
+  growthVerdict,
+  missedOf,
+  verdict,
+  type Finding,
+  type Results,
+  type Run
+} from '../../bench/results.js'
 import { headline, missed, standing } from '../../bench/summary.js'
 import { printGrowth } from '../../bench/table.js'
 import type { TargetName } from '../../bench/targets.js'
@@ -10,8 +19,19 @@ type Figures = Partial<Record<TargetName, Run>>
 const busy = (value: number): Run => ({ value, server: 1, load: 0.5, others: 0 })
 
 function finding (name: string, figures: Figures, given: Partial<Job> = {}): Finding {
-  const job: Job = { group: 'echo', name, work: {} as Job['work'], unit: 'messages/s', better: 'higher', targets: [], ...given }
-  return find(job, new Map(Object.entries(figures).map(([target, run]) => [target as TargetName, [run]])))
+  const job: Job = {
+    group: 'echo',
+    name,
+    work: {} as Job['work'],
+    unit: 'messages/s',
+    better: 'higher',
+    targets: [],
+    ...given
+  }
+  return find(
+    job,
+    new Map(Object.entries(figures).map(([target, run]) => [target as TargetName, [run]]))
+  )
 }
 
 t.test('a verdict goes by the ratio where both servers had their cores', async (t) => {
@@ -29,10 +49,21 @@ t.test('a verdict goes by what is done per CPU where a server had time to spare,
   t.equal(idle.targets.plugin!.ratio, 2)
   t.equal(comparable(idle, 'plugin'), 1)
   t.equal(verdict(idle), 'MISSED')
-  const disturbed = finding('a', { ws: busy(100), plugin: { ...busy(144), server: 0.92, others: 0.08 } }, goal)
+  const disturbed = finding(
+    'a',
+    { ws: busy(100), plugin: { ...busy(144), server: 0.92, others: 0.08 } },
+    goal
+  )
   t.equal(verdict(disturbed), 'must reached')
-  t.equal(verdict(finding('a', { ws: busy(100), plugin: { ...busy(144), server: 0.92 } }, goal)), 'MISSED')
-  const less = finding('a', { ws: { ...busy(100), server: 0.5 }, plugin: busy(20) }, { must: 1 / 3, aim: 1 / 5, better: 'lower' })
+  t.equal(
+    verdict(finding('a', { ws: busy(100), plugin: { ...busy(144), server: 0.92 } }, goal)),
+    'MISSED'
+  )
+  const less = finding(
+    'a',
+    { ws: { ...busy(100), server: 0.5 }, plugin: busy(20) },
+    { must: 1 / 3, aim: 1 / 5, better: 'lower' }
+  )
   t.equal(verdict(less), 'aim reached', 'a time is not divided by it')
 })
 
@@ -45,8 +76,17 @@ t.test('growth has a verdict, and is among what is missed', async (t) => {
   t.equal(growthVerdict(growth(51)), 'reached')
   t.equal(growthVerdict(growth(50)), 'MISSED')
   t.equal(growthVerdict(growth(51).slice(1)), undefined)
-  t.equal(growthVerdict(growth(51).map((each) => ({ ...each, targets: { plugin: each.targets.plugin! } }))), undefined)
-  t.match(printGrowth(growth(40)), /fastify-socket-route 2\.50\. .* less than that of ws: MISSED\.$/)
+  t.equal(
+    growthVerdict(growth(51).map((each) => ({
+      ...each,
+      targets: { plugin: each.targets.plugin! }
+    }))),
+    undefined
+  )
+  t.match(
+    printGrowth(growth(40)),
+    /fastify-socket-route 2\.50\. .* less than that of ws: MISSED\.$/
+  )
   const slow = finding('slow', { ws: busy(100), plugin: busy(50) }, { must: 1, aim: 2 })
   t.strictSame(missedOf([slow, ...growth(40)]), ['slow', 'growth'])
   t.equal(missed([slow, ...growth(60)]), 'In the results below these are missed: slow.')
@@ -72,12 +112,24 @@ t.test('what is better than ws, about equal and worse is told, times less for wh
 })
 
 t.test('the README is told the best and the worst, as far as they were measured', async (t) => {
-  const about: Omit<Results, 'findings'> = { date: '2027-01-02T03:04:05Z', machine: { node: '20.20.2' }, versions: { ws: '8.23.0' }, parameters: { runs: 5, seconds: 3, warmUp: 1 } }
+  const about: Omit<Results, 'findings'> = {
+    date: '2027-01-02T03:04:05Z',
+    machine: { node: '20.20.2' },
+    versions: { ws: '8.23.0' },
+    parameters: { runs: 5, seconds: 3, warmUp: 1 }
+  }
   const findings = [
     finding('busy room of 100, 4 in flight', { ws: busy(100), plugin: busy(290) }),
     finding('handshakes with JWT and role', { ws: busy(100), plugin: busy(50) }),
-    finding('memory of an idle connection', { ws: { value: 100 }, plugin: { value: 134 } }, { better: 'lower' })
+    finding(
+      'memory of an idle connection',
+      { ws: { value: 100 }, plugin: { value: 134 } },
+      { better: 'lower' }
+    )
   ]
-  t.equal(headline({ ...about, findings }), 'Measured on 2027-01-02 (Node 20.20.2, `ws` 8.23.0, one core for the server), beside bare `ws`: ' +
+  t.equal(headline({
+    ...about,
+    findings
+  }), 'Measured on 2027-01-02 (Node 20.20.2, `ws` 8.23.0, one core for the server), beside bare `ws`: ' +
     'a busy room of 100 gets through 2.90 times as much with 4 messages under way; a guarded upgrade takes 2.00 times the time, an idle connection 1.34 times the heap.')
 })

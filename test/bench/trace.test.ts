@@ -1,4 +1,5 @@
-// Traces and figures of the sources. Only one number is held, that of a contract's request: others change with the sources.
+// Traces and figures of the sources. Only one number is held, that of a contract's request: others
+// change with the sources.
 import t from 'tap'
 import { instrument, type Call } from '../../bench/instrument.js'
 import { figuresOf } from '../../bench/source-figures.js'
@@ -11,8 +12,16 @@ const callsIn = (...files: string[]): Call[] => files.map((file) => ({ file, nam
 
 t.test('a stay is a run of calls within one file, and a return is a stay in a file that had one', async (t) => {
   t.strictSame(countsOf([]), { calls: 0, stays: 0, files: 0, returns: 0 })
-  t.strictSame(countsOf(callsIn('a', 'a', 'b', 'a', 'c', 'c')), { calls: 6, stays: 4, files: 3, returns: 1 })
-  t.equal(listing(callsIn('a', 'a', 'b')), ['a', '', 'b'].map((file) => `${file.padEnd(40)}run`).join('\n'))
+  t.strictSame(countsOf(callsIn('a', 'a', 'b', 'a', 'c', 'c')), {
+    calls: 6,
+    stays: 4,
+    files: 3,
+    returns: 1
+  })
+  t.equal(
+    listing(callsIn('a', 'a', 'b')),
+    ['a', '', 'b'].map((file) => `${file.padEnd(40)}run`).join('\n')
+  )
 })
 
 t.test('each function with a body reports its call before all else, and still does what it did', async (t) => {
@@ -29,9 +38,18 @@ t.test('each function with a body reports its call before all else, and still do
   `), functions)
   const calls: number[] = []
   // eslint-disable-next-line no-new-func
-  const result: unknown = new Function('reportCallOfBenchTrace', text)((index: number) => { calls.push(index) })
+  const result: unknown = new Function('reportCallOfBenchTrace', text)((index: number) => {
+    calls.push(index)
+  })
   t.strictSame(result, [4, { one: 1, other: 2 }])
-  t.strictSame(calls.map((index) => functions[index]!.name), ['items', 'callback in items', 'new Derived', 'new Base', 'sum', 'pair'])
+  t.strictSame(calls.map((index) => functions[index]!.name), [
+    'items',
+    'callback in items',
+    'new Derived',
+    'new Base',
+    'sum',
+    'pair'
+  ])
 })
 
 t.test('overloads, abstract methods and types report nothing', async (t) => {
@@ -59,7 +77,10 @@ t.test('lines, functions, casts and words are counted', async (t) => {
     casts: 1,
     words: 1
   })
-  t.match(figuresOf([sourceOf('a\nb'), sourceOf('a\nb\nc')]), { median: 2.5, longestFunction: { length: 0 } })
+  t.match(figuresOf([sourceOf('a\nb'), sourceOf('a\nb\nc')]), {
+    median: 2.5,
+    longestFunction: { length: 0 }
+  })
 })
 
 t.test('the sources are read with the client and without it', async (t) => {
@@ -76,13 +97,19 @@ t.test('what a server does is traced in every form, through files of the sources
   for (const [name, byForm] of traces) {
     for (const [form, calls] of Object.entries(byForm)) {
       const counts = countsOf(calls)
-      t.ok(counts.files > 3 && counts.stays > counts.files && counts.calls > counts.stays, `${name}, ${form}: ${JSON.stringify(counts)}`)
+      t.ok(
+        counts.files > 3 && counts.stays > counts.files && counts.calls > counts.stays,
+        `${name}, ${form}: ${JSON.stringify(counts)}`
+      )
       t.strictSame(calls.filter(({ file }) => !files.has(file)), [])
     }
   }
   const raw = countsOf(traces.get('raw text echoed')!['fast path'])
   const contract = countsOf(traces.get('contract request and its reply')!['fast path'])
   t.ok(raw.stays < contract.stays, 'a contract has more to do')
-  t.ok(contract.stays <= 40 && contract.files <= 14, `a request and its reply stay in at most 14 files, 40 times: ${JSON.stringify(contract)}`)
+  t.ok(
+    contract.stays <= 40 && contract.files <= 14,
+    `a request and its reply stay in at most 14 files, 40 times: ${JSON.stringify(contract)}`
+  )
   t.match(traceTable(traces), /^\| raw text echoed( \| \d+){9} \|$/m)
 })

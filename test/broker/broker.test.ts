@@ -25,11 +25,16 @@ class HeldBroker implements Broker {
 t.test('a message is published with its rooms, its key and the ids of the excluded, and delivered when the broker says so', async (t) => {
   const broker = new HeldBroker()
   let calls = 0
-  const codec = new KeyedCodec(plainCodec, (message) => { calls++; return `key of ${String(message)}` })
+  const codec = new KeyedCodec(plainCodec, (message) => {
+    calls++
+    return `key of ${String(message)}`
+  })
   const here = new ClientSet('/chat', codec, broker, false)
   const there = new ClientSet('/chat', codec, broker, false)
   const seen: string[][] = [[], [], []]
-  const [alice, bob, carol] = seen.map((own) => createClient(own)) as [WsConnection, WsConnection, WsConnection]
+  const [alice, bob, carol] = seen.map((own) => createClient(
+    own
+  )) as [WsConnection, WsConnection, WsConnection]
   for (const client of [alice, bob]) here.add(client)
   there.add(carol)
   here.rooms.join(alice, 'a', 1)
@@ -44,7 +49,9 @@ t.test('a message is published with its rooms, its key and the ids of the exclud
   ])
   t.strictSame(seen, [[], [], []])
 
-  for (const [, publication] of broker.published) for (const deliver of broker.processes) deliver(publication)
+  for (const [, publication] of broker.published) {
+    for (const deliver of broker.processes) deliver(publication)
+  }
   t.strictSame(seen, [['to all'], ['to all'], ['to all', 'to a']])
   t.equal(calls, 2, 'the key is computed when the message is sent')
 })

@@ -12,7 +12,9 @@ declare const page: { client: SocketClient<UnknownRoute>, events: unknown[], tok
 
 t.test('the client in a browser', browserTest, async (t) => {
   const script = await bundle({ globalName: 'socketRoute' })
-  const site = createServer((_request, response) => { response.setHeader('content-type', 'text/html').end('<!doctype html><title>client</title>') })
+  const site = createServer((_request, response) => {
+    response.setHeader('content-type', 'text/html').end('<!doctype html><title>client</title>')
+  })
   await new Promise<void>((resolve) => { site.listen(0, '127.0.0.1', resolve) })
   t.teardown(() => { site.close() })
   const tab = await (await launch(t)).newPage()
@@ -24,9 +26,16 @@ t.test('the client in a browser', browserTest, async (t) => {
   const start = async (port?: number) => await WireServer.start(t, { port })
   let server = await start()
   await tab.evaluate((url) => {
-    const page = { tokens: 0, events: [] as unknown[] } as { client: SocketClient<UnknownRoute>, events: unknown[], tokens: number }
+    const page = { tokens: 0, events: [] as unknown[] } as {
+      client: SocketClient<UnknownRoute>
+      events: unknown[]
+      tokens: number
+    }
     Object.assign(globalThis, { page })
-    page.client = socketRoute.connect(url, { token: async () => `token-${++page.tokens}`, reconnect: { minDelay: 10, maxDelay: 50 } })
+    page.client = socketRoute.connect(url, {
+      token: async () => `token-${++page.tokens}`,
+      reconnect: { minDelay: 10, maxDelay: 50 }
+    })
     page.client.on('message', (data) => { page.events.push(data) })
     page.client.on('ask', () => 'answer')
   }, server.url.replace('ws:', 'http:'))
@@ -61,7 +70,9 @@ t.test('the client in a browser', browserTest, async (t) => {
     connection.socket.close(4401, 'token expired')
     connection = await server.accept()
     t.strictSame(server.offered, [1, 2, 3].map((count) => ['bearer', `token-${count}`]))
-    const pending = tab.evaluate(async () => await page.client.request('pay').catch((error: { code: string }) => error.code))
+    const pending = tab.evaluate(async () => await page.client.request('pay').catch(
+      (error: { code: string }) => error.code
+    ))
     await connection.next()
     await server.stop()
     t.equal(await pending, 'FSR_CLIENT_DISCONNECTED')

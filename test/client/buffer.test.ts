@@ -8,7 +8,11 @@ t.test('what is sent before there is a connection comes in order, after what an 
   client.send('say', 2)
   client.onOpen(() => { client.send('join') })
   const connection = await server.accept()
-  t.strictSame(await connection.take(3), ['{"type":"join"}', '{"type":"say","data":1}', '{"type":"say","data":2}'])
+  t.strictSame(await connection.take(3), [
+    '{"type":"join"}',
+    '{"type":"say","data":1}',
+    '{"type":"say","data":2}'
+  ])
   client.send('say', 3)
   t.strictSame(await connection.json(), { type: 'say', data: 3 })
 })
@@ -42,7 +46,10 @@ t.test('no more waits than may', async (t) => {
   const client = connectTo(t, server.url, { buffer: 2 })
   client.send('say', 1)
   const reply = client.request('ask')
-  t.throws(() => { client.send('say', 3) }, { name: 'RequestError', code: 'FSR_CLIENT_BUFFER_FULL' })
+  t.throws(
+    () => { client.send('say', 3) },
+    { name: 'RequestError', code: 'FSR_CLIENT_BUFFER_FULL' }
+  )
   await t.rejects(client.request('ask'), { code: 'FSR_CLIENT_BUFFER_FULL' })
   const connection = await server.accept()
   t.strictSame(await connection.take(2), ['{"type":"say","data":1}', '{"type":"ask","id":2}'])
@@ -60,7 +67,11 @@ t.test('what has waited in vain is told to onError', async (t) => {
   client.close()
   await t.rejects(reply, { code: 'FSR_CLIENT_CLOSED' })
   await client.closed
-  t.match(errors, [{ name: 'ClientError', code: 'FSR_CLIENT_CLOSED', message: 'The client is closed, and 2 messages were not sent' }])
+  t.match(errors, [{
+    name: 'ClientError',
+    code: 'FSR_CLIENT_CLOSED',
+    message: 'The client is closed, and 2 messages were not sent'
+  }])
 })
 
 t.test('a client that is closed by its onOpen handler sends nothing that has waited', async (t) => {

@@ -6,9 +6,12 @@ import { connect, RequestError } from '../../src/client/index.js'
 import { turns, until } from '../support/until.js'
 import { connectTo, pair, tell, WireServer } from './wire-server.js'
 
-const lacks = (t: Test, ...names: string[]) => { for (const name of names) t.intercept(globalThis, name as never, { value: undefined as never }) }
+const lacks = (t: Test, ...names: string[]) => {
+  for (const name of names) t.intercept(globalThis, name as never, { value: undefined as never })
+}
 
-// As in workerd and happy-dom: what passes through an EventTarget is given to its `on…` properties as well.
+// As in workerd and happy-dom: what passes through an EventTarget is given to its `on…` properties
+// as well.
 class Mirroring extends EventTarget {
   readonly #socket: WebSocket
   constructor (url: string, protocols?: string | string[]) {
@@ -23,7 +26,9 @@ class Mirroring extends EventTarget {
   }
 
   override dispatchEvent (event: Event): boolean {
-    (this as unknown as Record<string, undefined | ((event: Event) => void)>)[`on${event.type}`]?.(event)
+    (this as unknown as Record<string, undefined | ((event: Event) => void)>)[`on${event.type}`]?.(
+      event
+    )
     return super.dispatchEvent(event)
   }
 
@@ -64,7 +69,10 @@ t.test('a signal without throwIfAborted and without a reason gives a request up'
   const poor = () => {
     const target = new EventTarget()
     const signal = Object.assign(target, { aborted: false })
-    return { signal: signal as unknown as AbortSignal, abort () { signal.aborted = true; target.dispatchEvent(new Event('abort')) } }
+    return {
+      signal: signal as unknown as AbortSignal,
+      abort () { signal.aborted = true; target.dispatchEvent(new Event('abort')) }
+    }
   }
   const { signal, abort } = poor()
   const request = client.request('ask', undefined, { signal })
@@ -90,7 +98,9 @@ t.test('an address is made absolute without setters of URL, and is left as it is
 })
 
 t.test('a relative address is relative to the page', async (t) => {
-  t.intercept(globalThis, 'location' as never, { value: { href: 'https://example.test/app/page?x' } as never })
+  t.intercept(globalThis, 'location' as never, {
+    value: { href: 'https://example.test/app/page?x' } as never
+  })
   t.equal(absolute('/chat'), 'wss://example.test/chat')
   t.equal(absolute('chat'), 'wss://example.test/app/chat')
   t.equal(absolute('//other.test/chat'), 'wss://other.test/chat')
@@ -99,11 +109,18 @@ t.test('a relative address is relative to the page', async (t) => {
 })
 
 t.test('no address throws, with a page as well, where undefined would be a path of it', async (t) => {
-  t.intercept(globalThis, 'location' as never, { value: { href: 'https://example.test/app/page' } as never })
+  t.intercept(globalThis, 'location' as never, {
+    value: { href: 'https://example.test/app/page' } as never
+  })
   const failure = { name: 'TypeError', message: 'There is no address' }
-  for (const address of [undefined, null, '']) t.throws(() => { connect(address as never, { WebSocket }).close() }, failure)
+  for (const address of [undefined, null, '']) {
+    t.throws(() => { connect(address as never, { WebSocket }).close() }, failure)
+  }
   const errors: unknown[] = []
-  const client = connect(() => undefined as never, { WebSocket, onError (error) { errors.push(error) } })
+  const client = connect(
+    () => undefined as never,
+    { WebSocket, onError (error) { errors.push(error) } }
+  )
   await until(() => errors.length > 0)
   t.match(errors, [failure])
   client.close()
@@ -115,7 +132,11 @@ t.test('without a page a client can be made, and says what is wrong when it is n
   const off = client.on('news', () => {})
   off()
   t.notOk(client.isOpen)
-  const failure = { name: 'ClientError', code: 'FSR_CLIENT_NO_PAGE', message: /no page: give an absolute address/ }
+  const failure = {
+    name: 'ClientError',
+    code: 'FSR_CLIENT_NO_PAGE',
+    message: /no page: give an absolute address/
+  }
   await t.rejects(client.opened, failure)
   await t.rejects(client.request('ask'), failure)
   t.throws(() => { client.send('say') }, failure)
@@ -134,7 +155,9 @@ t.test('a client that was made before there was a page or a WebSocket connects w
   const client = connect('/chat')
   t.teardown(() => { client.close() })
   await t.rejects(client.opened, { code: 'FSR_CLIENT_NO_PAGE' })
-  t.intercept(globalThis, 'location' as never, { value: { href: `http://127.0.0.1:${server.port}/` } as never })
+  t.intercept(globalThis, 'location' as never, {
+    value: { href: `http://127.0.0.1:${server.port}/` } as never
+  })
   await t.rejects(client.opened, { code: 'FSR_CLIENT_NO_WEBSOCKET' })
   t.intercept(globalThis, 'WebSocket' as never, { value: WebSocket as never })
   client.send('say', 1)
@@ -155,7 +178,10 @@ t.test('where nothing can be done at the top of a module, not even wait, a clien
   const { random } = Math
   t.intercept(Math, 'random', { value: () => isGlobal ? refuse() : random() })
   const errors: unknown[] = []
-  const client = connectTo(t, server.url, { WebSocket: Refusing, onError (error) { errors.push(error) } })
+  const client = connectTo(t, server.url, {
+    WebSocket: Refusing,
+    onError (error) { errors.push(error) }
+  })
   await turns(1)
   isGlobal = false
   await client.opened
@@ -179,5 +205,9 @@ t.test('a close of which nothing is told is a cut', async (t) => {
     close () {}
   }
   const client = connectTo(t, 'ws://localhost/', { WebSocket: Poor })
-  t.strictSame(await new Promise((resolve) => { client.onClose(resolve) }), { code: 1006, reason: '', willReconnect: true })
+  t.strictSame(await new Promise((resolve) => { client.onClose(resolve) }), {
+    code: 1006,
+    reason: '',
+    willReconnect: true
+  })
 })

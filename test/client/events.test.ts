@@ -37,10 +37,19 @@ t.test('a handler that the server asks answers, also later', async (t) => {
   tell(connection, { type: 'done', id: 8 })
   t.strictSame(await connection.json(), { type: 'reply', id: 8 })
   tell(connection, { type: 'nobody', id: 9 })
-  t.strictSame(await connection.json(), { type: 'error', id: 9, code: 'FSR_CLIENT_NO_HANDLER', message: 'The client has no handler for this event' })
+  t.strictSame(await connection.json(), {
+    type: 'error',
+    id: 9,
+    code: 'FSR_CLIENT_NO_HANDLER',
+    message: 'The client has no handler for this event'
+  })
   const loop = client.events('nobody')[Symbol.asyncIterator]()
   tell(connection, { type: 'nobody', id: 10, data: 'seen' })
-  t.match(await connection.json(), { id: 10, code: 'FSR_CLIENT_NO_HANDLER' }, 'a loop answers nothing')
+  t.match(
+    await connection.json(),
+    { id: 10, code: 'FSR_CLIENT_NO_HANDLER' },
+    'a loop answers nothing'
+  )
   t.same(await loop.next(), { value: 'seen', done: false })
   client.on('nobody', () => 'somebody')
   tell(connection, { type: 'nobody', id: 11 })
@@ -70,12 +79,22 @@ t.test('a handler that fails answers a fixed text, and what it threw is told to 
   client.on('notice', async () => { throw new Error('later') })
   for (const type of ['ask', 'cycle']) {
     tell(connection, { type, id: 1 })
-    t.strictSame(await connection.json(), { type: 'error', id: 1, code: 'FSR_CLIENT_HANDLER_FAILED', message: 'The handler of the client failed' })
+    t.strictSame(await connection.json(), {
+      type: 'error',
+      id: 1,
+      code: 'FSR_CLIENT_HANDLER_FAILED',
+      message: 'The handler of the client failed'
+    })
   }
   tell(connection, { type: 'notice' })
   tell(connection, { type: 'ask', id: 2 })
   await connection.next()
-  t.strictSame(errors.map((error) => (error as Error).message).sort(), ['Do not know how to serialize a BigInt', 'later', 'the password is 1234', 'the password is 1234'])
+  t.strictSame(errors.map((error) => (error as Error).message).sort(), [
+    'Do not know how to serialize a BigInt',
+    'later',
+    'the password is 1234',
+    'the password is 1234'
+  ])
 })
 
 t.test('without onError what a handler throws does not pass unseen', async (t) => {
@@ -105,7 +124,10 @@ t.test('an answer that the server does not want any more is not sent', async (t)
       return await new Promise((resolve) => { answer = resolve })
     })
   })
-  client.on('failing', async (_data, { signal }) => { await once(signal, 'abort'); throw signal.reason })
+  client.on('failing', async (_data, { signal }) => {
+    await once(signal, 'abort')
+    throw signal.reason
+  })
   tell(connection, { type: 'slow', id: 1 })
   tell(connection, { type: 'failing', id: 2 })
   for (const id of [1, 2, 3]) tell(connection, { type: 'cancel', id })
@@ -169,7 +191,9 @@ t.test('a loop over events can be ended by a signal', async (t) => {
   t.match(await iterator.next(), { value: 1 })
   controller.abort()
   t.match(await iterator.next(), { done: true })
-  for await (const event of client.events('message', { signal: controller.signal })) t.fail(`${String(event)} after the end`)
+  for await (const event of client.events('message', { signal: controller.signal })) {
+    t.fail(`${String(event)} after the end`)
+  }
 })
 
 t.test('a loop that is too slow for its events ends with an error', async (t) => {
@@ -187,13 +211,19 @@ t.test('what is not a message of the protocol is told to onError, and harms nobo
   const errors: unknown[] = []
   const { client, connection } = await pair(t, { onError (error) { errors.push(error) } })
   const ended = new Promise((resolve) => { client.on('end', resolve) })
-  for (const text of ['', '{', 'null', '1', '[]', '{"type":1}', '"reply"']) connection.socket.send(text)
+  for (const text of ['', '{', 'null', '1', '[]', '{"type":1}', '"reply"']) {
+    connection.socket.send(text)
+  }
   connection.socket.send(Buffer.from([1, 2, 3]))
   tell(connection, { type: 'error', code: 'FSR_ERR_X', message: 'of no request', path: '/text' })
   tell(connection, { type: 'error' })
   tell(connection, { type: 'end', id: {} })
   await ended
-  t.strictSame(errors.map((error) => (error as { code: string }).code), [...Array(8).fill('FSR_CLIENT_PROTOCOL'), 'FSR_ERR_X', ''])
+  t.strictSame(errors.map((error) => (error as { code: string }).code), [
+    ...Array(8).fill('FSR_CLIENT_PROTOCOL'),
+    'FSR_ERR_X',
+    ''
+  ])
   t.match(errors[8], { name: 'RequestError', message: 'of no request', path: '/text' })
 
   const quiet = await WireServer.start(t)

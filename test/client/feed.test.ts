@@ -6,7 +6,11 @@ t.test('who waits gets the next items, in the order of waiting', async (t) => {
   const waiting = [feed.next(), feed.next(), feed.next()]
   for (const item of [1, 2]) feed.push(item)
   feed.end()
-  t.strictSame(await Promise.all(waiting), [{ value: 1, done: false }, { value: 2, done: false }, { value: undefined, done: true }])
+  t.strictSame(await Promise.all(waiting), [
+    { value: 1, done: false },
+    { value: 2, done: false },
+    { value: undefined, done: true }
+  ])
 })
 
 t.test('of several who wait one gets the failure', async (t) => {

@@ -1,6 +1,12 @@
-// The functions that an app gives to the typed client fail in every way there is: no rejection is left for the process to end by.
+// The functions that an app gives to the typed client fail in every way there is: no rejection is
+// left for the process to end by.
 import t from 'tap'
-import { connect, type ClientOptions, type SocketClient, type UnknownRoute } from '../../src/client/index.js'
+import {
+  connect,
+  type ClientOptions,
+  type SocketClient,
+  type UnknownRoute
+} from '../../src/client/index.js'
 import { failures, nonsense, type Hostile } from '../support/hostile.js'
 import { turns } from '../support/until.js'
 
@@ -50,12 +56,18 @@ const places: Record<string, Try> = {
   address: async (address, options) => connect(address as never, options),
   'the next token': async (hostile, options) => {
     let count = 0
-    const client = await opened(connect(address, { ...options, token: () => ++count === 1 ? 'first' : hostile() as never }))
+    const client = await opened(connect(address, {
+      ...options,
+      token: () => ++count === 1 ? 'first' : hostile() as never
+    }))
     client.reconnect()
     return client
   },
   when: async (when, options) => {
-    const client = await opened(connect(address, { ...options, reconnect: { when: when as never } }))
+    const client = await opened(connect(address, {
+      ...options,
+      reconnect: { when: when as never }
+    }))
     FakeSocket.last.end(1006)
     return client
   },
@@ -79,7 +91,10 @@ const places: Record<string, Try> = {
     client.onClose(hostile)
     return await opened(client)
   },
-  'the WebSocket': async (hostile) => connect(address, { WebSocket: class extends FakeSocket { constructor () { super(); hostile() } } as never, onError () {} })
+  'the WebSocket': async (hostile) => connect(address, {
+    WebSocket: class extends FakeSocket { constructor () { super(); hostile() } } as never,
+    onError () {}
+  })
 }
 
 for (const [name, attempt] of Object.entries(places)) {
@@ -87,7 +102,9 @@ for (const [name, attempt] of Object.entries(places)) {
     const faults: unknown[] = []
     const note = (fault: unknown): void => { faults.push(fault) }
     process.on('uncaughtExceptionMonitor', note)
-    const forms = name === 'the WebSocket' ? anything.filter(([what]) => what.startsWith('throws')) : anything
+    const forms = name === 'the WebSocket'
+      ? anything.filter(([what]) => what.startsWith('throws'))
+      : anything
     t.capture(console, 'warn')
     for (const [what, fail] of forms) {
       let met = 0

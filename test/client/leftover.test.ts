@@ -30,7 +30,9 @@ function timers (t: Test): Set<unknown> {
 
 t.test('a client that is closed while it is connected leaves no timer', async (t) => {
   const pending = timers(t)
-  const { client, connection } = await pair(t, { token: () => tokenOf({ exp: Date.now() / 1_000 + 600 }) })
+  const { client, connection } = await pair(t, {
+    token: () => tokenOf({ exp: Date.now() / 1_000 + 600 })
+  })
   const request = client.request('ask')
   await connection.next()
   t.ok(pending.size >= 3)
@@ -41,7 +43,9 @@ t.test('a client that is closed while it is connected leaves no timer', async (t
 })
 
 t.test('a client that is closed between two attempts leaves no timer', async (t) => {
-  const { client, connection } = await pair(t, { reconnect: { minDelay: 3_600_000, maxDelay: 3_600_000 } })
+  const { client, connection } = await pair(t, {
+    reconnect: { minDelay: 3_600_000, maxDelay: 3_600_000 }
+  })
   const pending = timers(t)
   const ended = new Promise((resolve) => { client.onClose(resolve) })
   connection.socket.terminate()
@@ -54,7 +58,10 @@ t.test('a client that is closed between two attempts leaves no timer', async (t)
 t.test('a client that is closed before it is connected leaves no timer', async (t) => {
   const server = await WireServer.start(t)
   const pending = timers(t)
-  const asking = connect(server.url, { WebSocket, token: async () => await new Promise<null>(() => {}) })
+  const asking = connect(server.url, {
+    WebSocket,
+    token: async () => await new Promise<null>(() => {})
+  })
   const connecting = connect(server.url, { WebSocket })
   await turns(1)
   t.ok(pending.size > 0)

@@ -161,13 +161,24 @@ t.test('a client that only listens leaves a connection that is gone without a wo
 
 t.test('a request that is not answered in time makes the client doubt the connection', async (t) => await withClock(async (tick) => {
   const { server, client, connection } = await pair(t, {}, tick)
-  const failed = client.request('ask', undefined, { timeout: 3_000 }).catch((error: { code: string }) => error.code)
+  const failed = client.request('ask', undefined, { timeout: 3_000 }).catch(
+    (error: { code: string }) => error.code
+  )
   await tick(3_000)
   await tick(1)
-  t.strictSame(await connection.take(3), ['{"type":"ask","id":1}', '{"type":"cancel","id":1}', '{"type":"alive","id":0}'])
+  t.strictSame(await connection.take(3), [
+    '{"type":"ask","id":1}',
+    '{"type":"cancel","id":1}',
+    '{"type":"alive","id":0}'
+  ])
   t.equal(await failed, 'FSR_CLIENT_TIMEOUT')
   tell(connection, { type: 'reply', id: 0 })
-  tell(connection, { type: 'error', id: 0, code: 'FSR_ERR_TYPE_UNKNOWN', message: 'from a server that does not know the question' })
+  tell(connection, {
+    type: 'error',
+    id: 0,
+    code: 'FSR_ERR_TYPE_UNKNOWN',
+    message: 'from a server that does not know the question'
+  })
   const answered = client.request('ask')
   await connection.next()
   tell(connection, { type: 'reply', id: 2 })
@@ -177,8 +188,13 @@ t.test('a request that is not answered in time makes the client doubt the connec
 
 t.test('a client without a connection asks nothing when a request times out', async (t) => await withClock(async (tick) => {
   const server = await WireServer.start(t, { refusal: 503 })
-  const client = connectTo(t, server.url, { reconnect: { minDelay: 60_000, maxDelay: 60_000 }, onError () {} })
-  const rejected = t.rejects(client.request('ask', undefined, { timeout: 3_000 }), { code: 'FSR_CLIENT_TIMEOUT' })
+  const client = connectTo(t, server.url, {
+    reconnect: { minDelay: 60_000, maxDelay: 60_000 },
+    onError () {}
+  })
+  const rejected = t.rejects(client.request('ask', undefined, { timeout: 3_000 }), {
+    code: 'FSR_CLIENT_TIMEOUT'
+  })
   await tick(0)
   await tick(3_000)
   await tick(1)

@@ -14,12 +14,18 @@ t.test('an option that there is not throws, as a slip would be ignored', async (
     'reconnect.attempts': { reconnect: { when: () => false, attempts: 5 } },
     'ping.intervall': { ping: { intervall: 5 } }
   }
-  for (const [name, options] of Object.entries(slips)) t.throws(() => connect('ws://localhost/', { WebSocket, ...options }), refused(name))
+  for (const [name, options] of Object.entries(slips)) {
+    t.throws(() => connect('ws://localhost/', { WebSocket, ...options }), refused(name))
+  }
 })
 
 t.test('options that are no object throw, and the text does not repeat what may be a token', async (t) => {
   for (const options of ['bearer', ['bearer', 'token'], () => 'token', null, 5, true]) {
-    t.throws(() => connect('ws://localhost/', options as never), { name: 'TypeError', message: 'The options must be an object: did you mean { token }?' }, String(options))
+    t.throws(
+      () => connect('ws://localhost/', options as never),
+      { name: 'TypeError', message: 'The options must be an object: did you mean { token }?' },
+      String(options)
+    )
   }
 })
 
@@ -30,15 +36,35 @@ t.test('so does one of a request, a stream or an iteration of events, and what i
   t.throws(() => client.stream('say', 1, { timeout: 5 } as object), refused('timeout'))
   t.throws(() => client.events('said', { limit: 5 } as object), refused('limit'))
   for (const wrong of [NaN, -1, '5', null] as number[]) {
-    await t.rejects(client.request('say', 1, { timeout: wrong }), { name: 'RangeError', message: /^timeout / })
-    t.throws(() => client.stream('say', 1, { buffer: wrong }), { name: 'RangeError', message: /^buffer / })
+    await t.rejects(client.request('say', 1, { timeout: wrong }), {
+      name: 'RangeError',
+      message: /^timeout /
+    })
+    t.throws(
+      () => client.stream('say', 1, { buffer: wrong }),
+      { name: 'RangeError', message: /^buffer / }
+    )
     t.throws(() => client.events('said', { buffer: wrong }), { name: 'RangeError' })
   }
 })
 
 t.test('every option that there is counts, also as undefined', async (t) => {
-  const options = { token: undefined, renewBefore: 1, protocols: [], WebSocket, timeout: 1, connectTimeout: 1, buffer: 1, onError: () => {} }
-  for (const [reconnect, ping] of [[{ minDelay: 1, maxDelay: 1, when: () => false }, { interval: 1, timeout: 1 }], [{ when: undefined }, { interval: undefined }], [false, false], [undefined, undefined]] as const) {
+  const options = {
+    token: undefined,
+    renewBefore: 1,
+    protocols: [],
+    WebSocket,
+    timeout: 1,
+    connectTimeout: 1,
+    buffer: 1,
+    onError: () => {}
+  }
+  for (const [reconnect, ping] of [
+    [{ minDelay: 1, maxDelay: 1, when: () => false }, { interval: 1, timeout: 1 }],
+    [{ when: undefined }, { interval: undefined }],
+    [false, false],
+    [undefined, undefined]
+  ] as const) {
     const client = connect('ws://localhost/', { ...options, reconnect, ping })
     client.close()
     t.match(await client.closed, { code: 1000 })

@@ -17,7 +17,10 @@ t.test('the client comes in where the token of its sub-protocol is wanted, and c
   const start = async (port = 0) => {
     const app = await createApp(t)
     app.socketRoute('/chat', { onMessage: reply }, 'ROLE_USER')
-    return { app, url: port === 0 ? await listen(app) : await app.listen({ port, host: '127.0.0.1' }) }
+    return {
+      app,
+      url: port === 0 ? await listen(app) : await app.listen({ port, host: '127.0.0.1' })
+    }
   }
   const first = await start()
   const client = connectTo(t, `${first.url}/chat`, { token: () => tokenOf(first.app) })
@@ -36,7 +39,11 @@ t.test('the client comes back with a new token when the old one has expired', as
   const url = await listen(app)
   let count = 0
   // This route knows nothing of renewal, and the client has no time for it.
-  const client = connectTo(t, `${url}/chat`, { token: () => tokenOf(app, ['ROLE_USER'], { exp: Math.ceil(Date.now() / 1_000) + (++count === 1 ? 600 : 3_600) }) })
+  const client = connectTo(t, `${url}/chat`, {
+    token: () => tokenOf(app, ['ROLE_USER'], {
+      exp: Math.ceil(Date.now() / 1_000) + (++count === 1 ? 600 : 3_600)
+    })
+  })
   await client.opened
   const ended = await clock.during(new Promise((resolve) => { client.onClose(resolve) }))
   t.strictSame(ended, { code: 4401, reason: 'token expired', willReconnect: true })
@@ -49,11 +56,21 @@ t.test('a route with a contract takes renewed tokens, and what the client gives 
   const errors: unknown[] = []
   const ended: string[] = []
   app.socketRoute('/chat', {
-    schema: { in: { turned: { reply: Type.Integer() }, who: { reply: Type.Array(Type.String()) }, wait: {}, count: { stream: Type.Integer() } }, out: { ask: { reply: Type.Integer() } } },
+    schema: {
+      in: {
+        turned: { reply: Type.Integer() },
+        who: { reply: Type.Array(Type.String()) },
+        wait: {},
+        count: { stream: Type.Integer() }
+      },
+      out: { ask: { reply: Type.Integer() } }
+    },
     on: {
       turned: async (connection) => await connection.request('ask') as number,
       who: (connection) => (connection.user as { roles: string[] }).roles,
-      wait: async (_connection, _data, { signal }) => await new Promise<undefined>((resolve) => { signal.addEventListener('abort', () => { ended.push('request'); resolve(undefined) }) }),
+      wait: async (_connection, _data, { signal }) => await new Promise<undefined>((resolve) => {
+        signal.addEventListener('abort', () => { ended.push('request'); resolve(undefined) })
+      }),
       async * count () {
         try {
           for (let n = 0; ; n++) yield n
@@ -66,7 +83,9 @@ t.test('a route with a contract takes renewed tokens, and what the client gives 
   let count = 0
   const client = connectTo(t, `${await listen(app)}/chat`, {
     ping: false,
-    token: () => tokenOf(app, ['ROLE_USER', `ROLE_${++count}`], { exp: Math.ceil(Date.now() / 1_000) + (count === 1 ? 600 : 3_600) }),
+    token: () => tokenOf(app, ['ROLE_USER', `ROLE_${++count}`], {
+      exp: Math.ceil(Date.now() / 1_000) + (count === 1 ? 600 : 3_600)
+    }),
     onError (error) { errors.push(error) }
   })
   await tick(0)
@@ -97,7 +116,11 @@ t.test('the client stays away when its access was revoked, and a refused token i
   t.strictSame(await client.closed, { code: 4403, reason: 'access revoked' })
 
   const errors: unknown[] = []
-  const refused = connectTo(t, `${url}/chat`, { token: () => 'not.a.token', reconnect: false, onError (error) { errors.push(error) } })
+  const refused = connectTo(t, `${url}/chat`, {
+    token: () => 'not.a.token',
+    reconnect: false,
+    onError (error) { errors.push(error) }
+  })
   t.strictSame(await refused.closed, { code: 1006, reason: '' })
   await new Promise(setImmediate)
   t.match(errors, [{ code: 'FSR_CLIENT_CONNECTION', message: 'Unexpected server response: 401' }])

@@ -16,7 +16,16 @@ function counting (attempts: string[]): typeof WebSocket {
   } as typeof WebSocket
 }
 
-for (const [code, reason] of [[1001, ''], [1005, ''], [1011, 'internal error'], [1012, 'service restart'], [1013, 'too slow'], [1014, ''], [4401, 'token expired'], [4429, 'too many messages']] as const) {
+for (const [code, reason] of [
+  [1001, ''],
+  [1005, ''],
+  [1011, 'internal error'],
+  [1012, 'service restart'],
+  [1013, 'too slow'],
+  [1014, ''],
+  [4401, 'token expired'],
+  [4429, 'too many messages']
+] as const) {
   t.test(`the client comes back after ${code} ${reason}`, async (t) => {
     const { server, client, connection } = await pair(t)
     const ended = new Promise((resolve) => { client.onClose(resolve) })
@@ -30,7 +39,19 @@ for (const [code, reason] of [[1001, ''], [1005, ''], [1011, 'internal error'], 
   })
 }
 
-for (const [code, reason] of [[1000, ''], [1002, 'protocol error'], [1003, ''], [1007, 'invalid payload'], [1008, 'policy violation'], [1009, 'message too big'], [4401, 'token missing'], [4401, 'token not valid'], [4403, 'access revoked'], [4000, 'of the app'], [3000, '']] as const) {
+for (const [code, reason] of [
+  [1000, ''],
+  [1002, 'protocol error'],
+  [1003, ''],
+  [1007, 'invalid payload'],
+  [1008, 'policy violation'],
+  [1009, 'message too big'],
+  [4401, 'token missing'],
+  [4401, 'token not valid'],
+  [4403, 'access revoked'],
+  [4000, 'of the app'],
+  [3000, '']
+] as const) {
   t.test(`the client stays away after ${code} ${reason}`, async (t) => {
     const attempts: string[] = []
     await withClock(async (tick) => {
@@ -61,7 +82,9 @@ t.test('what breaks the protocol of WebSocket counts as a cut', async (t) => {
   const { server, client, connection } = await pair(t, { onError (error) { errors.push(error) } })
   const ended = new Promise((resolve) => { client.onClose(resolve) })
   // A frame with a reserved bit.
-  ;(connection.socket as unknown as { _socket: { write (bytes: Buffer): void } })._socket.write(Buffer.from([0xf1, 0x00]))
+  ;(connection.socket as unknown as { _socket: { write (bytes: Buffer): void } })._socket.write(
+    Buffer.from([0xf1, 0x00])
+  )
   t.strictSame(await ended, { code: 1006, reason: '', willReconnect: true })
   await server.accept()
   await client.opened
@@ -71,7 +94,9 @@ t.test('what breaks the protocol of WebSocket counts as a cut', async (t) => {
 t.test('the client finds a server that has been restarted', async (t) => {
   const failed = { count: 0, resolve () {} }
   const attempts = new Promise<void>((resolve) => { failed.resolve = resolve })
-  const { server, client } = await pair(t, { onError: () => { if (++failed.count === 3) failed.resolve() } })
+  const { server, client } = await pair(t, {
+    onError: () => { if (++failed.count === 3) failed.resolve() }
+  })
   await server.stop()
   await attempts
   t.notOk(client.isOpen)
@@ -83,10 +108,21 @@ t.test('the client finds a server that has been restarted', async (t) => {
 t.test('attempts that fail are told to onError, and to nobody else', async (t) => {
   const server = await WireServer.start(t, { refusal: 503 })
   const errors: unknown[] = []
-  const client = connectTo(t, server.url, { onError (error) { errors.push(error); if (errors.length === 3) client.close() } })
-  client.onClose((closed) => { t.strictSame(closed, { code: 1000, reason: '', willReconnect: false }) })
+  const client = connectTo(t, server.url, {
+    onError (error) { errors.push(error); if (errors.length === 3) client.close() }
+  })
+  client.onClose((closed) => {
+    t.strictSame(closed, { code: 1000, reason: '', willReconnect: false })
+  })
   await client.closed
-  t.match(errors, Array(3).fill({ name: 'ClientError', code: 'FSR_CLIENT_CONNECTION', message: /^Cannot connect to .*: Unexpected server response: 503$/ }))
+  t.match(
+    errors,
+    Array(3).fill({
+      name: 'ClientError',
+      code: 'FSR_CLIENT_CONNECTION',
+      message: /^Cannot connect to .*: Unexpected server response: 503$/
+    })
+  )
 })
 
 t.test('a handshake that is not answered ends after connectTimeout', async (t) => await withClock(async (tick) => {
@@ -96,12 +132,19 @@ t.test('a handshake that is not answered ends after connectTimeout', async (t) =
     close () { this.readyState = 3 }
   }
   const errors: unknown[] = []
-  const client = connectTo(t, 'ws://localhost/', { WebSocket: Silent, connectTimeout: 3_000, onError (error) { client.close(); errors.push(error) } })
+  const client = connectTo(t, 'ws://localhost/', {
+    WebSocket: Silent,
+    connectTimeout: 3_000,
+    onError (error) { client.close(); errors.push(error) }
+  })
   await tick(0)
   await tick(2_999)
   t.strictSame(errors, [])
   await tick(1)
-  t.match(errors, [{ code: 'FSR_CLIENT_CONNECTION', message: 'Cannot connect to ws://localhost/: no answer within 3000 ms' }])
+  t.match(errors, [{
+    code: 'FSR_CLIENT_CONNECTION',
+    message: 'Cannot connect to ws://localhost/: no answer within 3000 ms'
+  }])
 }))
 
 t.test('reconnect: false makes one connection', async (t) => {
@@ -112,8 +155,15 @@ t.test('reconnect: false makes one connection', async (t) => {
     await server.stop()
     const other = connectTo(t, server.url, { reconnect: false })
     t.strictSame(await other.closed, { code: 1006, reason: '' }, 'or one attempt')
-    const failing = connectTo(t, server.url, { reconnect: false, token () { throw new Error('no token') } })
-    t.strictSame(await failing.closed, { code: 1006, reason: '' }, 'also if there was no token for it')
+    const failing = connectTo(t, server.url, {
+      reconnect: false,
+      token () { throw new Error('no token') }
+    })
+    t.strictSame(
+      await failing.closed,
+      { code: 1006, reason: '' },
+      'also if there was no token for it'
+    )
   })
 })
 
@@ -144,7 +194,10 @@ t.test('the app can say for its own close codes, and how often to try', async (t
 })
 
 t.test('when() that closes the client has the last word', async (t) => {
-  const { client, connection } = await pair(t, { reconnect: { when () { client.close(4001, 'enough'); return true } }, onError () { t.fail('nothing is told after close()') } })
+  const { client, connection } = await pair(t, {
+    reconnect: { when () { client.close(4001, 'enough'); return true } },
+    onError () { t.fail('nothing is told after close()') }
+  })
   const events: unknown[] = []
   client.onClose((closed) => { events.push(closed) })
   connection.socket.terminate()
@@ -155,7 +208,15 @@ t.test('when() that closes the client has the last word', async (t) => {
 
 t.test('when() that makes a new connection at once gets one, and no second', async (t) => await withClock(async (tick) => {
   const attempts: string[] = []
-  const { server, client, connection } = await pair(t, { WebSocket: counting(attempts), ping: false, reconnect: { when () { client.reconnect(); return true } } }, tick)
+  const { server, client, connection } = await pair(
+    t,
+    {
+      WebSocket: counting(attempts),
+      ping: false,
+      reconnect: { when () { client.reconnect(); return true } }
+    },
+    tick
+  )
   connection.socket.terminate()
   const again = await server.accept()
   await client.opened
@@ -179,7 +240,12 @@ t.test('when() that throws is told to onError, and the close code decides', asyn
 })
 
 // A WebSocket that fails at once, and a clock that tells how long each wait is.
-async function delaysOf (t: Test, random: number, reconnect: object, count: number): Promise<number[]> {
+async function delaysOf (
+  t: Test,
+  random: number,
+  reconnect: object,
+  count: number
+): Promise<number[]> {
   const delays: number[] = []
   const { setTimeout } = globalThis
   t.intercept(Math, 'random', { value: () => random })
@@ -196,13 +262,22 @@ async function delaysOf (t: Test, random: number, reconnect: object, count: numb
 
     close () {}
   }
-  const client = connect('ws://localhost/', { WebSocket: Failing, connectTimeout: 77_000, reconnect, onError: () => { if (delays.filter((delay) => delay !== 77_000).length === count) client.close() } })
+  const client = connect('ws://localhost/', {
+    WebSocket: Failing,
+    connectTimeout: 77_000,
+    reconnect,
+    onError: () => {
+      if (delays.filter((delay) => delay !== 77_000).length === count) client.close()
+    }
+  })
   await client.closed
   return delays.filter((delay) => delay !== 77_000).map(Math.round)
 }
 
 t.test('the delays are random, and grow up to a bound', async (t) => {
-  t.strictSame(await delaysOf(t, 0, {}, 11), [1000, 1500, 2250, 3375, 5063, 7594, 11391, 15000, 15000, 15000, 15000])
+  t.strictSame(await delaysOf(t, 0, {}, 11), [
+    1000, 1500, 2250, 3375, 5063, 7594, 11391, 15000, 15000, 15000, 15000
+  ])
   t.strictSame(await delaysOf(t, 1, {}, 8), [4000, 6000, 9000, 13500, 20250, 30000, 30000, 30000])
   t.strictSame(await delaysOf(t, 0.5, { minDelay: 10, maxDelay: 100 }, 5), [25, 38, 56, 75, 75])
 })
@@ -222,7 +297,9 @@ t.test('each address is asked for before its attempt', async (t) => {
 })
 
 t.test('close() ends the client at once, also between two attempts, and only once', async (t) => {
-  const { client, connection } = await pair(t, { reconnect: { when () { t.fail('the client itself has closed') } } })
+  const { client, connection } = await pair(t, {
+    reconnect: { when () { t.fail('the client itself has closed') } }
+  })
   const events: unknown[] = []
   client.onClose((closed) => { events.push(closed) })
   client.close(4001, 'bye')
@@ -234,7 +311,11 @@ t.test('close() ends the client at once, also between two attempts, and only onc
   const attempts: string[] = []
   let asked = 0
   await withClock(async (tick) => {
-    const other = await pair(t, { WebSocket: counting(attempts), token: () => { asked++; return undefined } }, tick)
+    const other = await pair(
+      t,
+      { WebSocket: counting(attempts), token: () => { asked++; return undefined } },
+      tick
+    )
     const ended = new Promise((resolve) => { other.client.onClose(resolve) })
     other.connection.socket.terminate()
     await ended
@@ -249,13 +330,21 @@ t.test('close() ends the client at once, also between two attempts, and only onc
 t.test('after close() nobody is asked for an address or a token, and nothing is told', async (t) => {
   const fail = (): never => { throw new Error('asked') }
   await withClock(async (tick) => {
-    const client = connect(fail, { WebSocket, token: fail, onError (error) { t.fail(String(error)) } })
+    const client = connect(fail, {
+      WebSocket,
+      token: fail,
+      onError (error) { t.fail(String(error)) }
+    })
     client.close()
     await tick(60_000)
 
     // Asked before, and answered after.
     let reject: undefined | ((error: Error) => void)
-    const late = connect('ws://127.0.0.1:1/', { WebSocket, token: async () => await new Promise((_resolve, ...rest) => { [reject] = rest }), onError (error) { t.fail(String(error)) } })
+    const late = connect('ws://127.0.0.1:1/', {
+      WebSocket,
+      token: async () => await new Promise((_resolve, ...rest) => { [reject] = rest }),
+      onError (error) { t.fail(String(error)) }
+    })
     await tick(0)
     late.close()
     reject!(new Error('late'))
@@ -263,7 +352,11 @@ t.test('after close() nobody is asked for an address or a token, and nothing is 
 
     // Of the attempt before, where the address has failed first.
     const told: unknown[] = []
-    const twice = connect(fail, { WebSocket, token: async () => await new Promise((_resolve, ...rest) => { [reject] = rest }), onError (error) { told.push(error) } })
+    const twice = connect(fail, {
+      WebSocket,
+      token: async () => await new Promise((_resolve, ...rest) => { [reject] = rest }),
+      onError (error) { told.push(error) }
+    })
     await tick(0)
     await turns(1)
     reject!(new Error('late'))
@@ -286,7 +379,9 @@ t.test('a failure of one attempt is not told of another', async (t) => {
       return await new Promise((resolve) => { answer = resolve })
     }, {
       WebSocket,
-      token: async () => await new Promise((resolve, ...rest) => { if (attempt > 1) resolve(null); else [reject] = rest }),
+      token: async () => await new Promise((resolve, ...rest) => {
+        if (attempt > 1) resolve(null); else [reject] = rest
+      }),
       onError (error) { errors.push(error) }
     })
     t.teardown(() => { client.close() })
@@ -306,7 +401,10 @@ t.test('handlers of open and close are called until they are taken away, whateve
   const errors: unknown[] = []
   const { server, client, connection } = await pair(t, { onError (error) { errors.push(error) } })
   const got: string[] = []
-  const off = [client.onOpen(() => { got.push('open') }), client.onClose(() => { got.push('close') })]
+  const off = [
+    client.onOpen(() => { got.push('open') }),
+    client.onClose(() => { got.push('close') })
+  ]
   client.onOpen(() => { throw new Error('open') })
   client.onClose(() => { throw new Error('close') })
   client.onOpen(async () => { throw new Error('open, later') })
@@ -320,14 +418,29 @@ t.test('handlers of open and close are called until they are taken away, whateve
   await client.opened
   t.strictSame(got, ['close', 'open'])
   await turns(1)
-  t.match(errors, ['close', 'close, later', 'open', 'open, later', 'close', 'close, later', 'open', 'open, later'].map((message) => ({ message })))
+  t.match(
+    errors,
+    [
+      'close',
+      'close, later',
+      'open',
+      'open, later',
+      'close',
+      'close, later',
+      'open',
+      'open, later'
+    ].map((message) => ({ message }))
+  )
 })
 
 t.test('with no global WebSocket one has to be given', async (t) => {
   t.intercept(globalThis, 'WebSocket' as never, { value: undefined })
   const errors: unknown[] = []
   const client = connect('ws://localhost/', { onError (error) { errors.push(error) } })
-  await t.rejects(client.opened, { code: 'FSR_CLIENT_NO_WEBSOCKET', message: /set the option WebSocket/ })
+  await t.rejects(client.opened, {
+    code: 'FSR_CLIENT_NO_WEBSOCKET',
+    message: /set the option WebSocket/
+  })
   t.match(errors, [{ code: 'FSR_CLIENT_NO_WEBSOCKET' }])
 })
 
@@ -341,9 +454,20 @@ t.test('the global WebSocket is used if none is given', async (t) => {
 })
 
 t.test('an address that is none throws; one that is relative is relative to the page', async (t) => {
-  for (const address of ['ftp://localhost/', 'mailto:a@b', 'localhost:3000', 'ws://', 'http://[', 'wss:']) t.throws(() => connect(address, { WebSocket }), TypeError, address)
+  for (const address of [
+    'ftp://localhost/',
+    'mailto:a@b',
+    'localhost:3000',
+    'ws://',
+    'http://[',
+    'wss:'
+  ]) {
+    t.throws(() => connect(address, { WebSocket }), TypeError, address)
+  }
   const server = await WireServer.start(t)
-  t.intercept(globalThis, 'location' as never, { value: { href: `http://127.0.0.1:${server.port}/page` } as never })
+  t.intercept(globalThis, 'location' as never, {
+    value: { href: `http://127.0.0.1:${server.port}/page` } as never
+  })
   connectTo(t, '/chat')
   await server.accept()
   t.strictSame(server.asked, ['/chat'])
@@ -351,7 +475,10 @@ t.test('an address that is none throws; one that is relative is relative to the 
 
 t.test('an address may be a URL, also where a function makes it', async (t) => {
   const server = await WireServer.start(t)
-  for (const address of [new URL('/chat?a=1', server.url), () => new URL('/chat?a=1', server.url)]) {
+  for (const address of [
+    new URL('/chat?a=1', server.url),
+    () => new URL('/chat?a=1', server.url)
+  ]) {
     connectTo(t, address)
     await server.accept()
   }
@@ -360,18 +487,39 @@ t.test('an address may be a URL, also where a function makes it', async (t) => {
 })
 
 t.test('a token in the place of the function that makes one throws', (t) => {
-  t.throws(() => connect('ws://localhost/', { WebSocket, token: 'a token' as never }), { name: 'TypeError', message: 'token must be a function that returns the token' })
+  t.throws(
+    () => connect('ws://localhost/', { WebSocket, token: 'a token' as never }),
+    { name: 'TypeError', message: 'token must be a function that returns the token' }
+  )
   t.end()
 })
 
 t.test('an option that is no number throws, and one that is for ever is for ever', async (t) => {
   for (const name of ['renewBefore', 'timeout', 'connectTimeout', 'buffer'] as const) {
-    for (const value of [NaN, -1, '5']) t.throws(() => connect('ws://localhost/', { WebSocket, [name]: value as number }), { name: 'RangeError', message: new RegExp(name) }, `${name} ${value}`)
+    for (const value of [NaN, -1, '5']) {
+      t.throws(
+        () => connect('ws://localhost/', { WebSocket, [name]: value as number }),
+        { name: 'RangeError', message: new RegExp(name) },
+        `${name} ${value}`
+      )
+    }
   }
-  for (const ping of [{ interval: NaN }, { timeout: -1 }]) t.throws(() => connect('ws://localhost/', { WebSocket, ping }), { name: 'RangeError', message: /^ping/ })
-  for (const reconnect of [{ minDelay: NaN }, { maxDelay: -1 }]) t.throws(() => connect('ws://localhost/', { WebSocket, reconnect }), RangeError)
+  for (const ping of [{ interval: NaN }, { timeout: -1 }]) {
+    t.throws(
+      () => connect('ws://localhost/', { WebSocket, ping }),
+      { name: 'RangeError', message: /^ping/ }
+    )
+  }
+  for (const reconnect of [{ minDelay: NaN }, { maxDelay: -1 }]) {
+    t.throws(() => connect('ws://localhost/', { WebSocket, reconnect }), RangeError)
+  }
   const timers = t.capture(globalThis, 'setTimeout', setTimeout)
-  const { client } = await pair(t, { connectTimeout: Infinity, timeout: Infinity, renewBefore: Infinity, buffer: Infinity })
+  const { client } = await pair(t, {
+    connectTimeout: Infinity,
+    timeout: Infinity,
+    renewBefore: Infinity,
+    buffer: Infinity
+  })
   t.ok(client.isOpen)
   const delays = timers().map(({ args }) => Number(args[1]))
   t.ok(delays.includes(2 ** 31 - 1))
@@ -380,7 +528,9 @@ t.test('an option that is no number throws, and one that is for ever is for ever
 
 t.test('a close code that a client must not send throws', async (t) => {
   const { client } = await pair(t)
-  for (const code of [0, 999, 1001, 1005, 2999, 5000]) t.throws(() => { client.close(code) }, RangeError, String(code))
+  for (const code of [0, 999, 1001, 1005, 2999, 5000]) {
+    t.throws(() => { client.close(code) }, RangeError, String(code))
+  }
   t.throws(() => { client.close(1000, 'ä'.repeat(62)) }, RangeError)
   t.ok(client.isOpen)
 })
@@ -400,7 +550,14 @@ t.test('attempts are counted anew when a connection has been open for five secon
     send () {}
     close () {}
   }
-  const client = connectTo(t, 'ws://localhost/', { WebSocket: Opening, reconnect: { minDelay: 1, maxDelay: 1, when (ended) { attempts.push(ended.attempts); return true } } })
+  const client = connectTo(t, 'ws://localhost/', {
+    WebSocket: Opening,
+    reconnect: {
+      minDelay: 1,
+      maxDelay: 1,
+      when (ended) { attempts.push(ended.attempts); return true }
+    }
+  })
   await tick(0)
   for (const [open, wait] of [[false, 0], [false, 4_999], [false, 5_000], [true, 0]] as const) {
     await tick(wait)

@@ -27,7 +27,17 @@ t.test('a token that is short-lived is renewed after half its life', async (t) =
 t.test('what has no expiry, or is late, is not renewed', async (t) => await withClock(async (tick) => {
   let count = 0
   const { it } = renewal(() => { count++; return 'next' })
-  for (const token of [undefined, 'opaque', 'x.bnVsbA.x', tokenOf({}), tokenOf({ exp: '1000' }), tokenOf({ exp: 0 }), tokenOf({ exp: -1 })]) it.plan(token)
+  for (const token of [
+    undefined,
+    'opaque',
+    'x.bnVsbA.x',
+    tokenOf({}),
+    tokenOf({ exp: '1000' }),
+    tokenOf({ exp: 0 }),
+    tokenOf({ exp: -1 })
+  ]) {
+    it.plan(token)
+  }
   await tick(100_000_000)
   t.equal(count, 0)
 }))
@@ -35,7 +45,12 @@ t.test('what has no expiry, or is late, is not renewed', async (t) => await with
 t.test('a provider that has no other token, or fails, is asked again, but not without pause', async (t) => await withClock(async (tick) => {
   const token = tokenOf({ exp: 8 })
   const asked: number[] = []
-  const answers = [() => token, () => undefined, () => { throw new Error('no network') }, async () => 'next']
+  const answers = [
+    () => token,
+    () => undefined,
+    () => { throw new Error('no network') },
+    async () => 'next'
+  ]
   const { it, renewed, errors } = renewal(() => answers[asked.push(Date.now()) - 1]!())
   it.plan(token)
   for (let milliseconds = 0; milliseconds < 10_000; milliseconds += 500) await tick(500)

@@ -24,7 +24,10 @@ t.test('a request without data has none, and resolves with nothing if the reply 
 t.test('replies find their requests in any order', async (t) => {
   const { client, connection } = await pair(t)
   const replies = [client.request('a'), client.request('b')]
-  const [a, b] = [await connection.json(), await connection.json()] as [{ id: number }, { id: number }]
+  const [a, b] = [
+    await connection.json(),
+    await connection.json()
+  ] as [{ id: number }, { id: number }]
   tell(connection, { type: 'reply', id: b.id, data: 'b' })
   tell(connection, { type: 'reply', id: a.id, data: 'a' })
   t.strictSame(await Promise.all(replies), ['a', 'b'])
@@ -42,24 +45,51 @@ t.test('a failure rejects with the code, the text and the path of the server', a
   const { client, connection } = await pair(t)
   const reply = client.request('join', {})
   await connection.next()
-  tell(connection, { type: 'error', id: 1, code: 'FSR_ERR_X', message: 'The data is wrong', path: '/room' })
+  tell(connection, {
+    type: 'error',
+    id: 1,
+    code: 'FSR_ERR_X',
+    message: 'The data is wrong',
+    path: '/room'
+  })
   const error = await reply.catch((error: unknown) => error)
   t.ok(error instanceof RequestError && error instanceof ClientError)
-  t.match(error, { name: 'RequestError', code: 'FSR_ERR_X', message: 'The data is wrong', path: '/room' })
+  t.match(error, {
+    name: 'RequestError',
+    code: 'FSR_ERR_X',
+    message: 'The data is wrong',
+    path: '/room'
+  })
 })
 
 t.test('a request that is not answered in time rejects, and is cancelled', async (t) => await withClock(async (tick) => {
   const { client, connection } = await pair(t, { timeout: 3_000, ping: false }, tick)
   for (const [given, timeout] of [[undefined, 3_000], [5_000, 5_000]] as const) {
     let isOver = false
-    const reply = client.request('slow', undefined, given === undefined ? {} : { timeout: given }).finally(() => { isOver = true })
-    const rejected = t.rejects(reply, { name: 'RequestError', code: 'FSR_CLIENT_TIMEOUT', message: `There was no reply within ${timeout} ms` })
+    const reply = client.request(
+      'slow',
+      undefined,
+      given === undefined ? {} : { timeout: given }
+    ).finally(() => { isOver = true })
+    const rejected = t.rejects(reply, {
+      name: 'RequestError',
+      code: 'FSR_CLIENT_TIMEOUT',
+      message: `There was no reply within ${timeout} ms`
+    })
     await tick(timeout - 1)
     t.notOk(isOver)
     await tick(2)
     await rejected
   }
-  t.match(await connection.take(4), [{ type: 'slow', id: 1 }, { type: 'cancel', id: 1 }, { type: 'slow', id: 2 }, { type: 'cancel', id: 2 }].map((message) => JSON.stringify(message)))
+  t.match(
+    await connection.take(4),
+    [
+      { type: 'slow', id: 1 },
+      { type: 'cancel', id: 1 },
+      { type: 'slow', id: 2 },
+      { type: 'cancel', id: 2 }
+    ].map((message) => JSON.stringify(message))
+  )
 }))
 
 t.test('a request that may take any time has no timer, and one of a month does not end at once', async (t) => {
@@ -83,7 +113,9 @@ t.test('a request that is aborted rejects with the reason, and is cancelled', as
 
 t.test('a request that was aborted before is not sent', async (t) => {
   const { client, connection } = await pair(t)
-  await t.rejects(client.request('slow', undefined, { signal: AbortSignal.abort() }), { name: 'AbortError' })
+  await t.rejects(client.request('slow', undefined, { signal: AbortSignal.abort() }), {
+    name: 'AbortError'
+  })
   client.send('next')
   t.strictSame(await connection.json(), { type: 'next' })
 })
@@ -184,7 +216,10 @@ t.test('a reply that has come while the event loop was held up is read before th
   t.intercept(globalThis, 'clearTimeout', { value: () => {} })
   const given: unknown[] = []
   const calls = new Calls((id) => { given.push(`withdrawn ${id}`) }, () => {})
-  const call = { onReply: (data: unknown) => { given.push(data) }, onFailure: (error: unknown) => { given.push((error as Error).message) } }
+  const call = {
+    onReply: (data: unknown) => { given.push(data) },
+    onFailure: (error: unknown) => { given.push((error as Error).message) }
+  }
   for (const id of [1, 2]) calls.add(id, call, { timeout: 1_000 })
   for (const fire of timers.splice(0)) fire()
   calls.reply({ id: 1, data: 'in time' } as Envelope)
@@ -200,7 +235,10 @@ t.test('a request that has ended does not listen to its signal any more', async 
     addEventListener (_type: string, listener: unknown) { listeners.add(listener) },
     removeEventListener (_type: string, listener: unknown) { listeners.delete(listener) }
   }) as unknown as AbortSignal
-  for (const answer of [{ type: 'reply', id: 1 }, { type: 'error', id: 2, code: 'NO', message: 'no' }]) {
+  for (const answer of [
+    { type: 'reply', id: 1 },
+    { type: 'error', id: 2, code: 'NO', message: 'no' }
+  ]) {
     const request = client.request('ask', undefined, { signal })
     await connection.next()
     t.equal(listeners.size, 1)

@@ -94,5 +94,8 @@ t.test('who iterates too slowly gets what has waited, then an error; the stream 
   t.strictSame(await connection.json(), { type: 'cancel', id: 1 })
   t.match(await iterator.next(), { value: 1 })
   t.match(await iterator.next(), { value: 2 })
-  await t.rejects(iterator.next(), { code: 'FSR_CLIENT_OVERFLOW', message: 'More than 2 items wait to be iterated' })
+  await t.rejects(iterator.next(), {
+    code: 'FSR_CLIENT_OVERFLOW',
+    message: 'More than 2 items wait to be iterated'
+  })
 })

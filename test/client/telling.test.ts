@@ -18,7 +18,10 @@ function told (t: Test): string[] {
 async function refused (t: Test, options: WireServerOptions, clientOptions: ClientOptions = {}) {
   const server = await WireServer.start(t, options)
   const errors: Error[] = []
-  const client = connectTo(t, server.url, { ...clientOptions, onError (error) { errors.push(error as Error) } })
+  const client = connectTo(t, server.url, {
+    ...clientOptions,
+    onError (error) { errors.push(error as Error) }
+  })
   return { server, client, errors }
 }
 
@@ -27,9 +30,17 @@ t.test('without onError the console is told once, until there was a connection',
   const options: WireServerOptions = { refusal: 503 }
   const server = await WireServer.start(t, options)
   let attempts = 0
-  const client = connectTo(t, `${server.url}chat?token=secret`, { reconnect: { minDelay: 1, maxDelay: 1, when: ({ attempts: count }) => { attempts = count; return undefined } } })
+  const client = connectTo(t, `${server.url}chat?token=secret`, {
+    reconnect: {
+      minDelay: 1,
+      maxDelay: 1,
+      when: ({ attempts: count }) => { attempts = count; return undefined }
+    }
+  })
   await until(() => attempts > 2)
-  t.strictSame(texts, [`fastify-socket-route/client: ClientError: Cannot connect to ws://127.0.0.1:${server.port}/chat: Unexpected server response: 503`])
+  t.strictSame(texts, [
+    `fastify-socket-route/client: ClientError: Cannot connect to ws://127.0.0.1:${server.port}/chat: Unexpected server response: 503`
+  ])
   options.refusal = undefined
   const connection = await server.accept()
   await client.opened
@@ -56,8 +67,14 @@ t.test('a build for production tells the console nothing, and a page without a b
 for (const status of [400, 403, 404, 426]) {
   t.test(`a client that is refused with ${status} from the beginning gives up, where the WebSocket says so`, async (t) => {
     const { client, errors } = await refused(t, { refusal: status }, { token: () => 'a-token' })
-    const message = new RegExp(`^The client is closed: Cannot connect to .*: Unexpected server response: ${status}$`)
-    await t.rejects(client.opened, { code: 'FSR_CLIENT_CLOSED', message, cause: { code: 'FSR_CLIENT_CONNECTION' } })
+    const message = new RegExp(
+      `^The client is closed: Cannot connect to .*: Unexpected server response: ${status}$`
+    )
+    await t.rejects(client.opened, {
+      code: 'FSR_CLIENT_CLOSED',
+      message,
+      cause: { code: 'FSR_CLIENT_CONNECTION' }
+    })
     await t.rejects(client.request('ask'), { code: 'FSR_CLIENT_CLOSED' })
     t.strictSame(await client.closed, { code: 1006, reason: '' })
     await turns(1)
@@ -84,7 +101,10 @@ t.test('a client whose next token is good comes in after a 401', async (t) => {
   const app = await createApp(t)
   app.socketRoute('/chat', { onMessage () {} }, 'ROLE_USER')
   let tokens = 0
-  const client = connectTo(t, `${await listen(app)}/chat`, { token: () => ++tokens === 1 ? 'not.a.token' : tokenOf(app), onError () {} })
+  const client = connectTo(t, `${await listen(app)}/chat`, {
+    token: () => ++tokens === 1 ? 'not.a.token' : tokenOf(app),
+    onError () {}
+  })
   await client.opened
   t.equal(tokens, 2)
 })
@@ -105,7 +125,10 @@ t.test('the app decides with the status that it is told', async (t) => {
   const statuses: unknown[] = []
   const options: WireServerOptions = { refusal: 404 }
   const { server, client } = await refused(t, options, {
-    reconnect: { minDelay: 1, when ({ status }) { statuses.push(status); options.refusal = undefined; return true } }
+    reconnect: {
+      minDelay: 1,
+      when ({ status }) { statuses.push(status); options.refusal = undefined; return true }
+    }
   })
   await server.accept()
   await client.opened
@@ -116,7 +139,12 @@ t.test('of a server that is not there the status is not known', async (t) => {
   const { server, client } = await refused(t, {})
   await server.stop()
   client.close()
-  const ended = await new Promise((resolve) => { connectTo(t, server.url, { onError () {}, reconnect: { when (ended) { resolve(ended); return false } } }) })
+  const ended = await new Promise((resolve) => {
+    connectTo(t, server.url, {
+      onError () {},
+      reconnect: { when (ended) { resolve(ended); return false } }
+    })
+  })
   t.strictSame(ended, { code: 1006, reason: '', attempts: 0 })
 })
 
@@ -125,7 +153,12 @@ t.test('the status is read from the texts in which it is told, and from no other
   t.equal(statusOf("Expected HTTP 101 response but was '404 Not Found'"), 404)
   t.equal(statusOf('Received bad response code from server: 403.'), 403)
   t.equal(statusOf('NetworkError: failed to connect to WebSocket: Invalid status code: 404'), 404)
-  t.equal(statusOf('expected server to reply with HTTP status code 101 (switching protocols), but received 404 instead.'), 404)
+  t.equal(
+    statusOf(
+      'expected server to reply with HTTP status code 101 (switching protocols), but received 404 instead.'
+    ),
+    404
+  )
   t.equal(statusOf('connect ECONNREFUSED 127.0.0.1:443'), undefined)
   t.equal(statusOf('Received network error or non-101 status code.'), undefined)
   t.equal(statusOf(''), undefined)
@@ -133,7 +166,10 @@ t.test('the status is read from the texts in which it is told, and from no other
 
 t.test('what passes by itself is not final', async (t) => {
   const of = (status: undefined | number) => isFinal(status, undefined, false, false)
-  t.strictSame([undefined, 302, 400, 401, 403, 404, 408, 410, 425, 426, 429, 500, 503].filter(of), [302, 400, 401, 403, 404, 410, 426])
+  t.strictSame(
+    [undefined, 302, 400, 401, 403, 404, 408, 410, 425, 426, 429, 500, 503].filter(of),
+    [302, 400, 401, 403, 404, 410, 426]
+  )
 })
 
 t.test('an attempt that ends with a close alone is told, and its code is none of the server', async (t) => {
@@ -142,17 +178,29 @@ t.test('an attempt that ends with a close alone is told, and its code is none of
     readonly readyState = 3
     constructor (url: string) {
       super()
-      queueMicrotask(() => { this.dispatchEvent(Object.assign(new Event('close'), { code: 1002, reason: `WebSocket connection to '${url}' failed: Expected 101 status code` })) })
+      queueMicrotask(() => {
+        this.dispatchEvent(Object.assign(new Event('close'), {
+          code: 1002,
+          reason: `WebSocket connection to '${url}' failed: Expected 101 status code`
+        }))
+      })
     }
 
     close () {}
   }
   const errors: unknown[] = []
   const closed: unknown[] = []
-  const client = connectTo(t, 'ws://localhost/?ticket=secret', { WebSocket: Refused, onError (error) { errors.push(error) }, reconnect: { minDelay: 1, maxDelay: 1, when (ended) { closed.push(ended); return undefined } } })
+  const client = connectTo(t, 'ws://localhost/?ticket=secret', {
+    WebSocket: Refused,
+    onError (error) { errors.push(error) },
+    reconnect: { minDelay: 1, maxDelay: 1, when (ended) { closed.push(ended); return undefined } }
+  })
   await until(() => errors.length >= 2)
   client.close()
-  t.match(errors[0], { code: 'FSR_CLIENT_CONNECTION', message: "Cannot connect to ws://localhost/: WebSocket connection to 'ws://localhost/' failed: Expected 101 status code" })
+  t.match(errors[0], {
+    code: 'FSR_CLIENT_CONNECTION',
+    message: "Cannot connect to ws://localhost/: WebSocket connection to 'ws://localhost/' failed: Expected 101 status code"
+  })
   t.match(closed[0], { code: 1006, reason: '', attempts: 0 })
 })
 
@@ -166,6 +214,14 @@ t.test('an attempt of which a browser tells nothing is told with what it may be'
 
     close () {}
   }
-  const error = await new Promise((resolve) => { connectTo(t, 'ws://me:password@localhost/chat?ticket=1', { WebSocket: Failing, onError: resolve, reconnect: false }) })
-  t.match(error, { message: 'Cannot connect to ws://localhost/chat: no such server or path, or the client is refused' })
+  const error = await new Promise((resolve) => {
+    connectTo(t, 'ws://me:password@localhost/chat?ticket=1', {
+      WebSocket: Failing,
+      onError: resolve,
+      reconnect: false
+    })
+  })
+  t.match(error, {
+    message: 'Cannot connect to ws://localhost/chat: no such server or path, or the client is refused'
+  })
 })

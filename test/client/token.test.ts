@@ -6,7 +6,10 @@ import { connectTo, pair, tell, WireServer } from './wire-server.js'
 t.test('every connection gets a token of its own, as sub-protocols', async (t) => {
   const server = await WireServer.start(t)
   let count = 0
-  const client = connectTo(t, server.url, { token: async () => `token-${++count}`, protocols: ['chat.v1'] })
+  const client = connectTo(t, server.url, {
+    token: async () => `token-${++count}`,
+    protocols: ['chat.v1']
+  })
   for (let times = 0; times < 2; times++) {
     const connection = await server.accept()
     await client.opened
@@ -19,7 +22,13 @@ t.test('every connection gets a token of its own, as sub-protocols', async (t) =
 
 t.test('without a token there are only the protocols, or nothing', async (t) => {
   const server = await WireServer.start(t)
-  for (const options of [{}, { token: () => undefined }, { token: async () => null }, { token: () => null, protocols: ['chat.v1'] }, { protocols: 'chat.v1' }]) {
+  for (const options of [
+    {},
+    { token: () => undefined },
+    { token: async () => null },
+    { token: () => null, protocols: ['chat.v1'] },
+    { protocols: 'chat.v1' }
+  ]) {
     connectTo(t, server.url, options)
     await server.accept()
   }
@@ -52,7 +61,10 @@ t.test('a token that cannot be had is told to onError, and asked for again', asy
 t.test('the pauses between attempts to get a token are those between attempts to connect', async (t) => await withClock(async (tick) => {
   t.intercept(Math, 'random', { value: () => 0 })
   const at: number[] = []
-  connectTo(t, 'ws://localhost/', { reconnect: { minDelay: 1_000 }, token () { at.push(Date.now()); throw new Error('signed out') } })
+  connectTo(t, 'ws://localhost/', {
+    reconnect: { minDelay: 1_000 },
+    token () { at.push(Date.now()); throw new Error('signed out') }
+  })
   for (let seconds = 0; seconds < 5; seconds++) await tick(seconds === 0 ? 0 : 1_000)
   t.strictSame(at, [0, 1_000, 3_000])
 }))
@@ -63,7 +75,9 @@ for (const name of ['token', 'address'] as const) {
     const server = await WireServer.start(t)
     const late: Array<(value: string) => void> = []
     const errors: unknown[] = []
-    const slow = (value: string) => () => late.length < 2 ? new Promise<string>((resolve) => { late.push(resolve) }) : value
+    const slow = (value: string) => () => late.length < 2
+      ? new Promise<string>((resolve) => { late.push(resolve) })
+      : value
     const client = connectTo(t, name === 'address' ? slow(server.url) : server.url, {
       ...(name === 'token' && { token: slow('token') }),
       connectTimeout: 5_000,
@@ -74,7 +88,10 @@ for (const name of ['token', 'address'] as const) {
     await tick(4_999)
     t.strictSame(errors, [])
     await tick(1)
-    t.match(errors, [{ code: 'FSR_CLIENT_CONNECTION', message: 'No address or token within 5000 ms' }])
+    t.match(errors, [{
+      code: 'FSR_CLIENT_CONNECTION',
+      message: 'No address or token within 5000 ms'
+    }])
     t.notOk(client.isOpen)
     await tick(1_000)
     t.equal(late.length, 2, 'it is called again after the usual delay')
@@ -84,7 +101,11 @@ for (const name of ['token', 'address'] as const) {
     await tick(1_500)
     await server.accept()
     await client.opened
-    t.strictSame([server.offered, server.asked], [[name === 'token' ? ['bearer', 'token'] : ['']], ['/']], 'what came too late is not used')
+    t.strictSame(
+      [server.offered, server.asked],
+      [[name === 'token' ? ['bearer', 'token'] : ['']], ['/']],
+      'what came too late is not used'
+    )
   }))
 }
 
@@ -95,7 +116,12 @@ t.test('the time for a handshake begins when the token is there', async (t) => a
   }
   let resolve = (_token: string) => {}
   const errors: unknown[] = []
-  connectTo(t, 'ws://localhost/', { WebSocket: Silent, connectTimeout: 5_000, token: () => new Promise((_resolve) => { resolve = _resolve }), onError (error) { errors.push(error) } })
+  connectTo(t, 'ws://localhost/', {
+    WebSocket: Silent,
+    connectTimeout: 5_000,
+    token: () => new Promise((_resolve) => { resolve = _resolve }),
+    onError (error) { errors.push(error) }
+  })
   await tick(0)
   await tick(4_000)
   resolve('token')
@@ -108,15 +134,25 @@ t.test('the time for a handshake begins when the token is there', async (t) => a
 
 t.test('a token that cannot be a sub-protocol is not in the text of the error', async (t) => {
   const error = await new Promise((resolve) => {
-    const client = connectTo(t, 'ws://localhost/', { token: () => 'not a token', onError (error) { client.close(); resolve(error) } })
+    const client = connectTo(t, 'ws://localhost/', {
+      token: () => 'not a token',
+      onError (error) { client.close(); resolve(error) }
+    })
   })
-  t.match(error, { name: 'ClientError', code: 'FSR_CLIENT_TOKEN', message: 'The token has characters that a sub-protocol must not have' })
+  t.match(error, {
+    name: 'ClientError',
+    code: 'FSR_CLIENT_TOKEN',
+    message: 'The token has characters that a sub-protocol must not have'
+  })
 })
 
 t.test('when the token has expired the client comes back at once, with a new one; but not twice in a row', async (t) => await withClock(async (tick) => {
   const server = await WireServer.start(t)
   let count = 0
-  const client = connectTo(t, server.url, { token: () => `token-${++count}`, reconnect: { minDelay: 1_000 } })
+  const client = connectTo(t, server.url, {
+    token: () => `token-${++count}`,
+    reconnect: { minDelay: 1_000 }
+  })
   await tick(0)
   const connection = await server.accept()
   await client.opened
@@ -152,7 +188,11 @@ t.test('renew() sends a token, and waits for the answer', async (t) => {
   await t.rejects(refused, { code: 'FSR_ERR_TOKEN_INVALID' })
   connection.socket.terminate()
   await new Promise((resolve) => { client.onClose(resolve) })
-  await t.rejects(client.renew('token-4'), { code: 'FSR_CLIENT_DISCONNECTED' }, 'and does not wait for the next connection')
+  await t.rejects(
+    client.renew('token-4'),
+    { code: 'FSR_CLIENT_DISCONNECTED' },
+    'and does not wait for the next connection'
+  )
 })
 
 t.test('a token is not renewed over a connection that is closing, nor over the next', async (t) => {
@@ -194,8 +234,15 @@ t.test('a token is renewed before it expires, over the connection that is open',
     await tick(539_999)
     t.equal(count, times - 1)
     await tick(1)
-    const { type, id, data } = await connection.json() as { type: string, id: number, data: { token: string } }
-    t.strictSame([type, data.token], ['renew', tokenOf({ exp: Date.now() / 1_000 + 600, count: times })])
+    const { type, id, data } = await connection.json() as {
+      type: string
+      id: number
+      data: { token: string }
+    }
+    t.strictSame([type, data.token], [
+      'renew',
+      tokenOf({ exp: Date.now() / 1_000 + 600, count: times })
+    ])
     const done = new Promise((resolve) => { client.on('done', resolve) })
     tell(connection, { type: 'reply', id })
     tell(connection, { type: 'done' })

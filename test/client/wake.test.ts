@@ -21,11 +21,15 @@ function page (t: Test) {
   const document = Object.assign(new Target(), { visibilityState: 'visible' })
   const window = new Target()
   t.intercept(globalThis, 'document' as never, { value: document as never })
-  for (const name of ['addEventListener', 'removeEventListener'] as const) t.intercept(globalThis, name as never, { value: window[name].bind(window) as never })
+  for (const name of ['addEventListener', 'removeEventListener'] as const) {
+    t.intercept(globalThis, name as never, { value: window[name].bind(window) as never })
+  }
   return {
     listeners,
     online () { window.dispatchEvent(new Event('online')) },
-    show (visibilityState: string) { Object.assign(document, { visibilityState }).dispatchEvent(new Event('visibilitychange')) }
+    show (visibilityState: string) {
+      Object.assign(document, { visibilityState }).dispatchEvent(new Event('visibilitychange'))
+    }
   }
 }
 
@@ -147,7 +151,13 @@ t.test('reconnect() does not wait for the next attempt, nor for the one under wa
   let attempts = 0
   const { sockets, WebSocket } = counted()
   const tokens: Array<(token: null) => void> = []
-  const slow = connectTo(t, url, { WebSocket, token: async () => { attempts++; return await new Promise<null>((resolve) => { tokens.push(resolve) }) } })
+  const slow = connectTo(t, url, {
+    WebSocket,
+    token: async () => {
+      attempts++
+      return await new Promise<null>((resolve) => { tokens.push(resolve) })
+    }
+  })
   await turns(1)
   slow.reconnect()
   await turns(1)

@@ -2,7 +2,13 @@ import { once } from 'node:events'
 import type { AddressInfo } from 'node:net'
 import type { Test } from 'tap'
 import { WebSocket, WebSocketServer } from 'ws'
-import { connect, type ClientOptions, type ContractRoute, type SocketClient, type UnknownRoute } from '../../src/client/index.js'
+import {
+  connect,
+  type ClientOptions,
+  type ContractRoute,
+  type SocketClient,
+  type UnknownRoute
+} from '../../src/client/index.js'
 import { Client } from '../support/client.js'
 import type { Tick } from './clock.js'
 
@@ -28,7 +34,9 @@ export class WireServer {
     this.#server = server
     this.port = (server.address() as AddressInfo).port
     server.on('connection', (socket, request) => {
-      this.offered.push((request.headers['sec-websocket-protocol'] ?? '').split(',').map((name) => name.trim()))
+      this.offered.push((request.headers['sec-websocket-protocol'] ?? '').split(',').map(
+        (name) => name.trim()
+      ))
       this.asked.push(request.url!)
       const connection = new Client(socket)
       const waiting = this.#waiting.shift()
@@ -78,15 +86,33 @@ export function tell (connection: Client, message: object): void {
   connection.socket.send(JSON.stringify(message))
 }
 
-/** A client of the tests, which reconnects within a few milliseconds; it is closed when the test ends. */
-export function connectTo<Route extends ContractRoute = UnknownRoute> (t: Test, address: Parameters<typeof connect>[0], options: ClientOptions = {}): SocketClient<Route> {
-  const client = connect<Route>(address, { WebSocket, reconnect: { minDelay: 1, maxDelay: 10 }, ...options })
+/**
+ * A client of the tests, which reconnects within a few milliseconds; it is closed when the test
+ * ends.
+ */
+export function connectTo<Route extends ContractRoute = UnknownRoute> (
+  t: Test,
+  address: Parameters<typeof connect>[0],
+  options: ClientOptions = {}
+): SocketClient<Route> {
+  const client = connect<Route>(address, {
+    WebSocket,
+    reconnect: { minDelay: 1, maxDelay: 10 },
+    ...options
+  })
   t.teardown(() => { client.close() })
   return client
 }
 
-/** A server, a client, and the server's side of its connection. @param tick of the clock, where it stands still. */
-export async function pair (t: Test, options: ClientOptions = {}, tick?: Tick): Promise<{ server: WireServer, client: SocketClient<UnknownRoute>, connection: Client }> {
+/**
+ * A server, a client, and the server's side of its connection. @param tick of the clock, where it
+ * stands still.
+ */
+export async function pair (t: Test, options: ClientOptions = {}, tick?: Tick): Promise<{
+  server: WireServer
+  client: SocketClient<UnknownRoute>
+  connection: Client
+}> {
   const server = await WireServer.start(t)
   const client = connectTo(t, server.url, options)
   await tick?.(0)

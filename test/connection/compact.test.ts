@@ -13,19 +13,28 @@ const SIZE = 9_000
 // As it was read: a part of a chunk.
 const relayed = () => new Message(Buffer.allocUnsafeSlow(65_536), true, 100, 100 + SIZE)
 
-// To a client that reads nothing: what is written is in the list, beginning with what went to the kernel.
+// To a client that reads nothing: what is written is in the list, beginning with what went to the
+// kernel.
 function open (t: Test): { outbox: Outbox, written: Buffer[] } {
   const written: Buffer[] = []
   const duplex = new Duplex({ read () {}, write () {} })
   const { write } = duplex
-  duplex.write = (...parameters: unknown[]) => { written.push(parameters[0] as Buffer); return write.apply(duplex, parameters as never) }
+  duplex.write = (...parameters: unknown[]) => {
+    written.push(parameters[0] as Buffer)
+    return write.apply(duplex, parameters as never)
+  }
   const socket = new FastSocket(null, undefined, {})
   socket.setSocket(duplex, Buffer.alloc(0))
   t.teardown(() => duplex.destroy())
-  return { outbox: createOutbox(socket, { limit: 1_000_000, budget: new Budget(10_000_000) }), written }
+  return {
+    outbox: createOutbox(socket, { limit: 1_000_000, budget: new Budget(10_000_000) }),
+    written
+  }
 }
 
-const heldBy = (written: Buffer[]) => written.filter(({ length }) => length === SIZE).map(({ buffer }) => buffer.byteLength)
+const heldBy = (written: Buffer[]) => written.filter(({ length }) => length === SIZE).map(
+  ({ buffer }) => buffer.byteLength
+)
 
 t.test('what one client is sent', async (t) => {
   const { outbox, written } = open(t)
@@ -48,7 +57,11 @@ t.test('what many are sent', async (t) => {
   for (const { outbox } of [other, lagging]) outbox.sendBatch(bundle, 0, [])
   t.strictSame(heldBy(other.written), [65_536])
   t.strictSame(heldBy(lagging.written), [65_536, SIZE])
-  t.equal(bundle.encode(0, [], undefined), bundle.encode(0, [], undefined), 'it is encoded once more at most')
+  t.equal(
+    bundle.encode(0, [], undefined),
+    bundle.encode(0, [], undefined),
+    'it is encoded once more at most'
+  )
   lagging.outbox.sendBatch(bundle, 0, [])
   t.equal(lagging.written.at(-1), bundle.encode(0, [], undefined)[1])
 })

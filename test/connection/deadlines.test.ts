@@ -56,7 +56,9 @@ t.test('what came in time is seen before anybody is late: sockets are read betwe
 t.test('who became late while others were read is looked at after the next read', async (t) => {
   const clock = new TestClock()
   const late: Array<[string, number]> = []
-  const deadlines = new Deadlines<string>(clock, 5_000, (item) => { late.push([item, clock.now()]) })
+  const deadlines = new Deadlines<string>(clock, 5_000, (item) => {
+    late.push([item, clock.now()])
+  })
   deadlines.add('first')
   await clock.advance(10)
   deadlines.add('second')

@@ -3,7 +3,11 @@ import { DropQueue, type DropPolicy } from '../../src/connection/drop-queue.js'
 import { toFrame } from '../../src/message/outbound.js'
 
 // A backlog of messages that cost 10 each, of which three fit.
-function fill (policy: DropPolicy, messages: object[]): { left: unknown[], dropped: number, cost: number } {
+function fill (policy: DropPolicy, messages: object[]): {
+  left: unknown[]
+  dropped: number
+  cost: number
+} {
   const backlog = new DropQueue(policy)
   let dropped = 0
   for (const message of messages) {
@@ -12,7 +16,9 @@ function fill (policy: DropPolicy, messages: object[]): { left: unknown[], dropp
   }
   const { cost } = backlog
   const left = []
-  for (let frame = backlog.shift(); frame !== undefined; frame = backlog.shift()) left.push(JSON.parse(frame.bytes.toString()))
+  for (let frame = backlog.shift(); frame !== undefined; frame = backlog.shift()) {
+    left.push(JSON.parse(frame.bytes.toString()))
+  }
   t.equal(backlog.cost, 0)
   t.equal(backlog.size, 0)
   return { left, dropped, cost }
@@ -21,23 +27,45 @@ function fill (policy: DropPolicy, messages: object[]): { left: unknown[], dropp
 const numbered = [1, 2, 3, 4, 5].map((n) => ({ n }))
 
 t.test('drop-oldest keeps the newest, in order', async (t) => {
-  t.strictSame(fill('drop-oldest', numbered), { left: [{ n: 3 }, { n: 4 }, { n: 5 }], dropped: 2, cost: 30 })
+  t.strictSame(fill('drop-oldest', numbered), {
+    left: [{ n: 3 }, { n: 4 }, { n: 5 }],
+    dropped: 2,
+    cost: 30
+  })
 })
 
 t.test('drop-newest keeps the oldest', async (t) => {
-  t.strictSame(fill('drop-newest', numbered), { left: [{ n: 1 }, { n: 2 }, { n: 3 }], dropped: 2, cost: 30 })
+  t.strictSame(fill('drop-newest', numbered), {
+    left: [{ n: 1 }, { n: 2 }, { n: 3 }],
+    dropped: 2,
+    cost: 30
+  })
 })
 
 const latest = { latestBy: () => {} }
 
 t.test('latestBy keeps the newest of each key, in the place of the first, and of what has no key the newest that fit', async (t) => {
-  t.strictSame(fill(latest, [{ key: 'a', n: 1 }, { key: 'b', n: 2 }, { key: 'a', n: 3 }, { key: 'b', n: 4 }, { n: 5 }]),
-    { left: [{ key: 'a', n: 3 }, { key: 'b', n: 4 }, { n: 5 }], dropped: 2, cost: 30 })
-  t.strictSame(fill(latest, numbered), { left: [{ n: 3 }, { n: 4 }, { n: 5 }], dropped: 2, cost: 30 })
+  t.strictSame(fill(latest, [
+    { key: 'a', n: 1 },
+    { key: 'b', n: 2 },
+    { key: 'a', n: 3 },
+    { key: 'b', n: 4 },
+    { n: 5 }
+  ]),
+  { left: [{ key: 'a', n: 3 }, { key: 'b', n: 4 }, { n: 5 }], dropped: 2, cost: 30 })
+  t.strictSame(fill(latest, numbered), {
+    left: [{ n: 3 }, { n: 4 }, { n: 5 }],
+    dropped: 2,
+    cost: 30
+  })
 })
 
 t.test('latestBy drops what has no key before any key, and is over its limit rather than drop the newest of one', async (t) => {
-  t.strictSame(fill(latest, [{ key: 'a' }, { n: 1 }, { n: 2 }, { key: 'b' }, { key: 'c' }]), { left: [{ key: 'a' }, { key: 'b' }, { key: 'c' }], dropped: 2, cost: 30 })
+  t.strictSame(fill(latest, [{ key: 'a' }, { n: 1 }, { n: 2 }, { key: 'b' }, { key: 'c' }]), {
+    left: [{ key: 'a' }, { key: 'b' }, { key: 'c' }],
+    dropped: 2,
+    cost: 30
+  })
   const backlog = new DropQueue(latest)
   for (const key of ['a', 'b', 'c']) t.equal(backlog.add(toFrame(key), 10, 30, key), 0)
   t.equal(backlog.isOver(30), false)
@@ -55,7 +83,9 @@ t.test('answers, however many wait, are over no limit: what is not theirs is dro
   for (const policy of ['drop-oldest', 'drop-newest', latest] as const) {
     const backlog = new DropQueue(policy)
     for (let count = 0; count < 5; count++) backlog.addReply(toFrame('answer'), 10)
-    for (const key of [undefined, policy === latest ? 'a' : undefined]) backlog.add(toFrame('x'), 10, 30, key)
+    for (const key of [undefined, policy === latest ? 'a' : undefined]) {
+      backlog.add(toFrame('x'), 10, 30, key)
+    }
     t.equal(backlog.isOver(30), false, String(policy))
     for (let count = 0; count < 5; count++) t.equal(backlog.shift()?.decode(), 'answer')
   }
@@ -75,7 +105,12 @@ t.test('a message that replaces a smaller one does not take the backlog over its
 
 t.test('it goes on where it was, also when it was empty meanwhile, or has dropped some', async (t) => {
   const backlog = new DropQueue(latest)
-  const add = (message: object) => backlog.add(toFrame(message), 10, 30, (message as { key?: string }).key)
+  const add = (message: object) => backlog.add(
+    toFrame(message),
+    10,
+    30,
+    (message as { key?: string }).key
+  )
   const shift = () => backlog.shift()?.decode()
   add({ n: 1 })
   add({ key: 'a', n: 2 })
@@ -88,5 +123,10 @@ t.test('it goes on where it was, also when it was empty meanwhile, or has droppe
   for (const n of [5, 6, 7, 8]) add({ n })
   t.equal(shift(), '{"n":6}')
   add({ key: 'a', n: 9 })
-  t.strictSame([shift(), shift(), shift(), shift()], ['{"n":7}', '{"n":8}', '{"key":"a","n":9}', undefined])
+  t.strictSame([shift(), shift(), shift(), shift()], [
+    '{"n":7}',
+    '{"n":8}',
+    '{"key":"a","n":9}',
+    undefined
+  ])
 })

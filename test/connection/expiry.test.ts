@@ -11,7 +11,12 @@ t.test('any number of expiries has one timer, which ends with them', async (t) =
   expiry.add('never', undefined)
   expiry.delete('never', undefined)
   t.equal(clock.timers, 0)
-  const ends = { soon: start + 5, 'just then': start + 5, later: start + 60, 'in days': start + 300_000 }
+  const ends = {
+    soon: start + 5,
+    'just then': start + 5,
+    later: start + 60,
+    'in days': start + 300_000
+  }
   for (const [item, at] of Object.entries(ends)) expiry.add(item, at)
   t.equal(clock.timers, 1)
   await clock.advance(7_000)

@@ -8,7 +8,8 @@ import { FrameBatch } from '../../src/broadcast/frame-batch.js'
 import { toFrame } from '../../src/message/outbound.js'
 import { createOutbox } from '../support/outbox.js'
 
-// A socket that keeps everything until it is told to let go, as a client that does not read makes it.
+// A socket that keeps everything until it is told to let go, as a client that does not read makes
+// it.
 class StuckSocket {
   readyState = 1
   bufferedAmount = 0
@@ -31,7 +32,11 @@ for (const overflow of ['close', 'drop-oldest'] as const) {
   t.test(`the budget gets back all that it gave, with ${overflow}`, async (t) => {
     const budget = new Budget(1_000_000)
     const sockets = [new StuckSocket(), new StuckSocket()]
-    const outboxes = sockets.map((socket) => createOutbox(socket, { limit: 500_000, overflow, budget }))
+    const outboxes = sockets.map((socket) => createOutbox(socket, {
+      limit: 500_000,
+      overflow,
+      budget
+    }))
     for (let count = 0; count < 100; count++) {
       for (const outbox of outboxes) outbox.send(toFrame(Buffer.alloc(3_000)), Buffer.alloc(0))
     }
@@ -50,7 +55,10 @@ t.test('what a fast socket cannot write counts in the budget, until it is writte
   const budget = new Budget(1_000_000)
   const held: Array<() => void> = []
   const socket = new FastSocket(null, undefined, {})
-  socket.setSocket(new Duplex({ read () {}, write (_chunk, _encoding, callback) { held.push(callback) } }), Buffer.alloc(0))
+  socket.setSocket(
+    new Duplex({ read () {}, write (_chunk, _encoding, callback) { held.push(callback) } }),
+    Buffer.alloc(0)
+  )
   const outbox = createOutbox(socket, { limit: 500_000, budget })
   for (const size of [1_000, 3_000]) {
     outbox.send(toFrame(Buffer.alloc(size)))
@@ -68,8 +76,14 @@ t.test('what a fast socket cannot write counts in the budget, until it is writte
 t.test('the notice counts all that was dropped until nothing waits any more', async (t) => {
   const socket = new StuckSocket()
   const notices: number[] = []
-  const outbox = createOutbox(socket, { limit: 200_000, overflow: 'drop-oldest', notice: (dropped) => { notices.push(dropped); return 'missed' } })
-  const send = (count: number) => { for (let sent = 0; sent < count; sent++) outbox.send(toFrame(Buffer.alloc(10_000))) }
+  const outbox = createOutbox(socket, {
+    limit: 200_000,
+    overflow: 'drop-oldest',
+    notice: (dropped) => { notices.push(dropped); return 'missed' }
+  })
+  const send = (count: number) => {
+    for (let sent = 0; sent < count; sent++) outbox.send(toFrame(Buffer.alloc(10_000)))
+  }
   send(40)
   const before = outbox.dropped
   t.ok(before > 0)
@@ -86,7 +100,10 @@ t.test('who waits for the client to catch up waits for what it was sent among ma
   const socket = new StuckSocket()
   const batch = new FrameBatch()
   batch.add(toFrame(Buffer.alloc(70_000)), undefined)
-  const broadcaster = { pending: { size: 1 }, flushTo: ({ outbox }: Receiver) => { outbox.sendBatch(batch, 0, []) } } as unknown as Broadcaster
+  const broadcaster = {
+    pending: { size: 1 },
+    flushTo: ({ outbox }: Receiver) => { outbox.sendBatch(batch, 0, []) }
+  } as unknown as Broadcaster
   const outbox = createOutbox(socket, {}, {}, broadcaster)
   let isDrained = false
   const drained = outbox.drained().then(() => { isDrained = true })
@@ -99,7 +116,10 @@ t.test('who waits for the client to catch up waits for what it was sent among ma
 t.test('bytes that are not there any more are not handed on', async (t) => {
   const socket = new StuckSocket()
   const failures: unknown[] = []
-  const outbox = createOutbox(socket, {}, { terminate () { failures.push('terminated') }, log: (level) => { failures.push(level) } })
+  const outbox = createOutbox(socket, {}, {
+    terminate () { failures.push('terminated') },
+    log: (level) => { failures.push(level) }
+  })
   const bytes = new Uint8Array(10_000)
   const frame = toFrame(bytes)
   structuredClone(bytes.buffer, { transfer: [bytes.buffer] })

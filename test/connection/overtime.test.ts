@@ -8,7 +8,10 @@ t.test('only so many connections read on at a time, as much as each may have wai
   const clock = new TestClock()
   const overtime = new Overtime(clock, 10_000)
   const told: string[] = []
-  const add = (name: string): boolean => overtime.read({ onExpired () { told.push(name) }, onRenewalTimeout () {} })
+  const add = (name: string): boolean => overtime.read({
+    onExpired () { told.push(name) },
+    onRenewalTimeout () {}
+  })
   for (let index = 0; index < MOST; index++) t.ok(add('one of many'))
   t.notOk(add('one too many'))
   await clock.advance(1_000)
@@ -20,7 +23,10 @@ t.test('a check of a token has its time, and no more', async (t) => {
   const clock = new TestClock()
   const overtime = new Overtime(clock, 10_000)
   const told: string[] = []
-  const items = ['slow', 'in time'].map((name) => ({ onExpired () {}, onRenewalTimeout () { told.push(name) } }))
+  const items = ['slow', 'in time'].map((name) => ({
+    onExpired () {},
+    onRenewalTimeout () { told.push(name) }
+  }))
   for (const item of items) overtime.verify(item)
   await clock.advance(9_000)
   overtime.delete(items[1]!)

@@ -10,10 +10,22 @@ const cancel = {} as Frame
 function exchange (): { exchange: PendingRequests, sent: Frame[], clock: TestClock } {
   const sent: Frame[] = []
   const clock = new TestClock()
-  return { exchange: new PendingRequests(clock, { send: (frame: Frame) => sent.push(frame) } as unknown as Outbox), sent, clock }
+  return {
+    exchange: new PendingRequests(
+      clock,
+      { send: (frame: Frame) => sent.push(frame) } as unknown as Outbox
+    ),
+    sent,
+    clock
+  }
 }
 
-const request = (id: number, accept: Request['accept'] = (data) => data): Request => ({ id, frame: cancel, cancel, accept })
+const request = (id: number, accept: Request['accept'] = (data) => data): Request => ({
+  id,
+  frame: cancel,
+  cancel,
+  accept
+})
 
 t.test('what is answered cannot be given up any more, and keeps no listener', async (t) => {
   const { exchange: one, sent } = exchange()
@@ -69,8 +81,13 @@ t.test('an answer that came while the event loop was held up has come in time', 
 
 t.test('a signal that cannot be listened to leaves nothing that runs, and is tried anew', async (t) => {
   const { exchange: one, sent, clock } = exchange()
-  const signal = { aborted: false, addEventListener () { throw new Error('of a library') } } as unknown as AbortSignal
-  for (const id of [1, 2]) await t.rejects(one.wait(request(id), { signal }), { message: 'of a library' })
+  const signal = {
+    aborted: false,
+    addEventListener () { throw new Error('of a library') }
+  } as unknown as AbortSignal
+  for (const id of [1, 2]) {
+    await t.rejects(one.wait(request(id), { signal }), { message: 'of a library' })
+  }
   t.notOk(one.isBusy)
   t.equal(clock.timers, 0)
   t.same(sent, [])
@@ -80,6 +97,8 @@ t.test('a request without a limit starts no timer', async (t) => {
   const { exchange: one, clock } = exchange()
   const times: number[] = []
   t.intercept(clock, 'after', { value: (milliseconds: number) => times.push(milliseconds) })
-  for (const timeout of [Infinity, 2 ** 31 - 1, 5_000]) one.wait(request(timeout), { timeout }).catch(() => {})
+  for (const timeout of [Infinity, 2 ** 31 - 1, 5_000]) {
+    one.wait(request(timeout), { timeout }).catch(() => {})
+  }
   t.strictSame(times, [2 ** 31 - 1, 5_000])
 })

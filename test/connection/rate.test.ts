@@ -6,7 +6,11 @@ import { TestClock } from '../support/clock.js'
 function meterOf (rate: { messages?: number, bytes?: number } = {}) {
   const clock = new TestClock()
   const stalls = new StallDetector(clock)
-  const meter = new Meter(clock, { messages: Infinity, bytes: Infinity, per: 1_000, tolerance: 3, ...rate }, stalls)
+  const meter = new Meter(
+    clock,
+    { messages: Infinity, bytes: Infinity, per: 1_000, tolerance: 3, ...rate },
+    stalls
+  )
   // How many of so many messages are taken at once.
   const take = (count: number, bytes = 1) => {
     let taken = 0
@@ -69,7 +73,9 @@ t.test('one message of each kind that keeps a connection is free in five seconds
   t.equal(meter.isFree(100, undefined), false)
   t.equal(meter.isFree(16_385, 'renew'), false)
   for (let round = 0; round < 2; round++) {
-    for (const kind of ['alive', 'renew'] as const) t.strictSame([meter.isFree(16_384, kind), meter.isFree(1, kind)], [true, false], kind)
+    for (const kind of ['alive', 'renew'] as const) {
+      t.strictSame([meter.isFree(16_384, kind), meter.isFree(1, kind)], [true, false], kind)
+    }
     await clock.advance(4_999)
     t.equal(meter.isFree(1, 'alive'), false)
     await clock.advance(1)

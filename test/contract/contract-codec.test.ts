@@ -2,7 +2,10 @@ import t from 'tap'
 import { ContractCodec } from '../../src/contract/contract-codec.js'
 
 t.test('a policy that looks at messages sees what is sent, with its type', async (t) => {
-  t.same(new ContractCodec(new Map()).messageOf('said', { text: 'a' }), { type: 'said', data: { text: 'a' } })
+  t.same(new ContractCodec(new Map()).messageOf('said', { text: 'a' }), {
+    type: 'said',
+    data: { text: 'a' }
+  })
 })
 
 t.test('before the app is ready it writes JSON, and takes any answer', async (t) => {

@@ -68,5 +68,9 @@ t.test('as a class with a decorator', async (t) => {
   class Decorated extends Counter {}
   SocketRoute({ path: '/decorated' })(Decorated)
   app.socketController(Decorated)
-  t.same(await ask(await connect(`${await listen(app)}/decorated`)), { type: 'reply', id: 1, data: 11 })
+  t.same(await ask(await connect(`${await listen(app)}/decorated`)), {
+    type: 'reply',
+    id: 1,
+    data: 11
+  })
 })

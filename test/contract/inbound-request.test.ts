@@ -12,7 +12,11 @@ function connectionWith (requests = new InboundRequests(false)): WsConnection {
   return { inboundRequests: requests, isDone: false, isAborted: false } as unknown as WsConnection
 }
 
-function requestOf (connection: WsConnection, id: InboundEnvelope['id'], handler: Handler): InboundRequest {
+function requestOf (
+  connection: WsConnection,
+  id: InboundEnvelope['id'],
+  handler: Handler
+): InboundRequest {
   const compiled: CompiledMessage = {
     type: 'save',
     controller: { on: { save: handler } },
@@ -24,7 +28,13 @@ function requestOf (connection: WsConnection, id: InboundEnvelope['id'], handler
     hooks: { preMessage: [], preSend: [] },
     isDirect: true
   }
-  return new InboundRequest(connection, clients, {} as Message, { id, data: 'secret' } as InboundEnvelope, compiled)
+  return new InboundRequest(
+    connection,
+    clients,
+    {} as Message,
+    { id, data: 'secret' } as InboundEnvelope,
+    compiled
+  )
 }
 
 const never: Handler = () => new Promise(() => {})
@@ -33,7 +43,10 @@ t.test('an id is taken until its message is answered or cancelled', async (t) =>
   const connection = connectionWith()
   const one = requestOf(connection, 1, never)
   one.handle()
-  t.throws(() => requestOf(connection, 1, never).handle(), { error: { code: 'FSR_ERR_ID_DUPLICATE' }, id: 1 } as unknown as Error)
+  t.throws(
+    () => requestOf(connection, 1, never).handle(),
+    { error: { code: 'FSR_ERR_ID_DUPLICATE' }, id: 1 } as unknown as Error
+  )
   requestOf(connection, '1', never).handle()
   t.equal(connection.inboundRequests!.byId.size, 2, 'a text is another id than a number')
   one.cancel()
@@ -70,10 +83,17 @@ t.test('the signal is one, and aborts when the message is answered, whenever it 
 })
 
 t.test('a message that is handled after the connection has begun to close is aborted at once', async (t) => {
-  const request = requestOf(connectionWith(new InboundRequests(true)), 1, (_connection, _data, { signal }) => signal.aborted)
+  const request = requestOf(
+    connectionWith(new InboundRequests(true)),
+    1,
+    (_connection, _data, { signal }) => signal.aborted
+  )
   t.match(await request.handle(), { bytes: Buffer.from('{"type":"reply","id":1,"data":true}') })
 })
 
 t.test('a handler that writes its context to a log writes nothing of the message', async (t) => {
-  t.strictSame(Object.entries(requestOf(connectionWith(), 1, never)), [['id', 1], ['clients', clients]])
+  t.strictSame(Object.entries(requestOf(connectionWith(), 1, never)), [
+    ['id', 1],
+    ['clients', clients]
+  ])
 })

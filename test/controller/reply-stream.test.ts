@@ -5,7 +5,13 @@ import { turns } from '../support/until.js'
 
 const [item, last] = [{} as Frame, {} as Frame]
 
-function answers (next: () => Promise<IteratorResult<unknown>>, options: Partial<ReplyStreamOptions> = {}): { answers: ReplyStream, seen: string[] } {
+function answers (
+  next: () => Promise<IteratorResult<unknown>>,
+  options: Partial<ReplyStreamOptions> = {}
+): {
+    answers: ReplyStream
+    seen: string[]
+  } {
   const seen: string[] = []
   const iterator = {
     next,
@@ -60,7 +66,10 @@ t.test('whoever reads it can let go of it', async (t) => {
 })
 
 t.test('an item that cannot be encoded ends it, and the stream is let go of', async (t) => {
-  const { answers: one, seen } = answers(async () => ({ done: false, value: 1 }), { encode () { throw new Error('no item') } })
+  const { answers: one, seen } = answers(
+    async () => ({ done: false, value: 1 }),
+    { encode () { throw new Error('no item') } }
+  )
   await t.rejects(one.next(), { message: 'no item' })
   await turns(2)
   t.same(seen, ['ended', 'returned'])

@@ -7,7 +7,10 @@ t.test('a stream that cannot even be opened is let go without harm', async (t) =
   const error = new Error('no')
   streams.drop({ [Symbol.asyncIterator]: () => { throw error } })
   t.strictSame(failures, [error])
-  await t.rejects(streams.pump({ [Symbol.asyncIterator]: () => { throw error } }, () => undefined), error)
+  await t.rejects(
+    streams.pump({ [Symbol.asyncIterator]: () => { throw error } }, () => undefined),
+    error
+  )
 })
 
 t.test('a stream is returned once, also if it fails while it is being stopped', async (t) => {
@@ -32,7 +35,9 @@ t.test('an item that comes after the stream was stopped is not sent', async (t) 
   let give: undefined | ((step: IteratorResult<unknown>) => void)
   const streams = new Streams(() => {})
   const done = streams.pump({
-    [Symbol.asyncIterator]: () => ({ next: async () => await new Promise<IteratorResult<unknown>>((resolve) => { give = resolve }) })
+    [Symbol.asyncIterator]: () => ({
+      next: async () => await new Promise<IteratorResult<unknown>>((resolve) => { give = resolve })
+    })
   }, (item) => { sent.push(item); return undefined })
   streams.stop()
   await done

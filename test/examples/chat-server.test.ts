@@ -9,7 +9,9 @@ import { startExample } from '../support/example.js'
 
 interface Chat {
   readonly app: FastifyInstance
-  /** Connects to a room, with a token as a browser sends it, and waits until the client has come in. */
+  /**
+   * Connects to a room, with a token as a browser sends it, and waits until the client has come in.
+   */
   enter (room: string, token?: string): Promise<Member>
   /** Signs a demo user in and answers the token. */
   signIn (name: string): Promise<string>
@@ -36,7 +38,11 @@ async function createServer (t: Test): Promise<Chat> {
       return { client, name: you }
     },
     async signIn (name) {
-      const response = await app.inject({ method: 'POST', url: '/login', body: { name, password: name } })
+      const response = await app.inject({
+        method: 'POST',
+        url: '/login',
+        body: { name, password: name }
+      })
       return response.json<{ token: string }>().token
     }
   }
@@ -50,7 +56,9 @@ async function next (client: Client, type: string): Promise<unknown> {
   }
 }
 
-const say = (client: Client, text: unknown): void => { client.send(JSON.stringify({ type: 'say', data: { text } })) }
+const say = (client: Client, text: unknown): void => {
+  client.send(JSON.stringify({ type: 'say', data: { text } }))
+}
 
 const bearer = (token: string) => ({ authorization: `Bearer ${token}` })
 
@@ -60,7 +68,11 @@ t.test('login hands out a token to who knows the password, and to nobody else', 
   const answer = await login({ name: 'bob', password: 'bob' })
   t.match(answer.json(), { name: 'bob', roles: ['ROLE_ADMIN'], token: /^ey/ })
   t.match(app.jwt.decode(answer.json().token), { name: 'bob', exp: Number }, 'the token ends')
-  for (const body of [{ name: 'bob', password: 'alice' }, { name: 'carol', password: 'carol' }, { name: 'constructor', password: 'x' }]) {
+  for (const body of [
+    { name: 'bob', password: 'alice' },
+    { name: 'carol', password: 'carol' },
+    { name: 'constructor', password: 'x' }
+  ]) {
     t.equal((await login(body)).statusCode, 401)
   }
   t.equal((await login({ name: 'bob' })).statusCode, 400)
@@ -82,7 +94,10 @@ t.test('the members room is for users, the admin room for admins', async (t) => 
   const alice = await signIn('alice')
   const bob = await signIn('bob')
   t.match(await refusal(url('members')), { status: 401, body: { code: 'FSR_ERR_TOKEN_MISSING' } })
-  t.match(await refusal(url('admin'), ['bearer', alice]), { status: 403, body: { code: 'FSR_ERR_NOT_GRANTED' } })
+  t.match(await refusal(url('admin'), ['bearer', alice]), {
+    status: 403,
+    body: { code: 'FSR_ERR_NOT_GRANTED' }
+  })
   t.equal((await enter('members', alice)).name, 'alice')
   t.equal((await enter('members', bob)).name, 'bob', 'an admin is a user too')
   t.equal((await enter('admin', bob)).name, 'bob')
@@ -90,11 +105,20 @@ t.test('the members room is for users, the admin room for admins', async (t) => 
 
 t.test('a plain GET says why a room refuses', async (t) => {
   const { app, signIn } = await createServer(t)
-  const ask = async (token?: string) => await app.inject({ url: '/chat/admin', headers: token === undefined ? {} : bearer(token) })
+  const ask = async (token?: string) => await app.inject({
+    url: '/chat/admin',
+    headers: token === undefined ? {} : bearer(token)
+  })
   t.match((await ask()).json(), { statusCode: 401, code: 'FSR_ERR_TOKEN_MISSING' })
   t.match((await ask('nonsense')).json(), { statusCode: 401, code: 'FSR_ERR_TOKEN_INVALID' })
-  t.match((await ask(await signIn('alice'))).json(), { statusCode: 403, code: 'FSR_ERR_NOT_GRANTED' })
-  t.match((await ask(await signIn('bob'))).json(), { statusCode: 426, code: 'FSR_ERR_UPGRADE_REQUIRED' })
+  t.match((await ask(await signIn('alice'))).json(), {
+    statusCode: 403,
+    code: 'FSR_ERR_NOT_GRANTED'
+  })
+  t.match((await ask(await signIn('bob'))).json(), {
+    statusCode: 426,
+    code: 'FSR_ERR_UPGRADE_REQUIRED'
+  })
 })
 
 t.test('members are listed by name, once however many connections they have', async (t) => {
@@ -115,10 +139,25 @@ t.test('what is not a message is answered with an error, to the sender alone, wh
   const { enter } = await createServer(t)
   const guest = await enter('public')
   const other = await enter('public')
-  const bad = ['no JSON', 'null', '7', '{}', '{"text":"hello"}', '{"type":"shout"}', '{"type":"say"}', '{"type":"say","data":{"text":{}}}', '{"type":"say","data":{"text":"  "}}', JSON.stringify({ type: 'say', data: { text: 'x'.repeat(501) } })]
+  const bad = [
+    'no JSON',
+    'null',
+    '7',
+    '{}',
+    '{"text":"hello"}',
+    '{"type":"shout"}',
+    '{"type":"say"}',
+    '{"type":"say","data":{"text":{}}}',
+    '{"type":"say","data":{"text":"  "}}',
+    JSON.stringify({ type: 'say', data: { text: 'x'.repeat(501) } })
+  ]
   for (const text of bad) {
     guest.client.send(text)
-    t.match(await next(guest.client, 'error'), { code: /^FSR_ERR_/, message: String }, text.slice(0, 40))
+    t.match(
+      await next(guest.client, 'error'),
+      { code: /^FSR_ERR_/, message: String },
+      text.slice(0, 40)
+    )
   }
   say(guest.client, 'sorry')
   t.match(await other.client.json(), { type: 'message', data: { text: 'sorry' } })
@@ -136,13 +175,20 @@ t.test('a route without a contract sends what came, as it came', async (t) => {
 t.test('an admin announces to the clients of every room', async (t) => {
   const { app, enter, signIn } = await createServer(t)
   const bob = await signIn('bob')
-  const all = [await enter('public'), await enter('members', await signIn('alice')), await enter('admin', bob)]
-  const announce = (headers: Record<string, string>, body: object = { text: 'Lunch!' }) => app.inject({ method: 'POST', url: '/announce', headers, body })
+  const all = [
+    await enter('public'),
+    await enter('members', await signIn('alice')),
+    await enter('admin', bob)
+  ]
+  const announce = (headers: Record<string, string>, body: object = { text: 'Lunch!' }) =>
+    app.inject({ method: 'POST', url: '/announce', headers, body })
   t.equal((await announce({})).statusCode, 401)
   t.equal((await announce(bearer(await signIn('alice')))).statusCode, 403)
   t.equal((await announce(bearer(bob), { text: '' })).statusCode, 400)
   t.same((await announce(bearer(bob))).json(), { reached: 3 })
-  for (const { client } of all) t.same(await next(client, 'announcement'), { from: 'bob', text: 'Lunch!' })
+  for (const { client } of all) {
+    t.same(await next(client, 'announcement'), { from: 'bob', text: 'Lunch!' })
+  }
 })
 
 t.test('when the server stops it says goodbye, and that clients may come back', async (t) => {
@@ -157,7 +203,9 @@ t.test('when the server stops it says goodbye, and that clients may come back', 
 for (const signal of ['SIGTERM', 'SIGINT'] as const) {
   t.test(`on ${signal} everyone gets a goodbye, and the process ends with 0`, async (t) => {
     const { url, stop } = await startExample(t, 'chat', { HOST: '127.0.0.1' })
-    const clients = await Promise.all([1, 2, 3].map(() => connect(`${url.replace('http', 'ws')}/chat/public`)))
+    const clients = await Promise.all([1, 2, 3].map(() => connect(
+      `${url.replace('http', 'ws')}/chat/public`
+    )))
     for (const client of clients) await next(client, 'welcome')
     const exitCode = stop(signal)
     for (const client of clients) {
@@ -171,7 +219,10 @@ for (const signal of ['SIGTERM', 'SIGINT'] as const) {
 t.test('a port that is taken is said, with the exit code 1', async (t) => {
   const { app } = await createServer(t)
   const { port } = app.server.address() as AddressInfo
-  const child = spawn(process.execPath, ['.build/examples/chat/server.js'], { env: { ...process.env, HOST: '127.0.0.1', PORT: String(port) }, stdio: ['ignore', 'ignore', 'pipe'] })
+  const child = spawn(process.execPath, ['.build/examples/chat/server.js'], {
+    env: { ...process.env, HOST: '127.0.0.1', PORT: String(port) },
+    stdio: ['ignore', 'ignore', 'pipe']
+  })
   let said = ''
   child.stderr.on('data', (chunk) => { said += String(chunk) })
   const [code] = await once(child, 'close')

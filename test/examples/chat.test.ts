@@ -20,7 +20,10 @@ interface Server {
 
 // Starts the server as `npm start` does.
 async function start (t: Test, port = '0'): Promise<Server> {
-  const { scripts } = JSON.parse(readFileSync(resolve(root, 'package.json'), 'utf8')) as { scripts: { start: string } }
+  const { scripts } = JSON.parse(readFileSync(
+    resolve(root, 'package.json'),
+    'utf8'
+  )) as { scripts: { start: string } }
   const [command, ...args] = scripts.start.split(' ') as [string, ...string[]]
   const child: ChildProcess = spawn(resolve(root, 'node_modules/.bin', command), args, {
     cwd: root,
@@ -42,7 +45,10 @@ async function start (t: Test, port = '0'): Promise<Server> {
       const address = /Open (http:\S+)/.exec(line)?.[1]
       if (address !== undefined) resolve(address)
     })
-    exited.then(([code]) => { reject(new Error(`The server ended with ${code}: ${lines.join('\n')}`)) }, reject)
+    exited.then(
+      ([code]) => { reject(new Error(`The server ended with ${code}: ${lines.join('\n')}`)) },
+      reject
+    )
   })
   return { url, port: new URL(url).port, stop }
 }
@@ -116,7 +122,12 @@ class Tab {
     return await this.page.locator('#refusal').innerText()
   }
 
-  async shoot (name: string, scheme: 'light' | 'dark', width: number, height: number): Promise<void> {
+  async shoot (
+    name: string,
+    scheme: 'light' | 'dark',
+    width: number,
+    height: number
+  ): Promise<void> {
     await this.page.emulateMedia({ colorScheme: scheme })
     await this.page.setViewportSize({ width, height })
     const image = await this.page.screenshot({ path: resolve(screenshots, `${name}.png`) })
@@ -128,7 +139,10 @@ t.test('the chat in a browser', browserTest, async (t) => {
   mkdirSync(screenshots, { recursive: true })
   const startUntilEnd = (port?: string) => start(t, port)
   let server = await startUntilEnd()
-  const context = await (await launch(t)).newContext({ viewport: { width: 1100, height: 720 }, locale: 'en-GB' })
+  const context = await (await launch(t)).newContext({
+    viewport: { width: 1100, height: 720 },
+    locale: 'en-GB'
+  })
   const alice = await Tab.open(context, server.url)
   const bob = await Tab.open(context, server.url)
 
@@ -157,8 +171,12 @@ t.test('the chat in a browser', browserTest, async (t) => {
     await bob.reads('Hello bob, are you there?')
     await bob.say('<b>I am</b> & <img src=x onerror=alert(1)>')
     await alice.reads('<b>I am</b> & <img src=x onerror=alert(1)>')
-    await alice.say('Shall we restart the server and see what happens? Whatever you write in the meantime stays in the input.')
-    await bob.reads('Shall we restart the server and see what happens? Whatever you write in the meantime stays in the input.')
+    await alice.say(
+      'Shall we restart the server and see what happens? Whatever you write in the meantime stays in the input.'
+    )
+    await bob.reads(
+      'Shall we restart the server and see what happens? Whatever you write in the meantime stays in the input.'
+    )
     t.equal(await bob.inLog('Hello bob, are you there?').count(), 1, 'each message is shown once')
   })
 
@@ -191,7 +209,10 @@ t.test('the chat in a browser', browserTest, async (t) => {
   await t.test('a user without the role is told which one the admin room needs', async (t) => {
     await alice.press('Admin')
     const told = await alice.isTold()
-    t.match(told, 'alice may not enter the admin room: it needs ROLE_ADMIN, and alice has ROLE_USER.')
+    t.match(
+      told,
+      'alice may not enter the admin room: it needs ROLE_ADMIN, and alice has ROLE_USER.'
+    )
     t.match(told, '403 FSR_ERR_NOT_GRANTED')
     await bob.reads('alice left.')
     await alice.shoot('refused', 'dark', 1100, 720)
@@ -204,7 +225,11 @@ t.test('the chat in a browser', browserTest, async (t) => {
     await alice.reads('The server closes this connection. Goodbye!')
     await Promise.all([alice.isIn('waiting'), bob.isIn('waiting')])
     await alice.say('Written while the server was away')
-    t.equal(await alice.page.getByLabel('Message').inputValue(), 'Written while the server was away', 'it stays in the input')
+    t.equal(
+      await alice.page.getByLabel('Message').inputValue(),
+      'Written while the server was away',
+      'it stays in the input'
+    )
     await alice.shoot('reconnecting', 'dark', 1100, 720)
     // Nobody is there at the first attempt, and it goes on.
     await alice.page.waitForEvent('websocket')
@@ -226,5 +251,9 @@ t.test('the chat in a browser', browserTest, async (t) => {
     await bob.sees('bob')
   })
 
-  t.same(alice.problems.concat(bob.problems), [], 'no script failed, and nothing was kept from the page by its Content-Security-Policy')
+  t.same(
+    alice.problems.concat(bob.problems),
+    [],
+    'no script failed, and nothing was kept from the page by its Content-Security-Policy'
+  )
 })

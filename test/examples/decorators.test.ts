@@ -5,10 +5,18 @@ import { connectAs, refusal } from '../support/client.js'
 import { startExample } from '../support/example.js'
 import { listen, SECRET } from '../support/server.js'
 
-async function start (t: Test): Promise<{ app: FastifyInstance, url: string, tokenFor: (name: string, roles?: string[]) => string }> {
+async function start (t: Test): Promise<{
+  app: FastifyInstance
+  url: string
+  tokenFor: (name: string, roles?: string[]) => string
+}> {
   const app = await createApp({ secret: SECRET })
   t.teardown(() => app.close())
-  return { app, url: await listen(app), tokenFor: (name, roles = ['ROLE_USER']) => app.jwt.sign({ name, roles }) }
+  return {
+    app,
+    url: await listen(app),
+    tokenFor: (name, roles = ['ROLE_USER']) => app.jwt.sign({ name, roles })
+  }
 }
 
 t.test('who is in a room hears what the others there write', async (t) => {
@@ -34,7 +42,10 @@ t.test('who is in a room hears what the others there write', async (t) => {
 
 t.test('the class has the Fastify instance, and adds a REST route to it', async (t) => {
   const { app, url, tokenFor } = await start(t)
-  const clients = [await connectAs(tokenFor('alice'), `${url}/chat/lobby`), await connectAs(tokenFor('bob'), `${url}/chat/lobby`)]
+  const clients = [
+    await connectAs(tokenFor('alice'), `${url}/chat/lobby`),
+    await connectAs(tokenFor('bob'), `${url}/chat/lobby`)
+  ]
   for (const client of clients) await client.next()
   t.same((await app.inject('/rooms')).json(), { lobby: 2 })
 
@@ -65,7 +76,9 @@ t.test('the decorator names the route and says who may come in', async (t) => {
   const { app, url, tokenFor } = await start(t)
   t.equal(app.socketRoutes.get('chat')?.url({ room: 'the lobby' }), '/chat/the%20lobby')
   t.match(await refusal(`${url}/chat/lobby`), { status: 401 })
-  t.match(await refusal(`${url}/chat/lobby`, ['bearer', tokenFor('mallory', ['ROLE_GUEST'])]), { status: 403 })
+  t.match(await refusal(`${url}/chat/lobby`, ['bearer', tokenFor('mallory', ['ROLE_GUEST'])]), {
+    status: 403
+  })
 })
 
 t.test('goodbye is said when the server stops', async (t) => {
@@ -73,13 +86,19 @@ t.test('goodbye is said when the server stops', async (t) => {
   const alice = await connectAs(tokenFor('alice'), `${url}/chat/lobby`)
   t.same(await alice.json(), { welcome: 'alice', room: 'lobby' })
   const [{ code }] = await Promise.all([alice.closed, app.close()])
-  t.same(alice.unread.map((message) => JSON.parse(String(message))), [{ goodbye: 'alice', written: 0 }])
+  t.same(alice.unread.map((message) => JSON.parse(String(message))), [{
+    goodbye: 'alice',
+    written: 0
+  }])
   t.equal(code, 1012)
 })
 
 t.test('it runs', async (t) => {
   const { tokenFor } = await start(t)
-  const url = (await startExample(t, 'decorators', { JWT_SECRET: SECRET })).url.replace('http', 'ws')
+  const url = (await startExample(t, 'decorators', { JWT_SECRET: SECRET })).url.replace(
+    'http',
+    'ws'
+  )
   const alice = await connectAs(tokenFor('alice'), `${url}/chat/lobby`)
   t.same(await alice.json(), { welcome: 'alice', room: 'lobby' })
   await alice.close()

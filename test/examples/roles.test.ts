@@ -38,11 +38,21 @@ for (const [path, rule, names] of table) {
         t.equal(await client.next(), `Hello ${name}!`)
         await client.close()
       } else {
-        const { status, body } = await refusal(url + path, [], { headers: { authorization: `Bearer ${token}` } })
-        t.match({ status, body }, { status: 403, body: { code: 'FSR_ERR_NOT_GRANTED' } }, `${name} stays out`)
+        const { status, body } = await refusal(url + path, [], {
+          headers: { authorization: `Bearer ${token}` }
+        })
+        t.match(
+          { status, body },
+          { status: 403, body: { code: 'FSR_ERR_NOT_GRANTED' } },
+          `${name} stays out`
+        )
       }
     }
-    t.match(await refusal(url + path), { status: 401, body: { code: 'FSR_ERR_TOKEN_MISSING' } }, 'and so does who has no token')
+    t.match(
+      await refusal(url + path),
+      { status: 401, body: { code: 'FSR_ERR_TOKEN_MISSING' } },
+      'and so does who has no token'
+    )
   })
 }
 
@@ -72,7 +82,10 @@ t.test('the token comes in the header, in the sub-protocol list or in a cookie',
   t.equal(await byCookie.next(), 'Hello alice!')
 
   const forged = { headers: { cookie: `token=${token}x` } }
-  t.match(await refusal(`${url}/users`, [], forged), { status: 401, body: { code: 'FSR_ERR_TOKEN_INVALID' } })
+  t.match(await refusal(`${url}/users`, [], forged), {
+    status: 401,
+    body: { code: 'FSR_ERR_TOKEN_INVALID' }
+  })
   await Promise.all([byHeader.close(), byProtocol.close(), byCookie.close()])
 })
 
@@ -84,7 +97,11 @@ t.test('who has no name there gets no token', async (t) => {
 
 t.test('it runs', async (t) => {
   const { url } = await startExample(t, 'roles')
-  const response = await fetch(`${url}/login`, { method: 'POST', headers: { 'content-type': 'application/json' }, body: '{"name":"carol"}' })
+  const response = await fetch(`${url}/login`, {
+    method: 'POST',
+    headers: { 'content-type': 'application/json' },
+    body: '{"name":"carol"}'
+  })
   const { token } = await response.json() as { token: string }
   const client = await connectAs(token, `${url.replace('http', 'ws')}/newsroom/scoops`)
   t.equal(await client.next(), 'Hello carol!')

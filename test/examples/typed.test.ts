@@ -36,15 +36,31 @@ t.test('clients with the type of the route join, talk, and see what was said bef
 
 t.test('what is not in the contract is told with its place', async (t) => {
   const client = visitor(t, await start(t), 'alice')
-  await t.rejects(client.request('join', { room: '' }), { code: 'FSR_ERR_DATA_INVALID', path: '/room' })
+  await t.rejects(client.request('join', { room: '' }), {
+    code: 'FSR_ERR_DATA_INVALID',
+    path: '/room'
+  })
 })
 
 t.test('a room has so many seats', async (t) => {
   const url = await start(t)
-  for (let count = 0; count < 10; count++) await visitor(t, url, `visitor ${count}`).request('join', { room: 'full' })
-  await t.rejects(visitor(t, url, 'late').request('join', { room: 'full' }), { code: 'ROOM_FULL', path: '/room', message: 'There is no seat left' })
-  const joins = Array.from({ length: 15 }, async (_, count) => await visitor(t, url, `visitor ${count}`).request('join', { room: 'rush' }))
-  t.equal((await Promise.allSettled(joins)).filter(({ status }) => status === 'fulfilled').length, 10, 'also if all come at once')
+  for (let count = 0; count < 10; count++) {
+    await visitor(t, url, `visitor ${count}`).request('join', { room: 'full' })
+  }
+  await t.rejects(visitor(t, url, 'late').request('join', { room: 'full' }), {
+    code: 'ROOM_FULL',
+    path: '/room',
+    message: 'There is no seat left'
+  })
+  const joins = Array.from(
+    { length: 15 },
+    async (_, count) => await visitor(t, url, `visitor ${count}`).request('join', { room: 'rush' })
+  )
+  t.equal(
+    (await Promise.allSettled(joins)).filter(({ status }) => status === 'fulfilled').length,
+    10,
+    'also if all come at once'
+  )
 })
 
 t.test('what was said is kept of so many rooms', async (t) => {
@@ -65,7 +81,11 @@ t.test('what was said is kept of so many rooms', async (t) => {
 t.test('the programs of the example speak to each other', async (t) => {
   const { url, stop } = await startExample(t, 'typed')
   const run = (name: string): ChildProcess & { next (text: string): Promise<void> } => {
-    const child = spawn(process.execPath, ['.build/examples/typed/client.js', `${url.replace('http', 'ws')}/chat`, name], { stdio: ['pipe', 'pipe', 'inherit'] })
+    const child = spawn(
+      process.execPath,
+      ['.build/examples/typed/client.js', `${url.replace('http', 'ws')}/chat`, name],
+      { stdio: ['pipe', 'pipe', 'inherit'] }
+    )
     t.teardown(() => { child.kill() })
     const lines: string[] = []
     const waiting = new Set<() => void>()

@@ -12,7 +12,11 @@ async function start (t: Test): Promise<{ app: FastifyInstance, url: string }> {
 }
 
 async function post (url: string, body: object): Promise<{ status: number, body: unknown }> {
-  const response = await fetch(url.replace('ws', 'http'), { method: 'POST', headers: { 'content-type': 'application/json' }, body: JSON.stringify(body) })
+  const response = await fetch(url.replace('ws', 'http'), {
+    method: 'POST',
+    headers: { 'content-type': 'application/json' },
+    body: JSON.stringify(body)
+  })
   return { status: response.status, body: await response.json() }
 }
 
@@ -37,7 +41,11 @@ t.test('what is posted reaches every socket', async (t) => {
   t.same(await post(`${url}/news`, { text: 'hi' }), { status: 201, body: { reached: 2 } })
   for (const client of clients) t.same(await client.json(), { text: 'hi' })
 
-  t.same(await post(`${url}/alarm`, { text: 'fire' }), { status: 200, body: { reached: 2 } }, 'also by the name of the route')
+  t.same(
+    await post(`${url}/alarm`, { text: 'fire' }),
+    { status: 200, body: { reached: 2 } },
+    'also by the name of the route'
+  )
   for (const client of clients) t.same(await client.json(), { alarm: 'fire' })
 
   t.match(await post(`${url}/news`, { text: 1, more: 2 }), { status: 201 })
@@ -47,7 +55,9 @@ t.test('what is posted reaches every socket', async (t) => {
 
 t.test('the news that are kept are not ever more', async (t) => {
   const { app } = await start(t)
-  for (let n = 1; n <= 101; n++) await app.inject({ method: 'POST', url: '/news', payload: { text: String(n) } })
+  for (let n = 1; n <= 101; n++) {
+    await app.inject({ method: 'POST', url: '/news', payload: { text: String(n) } })
+  }
   const kept = (await app.inject('/news')).json<unknown[]>()
   t.equal(kept.length, 100)
   t.same(kept[0], { text: '2' })
@@ -74,7 +84,9 @@ t.test('a route of @fastify/websocket works as before', async (t) => {
 t.test('the OpenAPI document lists the REST routes, and no socket', async (t) => {
   const { app } = await start(t)
   const { paths } = (await app.inject('/openapi.json')).json<{ paths: Record<string, object> }>()
-  const listed = Object.entries(paths).flatMap(([path, methods]) => Object.keys(methods).map((method) => `${method} ${path}`))
+  const listed = Object.entries(paths).flatMap(([path, methods]) => Object.keys(methods).map(
+    (method) => `${method} ${path}`
+  ))
   t.same(listed.sort(), ['get /news', 'post /alarm', 'post /news'])
 })
 

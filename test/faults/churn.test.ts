@@ -16,8 +16,11 @@ const chat: SocketController = {
     if (verb === 'join') await connection.join(room)
     else if (verb === 'leave') await connection.leave(room)
     else if (verb === 'say') connection.to(room).send({ said: room })
-    else if (verb === 'shout') clients.broadcast({ shouted: 'x'.repeat(1_000) }, { except: connection })
-    else if (verb === 'close') connection.close(4000)
+    else if (verb === 'shout') {
+      clients.broadcast({ shouted: 'x'.repeat(1_000) }, {
+        except: connection
+      })
+    } else if (verb === 'close') connection.close(4000)
     else if (verb === 'cut') connection.terminate()
     else if (verb === 'wait') await turns(3)
     else if (verb === 'throw') throw new Error('as it was told')
@@ -30,31 +33,79 @@ const chat: SocketController = {
 // The ways in which a client comes and goes, each as one cycle.
 const ways: Array<(server: FaultServer, client: () => Promise<Client>) => Promise<unknown>> = [
   async (_server, client) => await (await client()).close(1000),
-  async (_server, client) => { const { socket, closed } = await client(); socket.terminate(); await closed },
+  async (_server, client) => {
+    const { socket, closed } = await client()
+    socket.terminate()
+    await closed
+  },
   async (_server, client) => { const one = await client(); one.send('close'); await one.closed },
   async (_server, client) => { const one = await client(); one.send('cut'); await one.closed },
   async (_server, client) => {
     const one = await client()
-    for (const text of ['join red', 'say red', 'shout', 'throw', 'leave red', 'wait', 'join blue']) one.send(text)
+    for (const text of [
+      'join red', 'say red', 'shout', 'throw', 'leave red', 'wait', 'join blue'
+    ]) {
+      one.send(text)
+    }
     await one.take(3)
     await one.close(4001)
   },
-  async (_server, client) => { const one = await client(); one.send('wait'); one.send('join red'); one.socket.terminate(); await one.closed },
+  async (_server, client) => {
+    const one = await client()
+    one.send('wait')
+    one.send('join red')
+    one.socket.terminate()
+    await one.closed
+  },
   async ({ url }) => { (await raw(url)).socket.resetAndDestroy() },
-  async ({ url }) => { const { socket } = await raw(url); socket.write(handshake('/').slice(0, 50)); socket.resetAndDestroy() },
-  async ({ url }) => { const { socket } = await raw(url); socket.write(Buffer.concat([Buffer.from(handshake('/')), frame('join red')])); await turns(2); socket.resetAndDestroy() },
-  async ({ url }) => { const { socket, closed } = await rawOpen(url); socket.write(frame('shout')); socket.resetAndDestroy(); await closed },
-  async ({ url }) => { const { socket, closed } = await rawOpen(url); socket.write(rawFrame({ payload: 'a', isFinal: false })); socket.end(); await closed },
-  async ({ url }) => { const { socket, closed } = await rawOpen(url); socket.write(rawFrame({ opcode: 0x3 })); socket.end(); await closed },
-  async ({ url }) => { const { socket, closed } = await raw(url); socket.end(handshake('/nowhere')); await closed },
-  async ({ url }) => { const { socket, closed } = await raw(url); socket.end('rubbish\r\n\r\n'); await closed }
+  async ({ url }) => {
+    const { socket } = await raw(url)
+    socket.write(handshake('/').slice(0, 50))
+    socket.resetAndDestroy()
+  },
+  async ({ url }) => {
+    const { socket } = await raw(url)
+    socket.write(Buffer.concat([Buffer.from(handshake('/')), frame('join red')]))
+    await turns(2)
+    socket.resetAndDestroy()
+  },
+  async ({ url }) => {
+    const { socket, closed } = await rawOpen(url)
+    socket.write(frame('shout'))
+    socket.resetAndDestroy()
+    await closed
+  },
+  async ({ url }) => {
+    const { socket, closed } = await rawOpen(url)
+    socket.write(rawFrame({ payload: 'a', isFinal: false }))
+    socket.end()
+    await closed
+  },
+  async ({ url }) => {
+    const { socket, closed } = await rawOpen(url)
+    socket.write(rawFrame({ opcode: 0x3 }))
+    socket.end()
+    await closed
+  },
+  async ({ url }) => {
+    const { socket, closed } = await raw(url)
+    socket.end(handshake('/nowhere'))
+    await closed
+  },
+  async ({ url }) => {
+    const { socket, closed } = await raw(url)
+    socket.end('rubbish\r\n\r\n')
+    await closed
+  }
 ]
 
 t.test('hundreds of clients that come and go in every way, with traffic and rooms, leave nothing', async (t) => {
   const server = await faultServer(t, { controller: chat })
   const client = async () => await connect(server.url)
   const stays = await client()
-  const cycle = async (worker: number) => { for (let turn = 0; turn < 40; turn++) await ways[(worker + turn) % ways.length]!(server, client) }
+  const cycle = async (worker: number) => {
+    for (let turn = 0; turn < 40; turn++) await ways[(worker + turn) % ways.length]!(server, client)
+  }
   await Promise.all(Array.from({ length: 14 }, (_item, worker) => cycle(worker)))
   // Who was there all the time has heard the others.
   t.equal(await stays.next(), 'hello')
@@ -99,7 +150,11 @@ t.test('an app that stops in the middle of it all stops, and leaves nothing', as
   const client = async () => await connect(server.url)
   const stopped = new AbortController()
   // Whoever comes too late is refused, which is none of this test's business.
-  const cycle = async (worker: number) => { for (let turn = 0; !stopped.signal.aborted; turn++) await ways[(worker + turn) % ways.length]!(server, client).catch(() => turns(1)) }
+  const cycle = async (worker: number) => {
+    for (let turn = 0; !stopped.signal.aborted; turn++) {
+      await ways[(worker + turn) % ways.length]!(server, client).catch(() => turns(1))
+    }
+  }
   const cycles = Array.from({ length: 14 }, (_item, worker) => cycle(worker))
   await until(() => server.opened > 100)
   await server.app.close()

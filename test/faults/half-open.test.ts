@@ -2,7 +2,14 @@ import t from 'tap'
 import type { WsConnection } from '../../src/index.js'
 import { connect, frame, handshake, readAll, tcp } from '../support/client.js'
 import { TestClock } from '../support/clock.js'
-import { closeCodeOf, faultServer, raw, rawFrame, rawOpen, type FaultServer } from '../support/faults.js'
+import {
+  closeCodeOf,
+  faultServer,
+  raw,
+  rawFrame,
+  rawOpen,
+  type FaultServer
+} from '../support/faults.js'
 import { traffic } from '../support/traffic.js'
 import { pause, turns, until } from '../support/until.js'
 
@@ -28,7 +35,9 @@ t.test('a FIN behind half a handshake is answered 400', async (t) => {
 
 t.test('a FIN behind the handshake, while a hook is pending: the answer comes, the connection opens and ends', async (t) => {
   let admit: undefined | (() => void)
-  const server = await faultServer(t, { route: { preHandler: async () => { await new Promise<void>((resolve) => { admit = resolve }) } } })
+  const server = await faultServer(t, {
+    route: { preHandler: async () => { await new Promise<void>((resolve) => { admit = resolve }) } }
+  })
   const client = await raw(server.url, halfOpen)
   client.socket.end(handshake('/'))
   await until(() => admit !== undefined)
@@ -43,7 +52,10 @@ t.test('a FIN behind the handshake, while a hook is pending: the answer comes, t
 t.test('a FIN of a client that goes on reading ends the connection; what it sent before is handled first', async (t) => {
   const seen: string[] = []
   const server = await faultServer(t, {
-    controller: { onMessage: async (_connection, message) => { await turns(3); seen.push(message.text) }, onClose: () => { seen.push('onClose') } }
+    controller: {
+      onMessage: async (_connection, message) => { await turns(3); seen.push(message.text) },
+      onClose: () => { seen.push('onClose') }
+    }
   })
   const client = await rawOpen(server.url, '/', halfOpen)
   client.socket.end(Buffer.concat([frame('one'), frame('two')]))
@@ -54,7 +66,10 @@ t.test('a FIN of a client that goes on reading ends the connection; what it sent
   await server.gone()
 })
 
-for (const [what, bytes] of Object.entries({ 'half a frame': frame('hello').subarray(0, 8), 'half a fragmented message': rawFrame({ payload: 'a', isFinal: false }) })) {
+for (const [what, bytes] of Object.entries({
+  'half a frame': frame('hello').subarray(0, 8),
+  'half a fragmented message': rawFrame({ payload: 'a', isFinal: false })
+})) {
   t.test(`a FIN behind ${what} ends the connection, and nothing of it is handled`, async (t) => {
     let handled = 0
     const server = await faultServer(t, { controller: { onMessage: () => { handled++ } } })
@@ -70,7 +85,14 @@ for (const [what, bytes] of Object.entries({ 'half a frame': frame('hello').suba
 
 t.test('a FIN while onOpen is pending ends the connection at once; what onOpen returns is dropped', async (t) => {
   let open: undefined | (() => void)
-  const server = await faultServer(t, { controller: { onOpen: async () => { await new Promise<void>((resolve) => { open = resolve }); return 'hello' } } })
+  const server = await faultServer(t, {
+    controller: {
+      onOpen: async () => {
+        await new Promise<void>((resolve) => { open = resolve })
+        return 'hello'
+      }
+    }
+  })
   const client = await rawOpen(server.url, '/', halfOpen)
   client.socket.end()
   await until(() => server.route.clients.size === 0)
@@ -82,7 +104,9 @@ t.test('a FIN while onOpen is pending ends the connection at once; what onOpen r
 })
 
 t.test('a client that keeps its side open after it was cut is gone', async (t) => {
-  const server = await faultServer(t, { controller: { onMessage: (connection) => { connection.terminate() } } })
+  const server = await faultServer(t, {
+    controller: { onMessage: (connection) => { connection.terminate() } }
+  })
   const client = await rawOpen(server.url, '/', halfOpen)
   client.socket.write(frame('cut'))
   await until(() => server.codes.length === 1)
@@ -92,7 +116,8 @@ t.test('a client that keeps its side open after it was cut is gone', async (t) =
   await server.gone()
 })
 
-// Node looks after these by its own clock. All who are in time have the default, so that a slow machine cuts none of them.
+// Node looks after these by its own clock. All who are in time have the default, so that a slow
+// machine cuts none of them.
 const checked = { http: { connectionsCheckingInterval: 50 } }
 function setPatience ({ app }: FaultServer, milliseconds: number): void {
   app.server.headersTimeout = milliseconds
@@ -125,7 +150,13 @@ t.test('a TCP connection that says nothing is cut after headersTimeout', async (
 })
 
 t.test('an upgrade that no hook answers is cut after handshakeTimeout', async (t) => {
-  const server = await faultServer(t, { setUp: (app) => { app.socketRoute('/never', { onOpen: () => 'in' }, { preHandler: async () => { await new Promise<never>(() => {}) } }) } })
+  const server = await faultServer(t, {
+    setUp: (app) => {
+      app.socketRoute('/never', { onOpen: () => 'in' }, {
+        preHandler: async () => { await new Promise<never>(() => {}) }
+      })
+    }
+  })
   const client = await raw(server.url)
   client.socket.write(handshake('/never'))
   t.equal(await server.clock.during(client.closed), '')
@@ -162,7 +193,9 @@ t.test('a message of which the rest never comes is cut by the heartbeat', async 
 })
 
 t.test('a client that never answers the close frame is cut after closeTimeout', async (t) => {
-  const server = await faultServer(t, { controller: { onMessage: (connection) => { connection.close(4000) } } })
+  const server = await faultServer(t, {
+    controller: { onMessage: (connection) => { connection.close(4000) } }
+  })
   const client = await rawOpen(server.url, '/', halfOpen)
   client.socket.write(frame('close'))
   await server.clock.during(until(() => client.socket.readableEnded || client.socket.closed))
@@ -175,7 +208,9 @@ t.test('a client that never answers the close frame is cut after closeTimeout', 
 
 t.test('a client that answers the close frame with anything but a close frame is cut after closeTimeout', async (t) => {
   let handled = 0
-  const server = await faultServer(t, { controller: { onMessage: (connection) => { handled++; connection.close(4000) } } })
+  const server = await faultServer(t, {
+    controller: { onMessage: (connection) => { handled++; connection.close(4000) } }
+  })
   const client = await rawOpen(server.url)
   client.socket.write(frame('close'))
   await client.until('\x88')
@@ -202,7 +237,9 @@ t.test('a client that has sent its close frame but never ends the TCP connection
 
 t.test('a client that stops reading is closed with 1013, and cut when the close frame cannot leave', async (t) => {
   let deaf: undefined | WsConnection
-  const server = await faultServer(t, { controller: { onOpen: (connection) => { deaf = connection } } })
+  const server = await faultServer(t, {
+    controller: { onOpen: (connection) => { deaf = connection } }
+  })
   const client = await rawOpen(server.url)
   client.socket.pause()
   while (server.route.clients.size > 0) {
@@ -219,7 +256,10 @@ t.test('a client that stops reading is closed with 1013, and cut when the close 
 
 t.test('a client that stops reading its own replies is not read from, and is cut when the app closes', async (t) => {
   let handled = 0
-  const server = await faultServer(t, { plugin: { drain: { deadline: 5_000 } }, controller: { onMessage: () => { handled++; return Buffer.alloc(60_000) } } })
+  const server = await faultServer(t, {
+    plugin: { drain: { deadline: 5_000 } },
+    controller: { onMessage: () => { handled++; return Buffer.alloc(60_000) } }
+  })
   const client = await rawOpen(server.url)
   client.socket.pause()
   const requests = Buffer.concat(Array(2_000).fill(frame('more')))
@@ -255,9 +295,14 @@ t.test('peers that never answer pings are cut, those that do stay, and no timer 
   await server.gone()
 })
 
-for (const [what, request] of Object.entries({ nothing: '', 'half a handshake': handshake('/').slice(0, 60) })) {
+for (const [what, request] of Object.entries({
+  nothing: '',
+  'half a handshake': handshake('/').slice(0, 60)
+})) {
   t.test(`a connection of REST that is kept alive and has said ${what} since does not hold fastify.close() up`, async (t) => {
-    const server = await faultServer(t, { setUp: (app) => { app.get('/rest', async () => 'rest') } })
+    const server = await faultServer(t, {
+      setUp: (app) => { app.get('/rest', async () => 'rest') }
+    })
     const client = await raw(server.url)
     client.socket.write('GET /rest HTTP/1.1\r\nHost: localhost\r\n\r\n')
     await client.until(/rest$/)
@@ -271,7 +316,14 @@ for (const [what, request] of Object.entries({ nothing: '', 'half a handshake': 
 
 t.test('a request of REST that outlasts the drain is answered, and its connection ended', async (t) => {
   const answers: Array<() => void> = []
-  const server = await faultServer(t, { setUp: (app) => { app.get('/slow', async () => { await new Promise<void>((resolve) => { answers.push(resolve) }); return 'done' }) } })
+  const server = await faultServer(t, {
+    setUp: (app) => {
+      app.get('/slow', async () => {
+        await new Promise<void>((resolve) => { answers.push(resolve) })
+        return 'done'
+      })
+    }
+  })
   const slow = 'GET /slow HTTP/1.1\r\nHost: localhost\r\n\r\n'
   const [one, two, gone] = [await tcp(server.url), await tcp(server.url), await tcp(server.url)]
   one.write(slow)

@@ -10,8 +10,8 @@ const COUNT = 1000
 const ROUNDS = 3
 // More of them where the engine has happened to compile much: a leak is larger with each.
 const MOST_ROUNDS = 6
-// Between the first round and the last 2000 connections come and go, each of which holds 7 KB: this is 500 bytes of each. What the
-// engine compiles meanwhile is less than half of it.
+// Between the first round and the last 2000 connections come and go, each of which holds 7 KB: this
+// is 500 bytes of each. What the engine compiles meanwhile is less than half of it.
 const TOLERANCE = 1_000_000
 
 t.test('connections that came and went leave nothing behind', async (t) => {
@@ -29,7 +29,13 @@ t.test('connections that came and went leave nothing behind', async (t) => {
   while (rounds.length < ROUNDS || (growth() >= TOLERANCE && rounds.length < MOST_ROUNDS)) {
     const clients: Client[] = []
     while (clients.length < COUNT) {
-      clients.push(...await Promise.all(Array.from({ length: 100 }, (_each, index) => connect(`${url}/room-${index}`, [], { perMessageDeflate: false }))))
+      clients.push(
+        ...await Promise.all(Array.from({ length: 100 }, (_each, index) => connect(
+          `${url}/room-${index}`,
+          [],
+          { perMessageDeflate: false }
+        )))
+      )
     }
     for (const client of clients) client.send('hello')
     for (const client of clients) await client.take(2)

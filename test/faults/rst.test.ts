@@ -12,8 +12,11 @@ function gate () {
   return { pass: async () => { await opened }, open: () => { open() } }
 }
 
-// A peer that is gone is only noticed when something is written to it, as nothing is read while callbacks run: the pings need time.
-const noticed = async ({ clock, route }: FaultServer): Promise<void> => { await clock.during(until(() => route.clients.size === 0)) }
+// A peer that is gone is only noticed when something is written to it, as nothing is read while
+// callbacks run: the pings need time.
+const noticed = async ({ clock, route }: FaultServer): Promise<void> => {
+  await clock.during(until(() => route.clients.size === 0))
+}
 
 t.test('a reset before any byte leaves nothing', async (t) => {
   const server = await faultServer(t)
@@ -43,7 +46,13 @@ for (const isRefused of [false, true]) {
       let asked = 0
       const server = await faultServer(t, {
         plugin: { connections: { perIp: 100 } },
-        route: { [hook]: async () => { asked++; await pass(); if (isRefused) throw Object.assign(new Error('no'), { statusCode: 403 }) } }
+        route: {
+          [hook]: async () => {
+            asked++
+            await pass()
+            if (isRefused) throw Object.assign(new Error('no'), { statusCode: 403 })
+          }
+        }
       })
       const clients = [await raw(server.url), await raw(server.url)]
       for (const { socket } of clients) socket.write(handshake('/'))
@@ -59,7 +68,9 @@ for (const isRefused of [false, true]) {
 }
 
 t.test('a reset right behind the handshake leaves nothing, and every onOpen has its onClose', async (t) => {
-  const server = await faultServer(t, { controller: { onOpen: () => 'hello', onMessage: (_connection, message) => message } })
+  const server = await faultServer(t, {
+    controller: { onOpen: () => 'hello', onMessage: (_connection, message) => message }
+  })
   for (let count = 0; count < 50; count++) {
     const { socket } = await raw(server.url)
     socket.write(Buffer.concat([Buffer.from(handshake('/')), frame('hello')]))
@@ -72,7 +83,16 @@ t.test('a reset right behind the handshake leaves nothing, and every onOpen has 
 
 t.test('a reset while onOpen is pending is noticed by the ping; what onOpen returns is dropped', async (t) => {
   const { pass, open } = gate()
-  const server = await faultServer(t, { controller: { onOpen: async (connection) => { await connection.join('room'); await pass(); await connection.join('late'); return 'hello' } } })
+  const server = await faultServer(t, {
+    controller: {
+      onOpen: async (connection) => {
+        await connection.join('room')
+        await pass()
+        await connection.join('late')
+        return 'hello'
+      }
+    }
+  })
   const { socket } = await rawOpen(server.url)
   await until(() => server.opened === 1)
   socket.resetAndDestroy()
@@ -100,7 +120,11 @@ for (const what of ['returns', 'sends', 'throws', 'streams'] as const) {
           await pass()
           if (what === 'sends') t.equal(given.send('late'), false)
           if (what === 'throws') throw new Error('late')
-          if (what === 'streams') return (async function * () { try { while (true) yield 'late' } finally { returned++ } })()
+          if (what === 'streams') {
+            return (async function * () {
+              try { while (true) yield 'late' } finally { returned++ }
+            })()
+          }
           return 'late'
         }
       }
@@ -124,11 +148,23 @@ const pieces: Record<string, Buffer> = {
   'the first byte of a frame': frame('hello').subarray(0, 1),
   'half a mask': frame('hello').subarray(0, 4),
   'half a payload': frame('hello').subarray(0, 8),
-  'half a large message': rawFrame({ opcode: 0x2, payload: Buffer.alloc(60_000) }).subarray(0, 30_000),
+  'half a large message': rawFrame({ opcode: 0x2, payload: Buffer.alloc(60_000) }).subarray(
+    0,
+    30_000
+  ),
   'a fragment': rawFrame({ payload: 'a', isFinal: false }),
-  'half a fragmented message': Buffer.concat([rawFrame({ payload: 'a', isFinal: false }), ...Array(100).fill(rawFrame({ opcode: 0x0, payload: 'b', isFinal: false }))]),
-  'half a ping inside a fragmented message': Buffer.concat([rawFrame({ payload: 'a', isFinal: false }), rawFrame({ opcode: 0x9, payload: 'ping' }).subarray(0, 8)]),
-  'half a close frame': rawFrame({ opcode: 0x8, payload: Buffer.from([0x03, 0xe8]) }).subarray(0, 7),
+  'half a fragmented message': Buffer.concat([
+    rawFrame({ payload: 'a', isFinal: false }),
+    ...Array(100).fill(rawFrame({ opcode: 0x0, payload: 'b', isFinal: false }))
+  ]),
+  'half a ping inside a fragmented message': Buffer.concat([
+    rawFrame({ payload: 'a', isFinal: false }),
+    rawFrame({ opcode: 0x9, payload: 'ping' }).subarray(0, 8)
+  ]),
+  'half a close frame': rawFrame({ opcode: 0x8, payload: Buffer.from([0x03, 0xe8]) }).subarray(
+    0,
+    7
+  ),
   'a close frame': rawFrame({ opcode: 0x8, payload: Buffer.from([0x03, 0xe8]) })
 }
 for (const [what, bytes] of Object.entries(pieces)) {
@@ -146,7 +182,12 @@ for (const [what, bytes] of Object.entries(pieces)) {
   })
 }
 
-for (const overflow of ['close', 'drop-oldest', 'drop-newest', { latestBy: () => undefined }] as const) {
+for (const overflow of [
+  'close',
+  'drop-oldest',
+  'drop-newest',
+  { latestBy: () => undefined }
+] as const) {
   const name = typeof overflow === 'string' ? overflow : 'latestBy'
   t.test(`resets of clients that much is broadcast to leave nothing, also of the budget, with ${name}`, async (t) => {
     const connections: WsConnection[] = []
@@ -209,7 +250,9 @@ t.test('a reset while a large reply is written releases the handler that waits f
 t.test('a reset while a stream is sent ends the stream', async (t) => {
   let ended = 0
   const server = await faultServer(t, {
-    controller: { async * onOpen () { try { while (true) yield Buffer.alloc(30_000) } finally { ended++ } } }
+    controller: {
+      async * onOpen () { try { while (true) yield Buffer.alloc(30_000) } finally { ended++ } }
+    }
   })
   const client = await rawOpen(server.url)
   await client.until(/\x82/)
@@ -221,7 +264,15 @@ t.test('a reset while a stream is sent ends the stream', async (t) => {
 
 t.test('a reset while a stream has nothing to give ends the stream', async (t) => {
   const streams: Readable[] = []
-  const server = await faultServer(t, { controller: { onOpen: () => { const stream = new Readable({ read () {} }); streams.push(stream); return stream } } })
+  const server = await faultServer(t, {
+    controller: {
+      onOpen: () => {
+        const stream = new Readable({ read () {} })
+        streams.push(stream)
+        return stream
+      }
+    }
+  })
   const client = await rawOpen(server.url)
   await until(() => streams.length === 1)
   client.socket.resetAndDestroy()
@@ -232,7 +283,9 @@ t.test('a reset while a stream has nothing to give ends the stream', async (t) =
 
 t.test('a reset while a handler hangs for ever: onClose runs after closeTimeout all the same', async (t) => {
   let handled = 0
-  const server = await faultServer(t, { controller: { onMessage: async () => { handled++; await new Promise<never>(() => {}) } } })
+  const server = await faultServer(t, {
+    controller: { onMessage: async () => { handled++; await new Promise<never>(() => {}) } }
+  })
   const client = await rawOpen(server.url)
   client.socket.write(frame('hang'))
   await until(() => handled === 1)
@@ -243,7 +296,12 @@ t.test('a reset while a handler hangs for ever: onClose runs after closeTimeout 
 })
 
 t.test('a reset in answer to the close frame leaves nothing', async (t) => {
-  const server = await faultServer(t, { controller: { onMessage: (connection) => { connection.close(4000, 'enough') }, onClose: () => 'goodbye' } })
+  const server = await faultServer(t, {
+    controller: {
+      onMessage: (connection) => { connection.close(4000, 'enough') },
+      onClose: () => 'goodbye'
+    }
+  })
   const client = await rawOpen(server.url)
   client.socket.write(frame('close'))
   await client.until('enough')
@@ -256,7 +314,12 @@ t.test('a reset in answer to the close frame leaves nothing', async (t) => {
 t.test('a reset while an async onClose is pending leaves nothing', async (t) => {
   const { pass, open } = gate()
   let isClosing = false
-  const server = await faultServer(t, { controller: { onMessage: (connection) => { connection.close(4000) }, onClose: async () => { isClosing = true; await pass(); return 'goodbye' } } })
+  const server = await faultServer(t, {
+    controller: {
+      onMessage: (connection) => { connection.close(4000) },
+      onClose: async () => { isClosing = true; await pass(); return 'goodbye' }
+    }
+  })
   const client = await rawOpen(server.url)
   client.socket.write(frame('close'))
   await until(() => isClosing)
@@ -277,7 +340,10 @@ t.test('resets during the drain, at every stage of a connection, do not hold it 
     controller: {
       onOpen: (connection) => connection.query.stage === 'open' ? wait() : undefined,
       onMessage: wait,
-      onClose: async (connection) => { if (connection.query.stage === 'close') await wait(); return 'goodbye' }
+      onClose: async (connection) => {
+        if (connection.query.stage === 'close') await wait()
+        return 'goodbye'
+      }
     },
     setUp: (app) => { app.socketRoute('/hook', { onOpen: () => 'in' }, { preHandler: wait }) }
   })

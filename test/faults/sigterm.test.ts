@@ -12,12 +12,18 @@ const EACH = 20
 
 async function many<T> (count: number, make: () => Promise<T>): Promise<T[]> {
   const made: T[] = []
-  while (made.length < count) made.push(...await Promise.all(Array.from({ length: Math.min(100, count - made.length) }, make)))
+  while (made.length < count) {
+    made.push(
+      ...await Promise.all(Array.from({ length: Math.min(100, count - made.length) }, make))
+    )
+  }
   return made
 }
 
 t.test('on SIGTERM 1000 clients get their goodbye, and nobody keeps the process beyond the deadline', async (t) => {
-  const child = spawn(process.execPath, ['.build/test/support/stop-server.js'], { stdio: ['ignore', 'pipe', 'inherit'] })
+  const child = spawn(process.execPath, ['.build/test/support/stop-server.js'], {
+    stdio: ['ignore', 'pipe', 'inherit']
+  })
   const exited = once(child, 'exit') as Promise<[null | number, null | NodeJS.Signals]>
   t.teardown(() => { child.kill('SIGKILL') })
   const [address] = await once(createInterface(child.stdout), 'line') as [string]
@@ -31,7 +37,9 @@ t.test('on SIGTERM 1000 clients get their goodbye, and nobody keeps the process 
     socket.on('error', () => {})
     if (text !== '') socket.write(text)
   }
-  const clients: Client[] = await many(CLIENTS - 2 * EACH, () => connect(url, [], { perMessageDeflate: false }))
+  const clients: Client[] = await many(CLIENTS - 2 * EACH, () => connect(url, [], {
+    perMessageDeflate: false
+  }))
   // They read what they are sent, and answer nothing.
   await many(EACH, () => raw(handshake('/')))
   for (const mute of sockets) {
@@ -50,6 +58,14 @@ t.test('on SIGTERM 1000 clients get their goodbye, and nobody keeps the process 
   // What keeps a process keeps it for good.
   const [code, signal] = await exited
   t.strictSame({ code, signal }, { code: 0, signal: null })
-  t.equal(clients.filter(({ unread }) => unread.join() === 'open,goodbye').length, clients.length, 'goodbyes')
-  t.equal(closed.filter(({ code, reason }) => code === 1012 && reason === 'service restart').length, clients.length, 'close codes')
+  t.equal(
+    clients.filter(({ unread }) => unread.join() === 'open,goodbye').length,
+    clients.length,
+    'goodbyes'
+  )
+  t.equal(
+    closed.filter(({ code, reason }) => code === 1012 && reason === 'service restart').length,
+    clients.length,
+    'close codes'
+  )
 })

@@ -11,7 +11,8 @@ import { SECRET, tokenOf } from '../support/server.js'
 import { traffic } from '../support/traffic.js'
 import { turns, until } from '../support/until.js'
 
-// Each test is named by a threat, and fails without what protects from it. The variations are in test/flow.
+// Each test is named by a threat, and fails without what protects from it. The variations are in
+// test/flow.
 
 for (const [what, fail] of Object.entries<() => unknown>({
   throws: () => { throw new Error('no') },
@@ -21,7 +22,9 @@ for (const [what, fail] of Object.entries<() => unknown>({
   t.test(`a handler ${what}: the process lives, others are unaffected`, async (t) => {
     const server = await faultServer(t, {
       logsErrors: true,
-      controller: { onMessage: (_connection, message) => (message.text === 'fail' ? fail() : message) as string }
+      controller: {
+        onMessage: (_connection, message) => (message.text === 'fail' ? fail() : message) as string
+      }
     })
     const [client, other] = [await connect(server.url), await connect(server.url)]
     client.send('fail')
@@ -38,7 +41,10 @@ t.test('messages while an async onOpen runs: 20 of 20 arrive, in order', async (
   let open: undefined | (() => void)
   const server = await faultServer(t, {
     controller: {
-      onOpen: async () => { await new Promise<void>((resolve) => { open = resolve }); seen.push('open') },
+      onOpen: async () => {
+        await new Promise<void>((resolve) => { open = resolve })
+        seen.push('open')
+      },
       onMessage: (_connection, message) => { seen.push(message.text) }
     }
   })
@@ -55,7 +61,14 @@ t.test('messages while an async onOpen runs: 20 of 20 arrive, in order', async (
 })
 
 t.test('replies of async handlers: in order per connection', async (t) => {
-  const server = await faultServer(t, { controller: { onMessage: async (_connection, message) => { await turns(20 - Number(message.text)); return message } } })
+  const server = await faultServer(t, {
+    controller: {
+      onMessage: async (_connection, message) => {
+        await turns(20 - Number(message.text))
+        return message
+      }
+    }
+  })
   const client = await connect(server.url)
   const sent = Array.from({ length: 20 }, (_item, index) => `${index}`)
   for (const text of sent) client.send(text)
@@ -66,7 +79,9 @@ t.test('replies of async handlers: in order per connection', async (t) => {
 
 t.test('a client that does not read while others are broadcast 128 MB: cut at its limit, healthy clients get every message', async (t) => {
   const connections: WsConnection[] = []
-  const server = await faultServer(t, { controller: { onOpen: (connection) => { connections.push(connection) } } })
+  const server = await faultServer(t, {
+    controller: { onOpen: (connection) => { connections.push(connection) } }
+  })
   const deaf = await rawOpen(server.url)
   deaf.socket.pause()
   const healthy = await connect(server.url)
@@ -97,7 +112,11 @@ async function stalled (handled: () => number): Promise<number> {
 t.test('a client that does not read its own replies (256 MB offered): it is not read from', async (t) => {
   let handled = 0
   let connection: undefined | WsConnection
-  const server = await faultServer(t, { controller: { onMessage: (given) => { handled++; connection = given; return Buffer.alloc(64 * 1024) } } })
+  const server = await faultServer(t, {
+    controller: {
+      onMessage: (given) => { handled++; connection = given; return Buffer.alloc(64 * 1024) }
+    }
+  })
   const client = await rawOpen(server.url)
   client.socket.pause()
   client.socket.write(Buffer.concat(Array(4_096).fill(frame('more'))))
@@ -113,7 +132,9 @@ t.test('a flood at a slow handler: bounded work in flight, and TCP slows the cli
   let running = 0
   let release: () => void
   const released = new Promise<void>((resolve) => { release = resolve })
-  const server = await faultServer(t, { controller: { onMessage: async () => { running++; await released } } })
+  const server = await faultServer(t, {
+    controller: { onMessage: async () => { running++; await released } }
+  })
   const client = await rawOpen(server.url)
   const flood = rawFrame({ opcode: 0x2, payload: Buffer.alloc(60_000) })
   let written = 0
@@ -139,7 +160,9 @@ t.test('a dead peer: it is pinged at most every 25 seconds, and cut', async (t) 
 })
 
 t.test('a stop with a client that never reads or never answers the close: 1012, a deadline, the end', async (t) => {
-  const server = await faultServer(t, { plugin: { drain: { deadline: 5_000 }, outbox: { limit: 100_000_000 }, closeTimeout: 1_000_000 } })
+  const server = await faultServer(t, {
+    plugin: { drain: { deadline: 5_000 }, outbox: { limit: 100_000_000 }, closeTimeout: 1_000_000 }
+  })
   const deaf = await rawOpen(server.url)
   deaf.socket.pause()
   server.route.broadcast(Buffer.alloc(20_000_000))
@@ -164,19 +187,34 @@ t.test('a stop with a silent TCP connection, or half a handshake: closed too', a
 
 t.test('cross-site hijack: 403 by default, before the upgrade', async (t) => {
   let opened = 0
-  const server = await faultServer(t, { setUp: (app) => { app.socketRoute('/good', { onOpen: () => { opened++ } }, { origins: /https:\/\/good\.example/ }) } })
+  const server = await faultServer(t, {
+    setUp: (app) => {
+      app.socketRoute('/good', { onOpen: () => { opened++ } }, {
+        origins: /https:\/\/good\.example/
+      })
+    }
+  })
   const own = server.url.replace('ws', 'http')
   for (const origin of ['https://evil.example', 'null', `${own}.evil.example`]) {
     t.equal((await refusal(server.url, [], { headers: { origin } })).status, 403, origin)
   }
-  t.equal((await refusal(`${server.url}/good`, [], { headers: { origin: 'https://good.example.evil.example' } })).status, 403)
+  t.equal(
+    (await refusal(`${server.url}/good`, [], {
+      headers: { origin: 'https://good.example.evil.example' }
+    })).status,
+    403
+  )
   t.equal(server.opened + opened, 0)
   await server.unharmed()
 })
 
 t.test('an unknown sub-protocol: none is selected, and no token is echoed', async (t) => {
   const server = await faultServer(t)
-  for (const [offered, answered] of [['unknown, other', undefined], ['unknown, a-secret-token', undefined], ['bearer, a-secret-token', 'bearer']] as const) {
+  for (const [offered, answered] of [
+    ['unknown, other', undefined],
+    ['unknown, a-secret-token', undefined],
+    ['bearer, a-secret-token', 'bearer']
+  ] as const) {
     const client = await raw(server.url)
     client.socket.write(handshake('/', { 'Sec-WebSocket-Protocol': offered }))
     const head = await client.until('\r\n\r\n')
@@ -190,9 +228,14 @@ t.test('an unknown sub-protocol: none is selected, and no token is echoed', asyn
 
 t.test('an upgrade on a REST route; HTTP/1.0; no Host: refused', async (t) => {
   let handled = 0
-  const server = await faultServer(t, { setUp: (app) => { app.get('/rest', async () => { handled++ }) } })
+  const server = await faultServer(t, {
+    setUp: (app) => { app.get('/rest', async () => { handled++ }) }
+  })
   for (const [request, status] of [
-    [handshake('/rest'), 404], [handshake('/', {}, 'GET / HTTP/1.0'), 400], [handshake('/', { Host: undefined }), 400]
+    [handshake('/rest'), 404], [
+      handshake('/', {}, 'GET / HTTP/1.0'),
+      400
+    ], [handshake('/', { Host: undefined }), 400]
   ] as const) {
     const client = await raw(server.url)
     client.socket.write(request)
@@ -234,18 +277,36 @@ t.test('forged, expired, not-yet-valid, unsigned, wrong-algorithm, malformed tok
 
 t.test('roles: "xadminx", a string where a list belongs: 403', async (t) => {
   const server = await faultServer(t, { route: { isGranted: 'admin' } })
-  for (const roles of ['xadminx', 'admin,other', ['xadminx'], [['admin']], { admin: true }, 'ADMIN']) {
-    t.equal((await refusal(server.url, ['bearer', tokenOf(server.app, roles)])).status, 403, JSON.stringify(roles))
+  for (const roles of [
+    'xadminx',
+    'admin,other',
+    ['xadminx'],
+    [['admin']],
+    { admin: true },
+    'ADMIN'
+  ]) {
+    t.equal(
+      (await refusal(server.url, ['bearer', tokenOf(server.app, roles)])).status,
+      403,
+      JSON.stringify(roles)
+    )
   }
-  for (const roles of [['admin'], 'other admin']) await (await connectAs(tokenOf(server.app, roles), server.url)).close()
+  for (const roles of [['admin'], 'other admin']) {
+    await (await connectAs(tokenOf(server.app, roles), server.url)).close()
+  }
   await server.unharmed()
 })
 
 t.test('a token without exp is a 401 with requireExpiry; a token in the query is not read', async (t) => {
-  const server = await faultServer(t, { fastify: { disableRequestLogging: true }, route: { isGranted: 'ROLE_USER', requireExpiry: true } })
+  const server = await faultServer(t, {
+    fastify: { disableRequestLogging: true },
+    route: { isGranted: 'ROLE_USER', requireExpiry: true }
+  })
   t.equal((await refusal(server.url, ['bearer', tokenOf(server.app)])).status, 401)
   const token = tokenOf(server.app, undefined, { exp: Math.floor(Date.now() / 1000) + 1_000 })
-  for (const name of ['token', 'access_token', 'jwt', 'authorization']) t.equal((await refusal(`${server.url}/?${name}=${token}`)).status, 401, name)
+  for (const name of ['token', 'access_token', 'jwt', 'authorization']) {
+    t.equal((await refusal(`${server.url}/?${name}=${token}`)).status, 401, name)
+  }
   await (await connectAs(token, server.url)).close()
   await server.unharmed()
 })
@@ -253,7 +314,11 @@ t.test('a token without exp is a 401 with requireExpiry; a token in the query is
 t.test('messages over a rate: slowed down, then 4429', async (t) => {
   let handled = 0
   const clock = new TestClock()
-  const server = await faultServer(t, { clock, route: { rate: { messages: 2, tolerance: 3 } }, controller: { onMessage: () => { handled++ } } })
+  const server = await faultServer(t, {
+    clock,
+    route: { rate: { messages: 2, tolerance: 3 } },
+    controller: { onMessage: () => { handled++ } }
+  })
   const client = await connect(server.url)
   for (let count = 0; count < 100; count++) client.send('x')
   await until(() => handled === 2)
@@ -267,9 +332,17 @@ t.test('connections over a cap: 503 or 429 before the upgrade', async (t) => {
   const server = await faultServer(t, {
     logsErrors: true,
     route: { connections: { perRoute: 1 } },
-    setUp: (app) => { app.socketRoute('/user', { onOpen: () => 'in' }, { isGranted: 'ROLE_USER', connections: { perUser: 1 } }) }
+    setUp: (app) => {
+      app.socketRoute('/user', { onOpen: () => 'in' }, {
+        isGranted: 'ROLE_USER',
+        connections: { perUser: 1 }
+      })
+    }
   })
-  const clients = [await connect(server.url), await connectAs(tokenOf(server.app), `${server.url}/user`)]
+  const clients = [
+    await connect(server.url),
+    await connectAs(tokenOf(server.app), `${server.url}/user`)
+  ]
   t.equal((await refusal(server.url)).status, 503)
   t.equal((await refusal(`${server.url}/user`, ['bearer', tokenOf(server.app)])).status, 429)
   t.equal(server.opened, 1)
@@ -282,7 +355,9 @@ t.test('zip bombs, when compression is on: closed with 1009 at maxPayload, many 
   const controller: SocketController = { onMessage: () => { handled++ } }
   const server = await faultServer(t, { plugin: { compression: true }, controller })
   // 128 MB in 130 KB, more than maxPayload before and after; 32 MB in 32 KB.
-  const bombs = [128, 32].map((size) => deflateRawSync(Buffer.alloc(size * 1024 * 1024), { level: 9 }).subarray(0, -1))
+  const bombs = [128, 32].map(
+    (size) => deflateRawSync(Buffer.alloc(size * 1024 * 1024), { level: 9 }).subarray(0, -1)
+  )
   await Promise.all(Array.from({ length: 40 }, async (_item, index) => {
     const client = await raw(server.url)
     client.socket.write(handshake('/', { 'Sec-WebSocket-Extensions': 'permessage-deflate' }))
@@ -309,14 +384,20 @@ t.test('compression is off by default', async (t) => {
 })
 
 t.test('tiny or empty fragments, ping floods, header floods: bounded, by a ws that is new enough', async (t) => {
-  const { dependencies } = JSON.parse(readFileSync('package.json', 'utf8')) as { dependencies: { ws: string } }
+  const { dependencies } = JSON.parse(readFileSync(
+    'package.json',
+    'utf8'
+  )) as { dependencies: { ws: string } }
   const [, major, minor] = /^\^(\d+)\.(\d+)\./.exec(dependencies.ws)!
   t.ok(Number(major) > 8 || (major === '8' && Number(minor) >= 23), dependencies.ws)
   // More of each is in malformed.test.ts.
   const server = await faultServer(t)
   for (const payload of ['a', '']) {
     const client = await rawOpen(server.url)
-    client.socket.write(Buffer.concat([rawFrame({ payload, isFinal: false }), ...Array(20_000).fill(rawFrame({ opcode: 0x0, payload, isFinal: false }))]))
+    client.socket.write(Buffer.concat([
+      rawFrame({ payload, isFinal: false }),
+      ...Array(20_000).fill(rawFrame({ opcode: 0x0, payload, isFinal: false }))
+    ]))
     await client.until(/\r\n\r\n\x88[^][^][^]/)
     t.equal(closeCodeOf(client.received()), 1008)
     client.socket.destroy()

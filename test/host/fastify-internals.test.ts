@@ -3,7 +3,12 @@ import { IncomingMessage } from 'node:http'
 import { Socket } from 'node:net'
 import Fastify, { type FastifyInstance, type FastifyRequest } from 'fastify'
 import t, { type Test } from 'tap'
-import { closesUnlistened, furtherServers, replaceRaw, wrapRouting } from '../../src/host/fastify-internals.js'
+import {
+  closesUnlistened,
+  furtherServers,
+  replaceRaw,
+  wrapRouting
+} from '../../src/host/fastify-internals.js'
 import socketRoutes from '../../src/index.js'
 import { compactRequest } from '../../src/socket/compact-request.js'
 import { connect, refusal } from '../support/client.js'
@@ -14,7 +19,8 @@ const parts = ['fastify.schemaController', 'fastify.serverBindings', 'fastify.op
 // A Fastify of another version, to the plugin: symbols with these descriptions cannot be found.
 function hide (t: Test, ...names: readonly string[]): void {
   t.intercept(Object, 'getOwnPropertySymbols', {
-    value: (object: object) => Reflect.ownKeys(object).filter((key) => typeof key === 'symbol' && !names.includes(key.description!))
+    value: (object: object) => Reflect.ownKeys(object).filter((key) => typeof key === 'symbol' &&
+      !names.includes(key.description!))
   })
 }
 
@@ -52,12 +58,17 @@ for (const missing of parts) {
 for (const missing of ['fastify.schemaController', 'fastify.options']) {
   t.test(`a contract needs compilers of the app with a Fastify without ${missing}, and the error tells why`, async (t) => {
     hide(t, missing)
-    const contract = { schema: { in: { greet: { data: { type: 'string' } } } }, on: { greet () {} } }
+    const contract = {
+      schema: { in: { greet: { data: { type: 'string' } } } },
+      on: { greet () {} }
+    }
     const app = await createApp(t)
     app.socketRoute('/', contract)
     await t.rejects(async () => app.ready(), {
       code: 'FSR_ERR_CONTRACT_INVALID',
-      message: new RegExp(`^The contract of '/' cannot be compiled, as there are no compilers: fastify ${app.version} has no Symbol\\(${missing}\\)\\. Call setValidatorCompiler\\(\\) and setSerializerCompiler\\(\\)$`)
+      message: new RegExp(
+        `^The contract of '/' cannot be compiled, as there are no compilers: fastify ${app.version} has no Symbol\\(${missing}\\)\\. Call setValidatorCompiler\\(\\) and setSerializerCompiler\\(\\)$`
+      )
     })
     const other = await createApp(t)
     other.setValidatorCompiler(() => () => true)
@@ -85,7 +96,11 @@ t.test('Fastify closes a server of its own, also if the app has not called liste
 })
 
 t.test('a Fastify whose routing() cannot be replaced is refused', async (t) => {
-  const fixed: PropertyDescriptor[] = [{ get: () => () => {} }, { value: () => {}, writable: false }, { value: undefined, writable: true }]
+  const fixed: PropertyDescriptor[] = [
+    { get: () => () => {} },
+    { value: () => {}, writable: false },
+    { value: undefined, writable: true }
+  ]
   for (const property of fixed) {
     const app = Fastify()
     Object.defineProperty(app, 'routing', property)
@@ -95,7 +110,10 @@ t.test('a Fastify whose routing() cannot be replaced is refused', async (t) => {
       message: `fastify ${app.version} is not supported by this version of fastify-socket-route: routing() cannot be replaced. Install another version of one of the two`
     })
   }
-  t.throws(() => wrapRouting({ version: '6.0.0' } as FastifyInstance, (routing) => routing), { message: /^fastify 6\.0\.0 / })
+  t.throws(
+    () => wrapRouting({ version: '6.0.0' } as FastifyInstance, (routing) => routing),
+    { message: /^fastify 6\.0\.0 / }
+  )
 })
 
 t.test('connections are closed, and upgrades refused, also if Fastify runs onClose hooks after preClose only', async (t) => {

@@ -9,29 +9,51 @@ import { connect, refusal } from '../support/client.js'
 import { fastPath, listen, SECRET, tokenOf } from '../support/server.js'
 
 // An app in which @fastify/jwt is of another version: it is changed when it has been registered.
-async function changed (t: Test, change: (app: FastifyInstance) => void, options: object = {}, route: object = {}): Promise<FastifyInstance> {
+async function changed (
+  t: Test,
+  change: (app: FastifyInstance) => void,
+  options: object = {},
+  route: object = {}
+): Promise<FastifyInstance> {
   const app = Fastify()
   t.teardown(() => app.close())
   await app.register(jwt, { secret: SECRET, ...options })
   change(app)
   await app.register(socketRoutes, fastPath)
-  app.socketRoute('/', { onOpen: (connection) => ({ sub: (connection.user as { sub: string }).sub }) }, { isGranted: 'ROLE_USER', ...route })
+  app.socketRoute(
+    '/',
+    { onOpen: (connection) => ({ sub: (connection.user as { sub: string }).sub }) },
+    { isGranted: 'ROLE_USER', ...route }
+  )
   return app
 }
 
 t.test('an app whose @fastify/jwt does not tell its options is refused when it becomes ready', async (t) => {
-  const missing = (part: string) => ({ code: 'FSR_ERR_PACKAGE_UNSUPPORTED', message: new RegExp(`^@fastify/jwt ${versionOf('@fastify/jwt')} is not supported .*: ${part} is missing`) })
+  const missing = (part: string) => ({
+    code: 'FSR_ERR_PACKAGE_UNSUPPORTED',
+    message: new RegExp(
+      `^@fastify/jwt ${versionOf('@fastify/jwt')} is not supported .*: ${part} is missing`
+    )
+  })
   const without = await changed(t, (app) => { Object.assign(app.jwt, { options: {} }) })
   await t.rejects(async () => without.ready(), missing('jwt\\.options\\.verify'))
-  const unnamed = await changed(t, (app) => { Reflect.deleteProperty(app.jwt.options, 'decoratorName') }, { decoratorName: 'visitor' })
+  const unnamed = await changed(
+    t,
+    (app) => { Reflect.deleteProperty(app.jwt.options, 'decoratorName') },
+    { decoratorName: 'visitor' }
+  )
   await t.rejects(async () => unnamed.ready(), missing('jwt\\.options\\.decoratorName'))
-  const usual = await changed(t, (app) => { Reflect.deleteProperty(app.jwt.options, 'decoratorName') })
+  const usual = await changed(t, (app) => {
+    Reflect.deleteProperty(app.jwt.options, 'decoratorName')
+  })
   await t.resolves(async () => usual.ready())
   t.equal(jwtOf(usual)!.decoratorName, 'user')
 })
 
 // Counts how a version of @fastify/jwt is called, which reads the header as late as the test says.
-function reading (app: FastifyInstance, delay: 'at once' | 'later'): { asked: Array<'header' | 'given'> } {
+function reading (app: FastifyInstance, delay: 'at once' | 'later'): {
+  asked: Array<'header' | 'given'>
+} {
   const asked: Array<'header' | 'given'> = []
   app.addHook('onRequest', async (request) => {
     const { jwtVerify } = request
@@ -60,7 +82,12 @@ t.test('a verifier that reads the header at once finds the token there', async (
 
 t.test('a verifier that reads the header later is given the token, and the header is not taken for it', async (t) => {
   let seen: undefined | ReturnType<typeof reading>
-  const app = await changed(t, (app) => { seen = reading(app, 'later') }, {}, { tokenFrom: ['protocol'] })
+  const app = await changed(
+    t,
+    (app) => { seen = reading(app, 'later') },
+    {},
+    { tokenFrom: ['protocol'] }
+  )
   const url = await listen(app)
   const headers = { authorization: `Bearer ${tokenOf(app, [], { sub: 'mallory' })}` }
   for (let count = 0; count < 2; count++) {
@@ -75,15 +102,22 @@ t.test('a verifier that reads the header later is given the token, and the heade
 t.test('the header of the request is as it was after each token', async (t) => {
   const headers: unknown[] = []
   const app = await changed(t, (app) => {
-    app.addHook('preHandler', async (request) => { headers.push(Object.getOwnPropertyDescriptor(request.raw.headers, 'authorization')) })
+    app.addHook('preHandler', async (request) => {
+      headers.push(Object.getOwnPropertyDescriptor(request.raw.headers, 'authorization'))
+    })
   })
   const url = await listen(app)
   const authorization = `Bearer ${tokenOf(app)}`
   for (const given of [{ authorization }, {}]) {
-    const client = await connect(url, 'authorization' in given ? [] : ['bearer', tokenOf(app)], { headers: given })
+    const client = await connect(url, 'authorization' in given ? [] : ['bearer', tokenOf(app)], {
+      headers: given
+    })
     client.socket.terminate()
   }
-  t.strictSame(headers, [{ value: authorization, writable: true, enumerable: true, configurable: true }, undefined])
+  t.strictSame(headers, [
+    { value: authorization, writable: true, enumerable: true, configurable: true },
+    undefined
+  ])
 })
 
 t.test('the header is restored also if the verifier throws', async (t) => {

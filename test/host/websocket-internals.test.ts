@@ -1,4 +1,5 @@
-// What is not public in @fastify/websocket may be missing in another version, or be another thing there.
+// What is not public in @fastify/websocket may be missing in another version, or be another thing
+// there.
 import { EventEmitter } from 'node:events'
 import { ServerResponse, type IncomingMessage } from 'node:http'
 import type { Duplex } from 'node:stream'
@@ -20,8 +21,13 @@ const without = (part: string) => ({
   message: `@fastify/websocket ${version} is not supported by this version of fastify-socket-route: ${part}. Install another version of one of the two`
 })
 
-// An app in which @fastify/websocket is of another version: it is changed when it has been registered.
-async function changed (t: Test, change: (app: FastifyInstance) => void, plugin: object = {}): Promise<FastifyInstance> {
+// An app in which @fastify/websocket is of another version: it is changed when it has been
+// registered.
+async function changed (
+  t: Test,
+  change: (app: FastifyInstance) => void,
+  plugin: object = {}
+): Promise<FastifyInstance> {
   const app = Fastify()
   t.teardown(() => app.close())
   await app.register(fastifyWebsocket)
@@ -31,7 +37,10 @@ async function changed (t: Test, change: (app: FastifyInstance) => void, plugin:
 }
 
 // Puts another listener in the place of that of @fastify/websocket.
-function listenAs (app: FastifyInstance, onUpgrade: (request: IncomingMessage, socket: Duplex, head: Buffer) => void): void {
+function listenAs (
+  app: FastifyInstance,
+  onUpgrade: (request: IncomingMessage, socket: Duplex, head: Buffer) => void
+): void {
   app.server.removeAllListeners('upgrade').on('upgrade', onUpgrade)
 }
 
@@ -41,16 +50,26 @@ t.test('the listener to upgrades is known by when it was added, where the plugin
   server.on('upgrade', theirs)
   t.equal(await takeUpgradeListener({ server }, async () => { server.on('upgrade', own) }), own)
   t.strictSame(server.listeners('upgrade'), [theirs])
-  await t.rejects(takeUpgradeListener({ server }, async () => {}), without("it does not listen to 'upgrade'"))
+  await t.rejects(
+    takeUpgradeListener({ server }, async () => {}),
+    without("it does not listen to 'upgrade'")
+  )
   t.equal(await takeUpgradeListener({ server }, undefined), theirs, 'and else by its name')
-  await t.rejects(takeUpgradeListener({ server }, undefined), { code: 'FSR_ERR_OPTION_INVALID', message: /websocket\.options\.server/ })
+  await t.rejects(takeUpgradeListener({ server }, undefined), {
+    code: 'FSR_ERR_OPTION_INVALID',
+    message: /websocket\.options\.server/
+  })
 })
 
 t.test('a listener that does not pass upgrades to Fastify at once, with their socket, is refused', async (t) => {
   const listeners = [
     function onUpgrade () {},
-    function onUpgrade (this: FastifyInstance, request: IncomingMessage) { this.routing(request, { socket: null } as never) },
-    function onUpgrade (this: FastifyInstance, request: IncomingMessage) { queueMicrotask(() => { this.routing(request, new ServerResponse(request)) }) }
+    function onUpgrade (this: FastifyInstance, request: IncomingMessage) {
+      this.routing(request, { socket: null } as never)
+    },
+    function onUpgrade (this: FastifyInstance, request: IncomingMessage) {
+      queueMicrotask(() => { this.routing(request, new ServerResponse(request)) })
+    }
   ]
   for (const listener of listeners) {
     await t.rejects(changed(t, (app) => {
@@ -60,10 +79,24 @@ t.test('a listener that does not pass upgrades to Fastify at once, with their so
 })
 
 t.test('a WebSocket server without what is used is refused', async (t) => {
-  await t.rejects(changed(t, ({ websocketServer }) => { Object.assign(websocketServer, { handleUpgrade: undefined }) }), without('websocketServer.handleUpgrade() is missing'))
-  t.throws(() => serverOf({} as FastifyInstance), without('websocketServer.handleUpgrade() is missing'))
-  const websocketServer = Object.assign(new EventEmitter(), { handleUpgrade () {}, shouldHandle () {} })
-  t.throws(() => serverOf({ websocketServer } as unknown as FastifyInstance), without('websocketServer.options is missing'))
+  await t.rejects(
+    changed(t, ({ websocketServer }) => {
+      Object.assign(websocketServer, { handleUpgrade: undefined })
+    }),
+    without('websocketServer.handleUpgrade() is missing')
+  )
+  t.throws(
+    () => serverOf({} as FastifyInstance),
+    without('websocketServer.handleUpgrade() is missing')
+  )
+  const websocketServer = Object.assign(new EventEmitter(), {
+    handleUpgrade () {},
+    shouldHandle () {}
+  })
+  t.throws(
+    () => serverOf({ websocketServer } as unknown as FastifyInstance),
+    without('websocketServer.options is missing')
+  )
 })
 
 t.test('a route whose handler is not replaced is refused', async (t) => {
@@ -77,9 +110,14 @@ t.test('a route whose handler is not replaced is refused', async (t) => {
         return Reflect.apply(route, this, [options])
       }
     })
-    app.addHook('onRoute', (options) => { options.handler = handlers.get(options.wsHandler!) as never })
+    app.addHook('onRoute', (options) => {
+      options.handler = handlers.get(options.wsHandler!) as never
+    })
   })
-  t.throws(() => app.socketRoute('/', { onMessage () {} }), without('it does not replace the handler of a route'))
+  t.throws(
+    () => app.socketRoute('/', { onMessage () {} }),
+    without('it does not replace the handler of a route')
+  )
 })
 
 t.test('a connection is cut, and the log tells why, if a handler does not upgrade at once', async (t) => {
@@ -124,5 +162,8 @@ t.test('a request of injectWS is known by its headers', async (t) => {
 
 t.test('the error names a version also of a package that does not tell its own', async (t) => {
   t.equal(versionOf('no such package'), '(unknown version)')
-  t.match(unsupported('@fastify/jwt', 'something is missing').message, /^@fastify\/jwt \d+\.\d+\.\d+ is not supported/)
+  t.match(
+    unsupported('@fastify/jwt', 'something is missing').message,
+    /^@fastify\/jwt \d+\.\d+\.\d+ is not supported/
+  )
 })

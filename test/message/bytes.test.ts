@@ -3,17 +3,38 @@ import t from 'tap'
 import { unmask } from '../../src/message/bytes.js'
 
 t.test('a mask is taken off, however long the payload is and wherever in memory it begins', async (t) => {
-  for (const length of [...Array(40).keys(), 63, 64, 125, 126, 127, 128, 129, 130, 131, 150, 151, 152, 153, 1_000, 16_387]) {
+  for (const length of [
+    ...Array(40).keys(),
+    63,
+    64,
+    125,
+    126,
+    127,
+    128,
+    129,
+    130,
+    131,
+    150,
+    151,
+    152,
+    153,
+    1_000,
+    16_387
+  ]) {
     for (let offset = 0; offset < 4; offset++) {
       // In memory that begins at a multiple of eight.
       const bytes = Buffer.from(new ArrayBuffer(length + 12), offset, length + 8)
       bytes.set(randomBytes(length + 8))
       const [key, start, end] = [1, 6, 6 + length]
       const expected = Buffer.from(bytes)
-      for (let index = start; index < end; index++) expected[index]! ^= expected[key + ((index - start) & 3)]!
+      for (let index = start; index < end; index++) {
+        expected[index]! ^= expected[key + ((index - start) & 3)]!
+      }
       const isAscii = unmask(bytes, start, end, key)
       if (!bytes.equals(expected)) t.fail(`${length} bytes at ${offset}`)
-      if (isAscii !== expected.subarray(start, end).every((byte) => byte < 128)) t.fail(`ASCII: ${length} bytes at ${offset}`)
+      if (isAscii !== expected.subarray(start, end).every((byte) => byte < 128)) {
+        t.fail(`ASCII: ${length} bytes at ${offset}`)
+      }
     }
   }
   t.pass('each as byte by byte')

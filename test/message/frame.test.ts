@@ -14,7 +14,11 @@ function decode (parts: readonly Buffer[]): Decoded[] {
   const frames: Decoded[] = []
   for (let at = 0; at < bytes.length;) {
     const short = bytes[at + 1]!
-    const [start, size] = short < 126 ? [at + 2, short] : short === 126 ? [at + 4, bytes.readUInt16BE(at + 2)] : [at + 10, Number(bytes.readBigUInt64BE(at + 2))]
+    const [start, size] = short < 126
+      ? [at + 2, short]
+      : short === 126
+        ? [at + 4, bytes.readUInt16BE(at + 2)]
+        : [at + 10, Number(bytes.readBigUInt64BE(at + 2))]
     frames.push({ first: bytes[at]!, payload: bytes.toString('latin1', start, start + size) })
     at = start + size
   }
@@ -39,7 +43,10 @@ t.test('short frames are in one buffer, and large ones are not copied', async (t
   t.equal(parts.length, 3)
   t.equal(parts[1], large.bytes)
   t.strictSame(decode(parts).map(({ payload }) => payload.length), [5, 6, 10_000, 7])
-  t.strictSame(decode(encodeFrames([large, large])).map(({ payload }) => payload.length), [10_000, 10_000])
+  t.strictSame(decode(encodeFrames([large, large])).map(({ payload }) => payload.length), [
+    10_000,
+    10_000
+  ])
 })
 
 t.test('a frame may be a part of what was read', async (t) => {
@@ -61,9 +68,17 @@ t.test('a bundle without some of its frames is what encoding the others would be
       for (const without of [[], [0], [5], [1, 2], [2, 4], [0, 1, 2, 3, 4, 5]]) {
         const expected = frames.filter((_, index) => index >= from && !without.includes(index))
         const parts = bundle.encode(from, without, undefined)
-        t.strictSame(decode(parts), decode(encodeFrames(expected)), `${size}: from ${from} without ${without.join()}`)
+        t.strictSame(
+          decode(parts),
+          decode(encodeFrames(expected)),
+          `${size}: from ${from} without ${without.join()}`
+        )
         if (expected.length === 0) t.equal(parts.length, 0, 'nothing to be written')
-        for (const part of parts) if (part.buffer.byteLength > Math.max(part.length, pool)) t.fail('it keeps more memory than its own')
+        for (const part of parts) {
+          if (part.buffer.byteLength > Math.max(part.length, pool)) {
+            t.fail('it keeps more memory than its own')
+          }
+        }
       }
     }
     t.equal(bundle.encode(0, [], undefined), bundle.encode(0, [], undefined), 'encoded once')
@@ -83,10 +98,16 @@ t.test('a compressed frame is what was compressed, made once, and only from a th
   const [first, second] = decode(bundle.encode(0, [], compression))
   t.equal(first!.payload.length, 99)
   t.equal(second!.first, 0xc2)
-  const inflated = inflateRawSync(Buffer.concat([Buffer.from(second!.payload, 'latin1'), Buffer.from([0, 0, 0xff, 0xff])]), { finishFlush: constants.Z_SYNC_FLUSH, windowBits: 12 })
+  const inflated = inflateRawSync(
+    Buffer.concat([Buffer.from(second!.payload, 'latin1'), Buffer.from([0, 0, 0xff, 0xff])]),
+    { finishFlush: constants.Z_SYNC_FLUSH, windowBits: 12 }
+  )
   t.equal(String(inflated), 'ab'.repeat(2_500))
   t.equal(long.deflated({ threshold: 1 }), long.deflated(compression))
-  t.ok(new Frame(Buffer.alloc(500), true).deflated({ threshold: 1 }).size < 100, 'with the options of zlib')
+  t.ok(
+    new Frame(Buffer.alloc(500), true).deflated({ threshold: 1 }).size < 100,
+    'with the options of zlib'
+  )
 })
 
 t.test('a part of a bundle is no larger than what is in it, whatever is left out', async (t) => {
@@ -185,7 +206,12 @@ t.test('what waits for a handler, or for a client that lags, is kept so', async 
 })
 
 t.test('bytes that the app has made less of are not replaced by others', async (t) => {
-  const Resizable = ArrayBuffer as unknown as new (length: number, options: object) => ArrayBuffer & { resize (length: number): void }
+  const Resizable = ArrayBuffer as unknown as new (
+    length: number,
+    options: object
+  ) => ArrayBuffer & {
+    resize (length: number): void
+  }
   const buffer = new Resizable(100_000, { maxByteLength: 100_000 })
   const frame = new Frame(Buffer.from(buffer, 80_000, 10_000), true)
   buffer.resize(50_000)

@@ -6,10 +6,19 @@ import { toFrame } from '../../src/message/outbound.js'
 t.test('a message is made only of what it can hold', async (t) => {
   t.throws(() => new TextMessage(5 as never), { code: 'FSR_ERR_NOT_SENDABLE' })
   t.throws(() => new BinaryMessage('text' as never), { code: 'FSR_ERR_NOT_SENDABLE' })
-  t.throws(() => toFrame(new JsonMessage(undefined)), { code: 'FSR_ERR_NOT_JSON', cause: { message: 'JSON.stringify() returns undefined for a value of type undefined' } })
+  t.throws(
+    () => toFrame(new JsonMessage(undefined)),
+    {
+      code: 'FSR_ERR_NOT_JSON',
+      cause: { message: 'JSON.stringify() returns undefined for a value of type undefined' }
+    }
+  )
   const circle: Record<string, unknown> = {}
   circle.self = circle
-  t.throws(() => toFrame(circle), { code: 'FSR_ERR_NOT_JSON', cause: TypeError, message: /^The data of a message / })
+  t.throws(
+    () => toFrame(circle),
+    { code: 'FSR_ERR_NOT_JSON', cause: TypeError, message: /^The data of a message / }
+  )
 })
 
 t.test('what is sent by mistake is told with its cure', async (t) => {
@@ -21,7 +30,10 @@ t.test('what is sent by mistake is told with its cure', async (t) => {
       return (error as Error).message.split('. Send a JsonMessage')[0]!
     }
   }
-  t.equal(text(true), 'A value of type boolean cannot be sent: was it the result of send()? Write { connection.send(…) }, or return the message itself')
+  t.equal(
+    text(true),
+    'A value of type boolean cannot be sent: was it the result of send()? Write { connection.send(…) }, or return the message itself'
+  )
   t.equal(text(Promise.resolve('x')), 'An instance of Promise cannot be sent: await it first')
   t.equal(text(5), 'A value of type number cannot be sent')
 })

@@ -1,4 +1,5 @@
-// The document as it is served: in two forms, under a prefix, behind hooks, and beside the OpenAPI document of REST.
+// The document as it is served: in two forms, under a prefix, behind hooks, and beside the OpenAPI
+// document of REST.
 import swagger from '@fastify/swagger'
 import Fastify, { type FastifyInstance } from 'fastify'
 import t, { type Test } from 'tap'
@@ -9,10 +10,20 @@ import asyncapi, { type AsyncapiOptions } from '../../src/operate/asyncapi/index
 import { toYaml } from '../../src/operate/asyncapi/yaml.js'
 import { createApp, listen } from '../support/server.js'
 
-const info = { title: 'Chat', version: '1.0.0', description: 'A line that is as long as lines of descriptions are, and longer than YAML would leave in one piece by itself' }
-const controller = { schema: { in: { yes: { data: Type.String({ enum: ['no', '1', 'null'] }) } } }, on: { yes () {} } }
+const info = {
+  title: 'Chat',
+  version: '1.0.0',
+  description: 'A line that is as long as lines of descriptions are, and longer than YAML would leave in one piece by itself'
+}
+const controller = {
+  schema: { in: { yes: { data: Type.String({ enum: ['no', '1', 'null'] }) } } },
+  on: { yes () {} }
+}
 
-async function createDescribed (t: Test, options: Partial<AsyncapiOptions> = {}): Promise<FastifyInstance> {
+async function createDescribed (
+  t: Test,
+  options: Partial<AsyncapiOptions> = {}
+): Promise<FastifyInstance> {
   const app = await createApp(t)
   await app.register(asyncapi, { info, ...options })
   app.socketRoute('/chat', controller)
@@ -35,7 +46,11 @@ t.test('JSON, YAML and what the app gets are the same document', async (t) => {
   t.notMatch(yaml.body, / [*&]\w+$/m, 'without aliases')
   t.ok(yaml.body.includes(info.description), 'and with texts in one piece')
   await listen(app)
-  t.strictSame((await app.inject('/asyncapi/asyncapi.json')).json(), app.asyncapi(), 'also once the app has a server')
+  t.strictSame(
+    (await app.inject('/asyncapi/asyncapi.json')).json(),
+    app.asyncapi(),
+    'also once the app has a server'
+  )
   t.ok(app.asyncapi().servers)
 })
 
@@ -43,14 +58,23 @@ t.test('without the package yaml there is no YAML, and the error names the cure'
   const app = await createDescribed(t)
   await app.ready()
   const cause = new Error('Cannot find package')
-  await t.rejects(toYaml(app.asyncapi(), async () => { throw cause }), { code: 'FSR_ERR_YAML_MISSING', statusCode: 501, message: /npm install yaml/, cause })
+  await t.rejects(toYaml(app.asyncapi(), async () => { throw cause }), {
+    code: 'FSR_ERR_YAML_MISSING',
+    statusCode: 501,
+    message: /npm install yaml/,
+    cause
+  })
 })
 
 t.test('nobody keeps it who may not read it later, and it need not be served', async (t) => {
   const app = await createDescribed(t)
-  for (const file of ['json', 'yaml']) t.equal((await app.inject(`/asyncapi/asyncapi.${file}`)).headers['cache-control'], 'no-store')
+  for (const file of ['json', 'yaml']) {
+    t.equal((await app.inject(`/asyncapi/asyncapi.${file}`)).headers['cache-control'], 'no-store')
+  }
   const hidden = await createDescribed(t, { expose: false })
-  for (const file of ['json', 'yaml']) t.equal((await hidden.inject(`/asyncapi/asyncapi.${file}`)).statusCode, 404)
+  for (const file of ['json', 'yaml']) {
+    t.equal((await hidden.inject(`/asyncapi/asyncapi.${file}`)).statusCode, 404)
+  }
   t.ok(hidden.asyncapi().channels['chat'])
 })
 
@@ -58,7 +82,10 @@ t.test('routes may come before it and after it', async (t) => {
   const app = await createApp(t)
   app.socketRoute('/before', controller)
   await app.register(asyncapi, { info })
-  await app.register(async (scope) => { scope.socketRoute('/after', controller) }, { prefix: '/v1' })
+  await app.register(
+    async (scope) => { scope.socketRoute('/after', controller) },
+    { prefix: '/v1' }
+  )
   await app.ready()
   t.strictSame(Object.keys(app.asyncapi().channels), ['before', 'v1_after'])
 })
@@ -72,13 +99,21 @@ t.test('the prefix is that of the option, within that of the scope', async (t) =
   await scoped.register(async (scope) => {
     await scope.register(asyncapi, { info, prefix: '' })
   }, { prefix: '/v1' })
-  t.strictSame(Object.keys((await scoped.inject('/v1/asyncapi.json')).json().channels), ['chat'], 'it is of the whole app')
+  t.strictSame(
+    Object.keys((await scoped.inject('/v1/asyncapi.json')).json().channels),
+    ['chat'],
+    'it is of the whole app'
+  )
 })
 
 t.test('hooks decide who may read it', async (t) => {
   const order: string[] = []
   const app = await createDescribed(t, {
-    onRequest: async (request, reply) => { if (request.headers.authorization !== 'me') return await reply.code(401).send({ message: 'who?' }) },
+    onRequest: async (request, reply) => {
+      if (request.headers.authorization !== 'me') {
+        return await reply.code(401).send({ message: 'who?' })
+      }
+    },
     preValidation: async () => { order.push('preValidation') },
     preHandler: [async () => { order.push('preHandler') }]
   })
@@ -100,7 +135,10 @@ for (const isFirst of [true, false]) {
     if (!isFirst) await app.register(swagger)
     app.addSchema({ $id: 'text', type: 'string' })
     app.get('/chat', { schema: { response: { 200: { $ref: 'text#' } } } }, async () => 'rest')
-    app.socketRoute('/chat', { schema: { in: { say: { data: { $ref: 'text#' } } } }, on: { say () {} } })
+    app.socketRoute('/chat', {
+      schema: { in: { say: { data: { $ref: 'text#' } } } },
+      on: { say () {} }
+    })
     await app.ready()
     t.strictSame(Object.keys(app.swagger().paths ?? {}), ['/chat'])
     t.strictSame(Object.keys(app.asyncapi().channels), ['chat'])
@@ -116,15 +154,30 @@ t.test('before the app is ready there is no document', async (t) => {
 t.test('it needs the plugin whose routes it describes', async (t) => {
   const app = Fastify()
   t.teardown(() => app.close())
-  await t.rejects(async () => { await app.register(asyncapi, { info }) }, { code: 'FST_ERR_PLUGIN_DEPENDENCY_NOT_REGISTERED' })
+  await t.rejects(
+    async () => { await app.register(asyncapi, { info }) },
+    { code: 'FST_ERR_PLUGIN_DEPENDENCY_NOT_REGISTERED' }
+  )
 })
 
 t.test('an app that listens at a socket of Unix, or everywhere, has the servers that it has', async (t) => {
   const { serversAt } = await import('../../src/operate/asyncapi/servers.js')
   t.strictSame(serversAt(['/tmp/app.sock'], false), {})
-  const at = (address: string) => ({ address, port: 80, family: address.includes(':') ? 'IPv6' : 'IPv4' })
+  const at = (address: string) => ({
+    address,
+    port: 80,
+    family: address.includes(':') ? 'IPv6' : 'IPv4'
+  })
   t.strictSame(serversAt([at('::'), at('0.0.0.0'), at('::1'), at('10.0.0.1')], false), {
-    server: { host: 'localhost:80', protocol: 'ws' }, server_2: { host: '[::1]:80', protocol: 'ws' }, server_3: { host: '10.0.0.1:80', protocol: 'ws' }
+    server: {
+      host: 'localhost:80',
+      protocol: 'ws'
+    },
+    server_2: { host: '[::1]:80', protocol: 'ws' },
+    server_3: {
+      host: '10.0.0.1:80',
+      protocol: 'ws'
+    }
   })
 })
 
@@ -156,6 +209,10 @@ t.test('what is not an option is refused at once', async (t) => {
     const app = Fastify()
     t.teardown(() => app.close())
     await app.register(socketRoutes)
-    await t.rejects(async () => { await app.register(asyncapi, options as AsyncapiOptions) }, { code: 'FSR_ERR_OPTION_INVALID', message }, String(message))
+    await t.rejects(
+      async () => { await app.register(asyncapi, options as AsyncapiOptions) },
+      { code: 'FSR_ERR_OPTION_INVALID', message },
+      String(message)
+    )
   }
 })

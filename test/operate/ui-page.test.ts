@@ -22,13 +22,19 @@ class Tab {
     page.on('console', (message) => {
       // What a refused connection leaves there, the page cannot help.
       const isRefusal = /WebSocket connection to|Failed to load resource: the server responded with a status of (401|403|426)/.test(message.text())
-      if (['error', 'warning'].includes(message.type()) && !isRefusal) this.problems.push(message.text())
+      if (['error', 'warning'].includes(message.type()) && !isRefusal) {
+        this.problems.push(message.text())
+      }
     })
     page.on('request', (request) => {
-      if (!request.url().startsWith(`${origin}/`)) this.problems.push(`a request to ${request.url()}`)
+      if (!request.url().startsWith(`${origin}/`)) {
+        this.problems.push(`a request to ${request.url()}`)
+      }
     })
     page.on('websocket', (socket) => {
-      if (!socket.url().startsWith(`${origin.replace('http', 'ws')}/`)) this.problems.push(`a socket to ${socket.url()}`)
+      if (!socket.url().startsWith(`${origin.replace('http', 'ws')}/`)) {
+        this.problems.push(`a socket to ${socket.url()}`)
+      }
     })
   }
 
@@ -55,7 +61,9 @@ class Tab {
   }
 
   async fetchToken (password: string): Promise<void> {
-    if (!await this.page.getByLabel('password').isVisible()) await this.page.getByText('Fetch a token').click()
+    if (!await this.page.getByLabel('password').isVisible()) {
+      await this.page.getByText('Fetch a token').click()
+    }
     await this.page.getByLabel('password').fill(password)
     await this.press('Fetch token')
   }
@@ -67,8 +75,12 @@ class Tab {
 
   /** Opens a message of the contract, if it is not open. */
   async message (type: string): Promise<Locator> {
-    const message = this.page.locator('details.message').filter({ has: this.page.locator('.message-type', { hasText: new RegExp(`^${type}$`) }) })
-    if (await message.getAttribute('open') === null) await message.locator('summary').first().click()
+    const message = this.page.locator('details.message').filter({
+      has: this.page.locator('.message-type', { hasText: new RegExp(`^${type}$`) })
+    })
+    if (await message.getAttribute('open') === null) {
+      await message.locator('summary').first().click()
+    }
     return message
   }
 
@@ -80,13 +92,24 @@ class Tab {
 
   /** The last entry of the log with a title. */
   entry (title: string): Locator {
-    return this.page.locator('.entry').filter({ has: this.page.getByText(title, { exact: true }) }).last()
+    return this.page.locator('.entry').filter({
+      has: this.page.getByText(title, { exact: true })
+    }).last()
   }
 
-  async shoot (name: string, scheme: 'light' | 'dark', width: number, height: number, fullPage = false): Promise<void> {
+  async shoot (
+    name: string,
+    scheme: 'light' | 'dark',
+    width: number,
+    height: number,
+    fullPage = false
+  ): Promise<void> {
     await this.page.emulateMedia({ colorScheme: scheme, reducedMotion: 'reduce' })
     await this.page.setViewportSize({ width, height })
-    const image = await this.page.screenshot({ path: resolve(screenshots, `console-${name}.png`), fullPage })
+    const image = await this.page.screenshot({
+      path: resolve(screenshots, `console-${name}.png`),
+      fullPage
+    })
     if (image.length < 10_000) throw new Error(`The screenshot ${name} is empty`)
   }
 }
@@ -97,14 +120,24 @@ t.test('behind a proxy that adds to the path, the page finds its sockets and its
   // Takes `/api` away from the first line of each connection.
   const proxy = createServer((client) => {
     const server = connect(Number(port), '127.0.0.1')
-    client.on('data', (data) => { server.write(Buffer.from(data.toString('latin1').replace(/^(GET|POST) \/api\//, '$1 /'), 'latin1')) })
+    client.on('data', (data) => {
+      server.write(Buffer.from(
+        data.toString('latin1').replace(/^(GET|POST) \/api\//, '$1 /'),
+        'latin1'
+      ))
+    })
     server.pipe(client)
-    for (const [one, other] of [[client, server], [server, client]] as const) one.on('error', () => {}).on('close', () => { other.destroy() })
+    for (const [one, other] of [[client, server], [server, client]] as const) {
+      one.on('error', () => {}).on('close', () => { other.destroy() })
+    }
   }).listen(0, '127.0.0.1')
   t.teardown(() => { proxy.close() })
   await once(proxy, 'listening')
   const context = await (await launch(t)).newContext()
-  const tab = await Tab.open(context, `http://127.0.0.1:${(proxy.address() as AddressInfo).port}/api/sockets`)
+  const tab = await Tab.open(
+    context,
+    `http://127.0.0.1:${(proxy.address() as AddressInfo).port}/api/sockets`
+  )
   await tab.page.getByText('/api/chat/lobby').waitFor()
   await tab.fetchToken('alice')
   await tab.page.getByText('The token says: alice').waitFor()
@@ -117,7 +150,11 @@ t.test('the console in a browser', browserTest, async (t) => {
   mkdirSync(screenshots, { recursive: true })
   const app = await createConsoleApp(t)
   const address = await app.listen({ port: 0, host: '127.0.0.1' })
-  const context = await (await launch(t)).newContext({ viewport: { width: 1440, height: 900 }, locale: 'en-GB', permissions: ['clipboard-read', 'clipboard-write'] })
+  const context = await (await launch(t)).newContext({
+    viewport: { width: 1440, height: 900 },
+    locale: 'en-GB',
+    permissions: ['clipboard-read', 'clipboard-write']
+  })
   const tab = await Tab.open(context, `${address}/sockets`)
   const { page } = tab
 
@@ -130,11 +167,21 @@ t.test('the console in a browser', browserTest, async (t) => {
     t.match(await page.locator('.route-head').innerText(), 'ROLE_USER or ROLE_ADMIN')
     await page.getByText('Limits, close codes and refusals').click()
     t.match(await page.locator('.limits').innerText(), /max payload\s+65,536 bytes/i)
-    t.match(await page.getByRole('region', { name: 'Close codes' }).innerText(), /4401\s+token expired\s+at once/)
-    t.match(await page.getByRole('region', { name: 'Refusals' }).innerText(), /403\s+FSR_ERR_NOT_GRANTED/)
+    t.match(
+      await page.getByRole('region', { name: 'Close codes' }).innerText(),
+      /4401\s+token expired\s+at once/
+    )
+    t.match(
+      await page.getByRole('region', { name: 'Refusals' }).innerText(),
+      /403\s+FSR_ERR_NOT_GRANTED/
+    )
     await tab.shoot('limits', 'light', 1440, 900)
     await page.getByText('Limits, close codes and refusals').click()
-    t.match(await page.getByRole('textbox', { name: 'Data of say' }).innerText(), 'Hello, is anybody here?', 'an editor begins with an example')
+    t.match(
+      await page.getByRole('textbox', { name: 'Data of say' }).innerText(),
+      'Hello, is anybody here?',
+      'an editor begins with an example'
+    )
     t.match(await (await tab.message('ban')).innerText(), 'ROLE_MODERATOR')
     await (await tab.message('ban')).locator('summary').first().click()
   })
@@ -167,7 +214,10 @@ t.test('the console in a browser', browserTest, async (t) => {
   })
 
   await t.test('what the schema does not say is not sent, unless it must', async (t) => {
-    await tab.write('Data of say', '{ "text": "", "mood": "odd", "mentions": [{ "name": "bob", "id": 0 }] }')
+    await tab.write(
+      'Data of say',
+      '{ "text": "", "mood": "odd", "mentions": [{ "name": "bob", "id": 0 }] }'
+    )
     const say = await tab.message('say')
     await tab.press('Send', say)
     const told = await say.getByRole('alert').innerText()
@@ -188,10 +238,16 @@ t.test('the console in a browser', browserTest, async (t) => {
     await tab.write('Data of say', '{ "text": "Hello", "mood": "merry" }')
     await page.getByRole('textbox', { name: 'Data of say' }).press('Control+Enter')
     await tab.entry('message').waitFor()
-    t.match(await tab.entry('message').innerText(), /{"type":"message","data":{"from":"alice","text":"Hello"}}/)
+    t.match(
+      await tab.entry('message').innerText(),
+      /{"type":"message","data":{"from":"alice","text":"Hello"}}/
+    )
     t.match(await tab.entry('message').innerText(), /\d+ B/)
     await tab.entry('message').locator('summary').click()
-    t.match(await tab.entry('message').locator('pre').innerText(), '{\n  "type": "message",\n  "data": {\n    "from": "alice",')
+    t.match(
+      await tab.entry('message').locator('pre').innerText(),
+      '{\n  "type": "message",\n  "data": {\n    "from": "alice",'
+    )
     await tab.entry('message').locator('summary').click()
   })
 
@@ -205,7 +261,11 @@ t.test('the console in a browser', browserTest, async (t) => {
     await tab.press('Send', await tab.message('fail'))
     await tab.entry('error').filter({ hasText: 'OUT_OF_TEA: There is no more tea' }).waitFor()
     await tab.press('Send', await tab.message('ban'))
-    t.match(await tab.entry('error').filter({ hasText: 'to ban' }).count(), 0, 'who has not asked for a reply gets an error without an id')
+    t.match(
+      await tab.entry('error').filter({ hasText: 'to ban' }).count(),
+      0,
+      'who has not asked for a reply gets an error without an id'
+    )
   })
 
   await t.test('a stream is one entry', async (t) => {
@@ -257,7 +317,10 @@ t.test('the console in a browser', browserTest, async (t) => {
     t.equal(await page.locator('.entry:visible').count(), 1)
     await tab.press('Copy')
     await page.getByRole('button', { name: 'Copied' }).waitFor()
-    t.match(await page.evaluate('navigator.clipboard.readText()'), /^\S+Z received error \(\d+ B\) {"type":"error".*OUT_OF_TEA/)
+    t.match(
+      await page.evaluate('navigator.clipboard.readText()'),
+      /^\S+Z received error \(\d+ B\) {"type":"error".*OUT_OF_TEA/
+    )
     await page.getByLabel('Filter the log').fill('')
     const before = await page.locator('.entry').count()
     await tab.press('Pause')
@@ -271,7 +334,9 @@ t.test('the console in a browser', browserTest, async (t) => {
   await t.test('a large stream leaves the page usable, and the log has an end', async (t) => {
     await tab.write('Data of ticks', '{ "count": 10000 }')
     await tab.press('Send', await tab.message('ticks'))
-    await tab.entry('stream').filter({ hasText: '10,000 items' }).filter({ hasText: 'complete' }).waitFor()
+    await tab.entry('stream').filter({ hasText: '10,000 items' }).filter({
+      hasText: 'complete'
+    }).waitFor()
     const say = await tab.message('say')
     await tab.write('Data of say', '{ "text": "again" }')
     for (let count = 0; count < 30; count++) await tab.press('Send', say)
@@ -332,18 +397,27 @@ t.test('the console in a browser', browserTest, async (t) => {
   await t.test('a close is explained', async (t) => {
     await tab.press('Send', await tab.message('leave'))
     const closed = tab.entry('closed 4401 token expired')
-    t.match(await closed.innerText(), 'The token has expired while connected. A client reconnects at once, with a new token.')
+    t.match(
+      await closed.innerText(),
+      'The token has expired while connected. A client reconnects at once, with a new token.'
+    )
     await tab.isIn('Not connected')
     await tab.shoot('closed', 'dark', 1440, 900)
     await tab.connect()
     await tab.press('Disconnect')
-    t.match(await tab.entry('closed 1000').innerText(), 'The connection was closed normally. A client does not reconnect by itself.')
+    t.match(
+      await tab.entry('closed 1000').innerText(),
+      'The connection was closed normally. A client does not reconnect by itself.'
+    )
   })
 
   await t.test('a user who may not connect is told', async (t) => {
     await tab.choose('/admin')
     await tab.press('Connect')
-    t.match(await tab.entry('refused 403 FSR_ERR_NOT_GRANTED').innerText(), 'its user may not connect')
+    t.match(
+      await tab.entry('refused 403 FSR_ERR_NOT_GRANTED').innerText(),
+      'its user may not connect'
+    )
   })
 
   await t.test('a route without a contract takes text and bytes', async (t) => {
@@ -361,11 +435,19 @@ t.test('the console in a browser', browserTest, async (t) => {
     const received = page.locator('.entry.received').filter({ hasText: 'binary' })
     t.match(await received.innerText(), /4 B/)
     t.match(await received.innerText(), '48 69 00 ff')
-    await page.getByLabel('or a file').setInputFiles({ name: 'x.bin', mimeType: 'application/octet-stream', buffer: Buffer.alloc(5_000, 1) })
+    await page.getByLabel('or a file').setInputFiles({
+      name: 'x.bin',
+      mimeType: 'application/octet-stream',
+      buffer: Buffer.alloc(5_000, 1)
+    })
     await tab.press('Send binary')
     await received.nth(1).filter({ hasText: '5.0 kB' }).waitFor()
     await tab.shoot('raw', 'light', 1440, 900)
   })
 
-  t.same(tab.problems, [], 'no script failed, the Content-Security-Policy kept nothing from the page, and it spoke to nobody else')
+  t.same(
+    tab.problems,
+    [],
+    'no script failed, the Content-Security-Policy kept nothing from the page, and it spoke to nobody else'
+  )
 })

@@ -31,17 +31,28 @@ function numericOptions (): Numeric[] {
     const { levels, unit } = row
     const members: Array<[string, AnyKind]> = Object.entries(row.members ?? {})
     return [
-      ...unit === undefined ? [] : [{ name, unit, levels, optionsWith: (value: unknown) => ({ [name]: value }) }],
+      ...unit === undefined
+        ? []
+        : [{ name, unit, levels, optionsWith: (value: unknown) => ({ [name]: value }) }],
       ...members.flatMap(([member, { unit }]) => unit === undefined
         ? []
-        : [{ name: `${name}.${member}`, unit, levels, optionsWith: (value: unknown) => ({ [name]: { ...beside[name], [member]: value } }) }])
+        : [{
+            name: `${name}.${member}`,
+            unit,
+            levels,
+            optionsWith: (value: unknown) => ({ [name]: { ...beside[name], [member]: value } })
+          }])
     ]
   })
 }
 
 const numeric = numericOptions()
 // A number, or { max }.
-const perUser = { name: 'connections.perUser', unit: 'connections', levels: ['plugin', 'scope', 'route'] } as const
+const perUser = {
+  name: 'connections.perUser',
+  unit: 'connections',
+  levels: ['plugin', 'scope', 'route']
+} as const
 const all: Numeric[] = [
   ...numeric,
   { ...perUser, optionsWith: (value) => ({ connections: { perUser: value } }) },
@@ -54,9 +65,16 @@ t.test('every option that is a number refuses the same values, at every level, a
     for (const level of levels) {
       for (const value of [...wrongAmounts, Infinity, 0]) {
         const options = optionsWith(value)
-        t.throws(() => resolveOptions(defaults, options, level), { ...invalid, message: new RegExp(`^Option ${name}\\b`) }, `${name}: ${nameOf(value)}`)
+        t.throws(
+          () => resolveOptions(defaults, options, level),
+          { ...invalid, message: new RegExp(`^Option ${name}\\b`) },
+          `${name}: ${nameOf(value)}`
+        )
       }
-      t.throws(() => resolveOptions(defaults, optionsWith(-1), level), { message: `Option ${name} is not a positive integer below 2^31 (${unit}), but -1` })
+      t.throws(
+        () => resolveOptions(defaults, optionsWith(-1), level),
+        { message: `Option ${name} is not a positive integer below 2^31 (${unit}), but -1` }
+      )
     }
   }
 })
@@ -65,9 +83,18 @@ t.test('every option that is a number takes the same values, and undefined for i
   // An inner level can only lower it.
   const outer = { ...defaults, maxPayload: LONGEST }
   for (const { name, levels, optionsWith } of all) {
-    for (const level of levels) for (const value of rightAmounts) t.doesNotThrow(() => resolveOptions(outer, optionsWith(value), level), `${name}: ${value}`)
+    for (const level of levels) {
+      for (const value of rightAmounts) {
+        t.doesNotThrow(() => resolveOptions(outer, optionsWith(value), level), `${name}: ${value}`)
+      }
+    }
   }
-  for (const { name, levels: [level], optionsWith } of numeric) t.doesNotThrow(() => resolveOptions(outer, optionsWith(undefined), level!), `${name}: undefined`)
+  for (const { name, levels: [level], optionsWith } of numeric) {
+    t.doesNotThrow(
+      () => resolveOptions(outer, optionsWith(undefined), level!),
+      `${name}: undefined`
+    )
+  }
 })
 
 t.test('the timeout of a request to a client or a room is checked as options are, and may be Infinity', async (t) => {
@@ -95,18 +122,39 @@ t.test('the timeout of a request to a client or a room is checked as options are
   ]
   for (const call of calls) {
     for (const value of [...wrongAmounts, 0]) {
-      await t.rejects(call(value), { ...invalid, message: /^Option timeout of request\(\) is neither Infinity nor a positive integer below 2\^31 \(milliseconds\), but / }, nameOf(value))
+      await t.rejects(
+        call(value),
+        {
+          ...invalid,
+          message: /^Option timeout of request\(\) is neither Infinity nor a positive integer below 2\^31 \(milliseconds\), but /
+        },
+        nameOf(value)
+      )
     }
-    for (const value of [...rightAmounts, Infinity, undefined]) await t.rejects(call(value), { message: 'not sent' }, String(value))
+    for (const value of [...rightAmounts, Infinity, undefined]) {
+      await t.rejects(call(value), { message: 'not sent' }, String(value))
+    }
   }
 })
 
 t.test('a time in seconds is a number from 0 on, with fractions, and not in milliseconds', async (t) => {
   const app = await createApp(t)
-  const wrong = [...wrongAmounts.filter((value) => !(typeof value === 'number' && value > 0 && value < 1e11)), Infinity, 1e11]
+  const wrong = [
+    ...wrongAmounts.filter((value) => !(typeof value === 'number' && value > 0 && value < 1e11)),
+    Infinity,
+    1e11
+  ]
   for (const name of ['before', 'until'] as const) {
-    for (const value of wrong) await t.rejects(app.socketRevoke({ sub: 'alice', [name]: value as number }), { ...invalid, message: new RegExp(`^Argument ${name} of socketRevoke\\(\\) is `) }, nameOf(value))
-    for (const value of [0, 1.5, 1_700_000_000, undefined]) t.equal(await app.socketRevoke({ sub: 'alice', [name]: value }), 0)
+    for (const value of wrong) {
+      await t.rejects(
+        app.socketRevoke({ sub: 'alice', [name]: value as number }),
+        { ...invalid, message: new RegExp(`^Argument ${name} of socketRevoke\\(\\) is `) },
+        nameOf(value)
+      )
+    }
+    for (const value of [0, 1.5, 1_700_000_000, undefined]) {
+      t.equal(await app.socketRevoke({ sub: 'alice', [name]: value }), 0)
+    }
   }
 })
 
@@ -115,20 +163,38 @@ t.test('the longest durations start no timer that Node would end at once', async
   const times: number[] = []
   for (const method of ['after', 'every'] as const) {
     const start = clock[method].bind(clock)
-    clock[method] = (milliseconds: number, ...rest: [() => void]) => { times.push(milliseconds); return start(milliseconds, ...rest) }
+    clock[method] = (milliseconds: number, ...rest: [() => void]) => {
+      times.push(milliseconds)
+      return start(milliseconds, ...rest)
+    }
   }
-  const longest = (level: Level) => numeric.filter(({ unit, levels }) => unit === 'milliseconds' && levels.includes(level))
+  const longest = (level: Level) => numeric.filter(({ unit, levels }) => unit === 'milliseconds' &&
+    levels.includes(level))
     .reduce((options: Record<string, object>, { name, optionsWith }) => {
       const [whole] = name.split('.')
       const [value] = Object.values(optionsWith(LONGEST)) as [object]
-      return { ...options, [whole!]: typeof value === 'object' ? { ...options[whole!], ...value } : value }
+      return {
+        ...options,
+        [whole!]: typeof value === 'object' ? { ...options[whole!], ...value } : value
+      }
     }, {})
-  const app = await createApp(t, { clock, fastify: { pluginTimeout: 0 }, plugin: longest('plugin') })
+  const app = await createApp(t, {
+    clock,
+    fastify: { pluginTimeout: 0 },
+    plugin: longest('plugin')
+  })
   const chat = app.socketRoute('/', {
     schema: { in: {}, out: { ask: { reply: { type: 'null' } } } },
     on: {},
-    onOpen: (connection) => { connection.request('ask', undefined, { timeout: LONGEST }).catch(() => {}) }
-  }, { isGranted: 'ROLE_USER', tokenFrom: ['header', 'message'], requireExpiry: true, ...longest('route') })
+    onOpen: (connection) => {
+      connection.request('ask', undefined, { timeout: LONGEST }).catch(() => {})
+    }
+  }, {
+    isGranted: 'ROLE_USER',
+    tokenFrom: ['header', 'message'],
+    requireExpiry: true,
+    ...longest('route')
+  })
   const url = await listen(app)
   const client = await connectAs(tokenOf(app, ['ROLE_USER'], { exp: 1e10 }), url)
   // Its token is waited for.

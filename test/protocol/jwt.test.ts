@@ -5,7 +5,12 @@ import { payloadOf } from '../../src/protocol/jwt.js'
 const tokenOf = (payload: string) => `x.${Buffer.from(payload).toString('base64url')}.y`
 
 t.test('the payload of a token is read, with every character', async (t) => {
-  for (const claims of [{}, { exp: 1_700_000_000 }, { sub: 'Ærøskøbing ÿþ?>~~~' }, { sub: '日本 😀' }]) {
+  for (const claims of [
+    {},
+    { exp: 1_700_000_000 },
+    { sub: 'Ærøskøbing ÿþ?>~~~' },
+    { sub: '日本 😀' }
+  ]) {
     t.strictSame(payloadOf(tokenOf(JSON.stringify(claims))), claims)
   }
 })
@@ -19,7 +24,17 @@ t.test('it is read without atob and TextDecoder, whatever its length', async (t)
 })
 
 t.test('any other text has none', async (t) => {
-  for (const token of ['', 'opaque', 'a.b.c', '...', 'a..c', tokenOf('{'), 'x.{}.y', 'x.bnVs=bA.y', `x.${Buffer.from([0x22, 0xff, 0x22]).toString('base64url')}.y`]) {
+  for (const token of [
+    '',
+    'opaque',
+    'a.b.c',
+    '...',
+    'a..c',
+    tokenOf('{'),
+    'x.{}.y',
+    'x.bnVs=bA.y',
+    `x.${Buffer.from([0x22, 0xff, 0x22]).toString('base64url')}.y`
+  ]) {
     t.equal(payloadOf(token), undefined, token)
   }
 })

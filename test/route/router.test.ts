@@ -4,12 +4,23 @@ import t from 'tap'
 import { createIsSamePath, createPathOf } from '../../src/route/router.js'
 
 const pairs = [
-  ['/a', '/a'], ['/a', '/A'], ['/a', '/a/'], ['/a//b', '/a/b'], ['/:id', '/:other'], ['/:id(\\d+)', '/:other(\\d+)'], ['/:id(\\d+)', '/:id'], ['/a;b', '/a'], ['/a', '/b']
+  ['/a', '/a'], ['/a', '/A'], ['/a', '/a/'], ['/a//b', '/a/b'], ['/:id', '/:other'], [
+    '/:id(\\d+)',
+    '/:other(\\d+)'
+  ], ['/:id(\\d+)', '/:id'], ['/a;b', '/a'], ['/a', '/b']
 ] as const
-const names = ['caseSensitive', 'ignoreTrailingSlash', 'ignoreDuplicateSlashes', 'useSemicolonDelimiter'] as const
+const names = [
+  'caseSensitive',
+  'ignoreTrailingSlash',
+  'ignoreDuplicateSlashes',
+  'useSemicolonDelimiter'
+] as const
 
 for (let bits = 0; bits < 2 ** names.length; bits++) {
-  const routerOptions = Object.fromEntries(names.map((name, index) => [name, (bits & 2 ** index) !== 0]))
+  const routerOptions = Object.fromEntries(names.map((name, index) => [
+    name,
+    (bits & 2 ** index) !== 0
+  ]))
   t.test(`paths are compared as the app compares them, with ${JSON.stringify(routerOptions)}`, async (t) => {
     const isSamePath = createIsSamePath(Fastify({ routerOptions }))
     for (const [one, other] of pairs) {
@@ -35,5 +46,9 @@ t.test('a path ends where the router of the app ends it', async (t) => {
       t.equal((await app.inject(url)).body, pathOf(url), `${url}, ${useSemicolonDelimiter}`)
     }
   }
-  t.equal(createPathOf({ initialConfig: { useSemicolonDelimiter: true } as object })('/a;b'), '/a', 'also in versions without routerOptions')
+  t.equal(
+    createPathOf({ initialConfig: { useSemicolonDelimiter: true } as object })('/a;b'),
+    '/a',
+    'also in versions without routerOptions'
+  )
 })

@@ -41,8 +41,15 @@ t.test('what a connection was asked for with is told in every callback, however 
     onClose: (connection) => { tell(connection); resolve() }
   }, { protocols: ['chat'], preHandler: async (given) => { request = given } })
   const url = await listen(app)
-  const headers = { cookie: 'a=1; b="two"', 'x-tenant': 'Zoë', 'user-agent': 'a browser', 'accept-language': 'de' }
-  const client = await connect(`${url}/lobby?x=1&y=2&y=3`, ['chat'], { headers: { ...headers, 'x-tenant': Buffer.from('Zoë', 'utf8').toString('latin1') } })
+  const headers = {
+    cookie: 'a=1; b="two"',
+    'x-tenant': 'Zoë',
+    'user-agent': 'a browser',
+    'accept-language': 'de'
+  }
+  const client = await connect(`${url}/lobby?x=1&y=2&y=3`, ['chat'], {
+    headers: { ...headers, 'x-tenant': Buffer.from('Zoë', 'utf8').toString('latin1') }
+  })
   await clock.during(until(() => isCompact(request!)))
   client.send('x')
   await until(() => told.length === 2)
@@ -73,12 +80,17 @@ t.test('the raw request is a stream without a body', async (t) => {
   const app = await createApp(t, { plugin, clock })
   const { promise, resolve } = withResolvers<FastifyRequest>()
   let request: undefined | FastifyRequest
-  app.socketRoute('/', { onOpen: () => { resolve(request!) } }, { preHandler: async (given) => { request = given } })
+  app.socketRoute('/', { onOpen: () => { resolve(request!) } }, {
+    preHandler: async (given) => { request = given }
+  })
   const client = await connect(await listen(app))
   const given = await promise
   await clock.during(until(() => isCompact(given)))
   const { raw } = given
-  t.strictSame([raw.readable, raw.readableEnded, raw.readableLength, raw.destroyed], [true, false, 0, false])
+  t.strictSame(
+    [raw.readable, raw.readableEnded, raw.readableLength, raw.destroyed],
+    [true, false, 0, false]
+  )
   t.strictSame([raw.trailers, raw.rawTrailers, raw.complete], [{}, [], true])
   for await (const chunk of raw) t.fail(String(chunk))
   t.strictSame([raw.readable, raw.readableEnded, raw.aborted], [false, true, false])
@@ -91,8 +103,12 @@ t.test('headers keep their order, and are always the same object', async (t) => 
   const { promise, resolve } = withResolvers<WsConnection>()
   let names: string[] = []
   let request: undefined | FastifyRequest
-  app.socketRoute('/', { onOpen: resolve }, { preHandler: async (given) => { request = given; names = Object.keys(given.headers) } })
-  await connect(await listen(app), [], { headers: { 'x-b': '1', accept: '*/*', 'x-a': '2', 7: 'seven' } })
+  app.socketRoute('/', { onOpen: resolve }, {
+    preHandler: async (given) => { request = given; names = Object.keys(given.headers) }
+  })
+  await connect(await listen(app), [], {
+    headers: { 'x-b': '1', accept: '*/*', 'x-a': '2', 7: 'seven' }
+  })
   const connection = await promise
   await clock.during(until(() => isCompact(request!)))
   const { headers } = connection
@@ -104,29 +120,80 @@ t.test('headers keep their order, and are always the same object', async (t) => 
 t.test('a predicate that is asked at a renewal sees the request that it was asked about at the upgrade', async (t) => {
   const app = await createApp(t, { plugin, clock })
   app.decorateRequest('tenant', '')
-  app.addHook('onRequest', async (request) => { request.tenant = String(request.headers['x-tenant']) })
+  app.addHook('onRequest', async (request) => {
+    request.tenant = String(request.headers['x-tenant'])
+  })
   const seen: Array<[FastifyRequest, unknown]> = []
-  app.socketRoute('/:room', { onMessage: async (connection, message) => { await connection.renew(message.text); return 'renewed' } }, (_user, request) => {
-    const { params, query, headers, tenant, url, originalUrl, method, ip, host, hostname, protocol, is404, raw: { rawHeaders, httpVersion, socket, complete } } = request
-    seen.push([request, JSON.parse(JSON.stringify({ params, query, headers, tenant, url, originalUrl, method, ip, host, hostname, protocol, is404, httpVersion, port: socket.remotePort, complete, count: rawHeaders.length }))])
+  app.socketRoute('/:room', {
+    onMessage: async (connection, message) => {
+      await connection.renew(message.text)
+      return 'renewed'
+    }
+  }, (_user, request) => {
+    const {
+      params,
+      query,
+      headers,
+      tenant,
+      url,
+      originalUrl,
+      method,
+      ip,
+      host,
+      hostname,
+      protocol,
+      is404,
+      raw: { rawHeaders, httpVersion, socket, complete }
+    } = request
+    seen.push([
+      request,
+      JSON.parse(JSON.stringify({
+        params,
+        query,
+        headers,
+        tenant,
+        url,
+        originalUrl,
+        method,
+        ip,
+        host,
+        hostname,
+        protocol,
+        is404,
+        httpVersion,
+        port: socket.remotePort,
+        complete,
+        count: rawHeaders.length
+      }))
+    ])
     return request.raw instanceof IncomingMessage && request.raw.socket === request.socket
   })
   const token = tokenOf(app)
-  const client = await connect(`${await listen(app)}/lobby?x=1`, [], { headers: { authorization: `Bearer ${token}`, 'x-tenant': 'a' } })
+  const client = await connect(`${await listen(app)}/lobby?x=1`, [], {
+    headers: { authorization: `Bearer ${token}`, 'x-tenant': 'a' }
+  })
   await clock.during(until(() => isCompact(seen[0]![0])))
   client.send(tokenOf(app, ['ROLE_USER'], { jti: '2' }))
   t.equal(await client.next(), 'renewed')
   const [[first, before], [second, after]] = seen as [(typeof seen)[0], (typeof seen)[0]]
   t.equal(second, first)
   t.strictSame(after, { ...before as object, complete: true })
-  t.match(after, { tenant: 'a', params: { room: 'lobby' }, query: { x: '1' }, headers: { authorization: `Bearer ${token}` }, method: 'GET' })
+  t.match(after, {
+    tenant: 'a',
+    params: { room: 'lobby' },
+    query: { x: '1' },
+    headers: { authorization: `Bearer ${token}` },
+    method: 'GET'
+  })
 })
 
 t.test('who has left before is not made smaller', async (t) => {
   const app = await createApp(t, { plugin, clock })
   const requests: FastifyRequest[] = []
   const { promise, resolve } = withResolvers()
-  app.socketRoute('/', { onClose: () => { resolve() } }, { preHandler: async (request) => { requests.push(request) } })
+  app.socketRoute('/', { onClose: () => { resolve() } }, {
+    preHandler: async (request) => { requests.push(request) }
+  })
   const url = await listen(app)
   const first = await connect(url)
   first.socket.terminate()
@@ -138,8 +205,12 @@ t.test('who has left before is not made smaller', async (t) => {
 
 for (const [what, hook] of Object.entries({
   'somebody listens to': (request: FastifyRequest) => { request.raw.on('close', () => {}) },
-  'has a property of the app': (request: FastifyRequest) => { Object.assign(request.raw, { visitor: 'alice' }) },
-  'has a header that a schema has made a number': (request: FastifyRequest) => { Object.assign(request.raw.headers, { 'x-count': 3 }) }
+  'has a property of the app': (request: FastifyRequest) => {
+    Object.assign(request.raw, { visitor: 'alice' })
+  },
+  'has a header that a schema has made a number': (request: FastifyRequest) => {
+    Object.assign(request.raw.headers, { 'x-count': 3 })
+  }
 })) {
   t.test(`a raw request that ${what} stays what it was`, async (t) => {
     const app = await createApp(t, { plugin, clock })
@@ -158,7 +229,9 @@ for (const [what, hook] of Object.entries({
 t.test('while connected nothing keeps the raw request and its response', async (t) => {
   const app = await createApp(t, { plugin, clock })
   const kept: Array<WeakRef<object>> = []
-  app.addHook('onRequest', async (request, reply) => { kept.push(new WeakRef(request.raw), new WeakRef(reply.raw), new WeakRef(reply)) })
+  app.addHook('onRequest', async (request, reply) => {
+    kept.push(new WeakRef(request.raw), new WeakRef(reply.raw), new WeakRef(reply))
+  })
   app.socketRoute('/', { onMessage: (_connection, message) => message }, 'ROLE_USER')
   const client = await connectAs(tokenOf(app), await listen(app))
   await clock.during(until(() => {

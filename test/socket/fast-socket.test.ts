@@ -1,5 +1,5 @@
-// A fast socket against one of ws: whatever a client sends, however it is cut into reads, and whenever the socket is paused, what is
-// seen, and what is answered, is the same.
+// A fast socket against one of ws: whatever a client sends, however it is cut into reads, and
+// whenever the socket is paused, what is seen, and what is answered, is the same.
 import assert from 'node:assert/strict'
 import { randomBytes } from 'node:crypto'
 import { once } from 'node:events'
@@ -14,7 +14,13 @@ import { findUnsupported, versionOfWs } from '../../src/socket/probe.js'
 import { listen, type SocketListener } from '../../src/socket/socket-events.js'
 import { until } from '../support/until.js'
 
-const settings = { maxPayload: 70_000, maxFragments: 4, allowSynchronousEvents: true, closeTimeout: 1000, autoPong: true }
+const settings = {
+  maxPayload: 70_000,
+  maxFragments: 4,
+  allowSynchronousEvents: true,
+  closeTimeout: 1000,
+  autoPong: true
+}
 type Server = FastSocket | WebSocket
 const Plain = WebSocket as unknown as typeof FastSocket
 
@@ -30,16 +36,27 @@ class Wire extends Duplex {
 // A frame of a client.
 function frame (first: number, payload: Buffer, isMasked = true): Buffer {
   const { length } = payload
-  const size = length < 126 ? Buffer.from([length]) : length < 65_536 ? Buffer.from([126, length >> 8, length & 255]) : Buffer.from([127, 0, 0, 0, 0, 0, length >> 16, (length >> 8) & 255, length & 255])
+  const size = length < 126
+    ? Buffer.from([length])
+    : length < 65_536
+      ? Buffer.from([126, length >> 8, length & 255])
+      : Buffer.from([127, 0, 0, 0, 0, 0, length >> 16, (length >> 8) & 255, length & 255])
   if (!isMasked) return Buffer.concat([Buffer.from([first]), size, payload])
   size[0]! |= 0x80
   const mask = randomBytes(4)
-  return Buffer.concat([Buffer.from([first]), size, mask, payload.map((byte, index) => byte ^ mask[index & 3]!)])
+  return Buffer.concat([
+    Buffer.from([first]),
+    size,
+    mask,
+    payload.map((byte, index) => byte ^ mask[index & 3]!)
+  ])
 }
 
 const payloads = fc.oneof(
   fc.string({ maxLength: 40, unit: 'grapheme' }).map((text) => Buffer.from(text)),
-  fc.constantFrom(0, 1, 125, 126, 127, 128, 300, 4_000, 65_535, 65_536, 70_000).map((length) => Buffer.alloc(length, 'é')).map((bytes) => bytes.subarray(0, bytes.length & ~1))
+  fc.constantFrom(0, 1, 125, 126, 127, 128, 300, 4_000, 65_535, 65_536, 70_000).map(
+    (length) => Buffer.alloc(length, 'é')
+  ).map((bytes) => bytes.subarray(0, bytes.length & ~1))
 )
 const short = fc.string({ maxLength: 20 }).map((text) => Buffer.from(text))
 const frames = fc.oneof(
@@ -47,7 +64,14 @@ const frames = fc.oneof(
   { weight: 4, arbitrary: payloads.map((payload) => [frame(0x82, payload)]) },
   { weight: 2, arbitrary: short.map((payload) => [frame(0x89, payload)]) },
   { weight: 2, arbitrary: short.map((payload) => [frame(0x8a, payload)]) },
-  { weight: 2, arbitrary: fc.tuple(payloads, short, payloads).map(([head, ping, tail]) => [frame(0x01, head), frame(0x89, ping), frame(0x80, tail)]) }
+  {
+    weight: 2,
+    arbitrary: fc.tuple(payloads, short, payloads).map(([head, ping, tail]) => [
+      frame(0x01, head),
+      frame(0x89, ping),
+      frame(0x80, tail)
+    ])
+  }
 )
 // What ends a connection, rightly or not.
 const ends = fc.constantFrom(
@@ -76,7 +100,12 @@ interface Script {
   readonly end: 'none' | 'half-closed' | 'cut'
 }
 
-async function play (Socket: typeof FastSocket, { bytes: sent, cuts, pauses, end }: Script): Promise<unknown> {
+async function play (Socket: typeof FastSocket, {
+  bytes: sent,
+  cuts,
+  pauses,
+  end
+}: Script): Promise<unknown> {
   // Masks are taken off in place.
   const bytes = Buffer.from(sent)
   const wire = new Wire()
@@ -92,8 +121,12 @@ async function play (Socket: typeof FastSocket, { bytes: sent, cuts, pauses, end
   server.on('ping', (data) => { events.push(['ping', String(data)]) })
   server.on('pong', (data) => { events.push(['pong', String(data)]) })
   server.on('error', (error) => { events.push(['error', (error as NodeJS.ErrnoException).code]) })
-  const closed = new Promise((resolve) => { server.on('close', (code, reason) => { resolve(events.push(['close', code, String(reason)])) }) });
-  (server as unknown as { setSocket (socket: Duplex, head: Buffer, options: object): void }).setSocket(wire, bytes.subarray(0, cuts[1]), settings)
+  const closed = new Promise((resolve) => {
+    server.on('close', (code, reason) => { resolve(events.push(['close', code, String(reason)])) })
+  });
+  (server as unknown as {
+    setSocket (socket: Duplex, head: Buffer, options: object): void
+  }).setSocket(wire, bytes.subarray(0, cuts[1]), settings)
   for (const [index, cut] of cuts.entries()) {
     if (index === 0) continue
     wire.push(bytes.subarray(cut, cuts[index + 1]))
@@ -110,10 +143,24 @@ async function play (Socket: typeof FastSocket, { bytes: sent, cuts, pauses, end
 }
 
 const scripts = fc.tuple(
-  fc.array(frames, { maxLength: 12 }), ends, fc.array(frames, { maxLength: 2 }), fc.array(fc.nat(), { maxLength: 12 }), fc.uniqueArray(fc.nat(10), { maxLength: 3 }), fc.constantFrom('none' as const, 'half-closed' as const, 'cut' as const)
+  fc.array(frames, { maxLength: 12 }), ends, fc.array(frames, { maxLength: 2 }), fc.array(
+    fc.nat(),
+    { maxLength: 12 }
+  ), fc.uniqueArray(fc.nat(10), { maxLength: 3 }), fc.constantFrom(
+    'none' as const,
+    'half-closed' as const,
+    'cut' as const
+  )
 ).map(([before, last, after, places, pauses, end]): Script => {
   const bytes = Buffer.concat([...before.flat(), last, ...after.flat()])
-  return { bytes, cuts: [0, ...places.map((place) => place % (bytes.length + 1)), bytes.length].sort((one, other) => one - other), pauses: new Set(pauses), end }
+  return {
+    bytes,
+    cuts: [0, ...places.map((place) => place % (bytes.length + 1)), bytes.length].sort(
+      (one, other) => one - other
+    ),
+    pauses: new Set(pauses),
+    end
+  }
 })
 
 t.test('a fast socket sees and answers what one of ws does', async (t) => {
@@ -125,29 +172,76 @@ t.test('a fast socket sees and answers what one of ws does', async (t) => {
 
 t.test('sockets are read directly only where ws is made as expected; otherwise the part that differs is named', async (t) => {
   t.equal(await findUnsupported(FastSocket), undefined)
-  type Damage = (prototype: Record<string, (this: FastSocket, ...given: never[]) => unknown>) => void
-  const replaced = (name: string, value: unknown): Damage => (prototype) => { Object.defineProperty(prototype, name, { get: () => value, set () {} }) }
+  type Damage = (prototype: Record<string, (
+    this: FastSocket,
+    ...given: never[]
+  ) => unknown>) => void
+  const replaced = (name: string, value: unknown): Damage => (prototype) => {
+    Object.defineProperty(prototype, name, { get: () => value, set () {} })
+  }
   const broken: Record<string, Array<readonly [name: string, Damage]>> = {
     'WebSocket.setSocket': [
       ['a timer of the connection is set', (prototype) => {
-        const { _receiver: get } = Object.getOwnPropertyDescriptors(LazySocket.prototype) as unknown as Record<string, PropertyDescriptor>
-        Object.defineProperty(prototype, '_receiver', { ...get, get (this: FastSocket) { (this._socket as unknown as TcpSocket).setTimeout(60_000); return get!.get!.call(this) as unknown } })
+        const { _receiver: get } = Object.getOwnPropertyDescriptors(
+          LazySocket.prototype
+        ) as unknown as Record<string, PropertyDescriptor>
+        Object.defineProperty(prototype, '_receiver', {
+          ...get,
+          get (this: FastSocket) {
+            (this._socket as unknown as TcpSocket).setTimeout(60_000)
+            return get!.get!.call(this) as unknown
+          }
+        })
       }],
       ['another listener comes first', (prototype) => {
-        const { _sender: sender } = Object.getOwnPropertyDescriptors(LazySocket.prototype) as unknown as Record<string, PropertyDescriptor>
-        Object.defineProperty(prototype, '_sender', { ...sender, get (this: FastSocket) { const made: unknown = sender!.get!.call(this); this._socket!.prependListener('end', this._socket!.listeners('end').at(-1) as () => void).removeListener('end', this._socket!.listeners('end').at(-1) as () => void); return made } })
+        const { _sender: sender } = Object.getOwnPropertyDescriptors(
+          LazySocket.prototype
+        ) as unknown as Record<string, PropertyDescriptor>
+        Object.defineProperty(prototype, '_sender', {
+          ...sender,
+          get (this: FastSocket) {
+            const made: unknown = sender!.get!.call(this)
+            this._socket!.prependListener(
+              'end',
+              this._socket!.listeners('end').at(-1) as () => void
+            ).removeListener('end', this._socket!.listeners('end').at(-1) as () => void)
+            return made
+          }
+        })
       }]
     ],
     'WebSocket._receiver': [['there is no receiver', replaced('_receiver', null)]],
     'WebSocket._sender': [['there is no sender', replaced('_sender', undefined)]],
-    'WebSocket._socket': [['the connection is kept elsewhere', (prototype) => { prototype['terminate'] = () => {} }]],
-    'WebSocket.terminate': [['a terminated socket gets a receiver', (prototype) => { prototype['terminate'] = function () { this._receiver!.write(Buffer.alloc(0)); this._socket!.destroy() } }]],
-    'Receiver._fragmented': [['the receiver keeps its state elsewhere', replaced('_receiver', { write: () => true, _writableState: { length: 0 } })]],
-    'WebSocket._closeFrameReceived': [['a close frame is noted elsewhere', replaced('_closeFrameReceived', false)]],
+    'WebSocket._socket': [[
+      'the connection is kept elsewhere',
+      (prototype) => { prototype['terminate'] = () => {} }
+    ]],
+    'WebSocket.terminate': [[
+      'a terminated socket gets a receiver',
+      (prototype) => {
+        prototype['terminate'] = function () {
+          this._receiver!.write(Buffer.alloc(0))
+          this._socket!.destroy()
+        }
+      }
+    ]],
+    'Receiver._fragmented': [[
+      'the receiver keeps its state elsewhere',
+      replaced('_receiver', { write: () => true, _writableState: { length: 0 } })
+    ]],
+    'WebSocket._closeFrameReceived': [[
+      'a close frame is noted elsewhere',
+      replaced('_closeFrameReceived', false)
+    ]],
     'WebSocket._pendingAutoPongs': [['pongs are not counted', replaced('_pendingAutoPongs', 0)]],
     'WebSocket.emitClose': [
       ['a close is told elsewhere', (prototype) => { prototype['emitClose'] = () => {} }],
-      ['a close changes no state', (prototype) => { prototype['emitClose'] = function () { this.emit('close', 1006, Buffer.alloc(0)) } }]
+      [
+        'a close changes no state',
+        (prototype) => {
+          prototype['emitClose'] = function () { this.emit('close', 1006, Buffer.alloc(0)) }
+        }
+      ]
     ],
     'WebSocket._readyState': [['a socket is never open', replaced('_readyState', 0)]],
     'WebSocket.isPaused': [['a pause changes nothing', replaced('isPaused', false)]],
@@ -255,7 +349,9 @@ t.test('what breaks the protocol is refused as soon as it is seen, however long 
   for (const Socket of [FastSocket, Plain]) {
     const wire = new Wire()
     const socket = new Socket(null, undefined, settings);
-    (socket as unknown as { setSocket (socket: Duplex, head: Buffer, options: object): void }).setSocket(wire, Buffer.alloc(0), settings)
+    (socket as unknown as {
+      setSocket (socket: Duplex, head: Buffer, options: object): void
+    }).setSocket(wire, Buffer.alloc(0), settings)
     const failed = new Promise<NodeJS.ErrnoException>((resolve) => { socket.on('error', resolve) })
     wire.push(Buffer.from([0x83, 0xff]))
     t.equal((await failed).code, 'WS_ERR_INVALID_OPCODE')
@@ -269,7 +365,9 @@ t.test('a receiver that has failed takes nothing any more', async (t) => {
   socket.on('error', (error) => { failures.push((error as NodeJS.ErrnoException).code) })
   socket.setSocket(new Wire(), Buffer.alloc(0))
   const receiver = socket._receiver!
-  const write = (bytes: Buffer) => new Promise<unknown>((resolve) => { receiver._write(bytes, 'utf8', resolve as () => void) })
+  const write = (bytes: Buffer) => new Promise<unknown>((resolve) => {
+    receiver._write(bytes, 'utf8', resolve as () => void)
+  })
   t.match(await write(frame(0x83, Buffer.alloc(1))), { code: 'WS_ERR_INVALID_OPCODE' })
   t.equal(await write(frame(0x83, Buffer.alloc(1))), undefined)
   socket.terminate()
@@ -280,7 +378,9 @@ t.test('whoever pings and does not read is cut, as with ws', async (t) => {
     const wire = new Wire()
     wire._write = () => {}
     const socket = new Socket(null, undefined, { ...settings, maxPendingAutoPongs: 10 });
-    (socket as unknown as { setSocket (socket: Duplex, head: Buffer, options: object): void }).setSocket(wire, Buffer.alloc(0), settings)
+    (socket as unknown as {
+      setSocket (socket: Duplex, head: Buffer, options: object): void
+    }).setSocket(wire, Buffer.alloc(0), settings)
     for (let count = 0; count < 10; count++) wire.push(frame(0x89, Buffer.alloc(1)))
     for (let turn = 0; turn < 5; turn++) await new Promise(setImmediate)
     t.equal(socket._socket!.destroyed, false)
@@ -298,7 +398,9 @@ t.test('a connection is not held back, and not ended for its silence', async (t)
       setNoDelay: (isOn = true) => { called.push(['setNoDelay', isOn]) }
     })
     const socket = new Socket(null, undefined, settings);
-    (socket as unknown as { setSocket (socket: Duplex, head: Buffer, options: object): void }).setSocket(wire, Buffer.alloc(0), settings)
+    (socket as unknown as {
+      setSocket (socket: Duplex, head: Buffer, options: object): void
+    }).setSocket(wire, Buffer.alloc(0), settings)
     t.strictSame(called, [['setTimeout', 0], ['setNoDelay', true]])
     socket.terminate()
   }
@@ -308,7 +410,9 @@ t.test('what the receiver of ws cannot take yet is not read', async (t) => {
   for (const Socket of [FastSocket, Plain]) {
     const wire = new Wire()
     const socket = new Socket(null, undefined, settings);
-    (socket as unknown as { setSocket (socket: Duplex, head: Buffer, options: object): void }).setSocket(wire, Buffer.alloc(0), settings)
+    (socket as unknown as {
+      setSocket (socket: Duplex, head: Buffer, options: object): void
+    }).setSocket(wire, Buffer.alloc(0), settings)
     // As while it inflates.
     socket._receiver!.write = () => false
     wire.push(frame(0x89, Buffer.alloc(1)))
@@ -332,7 +436,9 @@ t.test('of a socket that was cut nothing is made any more, and it answers as tha
   for (const Socket of [FastSocket, Plain]) {
     const wire = new Wire()
     const socket = new Socket(null, undefined, settings);
-    (socket as unknown as { setSocket (socket: Duplex, head: Buffer, options: object): void }).setSocket(wire, Buffer.alloc(0), settings)
+    (socket as unknown as {
+      setSocket (socket: Duplex, head: Buffer, options: object): void
+    }).setSocket(wire, Buffer.alloc(0), settings)
     const closed = once(socket, 'close')
     wire.destroy(new Error('cut'))
     t.same(await closed, [1006, Buffer.alloc(0)])
@@ -353,7 +459,9 @@ t.test('what is left in the stream when it closes is read', async (t) => {
   for (const Socket of [FastSocket, Plain]) {
     const wire = new Wire()
     const socket = new Socket(null, undefined, settings);
-    (socket as unknown as { setSocket (socket: Duplex, head: Buffer, options: object): void }).setSocket(wire, Buffer.alloc(0), settings)
+    (socket as unknown as {
+      setSocket (socket: Duplex, head: Buffer, options: object): void
+    }).setSocket(wire, Buffer.alloc(0), settings)
     const messages: string[] = []
     socket.on('message', (message: Buffer) => { messages.push(message.toString()) })
     socket.pause()
@@ -384,9 +492,17 @@ t.test('replies to a read are written at its end; to a client in memory that ans
   }
   const listener = { onMessage () { gathered += socket.isReading ? 1 : NaN } }
   listen(socket, listener as unknown as SocketListener, outbox)
-  socket.read(Buffer.concat(['one', 'two'].map((text) => frame(0x81, Buffer.from(text)))), false, true)
+  socket.read(
+    Buffer.concat(['one', 'two'].map((text) => frame(0x81, Buffer.from(text)))),
+    false,
+    true
+  )
   t.equal(rounds, 1)
   t.notOk(socket.isReading)
   await until(() => rounds === 100)
-  t.strictSame([rounds, deepest], [100, 2], 'not each answer deeper in the stack than the one before')
+  t.strictSame(
+    [rounds, deepest],
+    [100, 2],
+    'not each answer deeper in the stack than the one before'
+  )
 })

@@ -7,7 +7,9 @@ t.test('one that fails does not keep the others, nor those to come, from being f
   const fail = new Error('fails')
   flushLater({ flush () { flushed.push('first') } })
   flushLater({ flush () { throw fail } })
-  flushLater({ flush () { flushed.push('second'); flushLater({ flush () { flushed.push('third') } }) } })
+  flushLater({
+    flush () { flushed.push('second'); flushLater({ flush () { flushed.push('third') } }) }
+  })
   t.equal(await failed, fail)
   await new Promise(setImmediate)
   t.strictSame(flushed, ['first', 'second', 'third'])

@@ -4,12 +4,17 @@ import type { WebSocket } from 'ws'
 import { FastSocket } from '../../src/socket/fast-socket.js'
 import { FrameSocket } from '../../src/socket/frame-socket.js'
 
-type Made = new (...given: [null, undefined, object]) => WebSocket & { setSocket (socket: Duplex, head: Buffer, settings: object): void }
+type Made = new (...given: [null, undefined, object]) => WebSocket & {
+  setSocket (socket: Duplex, head: Buffer, settings: object): void
+}
 
 for (const Socket of [FrameSocket, FastSocket] as unknown as Made[]) {
   t.test(`a ${Socket.name} that no connection has yet pings, and is closed and cut, as one of ws`, async (t) => {
     const written: Buffer[] = []
-    const tcp = new Duplex({ read () {}, write (chunk: Buffer, _encoding, callback) { written.push(chunk); callback() } })
+    const tcp = new Duplex({
+      read () {},
+      write (chunk: Buffer, _encoding, callback) { written.push(chunk); callback() }
+    })
     const socket = new Socket(null, undefined, {})
     socket.setSocket(tcp, Buffer.alloc(0), {})
     socket.ping()

@@ -32,7 +32,11 @@ t.test('it takes what is needed, and all if it is only to wait', async (t) => {
   t.ok(frame.isReady)
   const paused = new PartialFrame(chunk, 10_000, 65_536, 0)
   t.equal(paused.bytes, chunk, 'which is not copied')
-  t.not(new PartialFrame(chunk, 60_000, 65_536, 0).bytes, chunk, 'unless it is a small part of what it was read with')
+  t.not(
+    new PartialFrame(chunk, 60_000, 65_536, 0).bytes,
+    chunk,
+    'unless it is a small part of what it was read with'
+  )
   t.ok(paused.isReady)
   t.equal(paused.take(chunk, 10), 65_526)
   t.equal(paused.end - paused.start, 55_536 + 65_526)

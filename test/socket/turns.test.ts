@@ -20,8 +20,13 @@ t.test('connections that wait have 4 milliseconds in all, then the event loop go
 t.test('one that cannot be stopped in the middle of what comes is the last of its round', async (t) => {
   t.intercept(systemClock, 'now', { value: () => 0 })
   const seen: string[] = []
-  const waiting = (name: string, canStop: boolean): DeferredWork => () => { seen.push(name); return canStop }
-  for (const [name, canStop] of [['a', true], ['b', false], ['c', true]] as const) waitForTurn(waiting(name, canStop))
+  const waiting = (name: string, canStop: boolean): DeferredWork => () => {
+    seen.push(name)
+    return canStop
+  }
+  for (const [name, canStop] of [['a', true], ['b', false], ['c', true]] as const) {
+    waitForTurn(waiting(name, canStop))
+  }
   setImmediate(() => { seen.push('others') })
   await until(() => seen.length === 4)
   t.strictSame(seen, ['a', 'b', 'others', 'c'])

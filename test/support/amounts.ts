@@ -1,8 +1,11 @@
-// The values that the checks of durations, sizes and counts are tested with, on the server and in the client.
+// The values that the checks of durations, sizes and counts are tested with, on the server and in
+// the client.
 
 /** No amounts, wherever they are given. */
 export const wrongAmounts: readonly unknown[] = [
-  NaN, -Infinity, -1, 0.5, 1.5, -0.5, 2 ** 31, 2 ** 53, '5', '5s', '', null, true, false, 5n, [5], [], {}, Object(5), Symbol('5'), () => 5
+  NaN, -Infinity, -1, 0.5, 1.5, -0.5, 2 ** 31, 2 ** 53, '5', '5s', '', null, true, false, 5n, [
+    5
+  ], [], {}, Object(5), Symbol('5'), () => 5
 ]
 
 /** Amounts; whether 0 and `Infinity` are allowed as well, each place says for itself. */

@@ -9,15 +9,29 @@ interface Operation { id (): undefined | string }
 /** What the parser of AsyncAPI makes of a document. */
 export interface Parsed {
   /** What it finds; severities below 2 are errors and warnings. */
-  readonly diagnostics: ReadonlyArray<{ readonly code: string | number, readonly severity: number, readonly message: string }>
-  readonly document?: undefined | { channels (): readonly unknown[], operations (): { all (): readonly Operation[] } }
+  readonly diagnostics: ReadonlyArray<{
+    readonly code: string | number
+    readonly severity: number
+    readonly message: string
+  }>
+  readonly document?: undefined | {
+    channels (): readonly unknown[]
+    operations (): { all (): readonly Operation[] }
+  }
 }
 
-/** The options of a test that needs the parser: skipped where the tools are not installed, but not in CI, where it fails instead. */
-export const parserTest: { skip?: string } = existsSync(entry) || process.env['CI'] ? {} : { skip: 'the parser of AsyncAPI is missing: npm ci --prefix tools' }
+/**
+ * The options of a test that needs the parser: skipped where the tools are not installed, but not
+ * in CI, where it fails instead.
+ */
+export const parserTest: { skip?: string } = existsSync(entry) || process.env['CI']
+  ? {}
+  : { skip: 'the parser of AsyncAPI is missing: npm ci --prefix tools' }
 
 /** Parses a document with the reference parser of AsyncAPI. */
 export async function parse (document: object): Promise<Parsed> {
-  const { Parser } = await import(entry) as { Parser: new () => { parse (text: string): Promise<Parsed> } }
+  const { Parser } = await import(entry) as {
+    Parser: new () => { parse (text: string): Promise<Parsed> }
+  }
   return await new Parser().parse(JSON.stringify(document))
 }

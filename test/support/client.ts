@@ -41,7 +41,9 @@ export class Client {
     if (message !== undefined) return message
     return await Promise.race([
       new Promise<Received>((resolve) => { this.#waiting.push(resolve) }),
-      this.closed.then(({ code }) => { throw new Error(`closed with ${code} instead of a message`) })
+      this.closed.then(({ code }) => {
+        throw new Error(`closed with ${code} instead of a message`)
+      })
     ])
   }
 
@@ -75,15 +77,26 @@ export class Client {
 }
 
 /** Connects, and waits until the connection is open. Rejects if it is refused. */
-export async function connect (url: string, protocols: string[] = [], options: ClientOptions = {}): Promise<Client> {
+export async function connect (
+  url: string,
+  protocols: string[] = [],
+  options: ClientOptions = {}
+): Promise<Client> {
   const socket = new WebSocket(url, protocols, options)
   const client = new Client(socket)
   await once(socket, 'open')
   return client
 }
 
-/** Connects as soon as there is room: a cap counts a connection until its socket is closed at the server as well. */
-export async function connectWhenFree (...[url, protocols, options]: Parameters<typeof connect>): Promise<Client> {
+/**
+ * Connects as soon as there is room: a cap counts a connection until its socket is closed at the
+ * server as well.
+ */
+export async function connectWhenFree (...[
+  url,
+  protocols,
+  options
+]: Parameters<typeof connect>): Promise<Client> {
   for (let count = 0; ; count++) {
     try {
       return await connect(url, protocols, options)
@@ -95,7 +108,11 @@ export async function connectWhenFree (...[url, protocols, options]: Parameters<
 }
 
 /** Connects with a token in the Authorization header. */
-export async function connectAs (token: string, url: string, protocols?: string[]): Promise<Client> {
+export async function connectAs (
+  token: string,
+  url: string,
+  protocols?: string[]
+): Promise<Client> {
   return await connect(url, protocols, { headers: { authorization: `Bearer ${token}` } })
 }
 
@@ -108,7 +125,11 @@ export interface Refusal {
 }
 
 /** Asks for an upgrade that is refused. Rejects if it is not. */
-export async function refusal (url: string, protocols: string[] = [], options: ClientOptions = {}): Promise<Refusal> {
+export async function refusal (
+  url: string,
+  protocols: string[] = [],
+  options: ClientOptions = {}
+): Promise<Refusal> {
   const socket = new WebSocket(url, protocols, options)
   return await new Promise((resolve, reject) => {
     socket.on('open', () => {
@@ -119,7 +140,9 @@ export async function refusal (url: string, protocols: string[] = [], options: C
     socket.on('unexpected-response', (_request, response) => {
       let text = ''
       response.on('data', (chunk) => { text += String(chunk) })
-      response.on('end', () => { resolve({ status: response.statusCode!, headers: response.headers, body: JSON.parse(text) }) })
+      response.on('end', () => {
+        resolve({ status: response.statusCode!, headers: response.headers, body: JSON.parse(text) })
+      })
     })
   })
 }
@@ -132,8 +155,15 @@ export async function tcp (url: string): Promise<Socket> {
   return socket
 }
 
-/** The text of an upgrade request, to be written to a TCP connection; a header of `undefined` is left out. */
-export function handshake (path: string, headers: Record<string, undefined | string> = {}, start = `GET ${path} HTTP/1.1`): string {
+/**
+ * The text of an upgrade request, to be written to a TCP connection; a header of `undefined` is
+ * left out.
+ */
+export function handshake (
+  path: string,
+  headers: Record<string, undefined | string> = {},
+  start = `GET ${path} HTTP/1.1`
+): string {
   const all: Record<string, undefined | string> = {
     Host: 'localhost',
     Upgrade: 'websocket',
@@ -142,7 +172,9 @@ export function handshake (path: string, headers: Record<string, undefined | str
     'Sec-WebSocket-Key': 'dGhlIHNhbXBsZSBub25jZQ==',
     ...headers
   }
-  const lines = Object.entries(all).filter(([, value]) => value !== undefined).map(([name, value]) => `${name}: ${value}`)
+  const lines = Object.entries(all).filter(([, value]) => value !== undefined).map(
+    ([name, value]) => `${name}: ${value}`
+  )
   return [start, ...lines, '', ''].join('\r\n')
 }
 

@@ -4,7 +4,8 @@ import { traffic } from './traffic.js'
 // Those of tests that mock them stay away from this.
 const { setTimeout: realTimeout } = globalThis
 
-// The time of day stands still: when a token was signed and when it ends must not depend on how slow the machine is.
+// The time of day stands still: when a token was signed and when it ends must not depend on how
+// slow the machine is.
 const start = Date.now()
 Date.now = () => start
 
@@ -50,8 +51,9 @@ export class TestClock implements Clock {
   }
 
   /**
-   * Lets time pass: timers run when they are due, one after the other, and what they and others have sent arrives in between. What takes
-   * real time, such as the check of a token, is to be waited for before and after.
+   * Lets time pass: timers run when they are due, one after the other, and what they and others
+   * have sent arrives in between. What takes real time, such as the check of a token, is to be
+   * waited for before and after.
    */
   async advance (milliseconds: number): Promise<void> {
     const end = this.#now + milliseconds
@@ -64,7 +66,10 @@ export class TestClock implements Clock {
     this.#now = Math.max(this.#now, end)
   }
 
-  /** Lets as much time pass as something takes, from one timer to the next, and answers what comes of it. */
+  /**
+   * Lets as much time pass as something takes, from one timer to the next, and answers what comes
+   * of it.
+   */
   async during<T> (work: Promise<T>): Promise<T> {
     let isDone = false
     const done = () => { isDone = true }
@@ -82,7 +87,10 @@ export class TestClock implements Clock {
     this.#start += milliseconds
   }
 
-  /** Lets time pass in which the event loop is held up: nothing runs and nothing is read. What is due runs with the next `advance`. */
+  /**
+   * Lets time pass in which the event loop is held up: nothing runs and nothing is read. What is
+   * due runs with the next `advance`.
+   */
   stall (milliseconds: number): void {
     this.#now += milliseconds
   }
@@ -94,11 +102,14 @@ export class TestClock implements Clock {
 
   #next (end: number): undefined | Waiting {
     let first: undefined | Waiting
-    for (const timer of this.#timers) if (timer.due <= end && (first === undefined || timer.due < first.due)) first = timer
+    for (const timer of this.#timers) {
+      if (timer.due <= end && (first === undefined || timer.due < first.due)) first = timer
+    }
     return first
   }
 
-  // As Node does: all that is due in one phase of the event loop, before anything that has come is read.
+  // As Node does: all that is due in one phase of the event loop, before anything that has come is
+  // read.
   async #runDue (): Promise<void> {
     await new Promise((resolve) => { realTimeout(resolve, 1) })
     for (let timer = this.#next(this.#now); timer !== undefined; timer = this.#next(this.#now)) {

@@ -1,4 +1,5 @@
-// Loaded before a test, this keeps which code of src/ has run in its process. coverage-report.js puts those of all tests together.
+// Loaded before a test, this keeps which code of src/ has run in its process. coverage-report.js
+// puts those of all tests together.
 import { mkdirSync, writeFileSync } from 'node:fs'
 import { Session } from 'node:inspector'
 import { join } from 'node:path'
@@ -19,6 +20,9 @@ process.on('exit', () => {
     if (error !== null) throw error
     const result = coverage.result.filter(({ url }) => url.startsWith(sources))
     mkdirSync(directory, { recursive: true })
-    writeFileSync(join(directory, `${performance.timeOrigin}-${process.pid}.json`), JSON.stringify({ result }))
+    writeFileSync(
+      join(directory, `${performance.timeOrigin}-${process.pid}.json`),
+      JSON.stringify({ result })
+    )
   })
 })

@@ -4,18 +4,31 @@ import { createInterface } from 'node:readline'
 import type { Test } from 'tap'
 import { witness } from './witness.js'
 
-/** Makes tsx resolve `fastify-socket-route` as users have it, to what was built, and not by the `paths` of the type check. */
+/**
+ * Makes tsx resolve `fastify-socket-route` as users have it, to what was built, and not by the
+ * `paths` of the type check.
+ */
 export const asPackage = { TSX_TSCONFIG_PATH: 'tsconfig.build.json' }
 
 /** An example that runs in a process of its own. */
 export interface Example {
   readonly url: string
-  /** Stops it as a supervisor does, or as Ctrl+C with SIGINT, and answers its exit code; `null` if the signal killed it. */
+  /**
+   * Stops it as a supervisor does, or as Ctrl+C with SIGINT, and answers its exit code; `null` if
+   * the signal killed it.
+   */
   stop (signal?: 'SIGTERM' | 'SIGINT'): Promise<null | number>
 }
 
-/** Starts an example, compiled as its first line has tsx do, on a free port; it is stopped when the test ends. */
-export async function startExample (t: Test, name: string, env: Record<string, string> = {}): Promise<Example> {
+/**
+ * Starts an example, compiled as its first line has tsx do, on a free port; it is stopped when the
+ * test ends.
+ */
+export async function startExample (
+  t: Test,
+  name: string,
+  env: Record<string, string> = {}
+): Promise<Example> {
   const child = spawn(process.execPath, [`.build/examples/${name}/server.js`], {
     env: { ...process.env, ...env, PORT: '0' },
     stdio: ['ignore', 'pipe', 'inherit']
@@ -36,7 +49,12 @@ export async function startExample (t: Test, name: string, env: Record<string, s
       const address = /Server listening at http:\/\/127\.0\.0\.1:(\d+)/.exec(line)
       if (address !== null) resolve(`http://127.0.0.1:${address[1]}`)
     })
-    exited.then(([code]) => { reject(new Error(`The example ended with ${String(code)}: ${lines.join('\n')}`)) }, reject)
+    exited.then(
+      ([code]) => {
+        reject(new Error(`The example ended with ${String(code)}: ${lines.join('\n')}`))
+      },
+      reject
+    )
   })
   return { url, stop }
 }

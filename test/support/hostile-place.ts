@@ -8,7 +8,9 @@ import { failures, nonsense, type Hostile } from './hostile.js'
 import { createApp, listen, SECRET, tokenOf } from './server.js'
 import { until } from './until.js'
 
-/** A place where an app gives a function to the plugin, and what a client does to have it called. */
+/**
+ * A place where an app gives a function to the plugin, and what a client does to have it called.
+ */
 export interface Place {
   readonly fastify?: (hostile: Hostile) => FastifyServerOptions
   /** Options of `@fastify/jwt`. */
@@ -49,7 +51,10 @@ export interface Meeting {
 /** Every form. */
 export const anything = [...failures, ...nonsense]
 
-/** Those that fail at once, and nonsense: where Node, or JSON, calls a function and looks at nothing that it returns. */
+/**
+ * Those that fail at once, and nonsense: where Node, or JSON, calls a function and looks at nothing
+ * that it returns.
+ */
 export const atOnce = [...failures.filter(([what]) => what.startsWith('throws')), ...nonsense]
 
 /** What Node can hand on as the error of a stream. */
@@ -59,11 +64,18 @@ export const ofStreams = atOnce.filter(([what]) => /^throws an error(?! with get
 export const echo: SocketController = { onMessage: (_connection, message) => message }
 
 /** The status of the answer to an upgrade. */
-export async function statusOf (url: string, protocols: string[], headers: Record<string, string>): Promise<number> {
+export async function statusOf (
+  url: string,
+  protocols: string[],
+  headers: Record<string, string>
+): Promise<number> {
   const socket = new WebSocket(url, protocols, { headers })
   return await new Promise((resolve, reject) => {
     socket.on('open', () => { socket.terminate(); resolve(101) })
-    socket.on('unexpected-response', (_request, response) => { response.destroy(); resolve(response.statusCode!) })
+    socket.on('unexpected-response', (_request, response) => {
+      response.destroy()
+      resolve(response.statusCode!)
+    })
     socket.on('error', reject)
   })
 }
@@ -78,7 +90,11 @@ export async function answered (client: Client): Promise<void> {
 }
 
 // The client meets a refusal, or a connection that answers or ends.
-async function meet ({ sends = ['hello'], isGuard = false, protocols = [] }: Place, { t, url, headers, what }: Meeting): Promise<void> {
+async function meet ({
+  sends = ['hello'],
+  isGuard = false,
+  protocols = []
+}: Place, { t, url, headers, what }: Meeting): Promise<void> {
   if (isGuard) {
     t.not(await statusOf(url, protocols, headers), 101, what)
     return
@@ -100,13 +116,24 @@ async function checkPlace (t: Test, place: Place): Promise<void> {
     met++
     return form()
   }
-  const app = await createApp(t, { jwt: false, fastify: place.fastify?.(hostile) ?? {}, plugin: place.plugin?.(hostile) ?? {} })
+  const app = await createApp(t, {
+    jwt: false,
+    fastify: place.fastify?.(hostile) ?? {},
+    plugin: place.plugin?.(hostile) ?? {}
+  })
   await app.register(jwt, { secret: SECRET, ...place.jwt?.(hostile) })
   place.prepare?.(app, hostile)
-  app.socketRoute('/', (place.controller?.(hostile) ?? echo) as SocketController, place.route?.(hostile) ?? {})
+  app.socketRoute(
+    '/',
+    (place.controller?.(hostile) ?? echo) as SocketController,
+    place.route?.(hostile) ?? {}
+  )
   const url = `${await listen(app)}/${place.query ?? ''}`
   const token = tokenOf(app)
-  const headers = { ...place.headers, ...(place.hasToken === false ? undefined : { authorization: `Bearer ${token}` }) }
+  const headers = {
+    ...place.headers,
+    ...(place.hasToken === false ? undefined : { authorization: `Bearer ${token}` })
+  }
   const meanwhile: Meeting['meanwhile'] = async (other, work) => {
     const before = form
     form = other
@@ -133,7 +160,12 @@ async function checkPlace (t: Test, place: Place): Promise<void> {
   t.ok(app.server.listening)
 }
 
-/** Has the function of each place fail in every way: the process goes on, and no client is let in past a guard. */
+/**
+ * Has the function of each place fail in every way: the process goes on, and no client is let in
+ * past a guard.
+ */
 export function checkPlaces (t: Test, places: Readonly<Record<string, Place>>): void {
-  for (const [name, place] of Object.entries(places)) t.test(`${name} may fail in every way`, (t) => checkPlace(t, place))
+  for (const [name, place] of Object.entries(places)) {
+    t.test(`${name} may fail in every way`, (t) => checkPlace(t, place))
+  }
 }

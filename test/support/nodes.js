@@ -1,4 +1,5 @@
-// Runs every test on other versions of Node: `npm run test:nodes`, or `npm run test:nodes -- 24`. Their binaries come from npm.
+// Runs every test on other versions of Node: `npm run test:nodes`, or `npm run test:nodes -- 24`.
+// Their binaries come from npm.
 import { spawnSync } from 'node:child_process'
 import { existsSync } from 'node:fs'
 import { join, resolve } from 'node:path'
@@ -14,14 +15,24 @@ const name = `node-${process.platform === 'win32' ? 'win' : process.platform}-${
 function install (version) {
   const folder = resolve('.tap', 'nodes', version)
   const binary = join(folder, 'node_modules', name, 'bin', 'node')
-  if (!existsSync(binary)) spawnSync('npm', ['install', '--prefix', folder, '--no-save', '--no-audit', '--no-fund', `${name}@${version}`], { stdio: 'inherit' })
+  if (!existsSync(binary)) {
+    spawnSync(
+      'npm',
+      ['install', '--prefix', folder, '--no-save', '--no-audit', '--no-fund', `${name}@${version}`],
+      { stdio: 'inherit' }
+    )
+  }
   return binary
 }
 
 for (const version of versions) {
   const binary = install(version)
   process.stdout.write(`Node ${spawnSync(binary, ['--version'], { encoding: 'utf8' }).stdout}`)
-  // What a version has no need of counts as not covered there: coverage is asked for once, by `npm test`.
-  const { status } = spawnSync(binary, ['test/support/run.js'], { stdio: 'inherit', env: { ...process.env, COVERAGE: 'false' } })
+  // What a version has no need of counts as not covered there: coverage is asked for once, by `npm
+  // test`.
+  const { status } = spawnSync(binary, ['test/support/run.js'], {
+    stdio: 'inherit',
+    env: { ...process.env, COVERAGE: 'false' }
+  })
   if (status !== 0) process.exitCode = 1
 }

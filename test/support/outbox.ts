@@ -12,10 +12,21 @@ export function createOutbox (
   host: Partial<OutboxHost> = {},
   broadcaster = new Broadcaster(new Channel('', new Set()), true)
 ): Outbox {
-  const receiver = { id: 'a', served: 0, memberships: [], get outbox (): Outbox { return outbox } } satisfies Receiver
+  const receiver = {
+    id: 'a',
+    served: 0,
+    memberships: [],
+    get outbox (): Outbox { return outbox }
+  } satisfies Receiver
   const outbox = new Outbox(
     socket as WebSocket,
-    { limit: 100_000, overflow: 'close', budget: new Budget(1_000_000), compression: undefined, ...settings },
+    {
+      limit: 100_000,
+      overflow: 'close',
+      budget: new Budget(1_000_000),
+      compression: undefined,
+      ...settings
+    },
     broadcaster,
     { ...inPlace, connection: receiver, closeWith: () => true, terminate () {}, log () {}, ...host }
   )

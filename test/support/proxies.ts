@@ -20,7 +20,10 @@ const programs: Record<Proxy, { readonly path: string, readonly package: string 
   caddy: { path: '/usr/bin/caddy', package: 'caddy' }
 }
 
-/** Why tests with a proxy are skipped; `undefined` if they are not. Where CI is set nothing may be missing, so that they fail. */
+/**
+ * Why tests with a proxy are skipped; `undefined` if they are not. Where CI is set nothing may be
+ * missing, so that they fail.
+ */
 export function skipsWithout (proxy: Proxy): undefined | string {
   if (existsSync(programs[proxy].path) || process.env['CI'] !== undefined) return
   return `there is no ${proxy}: apt-get install ${programs[proxy].package}`
@@ -29,7 +32,9 @@ export function skipsWithout (proxy: Proxy): undefined | string {
 /** The blocks of docs/recipes.md in a language, in their order. */
 export function blocksOf (language: string): string[] {
   const markdown = readFileSync('docs/recipes.md', 'utf8')
-  return [...markdown.matchAll(new RegExp(`^\`\`\`${language}\\n([^]*?)^\`\`\`$`, 'gm'))].map(([, block]) => block!)
+  return [...markdown.matchAll(new RegExp(`^\`\`\`${language}\\n([^]*?)^\`\`\`$`, 'gm'))].map(
+    ([, block]) => block!
+  )
 }
 
 /** What stands in the documents, and what takes its place here. */
@@ -53,16 +58,27 @@ export async function freePort (): Promise<number> {
   return port
 }
 
-// What surrounds a block of the documents: where the proxy may write, and that it stays in the foreground and on the loopback.
+// What surrounds a block of the documents: where the proxy may write, and that it stays in the
+// foreground and on the loopback.
 function wrap (proxy: Proxy, block: string, folder: string): string {
   switch (proxy) {
     case 'nginx': {
-      const paths = ['client_body', 'proxy', 'fastcgi', 'uwsgi', 'scgi'].map((name) => `${name}_temp_path ${folder};`)
+      const paths = ['client_body', 'proxy', 'fastcgi', 'uwsgi', 'scgi'].map(
+        (name) => `${name}_temp_path ${folder};`
+      )
       return `daemon off; master_process off; pid ${folder}/pid; error_log stderr;\nevents {}\nhttp { access_log off; ${paths.join(' ')}\n${block}}\n`
     }
     case 'haproxy': return block
     case 'apache': {
-      const modules = ['mpm_event', 'authz_core', 'headers', 'proxy', 'proxy_http', 'ssl', 'socache_shmcb'].map((name) => `LoadModule ${name}_module /usr/lib/apache2/modules/mod_${name}.so`)
+      const modules = [
+        'mpm_event',
+        'authz_core',
+        'headers',
+        'proxy',
+        'proxy_http',
+        'ssl',
+        'socache_shmcb'
+      ].map((name) => `LoadModule ${name}_module /usr/lib/apache2/modules/mod_${name}.so`)
       const user = process.getuid?.() === 0 ? 'User www-data\nGroup www-data\n' : ''
       return `${modules.join('\n')}\n${user}ServerName localhost\nServerRoot ${folder}\nDefaultRuntimeDir ${folder}\nPidFile ${folder}/pid\nErrorLog ${folder}/log\nMutex posixsem\n${block}`
     }
@@ -71,7 +87,12 @@ function wrap (proxy: Proxy, block: string, folder: string): string {
 }
 
 // Ports, files and names of the documents have those of the test in their place.
-function substitute (proxy: Proxy, block: string, port: number, folder: string, { app, idle = 60, inner = 0, socket = '' }: Places): string {
+function substitute (proxy: Proxy, block: string, port: number, folder: string, {
+  app,
+  idle = 60,
+  inner = 0,
+  socket = ''
+}: Places): string {
   const isInner = block.includes('8080')
   const listen = isInner ? inner : port
   const text = block
@@ -96,10 +117,15 @@ const commands: Record<Proxy, (file: string, folder: string) => string[]> = {
 }
 
 /**
- * Starts a proxy with a block of the documents, and resolves with its port when it takes connections. Rejects with what it said if it
- * ends instead. It is stopped when the test ends.
+ * Starts a proxy with a block of the documents, and resolves with its port when it takes
+ * connections. Rejects with what it said if it ends instead. It is stopped when the test ends.
  */
-export async function startProxy (t: Test, proxy: Proxy, block: string, places: Places): Promise<number> {
+export async function startProxy (
+  t: Test,
+  proxy: Proxy,
+  block: string,
+  places: Places
+): Promise<number> {
   const folder = mkdtempSync(join(tmpdir(), 'proxy-'))
   mkdirSync(join(folder, 'home'))
   writeFileSync(join(folder, 'app.pem'), `${tls.cert}\n${tls.key}\n`)
@@ -109,9 +135,14 @@ export async function startProxy (t: Test, proxy: Proxy, block: string, places: 
   writeFileSync(file, wrap(proxy, substitute(proxy, block, port, folder, places), folder))
   const home = join(folder, 'home')
   const env = { ...process.env, HOME: home, XDG_DATA_HOME: home, XDG_CONFIG_HOME: home }
-  const child = spawn(programs[proxy].path, commands[proxy](file, folder), { stdio: ['ignore', 'pipe', 'pipe'], env })
+  const child = spawn(programs[proxy].path, commands[proxy](file, folder), {
+    stdio: ['ignore', 'pipe', 'pipe'],
+    env
+  })
   let said = ''
-  for (const stream of [child.stdout, child.stderr]) stream.on('data', (data) => { said += String(data) })
+  for (const stream of [child.stdout, child.stderr]) {
+    stream.on('data', (data) => { said += String(data) })
+  }
   t.teardown(async () => {
     if (isRunning(child)) {
       child.kill('SIGTERM')
@@ -137,6 +168,8 @@ function isRunning (child: ChildProcess): boolean {
 async function isListening (port: number): Promise<boolean> {
   const socket = connect(port, '127.0.0.1')
   return await new Promise((resolve) => {
-    socket.once('connect', () => { socket.destroy(); resolve(true) }).once('error', () => { resolve(false) })
+    socket.once('connect', () => { socket.destroy(); resolve(true) }).once('error', () => {
+      resolve(false)
+    })
   })
 }

@@ -1,4 +1,5 @@
-// Reads the TAP of a test file. It counts tests, not assertions: a test is a subtest that has none in itself.
+// Reads the TAP of a test file. It counts tests, not assertions: a test is a subtest that has none
+// in itself.
 import { inspect } from 'node:util'
 import { Parser } from 'tap-parser'
 import { original } from './original.js'
@@ -6,7 +7,9 @@ import { original } from './original.js'
 // What a failure has to say, without the command lines and settings that TAP has beside it.
 function describe (diag) {
   const { diff, cause, stack, source, at, ...rest } = diag ?? {}
-  const place = at?.fileName === undefined ? '' : `  at ${at.fileName}:${at.lineNumber}:${at.columnNumber}\n`
+  const place = at?.fileName === undefined
+    ? ''
+    : `  at ${at.fileName}:${at.lineNumber}:${at.columnNumber}\n`
   const said = diff ?? cause?.message ?? inspect(rest, { depth: 8, breakLength: 140 })
   return original(`${place}${said}\n${stack ?? cause?.stack ?? ''}`)
 }
@@ -22,7 +25,9 @@ export function createResults (name) {
     parser.on('child', (child) => {
       hasSubtests = true
       visit(child, [...path, child.name])
-      child.on('assert', ({ ok, skip, todo }) => { if (!ok && !skip && !todo) failed.add(child.name) })
+      child.on('assert', ({ ok, skip, todo }) => {
+        if (!ok && !skip && !todo) failed.add(child.name)
+      })
     })
     parser.on('assert', ({ ok, name, skip, todo, diag }) => {
       const title = [...path, name].join(' > ')

@@ -1,5 +1,6 @@
-// Runs the tests: all of them, or the files that are named; with --watch again and again. It compiles first, looks for what the tests
-// need beyond npm, installs that where it may, and closes with one line that counts tests.
+// Runs the tests: all of them, or the files that are named; with --watch again and again. It
+// compiles first, looks for what the tests need beyond npm, installs that where it may, and closes
+// with one line that counts tests.
 import { spawnSync } from 'node:child_process'
 import { existsSync, readFileSync, rmSync, watch } from 'node:fs'
 import { join } from 'node:path'
@@ -12,10 +13,14 @@ import { runFiles } from './processes.js'
 const isWatching = process.argv.includes('--watch')
 const named = process.argv.slice(2).filter((argument) => argument !== '--watch')
 
-// Debian's packages that tests need, and how to see that one is there. Those of servers are installed in CI alone: Debian starts them.
+// Debian's packages that tests need, and how to see that one is there. Those of servers are
+// installed in CI alone: Debian starts them.
 const needed = [
   { name: 'chromium', isThere: () => existsSync('/usr/bin/chromium') },
-  { name: 'python3-websockets', isThere: () => spawnSync('/usr/bin/python3', ['-c', 'import websockets']).status === 0 },
+  {
+    name: 'python3-websockets',
+    isThere: () => spawnSync('/usr/bin/python3', ['-c', 'import websockets']).status === 0
+  },
   ...(process.env.CI === undefined
     ? []
     : [
@@ -33,27 +38,44 @@ function installMissing () {
   process.stdout.write(`Installing what the tests need: ${missing.join(' ')}\n`)
   const env = { ...process.env, DEBIAN_FRONTEND: 'noninteractive', RUNLEVEL: '1' }
   spawnSync('apt-get', ['update', '-q'], { stdio: 'ignore', env })
-  spawnSync('apt-get', ['install', '-y', '-q', '--no-install-recommends', ...missing], { stdio: ['ignore', 'ignore', 'inherit'], env })
+  spawnSync(
+    'apt-get',
+    ['install', '-y', '-q', '--no-install-recommends', ...missing],
+    { stdio: ['ignore', 'ignore', 'inherit'], env }
+  )
 }
 
-// Those that start servers, browsers or compilers take longest and begin first, so that no core waits for one of them at the end.
-const startsProcesses = (file) => /child_process|support\/(browser|compilers|example|proxies)\.js/.test(readFileSync(file, 'utf8'))
-const slowestFirst = (files) => files.filter(startsProcesses).concat(files.filter((file) => !startsProcesses(file)))
+// Those that start servers, browsers or compilers take longest and begin first, so that no core
+// waits for one of them at the end.
+const startsProcesses = (file) =>
+  /child_process|support\/(browser|compilers|example|proxies)\.js/.test(readFileSync(file, 'utf8'))
+const slowestFirst = (files) => files.filter(startsProcesses).concat(files.filter(
+  (file) => !startsProcesses(file)
+))
 
 const coverage = join('.tap', 'coverage')
 const witnesses = join('.tap', 'witness')
 
-// Besides both parts of the fast path. The form between the two others is run where a change is accepted.
-const forms = [['false', 'without the fast path'], ...(process.env.CI ? [['write', 'read by ws']] : [])]
+// Besides both parts of the fast path. The form between the two others is run where a change is
+// accepted.
+const forms = [
+  ['false', 'without the fast path'],
+  ...(process.env.CI ? [['write', 'read by ws']] : [])
+]
 
 const total = { passed: 0, failed: 0, skipped: 0 }
 
-/** Runs test files, each in a process of its own. @param onEnd is called with each run that has ended */
+/**
+ * Runs test files, each in a process of its own. @param onEnd is called with each run that has
+ * ended
+ */
 async function run (runs, onEnd = () => {}) {
   const failures = []
   const skips = []
   await runFiles(runs, async (run, results, time) => {
-    process.stdout.write(`${results.failed === 0 ? 'ok    ' : 'FAILED'} ${run.name} (${(time / 1000).toFixed(1)} s)\n`)
+    process.stdout.write(
+      `${results.failed === 0 ? 'ok    ' : 'FAILED'} ${run.name} (${(time / 1000).toFixed(1)} s)\n`
+    )
     for (const name of Object.keys(total)) total[name] += results[name]
     failures.push(...results.failures)
     skips.push(...results.skips)
@@ -65,7 +87,9 @@ async function run (runs, onEnd = () => {}) {
 
 const report = () => {
   const { passed, failed, skipped } = total
-  process.stdout.write(`${passed} passed, ${failed} failed${skipped > 0 ? `, ${skipped} skipped` : ''}\n`)
+  process.stdout.write(
+    `${passed} passed, ${failed} failed${skipped > 0 ? `, ${skipped} skipped` : ''}\n`
+  )
   if (failed > 0) process.exitCode = 1
 }
 
@@ -88,7 +112,11 @@ async function runAll () {
   buildIfStale(all)
   const isCovered = process.env.COVERAGE !== 'false'
   // Once more for each further form of the fast path: the tests that read or write sockets.
-  const again = forms.flatMap(([form, name]) => all.filter(speaks).map((file) => ({ file, name: `${file}, ${name}`, env: { FAST_PATH: form } })))
+  const again = forms.flatMap(([form, name]) => all.filter(speaks).map((file) => ({
+    file,
+    name: `${file}, ${name}`,
+    env: { FAST_PATH: form }
+  })))
   let uncovered = isCovered ? all.length : 0
   let isFull = true
   await run([...all.map((file) => ({ file, name: file, isCovered })), ...again], async (ended) => {
@@ -106,12 +134,15 @@ async function runAll () {
   report()
 }
 
-// Whether a test reads or writes messages by an app of createApp, which takes the path from the environment. Those that choose the path
-// themselves have had both.
+// Whether a test reads or writes messages by an app of createApp, which takes the path from the
+// environment. Those that choose the path themselves have had both.
 function speaks (file) {
   const code = readFileSync(file, 'utf8')
-  return /support\/(server|faults)\.js/.test(code) && /\bonMessage\b|\bon: \{|\.(send|broadcast)\(|\bframe\(/.test(code) &&
-    !/\bfastPath: true\b|\[fastPath\b/.test(code) && !/^test\/(examples|operate|client)\//.test(file)
+  return /support\/(server|faults)\.js/.test(code) &&
+    /\bonMessage\b|\bon: \{|\.(send|broadcast)\(|\bframe\(/.test(code) &&
+    !/\bfastPath: true\b|\[fastPath\b/.test(
+      code
+    ) && !/^test\/(examples|operate|client)\//.test(file)
 }
 
 /** Runs the named files, or else the test files that change, at each change. */

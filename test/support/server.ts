@@ -18,7 +18,10 @@ export interface AppOptions {
   readonly plugin?: SocketPluginOptions
   /** Whether `@fastify/jwt` is registered. @default true */
   readonly jwt?: boolean
-  /** One that the test moves, until the app is closed at its end. @default one that stands still until then */
+  /**
+   * One that the test moves, until the app is closed at its end. @default one that stands still
+   * until then
+   */
   readonly clock?: undefined | Clock
 }
 
@@ -40,7 +43,9 @@ export async function listen (app: FastifyInstance): Promise<string> {
 }
 
 /** A token of a user with these roles. */
-export function tokenOf (app: FastifyInstance, roles: unknown = ['ROLE_USER'], claims: object = {}): string {
+export function tokenOf (app: FastifyInstance, roles: unknown = [
+  'ROLE_USER'
+], claims: object = {}): string {
   const token = app.jwt.sign({ sub: 'alice', roles, ...claims })
   mustNotBeLogged(token)
   return token

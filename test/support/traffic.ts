@@ -19,8 +19,9 @@ for (const channel of ['net.client.socket', 'net.server.socket']) {
 }
 
 /**
- * Lets what is on its way between the sockets of this process arrive, and be answered. Turns of the event loop are not enough for that,
- * as the kernel may take its time on a busy machine: a byte goes to and fro beside it, and what others have been sent is waited for.
+ * Lets what is on its way between the sockets of this process arrive, and be answered. Turns of the
+ * event loop are not enough for that, as the kernel may take its time on a busy machine: a byte
+ * goes to and fro beside it, and what others have been sent is waited for.
  *
  * @param hops how many messages may follow from one another. @default 6, as in a close handshake
  */
@@ -49,13 +50,18 @@ async function arrive (): Promise<void> {
   for (let count = 0; count < 500 && onTheWay(); count++) await pause(count)
 }
 
-// Whether bytes that a socket has given to the kernel are not read yet by one that reads. Over TLS other bytes are counted than come.
+// Whether bytes that a socket has given to the kernel are not read yet by one that reads. Over TLS
+// other bytes are counted than come.
 function onTheWay (): boolean {
   const open = [...sockets].filter((socket) => !('encrypted' in socket))
-  const byPorts = new Map(open.map((socket) => [`${socket.localPort} ${socket.remotePort}`, socket]))
+  const byPorts = new Map(open.map((socket) => [
+    `${socket.localPort} ${socket.remotePort}`,
+    socket
+  ]))
   return open.some((from) => {
     const to = byPorts.get(`${from.remotePort} ${from.localPort}`)
-    return to !== undefined && isReading(to) && from.bytesWritten - from.writableLength > to.bytesRead
+    return to !== undefined && isReading(to) &&
+      from.bytesWritten - from.writableLength > to.bytesRead
   })
 }
 
@@ -67,7 +73,10 @@ async function open (): Promise<Pair> {
   const server = createServer().listen(0, '127.0.0.1')
   await once(server, 'listening')
   const a = connect((server.address() as AddressInfo).port, '127.0.0.1')
-  const [[b]] = await Promise.all([once(server, 'connection') as Promise<[Socket]>, once(a, 'connect')])
+  const [[b]] = await Promise.all([
+    once(server, 'connection') as Promise<[Socket]>,
+    once(a, 'connect')
+  ])
   server.close()
   for (const socket of [a, b]) socket.setNoDelay().unref()
   return [a, b]

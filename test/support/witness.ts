@@ -1,4 +1,5 @@
-// What the apps of the tests log, and what must be in no log: run.js compares the two when all tests have run.
+// What the apps of the tests log, and what must be in no log: run.js compares the two when all
+// tests have run.
 import { appendFileSync, mkdirSync } from 'node:fs'
 import { join } from 'node:path'
 import type { FastifyServerOptions } from 'fastify'

@@ -1,7 +1,14 @@
 // Classes as controllers: the class, an instance of it, and decorated.
 import type { UserType } from '@fastify/jwt'
 import Fastify, { type FastifyInstance } from 'fastify'
-import { SocketRoute, type Clients, type CloseInfo, type Message, type SocketController, type WsConnection } from 'fastify-socket-route'
+import {
+  SocketRoute,
+  type Clients,
+  type CloseInfo,
+  type Message,
+  type SocketController,
+  type WsConnection
+} from 'fastify-socket-route'
 import { is } from './expect.js'
 
 interface User { sub: string, roles: string[] }
@@ -46,7 +53,11 @@ for (const client of decorated.to('lobby').local) is<Data>()(client.data)
 // A class, and an instance whose data the generics tell of.
 app.socketRoute('/class/:room', ChatController, ['ROLE_USER'])
 app.socketRoute('/class/:room', ChatController, { isGranted: (user) => user !== '', name: 'class' })
-app.socketRoute<{ Params: { room: string }, User: User, Data: Data }>('/instance/:room', new ChatController(app), 'ROLE_USER')
+app.socketRoute<{ Params: { room: string }, User: User, Data: Data }>(
+  '/instance/:room',
+  new ChatController(app),
+  'ROLE_USER'
+)
 // @ts-expect-error other parameters
 app.socketRoute<{ Params: { city: string }, User: User, Data: Data }>('/instance/:city', new ChatController(app), 'ROLE_USER')
 

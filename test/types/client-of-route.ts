@@ -15,7 +15,11 @@ const chat = app.socketRoute('/chat', {
       ticks: { stream: Type.Integer() },
       leave: {}
     },
-    out: { message: Type.Object({ text: Type.String() }), bye: null, ask: { data: Type.String(), reply: Type.Boolean() } }
+    out: {
+      message: Type.Object({ text: Type.String() }),
+      bye: null,
+      ask: { data: Type.String(), reply: Type.Boolean() }
+    }
   },
   on: { say () {}, join: () => ({ members: 1 }), async * ticks () { yield 1 }, leave () {} }
 })

@@ -50,7 +50,9 @@ client.send('message', { from: 'me', text: 'hi' })
 is<{ members: number }>()(await client.request('join', { room: 'lobby' }))
 is<{ members: number }>()(await client.request('join', { room: 'lobby' }, { timeout: 500 }))
 is<void>()(await client.request('ping'))
-is<void>()(await client.request('ping', undefined, { timeout: 500, signal: AbortSignal.timeout(1) }))
+is<void>()(
+  await client.request('ping', undefined, { timeout: 500, signal: AbortSignal.timeout(1) })
+)
 is<void>()(await client.request('say', { text: 'hi' }))
 is<string[]>()(await client.request('search'))
 is<string[]>()(await client.request('search', undefined, { timeout: 500 }))
@@ -70,9 +72,13 @@ await client.request('history', { room: 'lobby' })
 const { count } = await client.request('join', { room: 'lobby' })
 
 // What is streamed.
-for await (const item of client.stream('history', { room: 'lobby' }, { buffer: 10 })) is<{ text: string, at: number }>()(item)
+for await (const item of client.stream('history', { room: 'lobby' }, { buffer: 10 })) {
+  is<{ text: string, at: number }>()(item)
+}
 for await (const item of client.stream('ticks')) is<number>()(item)
-for await (const item of client.stream('ticks', undefined, { signal: AbortSignal.timeout(1) })) is<number>()(item)
+for await (const item of client.stream('ticks', undefined, { signal: AbortSignal.timeout(1) })) {
+  is<number>()(item)
+}
 // @ts-expect-error it is answered once
 client.stream('join', { room: 'lobby' })
 // @ts-expect-error no data
@@ -108,7 +114,10 @@ client.events('confirm')
 connect<{ name: string }>('wss://example.test/chat')
 
 // What knows nothing takes everything.
-const any = connect('/chat', { token: async () => null, reconnect: { when: ({ code, attempts }) => code === 4000 || attempts < 5 } })
+const any = connect('/chat', {
+  token: async () => null,
+  reconnect: { when: ({ code, attempts }) => code === 4000 || attempts < 5 }
+})
 any.send('x')
 any.send('x', { y: 1 })
 is<unknown>()(await any.request('x', 1, { timeout: 1 }))
@@ -125,4 +134,6 @@ client.onClose((closed) => {
 })
 is<Promise<void>>()(client.renew('token'))
 client.close(4000, 'bye')
-export const pathOf = (error: unknown): undefined | string => error instanceof RequestError ? error.path : undefined
+export const pathOf = (error: unknown): undefined | string => error instanceof RequestError
+  ? error.path
+  : undefined

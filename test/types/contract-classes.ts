@@ -1,4 +1,5 @@
-// A contract types a controller wherever it is written: as an object elsewhere, as a class, as a class with a decorator.
+// A contract types a controller wherever it is written: as an object elsewhere, as a class, as a
+// class with a decorator.
 import Fastify, { type FastifyInstance } from 'fastify'
 import type { TypeBoxTypeProvider } from '@fastify/type-provider-typebox'
 import { baseController, defineController, SocketRoute } from 'fastify-socket-route'
@@ -7,7 +8,10 @@ import { is } from './expect.js'
 
 const app = Fastify().withTypeProvider<TypeBoxTypeProvider>()
 const schema = {
-  in: { say: { data: Type.Object({ text: Type.String() }) }, join: { data: Type.String(), reply: Type.Union([Type.Literal('new'), Type.Literal('old')]) } },
+  in: {
+    say: { data: Type.Object({ text: Type.String() }) },
+    join: { data: Type.String(), reply: Type.Union([Type.Literal('new'), Type.Literal('old')]) }
+  },
   out: { message: Type.Object({ text: Type.String() }) }
 }
 
@@ -36,7 +40,10 @@ defineController<TypeBoxTypeProvider>()({
   }
 })
 
-export class Chat extends baseController<TypeBoxTypeProvider, { User: { sub: string }, Data: { count: number } }>()(schema) {
+export class Chat extends baseController<TypeBoxTypeProvider, {
+  User: { sub: string }
+  Data: { count: number }
+}>()(schema) {
   readonly #greeting: string
 
   constructor (_app: FastifyInstance) {

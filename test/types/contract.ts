@@ -15,7 +15,10 @@ export const chat = app.socketRoute('/chat/:room', {
   schema: {
     in: {
       say: { data: Type.Object({ text: Type.String() }) },
-      join: { data: Type.Object({ room: Type.String() }), reply: Type.Object({ members: Type.Number() }) },
+      join: {
+        data: Type.Object({ room: Type.String() }),
+        reply: Type.Object({ members: Type.Number() })
+      },
       ticks: { data: Type.Number(), stream: Type.Object({ at: Type.Number() }) },
       leave: {}
     },
@@ -65,7 +68,11 @@ is<{ at: number }>()(seen.in.ticks.stream)
 is<undefined>()(seen.in.say.reply)
 is<boolean>()(seen.out.ask.reply)
 
-export const raw = app.socketRoute('/raw/:room', { onMessage: (_connection, message) => message }, 'ROLE_USER')
+export const raw = app.socketRoute(
+  '/raw/:room',
+  { onMessage: (_connection, message) => message },
+  'ROLE_USER'
+)
 
 // What is validated before the upgrade is typed as on any route.
 export const pages = app.socketRoute('/pages/:page', {
@@ -77,15 +84,37 @@ export const pages = app.socketRoute('/pages/:page', {
       is<string>()(connection.headers['x-device'])
     }
   }
-}, { schema: { params: Type.Object({ page: Type.Integer() }), querystring: Type.Object({ size: Type.Optional(Type.Integer()) }), headers: Type.Object({ 'x-device': Type.String() }) } })
+}, {
+  schema: {
+    params: Type.Object({ page: Type.Integer() }),
+    querystring: Type.Object({ size: Type.Optional(Type.Integer()) }),
+    headers: Type.Object({ 'x-device': Type.String() })
+  }
+})
 for (const client of pages.clients) is<{ page: number }>()(client.params)
 
 // With other providers, and with none.
 const jsonSchema = Fastify().withTypeProvider<JsonSchemaToTsProvider>()
 export const ofJsonSchema = jsonSchema.socketRoute('/chat', {
   schema: {
-    in: { say: { data: { type: 'object', properties: { text: { type: 'string' }, kind: { enum: ['a', 'b'] } }, required: ['text'] }, reply: { type: 'integer' } } },
-    out: { message: { type: 'object', properties: { at: { type: 'number' } }, required: ['at'], additionalProperties: false } }
+    in: {
+      say: {
+        data: {
+          type: 'object',
+          properties: { text: { type: 'string' }, kind: { enum: ['a', 'b'] } },
+          required: ['text']
+        },
+        reply: { type: 'integer' }
+      }
+    },
+    out: {
+      message: {
+        type: 'object',
+        properties: { at: { type: 'number' } },
+        required: ['at'],
+        additionalProperties: false
+      }
+    }
   },
   on: {
     say (connection, { text, kind }) {
@@ -106,7 +135,15 @@ jsonSchema.socketRoute('/elsewhere', defineController<JsonSchemaToTsProvider>()(
 const zod = Fastify().withTypeProvider<ZodTypeProvider>()
 export const ofZod = zod.socketRoute('/chat', {
   schema: {
-    in: { say: { data: z.object({ at: z.iso.datetime().transform((text) => new Date(text)), count: z.number().default(1) }), reply: z.object({ year: z.number() }) } },
+    in: {
+      say: {
+        data: z.object({
+          at: z.iso.datetime().transform((text) => new Date(text)),
+          count: z.number().default(1)
+        }),
+        reply: z.object({ year: z.number() })
+      }
+    },
     out: { message: z.object({ text: z.string() }) }
   },
   on: {
@@ -124,7 +161,10 @@ is<string>()(seenWithZod.in.say.data.at)
 is<undefined | number>()(seenWithZod.in.say.data.count)
 
 export const untyped = Fastify().socketRoute('/chat/:room', {
-  schema: { in: { say: { data: { type: 'object' }, reply: { type: 'string' } } }, out: { message: { type: 'string' }, bye: null } },
+  schema: {
+    in: { say: { data: { type: 'object' }, reply: { type: 'string' } } },
+    out: { message: { type: 'string' }, bye: null }
+  },
   on: {
     say (connection, data) {
       is<unknown>()(data)
@@ -148,5 +188,8 @@ app.socketRoute('/parts', {
       connection.send('message', { text })
     }
   },
-  schema: { in: { ...part.in, say: { data: Type.Object({ text: Type.String() }) } }, out: { ...part.out, message: Type.Object({ text: Type.String() }) } }
+  schema: {
+    in: { ...part.in, say: { data: Type.Object({ text: Type.String() }) } },
+    out: { ...part.out, message: Type.Object({ text: Type.String() }) }
+  }
 })

@@ -9,14 +9,20 @@ import { is } from './expect.js'
 interface Seat { row: number }
 
 const app = Fastify().withTypeProvider<TypeBoxTypeProvider>()
-const schema = { in: { say: { data: Type.Object({ text: Type.String() }), reply: Type.Integer() } }, out: { line: Type.Object({ text: Type.String() }) } }
+const schema = {
+  in: { say: { data: Type.Object({ text: Type.String() }), reply: Type.Integer() } },
+  out: { line: Type.Object({ text: Type.String() }) }
+}
 
 const raw = app.socketRoute('/raw', {
   onOpen (connection, clients) {
     is<Seat>()(connection.data)
     for (const client of clients) is<Seat>()(client.data)
   }
-}, { data: async (request: FastifyRequest): Promise<Seat> => ({ row: request.id.length }), isGranted: 'ROLE_USER' })
+}, {
+  data: async (request: FastifyRequest): Promise<Seat> => ({ row: request.id.length }),
+  isGranted: 'ROLE_USER'
+})
 for (const client of raw.clients) is<Seat>()(client.data)
 
 // With a contract, and a guard that is written in the call.
@@ -29,17 +35,37 @@ app.socketRoute('/contract/:hall', {
   },
   on: { say: ({ data }) => { is<{ count: number }>()(data); return data.count } }
 }, { data: () => ({ count: 0 }), isGranted: (user) => { is<User>()(user); return true } })
-app.socketRoute('/contract', { schema, on: { say (connection) { is<User>()(connection.user); return 1 } } }, (user) => user !== '')
-app.socketRoute('/contract', { schema, on: { say (connection) { is<User | null>()(connection.user); return 1 } } }, { preHandler: async (request) => { is<string>()(request.id) } })
+app.socketRoute(
+  '/contract',
+  { schema, on: { say (connection) { is<User>()(connection.user); return 1 } } },
+  (user) => user !== ''
+)
+app.socketRoute(
+  '/contract',
+  { schema, on: { say (connection) { is<User | null>()(connection.user); return 1 } } },
+  { preHandler: async (request) => { is<string>()(request.id) } }
+)
 
 // What a callback has as its parameter is inferred before the options are looked at.
-app.socketRoute('/later', { onOpen ({ data }) { is<Record<string, unknown>>()(data) } }, { data: (request) => ({ id: request.id }) })
-app.socketRoute<{ Data: Seat }>('/given', { onOpen ({ data }) { is<Seat>()(data) } }, { data: (request) => ({ row: request.id.length }) })
+app.socketRoute(
+  '/later',
+  { onOpen ({ data }) { is<Record<string, unknown>>()(data) } },
+  { data: (request) => ({ id: request.id }) }
+)
+app.socketRoute<{ Data: Seat }>(
+  '/given',
+  { onOpen ({ data }) { is<Seat>()(data) } },
+  { data: (request) => ({ row: request.id.length }) }
+)
 // @ts-expect-error not the data
 app.socketRoute<{ Data: Seat }>('/given', { onOpen () {} }, { data: () => ({ line: 1 }) })
 
 // The generics with a contract.
-const given = app.socketRoute<{ Data: Seat, User: { sub: string }, Contract: typeof schema }>('/given', {
+const given = app.socketRoute<{
+  Data: Seat
+  User: { sub: string }
+  Contract: typeof schema
+}>('/given', {
   schema,
   on: {
     say (connection, { text }) {

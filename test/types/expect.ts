@@ -6,5 +6,9 @@ export type Expect<T extends true> = T
 
 /** Says which type a value must have, neither a wider nor a narrower one: `is<string>()(value)`. */
 export function is<Wanted> () {
-  return <Given>(_value: Given, ..._same: Equal<Given, Wanted> extends true ? [] : [{ wanted: Wanted, given: Given }]): void => {}
+  return <Given>(_value: Given, ..._same: Equal<Given, Wanted> extends true ? [] : [{
+    wanted: Wanted
+    given: Given
+  }]): void => {
+  }
 }

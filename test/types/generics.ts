@@ -9,7 +9,13 @@ interface Account { name: string }
 
 const app = Fastify()
 
-app.socketRoute<{ Params: Params, Querystring: { page: string }, Headers: { 'X-Device': string }, User: Account, Data: Data }>('/chat/:room', {
+app.socketRoute<{
+  Params: Params
+  Querystring: { page: string }
+  Headers: { 'X-Device': string }
+  User: Account
+  Data: Data
+}>('/chat/:room', {
   onOpen (connection) {
     is<Params>()(connection.params)
     is<{ page: string }>()(connection.query)
@@ -50,8 +56,13 @@ app.socketRoute<{ Data: Data }>('/chat/:room', {
 })
 
 // The user of the generics is the user of the predicate.
-app.socketRoute<{ User: Account }>('/chat', { onOpen: ({ user }) => user.name }, (user) => { is<Account>()(user); return true })
-app.socketRoute<{ User: Account }>('/chat', { onOpen: ({ user }) => user.name }, { isGranted: async (user) => { is<Account>()(user); return true } })
+app.socketRoute<{ User: Account }>('/chat', { onOpen: ({ user }) => user.name }, (user) => {
+  is<Account>()(user)
+  return true
+})
+app.socketRoute<{ User: Account }>('/chat', { onOpen: ({ user }) => user.name }, {
+  isGranted: async (user) => { is<Account>()(user); return true }
+})
 // @ts-expect-error not an account
 app.socketRoute<{ User: Account }>('/chat', { onOpen: ({ user }) => user.name }, (user: { age: number }) => user.age > 17)
 

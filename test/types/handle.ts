@@ -47,10 +47,15 @@ found.broadcast('hi')
 app.socketRoutes.set('chat', chat)
 
 // A handle of a certain route does as one of any route.
-export const handles: SocketRouteHandle[] = [chat, app.socketRoute<{ Data: { count: number } }>('/numbers', { onOpen () {} })]
+export const handles: SocketRouteHandle[] = [
+  chat,
+  app.socketRoute<{ Data: { count: number } }>('/numbers', { onOpen () {} })
+]
 export const clients: Clients = chat.clients
 export const room: Room = chat.to('lobby')
-export function first (handle: SocketRouteHandle<WsConnection<{ Data: { count: number } }>>): undefined | number {
+export function first (handle: SocketRouteHandle<WsConnection<{
+  Data: { count: number }
+}>>): undefined | number {
   const [client] = handle.clients
   return client?.data.count
 }

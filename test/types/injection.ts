@@ -1,7 +1,12 @@
 // Controllers that a container or a factory makes.
 import type { FastifyInstance } from 'fastify'
 import Fastify from 'fastify'
-import { SocketRoute, baseController, type SocketController, type WsConnection } from 'fastify-socket-route'
+import {
+  SocketRoute,
+  baseController,
+  type SocketController,
+  type WsConnection
+} from 'fastify-socket-route'
 import { is } from './expect.js'
 
 interface Data { count: number }
@@ -22,13 +27,20 @@ class Plain {
 
 const app = Fastify()
 // As those of tsyringe, typedi, inversify: by the class.
-const container = { resolve: <Instance>(Class: new (...given: never[]) => Instance) => Reflect.construct(Class, [new Repository()]) as Instance }
+const container = {
+  resolve: <Instance>(Class: new (...given: never[]) => Instance) =>
+    Reflect.construct(Class, [new Repository()]) as Instance
+}
 
 const made = app.socketController(Injected, { create: (Class) => container.resolve(Class) })
 for (const client of made.clients) is<Data>()(client.data)
 const instance = app.socketController(new Injected(new Repository()))
 for (const client of instance.clients) is<{ room: string }>()(client.params)
-for (const client of app.socketController(Plain, { create: (Class, fastify) => { is<FastifyInstance>()(fastify); return new Class(new Repository()) } }).clients) client.send('hi')
+for (const client of app.socketController(Plain, {
+  create: (Class, fastify) => { is<FastifyInstance>()(fastify); return new Class(new Repository()) }
+}).clients) {
+  client.send('hi')
+}
 for (const client of app.socketController(new Plain(new Repository())).clients) client.send('hi')
 
 // @ts-expect-error it is constructed with the Fastify instance unless `create` says otherwise
@@ -42,14 +54,24 @@ app.socketController(Injected, { create: (Class) => container.resolve(Class), is
 // @ts-expect-error nor a guard
 app.socketController(Injected, 'ROLE_ADMIN')
 
-const schema = { in: { say: { data: { type: 'object', required: ['text'], properties: { text: { type: 'string' } } } } }, out: { said: { type: 'object', required: ['count'], properties: { count: { type: 'integer' } } } } } as const
+const schema = {
+  in: {
+    say: { data: { type: 'object', required: ['text'], properties: { text: { type: 'string' } } } }
+  },
+  out: { said: { type: 'object', required: ['count'], properties: { count: { type: 'integer' } } } }
+} as const
 
 @SocketRoute({ path: '/contract' })
 class Contracted extends baseController()(schema) {
   constructor (readonly repository: Repository) { super() }
-  override readonly on = this.handlers({ say: (connection) => { connection.send('said', { count: 1 }) } })
+  override readonly on = this.handlers({
+    say: (connection) => { connection.send('said', { count: 1 }) }
+  })
 }
-for (const route of [app.socketController(Contracted, { create: (Class) => container.resolve(Class) }), app.socketController(new Contracted(new Repository()))]) {
+for (const route of [
+  app.socketController(Contracted, { create: (Class) => container.resolve(Class) }),
+  app.socketController(new Contracted(new Repository()))
+]) {
   route.broadcast('said', { count: 2 })
   // @ts-expect-error not in the contract
   route.broadcast('other', { count: 2 })

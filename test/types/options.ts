@@ -1,6 +1,9 @@
 // Typing errors in names are found.
 import Fastify from 'fastify'
-import socketRoutes, { type SocketPluginOptions, type SocketRouteOptions } from 'fastify-socket-route'
+import socketRoutes, {
+  type SocketPluginOptions,
+  type SocketRouteOptions
+} from 'fastify-socket-route'
 
 const app = Fastify()
 
@@ -68,27 +71,47 @@ app.socketScope({ isGranted: 1 })
 
 await app.register(socketRoutes)
 await app.register(socketRoutes, {})
-await app.register(socketRoutes, { isGranted: 'ROLE_USER', drain: { deadline: 1000 }, compression: { threshold: 100 }, maxFragments: 100, websocket: { options: { skipUTF8Validation: true } }, prefix: '/v1' })
+await app.register(socketRoutes, {
+  isGranted: 'ROLE_USER',
+  drain: { deadline: 1000 },
+  compression: { threshold: 100 },
+  maxFragments: 100,
+  websocket: { options: { skipUTF8Validation: true } },
+  prefix: '/v1'
+})
 // @ts-expect-error a typo
 await app.register(socketRoutes, { maxPayloads: 1024 })
 // @ts-expect-error not a number
 await app.register(socketRoutes, { maxPayload: '64kB' })
 
-// Where options come from elsewhere, `undefined` is as good as nothing (exactOptionalPropertyTypes).
-export const optional: SocketRouteOptions & SocketPluginOptions = { name: undefined, maxPayload: undefined, drain: undefined }
+// Where options come from elsewhere, `undefined` is as good as nothing
+// (exactOptionalPropertyTypes).
+export const optional: SocketRouteOptions & SocketPluginOptions = {
+  name: undefined,
+  maxPayload: undefined,
+  drain: undefined
+}
 app.socketRoute('/a', { onOpen () {} }, { name: undefined })
 // @ts-expect-error but not for a guard, which would be lost
 app.socketRoute('/a', { onOpen () {} }, { isGranted: undefined })
 
 // A ticket, for a request of whatever generics and type provider.
-app.post<{ Body: { room: string }, Params: { id: string }, Headers: { 'x-a': string } }>('/ticket/:id', async (request) => expectTicket(await app.socketTicket(request, { route: 'chat' })))
-app.socketRoute('/a', { onOpen () {} }, { isGranted: 'ROLE_USER', tokenFrom: ['ticket', 'query', 'message'] })
+app.post<{ Body: { room: string }, Params: { id: string }, Headers: { 'x-a': string } }>(
+  '/ticket/:id',
+  async (request) => expectTicket(await app.socketTicket(request, { route: 'chat' }))
+)
+app.socketRoute('/a', { onOpen () {} }, {
+  isGranted: 'ROLE_USER',
+  tokenFrom: ['ticket', 'query', 'message']
+})
 app.get('/health', { logLevel: 'silent' }, app.socketHealth)
 // @ts-expect-error no such place
 app.socketRoute('/a', { onOpen () {} }, { tokenFrom: ['url'] })
 // @ts-expect-error without a route
 export const ticket = async () => await app.socketTicket({ headers: {} }, {})
-await app.register(socketRoutes, { tickets: { ttl: 1000, store: { put () {}, take: async () => null } } })
+await app.register(socketRoutes, {
+  tickets: { ttl: 1000, store: { put () {}, take: async () => null } }
+})
 // @ts-expect-error a store that cannot take
 await app.register(socketRoutes, { tickets: { store: { put () {} } } })
 

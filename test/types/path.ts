@@ -7,16 +7,30 @@ const app = Fastify()
 
 app.socketRoute('/chat/:room', { onOpen ({ params }) { is<{ room: string }>()(params) } })
 app.socketRoute('/chat/:room/', { onOpen ({ params }) { is<{ room: string }>()(params) } })
-app.socketRoute('/:team/chat/:room', { onOpen ({ params }) { is<{ team: string, room: string }>()(params) } })
-app.socketRoute('/chat/:room?', { onOpen ({ params }) { is<{ room?: string | undefined }>()(params) } })
-app.socketRoute('/:team/chat/:room?', { onOpen ({ params }) { is<{ team: string, room?: string | undefined }>()(params) } })
-app.socketRoute('/files/:owner/*', { onOpen ({ params }) { is<{ owner: string, '*': string }>()(params) } })
+app.socketRoute('/:team/chat/:room', {
+  onOpen ({ params }) { is<{ team: string, room: string }>()(params) }
+})
+app.socketRoute('/chat/:room?', {
+  onOpen ({ params }) { is<{ room?: string | undefined }>()(params) }
+})
+app.socketRoute('/:team/chat/:room?', {
+  onOpen ({ params }) { is<{ team: string, room?: string | undefined }>()(params) }
+})
+app.socketRoute('/files/:owner/*', {
+  onOpen ({ params }) { is<{ owner: string, '*': string }>()(params) }
+})
 app.socketRoute('/files/log*', { onOpen ({ params }) { is<{ '*': string }>()(params) } })
 
 // What only the router can read gives strings by any name.
-app.socketRoute('/chat/:room(^\\d+$)', { onOpen ({ params }) { is<Record<string, string>>()(params) } })
-app.socketRoute('/near/:latitude-:longitude', { onOpen ({ params }) { is<Record<string, string>>()(params) } })
-app.socketRoute('/chat/room-:room', { onOpen ({ params }) { is<Record<string, string>>()(params) } })
+app.socketRoute('/chat/:room(^\\d+$)', {
+  onOpen ({ params }) { is<Record<string, string>>()(params) }
+})
+app.socketRoute('/near/:latitude-:longitude', {
+  onOpen ({ params }) { is<Record<string, string>>()(params) }
+})
+app.socketRoute('/chat/room-:room', {
+  onOpen ({ params }) { is<Record<string, string>>()(params) }
+})
 app.socketRoute('/chat' as string, { onOpen ({ params }) { is<Record<string, string>>()(params) } })
 
 // @ts-expect-error no such parameter

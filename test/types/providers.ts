@@ -39,10 +39,18 @@ typebox.socketRoute('/chat/:room', {
     is<{ page?: number }>()(connection.query)
   }
 }, { isGranted: ['ROLE_USER'], schema: { querystring } })
-typebox.socketRoute('/chat/:room', { onOpen ({ params }) { is<{ room: string }>()(params) } }, 'ROLE_USER')
+typebox.socketRoute(
+  '/chat/:room',
+  { onOpen ({ params }) { is<{ room: string }>()(params) } },
+  'ROLE_USER'
+)
 
 // The generics before the schema.
-typebox.socketRoute<{ Params: { room: 1 | 2 } }>('/chat/:room', { onOpen ({ params }) { is<{ room: 1 | 2 }>()(params) } }, { schema: { params } })
+typebox.socketRoute<{ Params: { room: 1 | 2 } }>(
+  '/chat/:room',
+  { onOpen ({ params }) { is<{ room: 1 | 2 }>()(params) } },
+  { schema: { params } }
+)
 
 const handle = typebox.socketRoute('/chat/:room', { onOpen () {} }, { schema: { params } })
 for (const client of handle.clients) is<{ room: number }>()(client.params)
@@ -50,7 +58,11 @@ for (const client of handle.clients) is<{ room: number }>()(client.params)
 // In a scope.
 await typebox.register(async (scope) => {
   scope.withTypeProvider<TypeBoxTypeProvider>()
-    .socketRoute('/chat/:room', { onOpen ({ params }) { is<{ room: number }>()(params) } }, { schema: { params } })
+    .socketRoute(
+      '/chat/:room',
+      { onOpen ({ params }) { is<{ room: number }>()(params) } },
+      { schema: { params } }
+    )
 }, { prefix: '/v1' })
 
 const jsonSchema = Fastify().withTypeProvider<JsonSchemaToTsProvider>()
@@ -63,8 +75,18 @@ jsonSchema.socketRoute('/chat/:room', {
   }
 }, {
   schema: {
-    params: { type: 'object', properties: { room: { type: 'integer' } }, required: ['room'], additionalProperties: false },
-    querystring: { type: 'object', properties: { sort: { enum: ['new', 'old'] } }, required: ['sort'], additionalProperties: false }
+    params: {
+      type: 'object',
+      properties: { room: { type: 'integer' } },
+      required: ['room'],
+      additionalProperties: false
+    },
+    querystring: {
+      type: 'object',
+      properties: { sort: { enum: ['new', 'old'] } },
+      required: ['sort'],
+      additionalProperties: false
+    }
   }
 })
 
@@ -75,8 +97,19 @@ jsonSchema.socketRoute('/chat/:room', {
   }
 }, {
   isGranted: (user, request) => { is<User>()(user); return request.ip !== '' },
-  schema: { params: { type: 'object', properties: { room: { type: 'integer' } }, required: ['room'], additionalProperties: false } }
+  schema: {
+    params: {
+      type: 'object',
+      properties: { room: { type: 'integer' } },
+      required: ['room'],
+      additionalProperties: false
+    }
+  }
 })
 
 // Without a type provider a schema says nothing to the compiler, and the path counts.
-Fastify().socketRoute('/chat/:room', { onOpen ({ params }) { is<{ room: string }>()(params) } }, { schema: { params: { type: 'object' } } })
+Fastify().socketRoute(
+  '/chat/:room',
+  { onOpen ({ params }) { is<{ room: string }>()(params) } },
+  { schema: { params: { type: 'object' } } }
+)

@@ -9,15 +9,30 @@ const app = Fastify()
 const greeting: Greeting = { text: 'hi' }
 const inOneOfSeveralWays = (): string | undefined => undefined
 
-app.socketRoute('/nothing', { onOpen () {}, async onMessage () {}, onClose: () => undefined, onError: () => null })
+app.socketRoute('/nothing', {
+  onOpen () {},
+  async onMessage () {},
+  onClose: () => undefined,
+  onError: () => null
+})
 app.socketRoute('/messages', {
   onOpen: () => new JsonMessage({ text: 'hi' }),
   onMessage (_connection, message) { is<Message>()(message); return message },
   onClose: () => new TextMessage('hi'),
   onError: () => new BinaryMessage(new Uint8Array(1))
 })
-app.socketRoute('/values', { onOpen: () => 'hi', onMessage: () => Buffer.from('hi'), onClose: () => new ArrayBuffer(1), onError: () => new Float32Array(1) })
-app.socketRoute('/json', { onOpen: () => ({ text: 'hi', of: { anything: [1] } }), onMessage: () => greeting, onClose: () => [1, 2], onError: (_connection, { message }) => ({ message }) })
+app.socketRoute('/values', {
+  onOpen: () => 'hi',
+  onMessage: () => Buffer.from('hi'),
+  onClose: () => new ArrayBuffer(1),
+  onError: () => new Float32Array(1)
+})
+app.socketRoute('/json', {
+  onOpen: () => ({ text: 'hi', of: { anything: [1] } }),
+  onMessage: () => greeting,
+  onClose: () => [1, 2],
+  onError: (_connection, { message }) => ({ message })
+})
 app.socketRoute('/promises', {
   onOpen: async () => 'hi',
   onMessage: async (_connection, message) => message,
@@ -25,7 +40,13 @@ app.socketRoute('/promises', {
   onError: () => Promise.resolve(greeting)
 })
 app.socketRoute('/streams', {
-  async * onOpen () { yield 'hi'; yield greeting; yield { text: 'hi' }; yield Buffer.from('hi'); yield [1] },
+  async * onOpen () {
+    yield 'hi'
+    yield greeting
+    yield { text: 'hi' }
+    yield Buffer.from('hi')
+    yield [1]
+  },
   async onMessage () { return (async function * () { yield new JsonMessage(1) })() }
 })
 app.socketRoute('/several', {

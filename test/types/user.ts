@@ -1,5 +1,6 @@
-// Who is connected: what @fastify/jwt says, and null where nobody has to be. That a declaration of the app counts, and what
-// there is without @fastify/jwt, is in types.test.ts: declarations hold for a whole program.
+// Who is connected: what @fastify/jwt says, and null where nobody has to be. That a declaration of
+// the app counts, and what there is without @fastify/jwt, is in types.test.ts: declarations hold
+// for a whole program.
 import Fastify from 'fastify'
 import type { UserType as User } from '@fastify/jwt'
 import { is } from './expect.js'
@@ -19,21 +20,51 @@ app.socketRoute('/chat', { onOpen ({ user }) { is<User>()(user) } }, ['ROLE_USER
 app.socketRoute('/chat', { onOpen ({ user }) { is<User>()(user) } }, ['ROLE_USER'] as const)
 app.socketRoute('/chat', { onOpen ({ user }) { is<User>()(user) } }, roles)
 app.socketRoute('/chat', { onOpen ({ user }) { is<User>()(user) } }, isAdult)
-app.socketRoute('/chat', { onOpen ({ user }) { is<User>()(user) } }, (user) => { is<User>()(user); return true })
-app.socketRoute('/chat', { onOpen ({ user }) { is<User>()(user) } }, async (user) => { is<User>()(user); return true })
-app.socketRoute('/chat', { onOpen ({ user }) { is<User>()(user) } }, (user, request) => { is<string>()(request.ip); return user !== request.ip })
+app.socketRoute(
+  '/chat',
+  { onOpen ({ user }) { is<User>()(user) } },
+  (user) => { is<User>()(user); return true }
+)
+app.socketRoute(
+  '/chat',
+  { onOpen ({ user }) { is<User>()(user) } },
+  async (user) => { is<User>()(user); return true }
+)
+app.socketRoute(
+  '/chat',
+  { onOpen ({ user }) { is<User>()(user) } },
+  (user, request) => { is<string>()(request.ip); return user !== request.ip }
+)
 app.socketRoute('/chat', { onOpen ({ user }) { is<User>()(user) } }, { isGranted: 'ROLE_USER' })
-app.socketRoute('/chat', { onOpen ({ user }) { is<User>()(user) } }, { isGranted: roles, name: 'chat' })
+app.socketRoute(
+  '/chat',
+  { onOpen ({ user }) { is<User>()(user) } },
+  { isGranted: roles, name: 'chat' }
+)
 app.socketRoute('/chat', { onOpen ({ user }) { is<User>()(user) } }, { isGranted: isAdult })
-app.socketRoute('/chat', { onOpen ({ user }) { is<User>()(user) } }, { isGranted: (user) => { is<User>()(user); return true } })
-app.socketRoute('/chat', { onOpen ({ user }) { is<User>()(user) } }, { isGranted: async (user) => { is<User>()(user); return true } })
+app.socketRoute(
+  '/chat',
+  { onOpen ({ user }) { is<User>()(user) } },
+  { isGranted: (user) => { is<User>()(user); return true } }
+)
+app.socketRoute(
+  '/chat',
+  { onOpen ({ user }) { is<User>()(user) } },
+  { isGranted: async (user) => { is<User>()(user); return true } }
+)
 
-for (const client of app.socketRoute('/chat', { onOpen () {} }, 'ROLE_USER').clients) is<User>()(client.user)
-for (const client of app.socketRoute('/chat', { onOpen () {} }).clients) is<User | null>()(client.user)
+for (const client of app.socketRoute('/chat', { onOpen () {} }, 'ROLE_USER').clients) {
+  is<User>()(client.user)
+}
+for (const client of app.socketRoute('/chat', { onOpen () {} }).clients) {
+  is<User | null>()(client.user)
+}
 
 // In a scope.
 app.socketScope({ isGranted: (user) => { is<User>()(user); return true } })
-app.socketScope({ isGranted: async (user, request) => { is<User>()(user); return request.ip !== '' } })
+app.socketScope({
+  isGranted: async (user, request) => { is<User>()(user); return request.ip !== '' }
+})
 app.socketScope({ roles: (user) => { is<User>()(user); return [] } })
 app.socketScope({ roles: (user: { scopes: string[] }) => user.scopes })
 

@@ -38,8 +38,16 @@ export type Rules = [
   Expect<Equal<AsJson<Set<1>>, Record<string, never>>>,
   Expect<Equal<AsJson<Uint8Array>, Record<string, number>>>,
   Expect<Equal<AsJson<() => void>, undefined>>,
-  Expect<Equal<AsJson<{ a: string, b?: number, readonly c: null }>, { a: string, b?: number, readonly c: null }>>,
-  Expect<Equal<AsJson<{ at: Date, list: Date[], of: [Date, 'a'] }>, { at: string, list: string[], of: [string, 'a'] }>>,
+  Expect<Equal<AsJson<{
+    a: string
+    b?: number
+    readonly c: null
+  }>, { a: string, b?: number, readonly c: null }>>,
+  Expect<Equal<AsJson<{ at: Date, list: Date[], of: [Date, 'a'] }>, {
+    at: string
+    list: string[]
+    of: [string, 'a']
+  }>>,
   Expect<Equal<AsJson<Array<string | undefined>>, Array<string | null>>>,
   Expect<Equal<AsJson<readonly [undefined, Date?]>, readonly [null, (string | null)?]>>,
   Expect<Equal<AsJson<{ a: Date | undefined, b: 1 }>, { b: 1, a?: string }>>,
@@ -50,21 +58,33 @@ export type Rules = [
   Expect<Equal<AsJson<Money>, { readonly amount: 1, readonly secret: number }>>,
   Expect<Equal<AsJson<Told>, { at: string, told: boolean }>>,
   Expect<Equal<AsJson<URL>, string>>,
-  Expect<Equal<AsJson<{ price: Money }>, { price: { readonly amount: 1, readonly secret: number } }>>
+  Expect<Equal<AsJson<{ price: Money }>, {
+    price: { readonly amount: 1, readonly secret: number }
+  }>>
 ]
 const tree = {} as AsJson<Tree>
 is<string | undefined>()(tree.children[0]?.children[0]?.at)
 
-// Zod, with codecs: a handler gets the output, the client sends and reads the input, and all as JSON.
-const when = z.codec(z.iso.datetime(), z.date(), { decode: (text) => new Date(text), encode: (date) => date.toISOString() })
+// Zod, with codecs: a handler gets the output, the client sends and reads the input, and all as
+// JSON.
+const when = z.codec(z.iso.datetime(), z.date(), {
+  decode: (text) => new Date(text),
+  encode: (date) => date.toISOString()
+})
 const zod = Fastify().withTypeProvider<ZodTypeProvider>().socketRoute('/zod', {
   schema: {
     in: {
       at: { data: z.object({ when }), reply: z.object({ when, back: z.date() }) },
       ticks: { data: z.number().default(5), stream: z.object({ when }) },
-      coerced: { data: z.object({ when: z.coerce.date() }), reply: z.object({ name: z.string().default('nobody'), page: z.number().optional() }) }
+      coerced: {
+        data: z.object({ when: z.coerce.date() }),
+        reply: z.object({ name: z.string().default('nobody'), page: z.number().optional() })
+      }
     },
-    out: { tick: z.object({ at: z.date() }), ask: { data: z.object({ until: when }), reply: z.object({ when }) } }
+    out: {
+      tick: z.object({ at: z.date() }),
+      ask: { data: z.object({ until: when }), reply: z.object({ when }) }
+    }
   },
   on: {
     at (connection, data) {
@@ -98,7 +118,9 @@ interface OlderProvider extends FastifyTypeProvider {
   readonly serializer: this['schema'] extends z.ZodType ? z.input<this['schema']> : unknown
 }
 const older = Fastify().withTypeProvider<OlderProvider>().socketRoute('/older', {
-  schema: { in: { count: { data: z.string(), reply: z.string().transform((text) => text.length) } } },
+  schema: {
+    in: { count: { data: z.string(), reply: z.string().transform((text) => text.length) } }
+  },
   on: { count: (_connection, text) => text }
 })
 is<number>()(await connect<typeof older>('wss://example.test/older').request('count', 'abc'))
@@ -106,7 +128,15 @@ is<number>()(await connect<typeof older>('wss://example.test/older').request('co
 // TypeBox, where a schema stands for something that JSON has not.
 const typebox = Fastify().withTypeProvider<TypeBoxTypeProvider>().socketRoute('/typebox', {
   schema: {
-    in: { at: { data: Type.Object({ text: Type.String() }), reply: Type.Object({ at: Type.Unsafe<Date>(Type.String({ format: 'date-time' })), page: Type.Optional(Type.Number()) }) } },
+    in: {
+      at: {
+        data: Type.Object({ text: Type.String() }),
+        reply: Type.Object({
+          at: Type.Unsafe<Date>(Type.String({ format: 'date-time' })),
+          page: Type.Optional(Type.Number())
+        })
+      }
+    },
     out: { tick: Type.Unsafe<Date>(Type.String({ format: 'date-time' })) }
   },
   on: {
@@ -123,9 +153,21 @@ ofTypebox.on('tick', (at) => { is<string>()(at) })
 
 // json-schema-to-ts, where a format is read and written as a date.
 type Dates = { deserialize: [{ pattern: { type: 'string', format: 'date-time' }, output: Date }] }
-const json = Fastify().withTypeProvider<JsonSchemaToTsProvider<{ SerializerSchemaOptions: Dates }>>().socketRoute('/json', {
+const json = Fastify().withTypeProvider<JsonSchemaToTsProvider<{
+  SerializerSchemaOptions: Dates
+}>>().socketRoute('/json', {
   schema: {
-    in: { at: { data: { type: 'integer' }, reply: { type: 'object', properties: { at: { type: 'string', format: 'date-time' } }, required: ['at'], additionalProperties: false } } },
+    in: {
+      at: {
+        data: { type: 'integer' },
+        reply: {
+          type: 'object',
+          properties: { at: { type: 'string', format: 'date-time' } },
+          required: ['at'],
+          additionalProperties: false
+        }
+      }
+    },
     out: { tick: { type: 'array', items: { type: 'string', format: 'date-time' } } }
   },
   on: {

@@ -20,7 +20,12 @@ t.test('a path is registered with and without a slash at its end', async (t) => 
   t.strictSame(slashVariants('/:b?', ''), ['/:b', '/', '/:b/'])
   t.strictSame(slashVariants('/:b?', '/'), ['/:b', '/', '/:b/'])
   t.strictSame(slashVariants('/:b?', '/v1'), ['/:b', '', '/', '/:b/'])
-  t.strictSame(slashVariants('/a/:b(^\\d+$)?', ''), ['/a/:b(^\\d+$)', '/a', '/a/', '/a/:b(^\\d+$)/'])
+  t.strictSame(slashVariants('/a/:b(^\\d+$)?', ''), [
+    '/a/:b(^\\d+$)',
+    '/a',
+    '/a/',
+    '/a/:b(^\\d+$)/'
+  ])
 })
 
 t.test('parameters are filled in and encoded', async (t) => {
@@ -36,10 +41,29 @@ t.test('parameters are filled in and encoded', async (t) => {
   t.equal(fillPath('/a/:b', { b: '...' }), '/a/...')
   t.equal(fillPath('/a/:b', { b: '%2e%2e' }), '/a/%252e%252e')
   t.equal(fillPath('/a/:b.:c', { b: 'x', c: '.' }), '/a/x..')
-  for (const [path, params] of [['/a/:b', { b: '..' }], ['/a/:b', { b: '.' }], ['/a/:b/c', { b: '..' }], ['/:b', { b: '..' }], ['/a/:b?', { b: '..' }], ['/a/*', { '*': 'x/../y' }], ['/a/*', { '*': '.' }], ['/a/:b.', { b: '.' }], ['/a/:b', { b: '\ud800' }], ['/a/*', { '*': 'x/\udfff' }], ['/a/:constructor', {}], ['/a/:b', { b: {} }], ['/a/:b', { b: NaN }]] as const) {
+  for (const [path, params] of [
+    ['/a/:b', { b: '..' }],
+    ['/a/:b', { b: '.' }],
+    ['/a/:b/c', { b: '..' }],
+    ['/:b', { b: '..' }],
+    ['/a/:b?', { b: '..' }],
+    ['/a/*', { '*': 'x/../y' }],
+    ['/a/*', { '*': '.' }],
+    ['/a/:b.', { b: '.' }],
+    ['/a/:b', { b: '\ud800' }],
+    ['/a/*', { '*': 'x/\udfff' }],
+    ['/a/:constructor', {}],
+    ['/a/:b', { b: {} }],
+    ['/a/:b', { b: NaN }]
+  ] as const) {
     t.throws(() => fillPath(path, params as never), { code: 'FSR_ERR_URL_PARAM_INVALID' }, path)
   }
-  for (const [path, params] of [['/a/:b', { b: null as never }], ['/a/:b', {}], ['/a/:b', { b: '' }], ['/a/*', {}]] as const) {
+  for (const [path, params] of [
+    ['/a/:b', { b: null as never }],
+    ['/a/:b', {}],
+    ['/a/:b', { b: '' }],
+    ['/a/*', {}]
+  ] as const) {
     t.throws(() => fillPath(path, params), { code: 'FSR_ERR_URL_PARAM_MISSING' })
   }
 })
@@ -67,6 +91,15 @@ t.test('the pattern of a path matches what the route does', async (t) => {
 })
 
 t.test('a path is a template for documents', async (t) => {
-  t.strictSame(templateOf('/a::b/:größe/:id(^\\d+$)?'), { address: '/a:b/{größe}/{id}', params: [{ key: 'größe', name: 'größe', isOptional: false }, { key: 'id', name: 'id', isOptional: true }] })
-  t.strictSame(templateOf('/files/*'), { address: '/files/{wildcard}', params: [{ key: 'wildcard', name: '*', isOptional: false }] })
+  t.strictSame(templateOf('/a::b/:größe/:id(^\\d+$)?'), {
+    address: '/a:b/{größe}/{id}',
+    params: [
+      { key: 'größe', name: 'größe', isOptional: false },
+      { key: 'id', name: 'id', isOptional: true }
+    ]
+  })
+  t.strictSame(templateOf('/files/*'), {
+    address: '/files/{wildcard}',
+    params: [{ key: 'wildcard', name: '*', isOptional: false }]
+  })
 })
