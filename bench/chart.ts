@@ -26,7 +26,10 @@ const ROWS: ReadonlyArray<{ job: string, title?: string }> = [
   { job: 'busy room of 100, 100 in flight' },
   { job: 'busy room of 1,000, 100 in flight' },
   { job: 'compressed broadcast, 1 KiB to 1,000' },
-  { job: 'worst latency of bystanders, fan-out to 5,000', title: 'worst latency of bystanders, times less' },
+  {
+    job: 'worst latency of bystanders, fan-out to 5,000',
+    title: 'worst latency of bystanders, times less'
+  },
   { job: 'handshakes' },
   { job: 'handshakes with JWT and role' },
   { job: 'memory of an idle connection', title: 'memory of an idle connection, times less' }
@@ -44,7 +47,12 @@ const TICKS = [0.1, 0.2, 0.5, 1, 2, 5, 10, 20, 50, 100, 200]
 
 const escape = (text: string): string => text.replaceAll('&', '&amp;').replaceAll('<', '&lt;')
 
-function label (x: number, y: number, text: string, { size = 12, anchor = 'start', color = INK, weight = 400 } = {}): string {
+function label (x: number, y: number, text: string, {
+  size = 12,
+  anchor = 'start',
+  color = INK,
+  weight = 400
+} = {}): string {
   return `<text x="${x.toFixed(1)}" y="${y.toFixed(1)}" font-size="${size}" font-weight="${weight}" text-anchor="${anchor}" fill="${color}">${escape(text)}</text>`
 }
 
@@ -52,19 +60,29 @@ function label (x: number, y: number, text: string, { size = 12, anchor = 'start
 export function chart ({ date, machine, versions, parameters, findings }: Results): string {
   const rows = ROWS.flatMap(({ job, title = job }) => {
     const finding = findings.find(({ name }) => name === job)
-    return finding?.targets.plugin?.ratio === undefined ? [] : [{ title, gains: BARS.map(({ target }) => gainOf(finding, target)) }]
+    return finding?.targets.plugin?.ratio === undefined
+      ? []
+      : [{ title, gains: BARS.map(({ target }) => gainOf(finding, target)) }]
   })
   const gains = rows.flatMap(({ gains }) => gains).filter((gain) => gain !== undefined)
-  const ticks = TICKS.filter((_tick, index) => (TICKS[index + 1] ?? Infinity) > Math.min(0.5, ...gains) && (TICKS[index - 1] ?? 0) < Math.max(2, ...gains))
+  const ticks = TICKS.filter((_tick, index) => (TICKS[index + 1] ??
+    Infinity) > Math.min(0.5, ...gains) &&
+    (TICKS[index - 1] ?? 0) < Math.max(2, ...gains))
   const [first, last] = [Math.log(ticks[0]!), Math.log(ticks.at(-1)!)]
-  const x = (value: number): number => LEFT + INSET + (Math.log(value) - first) / (last - first) * (WIDTH - LEFT - INSET - RIGHT)
+  const x = (value: number): number => LEFT + INSET +
+    (Math.log(value) - first) / (last - first) * (WIDTH - LEFT - INSET - RIGHT)
   const height = BARS.length * BAR + GAP
   const bottom = TOP + rows.length * height
 
   const grid = ticks.map((tick) => {
     const at = x(tick).toFixed(1)
     return `<path d="M${at} ${TOP - 6}V${bottom}" stroke="${tick === 1 ? INK : GRID}" stroke-width="${tick === 1 ? 1.5 : 1}"/>` +
-      label(x(tick), TOP - 12, tick === 1 ? 'ws = 1' : `${tick}`, { size: 11, anchor: 'middle', color: tick === 1 ? INK : FAINT, weight: tick === 1 ? 600 : 400 })
+      label(x(tick), TOP - 12, tick === 1 ? 'ws = 1' : `${tick}`, {
+        size: 11,
+        anchor: 'middle',
+        color: tick === 1 ? INK : FAINT,
+        weight: tick === 1 ? 600 : 400
+      })
   })
   const bars = rows.flatMap(({ title, gains }, row) => {
     const top = TOP + row * height + GAP / 2
@@ -78,17 +96,29 @@ export function chart ({ date, machine, versions, parameters, findings }: Result
         const isLess = gain < 1
         return [
           `<rect x="${from.toFixed(1)}" y="${y}" width="${Math.max(to - from, 1).toFixed(1)}" height="${BAR - 2}" fill="${color}"/>`,
-          label(isLess ? from - 4 : to + 4, y + BAR - 2.5, times(gain), { size: 10, anchor: isLess ? 'end' : 'start', color: target === 'plugin' ? INK : FAINT, weight: target === 'plugin' ? 700 : 400 })
+          label(isLess ? from - 4 : to + 4, y + BAR - 2.5, times(gain), {
+            size: 10,
+            anchor: isLess ? 'end' : 'start',
+            color: target === 'plugin' ? INK : FAINT,
+            weight: target === 'plugin' ? 700 : 400
+          })
         ]
       })
     ]
   })
-  const keys = BARS.map(({ title, color }, index) => `<rect x="${24 + index * 180}" y="44" width="11" height="11" fill="${color}"/>` + label(40 + index * 180, 54, title))
+  const keys = BARS.map(({
+    title,
+    color
+  }, index) => `<rect x="${24 + index * 180}" y="44" width="11" height="11" fill="${color}"/>` +
+    label(40 + index * 180, 54, title))
   const about = `${date.slice(0, 10)}, ${machine['processor']}, Node ${machine['node']}, one core for the server; ws ${versions['ws']}. Logarithmic; more is better.${isRough(parameters) ? ' A quick run: figures are rough.' : ''}`
   return [
     `<svg xmlns="http://www.w3.org/2000/svg" width="${WIDTH}" height="${bottom + 36}" viewBox="0 0 ${WIDTH} ${bottom + 36}" font-family="system-ui, 'Segoe UI', Helvetica, Arial, sans-serif" role="img" aria-label="Ratios to ws, job by job">`,
     `<rect x="0.5" y="0.5" width="${WIDTH - 1}" height="${bottom + 35}" rx="8" fill="#fff" stroke="${GRID}"/>`,
-    label(24, 28, 'Ratio to ws, job by job; per CPU where a server had time to spare', { size: 16, weight: 600 }),
+    label(24, 28, 'Ratio to ws, job by job; per CPU where a server had time to spare', {
+      size: 16,
+      weight: 600
+    }),
     ...keys,
     ...grid,
     ...bars,

@@ -4,7 +4,8 @@ import { availableParallelism } from 'node:os'
 import { fileURLToPath } from 'node:url'
 
 /** Whether server and generator can each have a core of their own. */
-export const isPinned = availableParallelism() > 1 && spawnSync('taskset', ['-c', '0,1', 'true']).status === 0
+export const isPinned = availableParallelism() > 1 &&
+  spawnSync('taskset', ['-c', '0,1', 'true']).status === 0
 
 /** A process of the benchmark, which has failed if it ends before it is stopped. */
 export class Child {
@@ -13,11 +14,22 @@ export class Child {
   #isStopped = false
 
   constructor (file: string, core: number, flags: string[], args: string[] = []) {
-    const command = [...(isPinned ? ['taskset', '-c', String(core)] : []), process.execPath, ...flags, fileURLToPath(new URL(file, import.meta.url)), ...args]
+    const command = [
+      ...(isPinned ? ['taskset', '-c', String(core)] : []),
+      process.execPath,
+      ...flags,
+      fileURLToPath(new URL(file, import.meta.url)),
+      ...args
+    ]
     this.#process = spawn(command[0]!, command.slice(1), {
       stdio: ['ignore', 'inherit', 'inherit', 'ipc'],
       // All do without the addons of ws, whichever of them happens to find one installed.
-      env: { ...process.env, NODE_ENV: 'production', WS_NO_BUFFER_UTIL: '1', WS_NO_UTF_8_VALIDATE: '1' }
+      env: {
+        ...process.env,
+        NODE_ENV: 'production',
+        WS_NO_BUFFER_UTIL: '1',
+        WS_NO_UTF_8_VALIDATE: '1'
+      }
     })
     this.#failed = once(this.#process, 'exit').then(([code, signal]) => {
       throw new Error(`${file} ended by itself with ${String(signal ?? code)}`)

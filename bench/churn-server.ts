@@ -1,10 +1,13 @@
-// The server of the churn benchmark, in a process of its own, run with --expose-gc. It tells its parent where it listens, and on
-// request what it holds once everything that can be collected is.
+// The server of the churn benchmark, in a process of its own, run with --expose-gc. It tells its
+// parent where it listens, and on request what it holds once everything that can be collected is.
 import { readdirSync } from 'node:fs'
 import Fastify from 'fastify'
 
-// What was built: this folder is a package of its own, which does not find the one around it by name.
-const { default: socketRoutes } = await import(new URL('../dist/index.js', import.meta.url).href) as typeof import('fastify-socket-route')
+// What was built: this folder is a package of its own, which does not find the one around it by
+// name.
+const { default: socketRoutes } = await import(
+  new URL('../dist/index.js', import.meta.url).href
+) as typeof import('fastify-socket-route')
 
 /** What a server holds: memory in bytes, after the garbage was collected. */
 export interface Held {
@@ -32,8 +35,11 @@ const route = app.socketRoute('/:room', {
 app.get('/health', app.socketHealth)
 const address = await app.listen({ port: 0, host: '127.0.0.1' })
 
-const count = async (): Promise<number> => (await app.inject('/health')).json<{ connections: number }>().connections
-const pause = async (): Promise<void> => { await new Promise((resolve) => { setTimeout(resolve, 50) }) }
+const count = async (): Promise<number> =>
+  (await app.inject('/health')).json<{ connections: number }>().connections
+const pause = async (): Promise<void> => {
+  await new Promise((resolve) => { setTimeout(resolve, 50) })
+}
 
 async function hold (open: number): Promise<Held> {
   // The clients know of the close before the server is done with it.

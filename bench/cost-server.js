@@ -7,8 +7,13 @@ await app.register(socketRoutes, { heartbeat: false, fastPath: process.argv[2] !
 const forever = () => new Promise(() => {})
 app.socketRoute('/echo', { onMessage: (_connection, message) => message })
 app.socketRoute('/busy', { onMessage: forever })
-app.socketRoute('/contract', { schema: { in: { wait: {}, watch: { stream: { type: 'integer' } } } }, on: { wait: forever, async * watch () { await forever(); yield 1 } } })
-app.socketRoute('/rooms', { onMessage: async (connection, { text }) => { await connection.join(text.slice(0, 256)) } })
+app.socketRoute('/contract', {
+  schema: { in: { wait: {}, watch: { stream: { type: 'integer' } } } },
+  on: { wait: forever, async * watch () { await forever(); yield 1 } }
+})
+app.socketRoute('/rooms', {
+  onMessage: async (connection, { text }) => { await connection.join(text.slice(0, 256)) }
+})
 app.socketRoute('/deaf', {
   async onMessage (connection) {
     while (connection.bufferedAmount < 900_000 && !connection.signal.aborted) {

@@ -1,4 +1,5 @@
-// How long the echo of one client takes while others repeat what a contract refuses, as fast as they can: `npm run bench:fairness`.
+// How long the echo of one client takes while others repeat what a contract refuses, as fast as
+// they can: `npm run bench:fairness`.
 import { fork } from 'node:child_process'
 import { once } from 'node:events'
 import { connect as connectTcp } from 'node:net'
@@ -6,13 +7,18 @@ import Fastify from 'fastify'
 import { WebSocket } from 'ws'
 import { versionOf } from './machine.js'
 
-// What was built: this folder is a package of its own, which does not find the one around it by name.
-const { default: socketRoutes } = await import(new URL('../dist/index.js', import.meta.url).href) as typeof import('fastify-socket-route')
+// What was built: this folder is a package of its own, which does not find the one around it by
+// name.
+const { default: socketRoutes } = await import(
+  new URL('../dist/index.js', import.meta.url).href
+) as typeof import('fastify-socket-route')
 
 const FLOODERS = 4
 const SECONDS = 5
 // Messages of one byte, each no JSON.
-const BLOCK = Buffer.concat(Array.from({ length: 37_449 }, () => Buffer.from([0x81, 0x81, 0, 0, 0, 0, 0x7b])))
+const BLOCK = Buffer.concat(Array.from({ length: 37_449 }, () => Buffer.from([
+  0x81, 0x81, 0, 0, 0, 0, 0x7b
+])))
 const UPGRADE = 'GET /contract HTTP/1.1\r\nHost: x\r\nConnection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\nSec-WebSocket-Key: AAAAAAAAAAAAAAAAAAAAAA==\r\n\r\n'
 
 interface Setting {
@@ -24,7 +30,10 @@ async function serve (options: Setting): Promise<void> {
   const app = Fastify()
   await app.register(socketRoutes, options)
   app.socketRoute('/echo', { onMessage: (_connection, message) => message })
-  app.socketRoute('/contract', { schema: { in: { say: { data: { type: 'string' } } } }, on: { say () {} } })
+  app.socketRoute('/contract', {
+    schema: { in: { say: { data: { type: 'string' } } } },
+    on: { say () {} }
+  })
   process.send!(await app.listen({ port: 0, host: '127.0.0.1' }))
 }
 
@@ -43,7 +52,9 @@ function flood (port: number): () => void {
 }
 
 async function measure (setting: Setting): Promise<void> {
-  const server = fork(import.meta.filename, [JSON.stringify(setting)], { execArgv: ['--import=tsx'] })
+  const server = fork(import.meta.filename, [JSON.stringify(setting)], {
+    execArgv: ['--import=tsx']
+  })
   const [address] = await once(server, 'message') as [string]
   const client = new WebSocket(`${address.replace('http', 'ws')}/echo`)
   await once(client, 'open')
@@ -59,14 +70,21 @@ async function measure (setting: Setting): Promise<void> {
   stop()
   server.kill('SIGKILL')
   times.sort((one, other) => one - other)
-  const at = (share: number): string => `${times[Math.floor((times.length - 1) * share)]!.toFixed(1)} ms`
-  console.log(`${JSON.stringify(setting)}: ${times.length} echoes, median ${at(0.5)}, 99 % ${at(0.99)}, slowest ${at(1)}`)
+  const at = (share: number): string =>
+    `${times[Math.floor((times.length - 1) * share)]!.toFixed(1)} ms`
+  console.log(
+    `${JSON.stringify(setting)}: ${times.length} echoes, median ${at(0.5)}, 99 % ${at(0.99)}, slowest ${at(1)}`
+  )
 }
 
 if (process.argv[2] !== undefined) {
   await serve(JSON.parse(process.argv[2]) as Setting)
 } else {
-  console.log({ node: process.version, fastify: versionOf('fastify', 'root'), ws: versionOf('ws', 'root') })
+  console.log({
+    node: process.version,
+    fastify: versionOf('fastify', 'root'),
+    ws: versionOf('ws', 'root')
+  })
   for (const fastPath of [true, false]) {
     await measure({ fastPath })
     await measure({ fastPath, refusals: false })

@@ -67,7 +67,9 @@ export async function loadInstrumented (): Promise<Instrumented> {
       target: 'es2022',
       plugins: [reporting(functions)]
     })
-    const { default: plugin } = await import(pathToFileURL(outfile).href) as typeof import('fastify-socket-route')
+    const { default: plugin } = await import(
+      pathToFileURL(outfile).href
+    ) as typeof import('fastify-socket-route')
     return {
       plugin,
       async record (run) {

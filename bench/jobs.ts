@@ -10,7 +10,10 @@ export interface EchoWork {
   readonly size: number
   /** The message is an object of JSON, which the server parses; it answers another. */
   readonly isJson?: boolean
-  /** That object is a message of a contract: it has a type, an id and data, which is validated where the target can. */
+  /**
+   * That object is a message of a contract: it has a type, an id and data, which is validated where
+   * the target can.
+   */
   readonly isContract?: boolean
 }
 
@@ -20,7 +23,10 @@ export interface RoomWork {
   readonly path: '/all' | '/room'
   /** How many get each message: all members but its sender. */
   readonly receivers: number
-  /** Messages under way in the whole room: when every copy of all of them has come, the next are sent. */
+  /**
+   * Messages under way in the whole room: when every copy of all of them has come, the next are
+   * sent.
+   */
   readonly inFlight: number
   /** Whether the members take turns, or one of them sends everything. */
   readonly senders: 'all' | 'one'
@@ -69,8 +75,23 @@ export interface Job {
 
 const CONNECTIONS = 64
 const MEMBERS_SIZE = 64
-const main: readonly TargetName[] = ['ws', 'fastify-websocket', 'plugin', 'plugin-public', 'uwebsockets']
-const all: readonly TargetName[] = ['ws', 'fastify-websocket', 'socket.io', 'nestjs', 'crossws', 'plugin', 'plugin-public', 'uwebsockets']
+const main: readonly TargetName[] = [
+  'ws',
+  'fastify-websocket',
+  'plugin',
+  'plugin-public',
+  'uwebsockets'
+]
+const all: readonly TargetName[] = [
+  'ws',
+  'fastify-websocket',
+  'socket.io',
+  'nestjs',
+  'crossws',
+  'plugin',
+  'plugin-public',
+  'uwebsockets'
+]
 
 type Goal = Pick<Job, 'must' | 'aim'>
 const goal = (must: number, aim: number): Goal => ({ must, aim })
@@ -89,17 +110,20 @@ function echo (inFlight: number, size: number, targets: readonly TargetName[], g
   }
 }
 
-const toAll = (receivers: number): RoomWork => ({ kind: 'room', path: '/all', receivers, inFlight: 1, senders: 'one', size: MEMBERS_SIZE })
+const toAll = (receivers: number): RoomWork => ({
+  kind: 'room',
+  path: '/all',
+  receivers,
+  inFlight: 1,
+  senders: 'one',
+  size: MEMBERS_SIZE
+})
 
 function fanOut (receivers: number, targets: readonly TargetName[], goal: Goal): Job {
-  return { group: 'fan-out', name: `one message to ${count(receivers)}`, work: toAll(receivers), unit: 'deliveries/s', better: 'higher', targets, ...goal }
-}
-
-function busyRoom (members: number, inFlight: number, targets: readonly TargetName[], goal: Goal): Job {
   return {
-    group: 'room',
-    name: `busy room of ${count(members)}, ${inFlight} in flight`,
-    work: { kind: 'room', path: '/room', receivers: members - 1, inFlight, senders: 'all', size: MEMBERS_SIZE },
+    group: 'fan-out',
+    name: `one message to ${count(receivers)}`,
+    work: toAll(receivers),
     unit: 'deliveries/s',
     better: 'higher',
     targets,
@@ -107,16 +131,69 @@ function busyRoom (members: number, inFlight: number, targets: readonly TargetNa
   }
 }
 
-function handshakes (name: string, path: string, isGuarded: boolean, targets: readonly TargetName[], goal: Goal): Job {
-  return { group: 'handshakes', name, work: { kind: 'handshakes', path, isGuarded }, unit: 'handshakes/s', better: 'higher', targets, ...goal }
+function busyRoom (
+  members: number,
+  inFlight: number,
+  targets: readonly TargetName[],
+  goal: Goal
+): Job {
+  return {
+    group: 'room',
+    name: `busy room of ${count(members)}, ${inFlight} in flight`,
+    work: {
+      kind: 'room',
+      path: '/room',
+      receivers: members - 1,
+      inFlight,
+      senders: 'all',
+      size: MEMBERS_SIZE
+    },
+    unit: 'deliveries/s',
+    better: 'higher',
+    targets,
+    ...goal
+  }
+}
+
+function handshakes (
+  name: string,
+  path: string,
+  isGuarded: boolean,
+  targets: readonly TargetName[],
+  goal: Goal
+): Job {
+  return {
+    group: 'handshakes',
+    name,
+    work: { kind: 'handshakes', path, isGuarded },
+    unit: 'handshakes/s',
+    better: 'higher',
+    targets,
+    ...goal
+  }
 }
 
 function memory (name: string, path: string, targets: readonly TargetName[], goal: Goal = {}): Job {
-  return { group: 'memory', name, work: { kind: 'idle', path, connections: 5_000 }, unit: 'bytes of heap', better: 'lower', targets, ...goal }
+  return {
+    group: 'memory',
+    name,
+    work: { kind: 'idle', path, connections: 5_000 },
+    unit: 'bytes of heap',
+    better: 'lower',
+    targets,
+    ...goal
+  }
 }
 
 function growth (receivers: number): Job {
-  return { group: 'growth', name: `growth: ${count(receivers)} receivers`, work: toAll(receivers), unit: 'deliveries/s', better: 'higher', targets: main }
+  return {
+    group: 'growth',
+    name: `growth: ${count(receivers)} receivers`,
+    work: toAll(receivers),
+    unit: 'deliveries/s',
+    better: 'higher',
+    targets: main
+  }
 }
 
 /** Every job, in the order in which they run. */
@@ -159,7 +236,13 @@ export const jobs: readonly Job[] = [
     ...goal(1 / 3, 1 / 5)
   },
 
-  handshakes('handshakes', '/open', false, ['ws', 'fastify-websocket', 'socket.io', 'crossws', 'plugin', 'plugin-public', 'uwebsockets'], goal(0.95, 1)),
+  handshakes(
+    'handshakes',
+    '/open',
+    false,
+    ['ws', 'fastify-websocket', 'socket.io', 'crossws', 'plugin', 'plugin-public', 'uwebsockets'],
+    goal(0.95, 1)
+  ),
   handshakes('handshakes with JWT and role', '/guarded', true, main, goal(0.85, 1)),
 
   memory('memory of an idle connection', '/guarded', all, goal(1, 0.8)),
@@ -167,20 +250,69 @@ export const jobs: readonly Job[] = [
 
   ...[1_000, 5_000, 10_000, 20_000].map(growth),
 
-  { ...echo(1, 16, main, {}), group: 'json', name: 'JSON in, JSON out, 1 in flight', work: { kind: 'echo', path: '/json', connections: CONNECTIONS, inFlight: 1, size: 0, isJson: true } },
-  { ...echo(1, 16, main, {}), group: 'json', name: 'JSON in, JSON out, 16 in flight', work: { kind: 'echo', path: '/json', connections: CONNECTIONS, inFlight: 16, size: 0, isJson: true } },
+  {
+    ...echo(1, 16, main, {}),
+    group: 'json',
+    name: 'JSON in, JSON out, 1 in flight',
+    work: {
+      kind: 'echo',
+      path: '/json',
+      connections: CONNECTIONS,
+      inFlight: 1,
+      size: 0,
+      isJson: true
+    }
+  },
+  {
+    ...echo(1, 16, main, {}),
+    group: 'json',
+    name: 'JSON in, JSON out, 16 in flight',
+    work: {
+      kind: 'echo',
+      path: '/json',
+      connections: CONNECTIONS,
+      inFlight: 16,
+      size: 0,
+      isJson: true
+    }
+  },
 
   ...[1, 16].map((inFlight): Job => ({
-    ...echo(inFlight, 16, ['ws', 'fastify-websocket', 'plugin', 'plugin-stringify', 'plugin-public'], {}),
+    ...echo(
+      inFlight,
+      16,
+      ['ws', 'fastify-websocket', 'plugin', 'plugin-stringify', 'plugin-public'],
+      {}
+    ),
     group: 'contract',
     name: `message of a contract, ${inFlight} in flight`,
-    work: { kind: 'echo', path: '/contract', connections: CONNECTIONS, inFlight, size: 0, isContract: true }
+    work: {
+      kind: 'echo',
+      path: '/contract',
+      connections: CONNECTIONS,
+      inFlight,
+      size: 0,
+      isContract: true
+    }
   })),
 
-  ...[1, 16].map((inFlight): Job => ({ ...echo(inFlight, 16, main, {}), group: 'tls', name: `echo over TLS, ${inFlight} in flight, 16 B`, isSecure: true })),
+  ...[1, 16].map((inFlight): Job => ({
+    ...echo(inFlight, 16, main, {}),
+    group: 'tls',
+    name: `echo over TLS, ${inFlight} in flight, 16 B`,
+    isSecure: true
+  })),
 
   // The ceiling of the generator, with a server that does nothing.
-  ...[1, 16, 64].map((inFlight): Job => ({ ...echo(inFlight, 16, ['tcp'], {}), group: 'generator', name: `generator: echo, ${inFlight} in flight, 16 B` })),
+  ...[1, 16, 64].map((inFlight): Job => ({
+    ...echo(inFlight, 16, ['tcp'], {}),
+    group: 'generator',
+    name: `generator: echo, ${inFlight} in flight, 16 B`
+  })),
   { ...fanOut(1_000, ['tcp'], {}), group: 'generator', name: 'generator: one message to 1,000' },
-  { ...busyRoom(100, 100, ['tcp'], {}), group: 'generator', name: 'generator: busy room of 100, 100 in flight' }
+  {
+    ...busyRoom(100, 100, ['tcp'], {}),
+    group: 'generator',
+    name: 'generator: busy room of 100, 100 in flight'
+  }
 ]

@@ -21,13 +21,22 @@ export interface Scale {
   readonly connections: number
 }
 
-interface Mark { readonly cpu: number, readonly time: number, readonly busy?: number, readonly loopDelay?: number }
+interface Mark {
+  readonly cpu: number
+  readonly time: number
+  readonly busy?: number
+  readonly loopDelay?: number
+}
 interface Held { readonly heap: number, readonly rss: number }
 
 /** The work with no more connections than that. */
 export function fit (work: Work, most: number): Work {
   switch (work.kind) {
-    case 'room': return { ...work, receivers: Math.min(work.receivers, most), inFlight: Math.min(work.inFlight, most) }
+    case 'room': return {
+      ...work,
+      receivers: Math.min(work.receivers, most),
+      inFlight: Math.min(work.inFlight, most)
+    }
     case 'bystanders': return { ...work, room: fit(work.room, most) as typeof work.room }
     case 'echo': case 'idle': return { ...work, connections: Math.min(work.connections, most) }
     case 'handshakes': return work
@@ -44,7 +53,8 @@ export function configOf ({ work, isSecure }: Job, target: TargetName, { pause }
     compression: isRelay && work.isCompressed === true,
     loopDelay: work.kind === 'bystanders',
     ...(isSecure === true && { tls }),
-    ...(target === 'tcp' && (isRelay || work.kind === 'echo') && { raw: { size: work.size, isRelay } }),
+    ...(target === 'tcp' && (isRelay || work.kind === 'echo') &&
+      { raw: { size: work.size, isRelay } }),
     ...config
   }
 }
@@ -53,8 +63,17 @@ export function configOf ({ work, isSecure }: Job, target: TargetName, { pause }
 export interface Server { readonly child: Child, readonly port: number }
 
 /** Starts a target. @param flags of Node, besides those that all have. */
-export async function startServer (target: TargetName, config: object, flags: readonly string[] = []): Promise<Server> {
-  const child = new Child(`targets/${targets[target].module}`, SERVER_CORE, ['--expose-gc', ...flags], [JSON.stringify(config)])
+export async function startServer (
+  target: TargetName,
+  config: object,
+  flags: readonly string[] = []
+): Promise<Server> {
+  const child = new Child(
+    `targets/${targets[target].module}`,
+    SERVER_CORE,
+    ['--expose-gc', ...flags],
+    [JSON.stringify(config)]
+  )
   const { port } = await child.next<{ port: number }>()
   return { child, port }
 }
@@ -65,27 +84,51 @@ export function startLoad (): Child {
 }
 
 /** Does one job once, and takes the server's figures when the generator says so. */
-export async function measure (job: Job, target: TargetName, { child, port }: Server, load: Child, scale: Scale): Promise<Run> {
+export async function measure (job: Job, target: TargetName, {
+  child,
+  port
+}: Server, load: Child, scale: Scale): Promise<Run> {
   const { dialect = 'plain', isChecked = true }: Target = targets[target]
   const { seconds, settle } = scale
-  // So much code has a part in a handshake that Node compiles the last of it only after some thousands.
+  // So much code has a part in a handshake that Node compiles the last of it only after some
+  // thousands.
   const warmUp = job.work.kind === 'handshakes' ? 6 * scale.warmUp : scale.warmUp
   const order: Order = {
-    work: fit(job.work, scale.connections), port, isSecure: job.isSecure === true, secret: SECRET, dialect, isChecked, seconds, warmUp, settle
+    work: fit(
+      job.work,
+      scale.connections
+    ),
+    port,
+    isSecure: job.isSecure === true,
+    secret: SECRET,
+    dialect,
+    isChecked,
+    seconds,
+    warmUp,
+    settle
   }
   const marks: Mark[] = []
   const held: Held[] = []
   let report = await load.ask<Report>(order)
   while ('phase' in report) {
-    if (report.phase === 'begin' || report.phase === 'end') marks.push({ ...await child.ask<Mark>('mark'), ...coreTimes(SERVER_CORE) })
-    else held.push(await child.ask<Held>('memory'))
+    if (report.phase === 'begin' || report.phase === 'end') {
+      marks.push({
+        ...await child.ask<Mark>('mark'),
+        ...coreTimes(SERVER_CORE)
+      })
+    } else held.push(await child.ask<Held>('memory'))
     report = await load.ask<Report>('go on')
   }
   return runOf(order.work, report.outcome, marks, held)
 }
 
 /** Runs a job at each target in turn, each time with a fresh server and a fresh generator. */
-export async function series (job: Job, names: readonly TargetName[], scale: Scale, count: number): Promise<Map<TargetName, Run[]>> {
+export async function series (
+  job: Job,
+  names: readonly TargetName[],
+  scale: Scale,
+  count: number
+): Promise<Map<TargetName, Run[]>> {
   const runs = new Map<TargetName, Run[]>()
   for (let run = 0; run < count; run++) {
     for (const name of names) {
@@ -105,18 +148,29 @@ export async function series (job: Job, names: readonly TargetName[], scale: Sca
   return runs
 }
 
-function runOf (work: Work, { value, load, more }: Outcome, [begin, end]: Mark[], [before, after]: Held[]): Run {
+function runOf (work: Work, {
+  value,
+  load,
+  more
+}: Outcome, [begin, end]: Mark[], [before, after]: Held[]): Run {
   if (before !== undefined && after !== undefined && work.kind === 'idle') {
-    const perConnection = (name: keyof Held): number => (after[name] - before[name]) / work.connections
+    const perConnection = (name: keyof Held): number =>
+      (after[name] - before[name]) / work.connections
     return { value: perConnection('heap'), more: { rss: perConnection('rss') } }
   }
-  if (begin === undefined || end === undefined || load === undefined) throw new Error('The generator has not said when to measure')
+  if (begin === undefined || end === undefined || load === undefined) {
+    throw new Error('The generator has not said when to measure')
+  }
   if (!Number.isFinite(value)) throw new Error('Nothing was measured')
   return {
     value,
     server: (end.cpu - begin.cpu) / (end.time - begin.time),
-    ...(isPinned && begin.busy !== undefined && end.busy !== undefined && { others: Math.max(0, end.busy - begin.busy - end.cpu + begin.cpu) / (end.time - begin.time) }),
+    ...(isPinned && begin.busy !== undefined && end.busy !== undefined &&
+      {
+        others: Math.max(0, end.busy - begin.busy - end.cpu + begin.cpu) / (end.time - begin.time)
+      }),
     load,
-    ...(more !== undefined && { more: { ...more, ...(end.loopDelay !== undefined && { 'loop delay': end.loopDelay }) } })
+    ...(more !== undefined &&
+      { more: { ...more, ...(end.loopDelay !== undefined && { 'loop delay': end.loopDelay }) } })
   }
 }

@@ -1,11 +1,15 @@
-// One server of the memory benchmark, in a process of its own: `memory-server.ts (bare|plugin) [compression]`. It tells its parent
-// where it listens, and on request by how much its resident memory has grown.
+// One server of the memory benchmark, in a process of its own: `memory-server.ts (bare|plugin)
+// [compression]`. It tells its parent where it listens, and on request by how much its resident
+// memory has grown.
 import { setTimeout as wait } from 'node:timers/promises'
 import fastifyWebsocket from '@fastify/websocket'
 import Fastify from 'fastify'
 
-// What was built: this folder is a package of its own, which does not find the one around it by name.
-const { default: socketRoutes } = await import(new URL('../dist/index.js', import.meta.url).href) as typeof import('fastify-socket-route')
+// What was built: this folder is a package of its own, which does not find the one around it by
+// name.
+const { default: socketRoutes } = await import(
+  new URL('../dist/index.js', import.meta.url).href
+) as typeof import('fastify-socket-route')
 
 const SIZE = 65_536
 // Anew for each message, as one that is shared by all would cost nothing to keep.
@@ -14,7 +18,10 @@ const [, , target, compression] = process.argv
 
 const app = Fastify()
 if (target === 'bare') {
-  await app.register(fastifyWebsocket, compression === undefined ? {} : { options: { perMessageDeflate: true } })
+  await app.register(
+    fastifyWebsocket,
+    compression === undefined ? {} : { options: { perMessageDeflate: true } }
+  )
   const members = new Set<{ send (data: Buffer): void }>()
   app.get('/broadcast', { websocket: true }, (socket) => {
     members.add(socket)
@@ -24,8 +31,12 @@ if (target === 'bare') {
       for (const member of members) member.send(message)
     })
   })
-  app.get('/echo', { websocket: true }, (socket) => { socket.on('message', (data) => { socket.send(data as Buffer) }) })
-  app.get('/replies', { websocket: true }, (socket) => { socket.on('message', () => { socket.send(block()) }) })
+  app.get('/echo', { websocket: true }, (socket) => {
+    socket.on('message', (data) => { socket.send(data as Buffer) })
+  })
+  app.get('/replies', { websocket: true }, (socket) => {
+    socket.on('message', () => { socket.send(block()) })
+  })
   app.get('/slow', { websocket: true }, (socket) => {
     socket.on('error', () => {})
     socket.on('message', async () => {
@@ -35,7 +46,9 @@ if (target === 'bare') {
   })
 } else {
   await app.register(socketRoutes, compression === undefined ? {} : { compression: true })
-  app.socketRoute('/broadcast', { onMessage: (_connection, _message, clients) => { clients.broadcast(block()) } })
+  app.socketRoute('/broadcast', {
+    onMessage: (_connection, _message, clients) => { clients.broadcast(block()) }
+  })
   app.socketRoute('/echo', { onMessage: (_connection, message) => message })
   app.socketRoute('/replies', { onMessage: () => block() })
   app.socketRoute('/slow', { onMessage: async () => await wait(50, 'done') })

@@ -10,7 +10,10 @@ function npm (...args: string[]): void {
   if (status !== 0) throw new Error(`npm ${args.join(' ')} failed`)
 }
 
-/** Installs the peers if they are not, and builds the plugin: what is measured is what would be published. */
+/**
+ * Installs the peers if they are not, and builds the plugin: what is measured is what would be
+ * published.
+ */
 export function prepare (): void {
   if (!existsSync(new URL('node_modules', import.meta.url))) npm('ci', '--prefix', 'bench')
   npm('run', 'build')
@@ -21,6 +24,8 @@ export function isThere (target: TargetName): boolean {
   const { needs }: Target = targets[target]
   if (needs === undefined) return true
   const built = new URL('../dist/', import.meta.url)
-  const files = readdirSync(built, { recursive: true, encoding: 'utf8' }).filter((file) => file.endsWith('.js'))
+  const files = readdirSync(built, { recursive: true, encoding: 'utf8' }).filter(
+    (file) => file.endsWith('.js')
+  )
   return files.some((file) => readFileSync(new URL(file, built), 'utf8').includes(needs))
 }

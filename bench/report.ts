@@ -5,7 +5,10 @@ import type { Results } from './results.js'
 import { headline, missed } from './summary.js'
 import { markdown } from './table.js'
 
-const results = JSON.parse(readFileSync(process.env['OUT'] ?? 'bench/results.json', 'utf8')) as Results
+const results = JSON.parse(readFileSync(
+  process.env['OUT'] ?? 'bench/results.json',
+  'utf8'
+)) as Results
 writeFileSync(new URL('chart.svg', import.meta.url), chart(results))
 fill('README.md', 'results', markdown(results))
 fill('README.md', 'missed', missed(results.findings))

@@ -23,7 +23,10 @@ export interface Series {
   readonly more?: Readonly<Record<string, number>>
   /** Of medians: to the baseline's. */
   readonly ratio?: number
-  /** The same for what is done in a second of the server's processor, if one of the two servers had time to spare, or others took part of its core. */
+  /**
+   * The same for what is done in a second of the server's processor, if one of the two servers had
+   * time to spare, or others took part of its core.
+   */
   readonly ratioPerCpu?: number
   readonly runs: readonly Run[]
 }
@@ -58,7 +61,11 @@ function middle (values: readonly number[]): number {
 
 function series (runs: readonly Run[]): Series {
   const values = runs.map(({ value }) => value)
-  const median = (of: (run: Run) => undefined | number): undefined | number => of(runs[0]!) === undefined ? undefined : middle(runs.map((run) => of(run)!))
+  const median = (of: (run: Run) => undefined | number): undefined | number => of(
+    runs[0]!
+  ) === undefined
+    ? undefined
+    : middle(runs.map((run) => of(run)!))
   const server = median(({ server }) => server)
   const load = median(({ load }) => load)
   const others = median(({ others }) => others)
@@ -70,16 +77,30 @@ function series (runs: readonly Run[]): Series {
     ...(server !== undefined && { server }),
     ...(load !== undefined && { load }),
     ...(others !== undefined && { others }),
-    ...(more !== undefined && { more: Object.fromEntries(Object.keys(more).map((name) => [name, median((run) => run.more![name])!])) }),
+    ...(more !== undefined &&
+      {
+        more: Object.fromEntries(Object.keys(more).map((name) => [
+          name,
+          median((run) => run.more![name])!
+        ]))
+      }),
     runs
   }
 }
 
 // Whether something else than the server has limited it.
-const isHeld = ({ server, others = 0 }: Series): boolean => server !== undefined && (server < BUSY || others > DISTURBED)
+const isHeld = ({ server, others = 0 }: Series): boolean => server !== undefined &&
+  (server < BUSY || others > DISTURBED)
 
 /** What the runs of a job at all its targets come to. */
-export function find ({ group, name, unit, better, must, aim }: Job, runs: ReadonlyMap<TargetName, readonly Run[]>, note?: string): Finding {
+export function find ({
+  group,
+  name,
+  unit,
+  better,
+  must,
+  aim
+}: Job, runs: ReadonlyMap<TargetName, readonly Run[]>, note?: string): Finding {
   const found = new Map([...runs].map(([target, runs]) => [target, series(runs)] as const))
   const base = found.get(BASELINE)
   const compared = [...found].map(([target, own]): [TargetName, Series] => {
@@ -105,7 +126,10 @@ export function isRough ({ runs, seconds }: Results['parameters']): boolean {
   return runs < 3 || seconds < 1
 }
 
-/** A target's ratio to the baseline that says most: per CPU where the other would only tell who had the processor. */
+/**
+ * A target's ratio to the baseline that says most: per CPU where the other would only tell who had
+ * the processor.
+ */
 export function comparable ({ targets }: Finding, target: TargetName): undefined | number {
   return targets[target]?.ratioPerCpu ?? targets[target]?.ratio
 }
@@ -125,19 +149,30 @@ export function verdict (finding: Finding): undefined | 'aim reached' | 'must re
   return reached(aim) ? 'aim reached' : reached(must) ? 'must reached' : 'MISSED'
 }
 
-/** By how much a delivery's cost, in time of the server's processor, has grown from the fewest to the most receivers. */
-export function growthOf (findings: readonly Finding[]): undefined | Array<{ target: TargetName, factor: number }> {
+/**
+ * By how much a delivery's cost, in time of the server's processor, has grown from the fewest to
+ * the most receivers.
+ */
+export function growthOf (findings: readonly Finding[]): undefined | Array<{
+  target: TargetName
+  factor: number
+}> {
   const growth = findings.filter(({ group }) => group === 'growth')
   const [fewest, most] = [growth[0], growth.at(-1)]
   if (fewest === undefined || most === undefined || fewest === most) return
-  const cost = ({ targets }: Finding, target: TargetName): number => (targets[target]?.server ?? NaN) / (targets[target]?.median ?? NaN)
-  return (Object.keys(most.targets) as TargetName[]).map((target) => ({ target, factor: cost(most, target) / cost(fewest, target) }))
+  const cost = ({ targets }: Finding, target: TargetName): number =>
+    (targets[target]?.server ?? NaN) / (targets[target]?.median ?? NaN)
+  return (Object.keys(most.targets) as TargetName[]).map((target) => ({
+    target,
+    factor: cost(most, target) / cost(fewest, target)
+  }))
 }
 
 /** Whether the cost of a delivery grows less than that of the baseline's. */
 export function growthVerdict (findings: readonly Finding[]): undefined | 'reached' | 'MISSED' {
   const growth = growthOf(findings)
-  const factorOf = (name: TargetName): undefined | number => growth?.find(({ target }) => target === name)?.factor
+  const factorOf = (name: TargetName): undefined | number =>
+    growth?.find(({ target }) => target === name)?.factor
   const [own, base] = [factorOf('plugin'), factorOf(BASELINE)]
   if (own === undefined || base === undefined) return
   return own < base ? 'reached' : 'MISSED'

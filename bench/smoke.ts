@@ -1,5 +1,6 @@
-// Each job at each target for a moment, with few connections: `npm run bench:smoke`. It fails if a server answers wrongly, or a process
-// ends; the figures mean nothing. Jobs that can share a server do, so that it takes less than a minute.
+// Each job at each target for a moment, with few connections: `npm run bench:smoke`. It fails if a
+// server answers wrongly, or a process ends; the figures mean nothing. Jobs that can share a server
+// do, so that it takes less than a minute.
 import { jobs } from './jobs.js'
 import { configOf, measure, startLoad, startServer, type Scale, type Server } from './measure.js'
 import { isThere, prepare } from './prepare.js'

@@ -7,7 +7,10 @@ import ts from 'typescript'
 const { exports } = JSON.parse(readFileSync('package.json', 'utf8')) as {
   readonly exports: Readonly<Record<'.' | './client', { readonly default: string }>>
 }
-const sourceOf = (built: string): string => join('src', relative('dist', built)).replace(/\.js$/, '.ts')
+const sourceOf = (built: string): string => join('src', relative('dist', built)).replace(
+  /\.js$/,
+  '.ts'
+)
 
 /** The file that has every public name. */
 export const entryPoint = sourceOf(exports['.'].default)

@@ -13,7 +13,10 @@ const row = (...cells: ReadonlyArray<string | number>): string => `| ${cells.joi
 /** The counts of all traces, as a table in Markdown. */
 export function traceTable (traces: Traces): string {
   const columns = Object.keys(forms).flatMap((form) => [`${form}: stays`, 'files', 'returns'])
-  const rows = [...traces].map(([name, byForm]) => row(name, ...Object.values(byForm).flatMap((calls) => {
+  const rows = [...traces].map(([
+    name,
+    byForm
+  ]) => row(name, ...Object.values(byForm).flatMap((calls) => {
     const { stays, files, returns } = countsOf(calls)
     return [stays, files, returns]
   })))
@@ -33,7 +36,10 @@ export function sourceTable (): string {
     row('lines', ...both.map(({ lines }) => lines.toLocaleString('en'))),
     row('lines of the median file', ...both.map(({ median }) => median)),
     row('lines of the longest file', ...both.map(({ longestFile }) => longest(longestFile))),
-    row('lines of the longest function', ...both.map(({ longestFunction }) => longest(longestFunction))),
+    row(
+      'lines of the longest function',
+      ...both.map(({ longestFunction }) => longest(longestFunction))
+    ),
     row('columns of the longest line', ...both.map(({ longestLine }) => longest(longestLine))),
     row('lines over 100 columns', ...both.map(({ over100 }) => percent(over100))),
     row('lines over 120 columns', ...both.map(({ over120 }) => percent(over120))),

@@ -13,7 +13,10 @@ export interface Latencies {
   readonly worst: number
 }
 
-/** What others on the same server feel of a large fan-out: they are in a process of their own, as this one reads all the time. */
+/**
+ * What others on the same server feel of a large fan-out: they are in a process of their own, as
+ * this one reads all the time.
+ */
 export async function bystanders (order: Order, work: BystanderWork): Promise<Outcome> {
   const probe = fork(new URL('probe.ts', import.meta.url), { execArgv: process.execArgv })
   const failed = once(probe, 'exit').then(() => { throw new Error('The probe ended') })
@@ -21,7 +24,8 @@ export async function bystanders (order: Order, work: BystanderWork): Promise<Ou
   await Promise.race([once(probe, 'message'), failed])
   const { delivered, end } = await openRoom(order, work.room)
   const timed = time(order, () => {
-    // Forgets what it has seen so far: this is called at the beginning and at the end, where it answers.
+    // Forgets what it has seen so far: this is called at the beginning and at the end, where it
+    // answers.
     probe.send('take')
     return delivered()
   })
@@ -31,5 +35,9 @@ export async function bystanders (order: Order, work: BystanderWork): Promise<Ou
   await end()
   failed.catch(() => {})
   probe.kill()
-  return { value: latencies.worst, load, more: { p50: latencies.p50, p99: latencies.p99, deliveries: value } }
+  return {
+    value: latencies.worst,
+    load,
+    more: { p50: latencies.p50, p99: latencies.p99, deliveries: value }
+  }
 }

@@ -68,7 +68,9 @@ export class Client {
 
   /** From now on frames of this shape are counted. Without one they are parsed. */
   count (shape: undefined | Shape): void {
-    if (this.#rest !== undefined || this.#left > 0) throw new Error('Part of a message came that nobody expects')
+    if (this.#rest !== undefined || this.#left > 0) {
+      throw new Error('Part of a message came that nobody expects')
+    }
     this.#shape = shape
   }
 
@@ -124,14 +126,17 @@ export class Client {
     for (let frame = parseFrame(rest); frame !== undefined; frame = parseFrame(rest)) {
       rest = rest.subarray(frame.size)
       if (frame.opcode === 9) this.socket.write(pong(frame.payload))
-      else if (frame.opcode === 8) throw new Error(`The server closed with ${frame.payload.length < 2 ? 1005 : frame.payload.readUInt16BE()}`)
-      else this.onFrame(frame)
+      else if (frame.opcode === 8) {
+        throw new Error(
+        `The server closed with ${frame.payload.length < 2 ? 1005 : frame.payload.readUInt16BE()}`
+        )
+      } else this.onFrame(frame)
     }
     if (rest.length > 0) this.#rest = rest
   }
 
-  // Looks at nothing but the first byte of each frame, so that a message costs next to nothing here. A frame that begins otherwise is a
-  // ping, or an error.
+  // Looks at nothing but the first byte of each frame, so that a message costs next to nothing
+  // here. A frame that begins otherwise is a ping, or an error.
   #count (chunk: Buffer, length: number, { size, first }: Shape): void {
     if (this.#rest !== undefined) {
       const whole = this.#take(chunk, length)
@@ -151,7 +156,9 @@ export class Client {
         this.#rest = Buffer.from(chunk.subarray(at, length))
         break
       }
-      if (frame.opcode !== 9) throw new Error(`The server sent a frame that begins with ${chunk[at]!.toString(16)}`)
+      if (frame.opcode !== 9) {
+        throw new Error(`The server sent a frame that begins with ${chunk[at]!.toString(16)}`)
+      }
       this.socket.write(pong(frame.payload))
       at += frame.size
     }

@@ -7,10 +7,22 @@ import type { Order } from './order.js'
 const WAVE = 100
 
 /** Opens one connection, as far as that messages can be sent. */
-export async function openClient (order: Order, path: string, user: number, options: Partial<HandshakeOptions> = {}): Promise<Client> {
+export async function openClient (
+  order: Order,
+  path: string,
+  user: number,
+  options: Partial<HandshakeOptions> = {}
+): Promise<Client> {
   const { port, isSecure, secret } = order
   const dialect = dialects[order.dialect]
-  const request = handshakeRequest({ path: dialect.path(path), port, user, secret, isSecure, ...options })
+  const request = handshakeRequest({
+    path: dialect.path(path),
+    port,
+    user,
+    secret,
+    isSecure,
+    ...options
+  })
   let opened!: Promise<void>
   const client = await new Promise<Client>((resolve, reject) => {
     const client: Client = new Client({ port, isSecure }, request, (error) => {
@@ -27,7 +39,12 @@ export async function openClient (order: Order, path: string, user: number, opti
 }
 
 /** Opens many, a hundred at a time, and gives the server a moment to get done with the last. */
-export async function openCrowd (order: Order, path: string, count: number, options: Partial<HandshakeOptions> = {}): Promise<Client[]> {
+export async function openCrowd (
+  order: Order,
+  path: string,
+  count: number,
+  options: Partial<HandshakeOptions> = {}
+): Promise<Client[]> {
   const clients: Client[] = []
   let next = 0
   await Promise.all(Array.from({ length: Math.min(WAVE, count) }, async () => {

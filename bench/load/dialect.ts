@@ -30,7 +30,8 @@ const nestjs: Dialect = {
   async open () {}
 }
 
-// Version 4 of Engine.IO with version 5 of Socket.IO's protocol on top: the server opens, the client connects to the main namespace.
+// Version 4 of Engine.IO with version 5 of Socket.IO's protocol on top: the server opens, the
+// client connects to the main namespace.
 const socketIo: Dialect = {
   path: () => '/socket.io/?EIO=4&transport=websocket',
   wrap: (path, message) => `42["${path.slice(1)}","${message}"]`,

@@ -11,7 +11,15 @@ import { time } from './phase.js'
 const SAMPLE = 8
 
 /** What is asked, and what is to be answered, by number. All are of one size. */
-function exchange (order: Order, { path, size, isJson, isContract }: EchoWork): (number: number) => { question: string, answer: string } {
+function exchange (order: Order, {
+  path,
+  size,
+  isJson,
+  isContract
+}: EchoWork): (number: number) => {
+    question: string
+    answer: string
+  } {
   if (isJson === true) return request
   if (isContract === true) return contractRequest
   const { wrap } = dialects[order.dialect]
@@ -21,33 +29,52 @@ function exchange (order: Order, { path, size, isJson, isContract }: EchoWork): 
   }
 }
 
-/** Some clients ask different things, several at a time: each answer has to be right, and in its place. */
-async function check (clients: Client[], inFlight: number, ask: (number: number) => { question: string, answer: string }): Promise<void> {
+/**
+ * Some clients ask different things, several at a time: each answer has to be right, and in its
+ * place.
+ */
+async function check (clients: Client[], inFlight: number, ask: (number: number) => {
+  question: string
+  answer: string
+}): Promise<void> {
   const rounds = Math.ceil(16 / inFlight)
   await Promise.all(clients.map(async (client, index) => {
     for (let round = 0; round < rounds; round++) {
-      const exchanges = Array.from({ length: inFlight }, (_, at) => ask(index * 1000 + round * inFlight + at))
+      const exchanges = Array.from({ length: inFlight }, (_, at) => ask(
+        index * 1000 + round * inFlight + at
+      ))
       await deadline('answers', new Promise<void>((resolve) => {
         let next = 0
         client.onFrame = ({ opcode, payload }) => {
           const expected = exchanges[next++]?.answer
-          if (opcode !== 1 || payload.toString() !== expected) throw new Error(`The server answered ${payload.toString().slice(0, 100)} instead of ${expected?.slice(0, 100)}`)
+          if (opcode !== 1 || payload.toString() !== expected) {
+            throw new Error(
+              `The server answered ${payload.toString().slice(0, 100)} instead of ${expected?.slice(0, 100)}`
+            )
+          }
           if (next === inFlight) resolve()
         }
-        client.socket.write(Buffer.concat(exchanges.map(({ question }) => clientFrame(Buffer.from(question)))))
+        client.socket.write(Buffer.concat(exchanges.map(({ question }) => clientFrame(Buffer.from(
+          question
+        )))))
       }))
     }
   }))
 }
 
-/** Each client always has so many messages under way: for each answer the next is sent, and for several at once with one write. */
+/**
+ * Each client always has so many messages under way: for each answer the next is sent, and for
+ * several at once with one write.
+ */
 export async function echo (order: Order, work: EchoWork): Promise<Outcome> {
   const { path, connections, inFlight } = work
   const clients = await openCrowd(order, path, connections)
   const ask = exchange(order, work)
   if (order.isChecked) await check(clients.slice(0, SAMPLE), inFlight, ask)
 
-  const frames = Array.from({ length: inFlight }, (_, number) => clientFrame(Buffer.from(ask(number).question)))
+  const frames = Array.from({ length: inFlight }, (_, number) => clientFrame(Buffer.from(
+    ask(number).question
+  )))
   const prepared = Buffer.concat(frames)
   const { length } = frames[0]!
   const shape = { first: 0x81, size: serverFrameSize(Buffer.byteLength(ask(0).answer)) }

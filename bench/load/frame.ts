@@ -44,8 +44,17 @@ export function parseFrame (bytes: Buffer): undefined | Frame {
   const short = bytes[1]! & 127
   const head = short < 126 ? 2 : short === 126 ? 4 : 10
   if (bytes.length < head) return
-  const length = short < 126 ? short : short === 126 ? bytes.readUInt16BE(2) : Number(bytes.readBigUInt64BE(2))
+  const length = short < 126
+    ? short
+    : short === 126 ? bytes.readUInt16BE(2) : Number(bytes.readBigUInt64BE(2))
   if (bytes.length < head + length) return
-  if ((bytes[0]! & 0x80) === 0 || (bytes[1]! & 0x80) !== 0) throw new Error('The server sent a fragment or a mask, which no job asks for')
-  return { opcode: bytes[0]! & 15, isCompressed: (bytes[0]! & 0x40) !== 0, size: head + length, payload: Buffer.from(bytes.subarray(head, head + length)) }
+  if ((bytes[0]! & 0x80) === 0 || (bytes[1]! & 0x80) !== 0) {
+    throw new Error('The server sent a fragment or a mask, which no job asks for')
+  }
+  return {
+    opcode: bytes[0]! & 15,
+    isCompressed: (bytes[0]! & 0x40) !== 0,
+    size: head + length,
+    payload: Buffer.from(bytes.subarray(head, head + length))
+  }
 }

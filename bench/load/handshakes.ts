@@ -8,12 +8,20 @@ const AT_A_TIME = 64
 const USERS = 256
 
 async function refused (order: Order, path: string, token: string, status: number): Promise<void> {
-  const answer = await openClient(order, path, 0, { token }).then(() => 'let in', (error: unknown) => String(error))
-  if (!answer.includes(` ${status}`)) throw new Error(`A token that has to be refused with ${status} is not: ${answer}`)
+  const answer = await openClient(order, path, 0, { token }).then(
+    () => 'let in',
+    (error: unknown) => String(error)
+  )
+  if (!answer.includes(` ${status}`)) {
+    throw new Error(`A token that has to be refused with ${status} is not: ${answer}`)
+  }
 }
 
 /** Connections are opened as fast as they are answered, and then reset. */
-export async function handshakes (order: Order, { path, isGuarded }: HandshakeWork): Promise<Outcome> {
+export async function handshakes (order: Order, {
+  path,
+  isGuarded
+}: HandshakeWork): Promise<Outcome> {
   if (isGuarded) {
     await refused(order, path, createToken('another secret, of 32 bytes or more', 1), 401)
     await refused(order, path, createToken(order.secret, 1, ['ROLE_GUEST']), 403)
@@ -31,7 +39,10 @@ export async function handshakes (order: Order, { path, isGuarded }: HandshakeWo
     }
   })
   const all = Promise.all(slots)
-  const outcome = await Promise.race([time(order, () => opened), all.then(() => { throw new Error('Nobody connects any more') })])
+  const outcome = await Promise.race([
+    time(order, () => opened),
+    all.then(() => { throw new Error('Nobody connects any more') })
+  ])
   isOver = true
   await all
   return outcome

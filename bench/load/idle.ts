@@ -4,10 +4,17 @@ import { openCrowd } from './crowd.js'
 import type { Order, Outcome } from './order.js'
 import { tell } from './phase.js'
 
-/** Connections that say nothing, with the headers of a browser. What the server holds is taken without and with them. */
+/**
+ * Connections that say nothing, with the headers of a browser. What the server holds is taken
+ * without and with them.
+ */
 export async function idle (order: Order, { path, connections }: IdleWork): Promise<Outcome> {
   // What a server makes once, it makes now.
-  for (const client of await openCrowd(order, path, Math.min(500, connections), { isBrowser: true })) client.cut()
+  for (const client of await openCrowd(order, path, Math.min(500, connections), {
+    isBrowser: true
+  })) {
+    client.cut()
+  }
   await wait(order.settle)
   await tell('before')
   const clients = await openCrowd(order, path, connections, { isBrowser: true })

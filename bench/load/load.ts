@@ -1,4 +1,5 @@
-// The load generator: a process that does one job at one target after the other, as the runner tells it.
+// The load generator: a process that does one job at one target after the other, as the runner
+// tells it.
 import type { Work } from '../jobs.js'
 import { bystanders } from './bystanders.js'
 import { echo } from './echo.js'

@@ -26,7 +26,10 @@ export interface Outcome {
   readonly more?: undefined | Record<string, number>
 }
 
-/** From the generator to the runner: the server's figures are to be taken now. The generator goes on when it is answered. */
+/**
+ * From the generator to the runner: the server's figures are to be taken now. The generator goes on
+ * when it is answered.
+ */
 export type Phase = 'begin' | 'end' | 'before' | 'after'
 
 export type Report = { readonly phase: Phase } | { readonly outcome: Outcome }

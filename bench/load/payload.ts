@@ -9,10 +9,16 @@ function * random (): Generator<number, never> {
   }
 }
 
-/** Text of so many bytes, of which each number has another: `#000017 the train…`. Nothing in it needs to be escaped in JSON. */
+/**
+ * Text of so many bytes, of which each number has another: `#000017 the train…`. Nothing in it
+ * needs to be escaped in JSON.
+ */
 export function text (size: number, number: number): string {
   const label = `#${String(number).padStart(6, '0')} `
-  return (label + WORDS.slice(number % 32)).padEnd(size, WORDS.repeat(Math.ceil(size / WORDS.length))).slice(0, size)
+  return (label + WORDS.slice(number % 32)).padEnd(
+    size,
+    WORDS.repeat(Math.ceil(size / WORDS.length))
+  ).slice(0, size)
 }
 
 /** JSON of so many bytes, as a chat or a feed has it. */
@@ -22,7 +28,13 @@ export function json (size: number, number: number): string {
   const next = (): number => numbers.next().value
   const items: object[] = []
   while (JSON.stringify({ items }).length < size) {
-    items.push({ id: next().toString(16), user: `user-${next() % 1000}`, at: new Date(1_700_000_000_000 + next()).toISOString(), text: WORDS.slice(next() % 60, 60 + next() % 60), seen: next() % 2 === 0 })
+    items.push({
+      id: next().toString(16),
+      user: `user-${next() % 1000}`,
+      at: new Date(1_700_000_000_000 + next()).toISOString(),
+      text: WORDS.slice(next() % 60, 60 + next() % 60),
+      seen: next() % 2 === 0
+    })
   }
   return JSON.stringify({ items }).slice(0, size)
 }
@@ -31,7 +43,13 @@ export function json (size: number, number: number): string {
 export function request (number: number): { question: string, answer: string } {
   const id = String(number).padStart(6, '0')
   return {
-    question: JSON.stringify({ type: 'store', id, user: { name: 'alice', roles: ['ROLE_USER'] }, items: [{ sku: 'A-1', count: 2, price: 19.9 }, { sku: 'B-7', count: 1, price: 4.5 }], note: 'leave it at the door' }),
+    question: JSON.stringify({
+      type: 'store',
+      id,
+      user: { name: 'alice', roles: ['ROLE_USER'] },
+      items: [{ sku: 'A-1', count: 2, price: 19.9 }, { sku: 'B-7', count: 1, price: 4.5 }],
+      note: 'leave it at the door'
+    }),
     answer: JSON.stringify({ type: 'stored', id, by: 'alice' })
   }
 }

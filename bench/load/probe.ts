@@ -1,5 +1,5 @@
-// The bystanders: a few clients that send a short message every few milliseconds, whether the last one was answered or not, and take
-// the time of each answer.
+// The bystanders: a few clients that send a short message every few milliseconds, whether the last
+// one was answered or not, and take the time of each answer.
 import { once } from 'node:events'
 import { setPriority } from 'node:os'
 import type { Latencies } from './bystanders.js'
@@ -53,7 +53,11 @@ process.on('message', () => {
   const now = performance.now()
   for (const [oldest] of waiting) if (oldest !== undefined) taken.push(now - oldest)
   taken.sort((a, b) => a - b)
-  const at = (part: number): number => taken[Math.min(taken.length - 1, Math.floor(taken.length * part))] ?? NaN
+  const at = (part: number): number => taken[Math.min(
+    taken.length - 1,
+    Math.floor(taken.length * part)
+  )] ??
+    NaN
   const latencies: Latencies = { count: taken.length, p50: at(0.5), p99: at(0.99), worst: at(1) }
   taken = []
   process.send!(latencies)

@@ -14,11 +14,20 @@ const MESSAGES = 8
 
 function contentOf ({ isCompressed, payload }: Frame): string {
   // The end of the last block is not sent (RFC 7692 section 7.2.1).
-  return (isCompressed ? inflateRawSync(payload, { finishFlush: constants.Z_SYNC_FLUSH }) : payload).toString()
+  return (isCompressed
+    ? inflateRawSync(payload, { finishFlush: constants.Z_SYNC_FLUSH })
+    : payload).toString()
 }
 
-/** Each message is sent, alone: every other member has to get it, and its sender not. Answers how large its frame was. */
-async function learn (clients: Client[], messages: string[], isCompressed: boolean): Promise<Shape[]> {
+/**
+ * Each message is sent, alone: every other member has to get it, and its sender not. Answers how
+ * large its frame was.
+ */
+async function learn (
+  clients: Client[],
+  messages: string[],
+  isCompressed: boolean
+): Promise<Shape[]> {
   const shapes: Shape[] = []
   for (const [index, message] of messages.entries()) {
     const sender = clients[0]!
@@ -30,10 +39,18 @@ async function learn (clients: Client[], messages: string[], isCompressed: boole
         client.onFrame = (frame) => {
           if (isDone) throw new Error('A member got a message that was not for it')
           isDone = true
-          if (frame.opcode !== 1 || frame.isCompressed !== isCompressed) throw new Error('The server sent no text, or did not compress as was agreed')
+          if (frame.opcode !== 1 || frame.isCompressed !== isCompressed) {
+            throw new Error('The server sent no text, or did not compress as was agreed')
+          }
           // All of them once, then those that are among the first.
-          if ((index === 0 || left < 8) && contentOf(frame) !== message) throw new Error(`The server sent ${contentOf(frame).slice(0, 100)} instead of ${message.slice(0, 100)}`)
-          if (shape.size !== 0 && shape.size !== frame.size) throw new Error('Members got the same message in different sizes')
+          if ((index === 0 || left < 8) && contentOf(frame) !== message) {
+            throw new Error(
+              `The server sent ${contentOf(frame).slice(0, 100)} instead of ${message.slice(0, 100)}`
+            )
+          }
+          if (shape.size !== 0 && shape.size !== frame.size) {
+            throw new Error('Members got the same message in different sizes')
+          }
           shape.size = frame.size
           if (--left === 0) resolve()
         }
@@ -45,11 +62,25 @@ async function learn (clients: Client[], messages: string[], isCompressed: boole
   return shapes
 }
 
-/** Several members send at the same time: each of the others has to get all, those of one sender in their order. */
-async function check (clients: Client[], senders: Client[], wrap: (text: string) => string, size: number): Promise<void> {
+/**
+ * Several members send at the same time: each of the others has to get all, those of one sender in
+ * their order.
+ */
+async function check (
+  clients: Client[],
+  senders: Client[],
+  wrap: (text: string) => string,
+  size: number
+): Promise<void> {
   const EACH = 3
-  const numbers = new Map(senders.map((sender, index) => [sender, Array.from({ length: EACH }, (_, at) => index * EACH + at)]))
-  const expected = new Map([...numbers.values()].flat().map((number) => [wrap(text(size, number)), number]))
+  const numbers = new Map(senders.map((sender, index) => [
+    sender,
+    Array.from({ length: EACH }, (_, at) => index * EACH + at)
+  ]))
+  const expected = new Map([...numbers.values()].flat().map((number) => [
+    wrap(text(size, number)),
+    number
+  ]))
   let left = senders.length * EACH * (clients.length - 1)
   await deadline('members', new Promise<void>((resolve) => {
     for (const client of clients) {
@@ -57,14 +88,23 @@ async function check (clients: Client[], senders: Client[], wrap: (text: string)
       const last = senders.map(() => -1)
       client.onFrame = (frame) => {
         const number = expected.get(contentOf(frame))
-        if (number === undefined || own?.includes(number) === true) throw new Error('A member got a message that was not for it')
+        if (number === undefined || own?.includes(number) === true) {
+          throw new Error('A member got a message that was not for it')
+        }
         const sender = Math.floor(number / EACH)
-        if (number !== Math.max(last[sender]! + 1, sender * EACH)) throw new Error('A member got messages in a wrong order')
+        if (number !== Math.max(last[sender]! + 1, sender * EACH)) {
+          throw new Error('A member got messages in a wrong order')
+        }
         last[sender] = number
         if (--left === 0) resolve()
       }
     }
-    for (const [sender, own] of numbers) sender.socket.write(Buffer.concat(own.map((number) => clientFrame(Buffer.from(wrap(text(size, number)))))))
+    for (const [sender, own] of numbers) {
+      sender.socket.write(Buffer.concat(own.map((number) => clientFrame(Buffer.from(wrap(text(
+        size,
+        number
+      )))))))
+    }
   }))
 }
 
@@ -76,14 +116,28 @@ export interface Room {
   end (): Promise<void>
 }
 
-/** Opens a room and has it busy: so many members send one message each, and when each copy has come the next so many do. */
-export async function openRoom (order: Order, { path, receivers, inFlight, senders, size, isCompressed = false }: RoomWork): Promise<Room> {
+/**
+ * Opens a room and has it busy: so many members send one message each, and when each copy has come
+ * the next so many do.
+ */
+export async function openRoom (order: Order, {
+  path,
+  receivers,
+  inFlight,
+  senders,
+  size,
+  isCompressed = false
+}: RoomWork): Promise<Room> {
   const clients = await openCrowd(order, path, receivers + 1, { isCompressed })
   const wrap = (message: string): string => dialects[order.dialect].wrap(path, message)
-  const messages = Array.from({ length: isCompressed ? MESSAGES : 1 }, (_, number) => wrap(isCompressed ? json(size, number) : text(size, number)))
+  const messages = Array.from({ length: isCompressed ? MESSAGES : 1 }, (_, number) => wrap(
+    isCompressed ? json(size, number) : text(size, number)
+  ))
   const turns = senders === 'one' ? 1 : clients.length
   const checkAll = async (): Promise<Shape[]> => {
-    if (!order.isChecked) return messages.map((message) => ({ first: 0x81, size: serverFrameSize(message.length) }))
+    if (!order.isChecked) {
+      return messages.map((message) => ({ first: 0x81, size: serverFrameSize(message.length) }))
+    }
     if (turns > 1) await check(clients, clients.slice(0, Math.min(inFlight, 10)), wrap, size)
     return await learn(clients, messages, isCompressed)
   }
@@ -101,7 +155,9 @@ export async function openRoom (order: Order, { path, receivers, inFlight, sende
     left = inFlight * (clients.length - 1)
     const message = round % messages.length
     Object.assign(shape, shapes[message])
-    for (let sent = 0; sent < inFlight; sent++) clients[(round * inFlight + sent) % turns]!.socket.write(frames[message]!)
+    for (let sent = 0; sent < inFlight; sent++) {
+      clients[(round * inFlight + sent) % turns]!.socket.write(frames[message]!)
+    }
     round++
   }
   for (const client of clients) {

@@ -1,10 +1,13 @@
-// What every target has in common: it is told what to be in its first argument, says at which port it listens, and answers when the
-// runner asks how much of a processor and of memory it has taken.
+// What every target has in common: it is told what to be in its first argument, says at which port
+// it listens, and answers when the runner asks how much of a processor and of memory it has taken.
 import { monitorEventLoopDelay } from 'node:perf_hooks'
 import process from 'node:process'
 import { setTimeout as wait } from 'node:timers/promises'
 
-/** `secret` of the tokens, `tls` ({ key, cert }) or none, `compression`, and for single targets what only they know. */
+/**
+ * `secret` of the tokens, `tls` ({ key, cert }) or none, `compression`, and for single targets what
+ * only they know.
+ */
 export const config = JSON.parse(process.argv[2])
 
 // Only where it is reported: it costs a timer each millisecond.

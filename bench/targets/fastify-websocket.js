@@ -8,7 +8,16 @@ import { contractReply, reply } from './reply.js'
 const app = Fastify(config.tls === undefined ? {} : { https: config.tls })
 await app.register(fastifyJwt, { secret: config.secret })
 await app.register(fastifyWebsocket, {
-  options: { perMessageDeflate: config.compression ? { serverNoContextTakeover: true, clientNoContextTakeover: true, serverMaxWindowBits: 12, zlibDeflateOptions: { memLevel: 5 } } : false }
+  options: {
+    perMessageDeflate: config.compression
+      ? {
+          serverNoContextTakeover: true,
+          clientNoContextTakeover: true,
+          serverMaxWindowBits: 12,
+          zlibDeflateOptions: { memLevel: 5 }
+        }
+      : false
+  }
 })
 
 const echo = (socket) => {

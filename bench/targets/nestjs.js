@@ -1,10 +1,15 @@
-// NestJS with its adapter for `ws`, which speaks JSON of the form { event, data }. What decorators do is called by hand here, as this is
-// plain JavaScript.
+// NestJS with its adapter for `ws`, which speaks JSON of the form { event, data }. What decorators
+// do is called by hand here, as this is plain JavaScript.
 import 'reflect-metadata'
 import { Module } from '@nestjs/common'
 import { NestFactory } from '@nestjs/core'
 import { WsAdapter } from '@nestjs/platform-ws'
-import { ConnectedSocket, MessageBody, SubscribeMessage, WebSocketGateway } from '@nestjs/websockets'
+import {
+  ConnectedSocket,
+  MessageBody,
+  SubscribeMessage,
+  WebSocketGateway
+} from '@nestjs/websockets'
 import { listens } from './child.js'
 
 const room = new Set()
@@ -22,7 +27,11 @@ class Gateway {
   }
 }
 for (const event of ['echo', 'all', 'room']) {
-  SubscribeMessage(event)(Gateway.prototype, event, Object.getOwnPropertyDescriptor(Gateway.prototype, event))
+  SubscribeMessage(event)(
+    Gateway.prototype,
+    event,
+    Object.getOwnPropertyDescriptor(Gateway.prototype, event)
+  )
   MessageBody()(Gateway.prototype, event, 0)
   ConnectedSocket()(Gateway.prototype, event, 1)
 }

@@ -1,5 +1,5 @@
-// This plugin, as it is built, with its default options. Every route is guarded by a role, except the one of the job that measures
-// handshakes without a guard.
+// This plugin, as it is built, with its default options. Every route is guarded by a role, except
+// the one of the job that measures handshakes without a guard.
 import fastifyJwt from '@fastify/jwt'
 import Fastify from 'fastify'
 import socketRoutes from '../../dist/index.js'
@@ -17,10 +17,20 @@ const echo = { onMessage: (_connection, message) => message }
 app.socketRoute('/open', echo)
 app.socketRoute('/echo', echo, 'ROLE_USER')
 app.socketRoute('/guarded', echo, 'ROLE_USER')
-app.socketRoute('/json', { onMessage: (_connection, message) => reply(message.json()) }, 'ROLE_USER')
-// With `stringify`, what JSON.stringify makes of a reply in the place of what Fastify's serializer does.
+app.socketRoute(
+  '/json',
+  { onMessage: (_connection, message) => reply(message.json()) },
+  'ROLE_USER'
+)
+// With `stringify`, what JSON.stringify makes of a reply in the place of what Fastify's serializer
+// does.
 if (config.stringify === true) app.setSerializerCompiler(() => JSON.stringify)
-const object = (properties) => ({ type: 'object', properties, required: Object.keys(properties), additionalProperties: false })
+const object = (properties) => ({
+  type: 'object',
+  properties,
+  required: Object.keys(properties),
+  additionalProperties: false
+})
 const text = { type: 'string' }
 app.socketRoute('/contract', {
   schema: {
@@ -28,7 +38,10 @@ app.socketRoute('/contract', {
       store: {
         data: object({
           user: object({ name: text, roles: { type: 'array', items: text } }),
-          items: { type: 'array', items: object({ sku: text, count: { type: 'integer' }, price: { type: 'number' } }) },
+          items: {
+            type: 'array',
+            items: object({ sku: text, count: { type: 'integer' }, price: { type: 'number' } })
+          },
           note: text
         }),
         reply: object({ by: text })
@@ -45,7 +58,9 @@ app.socketRoute('/room', {
   onMessage (connection, message) { connection.to('room').send(message) }
 }, 'ROLE_USER')
 app.socketRoute('/rooms', {
-  async onOpen (connection) { for (const room of ['first', 'second', 'third']) await connection.join(room) },
+  async onOpen (connection) {
+    for (const room of ['first', 'second', 'third']) await connection.join(room)
+  },
   ...echo
 }, 'ROLE_USER')
 

@@ -10,5 +10,7 @@ const io = new Server(serve(), {
 io.on('connection', (socket) => {
   socket.join('room')
   socket.on('echo', (data) => { socket.emit('echo', data) })
-  for (const event of ['all', 'room']) socket.on(event, (data) => { socket.to('room').emit(event, data) })
+  for (const event of ['all', 'room']) {
+    socket.on(event, (data) => { socket.to('room').emit(event, data) })
+  }
 })

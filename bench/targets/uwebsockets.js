@@ -20,12 +20,21 @@ function create () {
 }
 
 const app = create()
-const options = { maxPayloadLength: 1_048_576, maxBackpressure: 67_108_864, compression: config.compression ? uws.SHARED_COMPRESSOR : uws.DISABLED }
-const echo = { ...options, message: (socket, message, isBinary) => { socket.send(message, isBinary) } }
+const options = {
+  maxPayloadLength: 1_048_576,
+  maxBackpressure: 67_108_864,
+  compression: config.compression ? uws.SHARED_COMPRESSOR : uws.DISABLED
+}
+const echo = {
+  ...options,
+  message: (socket, message, isBinary) => { socket.send(message, isBinary) }
+}
 const relay = (topic) => ({
   ...options,
   open: (socket) => { socket.subscribe(topic) },
-  message: (socket, message, isBinary) => { socket.publish(topic, message, isBinary, config.compression) }
+  message: (socket, message, isBinary) => {
+    socket.publish(topic, message, isBinary, config.compression)
+  }
 })
 app.ws('/echo', echo)
 app.ws('/open', echo)
@@ -33,7 +42,9 @@ app.ws('/all', relay('all'))
 app.ws('/room', relay('room'))
 app.ws('/json', {
   ...options,
-  message: (socket, message) => { socket.send(JSON.stringify(reply(JSON.parse(Buffer.from(message).toString()))), false) }
+  message: (socket, message) => {
+    socket.send(JSON.stringify(reply(JSON.parse(Buffer.from(message).toString()))), false)
+  }
 })
 app.ws('/guarded', {
   ...echo,
@@ -43,7 +54,9 @@ app.ws('/guarded', {
       response.writeStatus(`${status} Refused`).end()
       return
     }
-    const [key, protocol, extensions] = ['key', 'protocol', 'extensions'].map((name) => request.getHeader(`sec-websocket-${name}`))
+    const [key, protocol, extensions] = ['key', 'protocol', 'extensions'].map(
+      (name) => request.getHeader(`sec-websocket-${name}`)
+    )
     response.upgrade({ user }, key, protocol, extensions, context)
   }
 })

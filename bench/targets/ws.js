@@ -7,7 +7,14 @@ import { contractReply, reply } from './reply.js'
 
 const websockets = new WebSocketServer({
   noServer: true,
-  perMessageDeflate: config.compression ? { serverNoContextTakeover: true, clientNoContextTakeover: true, serverMaxWindowBits: 12, zlibDeflateOptions: { memLevel: 5 } } : false
+  perMessageDeflate: config.compression
+    ? {
+        serverNoContextTakeover: true,
+        clientNoContextTakeover: true,
+        serverMaxWindowBits: 12,
+        zlibDeflateOptions: { memLevel: 5 }
+      }
+    : false
 })
 const rooms = { '/all': new Set(), '/room': new Set() }
 
@@ -41,7 +48,9 @@ serve((request, socket, head) => {
   if (request.url === '/guarded') {
     const answer = admit(request.headers.authorization)
     if (answer.status !== undefined) {
-      socket.end(`HTTP/1.1 ${answer.status} Refused\r\nConnection: close\r\nContent-Length: 0\r\n\r\n`)
+      socket.end(
+        `HTTP/1.1 ${answer.status} Refused\r\nConnection: close\r\nContent-Length: 0\r\n\r\n`
+      )
       return
     }
     user = answer.user

@@ -3,7 +3,8 @@ import type { FastifyInstance } from 'fastify'
 import { defineController, type Grant } from 'fastify-socket-route'
 import type { User } from './users.js'
 
-// What the connections of a room have: a user, where the room is guarded, and the name they chat under.
+// What the connections of a room have: a user, where the room is guarded, and the name they chat
+// under.
 interface Chat {
   User: null | User
   Data: { name: string }
@@ -30,14 +31,21 @@ const schema = {
   }
 }
 
-/** Adds a room at `/chat/<name>`. What does not fit the contract is answered with an error by the plugin. */
+/**
+ * Adds a room at `/chat/<name>`. What does not fit the contract is answered with an error by the
+ * plugin.
+ */
 export function addRoom (app: FastifyInstance, name: string, isGranted?: Grant) {
   const controller = defineController<TypeBoxTypeProvider, Chat>()({
     schema,
 
     on: {
       say (connection, { text }, { clients }) {
-        clients.broadcast('message', { from: connection.data.name, text: text.trim(), at: Date.now() })
+        clients.broadcast('message', {
+          from: connection.data.name,
+          text: text.trim(),
+          at: Date.now()
+        })
       }
     },
 
@@ -60,7 +68,11 @@ export function addRoom (app: FastifyInstance, name: string, isGranted?: Grant) 
       connection.log.warn({ err: error }, 'a message was not handled')
     }
   })
-  return app.withTypeProvider<TypeBoxTypeProvider>().socketRoute(`/chat/${name}`, controller, isGranted === undefined ? {} : { isGranted })
+  return app.withTypeProvider<TypeBoxTypeProvider>().socketRoute(
+    `/chat/${name}`,
+    controller,
+    isGranted === undefined ? {} : { isGranted }
+  )
 }
 
 // By name, so that a user in two tabs counts once.

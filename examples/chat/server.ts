@@ -5,10 +5,22 @@ const port = Number(process.env['PORT'] ?? 3000)
 const host = process.env['HOST'] ?? 'localhost'
 
 const app = await createChat({
-  // A key that everyone can read protects nothing, and neither do the passwords of the demo users. A random one would be as
-  // good, but whoever is signed in would have to sign in again after a restart.
+  // A key that everyone can read protects nothing, and neither do the passwords of the demo users.
+  // A random one would be as good, but whoever is signed in would have to sign in again after a
+  // restart.
   secret: process.env['JWT_SECRET'] ?? 'the public key of a demo, never one of a real server',
-  fastify: { logger: { transport: { target: 'pino-pretty', options: { translateTime: 'HH:MM:ss', ignore: 'pid,hostname,reqId,connection', singleLine: true } } } }
+  fastify: {
+    logger: {
+      transport: {
+        target: 'pino-pretty',
+        options: {
+          translateTime: 'HH:MM:ss',
+          ignore: 'pid,hostname,reqId,connection',
+          singleLine: true
+        }
+      }
+    }
+  }
 })
 
 // Closing takes up to 5 seconds, so the process gets a little more before it is ended anyway.

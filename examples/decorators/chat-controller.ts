@@ -1,5 +1,12 @@
 import type { FastifyBaseLogger, FastifyInstance } from 'fastify'
-import { JsonMessage, SocketRoute, type CloseInfo, type Message, type SocketController, type WsConnection } from 'fastify-socket-route'
+import {
+  JsonMessage,
+  SocketRoute,
+  type CloseInfo,
+  type Message,
+  type SocketController,
+  type WsConnection
+} from 'fastify-socket-route'
 
 /** What is known of a connection of the chat. */
 type ChatConnection = WsConnection<{
@@ -14,7 +21,10 @@ export class ChatController implements SocketController<ChatConnection> {
   readonly #log: FastifyBaseLogger
   readonly #rooms = new Map<string, number>()
 
-  /** Runs once, when the controller is registered; `fastify` is the instance that it is registered on. */
+  /**
+   * Runs once, when the controller is registered; `fastify` is the instance that it is registered
+   * on.
+   */
   constructor (fastify: FastifyInstance) {
     this.#log = fastify.log.child({ controller: 'chat' })
     fastify.get('/rooms', async () => Object.fromEntries(this.#rooms))

@@ -12,8 +12,8 @@ export interface AppOptions {
   readonly fastify?: undefined | FastifyServerOptions
 }
 
-// What is known of every connection here. An app with one kind of user would rather declare it once, for `@fastify/jwt`:
-// declare module '@fastify/jwt' { interface FastifyJWT { user: User } }
+// What is known of every connection here. An app with one kind of user would rather declare it
+// once, for `@fastify/jwt`: declare module '@fastify/jwt' { interface FastifyJWT { user: User } }
 interface Known { User: User }
 
 const greeting: SocketController<WsConnection<Known>> = {
@@ -25,13 +25,21 @@ export async function createApp ({ secret, fastify }: AppOptions): Promise<Fasti
   const app = Fastify(fastify)
   await app.register(cookie)
   await app.register(jwt, { secret, cookie: { cookieName: 'token', signed: false } })
-  await app.register(socketRoutes, { roleHierarchy: { ROLE_ADMIN: ['ROLE_EDITOR'], ROLE_EDITOR: ['ROLE_USER'] } })
+  await app.register(socketRoutes, {
+    roleHierarchy: { ROLE_ADMIN: ['ROLE_EDITOR'], ROLE_EDITOR: ['ROLE_USER'] }
+  })
 
-  // The token comes back in the body, for the Authorization header or the sub-protocol list, and as a cookie. Browsers send
-  // cookies from the pages of others too, unless they are told not to.
-  app.post<{ Body: { name: string } }>('/login', { schema: { body: { type: 'object', required: ['name'], properties: { name: { type: 'string' } } } } }, async (request, reply) => {
+  // The token comes back in the body, for the Authorization header or the sub-protocol list, and as
+  // a cookie. Browsers send cookies from the pages of others too, unless they are told not to.
+  app.post<{ Body: { name: string } }>('/login', {
+    schema: {
+      body: { type: 'object', required: ['name'], properties: { name: { type: 'string' } } }
+    }
+  }, async (request, reply) => {
     const user = findUser(request.body.name)
-    if (user === undefined) return reply.code(401).send({ message: 'There is no user with this name' })
+    if (user === undefined) {
+      return reply.code(401).send({ message: 'There is no user with this name' })
+    }
     const token = app.jwt.sign(user, { expiresIn: '1h' })
     reply.setCookie('token', token, { path: '/', httpOnly: true, sameSite: 'strict' })
     return { token }
@@ -50,7 +58,11 @@ export async function createApp ({ secret, fastify }: AppOptions): Promise<Fasti
   })
 
   // In an object with all other options.
-  app.socketRoute<Known>('/control', greeting, { isGranted: 'ROLE_ADMIN', name: 'control', maxPayload: 1_024 })
+  app.socketRoute<Known>('/control', greeting, {
+    isGranted: 'ROLE_ADMIN',
+    name: 'control',
+    maxPayload: 1_024
+  })
 
   // A scope demands something of everyone; its routes can demand more, but not less.
   await app.register(async (newsroom) => {

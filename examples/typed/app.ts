@@ -1,5 +1,12 @@
 import { Type, type TypeBoxTypeProvider } from '@fastify/type-provider-typebox'
-import Fastify, { type FastifyBaseLogger, type FastifyInstance, type FastifyServerOptions, type RawReplyDefaultExpression, type RawRequestDefaultExpression, type RawServerDefault } from 'fastify'
+import Fastify, {
+  type FastifyBaseLogger,
+  type FastifyInstance,
+  type FastifyServerOptions,
+  type RawReplyDefaultExpression,
+  type RawRequestDefaultExpression,
+  type RawServerDefault
+} from 'fastify'
 import socketRoutes, { ReplyError } from 'fastify-socket-route'
 
 type App = FastifyInstance<RawServerDefault, RawRequestDefaultExpression, RawReplyDefaultExpression, FastifyBaseLogger, TypeBoxTypeProvider>
@@ -40,9 +47,13 @@ function addChat (app: App) {
     on: {
       async join (connection, { room }) {
         // The server asks back, and the client answers.
-        connection.data['name'] = await connection.request('nickname', undefined, { timeout: 60_000 })
+        connection.data['name'] = await connection.request('nickname', undefined, {
+          timeout: 60_000
+        })
         // Behind all that is waited for, so that nobody comes in between.
-        if (connection.to(room).local.size >= SEATS) throw new ReplyError('ROOM_FULL', 'There is no seat left', { path: '/room' })
+        if (connection.to(room).local.size >= SEATS) {
+          throw new ReplyError('ROOM_FULL', 'There is no seat left', { path: '/room' })
+        }
         const others = [...connection.rooms].filter((other) => other !== room)
         await connection.join(room)
         for (const other of others) await connection.leave(other)
@@ -53,7 +64,8 @@ function addChat (app: App) {
         const line = { from: String(connection.data['name'] ?? 'somebody'), text }
         for (const room of connection.rooms) {
           const said = [...lines.get(room) ?? [], line].slice(-KEPT)
-          // To the end, so that the first is the one where nothing has been said for longest: clients choose the names.
+          // To the end, so that the first is the one where nothing has been said for longest:
+          // clients choose the names.
           lines.delete(room)
           lines.set(room, said)
           if (lines.size > ROOMS) lines.delete([...lines.keys()][0]!)

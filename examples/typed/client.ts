@@ -15,7 +15,9 @@ chat.on('line', ({ from, text }) => { console.log(`${from}: ${text}`) })
 chat.onOpen(async () => {
   const { members } = await chat.request('join', { room }, { timeout: 5_000 })
   console.log(`${room} has ${members} members`)
-  for await (const { from, text } of chat.stream('history', { room })) console.log(`${from}: ${text} (earlier)`)
+  for await (const { from, text } of chat.stream('history', { room })) {
+    console.log(`${from}: ${text} (earlier)`)
+  }
 })
 
 for await (const text of createInterface(process.stdin)) if (text !== '') chat.send('say', { text })

@@ -5,11 +5,19 @@ import socketRoutes, { JsonMessage } from 'fastify-socket-route'
 
 interface News { text: string }
 
-const news = { type: 'object', required: ['text'], additionalProperties: false, properties: { text: { type: 'string', maxLength: 500 } } }
+const news = {
+  type: 'object',
+  required: ['text'],
+  additionalProperties: false,
+  properties: { text: { type: 'string', maxLength: 500 } }
+}
 const reached = { type: 'object', properties: { reached: { type: 'integer' } } }
 const KEPT = 100
 
-/** Makes an app that has REST routes, a socket route, and a route of `@fastify/websocket` from before. */
+/**
+ * Makes an app that has REST routes, a socket route, and a route of `@fastify/websocket` from
+ * before.
+ */
 export async function createApp (fastify?: FastifyServerOptions): Promise<FastifyInstance> {
   const app = Fastify(fastify)
   await app.register(swagger, { openapi: { info: { title: 'News', version: '1.0.0' } } })
@@ -20,11 +28,17 @@ export async function createApp (fastify?: FastifyServerOptions): Promise<Fastif
   const latest: News[] = []
 
   // One path: GET for who asks once, the socket for who wants to know at once.
-  app.get('/news', { schema: { response: { 200: { type: 'array', items: news } } } }, async () => latest)
+  app.get(
+    '/news',
+    { schema: { response: { 200: { type: 'array', items: news } } } },
+    async () => latest
+  )
   const feed = app.socketRoute('/news', { onOpen: () => new JsonMessage(latest) }, { name: 'feed' })
 
   // REST reaches the sockets through what socketRoute returned ...
-  app.post<{ Body: News }>('/news', { schema: { body: news, response: { 201: reached } } }, async (request, reply) => {
+  app.post<{ Body: News }>('/news', {
+    schema: { body: news, response: { 201: reached } }
+  }, async (request, reply) => {
     latest.push(request.body)
     if (latest.length > KEPT) latest.shift()
     feed.broadcast(request.body)
@@ -35,7 +49,9 @@ export async function createApp (fastify?: FastifyServerOptions): Promise<Fastif
 
   // As it was written for @fastify/websocket alone.
   app.get('/echo', { websocket: true }, (socket) => {
-    socket.on('message', (data: Buffer, isBinary: boolean) => { socket.send(data, { binary: isBinary }) })
+    socket.on('message', (data: Buffer, isBinary: boolean) => {
+      socket.send(data, { binary: isBinary })
+    })
   })
 
   app.get('/openapi.json', { schema: { hide: true } }, async () => app.swagger())
@@ -44,7 +60,9 @@ export async function createApp (fastify?: FastifyServerOptions): Promise<Fastif
 
 // ... or, from another part of the app, by the route's name.
 async function alarm (app: FastifyInstance): Promise<void> {
-  app.post<{ Body: News }>('/alarm', { schema: { body: news, response: { 200: reached } } }, async (request) => {
+  app.post<{ Body: News }>('/alarm', {
+    schema: { body: news, response: { 200: reached } }
+  }, async (request) => {
     const feed = app.socketRoutes.get('feed')
     feed?.broadcast({ alarm: request.body.text })
     return { reached: feed?.clients.size ?? 0 }

@@ -4,12 +4,16 @@ const { sessionStorage } = window
 const $ = (selector) => document.querySelector(selector)
 
 const rooms = {
-  public: { title: 'Public room', about: 'Nobody is asked for a token here, so everyone is a guest.' },
+  public: {
+    title: 'Public room',
+    about: 'Nobody is asked for a token here, so everyone is a guest.'
+  },
   members: { title: 'Members room', needs: 'ROLE_USER' },
   admin: { title: 'Admin room', needs: 'ROLE_ADMIN' }
 }
 
-// What the login answered, `{ name, roles, token }`. Kept for this tab only, so that two tabs can be two users.
+// What the login answered, `{ name, roles, token }`. Kept for this tab only, so that two tabs can
+// be two users.
 let user = JSON.parse(sessionStorage.getItem('user'))
 let room = sessionStorage.getItem('room') ?? 'public'
 let you
@@ -38,7 +42,9 @@ function enter (name) {
   const isGuarded = rooms[name].needs !== undefined
   socket = new ReconnectingSocket(`/chat/${name}`, isGuarded && user !== null ? user.token : null)
   socket.addEventListener('state', ({ detail }) => { showState(detail) })
-  socket.addEventListener('message', ({ detail }) => { receive[detail.type]?.(detail.data ?? detail) })
+  socket.addEventListener('message', ({ detail }) => {
+    receive[detail.type]?.(detail.data ?? detail)
+  })
   socket.connect()
 }
 
@@ -62,7 +68,10 @@ const receive = {
   },
   error ({ code, message }) {
     unconfirmed.shift()
-    addNote(code === 'FSR_ERR_DATA_INVALID' ? 'A message has 1 to 500 characters of text.' : message, 'error')
+    addNote(
+      code === 'FSR_ERR_DATA_INVALID' ? 'A message has 1 to 500 characters of text.' : message,
+      'error'
+    )
   },
   announcement ({ from, text }) { addNote(text, 'announcement', `Announcement from ${from}`) },
   system ({ text }) { addNote(text) }
@@ -75,7 +84,9 @@ function showState (state) {
   $('#refusal').hidden = state.name !== 'refused'
   $('#composer button').disabled = state.name !== 'open'
   $('#composer').hidden = state.name === 'refused'
-  $('#composer-note').textContent = state.name === 'open' ? '' : 'Not connected. What you write stays here until you can send it.'
+  $('#composer-note').textContent = state.name === 'open'
+    ? ''
+    : 'Not connected. What you write stays here until you can send it.'
   if (state.name !== 'open') recover()
   if (state.name !== 'open' && present !== undefined) {
     present = undefined
@@ -104,7 +115,9 @@ function showRefusal ({ status, code, message }) {
     FSR_ERR_TOKEN_INVALID: 'The server no longer accepts your sign-in. Sign in again.',
     FSR_ERR_NOT_GRANTED: `${user?.name} may not enter ${place}: it needs ${needs}, and ${user?.name} has ${user?.roles.join(', ')}.`
   }[code] ?? `The server does not let you enter ${place}.`
-  $('#refusal-answer').textContent = `The server answered ${[status, code].filter(Boolean).join(' ')}: ${message}`
+  $(
+    '#refusal-answer'
+  ).textContent = `The server answered ${[status, code].filter(Boolean).join(' ')}: ${message}`
   if (status === 401 && user !== null) signOut()
 }
 
@@ -126,7 +139,10 @@ function addNote (text, kind = 'system', title) {
 
 function addMessage (from, text, at) {
   const item = element('li', '', from === you ? 'message own' : 'message')
-  const when = element('time', new Date(at).toLocaleTimeString([], { hour: '2-digit', minute: '2-digit' }))
+  const when = element(
+    'time',
+    new Date(at).toLocaleTimeString([], { hour: '2-digit', minute: '2-digit' })
+  )
   when.dateTime = new Date(at).toISOString()
   const head = element('p', '', 'head')
   head.append(element('strong', from), when)
@@ -205,8 +221,12 @@ $('#logout').addEventListener('click', () => {
 
 $('#announce').addEventListener('submit', async (event) => {
   event.preventDefault()
-  const { answer, problem } = await post('/announce', Object.fromEntries(new FormData(event.target)))
-  $('#account-note').textContent = problem ?? `It reached ${answer.reached} ${answer.reached === 1 ? 'connection' : 'connections'}.`
+  const { answer, problem } = await post(
+    '/announce',
+    Object.fromEntries(new FormData(event.target))
+  )
+  $('#account-note').textContent = problem ??
+    `It reached ${answer.reached} ${answer.reached === 1 ? 'connection' : 'connections'}.`
   if (problem === undefined) event.target.reset()
 })
 

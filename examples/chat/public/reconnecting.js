@@ -4,11 +4,13 @@ const { WebSocket, EventTarget, CustomEvent, fetch } = window
 const FIRST_WAIT = 1_000
 const LONGEST_WAIT = 15_000
 
-// What the server says when it will not have the same client back: it broke a rule (RFC 6455 section 7.4.1), or was sent away.
+// What the server says when it will not have the same client back: it broke a rule (RFC 6455
+// section 7.4.1), or was sent away.
 const FINAL = new Set([1000, 1002, 1003, 1007, 1008, 1009])
 
 /**
- * A WebSocket that comes back. It dispatches `message` with what came, parsed, and `state` with one of
+ * A WebSocket that comes back. It dispatches `message` with what came, parsed, and `state` with one
+ * of
  *
  * - `{ name: 'connecting' }`
  * - `{ name: 'open' }`
@@ -41,7 +43,8 @@ export class ReconnectingSocket extends EventTarget {
     this.#tell('connecting')
     const url = new URL(this.#path, window.location.href)
     url.protocol = url.protocol.replace('http', 'ws')
-    // A browser cannot set the Authorization header of a WebSocket; the list of sub-protocols is what it can set.
+    // A browser cannot set the Authorization header of a WebSocket; the list of sub-protocols is
+    // what it can set.
     const socket = new WebSocket(url, this.#token === null ? [] : ['bearer', this.#token])
     let wasOpen = false
     socket.addEventListener('open', () => {
@@ -51,7 +54,9 @@ export class ReconnectingSocket extends EventTarget {
       this.#tell('open')
     })
     socket.addEventListener('message', ({ data }) => {
-      if (!this.#hasEnded) this.dispatchEvent(new CustomEvent('message', { detail: JSON.parse(data) }))
+      if (!this.#hasEnded) {
+        this.dispatchEvent(new CustomEvent('message', { detail: JSON.parse(data) }))
+      }
     })
     socket.addEventListener('close', ({ code, reason }) => {
       this.#socket = undefined
@@ -74,24 +79,32 @@ export class ReconnectingSocket extends EventTarget {
     this.#socket?.close(1000)
   }
 
-  // A browser does not tell why a WebSocket was refused. But a plain GET runs the same guard and is answered: 426 if the
-  // user would be let in, the reason if not.
+  // A browser does not tell why a WebSocket was refused. But a plain GET runs the same guard and is
+  // answered: 426 if the user would be let in, the reason if not.
   async #ask () {
     const headers = this.#token === null ? {} : { authorization: `Bearer ${this.#token}` }
     let refusal
     try {
       const response = await fetch(this.#path, { headers, cache: 'no-store' })
-      const isForGood = response.status >= 400 && response.status < 500 && response.status !== 426 && response.status !== 429
+      const isForGood = response.status >= 400 && response.status < 500 &&
+        response.status !== 426 && response.status !== 429
       if (isForGood) refusal = { status: response.status, ...await response.json() }
     } catch {
       // There is no server to ask.
     }
     if (this.#hasEnded) return
     if (refusal === undefined) this.#wait()
-    else this.#tell('refused', { status: refusal.status, code: refusal.code, message: refusal.message })
+    else {
+      this.#tell('refused', {
+        status: refusal.status,
+        code: refusal.code,
+        message: refusal.message
+      })
+    }
   }
 
-  // Each wait is at most twice as long as the one before, and random, so that not all clients come back at once.
+  // Each wait is at most twice as long as the one before, and random, so that not all clients come
+  // back at once.
   #wait () {
     const longest = Math.min(FIRST_WAIT * 2 ** this.#attempts, LONGEST_WAIT)
     const at = Date.now() + longest * (0.5 + Math.random() / 2)
