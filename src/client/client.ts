@@ -23,6 +23,7 @@ import type {
   RequestOptions,
   SocketClient
 } from './socket-client.js'
+import { startTimer } from './timer.js'
 import { Transport } from './transport.js'
 
 /** The implementation of the client, without the types of a route. */
@@ -165,8 +166,8 @@ export class Client implements Record<keyof SocketClient<UnknownRoute>, unknown>
   }
 
   close (code = 1000, reason = ''): void {
-    if (code !== 1000 && !(code >= 3000 && code <= 4999)) {
-      throw new RangeError('The code is 1000, or from 3000 to 4999')
+    if (code !== 1000 && ((code | 0) !== code || code < 3000 || code > 4999)) {
+      throw new RangeError('The code must be 1000 or 3000 to 4999')
     }
     if (byteLength(reason) > 123) throw new RangeError('The reason has at most 123 bytes')
     if (this.#hasEnded) return
@@ -275,7 +276,7 @@ export class Client implements Record<keyof SocketClient<UnknownRoute>, unknown>
   #report (error: unknown): void {
     const { onError } = this.#settings
     if (onError === undefined) warn(error)
-    else Promise.resolve().then(async () => await onError(error)).catch(warn)
+    else Promise.resolve().then(() => onError(error)).catch(warn)
   }
 
   // The console gets a warning for the first of several failing attempts to connect.
@@ -286,7 +287,7 @@ export class Client implements Record<keyof SocketClient<UnknownRoute>, unknown>
 
   // An error of the app's handlers must not pass unnoticed.
   #crash (error: unknown): void {
-    if (this.#settings.onError === undefined) setTimeout(() => { throw error }, 0)
+    if (this.#settings.onError === undefined) startTimer(0, () => { throw error })
     else this.#report(error)
   }
 }

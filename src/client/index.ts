@@ -47,9 +47,10 @@ export type {
  * @param address `ws:`, `wss:`, `http:` or `https:`; in a browser also relative to the page. A
  * function is called before every attempt.
  * @throws TypeError for an invalid address or scheme, a `token` that is not a function, options
- * that are not an object, or an unknown option; RangeError for a numeric option that is not a
- * number, or is negative. Without a WebSocket, or without a page for a relative address, as during
- * server-side rendering, nothing is thrown until a connection is needed.
+ * that are not an object, or an unknown option; RangeError for a duration or a count that is
+ * neither a positive integer below 2^31 nor `Infinity`. Without a WebSocket, or without a page for
+ * a relative address, as during server-side rendering, nothing is thrown until a connection is
+ * needed.
  */
 export function connect<Route extends ContractRoute = UnknownRoute> (
   address: Address,

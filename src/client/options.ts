@@ -125,7 +125,8 @@ export interface Settings extends ClientOptions, ReconnectOptions {
  *
  * @param defaults the defaults of all known options.
  * @param whole the prefix of their names in error texts.
- * @throws TypeError for an unknown option; RangeError for a number that is none, or is negative.
+ * @throws TypeError for an unknown option; RangeError for a duration or a count that is neither a
+ * positive integer below 2^31 nor `Infinity`, nor 0 for a buffer.
  */
 export function complete<Defaults extends object> (
   given: object,
@@ -136,9 +137,13 @@ export function complete<Defaults extends object> (
   for (const [name, value] of Object.entries(given)) {
     if (!(name in options)) throw new TypeError(`There is no option ${whole}${name}`)
     if (value === undefined) continue
-    if (typeof options[name] === 'number' && !(typeof value === 'number' && value >= 0)) {
-      throw new RangeError(`${whole}${name} must be a number from 0 on`)
-    }
+    if (
+      // The default is a number.
+      options[name] as number >= 0 &&
+      value !== Infinity &&
+      // A buffer may have no room.
+      ((value | 0) !== value || value < +(name !== 'buffer'))
+    ) throw new RangeError(`${whole}${name} must be an integer > 0`)
     options[name] = value
   }
   return options as Defaults
@@ -172,7 +177,7 @@ export function settingsOf (options: ClientOptions): Settings {
   const { reconnect, ping, token } = own
   // A fixed token would be sent again and again after it has expired.
   if (typeof (token ?? settingsOf) !== 'function') {
-    throw new TypeError('token must be a function that returns the token')
+    throw new TypeError('token must be a function')
   }
   return {
     ...own,
