@@ -150,7 +150,6 @@ export type Answer<Member, Reply> = { readonly connection: Member } & (
 
 /** The runner of a connection, as the parts of the connection use it. */
 export interface ConnectionHost extends OutboxHost, TokenHost {
-  readonly connection: WsConnection
   readonly clock: Clock
   /** Encodes the messages that are sent. */
   readonly codec: Codec
