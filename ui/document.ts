@@ -1,5 +1,5 @@
 // Reads the AsyncAPI document. No part of it is trusted to have the right form.
-import { fromSegment, toSegment } from '../src/operate/asyncapi/subschemas.js'
+import { fromSegment, toSegment } from '../src/operate/asyncapi/json-pointer.js'
 import { isObject, resolve, type Schema } from './schema.js'
 
 /** A message, in either direction. */

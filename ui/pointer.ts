@@ -1,6 +1,6 @@
 import type { SyntaxNode, Tree } from '@lezer/common'
 import type { Text } from '@codemirror/state'
-import { fromSegment } from '../src/operate/asyncapi/subschemas.js'
+import { fromSegment } from '../src/operate/asyncapi/json-pointer.js'
 import { decode } from './schema.js'
 
 /**

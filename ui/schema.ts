@@ -1,6 +1,6 @@
 // Schemas of the document: resolves their references, and validates values without generating code.
 import { Validator, type SchemaDraft } from '@cfworker/json-schema'
-import { fromSegment } from '../src/operate/asyncapi/subschemas.js'
+import { fromSegment } from '../src/operate/asyncapi/json-pointer.js'
 
 /** A JSON Schema of any draft. */
 export type Schema = boolean | { readonly [keyword: string]: unknown }

@@ -1,4 +1,4 @@
-import { valueAt } from '../src/operate/asyncapi/subschemas.js'
+import { valueAt } from '../src/operate/asyncapi/json-pointer.js'
 import type { Login } from './settings.js'
 
 /** The token of all routes. It is kept in this page only, and lost with it. */

@@ -11,7 +11,7 @@ import { Log, MOST_ENTRIES, type Entry } from '../../ui/log.js'
 import { createCheck, resolve, type Schema } from '../../ui/schema.js'
 import { closeCodes } from '../../src/index.js'
 import asyncapi from '../../src/operate/asyncapi/index.js'
-import { valueAt } from '../../src/operate/asyncapi/subschemas.js'
+import { valueAt } from '../../src/operate/asyncapi/json-pointer.js'
 import { createConsoleApp, HOSTILE } from '../support/console-app.js'
 import { createApp } from '../support/server.js'
 

@@ -1,20 +1,19 @@
 import type { Route } from '../../route/route.js'
 import { templateOf } from '../../upgrade/path.js'
-import { tellContract, type PlaceSchema } from './contract-talk.js'
-import { toJsonSchema, type SchemaTransform } from './conversion.js'
+import { ChannelBuilder, type NamedOperation } from './channel-builder.js'
+import { closesOf, refusalsOf } from './closes-and-refusals.js'
+import { addContract, type PlaceSchema } from './contract-messages.js'
 import type { AsyncapiChannel, AsyncapiParameter, JsonSchema } from './document.js'
-import { factsOf, type Facts } from './facts.js'
-import type { ProtocolMessages } from './protocol.js'
-import { closesOf, refusalsOf } from './refusals.js'
-import type { RouteInfo } from './route-info.js'
-import type { Schemas } from './schemas.js'
-import type { SecuritySchemes } from './security.js'
-import { toSegment, valueAt } from './subschemas.js'
-import { Talk, type NamedOperation } from './talk.js'
+import { toSegment, valueAt } from './json-pointer.js'
+import type { ProtocolMessages } from './protocol-messages.js'
+import { propertiesOf, type RouteInfo, type RouteProperties } from './route-properties.js'
+import type { SchemaComponents } from './schema-components.js'
+import { toJsonSchema, type SchemaTransform } from './schema-conversion.js'
+import type { SecuritySchemes } from './security-schemes.js'
 
 /** State shared by the channels of a document. */
 export interface Shared {
-  readonly schemas: Schemas
+  readonly schemas: SchemaComponents
   readonly security: SecuritySchemes
   readonly protocol: ProtocolMessages
   readonly transform: undefined | SchemaTransform
@@ -28,8 +27,8 @@ export function describeRoute (
   shared: Shared
 ): { channel: AsyncapiChannel, operations: readonly NamedOperation[] } {
   const { scope, schema } = route.declared
-  const facts = factsOf(route)
-  const talk = new Talk(key, shared.security.of(facts))
+  const properties = propertiesOf(route)
+  const builder = new ChannelBuilder(key, shared.security.of(properties))
   const place: PlaceSchema = (given, pointer, origin) =>
     toJsonSchema(
       given,
@@ -56,9 +55,9 @@ export function describeRoute (
     })
   )
 
-  if (facts.sources.includes('message')) tellToken(talk)
-  if (facts.contract === undefined) tellRaw(talk)
-  else tellContract(talk, facts.contract, facts.canRenew, shared.protocol, place)
+  if (properties.sources.includes('message')) addTokenMessage(builder)
+  if (properties.contract === undefined) addRawMessages(builder)
+  else addContract(builder, properties.contract, properties.canRenew, shared.protocol, place)
   return {
     channel: {
       address,
@@ -67,7 +66,7 @@ export function describeRoute (
       description,
       tags: tags?.map((name) => ({ name })),
       parameters: named.length === 0 ? undefined : parameters,
-      messages: talk.messages,
+      messages: builder.messages,
       bindings: {
         ws: {
           method: 'GET',
@@ -81,9 +80,9 @@ export function describeRoute (
         }
       },
       'x-params': params,
-      'x-socket-route': aboutRoute(facts)
+      'x-socket-route': routeExtensionOf(properties)
     },
-    operations: talk.operations
+    operations: builder.operations
   }
 }
 
@@ -112,16 +111,16 @@ function parameterOf (
 }
 
 // Without a contract nothing is known about the messages.
-function tellRaw (talk: Talk): void {
+function addRawMessages (builder: ChannelBuilder): void {
   const payload = {}
   const contentType = 'application/octet-stream'
-  talk.operation('receive', talk.add('in.message', 'raw', () => ({
+  builder.addOperation('receive', builder.addMessage('in.message', 'raw', () => ({
     title: 'Message',
     description: 'Text or bytes, as the controller accepts them.',
     contentType,
     payload
   })))
-  talk.operation('send', talk.add('out.message', 'raw', () => ({
+  builder.addOperation('send', builder.addMessage('out.message', 'raw', () => ({
     title: 'Message',
     description: 'Text or bytes, as the controller sends them.',
     contentType,
@@ -129,8 +128,8 @@ function tellRaw (talk: Talk): void {
   })))
 }
 
-function tellToken (talk: Talk): void {
-  talk.operation('receive', talk.add('token', 'own', () => ({
+function addTokenMessage (builder: ChannelBuilder): void {
+  builder.addOperation('receive', builder.addMessage('token', 'own', () => ({
     title: 'Token',
     description: 'The token, as the first message of a client that has sent none in the upgrade.',
     contentType: 'text/plain',
@@ -138,8 +137,8 @@ function tellToken (talk: Talk): void {
   })))
 }
 
-function aboutRoute (facts: Facts): AsyncapiChannel['x-socket-route'] {
-  const { name, path, contract, roles, hasPredicate, sources, protocols, options } = facts
+function routeExtensionOf (properties: RouteProperties): AsyncapiChannel['x-socket-route'] {
+  const { name, path, contract, roles, hasPredicate, sources, protocols, options } = properties
   const {
     maxPayload,
     concurrency,
@@ -168,7 +167,7 @@ function aboutRoute (facts: Facts): AsyncapiChannel['x-socket-route'] {
       roomsPerConnection,
       streamsPerConnection: contract && streamsPerConnection
     },
-    closeCodes: closesOf(facts),
-    refusals: refusalsOf(facts)
+    closeCodes: closesOf(properties),
+    refusals: refusalsOf(properties)
   }
 }

@@ -8,12 +8,12 @@ import type {
   AsyncapiOperation,
   AsyncapiServer
 } from './document.js'
-import { keyOf, Keys } from './keys.js'
+import { keyOf, UniqueKeys } from './unique-keys.js'
 import type { AsyncapiOptions } from './options.js'
-import { correlationIds, ProtocolMessages } from './protocol.js'
-import { routeInfoOf } from './route-info.js'
-import { Schemas } from './schemas.js'
-import { SecuritySchemes } from './security.js'
+import { correlationIds, ProtocolMessages } from './protocol-messages.js'
+import { routeInfoOf } from './route-properties.js'
+import { SchemaComponents } from './schema-components.js'
+import { SecuritySchemes } from './security-schemes.js'
 import { isObject } from './subschemas.js'
 
 /**
@@ -26,7 +26,7 @@ export function createDocument (
   { info, transform, transformObject }: AsyncapiOptions,
   servers: Readonly<Record<string, AsyncapiServer>>
 ): AsyncapiDocument {
-  const schemas = new Schemas()
+  const schemas = new SchemaComponents()
   const shared = {
     schemas,
     security: new SecuritySchemes(),
@@ -35,7 +35,7 @@ export function createDocument (
   }
   const channels = new Map<string, AsyncapiChannel>()
   const operations = new Map<string, AsyncapiOperation>()
-  const keys = { channels: new Keys(), operations: new Keys() }
+  const keys = { channels: new UniqueKeys(), operations: new UniqueKeys() }
   for (const route of routes) {
     const routeInfo = routeInfoOf(route.declared.config)
     if (routeInfo.hide === true) continue

@@ -1,7 +1,7 @@
 export { default } from './plugin.js'
 export type { AsyncapiOptions } from './options.js'
-export type { RouteInfo } from './route-info.js'
-export type { SchemaOrigin, SchemaTransform } from './conversion.js'
+export type { RouteInfo } from './route-properties.js'
+export type { SchemaOrigin, SchemaTransform } from './schema-conversion.js'
 export type { ServersOption } from './servers.js'
 export type {
   AsyncapiChannel,

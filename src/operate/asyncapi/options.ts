@@ -1,6 +1,6 @@
 import type { RouteShorthandOptions } from 'fastify'
 import { check, checkHooks, checkNames } from '../../option-checks.js'
-import type { SchemaTransform } from './conversion.js'
+import type { SchemaTransform } from './schema-conversion.js'
 import type { AsyncapiDocument, AsyncapiInfo } from './document.js'
 import { isWebsocketUrl, type ServersOption } from './servers.js'
 

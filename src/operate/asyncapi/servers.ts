@@ -1,6 +1,6 @@
 import type { AddressInfo } from 'node:net'
 import type { AsyncapiServer } from './document.js'
-import { Keys } from './keys.js'
+import { UniqueKeys } from './unique-keys.js'
 
 /** The servers of an app: AsyncAPI Server Objects, or URLs such as `'wss://example.com/base'`. */
 export type ServersOption = Readonly<Record<string, string | AsyncapiServer>>
@@ -35,7 +35,7 @@ export function serversAt (
   addresses: ReadonlyArray<string | Pick<AddressInfo, 'address' | 'port' | 'family'>>,
   isTls: boolean
 ): Record<string, AsyncapiServer> {
-  const keys = new Keys()
+  const keys = new UniqueKeys()
   const hosts = addresses.flatMap((each) => {
     // A Unix socket has no URL.
     if (typeof each === 'string') return []

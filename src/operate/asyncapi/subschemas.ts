@@ -1,4 +1,5 @@
 import type { JsonSchema, SchemaObject } from './document.js'
+import { toSegment } from './json-pointer.js'
 
 // Keywords whose members are schemas, and keywords whose values may look like schemas but are data.
 const named = [
@@ -41,26 +42,6 @@ export function mapSubschemas (
       ]
     })
   )
-}
-
-/** Returns the value at a place of a schema; `undefined` if there is none. */
-export function valueAt (schema: unknown, at: string): unknown {
-  return at.split('/').slice(1).reduce<unknown>((value, segment) => {
-    const name = fromSegment(segment)
-    return typeof value === 'object' && value !== null && Object.hasOwn(value, name)
-      ? (value as Record<string, unknown>)[name]
-      : undefined
-  }, schema)
-}
-
-/** Encodes a name as a segment of a JSON Pointer (RFC 6901 section 3). */
-export function toSegment (name: string): string {
-  return name.replaceAll('~', '~0').replaceAll('/', '~1')
-}
-
-/** Decodes a segment of a JSON Pointer. */
-export function fromSegment (segment: string): string {
-  return segment.replaceAll('~1', '/').replaceAll('~0', '~')
 }
 
 /** Whether a value is an object, but not an array. */

@@ -7,7 +7,7 @@ export function keyOf (name: string): string {
  * The keys of one object of the document: equal values share a key, and different values get
  * different keys.
  */
-export class Keys {
+export class UniqueKeys {
   readonly #takenBy = new Map<string, string>()
 
   /** @param identity equal for equal values. */

@@ -1,21 +1,22 @@
 import type { FastifyInstance } from 'fastify'
 import type { JsonSchema, Reference, SchemaObject } from './document.js'
-import { keyOf, Keys } from './keys.js'
+import { fromSegment } from './json-pointer.js'
+import { keyOf, UniqueKeys } from './unique-keys.js'
 import {
   createSharedSchemas,
-  SchemaRoot,
+  RootSchema,
   type SchemaPlace,
   type SharedSchemas
-} from './schema-root.js'
-import { fromSegment, mapSubschemas } from './subschemas.js'
+} from './root-schema.js'
+import { mapSubschemas } from './subschemas.js'
 
 /**
  * The schemas of the document. Schemas of `addSchema`, and definitions of other schemas, become
  * components where something refers to them. Scopes may have added different schemas under one
  * `$id`: equal schemas, with everything that they refer to, share a component.
  */
-export class Schemas {
-  readonly #keys = new Keys()
+export class SchemaComponents {
+  readonly #keys = new UniqueKeys()
   readonly #components = new Map<string, SchemaObject>()
   readonly #shared = new Map<FastifyInstance, SharedSchemas>()
 
@@ -41,7 +42,7 @@ export class Schemas {
   place (scope: FastifyInstance, schema: JsonSchema, pointer: string): JsonSchema {
     const shared = this.#shared.get(scope) ?? createSharedSchemas(scope.getSchemas())
     this.#shared.set(scope, shared)
-    return this.#write(new SchemaRoot(schema, '', shared, pointer), '')
+    return this.#write(new RootSchema(schema, '', shared, pointer), '')
   }
 
   /** Returns the component that a schema refers to, or else the schema itself. */
@@ -50,7 +51,7 @@ export class Schemas {
     return key === undefined ? schema : this.follow(this.#components.get(key))
   }
 
-  #write (root: SchemaRoot, at: string): JsonSchema {
+  #write (root: RootSchema, at: string): JsonSchema {
     const write = (schema: SchemaObject, at: string): SchemaObject => {
       // Identifiers are dropped: they would change the base of the references.
       const { $id, $anchor, $schema, ...rest } = schema
@@ -91,9 +92,9 @@ function partOf (at: string): string {
 }
 
 // Returns the part and all parts that it refers to, as written, in the order of the references.
-function identityOf (root: SchemaRoot, part: string): string {
+function identityOf (root: RootSchema, part: string): string {
   const parts = new Map<string, JsonSchema>()
-  const visit = (root: SchemaRoot, part: string): void => {
+  const visit = (root: RootSchema, part: string): void => {
     const label = `${root.id}#${part}`
     if (parts.has(label)) return
     parts.set(label, root.partAt(part))

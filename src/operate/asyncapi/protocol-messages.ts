@@ -1,7 +1,7 @@
 import { errors, isRefusal } from '../../errors.js'
 import { LONGEST_ID, type ReservedType } from '../../protocol/envelope.js'
 import type { AsyncapiMessage, JsonSchema, Reference, SchemaObject } from './document.js'
-import type { Schemas } from './schemas.js'
+import type { SchemaComponents } from './schema-components.js'
 
 const CORRELATION = { $ref: '#/components/correlationIds/id' } as const
 
@@ -15,11 +15,11 @@ export const correlationIds = {
 
 /** The protocol's own messages, which every contract has besides its own: see docs/protocol.md. */
 export class ProtocolMessages {
-  readonly #schemas: Schemas
+  readonly #schemas: SchemaComponents
   readonly #messages = new Map<string, AsyncapiMessage>()
   #id: undefined | Reference
 
-  constructor (schemas: Schemas) {
+  constructor (schemas: SchemaComponents) {
     this.#schemas = schemas
   }
 

@@ -1,14 +1,15 @@
 import type { JsonSchema, SchemaObject } from './document.js'
-import { isObject, mapSubschemas, valueAt } from './subschemas.js'
+import { valueAt } from './json-pointer.js'
+import { isObject, mapSubschemas } from './subschemas.js'
 
 /** The schemas added to a scope, by `$id`. */
 export interface SharedSchemas {
-  find (id: string): undefined | SchemaRoot
+  find (id: string): undefined | RootSchema
 }
 
 /** A place in a root schema. */
 export interface SchemaPlace {
-  readonly root: SchemaRoot
+  readonly root: RootSchema
   /** A JSON Pointer. */
   readonly at: string
 }
@@ -20,7 +21,7 @@ interface Resource {
 }
 
 /** A root schema, and the targets of its references (JSON Schema draft 07, section 8.2). */
-export class SchemaRoot {
+export class RootSchema {
   readonly schema: JsonSchema
   /** The `$id` under which the schema was added; empty for a schema of a route. */
   readonly id: string
@@ -116,7 +117,7 @@ export class SchemaRoot {
 
 /** Returns the schemas of a scope, each of which is indexed on first use. */
 export function createSharedSchemas (schemas: Readonly<Record<string, unknown>>): SharedSchemas {
-  const roots = new Map<string, SchemaRoot>()
+  const roots = new Map<string, RootSchema>()
   const shared: SharedSchemas = {
     find (id) {
       const known = roots.get(id)
@@ -125,7 +126,7 @@ export function createSharedSchemas (schemas: Readonly<Record<string, unknown>>)
       if (known !== undefined || !isObject(schema)) return known
       // Drops values that are not JSON, such as symbols of a library: they matter to the compiler
       // alone.
-      const root = new SchemaRoot(JSON.parse(JSON.stringify(schema)), id, shared)
+      const root = new RootSchema(JSON.parse(JSON.stringify(schema)), id, shared)
       roots.set(id, root)
       return root
     }

@@ -7,7 +7,7 @@ import { jwtOf } from '../../host/jwt-internals.js'
 import { isOfJwt } from '../../auth/token-source.js'
 
 /** A route as the document describes it, without its schemas. */
-export interface Facts {
+export interface RouteProperties {
   readonly name: string
   readonly path: string
   readonly contract: undefined | ContractDefinition
@@ -26,8 +26,8 @@ export interface Facts {
   readonly hasSchema: boolean
 }
 
-/** Returns the facts of a route. Called after all plugins have been loaded. */
-export function factsOf (route: Route): Facts {
+/** Returns the properties of a route. Called after all plugins have been loaded. */
+export function propertiesOf (route: Route): RouteProperties {
   const {
     name,
     path,
@@ -60,5 +60,26 @@ export function factsOf (route: Route): Facts {
     canRenew: jwt !== undefined && sources.some(isOfJwt),
     protocols: protocols ?? [],
     hasSchema: schema !== undefined
+  }
+}
+
+/** Additions of a route to the AsyncAPI document: `config: { asyncapi: { … } }`. */
+export interface RouteInfo {
+  /** Whether the document omits the route. @default false */
+  readonly hide?: undefined | boolean
+  readonly summary?: undefined | string
+  /** In CommonMark. */
+  readonly description?: undefined | string
+  readonly tags?: undefined | readonly string[]
+}
+
+/** Returns the route's `config.asyncapi`; an empty object if there is none. */
+export function routeInfoOf (config: unknown): RouteInfo {
+  return Object((config as undefined | { readonly asyncapi?: unknown })?.asyncapi) as RouteInfo
+}
+
+declare module 'fastify' {
+  interface FastifyContextConfig {
+    asyncapi?: undefined | RouteInfo
   }
 }

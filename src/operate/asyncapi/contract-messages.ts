@@ -1,10 +1,10 @@
 import type { MessageGrant } from '../../contract/contract.js'
 import type { ContractDefinition, MessageDefinition } from '../../contract/parse-contract.js'
 import { asRoleList } from '../../auth/grant.js'
-import type { SchemaOrigin } from './conversion.js'
+import type { SchemaOrigin } from './schema-conversion.js'
 import type { AsyncapiOperation, JsonSchema } from './document.js'
-import type { ProtocolMessages } from './protocol.js'
-import type { Talk } from './talk.js'
+import type { ProtocolMessages } from './protocol-messages.js'
+import type { ChannelBuilder } from './channel-builder.js'
 
 /** Converts the schema of a message, and returns what the document has at `pointer`. */
 export type PlaceSchema = (
@@ -14,15 +14,15 @@ export type PlaceSchema = (
 ) => JsonSchema
 
 /** Adds the messages of a contract, and the protocol's own messages, to a channel. */
-export function tellContract (
-  talk: Talk,
+export function addContract (
+  builder: ChannelBuilder,
   contract: ContractDefinition,
   canRenew: boolean,
   protocol: ProtocolMessages,
   place: PlaceSchema
 ): void {
   const addOwn = (name: Parameters<ProtocolMessages['of']>[0]): string =>
-    talk.add(name, 'own', () => protocol.of(name))
+    builder.addMessage(name, 'own', () => protocol.of(name))
   const add = (
     key: string,
     name: string,
@@ -32,7 +32,7 @@ export function tellContract (
     io: SchemaOrigin['io'],
     id: 'none' | 'optional' | 'required'
   ): string =>
-    talk.add(key, part, (pointer) => {
+    builder.addMessage(key, part, (pointer) => {
       const inside = `${pointer}/payload/properties/data`
       const data = schema === undefined ? undefined : place(schema, inside, { io, type, part })
       return {
@@ -74,7 +74,7 @@ export function tellContract (
           ]
         : []
     isAcknowledged ||= answers.length === 0
-    talk.operation('receive', key, answers, {
+    builder.addOperation('receive', key, answers, {
       summary: message.summary,
       description: message.description,
       ...grantOf(isGranted)
@@ -100,25 +100,25 @@ export function tellContract (
           ),
           addOwn('error')
         ]
-    talk.operation('send', key, answers, {
+    builder.addOperation('send', key, answers, {
       summary: message.summary,
       description: message.description
     })
   }
 
   // An error is also sent for a message without an id.
-  talk.operation('send', addOwn('error'))
+  builder.addOperation('send', addOwn('error'))
   if (isAcknowledged) {
-    talk.operation('send', addOwn('reply'), [], {
+    builder.addOperation('send', addOwn('reply'), [], {
       summary: 'A message that has an id and no reply in the contract was handled.'
     })
   }
-  if (contract.in.size > 0) talk.operation('receive', addOwn('cancel'))
+  if (contract.in.size > 0) builder.addOperation('receive', addOwn('cancel'))
   if ([...contract.out.values()].some(({ reply }) => reply !== undefined)) {
-    talk.operation('send', addOwn('cancel'))
+    builder.addOperation('send', addOwn('cancel'))
   }
-  talk.operation('receive', addOwn('alive'), [addOwn('reply')])
-  if (canRenew) talk.operation('receive', addOwn('renew'), [addOwn('reply'), addOwn('error')])
+  builder.addOperation('receive', addOwn('alive'), [addOwn('reply')])
+  if (canRenew) builder.addOperation('receive', addOwn('renew'), [addOwn('reply'), addOwn('error')])
 }
 
 interface Described {

@@ -1,13 +1,13 @@
 import type { TokenSource } from '../../auth/token-source.js'
 import type { Reference } from './document.js'
-import type { Facts } from './facts.js'
-import { Keys } from './keys.js'
+import type { RouteProperties } from './route-properties.js'
+import { UniqueKeys } from './unique-keys.js'
 
 type Scheme = Readonly<Record<string, string>>
 
 /** The security schemes of all routes: the ways to send a token. */
 export class SecuritySchemes {
-  readonly #keys = new Keys()
+  readonly #keys = new UniqueKeys()
   readonly #schemes = new Map<string, Scheme>()
 
   /** By key. */
@@ -16,7 +16,7 @@ export class SecuritySchemes {
   }
 
   /** Returns the schemes of a route, any of which is enough. */
-  of ({ sources, cookie }: Facts): Reference[] {
+  of ({ sources, cookie }: RouteProperties): Reference[] {
     return sources.map((source) => {
       const scheme = schemeOf(source, cookie)
       const key = this.#keys.take(source, JSON.stringify(scheme))

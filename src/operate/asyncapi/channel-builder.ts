@@ -1,5 +1,5 @@
 import type { AsyncapiMessage, AsyncapiOperation, Reference } from './document.js'
-import { keyOf, Keys } from './keys.js'
+import { keyOf, UniqueKeys } from './unique-keys.js'
 
 /** An operation, and the base of its key. */
 export interface NamedOperation {
@@ -12,11 +12,11 @@ type OperationInfo = Pick<
   'summary' | 'description' | 'x-granted' | 'x-has-predicate'
 >
 
-/** The messages and operations of one channel. */
-export class Talk {
+/** Collects the messages and operations of one channel. */
+export class ChannelBuilder {
   readonly #channel: string
   readonly #security: undefined | readonly Reference[]
-  readonly #keys = new Keys()
+  readonly #keys = new UniqueKeys()
   readonly #messages = new Map<string, AsyncapiMessage | Reference>()
   readonly #operations: NamedOperation[] = []
 
@@ -41,7 +41,11 @@ export class Talk {
    * @param make gets the place of the message in the document.
    * @returns the key of the message.
    */
-  add (name: string, kind: string, make: (pointer: string) => AsyncapiMessage | Reference): string {
+  addMessage (
+    name: string,
+    kind: string,
+    make: (pointer: string) => AsyncapiMessage | Reference
+  ): string {
     // Two types may map to the same key, as a type may contain any character.
     const key = this.#keys.take(keyOf(name), `${kind} ${name}`)
     this.#messages.set(key, make(`#/channels/${this.#channel}/messages/${key}`))
@@ -49,7 +53,7 @@ export class Talk {
   }
 
   /** Adds an operation with a message, and the messages that may answer it. */
-  operation (
+  addOperation (
     action: AsyncapiOperation['action'],
     key: string,
     answers: readonly string[] = [],

@@ -2,14 +2,15 @@ import { closeCodes } from '../../protocol/close-codes.js'
 import { errors } from '../../errors.js'
 import type { AsyncapiClose, AsyncapiRoute } from './document.js'
 import { everyOrigin } from '../../auth/origin.js'
-import type { Facts } from './facts.js'
+import type { RouteProperties } from './route-properties.js'
 
 /**
  * Returns the ways in which a connection to a route may end. An app may add close codes of its own.
  */
 export function closesOf (
-  { contract, isGuarded, sources, options: { connections: { perUser }, rate, refusals } }: Facts
+  { contract, isGuarded, sources, options }: RouteProperties
 ): AsyncapiClose[] {
+  const { connections: { perUser }, rate, refusals } = options
   const isLater = sources.includes('message')
   const may: Record<keyof typeof closeCodes, boolean> = {
     normal: true,
@@ -39,7 +40,7 @@ export function closesOf (
  * others.
  */
 export function refusalsOf (
-  { isGuarded, sources, protocols, hasSchema, options: { connections, origins } }: Facts
+  { isGuarded, sources, protocols, hasSchema, options: { connections, origins } }: RouteProperties
 ): AsyncapiRoute['refusals'] {
   const { perRoute, perUser, perIp } = connections
   const may = {
