@@ -1,9 +1,13 @@
 // Schemas of the document: resolves their references, and validates values without generating code.
 import { Validator, type SchemaDraft } from '@cfworker/json-schema'
-import { fromSegment } from '../src/operate/asyncapi/json-pointer.js'
+import type { JsonSchema, SchemaObject } from '../src/operate/asyncapi/document.js'
+import { valueAt } from '../src/operate/asyncapi/json-pointer.js'
+import { isObject, mapSubschemas } from '../src/operate/asyncapi/subschemas.js'
+
+export { isObject }
 
 /** A JSON Schema of any draft. */
-export type Schema = boolean | { readonly [keyword: string]: unknown }
+export type Schema = JsonSchema
 
 /**
  * A problem of a value, and its place: a JSON Pointer (RFC 6901), empty for the value as a whole.
@@ -11,11 +15,6 @@ export type Schema = boolean | { readonly [keyword: string]: unknown }
 export interface Problem {
   readonly path: string
   readonly message: string
-}
-
-/** Whether a value is an object, but not an array. */
-export function isObject (value: unknown): value is Record<string, unknown> {
-  return typeof value === 'object' && value !== null && !Array.isArray(value)
 }
 
 /** Follows references. Returns the value as it is if they have no target or form a circle. */
@@ -41,15 +40,7 @@ export function nameOf (schema: Schema): undefined | string {
 function targetOf (document: unknown, reference: string): unknown {
   const [id, pointer = ''] = reference.split('#', 2) as [string, string?]
   const root = id === '' ? document : schemasOf(document).find((schema) => schema['$id'] === id)
-  let target: unknown = root
-  for (const part of pointer.split('/').slice(1)) {
-    const key = fromSegment(decode(part))
-    if (typeof target !== 'object' || target === null || !Object.hasOwn(target, key)) {
-      return undefined
-    }
-    target = (target as Record<string, unknown>)[key]
-  }
-  return target
+  return valueAt(root, pointer.split('/').map(decode).join('/'))
 }
 
 function schemasOf (document: unknown): Array<Record<string, unknown>> {
@@ -67,32 +58,17 @@ export function decode (part: string): string {
   }
 }
 
-// Keywords whose members are names, and not keywords.
-const maps = ['properties', 'patternProperties', '$defs', 'definitions', 'dependentSchemas']
-const values = ['const', 'enum', 'default', 'examples', 'example']
-
 /**
  * Returns a schema together with everything that it refers to, so that it is usable without its
  * document.
  */
 export function bundle (document: unknown, schema: Schema): Schema {
   if (typeof schema === 'boolean') return schema
-  const definitions = new Map<unknown, { readonly name: string, schema: unknown }>()
-  const copy = (value: unknown): unknown => {
-    if (Array.isArray(value)) return value.map(copy)
-    if (!isObject(value)) return value
-    const copied: Record<string, unknown> = {}
-    for (const [key, part] of Object.entries(value)) {
-      if (key === '$id' || key === '$schema' || key === '$anchor') continue
-      if (key === '$ref' && typeof part === 'string') copied[key] = refer(part)
-      else if (values.includes(key)) copied[key] = part
-      else if (maps.includes(key) && isObject(part)) {
-        copied[key] = Object.fromEntries(
-          Object.entries(part).map(([name, schema]) => [name, copy(schema)])
-        )
-      } else copied[key] = copy(part)
-    }
-    return copied
+  const definitions = new Map<unknown, { readonly name: string, schema: Schema }>()
+  const copy = ({ $id, $schema, $anchor, ...given }: SchemaObject): SchemaObject => {
+    const copied = mapSubschemas(given, '', copy)
+    const { $ref } = copied
+    return typeof $ref === 'string' ? { ...copied, $ref: refer($ref) } : copied
   }
   const refer = (reference: string): string => {
     // Any value matches a missing schema: the server decides.
@@ -101,11 +77,11 @@ export function bundle (document: unknown, schema: Schema): Schema {
     if (definition === undefined) {
       definition = { name: `s${definitions.size}`, schema: true }
       definitions.set(target, definition)
-      definition.schema = copy(target)
+      definition.schema = isObject(target) ? copy(target) : target as Schema
     }
     return `#/$defs/${definition.name}`
   }
-  const copied = copy(schema) as Record<string, unknown>
+  const copied = copy(schema)
   const added = [...definitions.values()].map(({ name, schema }) => [name, schema] as const)
   return added.length === 0 ? copied : { ...copied, $defs: Object.fromEntries(added) }
 }
