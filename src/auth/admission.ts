@@ -5,7 +5,7 @@ import { writeLog } from '../log.js'
 import { isThenable } from '../thenable.js'
 import { createGuard, explain, type EffectiveGrant, type Guard } from './grant.js'
 import type { Revocations } from './revocation.js'
-import type { Authenticator } from './token.js'
+import type { Authenticator } from './authenticator.js'
 
 /**
  * Decides whether a client may connect to one route: it authenticates the client, checks
@@ -71,11 +71,11 @@ export class Admission {
    * @throws as `admit`.
    */
   async admitAgain (request: FastifyRequest, token: string, before: Identity): Promise<Identity> {
-    if (before.subject === undefined) throw new errors.TokenInvalid()
-    const { own, subject } = before
+    const { session, subject } = before
+    if (subject === undefined) throw new errors.TokenInvalid()
     const identity = await this.#authenticator.verify(request, token)
     if (identity.subject !== subject) throw new errors.TokenInvalid()
-    return this.#check(request, own === undefined ? identity : { ...identity, own })
+    return this.#check(request, { ...identity, session })
   }
 
   async #recogniseLater (

@@ -1,7 +1,7 @@
 import type { Clock } from '../clock.js'
 import type { Identity } from '../connection/identity.js'
 import type { VerifierTimes } from '../host/jwt-internals.js'
-import type { Claims, NamedUser, SubjectReader } from './subject.js'
+import type { Claims, NamedUser } from './subject.js'
 
 /**
  * Returns when a token or user with these claims expires, in seconds of Unix time; undefined:
@@ -111,50 +111,13 @@ export function stricterOf (one: Identity, other: Identity): Identity {
   const iat = one.iat === undefined || other.iat === undefined
     ? undefined
     : Math.min(one.iat, other.iat)
-  const exp = Math.min(one.exp ?? Infinity, other.exp ?? Infinity)
-  return { ...one, iat, exp: exp === Infinity ? undefined : exp }
+  return { ...one, iat, exp: earlierOf(one.exp, other.exp) }
 }
 
-/**
- * Adds to the identity of a token the claims of the user that a hook has set. The user may come
- * from a session, and the token may be the client's own beside it. The subject and the expiry of
- * the user count as well where the token does not have them.
- *
- * @param said the claims of the tokens, and the user that `@fastify/jwt` made of each.
- * @param subject reads the subject; it may throw.
- */
-export function withOwn (
-  identity: Identity,
-  user: unknown,
-  said: readonly Claims[],
-  subject: SubjectReader
-): Identity {
-  const [claims = {}] = said
-  const own = Object(user) as Claims
-  const { iat } = own
-  const name = nameOf(laidOver(own, claims), subject)
-  const isNew = name !== undefined &&
-    said.every((each) => nameOf(laidOver(each, claims), subject)?.subject !== name.subject)
-  const end = said.some(({ exp }) => exp === own['exp']) ? undefined : ownEnd(own)
-  return {
-    ...identity,
-    ...(isNew && { own: { ...name, iat: typeof iat === 'number' ? iat : undefined } }),
-    ...(end !== undefined && { exp: Math.min(end, identity.exp ?? Infinity) })
-  }
-}
-
-// The claims of a token with those of a user laid over them. A proxy, as the user may be an
-// instance of a class of the app whose claims are getters.
-function laidOver (given: Claims, claims: Claims): Claims {
-  return new Proxy(claims, {
-    get: (_claims, name) => Reflect.get(given, name) ?? Reflect.get(claims, name)
-  })
-}
-
-function nameOf (claims: Claims, subject: SubjectReader): undefined | NamedUser {
-  try {
-    return subject(claims)
-  } catch {
-    // These claims have no valid subject.
-  }
+/** Returns the earlier of two expiries; undefined: never. */
+export function earlierOf (
+  one: undefined | number,
+  other: undefined | number
+): undefined | number {
+  return one === undefined || other === undefined ? one ?? other : Math.min(one, other)
 }

@@ -1,5 +1,5 @@
 import type { Clock } from '../clock.js'
-import type { Identity, Named } from '../connection/identity.js'
+import { namesOf, type Identity, type Name } from '../connection/identity.js'
 import { then } from '../thenable.js'
 import { isInMilliseconds } from './claims.js'
 import { callStore, typeOf } from './call-store.js'
@@ -95,7 +95,7 @@ export class MemoryRevocations implements RevocationStore {
 }
 
 /** Whether a revocation applies to a user. */
-export function isRevoked ({ iat }: Named, before: undefined | number): boolean {
+export function isRevoked ({ iat }: Name, before: undefined | number): boolean {
   return before !== undefined && (iat === undefined || iat < before)
 }
 
@@ -140,36 +140,41 @@ export class Revocations {
 
   /** @throws `FSR_ERR_STORE_FAILED` (503), synchronously or by the promise. */
   isRevoked (identity: Identity): boolean | Promise<boolean> {
-    const { own } = identity
-    const isRevoked = this.#isRevoked(identity)
-    return own === undefined
-      ? isRevoked
-      : then(isRevoked, (isRevoked) => isRevoked || this.#isRevoked(own))
-  }
-
-  #isRevoked (named: Named): boolean | Promise<boolean> {
-    const { subject, sub, iat } = named
-    if (subject === undefined || sub === undefined) return false
     // A token without iat has no known age, and could outlast the revocation.
-    if (iat === undefined) this.#longest = Infinity
-    const isSubjectRevoked = this.#lookUp(subject, named)
-    if (sub === subject) return isSubjectRevoked
-    return then(isSubjectRevoked, (isRevoked) => isRevoked || this.#lookUp(sub, named))
+    if (namesOf(identity).some(({ iat }) => iat === undefined)) this.#longest = Infinity
+    return this.#isAnyRevoked(keysOf(identity), 0)
   }
 
-  #lookUp (subject: string, named: Named): boolean | Promise<boolean> {
-    return callStore(
-      () => this.#store.revokedBefore(subject),
-      (before) => isRevoked(named, timeOf(before))
+  // Calls the store once after the other, until a key is revoked.
+  #isAnyRevoked (keys: readonly Key[], index: number): boolean | Promise<boolean> {
+    if (index === keys.length) return false
+    const { name, key } = keys[index]!
+    const answer = callStore(
+      () => this.#store.revokedBefore(key),
+      (before) => isRevoked(name, timeOf(before))
     )
+    return then(answer, (isRevoked) => isRevoked || this.#isAnyRevoked(keys, index + 1))
   }
 
   /** Whether an identity was revoked in this process since the store was called. */
   isRevokedNow (identity: Identity): boolean {
-    const isNow = (named: Named) => [named.subject, named.sub].some((each) =>
-      each !== undefined && isRevoked(named, this.#recent.revokedBefore(each)))
-    return isNow(identity) || (identity.own !== undefined && isNow(identity.own))
+    return keysOf(identity)
+      .some(({ name, key }) => isRevoked(name, this.#recent.revokedBefore(key)))
   }
+}
+
+interface Key {
+  readonly name: Name
+  /** A subject with or without its issuer. */
+  readonly key: string
+}
+
+// The keys under which revocations of an identity may be stored.
+function keysOf (identity: Identity): readonly Key[] {
+  return namesOf(identity).flatMap((name) => {
+    const { subject, sub } = name
+    return sub === subject ? { name, key: sub } : [{ name, key: subject }, { name, key: sub }]
+  })
 }
 
 // A store may return null, as Redis does.

@@ -2,7 +2,7 @@ import { createHash, randomBytes } from 'node:crypto'
 import type { FastifyRequest } from 'fastify'
 import { parse } from 'secure-json-parse'
 import type { Clock } from '../clock.js'
-import type { Identity, Named } from '../connection/identity.js'
+import type { Identity, Name } from '../connection/identity.js'
 import { errors } from '../errors.js'
 import { originOf } from './origin.js'
 import { callStore, typeOf } from './call-store.js'
@@ -159,16 +159,16 @@ function parseIssued (value: string): unknown {
 }
 
 function isIssued (value: unknown): value is Issued {
-  const { route, origin, end, user, exp, own } =
+  const { route, origin, end, user, exp, session } =
     Object(value) as Partial<Record<keyof Issued, unknown>>
   return typeof route === 'string' && typeof end === 'number' &&
     user !== undefined && user !== null &&
     isTextOrNothing(origin) && isTimeOrNothing(exp) &&
-    isNamed(value) && (own === undefined || isNamed(own))
+    isNamed(value) && (session === undefined || isNamed(session))
 }
 
 function isNamed (value: unknown): boolean {
-  const { subject, sub, iat } = Object(value) as Partial<Record<keyof Named, unknown>>
+  const { subject, sub, iat } = Object(value) as Partial<Record<keyof Name, unknown>>
   return isTextOrNothing(subject) && isTextOrNothing(sub) && isTimeOrNothing(iat)
 }
 

@@ -2,7 +2,7 @@ import type { FastifyBaseLogger } from 'fastify'
 import type { Clock } from '../clock.js'
 import { closeCodes } from '../protocol/close-codes.js'
 import type { Live } from '../connection/supervised.js'
-import type { Named } from '../connection/identity.js'
+import { namesOf } from '../connection/identity.js'
 import { errors } from '../errors.js'
 import { writeLog } from '../log.js'
 import { suggest } from '../suggestion.js'
@@ -40,12 +40,11 @@ async function revokeAll (
   // This process first, which cannot fail: pending upgrades see it at once.
   revocations.revokeHere(revocation)
   let closed = 0
-  const subjects = new Set<undefined | string>()
+  const subjects = new Set<string>()
   for (const connection of live) {
     const { identity } = connection
-    const met = [identity, identity?.own].find((named) =>
-      isOf(named, sub) && isRevoked(named, before)
-    )
+    const met = namesOf(identity).find((name) =>
+      (name.subject === sub || name.sub === sub) && isRevoked(name, before))
     if (met === undefined || !connection.closeWith(closeCodes.revoked)) continue
     closed++
     subjects.add(met.subject)
@@ -72,10 +71,6 @@ async function revokeAll (
     throw error
   }
   return closed
-}
-
-function isOf (named: undefined | Named, sub: string): named is Named {
-  return named !== undefined && (named.subject === sub || named.sub === sub)
 }
 
 function checkRevocation (
