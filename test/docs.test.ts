@@ -165,7 +165,7 @@ function optionsOfTable (): Array<[name: string, kind: AnyKind, level: number]> 
 // Their members have rows in other documents, or are told in that of the whole.
 const toldAsWhole = /^(jwt|websocket)\./
 
-t.test('docs/api.md has the options of the table, at their levels, with their units and defaults', async (t) => {
+t.test('docs/api.md has the options of the table, with levels, units and defaults', async (t) => {
   const told = optionsOfApi()
   const options = optionsOfTable().filter(([name]) => !toldAsWhole.test(name))
   t.ok(options.length > 50)
@@ -298,7 +298,7 @@ t.test('docs/api.md has every public name', async (t) => {
   for (const name of names) t.ok(new RegExp(`\\b${name}\\b`).test(api), name)
 })
 
-t.test('docs/client.md has every option of the client, with its default, every name and every code', async (t) => {
+t.test('docs/client.md has every option, default, name and code of the client', async (t) => {
   const client = read('docs/client.md')
   const options = [
     ...read('src/client/options.ts').matchAll(/\/\*\*((?:(?!\*\/)[^])*)\*\/\s*readonly (\w+)\?:/g)
@@ -330,7 +330,7 @@ t.test('docs/client.md has every option of the client, with its default, every n
   )
 })
 
-t.test('docs/errors.md has each close code, with its reason and whether to connect again', async (t) => {
+t.test('docs/errors.md has each close code, its reason and whether to reconnect', async (t) => {
   const rows = [
     ...read('docs/errors.md').matchAll(/^\| `(\w+)` \| (\d{4}) \| `'(.*)'` \|.*\| ([^|]*) \|$/gm)
   ]

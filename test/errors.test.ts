@@ -36,7 +36,7 @@ t.test('docs/errors.md has each error, with its status or close code, and no oth
   t.equal(documented.size, instances.length)
 })
 
-t.test('what was thrown is an error, also where it cannot be looked at', async (t) => {
+t.test('a thrown value is an error, also if it cannot be read', async (t) => {
   const error = new Error('x')
   t.equal(asError(error), error)
   const { proxy, revoke } = Proxy.revocable({}, {})
@@ -47,7 +47,7 @@ t.test('what was thrown is an error, also where it cannot be looked at', async (
   }
 })
 
-t.test('an error of another origin closes with 1011, whatever it looks like', async (t) => {
+t.test('an error of another origin closes with 1011', async (t) => {
   t.equal(closeReasonOf(new errors.MessageNotJson()).code, 1007)
   for (const error of [
     new Error('x'),
@@ -60,7 +60,7 @@ t.test('an error of another origin closes with 1011, whatever it looks like', as
   }
 })
 
-t.test('what is no error at all is no refusal', async (t) => {
+t.test('a thrown value that is no error is no refusal', async (t) => {
   const { proxy, revoke } = Proxy.revocable(new Error('x'), {})
   revoke()
   t.notOk(isRefusal(proxy))

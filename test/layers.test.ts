@@ -45,7 +45,7 @@ t.test('imports go down the layers', async (t) => {
   )
 })
 
-t.test('the client imports nothing but itself and the protocol, and the server nothing of the client', async (t) => {
+t.test('the client imports itself and the protocol only, and the server nothing of it', async (t) => {
   t.ok(clients.length > 10)
   const strays = clients.flatMap(
     (file) =>
@@ -92,7 +92,7 @@ t.test('the core does without the AsyncAPI document, and what that needs', async
 })
 
 // Invariant 1
-t.test('only one file calls the callbacks of controllers, and one that is such a controller itself', async (t) => {
+t.test('callbacks of controllers are called by one file, and a controller of contracts', async (t) => {
   t.strictSame(having(/\bon(Open|Message|Close|Error)\.call\(|controller\.on\w+!?\(/), [
     'contract/contract-router.ts',
     'controller/controller-invoker.ts'
@@ -111,7 +111,7 @@ t.test('only the outbox writes to a socket, or has a fast one do it', async (t) 
   t.strictSame(having(/\btcp!?\.write\(/), ['connection/outbox.ts'])
 })
 
-t.test('only direct reads, and their probe, touch what is not public in ws; one more file what is not public in streams of Node', async (t) => {
+t.test("private parts of ws and of Node's streams are used by direct reads only", async (t) => {
   t.strictSame(having(/[\w!?\])]\._[a-z]|'_[a-z]|\b_[a-z]+State/), [
     'socket/lazy-socket.ts',
     'socket/probe.ts',
@@ -147,7 +147,7 @@ t.test('only one folder reaches into Fastify, @fastify/websocket and @fastify/jw
 })
 
 // Invariant 7
-t.test('nothing starts a timer but the shared deadlines, the drain, and a request that is waited for', async (t) => {
+t.test('timers are started by shared deadlines, the drain and client requests only', async (t) => {
   t.strictSame(having(/[cC]lock\.(after|every)\(/), [
     'connection/fair-timer.ts',
     'connection/heartbeat.ts',
@@ -170,11 +170,11 @@ t.test('only the clock knows the time of the machine', async (t) => {
   )
 })
 
-t.test('no source speaks to the console, reads the environment, or listens to the process, but the one of the client that warns', async (t) => {
+t.test('no source uses the console, the environment or the process, but one of the client', async (t) => {
   t.strictSame(having(/\bconsole\.\w+\(|\bprocess\.[a-z]/, all), ['client/environment.ts'])
 })
 
-t.test('how paths are compared, and where they end, is read from the options of the app in one place', async (t) => {
+t.test("how paths compare and end is read from the app's options in one place", async (t) => {
   t.strictSame(
     having(/caseSensitive|ignore(Duplicate|Trailing)Slash|useSemicolonDelimiter|routerOptions/),
     ['route/router.ts']
@@ -182,7 +182,7 @@ t.test('how paths are compared, and where they end, is read from the options of 
   t.strictSame(having(/initialConfig/), ['plugin.ts', 'route/router.ts'], 'and pluginTimeout')
 })
 
-t.test('whether something is a promise is asked in one place, and lines are logged in one', async (t) => {
+t.test('promises are recognised in one place, and lines logged in one', async (t) => {
   t.strictSame(
     having(/instanceof Promise\b|\bisPromise\(|\.then === 'function'|readonly then\?/),
     ['message/outbound.ts', 'thenable.ts']
@@ -196,7 +196,7 @@ t.test('whether something is a promise is asked in one place, and lines are logg
 })
 
 // Apps of tests have a clock that stands still until it is moved, unless they ask for another.
-t.test('no test depends on real time of under a second, but for the ones that say why', async (t) => {
+t.test('no test depends on real time of under a second without a reason', async (t) => {
   const tests = readdirSync('test', { recursive: true }).map((name) => normalize(String(
     name
   ))).filter((name) => name.endsWith('.ts') && !name.startsWith('types/'))

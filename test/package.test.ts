@@ -101,7 +101,7 @@ t.test('the package as it is published', async (t) => {
     }
   })
 
-  await t.test('has a client that compiles for browsers with nothing else, and for Node', async (t) => {
+  await t.test('has a client that compiles for browsers alone, and for Node', async (t) => {
     const client = (options: string) => `
       import { connect } from 'fastify-socket-route/client'
       ${options.includes('WebSocket') ? "import { WebSocket } from 'ws'" : ''}
@@ -188,7 +188,7 @@ t.test('the package as it is published', async (t) => {
     )
   })
 
-  await t.test('serves the AsyncAPI document without the package yaml, and as YAML with it', async (t) => {
+  await t.test('serves AsyncAPI as JSON without the package yaml, and as YAML with it', async (t) => {
     writeFileSync(join(project, 'asyncapi.mjs'), `
       import Fastify from 'fastify'
       import socketRoutes from 'fastify-socket-route'
@@ -232,7 +232,7 @@ t.test('the package as it is published', async (t) => {
 
   const packed = join(project, 'node_modules/fastify-socket-route')
 
-  await t.test('holds the build and what a user reads: no sources, no tests, no documents for maintainers', async (t) => {
+  await t.test("has the build and documents of users: no sources, tests or maintainers' documents", async (t) => {
     t.strictSame(readdirSync(packed).sort(), [
       'CHANGELOG.md',
       'LICENSE',

@@ -67,7 +67,7 @@ for (const value of [
   })
 }
 
-t.test('what fails, at once or later, is handed on, and nothing that follows is', async (t) => {
+t.test('a failure, at once or later, is passed on, and nothing after it', async (t) => {
   const failures: Record<string, () => unknown> = {
     throws: () => { throw undefined }, // eslint-disable-line no-throw-literal
     rejects: () => Promise.reject(), // eslint-disable-line prefer-promise-reject-errors
@@ -96,7 +96,7 @@ t.test('what fails, at once or later, is handed on, and nothing that follows is'
 })
 
 // As a library, or a tool that watches asynchronous code, may put one there.
-t.test('what async functions return is waited for where the global Promise was replaced', async (t) => {
+t.test('async functions are awaited also if the global Promise was replaced', async (t) => {
   const app = await createApp(t)
   class Replaced<Value> extends Promise<Value> {}
   t.intercept(globalThis, 'Promise', { value: Replaced as never })
@@ -127,7 +127,7 @@ t.test('what async functions return is waited for where the global Promise was r
   await app.close()
 })
 
-t.test('what is let go of may reject', async (t) => {
+t.test('a discarded promise may reject', async (t) => {
   await discard(Promise.reject(new Error('nobody waits for it')))
   await discard({ get then () { throw new Error('nor for this') } })
   t.pass('the process goes on')

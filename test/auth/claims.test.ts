@@ -10,7 +10,7 @@ import {
 } from '../../src/auth/claims.js'
 import { keyOf } from '../../src/auth/subject.js'
 
-t.test('a maxAge is read as @fastify/jwt reads it: a number in seconds, a text with its unit, or in milliseconds', async (t) => {
+t.test('maxAge is parsed as @fastify/jwt does: seconds, text with a unit, milliseconds', async (t) => {
   t.equal(ageOf(undefined), Infinity)
   t.equal(ageOf(null), Infinity)
   t.equal(ageOf(90), 90)
@@ -56,11 +56,11 @@ t.test('a verifier for which no time goes by takes tokens of any age', async (t)
   t.equal(oldestOf({ maxAge: '1h', clockTimestamp: 1 }), Infinity)
 })
 
-t.test('what is no token has no claims', async (t) => {
+t.test('a value that is no token has no claims', async (t) => {
   for (const token of ['', '.', 'a', 'a.b.c', '..']) t.equal(claimsOf(token), undefined, token)
 })
 
-t.test('of two tokens of a user the earlier end counts, and the earlier issue: one that is not said is before any', async (t) => {
+t.test('the earlier end and the earlier issue of two tokens of a user count', async (t) => {
   const token = (iat?: number, exp?: number) => identityOf('alice', undefined, { iat }, exp)
   t.match(stricterOf(token(1, 9), token(2, 8)), { iat: 1, exp: 8 })
   t.match(stricterOf(token(2), token(1, 9)), { iat: 1, exp: 9 })

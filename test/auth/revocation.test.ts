@@ -4,7 +4,7 @@ import { TestClock } from '../support/clock.js'
 
 const alice = { user: {}, subject: 'alice', sub: 'alice', iat: 5, exp: undefined }
 
-t.test('revocations in this process are forgotten at their end, a few with each that is added', async (t) => {
+t.test('revocations in this process are forgotten at their end, a few at a time', async (t) => {
   const clock = new TestClock()
   const now = clock.unixNow() / 1000
   const store = new MemoryRevocations(clock)
@@ -25,7 +25,7 @@ t.test('revocations in this process are forgotten at their end, a few with each 
   t.equal(store.revokedBefore('for ever'), now)
 })
 
-t.test('a revocation without until ends when no token can be that old, if that is known', async (t) => {
+t.test('a revocation without until ends when no token can be that old', async (t) => {
   const clock = new TestClock()
   const kept: KeptRevocation[] = []
   const create = () => new Revocations(

@@ -43,7 +43,7 @@ t.test('a verdict goes by the ratio where both servers had their cores', async (
   t.equal(verdict(finding('a', { ws: busy(100), plugin: busy(300) })), undefined)
 })
 
-t.test('a verdict goes by what is done per CPU where a server had time to spare, or others took part of its core', async (t) => {
+t.test('a verdict compares work per CPU where others took part of the core', async (t) => {
   const goal = { must: 1.5, aim: 3 }
   const idle = finding('a', { ws: { ...busy(100), server: 0.5 }, plugin: busy(200) }, goal)
   t.equal(idle.targets.plugin!.ratio, 2)
@@ -93,7 +93,7 @@ t.test('growth has a verdict, and is among what is missed', async (t) => {
   t.equal(missed(growth(60)), 'In the results below nothing is missed.')
 })
 
-t.test('what is better than ws, about equal and worse is told, times less for what is to be low', async (t) => {
+t.test('better, equal and worse than ws are told, inversely where less is better', async (t) => {
   const findings = [
     finding('fast', { ws: busy(100), plugin: busy(1_120) }),
     finding('equal', { ws: busy(100), plugin: busy(110) }),

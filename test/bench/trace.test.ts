@@ -10,7 +10,7 @@ import { countsOf, traceAll } from '../../bench/traces.js'
 const sourceOf = (text: string, file = 'a.ts'): Source => ({ file, text, isOfClient: false })
 const callsIn = (...files: string[]): Call[] => files.map((file) => ({ file, name: 'run' }))
 
-t.test('a stay is a run of calls within one file, and a return is a stay in a file that had one', async (t) => {
+t.test('a stay is a run of calls within one file; a return is to an earlier file', async (t) => {
   t.strictSame(countsOf([]), { calls: 0, stays: 0, files: 0, returns: 0 })
   t.strictSame(countsOf(callsIn('a', 'a', 'b', 'a', 'c', 'c')), {
     calls: 6,
@@ -24,7 +24,7 @@ t.test('a stay is a run of calls within one file, and a return is a stay in a fi
   )
 })
 
-t.test('each function with a body reports its call before all else, and still does what it did', async (t) => {
+t.test('each function with a body reports its call first, and works as before', async (t) => {
   const functions: Call[] = []
   const text = instrument(sourceOf(`
     class Base { constructor () { this.first = 1 } }
@@ -90,7 +90,7 @@ t.test('the sources are read with the client and without it', async (t) => {
   t.match(sourceTable(), /^\| files \| \d{2,3} \| \d{3} \|$/m)
 })
 
-t.test('what a server does is traced in every form, through files of the sources', async (t) => {
+t.test('a server is traced in every form, through files of the sources', async (t) => {
   const traces = await traceAll()
   const files = new Set(readSources().map(({ file }) => file))
   t.equal(traces.size, 5)

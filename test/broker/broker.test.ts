@@ -22,7 +22,7 @@ class HeldBroker implements Broker {
   }
 }
 
-t.test('a message is published with its rooms, its key and the ids of the excluded, and delivered when the broker says so', async (t) => {
+t.test('a message is published with rooms, key and excluded ids, then delivered', async (t) => {
   const broker = new HeldBroker()
   let calls = 0
   const codec = new KeyedCodec(plainCodec, (message) => {

@@ -1,7 +1,7 @@
 import t from 'tap'
 import { connectTo, pair, WireServer } from './wire-server.js'
 
-t.test('what is sent before there is a connection comes in order, after what an onOpen handler sends', async (t) => {
+t.test('messages sent before the connection come in order, after those of onOpen', async (t) => {
   const server = await WireServer.start(t)
   const client = connectTo(t, server.url)
   client.send('say', 1)
@@ -17,7 +17,7 @@ t.test('what is sent before there is a connection comes in order, after what an 
   t.strictSame(await connection.json(), { type: 'say', data: 3 })
 })
 
-t.test('what is sent while the connection is away comes over the next', async (t) => {
+t.test('messages sent while disconnected come over the next connection', async (t) => {
   const { server, client, connection } = await pair(t)
   connection.socket.terminate()
   await new Promise((resolve) => { client.onClose(resolve) })
@@ -26,7 +26,7 @@ t.test('what is sent while the connection is away comes over the next', async (t
   t.strictSame(await next.json(), { type: 'say', data: 1 })
 })
 
-t.test('what is sent while the connection is closing comes over the next', async (t) => {
+t.test('messages sent while the connection closes come over the next', async (t) => {
   const { server, client, connection } = await pair(t)
   const sent = new Promise<void>((resolve) => {
     client.on('last', () => {
@@ -57,7 +57,7 @@ t.test('no more waits than may', async (t) => {
   await t.rejects(reply, { code: 'FSR_CLIENT_CLOSED' })
 })
 
-t.test('what has waited in vain is told to onError', async (t) => {
+t.test('messages that have waited in vain are reported to onError', async (t) => {
   const server = await WireServer.start(t)
   const errors: unknown[] = []
   const client = connectTo(t, server.url, { onError (error) { errors.push(error) } })

@@ -83,7 +83,7 @@ t.test('a signal without throwIfAborted and without a reason gives a request up'
   t.strictSame(await connection.json(), { type: 'cancel', id: 1 })
 })
 
-t.test('an address is made absolute without setters of URL, and is left as it is otherwise', async (t) => {
+t.test('an address is made absolute without setters of URL, and otherwise unchanged', async (t) => {
   // As that of React Native: it has no setters, and adds a slash.
   class PoorUrl {
     readonly href: string
@@ -108,7 +108,7 @@ t.test('a relative address is relative to the page', async (t) => {
   t.throws(() => absolute('/chat'), { name: 'TypeError', message: /file: is not ws:/ })
 })
 
-t.test('no address throws, with a page as well, where undefined would be a path of it', async (t) => {
+t.test('a missing address throws, also with a page', async (t) => {
   t.intercept(globalThis, 'location' as never, {
     value: { href: 'https://example.test/app/page' } as never
   })
@@ -126,7 +126,7 @@ t.test('no address throws, with a page as well, where undefined would be a path 
   client.close()
 })
 
-t.test('without a page a client can be made, and says what is wrong when it is needed', async (t) => {
+t.test('without a page a client can be created, and fails when it is needed', async (t) => {
   const errors: unknown[] = []
   const client = connect('/chat', { WebSocket, onError (error) { errors.push(error) } })
   const off = client.on('news', () => {})
@@ -149,7 +149,7 @@ t.test('without a page a client can be made, and says what is wrong when it is n
   await t.rejects(client.opened, RequestError)
 })
 
-t.test('a client that was made before there was a page or a WebSocket connects when it is needed', async (t) => {
+t.test('a client created before its page or WebSocket connects when it is needed', async (t) => {
   const server = await WireServer.start(t)
   lacks(t, 'WebSocket')
   const client = connect('/chat')
@@ -165,7 +165,7 @@ t.test('a client that was made before there was a page or a WebSocket connects w
   t.strictSame(await connection.json(), { type: 'say', data: 1 })
 })
 
-t.test('where nothing can be done at the top of a module, not even wait, a client connects when it is needed', async (t) => {
+t.test('a client created where modules cannot wait connects when it is needed', async (t) => {
   // As in the global scope of a Cloudflare worker.
   const server = await WireServer.start(t)
   const refuse = (): never => { throw new Error('Disallowed operation called within global scope') }

@@ -56,7 +56,7 @@ t.test('a handler that the server asks answers, also later', async (t) => {
   t.strictSame(await connection.json(), { type: 'reply', id: 11, data: 'somebody' })
 })
 
-t.test('of two questions with one id the older is given up', async (t) => {
+t.test('the older of two requests with one id is dropped', async (t) => {
   const { client, connection } = await pair(t)
   const signals: AbortSignal[] = []
   client.on('ask', async (data, { signal }) => {
@@ -71,7 +71,7 @@ t.test('of two questions with one id the older is given up', async (t) => {
   t.same(connection.unread, [])
 })
 
-t.test('a handler that fails answers a fixed text, and what it threw is told to onError', async (t) => {
+t.test('a failing handler answers a fixed text, and its error goes to onError', async (t) => {
   const errors: unknown[] = []
   const { client, connection } = await pair(t, { onError (error) { errors.push(error) } })
   client.on('ask', () => { throw new Error('the password is 1234') })
@@ -162,7 +162,7 @@ t.test('an answer is not sent over another connection than that of the question'
   t.strictSame(await next.json(), { type: 'next' })
 })
 
-t.test('a loop over events gets those from its beginning on, over all connections, until the client is closed', async (t) => {
+t.test('a loop over events gets later events of all connections, until the close', async (t) => {
   const { server, client, connection } = await pair(t)
   const events = client.events('message')
   const loop = (async () => {
@@ -207,7 +207,7 @@ t.test('a loop that is too slow for its events ends with an error', async (t) =>
   await t.rejects(iterator.next(), { code: 'FSR_CLIENT_OVERFLOW' })
 })
 
-t.test('what is not a message of the protocol is told to onError, and harms nobody', async (t) => {
+t.test('a message outside the protocol is reported to onError, and is harmless', async (t) => {
   const errors: unknown[] = []
   const { client, connection } = await pair(t, { onError (error) { errors.push(error) } })
   const ended = new Promise((resolve) => { client.on('end', resolve) })

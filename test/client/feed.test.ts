@@ -13,7 +13,7 @@ t.test('who waits gets the next items, in the order of waiting', async (t) => {
   ])
 })
 
-t.test('of several who wait one gets the failure', async (t) => {
+t.test('one of several waiting readers gets the failure', async (t) => {
   const feed = new Feed<number>(1, () => {})
   const waiting = [feed.next(), feed.next()]
   feed.end({ error: new Error('failed') })

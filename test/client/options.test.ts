@@ -19,7 +19,7 @@ t.test('an option that there is not throws, as a slip would be ignored', async (
   }
 })
 
-t.test('options that are no object throw, and the text does not repeat what may be a token', async (t) => {
+t.test('invalid options throw, and the text does not repeat a possible token', async (t) => {
   for (const options of ['bearer', ['bearer', 'token'], () => 'token', null, 5, true]) {
     t.throws(
       () => connect('ws://localhost/', options as never),
@@ -29,7 +29,7 @@ t.test('options that are no object throw, and the text does not repeat what may 
   }
 })
 
-t.test('so does one of a request, a stream or an iteration of events, and what is no number there', async (t) => {
+t.test('invalid options of a request, a stream or an iteration throw', async (t) => {
   const client = connect(() => new Promise(() => {}), { WebSocket })
   t.teardown(() => { client.close() })
   await t.rejects(client.request('say', 1, { timeOut: 5 } as object), refused('timeOut'))

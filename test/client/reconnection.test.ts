@@ -77,7 +77,7 @@ t.test('a connection that is cut is made again', async (t) => {
   await client.opened
 })
 
-t.test('what breaks the protocol of WebSocket counts as a cut', async (t) => {
+t.test('a violation of the WebSocket protocol counts as a cut', async (t) => {
   const errors: unknown[] = []
   const { server, client, connection } = await pair(t, { onError (error) { errors.push(error) } })
   const ended = new Promise((resolve) => { client.onClose(resolve) })
@@ -105,7 +105,7 @@ t.test('the client finds a server that has been restarted', async (t) => {
   await client.opened
 })
 
-t.test('attempts that fail are told to onError, and to nobody else', async (t) => {
+t.test('failed attempts are reported to onError only', async (t) => {
   const server = await WireServer.start(t, { refusal: 503 })
   const errors: unknown[] = []
   const client = connectTo(t, server.url, {
@@ -125,7 +125,7 @@ t.test('attempts that fail are told to onError, and to nobody else', async (t) =
   )
 })
 
-t.test('a handshake that is not answered ends after connectTimeout', async (t) => await withClock(async (tick) => {
+t.test('a handshake without a response ends after connectTimeout', async (t) => await withClock(async (tick) => {
   class Silent extends EventTarget {
     readonly url = 'ws://localhost/'
     readyState = 0
@@ -206,7 +206,7 @@ t.test('when() that closes the client has the last word', async (t) => {
   t.strictSame(events, [{ code: 4001, reason: 'enough', willReconnect: false }])
 })
 
-t.test('when() that makes a new connection at once gets one, and no second', async (t) => await withClock(async (tick) => {
+t.test('when() that reconnects itself gets one connection', async (t) => await withClock(async (tick) => {
   const attempts: string[] = []
   const { server, client, connection } = await pair(
     t,
@@ -327,7 +327,7 @@ t.test('close() ends the client at once, also between two attempts, and only onc
   t.equal(asked, 1, 'nobody is asked for a token any more')
 })
 
-t.test('after close() nobody is asked for an address or a token, and nothing is told', async (t) => {
+t.test('after close() no address or token is asked for, and nothing is reported', async (t) => {
   const fail = (): never => { throw new Error('asked') }
   await withClock(async (tick) => {
     const client = connect(fail, {
@@ -397,7 +397,7 @@ t.test('a failure of one attempt is not told of another', async (t) => {
   t.match(errors, [{ message: 'no address' }, { code: 'FSR_CLIENT_CONNECTION' }])
 })
 
-t.test('handlers of open and close are called until they are taken away, whatever they throw', async (t) => {
+t.test('open and close handlers are called until removed, also if they throw', async (t) => {
   const errors: unknown[] = []
   const { server, client, connection } = await pair(t, { onError (error) { errors.push(error) } })
   const got: string[] = []
@@ -453,7 +453,7 @@ t.test('the global WebSocket is used if none is given', async (t) => {
   await once(connection.socket, 'close')
 })
 
-t.test('an address that is none throws; one that is relative is relative to the page', async (t) => {
+t.test('an invalid address throws; a relative one is relative to the page', async (t) => {
   for (const address of [
     'ftp://localhost/',
     'mailto:a@b',
@@ -536,7 +536,7 @@ t.test('a close code that a client must not send throws', async (t) => {
   t.ok(client.isOpen)
 })
 
-t.test('attempts are counted anew when a connection has been open for five seconds, or by reconnect()', async (t) => await withClock(async (tick) => {
+t.test('attempts start anew after five seconds, or by reconnect()', async (t) => await withClock(async (tick) => {
   const attempts: number[] = []
   class Opening extends EventTarget {
     static last: Opening

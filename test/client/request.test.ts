@@ -13,7 +13,7 @@ t.test('a request is answered', async (t) => {
   t.strictSame(await reply, { members: 2 })
 })
 
-t.test('a request without data has none, and resolves with nothing if the reply has none', async (t) => {
+t.test('a request without data has none; without a reply it resolves with undefined', async (t) => {
   const { client, connection } = await pair(t)
   const reply = client.request('leave')
   t.strictSame(await connection.json(), { type: 'leave', id: 1 })
@@ -62,7 +62,7 @@ t.test('a failure rejects with the code, the text and the path of the server', a
   })
 })
 
-t.test('a request that is not answered in time rejects, and is cancelled', async (t) => await withClock(async (tick) => {
+t.test('a request without a reply in time rejects and is cancelled', async (t) => await withClock(async (tick) => {
   const { client, connection } = await pair(t, { timeout: 3_000, ping: false }, tick)
   for (const [given, timeout] of [[undefined, 3_000], [5_000, 5_000]] as const) {
     let isOver = false
@@ -92,7 +92,7 @@ t.test('a request that is not answered in time rejects, and is cancelled', async
   )
 }))
 
-t.test('a request that may take any time has no timer, and one of a month does not end at once', async (t) => {
+t.test('a request without a time limit has no timer; a month is no short time', async (t) => {
   const { client, connection } = await pair(t, { timeout: Infinity })
   const replies = [client.request('slow'), client.request('slow', undefined, { timeout: 2 ** 31 })]
   await connection.take(2)
@@ -132,7 +132,7 @@ t.test('a signal that aborts after the reply has nothing to cancel', async (t) =
   t.strictSame(await connection.json(), { type: 'next' })
 })
 
-t.test('what answers nothing that waits is ignored', async (t) => {
+t.test('an answer to no pending request is ignored', async (t) => {
   const errors: unknown[] = []
   const { client, connection } = await pair(t, { onError (error) { errors.push(error) } })
   const reply = client.request('join')
@@ -151,7 +151,7 @@ t.test('what answers nothing that waits is ignored', async (t) => {
   t.strictSame(errors, [])
 })
 
-t.test('items of a stream that nobody has asked for are not the reply', async (t) => {
+t.test('items of an unrequested stream are not the reply', async (t) => {
   const { client, connection } = await pair(t)
   const reply = client.request('list')
   await connection.next()
@@ -160,7 +160,7 @@ t.test('items of a stream that nobody has asked for are not the reply', async (t
   t.equal(await reply, undefined)
 })
 
-t.test('what is under way when the connection is cut rejects, and is not sent again', async (t) => {
+t.test('requests pending when the connection is cut reject, and are not sent again', async (t) => {
   const { server, client, connection } = await pair(t)
   const reply = client.request('pay')
   await connection.next()
@@ -171,7 +171,7 @@ t.test('what is under way when the connection is cut rejects, and is not sent ag
   t.strictSame(await next.json(), { type: 'hello' })
 })
 
-t.test('what is under way when the server closes for good, or the client, rejects', async (t) => {
+t.test('requests pending when the server or the client closes for good reject', async (t) => {
   const { client, connection } = await pair(t)
   const reply = client.request('pay')
   await connection.next()
@@ -186,7 +186,7 @@ t.test('what is under way when the server closes for good, or the client, reject
   await t.rejects(another, { code: 'FSR_CLIENT_CLOSED' })
 })
 
-t.test('what is no JSON rejects, and throws from send', async (t) => {
+t.test('data that is not JSON rejects, and throws from send', async (t) => {
   const { client, connection } = await pair(t)
   await t.rejects(client.request('say', 1n), TypeError)
   t.throws(() => { client.send('say', 1n) }, TypeError)
@@ -194,7 +194,7 @@ t.test('what is no JSON rejects, and throws from send', async (t) => {
   t.strictSame(await connection.json(), { type: 'next' })
 })
 
-t.test('a request waits for the connection, and one that was given up by then is never sent', async (t) => {
+t.test('a request waits for the connection; one cancelled by then is never sent', async (t) => {
   const server = await WireServer.start(t)
   const client = connectTo(t, server.url)
   const controller = new AbortController()
@@ -210,7 +210,7 @@ t.test('a request waits for the connection, and one that was given up by then is
   t.strictSame(connection.unread, [])
 })
 
-t.test('a reply that has come while the event loop was held up is read before the time is over', async (t) => {
+t.test('a reply that arrived while the event loop was blocked is in time', async (t) => {
   const timers: Array<() => void> = []
   t.intercept(globalThis, 'setTimeout', { value: (run: () => void) => timers.push(run) })
   t.intercept(globalThis, 'clearTimeout', { value: () => {} })

@@ -73,7 +73,7 @@ t.test('a stream that is aborted is cancelled, and throws the reason', async (t)
   t.strictSame(await connection.json(), { type: 'next' })
 })
 
-t.test('a stream ends with an error when the connection is cut, and is not asked for again', async (t) => {
+t.test('a stream ends with an error when the connection is cut, and is not repeated', async (t) => {
   const { server, client, connection } = await pair(t)
   const collected = collect(client.stream('count'))
   await connection.next()
@@ -86,7 +86,7 @@ t.test('a stream ends with an error when the connection is cut, and is not asked
   await t.rejects(collect(client.stream('count')), { code: 'FSR_CLIENT_CLOSED' })
 })
 
-t.test('who iterates too slowly gets what has waited, then an error; the stream is cancelled', async (t) => {
+t.test('a slow iteration gets the waiting items, then an error, and is cancelled', async (t) => {
   const { client, connection } = await pair(t)
   const iterator = client.stream('count', undefined, { buffer: 2 })[Symbol.asyncIterator]()
   await connection.next()

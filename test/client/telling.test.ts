@@ -49,7 +49,7 @@ t.test('without onError the console is told once, until there was a connection',
   await until(() => texts.length === 2)
 })
 
-t.test('a build for production tells the console nothing, and a page without a bundler, which has no process, does', async (t) => {
+t.test('a production build writes nothing to the console; a page without a bundler does', async (t) => {
   const texts = told(t)
   const { process } = globalThis
   const env = (NODE_ENV: undefined | string) => ({ env: { NODE_ENV } }) as never
@@ -65,7 +65,7 @@ t.test('a build for production tells the console nothing, and a page without a b
 })
 
 for (const status of [400, 403, 404, 426]) {
-  t.test(`a client that is refused with ${status} from the beginning gives up, where the WebSocket says so`, async (t) => {
+  t.test(`a client rejected with ${status} from the beginning gives up, if that is known`, async (t) => {
     const { client, errors } = await refused(t, { refusal: status }, { token: () => 'a-token' })
     const message = new RegExp(
       `^The client is closed: Cannot connect to .*: Unexpected server response: ${status}$`
@@ -82,12 +82,12 @@ for (const status of [400, 403, 404, 426]) {
   })
 }
 
-t.test('what waits when the client gives up fails with the reason', async (t) => {
+t.test('requests that wait when the client gives up fail with the reason', async (t) => {
   const { client } = await refused(t, { refusal: 404 })
   await t.rejects(client.request('ask'), { code: 'FSR_CLIENT_CLOSED', message: /404/ })
 })
 
-t.test('a client without a token gives up at the first 401, one with a token at the second in a row', async (t) => {
+t.test('a client without a token gives up at the first 401, with one at the second', async (t) => {
   const { client, errors } = await refused(t, { refusal: 401 })
   await t.rejects(client.opened, { message: /401/ })
   t.equal(errors.length, 1)
@@ -97,7 +97,7 @@ t.test('a client without a token gives up at the first 401, one with a token at 
   t.equal(tokens, 2)
 })
 
-t.test('a client whose next token is good comes in after a 401', async (t) => {
+t.test('a client whose next token is valid connects after a 401', async (t) => {
   const app = await createApp(t)
   app.socketRoute('/chat', { onMessage () {} }, 'ROLE_USER')
   let tokens = 0
@@ -109,7 +109,7 @@ t.test('a client whose next token is good comes in after a 401', async (t) => {
   t.equal(tokens, 2)
 })
 
-t.test('a client that was connected before goes on trying after a 404, and not after a 403', async (t) => {
+t.test('a client that was connected retries after a 404, and not after a 403', async (t) => {
   const options: WireServerOptions = {}
   const { server, client, errors } = await refused(t, options)
   const connection = await server.accept()
@@ -135,7 +135,7 @@ t.test('the app decides with the status that it is told', async (t) => {
   t.strictSame(statuses, [404])
 })
 
-t.test('of a server that is not there the status is not known', async (t) => {
+t.test('the status of an unreachable server is not known', async (t) => {
   const { server, client } = await refused(t, {})
   await server.stop()
   client.close()
@@ -164,7 +164,7 @@ t.test('the status is read from the texts in which it is told, and from no other
   t.equal(statusOf(''), undefined)
 })
 
-t.test('what passes by itself is not final', async (t) => {
+t.test('a temporary failure is not final', async (t) => {
   const of = (status: undefined | number) => isFinal(status, undefined, false, false)
   t.strictSame(
     [undefined, 302, 400, 401, 403, 404, 408, 410, 425, 426, 429, 500, 503].filter(of),
@@ -172,7 +172,7 @@ t.test('what passes by itself is not final', async (t) => {
   )
 })
 
-t.test('an attempt that ends with a close alone is told, and its code is none of the server', async (t) => {
+t.test("an attempt that ends with a close only is reported, without a server's code", async (t) => {
   // So does Bun.
   class Refused extends EventTarget {
     readonly readyState = 3

@@ -58,7 +58,7 @@ t.test('a token that cannot be had is told to onError, and asked for again', asy
   t.match(errors, [{ message: 'signed out' }, { code: 'FSR_CLIENT_CONNECTION', message: /token/ }])
 })
 
-t.test('the pauses between attempts to get a token are those between attempts to connect', async (t) => await withClock(async (tick) => {
+t.test('pauses between attempts to get a token are those between attempts to connect', async (t) => await withClock(async (tick) => {
   t.intercept(Math, 'random', { value: () => 0 })
   const at: number[] = []
   connectTo(t, 'ws://localhost/', {
@@ -70,7 +70,7 @@ t.test('the pauses between attempts to get a token are those between attempts to
 }))
 
 for (const name of ['token', 'address'] as const) {
-  t.test(`a function for the ${name} that does not return in time fails the attempt, and is called again`, async (t) => await withClock(async (tick) => {
+  t.test(`a ${name} function that does not return in time is called again`, async (t) => await withClock(async (tick) => {
     t.intercept(Math, 'random', { value: () => 0 })
     const server = await WireServer.start(t)
     const late: Array<(value: string) => void> = []
@@ -146,7 +146,7 @@ t.test('a token that cannot be a sub-protocol is not in the text of the error', 
   })
 })
 
-t.test('when the token has expired the client comes back at once, with a new one; but not twice in a row', async (t) => await withClock(async (tick) => {
+t.test('an expired token is replaced at once; but not twice in a row', async (t) => await withClock(async (tick) => {
   const server = await WireServer.start(t)
   let count = 0
   const client = connectTo(t, server.url, {
@@ -215,7 +215,7 @@ t.test('a token is not renewed over a connection that is closing, nor over the n
   t.strictSame(await next.json(), { type: 'next' })
 })
 
-t.test('a token is renewed before it expires, over the connection that is open', async (t) => await withClock(async (tick) => {
+t.test('a token is renewed before it expires, over the open connection', async (t) => await withClock(async (tick) => {
   const server = await WireServer.start(t)
   let count = 0
   const errors: unknown[] = []

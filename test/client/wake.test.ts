@@ -47,7 +47,7 @@ function counted () {
 
 const patient = { reconnect: { minDelay: 3_600_000, maxDelay: 3_600_000 } }
 
-t.test('a client that waits for its next attempt makes it at once when the network is back or the page is seen', async (t) => {
+t.test('a waiting client connects at once when the network or the page is back', async (t) => {
   const { online, show } = page(t)
   const { sockets, WebSocket } = counted()
   const { server, client, connection } = await pair(t, { ...patient, WebSocket })
@@ -101,7 +101,7 @@ t.test('a client that connects, or is closed, hears nothing of it', async (t) =>
   t.equal(count, 1)
 })
 
-t.test('a client listens to the page once, however often it begins, and not any more when it is closed', async (t) => {
+t.test('a client listens to the page once, until it is closed', async (t) => {
   const { listeners } = page(t)
   class Failing extends EventTarget {
     readonly readyState = 3

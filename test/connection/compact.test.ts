@@ -36,7 +36,7 @@ const heldBy = (written: Buffer[]) => written.filter(({ length }) => length === 
   ({ buffer }) => buffer.byteLength
 )
 
-t.test('what one client is sent', async (t) => {
+t.test('messages to one client', async (t) => {
   const { outbox, written } = open(t)
   for (let count = 0; count < 3; count++) {
     const message = relayed()
@@ -46,7 +46,7 @@ t.test('what one client is sent', async (t) => {
   t.strictSame(heldBy(written), [65_536, SIZE, SIZE], 'the first might have left at once')
 })
 
-t.test('what many are sent', async (t) => {
+t.test('messages to many clients', async (t) => {
   const [lagging, other] = [open(t), open(t)]
   const early = relayed()
   lagging.outbox.send(early, early)

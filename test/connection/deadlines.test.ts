@@ -41,7 +41,7 @@ t.test('an item may be added again when its time is over', async (t) => {
   t.strictSame(at, [5_000, 10_000, 15_000])
 })
 
-t.test('what came in time is seen before anybody is late: sockets are read between the timer and that', async (t) => {
+t.test('data that came in time is read before a deadline passes', async (t) => {
   const clock = new TestClock()
   const late: string[] = []
   const deadlines = new Deadlines<string>(clock, 5_000, (item) => { late.push(item) })
@@ -71,7 +71,7 @@ t.test('who became late while others were read is looked at after the next read'
   t.strictSame(late, [['first', 7_000], ['second', 8_001]])
 })
 
-t.test('after the event loop was held up there is as much time more, up to a second, once', async (t) => {
+t.test('after a blocked event loop a deadline is extended once, up to a second', async (t) => {
   for (const [stall, grace] of [[10, 0], [400, 400], [30_000, 1_000]] as const) {
     const clock = new TestClock()
     const late: number[] = []

@@ -44,7 +44,7 @@ t.test('drop-newest keeps the oldest', async (t) => {
 
 const latest = { latestBy: () => {} }
 
-t.test('latestBy keeps the newest of each key, in the place of the first, and of what has no key the newest that fit', async (t) => {
+t.test('latestBy keeps the newest of each key in place, then the newest without a key', async (t) => {
   t.strictSame(fill(latest, [
     { key: 'a', n: 1 },
     { key: 'b', n: 2 },
@@ -60,7 +60,7 @@ t.test('latestBy keeps the newest of each key, in the place of the first, and of
   })
 })
 
-t.test('latestBy drops what has no key before any key, and is over its limit rather than drop the newest of one', async (t) => {
+t.test('latestBy drops messages without a key first, and never the newest of a key', async (t) => {
   t.strictSame(fill(latest, [{ key: 'a' }, { n: 1 }, { n: 2 }, { key: 'b' }, { key: 'c' }]), {
     left: [{ key: 'a' }, { key: 'b' }, { key: 'c' }],
     dropped: 2,
@@ -79,7 +79,7 @@ t.test('answers of callbacks are never dropped, and keep their place', async (t)
   t.strictSame(fill('drop-newest', messages).left, [{ n: 1 }, { reply: 1 }, { n: 2 }, { reply: 2 }])
 })
 
-t.test('answers, however many wait, are over no limit: what is not theirs is dropped', async (t) => {
+t.test('replies exceed no limit: other messages are dropped', async (t) => {
   for (const policy of ['drop-oldest', 'drop-newest', latest] as const) {
     const backlog = new DropQueue(policy)
     for (let count = 0; count < 5; count++) backlog.addReply(toFrame('answer'), 10)
@@ -91,7 +91,7 @@ t.test('answers, however many wait, are over no limit: what is not theirs is dro
   }
 })
 
-t.test('a message that replaces a smaller one does not take the backlog over its limit unseen', async (t) => {
+t.test('a message that replaces a smaller one counts with its size', async (t) => {
   const backlog = new DropQueue(latest)
   backlog.add(toFrame('x'), 10, 100, 'a')
   for (let count = 0; count < 8; count++) backlog.add(toFrame('x'), 10, 100, undefined)
@@ -103,7 +103,7 @@ t.test('a message that replaces a smaller one does not take the backlog over its
   t.equal(backlog.isOver(100), true)
 })
 
-t.test('it goes on where it was, also when it was empty meanwhile, or has dropped some', async (t) => {
+t.test('the order continues after the queue was empty, or has dropped some', async (t) => {
   const backlog = new DropQueue(latest)
   const add = (message: object) => backlog.add(
     toFrame(message),

@@ -22,7 +22,7 @@ t.test('a cancel, a renewal and the end of the connection reach the requests', a
   t.ok(requests.isAborted)
 })
 
-t.test('a client can cancel 64 messages that wait, each until the last of them was processed', async (t) => {
+t.test('a client can cancel 64 waiting messages, until the last was processed', async (t) => {
   const requests = new InboundRequests(false)
   const [first, last] = [{}, {}]
   requests.cancel('one', first)

@@ -51,7 +51,7 @@ for (const overflow of ['close', 'drop-oldest'] as const) {
   })
 }
 
-t.test('what a fast socket cannot write counts in the budget, until it is written', async (t) => {
+t.test('bytes that a fast socket cannot write count in the budget until written', async (t) => {
   const budget = new Budget(1_000_000)
   const held: Array<() => void> = []
   const socket = new FastSocket(null, undefined, {})
@@ -96,7 +96,7 @@ t.test('the notice counts all that was dropped until nothing waits any more', as
   t.strictSame(notices, [outbox.dropped])
 })
 
-t.test('who waits for the client to catch up waits for what it was sent among many too', async (t) => {
+t.test('drained() also awaits messages sent to many', async (t) => {
   const socket = new StuckSocket()
   const batch = new FrameBatch()
   batch.add(toFrame(Buffer.alloc(70_000)), undefined)

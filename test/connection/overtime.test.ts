@@ -4,7 +4,7 @@ import { TestClock } from '../support/clock.js'
 
 const MOST = 64
 
-t.test('only so many connections read on at a time, as much as each may have waiting', async (t) => {
+t.test('a bounded number of connections read on at a time', async (t) => {
   const clock = new TestClock()
   const overtime = new Overtime(clock, 10_000)
   const told: string[] = []

@@ -27,7 +27,7 @@ const request = (id: number, accept: Request['accept'] = (data) => data): Reques
   accept
 })
 
-t.test('what is answered cannot be given up any more, and keeps no listener', async (t) => {
+t.test('an answered request cannot be cancelled, and keeps no listener', async (t) => {
   const { exchange: one, sent } = exchange()
   const controller = new AbortController()
   const asked = one.wait(request(1), { signal: controller.signal })
@@ -55,7 +55,7 @@ t.test('the end of the connection rejects what is pending', async (t) => {
   t.notOk(one.isBusy)
 })
 
-t.test('an answer is waited for ten seconds if nothing else is said, and the timer ends with the wait', async (t) => {
+t.test('an answer is awaited for ten seconds by default; the timer ends with it', async (t) => {
   const { exchange: one, clock } = exchange()
   const asked = one.wait(request(1), {})
   t.equal(clock.timers, 1)
@@ -79,7 +79,7 @@ t.test('an answer that came while the event loop was held up has come in time', 
   t.equal(await asked, 'yes')
 })
 
-t.test('a signal that cannot be listened to leaves nothing that runs, and is tried anew', async (t) => {
+t.test('a signal that cannot be listened to leaves nothing running', async (t) => {
   const { exchange: one, sent, clock } = exchange()
   const signal = {
     aborted: false,

@@ -31,7 +31,7 @@ t.test('a window ends when its timer says so, if that is a moment too early as w
   t.equal(meter.isExcessive, true, 'no window was counted as one in which the client was silent')
 })
 
-t.test('what was sent at the allowed rate while the event loop was held up is taken at once', async (t) => {
+t.test('messages sent at the allowed rate while the loop was blocked are taken at once', async (t) => {
   for (const [rate, bytes] of [[{ messages: 20 }, 1], [{ bytes: 20_000 }, 1_000]] as const) {
     const { clock, take, meter } = meterOf(rate)
     t.equal(take(20, bytes), 20)
@@ -68,7 +68,7 @@ t.test('any number of meters has one timer, which ends with them', async (t) => 
   t.equal(clock.timers, 0)
 })
 
-t.test('one message of each kind that keeps a connection is free in five seconds, unless it is larger than a token', async (t) => {
+t.test('one message of each kind that keeps a connection is free in five seconds', async (t) => {
   const { clock, meter } = meterOf()
   t.equal(meter.isFree(100, undefined), false)
   t.equal(meter.isFree(16_385, 'renew'), false)

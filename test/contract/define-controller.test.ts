@@ -27,7 +27,7 @@ t.test('as an object', async (t) => {
   t.same(await ask(await connect(`${await listen(app)}/object`)), { type: 'reply', id: 1, data: 1 })
 })
 
-t.test('as a class or an instance, whose handlers and callbacks are its own', async (t) => {
+t.test('a class or an instance has handlers and callbacks of its own', async (t) => {
   const app = await createApp(t)
   app.socketRoute('/class', Counter)
   app.socketRoute('/instance', new Counter())

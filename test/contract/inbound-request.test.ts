@@ -55,7 +55,7 @@ t.test('an id is taken until its message is answered or cancelled', async (t) =>
   t.same([...connection.inboundRequests!.byId.keys()], ['1'])
 })
 
-t.test('a message that was cancelled does not free its id when another message has it', async (t) => {
+t.test('a cancelled message does not free an id that another message has', async (t) => {
   const connection = connectionWith()
   let save = (_value: string): void => {}
   const before = requestOf(connection, 1, () => new Promise((resolve) => { save = resolve }))
@@ -68,7 +68,7 @@ t.test('a message that was cancelled does not free its id when another message h
   t.equal(connection.inboundRequests!.byId.get(1), now)
 })
 
-t.test('the signal is one, and aborts when the message is answered, whenever it is read', async (t) => {
+t.test('there is one signal, which aborts when the message is answered', async (t) => {
   const connection = connectionWith()
   const request = requestOf(connection, 1, (_connection, _data, { signal }) => {
     t.notOk(signal.aborted)
@@ -82,7 +82,7 @@ t.test('the signal is one, and aborts when the message is answered, whenever it 
   t.ok(unread.signal.aborted)
 })
 
-t.test('a message that is handled after the connection has begun to close is aborted at once', async (t) => {
+t.test('the signal of a message handled during the close is aborted', async (t) => {
   const request = requestOf(
     connectionWith(new InboundRequests(true)),
     1,

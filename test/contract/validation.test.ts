@@ -17,7 +17,7 @@ const failureOf = (validate: Validator): Error & {
   throw new Error('it was taken')
 }
 
-t.test('of a path that the client has chosen no more is told than anybody reads', async (t) => {
+t.test('a path chosen by the client is cut to a readable length', async (t) => {
   const error = failureOf(refusing([{
     instancePath: `/${'x'.repeat(1_000)}`,
     message: 'is wrong'
@@ -27,7 +27,7 @@ t.test('of a path that the client has chosen no more is told than anybody reads'
   t.notMatch(JSON.stringify(error), 'xxx', 'and nothing in a log')
 })
 
-t.test('data that is wrong as a whole has an empty path, as a JSON Pointer does; where the validator does not tell there is none', async (t) => {
+t.test('data that is wrong as a whole has an empty path, a JSON Pointer, or none', async (t) => {
   const fault = { instancePath: '', message: 'must be string' }
   for (const validate of [
     refusing([fault], {}),
@@ -54,7 +54,7 @@ t.test('data that is wrong as a whole has an empty path, as a JSON Pointer does;
   }
 })
 
-t.test('the text of an error has the place in the schema that Ajv tells, and nothing of any validator that may quote the data', async (t) => {
+t.test('an error text has the schema path of Ajv, and nothing that may quote the data', async (t) => {
   const fault = {
     instancePath: '/secret',
     schemaPath: '#/properties/a/type',
@@ -87,7 +87,7 @@ t.test('the text of an error has the place in the schema that Ajv tells, and not
   }
 })
 
-t.test('what a validator throws is for the app alone, and data that is too deep is refused', async (t) => {
+t.test('an error of a validator is for the app alone; data too deep is rejected', async (t) => {
   const cause = new TypeError('secret')
   const error = failureOf(() => { throw cause })
   t.match(error, { code: 'FSR_ERR_VALIDATOR_FAILED', validation: cause })
@@ -97,7 +97,7 @@ t.test('what a validator throws is for the app alone, and data that is too deep 
   })
 })
 
-t.test('what a validator makes of the data is taken, by whichever way of Fastify it says so', async (t) => {
+t.test('the value that a validator makes of the data is used, in each form of Fastify', async (t) => {
   t.equal(createCheck(() => ({ error: undefined, value: 'made' })).accept('given'), 'made')
   t.equal(createCheck(() => ({ error: null, value: undefined })).accept('given'), undefined)
   for (const answer of [undefined, null, true, 0, 'text', {}, () => {}]) {
@@ -117,7 +117,7 @@ t.test('what a validator makes of the data is taken, by whichever way of Fastify
   )
 })
 
-t.test('what a promise of a validator resolves with is no answer but for false', async (t) => {
+t.test("the result of a validator's promise is ignored, but for false", async (t) => {
   for (const data of [{ value: 1 }, { error: 1 }]) {
     t.equal(await createCheck(async (data) => data).accept(data), data)
   }
@@ -132,7 +132,7 @@ t.test('what a promise of a validator resolves with is no answer but for false',
   })
 })
 
-t.test('of two messages that are looked at side by side each gets what was made of its own', async (t) => {
+t.test('two messages validated at the same time get their own values', async (t) => {
   const pending: Array<() => void> = []
   const slow = Object.assign(async (data: unknown, holder?: { parentData: { data: unknown } }) => {
     await new Promise<void>((resolve) => { pending.push(resolve) })

@@ -50,7 +50,7 @@ t.test('stopped, it is over at once, and an item that comes then is not looked a
   t.same(await one.next(), { done: true, value: undefined })
 })
 
-t.test('one that has ended cannot fail any more', async (t) => {
+t.test('a stream that has ended cannot fail any more', async (t) => {
   const { answers: one, seen } = answers(async () => ({ done: true, value: undefined }))
   t.equal((await one.next()).value, last)
   one.fail(new Error('too late'))
@@ -58,7 +58,7 @@ t.test('one that has ended cannot fail any more', async (t) => {
   t.same(seen, ['ended'])
 })
 
-t.test('whoever reads it can let go of it', async (t) => {
+t.test('a reader can release the stream', async (t) => {
   const { answers: one, seen } = answers(() => new Promise(() => {}))
   t.same(await one.return(), { done: true, value: undefined })
   await turns(2)

@@ -62,7 +62,7 @@ const say = (client: Client, text: unknown): void => {
 
 const bearer = (token: string) => ({ authorization: `Bearer ${token}` })
 
-t.test('login hands out a token to who knows the password, and to nobody else', async (t) => {
+t.test('login issues a token for the right password only', async (t) => {
   const { app } = await createServer(t)
   const login = (body: object) => app.inject({ method: 'POST', url: '/login', body })
   const answer = await login({ name: 'bob', password: 'bob' })
@@ -135,7 +135,7 @@ t.test('members are listed by name, once however many connections they have', as
   t.same(await next(bob.client, 'members'), { names: ['bob'] })
 })
 
-t.test('what is not a message is answered with an error, to the sender alone, who stays', async (t) => {
+t.test('an invalid message gets an error, to the sender alone, who stays connected', async (t) => {
   const { enter } = await createServer(t)
   const guest = await enter('public')
   const other = await enter('public')
@@ -230,7 +230,7 @@ t.test('a port that is taken is said, with the exit code 1', async (t) => {
   t.equal(code, 1)
 })
 
-t.test('the page is served, with a policy that lets it run only what comes from here', async (t) => {
+t.test('the page is served with a policy that allows only its own scripts', async (t) => {
   const { app } = await createServer(t)
   for (const url of ['/', '/chat.js', '/reconnecting.js', '/style.css', '/favicon.svg']) {
     const response = await app.inject({ url })

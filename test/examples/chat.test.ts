@@ -199,7 +199,7 @@ t.test('the chat in a browser', browserTest, async (t) => {
     await guest.page.close()
   })
 
-  await t.test('the page can be looked at in light and dark, wide and narrow, in .tap/screenshots', async () => {
+  await t.test('the page is shown in light and dark, wide and narrow, in .tap/screenshots', async () => {
     await bob.shoot('wide-light', 'light', 1100, 720)
     await bob.shoot('narrow-light', 'light', 400, 860)
     await alice.shoot('narrow-dark', 'dark', 400, 860)
@@ -220,7 +220,7 @@ t.test('the chat in a browser', browserTest, async (t) => {
     await alice.sees('alice', 'bob')
   })
 
-  await t.test('the page reconnects after the server restarts, and what was written meanwhile is not lost', async (t) => {
+  await t.test('the page reconnects after a restart, and keeps what was written meanwhile', async (t) => {
     t.equal(await server.stop(), 0, 'the server stops in an orderly way')
     await alice.reads('The server closes this connection. Goodbye!')
     await Promise.all([alice.isIn('waiting'), bob.isIn('waiting')])

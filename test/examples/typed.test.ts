@@ -34,7 +34,7 @@ t.test('clients with the type of the route join, talk, and see what was said bef
   t.same(earlier, [{ from: 'alice', text: 'hello' }])
 })
 
-t.test('what is not in the contract is told with its place', async (t) => {
+t.test('data outside the contract is rejected with its place', async (t) => {
   const client = visitor(t, await start(t), 'alice')
   await t.rejects(client.request('join', { room: '' }), {
     code: 'FSR_ERR_DATA_INVALID',
@@ -63,7 +63,7 @@ t.test('a room has so many seats', async (t) => {
   )
 })
 
-t.test('what was said is kept of so many rooms', async (t) => {
+t.test('the history of a bounded number of rooms is kept', async (t) => {
   const client = visitor(t, await start(t), 'alice')
   for (let room = 0; room <= 100; room++) {
     await client.request('join', { room: String(room) })

@@ -33,7 +33,7 @@ t.test('a REST route and a socket share a path', async (t) => {
   await client.close()
 })
 
-t.test('what is posted reaches every socket', async (t) => {
+t.test('a posted message reaches every socket', async (t) => {
   const { url } = await start(t)
   const clients = [await connect(`${url}/news`), await connect(`${url}/news/`)]
   for (const client of clients) t.same(await client.json(), [])

@@ -33,7 +33,7 @@ t.test('a FIN behind half a handshake is answered 400', async (t) => {
   await server.gone()
 })
 
-t.test('a FIN behind the handshake, while a hook is pending: the answer comes, the connection opens and ends', async (t) => {
+t.test('a FIN behind the handshake, during a hook: the connection opens and ends', async (t) => {
   let admit: undefined | (() => void)
   const server = await faultServer(t, {
     route: { preHandler: async () => { await new Promise<void>((resolve) => { admit = resolve }) } }
@@ -49,7 +49,7 @@ t.test('a FIN behind the handshake, while a hook is pending: the answer comes, t
   await server.gone()
 })
 
-t.test('a FIN of a client that goes on reading ends the connection; what it sent before is handled first', async (t) => {
+t.test('a FIN of a client that still reads ends the connection after its messages', async (t) => {
   const seen: string[] = []
   const server = await faultServer(t, {
     controller: {
@@ -83,7 +83,7 @@ for (const [what, bytes] of Object.entries({
   })
 }
 
-t.test('a FIN while onOpen is pending ends the connection at once; what onOpen returns is dropped', async (t) => {
+t.test('a FIN during onOpen ends the connection; the return value is dropped', async (t) => {
   let open: undefined | (() => void)
   const server = await faultServer(t, {
     controller: {
@@ -164,7 +164,7 @@ t.test('an upgrade that no hook answers is cut after handshakeTimeout', async (t
   await server.gone()
 })
 
-t.test('a message that drips in disturbs nobody, and is handled when it is complete', async (t) => {
+t.test('a message that drips in delays no other, and is handled when complete', async (t) => {
   const server = await faultServer(t)
   const client = await rawOpen(server.url)
   client.socket.setNoDelay()
@@ -206,7 +206,7 @@ t.test('a client that never answers the close frame is cut after closeTimeout', 
   await server.gone()
 })
 
-t.test('a client that answers the close frame with anything but a close frame is cut after closeTimeout', async (t) => {
+t.test('a client that answers the close frame otherwise is cut after closeTimeout', async (t) => {
   let handled = 0
   const server = await faultServer(t, {
     controller: { onMessage: (connection) => { handled++; connection.close(4000) } }
@@ -223,7 +223,7 @@ t.test('a client that answers the close frame with anything but a close frame is
   await server.gone()
 })
 
-t.test('a client that has sent its close frame but never ends the TCP connection is cut after closeTimeout', async (t) => {
+t.test('a client that closes but keeps TCP open is cut after closeTimeout', async (t) => {
   const server = await faultServer(t)
   const client = await rawOpen(server.url, '/', halfOpen)
   client.socket.write(rawFrame({ opcode: 0x8, payload: Buffer.from([0x03, 0xe8]) }))
@@ -235,7 +235,7 @@ t.test('a client that has sent its close frame but never ends the TCP connection
   await server.gone()
 })
 
-t.test('a client that stops reading is closed with 1013, and cut when the close frame cannot leave', async (t) => {
+t.test('a client that stops reading is closed with 1013, and cut if that cannot leave', async (t) => {
   let deaf: undefined | WsConnection
   const server = await faultServer(t, {
     controller: { onOpen: (connection) => { deaf = connection } }
@@ -254,7 +254,7 @@ t.test('a client that stops reading is closed with 1013, and cut when the close 
   await server.gone()
 })
 
-t.test('a client that stops reading its own replies is not read from, and is cut when the app closes', async (t) => {
+t.test('a client that stops reading its replies is not read from; a stop cuts it', async (t) => {
   let handled = 0
   const server = await faultServer(t, {
     plugin: { drain: { deadline: 5_000 } },
@@ -276,7 +276,7 @@ t.test('a client that stops reading its own replies is not read from, and is cut
   await server.gone()
 })
 
-t.test('peers that never answer pings are cut, those that do stay, and no timer outlives them', async (t) => {
+t.test('peers without pongs are cut, others stay, and no timer is left', async (t) => {
   const clock = new TestClock()
   const server = await faultServer(t, { clock })
   const silent = []
@@ -299,7 +299,7 @@ for (const [what, request] of Object.entries({
   nothing: '',
   'half a handshake': handshake('/').slice(0, 60)
 })) {
-  t.test(`a connection of REST that is kept alive and has said ${what} since does not hold fastify.close() up`, async (t) => {
+  t.test(`a kept-alive REST connection that has sent ${what} does not delay a stop`, async (t) => {
     const server = await faultServer(t, {
       setUp: (app) => { app.get('/rest', async () => 'rest') }
     })
@@ -314,7 +314,7 @@ for (const [what, request] of Object.entries({
   })
 }
 
-t.test('a request of REST that outlasts the drain is answered, and its connection ended', async (t) => {
+t.test('a REST request that outlasts the drain gets a response, then the end', async (t) => {
   const answers: Array<() => void> = []
   const server = await faultServer(t, {
     setUp: (app) => {

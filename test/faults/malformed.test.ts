@@ -163,7 +163,7 @@ t.test('a handshake in pieces of one byte is a handshake', async (t) => {
   await server.unharmed()
 })
 
-t.test('frames in one packet with the handshake wait for the answer, and are then handled', async (t) => {
+t.test('frames in one packet with the handshake are handled after the 101', async (t) => {
   let admit: undefined | (() => void)
   const server = await faultServer(t, {
     route: { preHandler: async () => { await new Promise<void>((resolve) => { admit = resolve }) } }
@@ -178,7 +178,7 @@ t.test('frames in one packet with the handshake wait for the answer, and are the
   await server.unharmed()
 })
 
-t.test('a bad frame in one packet with the handshake is closed with 1002 after the 101', async (t) => {
+t.test('a bad frame in one packet with the handshake closes with 1002 after the 101', async (t) => {
   const server = await faultServer(t)
   const client = await raw(server.url)
   client.socket.write(Buffer.concat([Buffer.from(handshake('/')), rawFrame({ opcode: 0x3 })]))
@@ -344,7 +344,7 @@ t.test('an empty close frame is answered', async (t) => {
   t.strictSame(server.codes, [1005])
 })
 
-t.test('empty messages, and as many tiny and empty fragments as are allowed, are messages', async (t) => {
+t.test('empty messages, and the allowed number of tiny fragments, are messages', async (t) => {
   const lengths: number[] = []
   const server = await faultServer(t, {
     controller: {
@@ -387,7 +387,7 @@ t.test('pings and pongs between the fragments of a message do it no harm', async
   await server.unharmed()
 })
 
-t.test('a flood of pings by a client that does not read the pongs is cut, and does not fill the memory', async (t) => {
+t.test('a flood of pings by a client that does not read is cut', async (t) => {
   const server = await faultServer(t)
   const client = await rawOpen(server.url)
   client.socket.pause()
@@ -405,7 +405,7 @@ t.test('a flood of pings by a client that does not read the pongs is cut, and do
   t.strictSame(server.codes, [1006])
 })
 
-t.test('a flood of pongs that nobody has asked for is read and forgotten', async (t) => {
+t.test('a flood of unsolicited pongs is read and forgotten', async (t) => {
   const server = await faultServer(t)
   const client = await rawOpen(server.url)
   const flood = Buffer.concat(Array(500).fill(rawFrame({ opcode: 0xa, payload: 'x'.repeat(125) })))

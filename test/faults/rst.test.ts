@@ -41,7 +41,7 @@ t.test('a reset after every part of a handshake leaves nothing', async (t) => {
 
 for (const isRefused of [false, true]) {
   for (const hook of ['onRequest', 'preValidation', 'preHandler'] as const) {
-    t.test(`a reset while ${hook} is pending, which then ${isRefused ? 'refuses' : 'admits'}, opens nothing and leaves nothing`, async (t) => {
+    t.test(`a reset during ${hook}, which then ${isRefused ? 'rejects' : 'admits'}, leaves nothing`, async (t) => {
       const { pass, open } = gate()
       let asked = 0
       const server = await faultServer(t, {
@@ -67,7 +67,7 @@ for (const isRefused of [false, true]) {
   }
 }
 
-t.test('a reset right behind the handshake leaves nothing, and every onOpen has its onClose', async (t) => {
+t.test('a reset right behind the handshake leaves nothing: each onOpen has its onClose', async (t) => {
   const server = await faultServer(t, {
     controller: { onOpen: () => 'hello', onMessage: (_connection, message) => message }
   })
@@ -81,7 +81,7 @@ t.test('a reset right behind the handshake leaves nothing, and every onOpen has 
   await server.gone()
 })
 
-t.test('a reset while onOpen is pending is noticed by the ping; what onOpen returns is dropped', async (t) => {
+t.test('a reset during onOpen is noticed by the ping; the return value is dropped', async (t) => {
   const { pass, open } = gate()
   const server = await faultServer(t, {
     controller: {
@@ -189,7 +189,7 @@ for (const overflow of [
   { latestBy: () => undefined }
 ] as const) {
   const name = typeof overflow === 'string' ? overflow : 'latestBy'
-  t.test(`resets of clients that much is broadcast to leave nothing, also of the budget, with ${name}`, async (t) => {
+  t.test(`resets of clients with waiting broadcasts leave nothing of the budget, ${name}`, async (t) => {
     const connections: WsConnection[] = []
     const server = await faultServer(t, {
       plugin: { outbox: { overflow, limit: 1_000_000 }, outboxBudget: 2_000_000 },
@@ -223,7 +223,7 @@ for (const overflow of [
   })
 }
 
-t.test('a reset while a large reply is written releases the handler that waits for it', async (t) => {
+t.test('a reset during a large reply releases the waiting handler', async (t) => {
   const events: string[] = []
   const server = await faultServer(t, {
     controller: {
@@ -281,7 +281,7 @@ t.test('a reset while a stream has nothing to give ends the stream', async (t) =
   await server.gone()
 })
 
-t.test('a reset while a handler hangs for ever: onClose runs after closeTimeout all the same', async (t) => {
+t.test('a reset during a handler that hangs: onClose runs after closeTimeout', async (t) => {
   let handled = 0
   const server = await faultServer(t, {
     controller: { onMessage: async () => { handled++; await new Promise<never>(() => {}) } }

@@ -155,7 +155,7 @@ t.test('a token that rewriteUrl puts into the query is found, and no hook sees i
   t.match(await ask(url, `/t/${token}/chat`, {}), /^HTTP\/1\.1 101 [^]*in \{\}/)
 })
 
-t.test('of two tokens none counts, also where one is that of rewriteUrl', async (t) => {
+t.test('two tokens are rejected, also if one comes from rewriteUrl', async (t) => {
   const { url, token } = await createQueryApp(t, {
     rewriteUrl: ({ url }: { url: string }) =>
       `${url}${url.includes('?') ? '&' : '?'}access_token=other`

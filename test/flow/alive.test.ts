@@ -24,7 +24,7 @@ async function start (t: Test, options: SocketRouteOptions = {}) {
 
 const alive = (id: unknown) => JSON.stringify({ type: 'alive', id })
 
-t.test('a sign of life is given to a client that asks, also where wrong messages close the connection', async (t) => {
+t.test('a client is told that the server is alive, also with close for wrong messages', async (t) => {
   const { client } = await start(t, { invalidMessages: 'close' })
   for (const id of [0, 'a']) {
     client.send(alive(id))
@@ -50,7 +50,7 @@ t.test('the sign of life does not wait for the handler of another message', asyn
   t.equal(await client.next(), '{"type":"reply","id":1}')
 })
 
-t.test('a client that does not read gets no signs of life on top of what waits for it', async (t) => {
+t.test('a client that does not read gets no further signs of life', async (t) => {
   const { client, route, said } = await start(t, { outbox: { limit: 64 * 1024 * 1024 } })
   client.socket.pause()
   const [connection] = route.clients
@@ -69,7 +69,7 @@ t.test('a client that does not read gets no signs of life on top of what waits f
   t.equal(await client.next(), '{"type":"reply","id":2}')
 })
 
-t.test('a client that only listens is never over a rate, though it renews its token and answers pings', async (t) => {
+t.test('a client that only listens, renews and answers pings never exceeds a rate', async (t) => {
   const clock = new TestClock()
   const app = await createApp(t, {
     clock,

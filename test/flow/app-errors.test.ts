@@ -7,7 +7,7 @@ import { until } from '../support/until.js'
 
 const looked = (): never => { throw new Error('looked at') }
 
-t.test('onError of a contract always gets an Error, whose cause is what was thrown', async (t) => {
+t.test('onError of a contract gets an Error whose cause is the thrown value', async (t) => {
   const app = await createApp(t)
   const thrown: Record<string, unknown> = {
     text: 'no',
@@ -53,7 +53,7 @@ t.test('a ReplyError that cannot be written is answered as a failure', async (t)
   }
 })
 
-t.test('a handler that was cancelled may fail with an error that throws when it is looked at', async (t) => {
+t.test('a cancelled handler may fail with an error that throws when it is read', async (t) => {
   const app = await createApp(t)
   let fail: undefined | (() => void)
   const seen: Error[] = []
@@ -80,7 +80,7 @@ t.test('a handler that was cancelled may fail with an error that throws when it 
   t.match(seen, [{ message: 'no' }])
 })
 
-t.test('what cannot be sent is named by its class, if that has a name', async (t) => {
+t.test('a value that cannot be sent is named by its class, if that has a name', async (t) => {
   const app = await createApp(t)
   const nameless: unknown = Object.create(Object.create({}, { constructor: { get: looked } }))
   const values = [
@@ -131,7 +131,7 @@ t.test('a logger that fails ends neither a connection nor the process', async (t
   t.equal(await other.next(), 'fine')
 })
 
-t.test('a revocation that the store does not keep is logged, and ends no process if nobody waits for it', async (t) => {
+t.test('a revocation that the store rejects is logged and ends no process', async (t) => {
   const lines: string[] = []
   const app = await createApp(t, {
     plugin: {
@@ -151,7 +151,7 @@ t.test('a revocation that the store does not keep is logged, and ends no process
   await t.rejects(app.socketRevoke({ sub: 'alice' }), { message: 'the store is away' })
 })
 
-t.test('where onError fails, the log has what it was about, and not what the client has named the message by', async (t) => {
+t.test('a failing onError is logged without the names that the client has sent', async (t) => {
   const lines: string[] = []
   const app = await createApp(t, {
     fastify: { logger: { stream: { write: (line) => { lines.push(line) } } } }
@@ -184,7 +184,7 @@ t.test('where onError fails, the log has what it was about, and not what the cli
   t.notOk(lines.some((line) => line.includes('chosen by the client')))
 })
 
-t.test('a renewal whose predicate fails by what throws when it is looked at is answered as a failure', async (t) => {
+t.test('a renewal fails also if its predicate throws an error that cannot be read', async (t) => {
   const app = await createApp(t)
   const seen: Error[] = []
   let isFirst = true

@@ -85,7 +85,7 @@ t.test('each callback runs in the context of its own upgrade', async (t) => {
   }
 })
 
-t.test('what a shared timer ends is told in the context of its own connection, and so are the lines of the log', async (t) => {
+t.test('shared timers act in the context of the connection they end', async (t) => {
   const lines: string[] = []
   const { app, clock, note, seen } = await setUp(
     t,
@@ -145,7 +145,7 @@ t.test('what a shared timer ends is told in the context of its own connection, a
   t.notOk(told.some(({ store }) => store === 'somebody else' || store === undefined))
 })
 
-t.test('what another connection, or a request, does to it is told in its own context', async (t) => {
+t.test('effects of a request or of another connection run in their own context', async (t) => {
   const { app, note, seen } = await setUp(t, { outbox: { limit: 100_000 } })
   const connections = new Map<unknown, WsConnection>()
   class Feed extends Readable {
@@ -196,7 +196,7 @@ t.test('what another connection, or a request, does to it is told in its own con
   t.strictSame(seen.filter(([where]) => where === 'destroy'), [['destroy', 'cut']])
 })
 
-t.test('what a handler does to another connection is in the context of that, and what follows in the context of its own', async (t) => {
+t.test('effects on another connection run in the context of that connection', async (t) => {
   const lines: string[] = []
   const { app, note, seen } = await setUp(t, {}, { write: (line) => { lines.push(line) } })
   app.socketRoute('/', {
@@ -222,7 +222,7 @@ t.test('what a handler does to another connection is in the context of that, and
   t.strictSame(closes.map(({ store }) => store), ['bob'])
 })
 
-t.test('a client that has missed messages is told of it by a notice that is made in its own context', async (t) => {
+t.test('a notice of missed messages is created in the context of its client', async (t) => {
   const { app, note, seen } = await setUp(t, {
     outbox: {
       limit: 100_000,
@@ -329,7 +329,7 @@ t.test('a renewal that others ask for is judged in the context of the connection
   t.equal(users(seen, 'isGranted').length, 2)
 })
 
-t.test('a connection whose token comes as its first message keeps the context of its upgrade', async (t) => {
+t.test('a token as the first message keeps the context of the upgrade', async (t) => {
   const { app, clock, note, seen } = await setUp(t, { handshakeTimeout: 1_000 })
   app.socketRoute('/', {
     onOpen () { note('onOpen'); return 'open' },
@@ -354,7 +354,7 @@ t.test('a connection whose token comes as its first message keeps the context of
   ])
 })
 
-t.test('a context that a handler enters itself is not taken for that of the connection', async (t) => {
+t.test('a context that a handler enters is not that of the connection', async (t) => {
   const { app, note, seen } = await setUp(t)
   let first: undefined | WsConnection
   app.socketRoute('/', {

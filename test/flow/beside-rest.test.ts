@@ -119,7 +119,7 @@ t.test('@fastify/swagger describes the REST routes alone', async (t) => {
 })
 
 // P26
-t.test('an unknown path is 404, also for an upgrade, and so is an upgrade on a REST route', async (t) => {
+t.test('an unknown path is 404, also for an upgrade, as is an upgrade on a REST route', async (t) => {
   const app = await createApp(t)
   let handled = 0
   app.get('/rest', async () => { handled++; return 'rest' })
@@ -142,7 +142,7 @@ t.test('an unknown path is 404, also for an upgrade, and so is an upgrade on a R
   t.equal((await refusal(`${await listen(custom)}/rest`)).body.message, 'my own 404')
 })
 
-t.test('the option websocket is refused when the app has registered @fastify/websocket', async (t) => {
+t.test('the option websocket is rejected if the app has registered @fastify/websocket', async (t) => {
   const app = Fastify()
   t.teardown(() => app.close())
   await app.register(fastifyWebsocket)
@@ -241,7 +241,7 @@ t.test('params and query are validated by the schema before the upgrade', async 
   t.equal((await app.inject('/rooms/lobby')).statusCode, 400)
 })
 
-t.test('hooks, decorators, prefixes and error handlers of a scope are those of its socket routes', async (t) => {
+t.test('socket routes have the hooks, decorators, prefix and error handler of a scope', async (t) => {
   const app = await createApp(t)
   const order: string[] = []
   app.addHook('onRequest', async () => { order.push('root') })

@@ -86,7 +86,7 @@ t.test('callbacks are called on their controller, whether object, instance or cl
 })
 
 // P14
-t.test('a connection says who it is, and is the same object in every callback', async (t) => {
+t.test('a connection has an id and is the same object in every callback', async (t) => {
   const app = await createApp(t)
   const seen: WsConnection[] = []
   const done = new Promise<void>((resolve) => {
@@ -134,7 +134,7 @@ t.test('ids are not used again', async (t) => {
   t.equal(ids.size, 20)
 })
 
-t.test('signal aborts when the connection ends, also for who asks later', async (t) => {
+t.test('signal aborts when the connection ends, also if it is read only later', async (t) => {
   const app = await createApp(t)
   const ended = new Promise<WsConnection>((resolve) => {
     app.socketRoute('/', {
@@ -160,7 +160,7 @@ t.test('signal aborts when the connection ends, also for who asks later', async 
   t.ok((await late).signal.aborted)
 })
 
-t.test('what an app keeps with a connection may be replaced as a whole', async (t) => {
+t.test('connection.data can be replaced as a whole', async (t) => {
   const app = await createApp(t)
   app.socketRoute<{ Data: { count: number } }>('/', {
     onOpen: (connection) => { connection.data = { count: 1 } },

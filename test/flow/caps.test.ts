@@ -19,7 +19,7 @@ import { until } from '../support/until.js'
 const open = { onOpen: () => 'in' }
 
 // P24
-t.test('a route takes as many connections as perRoute says, and one more when one leaves', async (t) => {
+t.test('a route takes perRoute connections, and one more when one leaves', async (t) => {
   const app = await createApp(t)
   const route = app.socketRoute('/', open, { connections: { perRoute: 2 } })
   app.socketRoute('/other', open)
@@ -58,7 +58,7 @@ t.test('a user may connect as often as perUser says, over all routes', async (t)
   t.equal(await (await connectAs(alice, `${url}/a`)).next(), 'in')
 })
 
-t.test("with on: 'close-oldest' the newest connection of a user takes the place of the oldest", async (t) => {
+t.test("with on: 'close-oldest' a new connection replaces the user's oldest", async (t) => {
   const app = await createApp(t)
   const route = app.socketRoute('/', open, {
     isGranted: 'ROLE_USER',
@@ -92,7 +92,7 @@ t.test('an address may connect as often as perIp says, behind a proxy too', asyn
   t.equal(await (await connect(url, [], from('10.0.0.1'))).next(), 'in')
 })
 
-t.test('spellings of one address, and the addresses of one IPv6 network, count together', async (t) => {
+t.test('spellings of one address, and addresses of one IPv6 network, count together', async (t) => {
   const app = await createApp(t, {
     fastify: { trustProxy: true },
     plugin: { connections: { perIp: 1 } }
@@ -144,7 +144,7 @@ t.test('caps of a route that are undefined leave those of the plugin as they are
   t.equal((await refusal(url)).status, 503)
 })
 
-t.test("'close-oldest' closes as many as have to leave, where another route has let more in", async (t) => {
+t.test("'close-oldest' closes as many as necessary if another route has admitted more", async (t) => {
   const app = await createApp(t)
   app.socketRoute('/many', open, { isGranted: 'ROLE_USER', connections: { perUser: 5 } })
   app.socketRoute('/one', open, {
@@ -159,7 +159,7 @@ t.test("'close-oldest' closes as many as have to leave, where another route has 
   t.equal(await one.next(), 'in')
 })
 
-t.test('whoever does not answer the close is counted until its socket is closed, but for its user no more', async (t) => {
+t.test('a client that does not answer the close counts for the route only', async (t) => {
   const app = await createApp(t, { plugin: { closeTimeout: 1_000_000 } })
   app.socketRoute(
     '/',
@@ -178,7 +178,7 @@ t.test('whoever does not answer the close is counted until its socket is closed,
   socket.destroy()
 })
 
-t.test('a request that cannot become a WebSocket takes nobody\'s place', async (t) => {
+t.test('a request that cannot become a WebSocket takes no place', async (t) => {
   const app = await createApp(t)
   app.socketRoute('/', open, {
     isGranted: 'ROLE_USER',

@@ -160,7 +160,7 @@ for (const [name, options] of Object.entries(apps)) {
   })
 }
 
-t.test('the claims of a token in a cookie, in the sub-protocol, or where extractToken finds it, count behind a hook as well', async (t) => {
+t.test('claims of a token from any source count behind a hook as well', async (t) => {
   const places: Array<[name: string, options: Partial<FastifyJWTOptions>, hook: Way, connect: (
     url: string,
     token: string
@@ -211,7 +211,7 @@ t.test('the claims of a token in a cookie, in the sub-protocol, or where extract
   }
 })
 
-t.test('the claims of a token count where the header has more than Bearer and a space before it, as @fastify/jwt reads it', async (t) => {
+t.test('claims count however @fastify/jwt parses the Authorization header', async (t) => {
   const app = await createHooked(t, {
     jwt: formatted,
     hook: (app) => { app.addHook('onRequest', verify as never) }
@@ -227,7 +227,7 @@ t.test('the claims of a token count where the header has more than Bearer and a 
   }
 })
 
-t.test('the sub-protocol list has the token of a user also where the route takes none from there', async (t) => {
+t.test("the sub-protocol has the user's token also if the route reads none there", async (t) => {
   const app = await createHooked(t, {
     jwt: formatted,
     plugin: { tokenFrom: [] },
@@ -256,7 +256,7 @@ t.test('the sub-protocol list has the token of a user also where the route takes
   t.equal(await app.socketRevoke({ sub: 'alice' }), 1)
 })
 
-t.test('a renewal is of the user of the token, whatever was made of the user', async (t) => {
+t.test('a renewal compares the user of the token, not the user set by a hook', async (t) => {
   for (const verifies of [true, false]) {
     const app = await createHooked(t, {
       jwt: formatted,
@@ -316,7 +316,7 @@ t.test('the user stays what the hook has made of it', async (t) => {
   })
 })
 
-t.test('a route without a guard has the user of decoratorName, and no user where no hook has set one', async (t) => {
+t.test('an unguarded route has the user of decoratorName, or null without a hook', async (t) => {
   const app = await createHooked(t, {
     isGuarded: false,
     jwt: { decoratorName: 'account' },
@@ -331,7 +331,7 @@ t.test('a route without a guard has the user of decoratorName, and no user where
   t.strictSame(await (await connectAs('broken', `${url}/user`)).json(), { user: null })
 })
 
-t.test('a ticket has the claims of the token, whatever a hook has made of the user', async (t) => {
+t.test('a ticket has the claims of the token, not of the user set by a hook', async (t) => {
   const clock = new TestClock()
   const app = await createHooked(t, {
     jwt: formatted,
@@ -374,7 +374,7 @@ t.test('a ticket has the claims of the token, whatever a hook has made of the us
   t.equal((await client.closed).code, 4401)
 })
 
-t.test('a token that a hook has not verified has to be valid where the route looks for one', async (t) => {
+t.test('a token that no hook has verified must be valid where the route reads it', async (t) => {
   const app = await createHooked(t, {
     hook: (app) => {
       app.addHook('onRequest', async (request) => {
@@ -406,7 +406,7 @@ t.test('a token that a hook has not verified has to be valid where the route loo
   }
 })
 
-t.test('a token where extractToken looks has to be valid on a route that takes tokens', async (t) => {
+t.test('a token found by extractToken must be valid on a route that takes tokens', async (t) => {
   const app = await createHooked(t, {
     jwt: { verify: { extractToken: (request) => request.headers['x-token'] as string } },
     hook: (app) => {
@@ -422,7 +422,7 @@ t.test('a token where extractToken looks has to be valid on a route that takes t
   t.equal(await (await connect(`${url}/none`, [], broken)).next(), 'in')
 })
 
-t.test('of several tokens for one request that a hook has answered, all are of the same user', async (t) => {
+t.test('several tokens of one request must all be of the same user', async (t) => {
   const app = await createHooked(t, {
     jwt: formatted,
     plugin: { connections: { perUser: undefined } },
@@ -459,7 +459,7 @@ t.test('of several tokens for one request that a hook has answered, all are of t
   )
 })
 
-t.test('of several tokens of one user that which is revoked or ends first counts, as nothing tells which one a hook has verified', async (t) => {
+t.test('the first of several tokens of a user to be revoked or to expire counts', async (t) => {
   const clock = new TestClock()
   const ofProtocol: Way = (request) => request.jwtVerify(
     {
@@ -493,7 +493,7 @@ t.test('of several tokens of one user that which is revoked or ends first counts
   for (const { closed } of clients) t.equal((await closed).code, 4401)
 })
 
-t.test('a user that a hook has set without a token is one by its own sub, iat and exp', async (t) => {
+t.test('a user set without a token has its own sub, iat and exp', async (t) => {
   const clock = new TestClock()
   const users: Record<string, unknown> = {
     named: { sub: 5, iat: seconds() - 5, exp: seconds() + 30 },
@@ -524,7 +524,7 @@ t.test('a user that a hook has set without a token is one by its own sub, iat an
   }
 })
 
-t.test('with requireExpiry a user without a token needs an exp of its own, where a guard asks for one', async (t) => {
+t.test('requireExpiry needs the exp of a guarded user without a token', async (t) => {
   const app = await createHooked(t, {
     plugin: { requireExpiry: true },
     hook: (app) => {
@@ -570,7 +570,7 @@ const beside = (session: string, token: string) => ({
   headers: { 'x-session': session, authorization: `Bearer ${token}` }
 })
 
-t.test('of a session and a token of another user beside it the names of both count, for caps and revocations', async (t) => {
+t.test('the names of a session and of a token beside it both count', async (t) => {
   for (const isGuarded of [true, false]) {
     const app = await createWithSessions(t, {
       isGuarded,
@@ -606,7 +606,7 @@ t.test('of a session and a token of another user beside it the names of both cou
   }
 })
 
-t.test('a session that is revoked while its upgrade is under way does not get in with a token beside it', async (t) => {
+t.test('a session revoked during the upgrade is rejected, also with a token beside it', async (t) => {
   const app = await createWithSessions(t, {
     sessions: { alice: { sub: 'alice', iat: seconds() - 5 } }
   })
@@ -624,7 +624,7 @@ t.test('a session that is revoked while its upgrade is under way does not get in
   )
 })
 
-t.test('a connection that takes the place of an older one takes that of the session and of the token', async (t) => {
+t.test('a connection replaces the oldest of the session and of the token', async (t) => {
   const app = await createWithSessions(t, {
     plugin: { connections: { perUser: { max: 1, on: 'close-oldest' } } },
     sessions: { alice: { sub: 'alice' }, bob: { sub: 'bob' } }
@@ -643,7 +643,7 @@ t.test('a connection that takes the place of an older one takes that of the sess
   t.equal(await again.next(), 'in')
 })
 
-t.test('the end of a session is the end of its connection, whichever token is beside it', async (t) => {
+t.test('the end of a session ends its connection, also with a token beside it', async (t) => {
   const clock = new TestClock()
   const exp = seconds() + 30
   const sessions = {
@@ -677,7 +677,7 @@ t.test('the end of a session is the end of its connection, whichever token is be
   t.equal((await refusal(url, [], beside('over', token({})))).body.code, 'FSR_ERR_TOKEN_EXPIRED')
 })
 
-t.test('a token that is forged after the session has no say in its end, where the verifier takes tokens that have expired', async (t) => {
+t.test('a token forged after the session cannot extend it if expired tokens are valid', async (t) => {
   const clock = new TestClock()
   const exp = seconds() + 30
   const app = await createWithSessions(t, {
@@ -692,7 +692,7 @@ t.test('a token that is forged after the session has no say in its end, where th
   t.equal((await client.closed).code, 4401)
 })
 
-t.test('a ticket, and a renewal, of a session with a token beside it go by the names of both', async (t) => {
+t.test('tickets and renewals of a session with a token beside it go by both names', async (t) => {
   const app = await createWithSessions(t, {
     sessions: { alice: { sub: 'alice', iat: seconds() - 5 } }
   })
@@ -736,7 +736,7 @@ t.test('a ticket, and a renewal, of a session with a token beside it go by the n
   )
 })
 
-t.test('what a hook has made of the user of a token has no other name, unless it says so', async (t) => {
+t.test('a user that a hook makes from a token has a second name only if it says so', async (t) => {
   const users: Record<string, (user: Record<string, unknown>) => unknown> = {
     'another object': () => ({ id: 7 }),
     'one that says more': (user) => ({ ...user, name: 'Alice' }),
@@ -789,7 +789,7 @@ t.test('what a hook has made of the user of a token has no other name, unless it
   }
 })
 
-t.test('an async formatUser is waited for, behind a hook and without one, and where it fails there is no user', async (t) => {
+t.test('an async formatUser is awaited; if it fails there is no user', async (t) => {
   const formatUser = async (claims: object) => {
     await undefined
     if ((claims as { sub: string }).sub === 'banned') throw new Error('is in no log')

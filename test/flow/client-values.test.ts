@@ -217,7 +217,7 @@ for (const [what, { schema, prepare, data }] of Object.entries(cases)) {
   })
 }
 
-t.test('what a client names is not in the text of an error: types, rooms, codes, tickets, revocations', async (t) => {
+t.test('errors quote no value of a client: types, rooms, codes, tickets, revocations', async (t) => {
   const { app, lines } = await createWatched(t)
   const errors: Error[] = []
   const name = `${NAME} ${VALUE}`

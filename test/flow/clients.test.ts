@@ -24,7 +24,7 @@ for (const level of ['silent', 'trace'] as const) {
 }
 
 // P5
-t.test('a broadcast on one route reaches nobody on another', async (t) => {
+t.test('a broadcast does not reach another route', async (t) => {
   const app = await createApp(t)
   for (const path of ['/chat', '/admin']) {
     app.socketRoute(path, {
@@ -40,7 +40,7 @@ t.test('a broadcast on one route reaches nobody on another', async (t) => {
 })
 
 // P5, P12
-t.test('one route has one set of clients, whatever its parameters and with a slash at the end or not', async (t) => {
+t.test('a route has one set of clients for all its parameters and slashes', async (t) => {
   const app = await createApp(t)
   const route = app.socketRoute('/chat/:room', { onOpen: () => 'welcome' })
   const url = await listen(app)
@@ -69,7 +69,7 @@ t.test('the same set of clients is handed to every callback', async (t) => {
 })
 
 // P6
-t.test('the clients are reached from every callback and from REST, by handle and by name', async (t) => {
+t.test('clients are reached from callbacks and REST routes, by handle and by name', async (t) => {
   const app = await createApp(t)
   const chat = app.socketRoute('/chat', {
     onOpen: (): JsonMessage => new JsonMessage(chat.clients.size),
@@ -109,7 +109,7 @@ t.test('a broadcast leaves out one connection, or several', async (t) => {
   t.strictSame(await clients[2]!.take(3), ['to two', 'to one', 'to all'])
 })
 
-t.test('a broadcast whose option is a slip fails rather than reach whom it should not', async (t) => {
+t.test('a broadcast with an invalid option fails and reaches no client', async (t) => {
   const app = await createApp(t)
   app.socketRoute('/', {
     onMessage: (connection, message, clients) => {

@@ -57,7 +57,7 @@ for (const cut of ['terminate', 'reset'] as const) {
 }
 
 // P2, P32
-t.test('a close by the server says goodbye before the close frame, with the code it was given', async (t) => {
+t.test('a close by the server says goodbye before the close frame, with its code', async (t) => {
   const app = await createApp(t)
   const { onClose, ended } = endings()
   app.socketRoute('/', {
@@ -132,7 +132,7 @@ t.test('a message that comes while the server closes is dropped, which the log s
 })
 
 // Invariant 6
-t.test('what a client sent before it closed is handled before onClose', async (t) => {
+t.test('messages sent before a close by the client are handled before onClose', async (t) => {
   const app = await createApp(t)
   const seen: string[] = []
   const done = new Promise<void>((resolve) => {
@@ -222,7 +222,7 @@ t.test('send() on a closed connection answers false, and is counted', async (t) 
   connection.terminate()
 })
 
-t.test('a handler that does not end is given up after closeTimeout, and onClose runs', async (t) => {
+t.test('a handler that does not end is abandoned after closeTimeout, and onClose runs', async (t) => {
   const clock = new TestClock()
   const app = await createApp(t, { clock })
   const { onClose, ended } = endings()
@@ -254,7 +254,7 @@ t.test('a client that does not answer the close frame is cut after closeTimeout'
   t.ok(rest.length > 0, 'the close frame has come, and then the end')
 })
 
-t.test('a client that has sent its close frame but keeps the TCP connection is gone after closeTimeout', async (t) => {
+t.test('a client that closes but keeps the TCP connection is cut after closeTimeout', async (t) => {
   const clock = new TestClock()
   const app = await createApp(t, { clock, plugin: { closeTimeout: 3_000 } })
   const { onClose, ended } = endings()
@@ -269,7 +269,7 @@ t.test('a client that has sent its close frame but keeps the TCP connection is g
   socket.destroy()
 })
 
-t.test('an onClose that does not end delays nobody longer than closeTimeout', async (t) => {
+t.test('an onClose that does not end delays the close by closeTimeout at most', async (t) => {
   const clock = new TestClock()
   const app = await createApp(t, { clock, plugin: { closeTimeout: 3_000 } })
   const { onClose, ended } = endings()
@@ -320,7 +320,7 @@ t.test('every onOpen has exactly one onClose, however connections end', async (t
   t.ok([...counts.values()].every((count) => count === 1))
 })
 
-t.test('a flood that comes while the server closes does not keep the client\'s answer to the close from being read', async (t) => {
+t.test('a flood during the close does not hide the close frame of the client', async (t) => {
   // ws has a timer of its own for that, of the machine's time.
   const app = await createApp(t, { clock: new TestClock(), plugin: { closeTimeout: 600_000 } })
   const codes: number[] = []
@@ -342,7 +342,7 @@ t.test('a flood that comes while the server closes does not keep the client\'s a
   t.strictSame(codes, [4000])
 })
 
-t.test('signal has aborted by the time onClose runs, whatever has ended the connection', async (t) => {
+t.test('signal has aborted before onClose runs, after every kind of end', async (t) => {
   const app = await createApp(t)
   const aborted = new Map<string, boolean>()
   app.socketRoute('/:how', {
@@ -362,7 +362,7 @@ t.test('signal has aborted by the time onClose runs, whatever has ended the conn
   t.strictSame([...aborted], Object.keys(sent).map((how) => [how, true]))
 })
 
-t.test('a TCP connection that the app destroys ends no process, where an answer is due for what was not read yet', async (t) => {
+t.test('destroying a TCP connection with unread messages ends no process', async (t) => {
   const app = await createApp(t)
   const sockets: Socket[] = []
   let handled = 0

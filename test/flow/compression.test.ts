@@ -34,7 +34,7 @@ t.test('nothing is compressed by default, though clients offer it', async (t) =>
   t.equal(await client.next(), 'x'.repeat(10_000))
 })
 
-t.test('with compression it is agreed on, so that neither side keeps anything from one message for the next', async (t) => {
+t.test('with compression neither side keeps a context between messages', async (t) => {
   const app = await createApp(t, { plugin: { compression: true } })
   app.socketRoute('/', { onMessage: (_connection, message) => message })
   const socket = new WebSocket(await listen(app))
@@ -55,7 +55,8 @@ for (const [compression, threshold] of [
   [{}, 1_024],
   [{ threshold: 100 }, 100]
 ] as const) {
-  t.test(`messages are compressed from ${threshold} bytes on, with ${JSON.stringify(compression)}`, async (t) => {
+  const given = JSON.stringify(compression)
+  t.test(`messages are compressed from ${threshold} bytes on, with ${given}`, async (t) => {
     const app = await createApp(t, { plugin: { compression } })
     const route = app.socketRoute('/', { onOpen: () => {} })
     const socket = await tcp(await listen(app))
@@ -70,7 +71,7 @@ for (const [compression, threshold] of [
   })
 }
 
-t.test('a broadcast reaches clients with and without compression alike, in order, and the goodbye comes last', async (t) => {
+t.test('a broadcast reaches clients with and without compression in order', async (t) => {
   const app = await createApp(t, { plugin: { compression: true } })
   const route = app.socketRoute('/', {
     onMessage: (connection) => { connection.close(4000) },
@@ -97,7 +98,7 @@ t.test('a broadcast reaches clients with and without compression alike, in order
   }
 })
 
-t.test('compressed messages are handled in the order in which they were sent, none before onOpen has settled', async (t) => {
+t.test('compressed messages are handled in order, none before onOpen has settled', async (t) => {
   const app = await createApp(t, { plugin: { compression: true } })
   const seen: string[] = []
   app.socketRoute('/', {
@@ -115,7 +116,7 @@ t.test('compressed messages are handled in the order in which they were sent, no
 })
 
 for (const fragments of [1, 4]) {
-  t.test(`a message of ${fragments} fragments that inflates to more than maxPayload closes with 1009, and nobody else notices`, async (t) => {
+  t.test(`a message of ${fragments} fragments that inflates above maxPayload gets 1009`, async (t) => {
     const clock = new TestClock()
     const app = await createApp(t, { clock, plugin: { compression: true } })
     const seen: unknown[] = []
@@ -159,7 +160,7 @@ t.test('the lower maxPayload of a route holds for what is inflated', async (t) =
   t.strictSame(client.unread, ['2000'])
 })
 
-t.test('what cannot be inflated closes with 1007', async (t) => {
+t.test('invalid compressed data closes with 1007', async (t) => {
   const app = await createApp(t, { clock: new TestClock(), plugin: { compression: true } })
   const seen: unknown[] = []
   app.socketRoute('/', {
@@ -181,7 +182,8 @@ t.test('what cannot be inflated closes with 1007', async (t) => {
 const INFLATES_AHEAD = process.env['FAST_PATH'] !== undefined
 
 for (const fastPath of [true, 'write', false] as const) {
-  t.test(`messages that inflate to megabytes in one read of the socket do not all wait for a busy handler, ${{ true: 'read by the fast path', write: 'read by ws', false: 'read and written by ws' }[`${fastPath}`]}`, async (t) => {
+  const ways = { true: 'the fast path', write: 'ws', false: 'ws, which writes too' }
+  t.test(`inflated messages do not all wait, read by ${ways[`${fastPath}`]}`, async (t) => {
     const lines: Array<{ msg: string, count?: number }> = []
     const app = await createApp(t, {
       fastify: {
@@ -230,7 +232,8 @@ for (const fastPath of [true, 'write', false] as const) {
 }
 
 for (const compression of [false, true]) {
-  t.test(`a client that sends more than a busy handler takes is not closed, ${compression ? 'with' : 'without'} compression`, async (t) => {
+  const how = compression ? 'with' : 'without'
+  t.test(`a client that outruns a busy handler stays open, ${how} compression`, async (t) => {
     const app = await createApp(t, { plugin: { compression, maxPayload: 4_100_000 } })
     const seen: number[] = []
     let release = (): void => {}
@@ -254,7 +257,7 @@ for (const compression of [false, true]) {
   })
 }
 
-t.test('what one read brings after a token as the first message is bounded too', async (t) => {
+t.test('messages read together with a token as the first message are bounded too', async (t) => {
   const app = await createApp(t, { plugin: { compression: true } })
   let opened = 0
   app.socketRoute('/', { onOpen: () => { opened++ } }, {
@@ -278,7 +281,7 @@ t.test('what one read brings after a token as the first message is bounded too',
   socket.destroy()
 })
 
-t.test('a client that breaks the protocol behind what is being inflated ends its connection, and no more', async (t) => {
+t.test('a protocol violation behind a message being inflated ends that connection', async (t) => {
   const app = await createApp(t, { plugin: { compression: true } })
   const codes: unknown[] = []
   let read: undefined | Socket
@@ -321,7 +324,7 @@ t.test('a client that breaks the protocol behind what is being inflated ends its
 })
 
 // With the fast path it waits as it came.
-t.test('what ws inflates behind a token as the first message has a bound, though it came as little', async (t) => {
+t.test('data that ws inflates behind a first message is bounded', async (t) => {
   const app = await createApp(t, { plugin: { compression: true, fastPath: false } })
   app.socketRoute('/', { onMessage () {} }, {
     tokenFrom: ['message'],

@@ -113,7 +113,7 @@ t.test('a handler can ask its own client, though one message is handled at a tim
   t.same(await client.json(), { type: 'reply', id: 2 }, 'also for a message that wants no answer')
 })
 
-t.test('a wrong answer is not a wrong message of whoever waits for it', async (t) => {
+t.test('a wrong answer is not counted as a wrong message of the requester', async (t) => {
   const app = await createApp(t)
   app.socketRoute('/chat', {
     schema: { in: { poll: {} }, out: { vote: { reply: Type.Boolean() } } },
@@ -135,7 +135,7 @@ t.test('a wrong answer is not a wrong message of whoever waits for it', async (t
   })
 })
 
-t.test('who does not answer in time is not waited for, and is told so', async (t) => {
+t.test('a client that does not answer in time is sent a cancellation', async (t) => {
   const { clock, client, connection } = await start(t)
   await t.rejects(clock.during(ask(connection)), { code: 'FSR_ERR_REQUEST_TIMEOUT' })
   const [{ id }, cancel] = [await client.json() as { id: number }, await client.json()]
@@ -220,7 +220,7 @@ t.test('options of a request are checked before anything is sent', async (t) => 
   t.same(await client.json(), { type: 'reply', id: 1 }, 'nothing was asked')
 })
 
-t.test('options in the place of data that the contract does not have are an error, not ignored', async (t) => {
+t.test('options in the place of data that the contract lacks are an error', async (t) => {
   const app = await createApp(t)
   const feed = app.socketRoute('/', {
     schema: { out: { bye: null, ask: { reply: Type.Boolean() } } },
@@ -263,13 +263,13 @@ t.test('the end of the connection ends the wait', async (t) => {
   await t.rejects(ask(unasked), { code: 'FSR_ERR_REQUEST_ENDED' }, 'also one that was never asked')
 })
 
-t.test('nothing is kept of who never answers', async (t) => {
+t.test('nothing is kept of a client that never answers', async (t) => {
   const { clock, connection } = await start(t)
   await clock.during(Promise.allSettled(Array.from({ length: 1_000 }, () => ask(connection))))
   t.notOk(connection.pendingRequests.isBusy)
 })
 
-t.test('what cannot be asked is not sent', async (t) => {
+t.test('an invalid request is not sent', async (t) => {
   const { connection } = await start(t)
   await t.rejects(connection.request('none' as 'ask', { question: '' }), {
     code: 'FSR_ERR_EVENT_UNKNOWN'
@@ -284,7 +284,7 @@ t.test('what cannot be asked is not sent', async (t) => {
   t.notOk(connection.hasPendingRequests, 'and nothing is made for it')
 })
 
-t.test('a client can take a message back: its handler is told, and there is no answer', async (t) => {
+t.test('a client can cancel a message: the handler is told, and no reply is sent', async (t) => {
   const { client, handled } = await start(t)
   tell(client, { type: 'wait', id: 1 })
   tell(client, { type: 'cancel', id: 1 })
@@ -295,7 +295,7 @@ t.test('a client can take a message back: its handler is told, and there is no a
   t.same(await client.json(), { type: 'reply', id: 1, data: false })
 })
 
-t.test('that a handler was ended by its own signal is no failure; any other error is one, though nobody waits', async (t) => {
+t.test('ending by its own signal is no failure of a handler; another error is', async (t) => {
   const app = await createApp(t)
   const errors: Error[] = []
   let begun = false
@@ -330,7 +330,7 @@ t.test('that a handler was ended by its own signal is no failure; any other erro
   t.equal(errors.length, 1)
 })
 
-t.test('a message that waits for its turn can be taken back: it is not handled; one that comes later, with the same id, is', async (t) => {
+t.test('a waiting message can be cancelled, and its id used again', async (t) => {
   const app = await createApp(t)
   const handled: unknown[] = []
   let go: undefined | (() => void)
@@ -408,7 +408,7 @@ t.test('a message can also be taken back while it waits for its turn', async (t)
   t.same(client.unread, [])
 })
 
-t.test('what is taken back before its turn is forgotten with the last message that waits, whatever that is', async (t) => {
+t.test('a message cancelled before its turn is forgotten with the last waiting one', async (t) => {
   const { client, handled } = await start(t)
   const last: Array<string | Buffer> = [
     Buffer.from('binary'),
@@ -436,7 +436,7 @@ t.test('what is taken back before its turn is forgotten with the last message th
   )
 })
 
-t.test('what is handled when its client has left is told to stop as well', async (t) => {
+t.test('the signal of a handler aborts when its client has left', async (t) => {
   const { client, connection, handled } = await start(t)
   tell(client, { type: 'wait', id: 1 })
   tell(client, { type: 'wait', id: 2 })
@@ -447,7 +447,7 @@ t.test('what is handled when its client has left is told to stop as well', async
   t.same(handled, ['aborted', 'aborted', 'last'])
 })
 
-t.test('a handler that ends because it was told to has not failed, whoever told it', async (t) => {
+t.test('a handler that throws after its signal aborted has not failed', async (t) => {
   const app = await createApp(t)
   const errors: unknown[] = []
   let running = 0
@@ -477,7 +477,7 @@ t.test('a handler that ends because it was told to has not failed, whoever told 
   t.same(errors, [])
 })
 
-t.test('what a handler returns while the server closes is sent', async (t) => {
+t.test('a reply returned while the server closes is sent', async (t) => {
   const app = await createApp(t)
   let save = (_value: number): void => {}
   const chat = app.socketRoute('/chat', {
@@ -495,7 +495,7 @@ t.test('what a handler returns while the server closes is sent', async (t) => {
   t.match(await client.closed, { code: 1012 })
 })
 
-t.test('what one client answers is not the fault of another, and is not told to it', async (t) => {
+t.test('the answer of one client is not told to another, nor counted as its fault', async (t) => {
   const app = await createApp(t)
   const errors: unknown[] = []
   const schema = {
@@ -535,7 +535,7 @@ t.test('what one client answers is not the fault of another, and is not told to 
   t.equal(chat.clients.size, 2, 'and nobody is closed for it')
 })
 
-t.test('an answer that is no answer harms nobody, also before somebody waits for it', async (t) => {
+t.test('an answer with an invalid form is harmless, also before a request is made', async (t) => {
   const app = await createApp(t)
   let isAnswered = (): void => {}
   const answered = new Promise<void>((resolve) => { isAnswered = resolve })
@@ -562,7 +562,7 @@ t.test('an answer that is no answer harms nobody, also before somebody waits for
   t.match(await client.json(), { type: 'error', id: 1, code: 'FSR_ERR_HANDLER_FAILED' })
 })
 
-t.test('what was given up before it is asked is not asked', async (t) => {
+t.test('a request whose signal has already aborted is not sent', async (t) => {
   const { client, connection } = await start(t)
   await t.rejects(ask(connection, { signal: AbortSignal.abort(new Error('never')) }), {
     message: 'never'
@@ -571,7 +571,7 @@ t.test('what was given up before it is asked is not asked', async (t) => {
   t.same(await client.json(), { type: 'reply', id: 6 })
 })
 
-t.test('who is asked without an end is given the time', async (t) => {
+t.test('a request without a time limit waits for its answer', async (t) => {
   const { clock, client, connection } = await start(t)
   const asked = ask(connection, { timeout: Infinity })
   const { id } = await client.json() as { id: number }
@@ -582,7 +582,7 @@ t.test('who is asked without an end is given the time', async (t) => {
   t.equal(await asked, true)
 })
 
-t.test('what a client says when it refuses reaches no log', async (t) => {
+t.test("the text of a client's refusal reaches no log", async (t) => {
   const lines: string[] = []
   const app = await createApp(t, {
     fastify: {
@@ -606,7 +606,7 @@ t.test('what a client says when it refuses reaches no log', async (t) => {
   t.notOk(lines.some((line) => line.includes('of my own')))
 })
 
-t.test('a message that was taken back has no answer, whatever its handler does then', async (t) => {
+t.test('a cancelled message has no reply, also if its handler returns one', async (t) => {
   const app = await createApp(t)
   const errors: string[] = []
   app.socketRoute('/chat', {
@@ -658,7 +658,7 @@ t.test('a route without a contract cannot ask', async (t) => {
   t.match(await failed, { code: 'FSR_ERR_CONTRACT_MISSING' })
 })
 
-t.test('a room is asked as a whole, and each answer is told with who has given it', async (t) => {
+t.test('a room is asked as a whole, and each answer names its member', async (t) => {
   const clock = new TestClock()
   const app = await createApp(t, { clock })
   const chat = app.socketRoute('/chat', {
@@ -712,7 +712,7 @@ t.test('a room is asked as a whole, and each answer is told with who has given i
   })
 })
 
-t.test('who asks a room that it is in is not asked itself', async (t) => {
+t.test('a connection that asks a room that it is in is not asked itself', async (t) => {
   const app = await createApp(t)
   const chat = app.socketRoute('/chat', {
     schema: { out: { ask: { reply: Type.Boolean() }, tell: null } },
@@ -732,7 +732,7 @@ t.test('who asks a room that it is in is not asked itself', async (t) => {
   t.same(await asking.json(), { type: 'tell' }, 'the first that it gets')
 })
 
-t.test('a connection that is being closed is not asked any more, nor is one whose wait could not begin', async (t) => {
+t.test('a closing connection is sent no request, nor one whose wait cannot begin', async (t) => {
   const app = await createApp(t)
   const outcomes: string[] = []
   const ask = async (asked: Promise<unknown>): Promise<void> => {

@@ -63,7 +63,7 @@ t.test('schemas that were added can be referred to, each scope its own', async (
   })
 })
 
-t.test('what Fastify makes of a body it makes of data: defaults, and numbers of texts', async (t) => {
+t.test('data gets defaults and conversions as a body in Fastify does', async (t) => {
   const app = await createApp(t)
   app.socketRoute(
     '/echo',
@@ -312,7 +312,7 @@ t.test('where there is nothing to write, nothing is sent that is no JSON', async
   t.same(await ask(client, { type: 'relay', data: null }), { type: 'relayed', data: null })
 })
 
-t.test('what cannot be written as its schema says reaches no log', async (t) => {
+t.test('values that a serializer rejects reach no log', async (t) => {
   const lines: string[] = []
   const app = await createApp(t, {
     fastify: {
@@ -358,7 +358,7 @@ t.test('what cannot be written as its schema says reaches no log', async (t) => 
   t.notOk(lines.some((line) => line.includes('of my own')))
 })
 
-t.test('what is nested deeper than a schema that refers to itself can follow is refused', async (t) => {
+t.test('data nested too deep for a recursive schema is rejected', async (t) => {
   const app = await createApp(t)
   const errors: Error[] = []
   app.socketRoute('/tree', {

@@ -310,7 +310,7 @@ t.test('a connection may have sixteen streams, if nothing else is said', async (
   }
 })
 
-t.test('streams that were cancelled and have not ended yet are no more than those that may be sent', async (t) => {
+t.test('cancelled streams that have not ended yet still count', async (t) => {
   const app = await createApp(t)
   const ends: Array<() => void> = []
   app.socketRoute('/slow', {
@@ -379,7 +379,7 @@ t.test('a cancelled stream may end with an AbortError, and counts no more', asyn
   t.same(errorLines(), [])
 })
 
-t.test('an error of a stream that was cancelled, or whose connection has ended, is logged', async (t) => {
+t.test('an error of a cancelled stream, or of a closed connection, is logged', async (t) => {
   const { app, errorLines } = await loggingApp(t)
   const errors: unknown[] = []
   const failing = new Error('still locked')

@@ -75,7 +75,7 @@ t.test('a message without data has none', async (t) => {
   t.equal(await client.next(), '{"type":"bye"}')
 })
 
-t.test('whoever gives a message an id is answered, with what the contract has and nothing else', async (t) => {
+t.test('a message with an id is answered with the members that the contract has', async (t) => {
   const { client } = await chat(t)
   client.send(JSON.stringify({ type: 'count', data: [1, 2], id: 7 }))
   t.equal(await client.next(), '{"type":"reply","id":7,"data":{"sum":3}}')
@@ -94,7 +94,7 @@ t.test('an id is a text of up to 64 characters, or an integer', async (t) => {
   }
 })
 
-t.test('where there is no reply in the contract, the answer says that the message was handled', async (t) => {
+t.test('a message without a reply in the contract is answered as handled', async (t) => {
   const { client } = await chat(t)
   client.send(JSON.stringify({ type: 'say', data: { text: 'a' }, id: 1 }))
   t.same(await client.take(2), [
@@ -119,7 +119,7 @@ t.test('a reply for which the contract has no place is told where it belongs', a
   t.strictSame(causes, ['schema.in has no reply for it: give it one, or return nothing'])
 })
 
-t.test('whoever gives no id gets no answer', async (t) => {
+t.test('a message without an id is not answered', async (t) => {
   const { client } = await chat(t)
   client.send(JSON.stringify({ type: 'count', data: [1] }))
   t.same(await ask(client, { type: 'say', data: { text: 'next' } }), {
@@ -221,7 +221,7 @@ t.test('a route can close instead', async (t) => {
   }
 })
 
-t.test('who closes for wrong messages does not for a handler that fails, nor for what is meant for the client', async (t) => {
+t.test('failing handlers and ReplyErrors do not close where wrong messages do', async (t) => {
   const { client } = await chat(t, { invalidMessages: 'close' })
   t.match(await ask(client, { type: 'fail', id: 1 }), {
     type: 'error',
@@ -232,7 +232,7 @@ t.test('who closes for wrong messages does not for a handler that fails, nor for
   t.match(await ask(client, { type: 'count', data: [1], id: 3 }), { type: 'reply', id: 3 })
 })
 
-t.test('what a handler throws is told to onError, and to the client only that it failed', async (t) => {
+t.test('an error of a handler goes to onError; the client is told only that it failed', async (t) => {
   const { client, errors } = await chat(t)
   t.same(await ask(client, { type: 'fail', id: 1 }), {
     type: 'error',
@@ -248,7 +248,7 @@ t.test('what a handler throws is told to onError, and to the client only that it
   t.match(errors, [{ message: 'a secret of the server' }, { message: 'a secret of the server' }])
 })
 
-t.test('what is meant for the client is told as it is, and is no failure', async (t) => {
+t.test('a ReplyError is sent to the client as it is, and is no failure', async (t) => {
   const { client, errors } = await chat(t)
   t.same(await ask(client, { type: 'refuse', id: 1 }), {
     type: 'error',
@@ -285,7 +285,7 @@ t.test('without onError a failure is logged, and the connection goes on', async 
   )
 })
 
-t.test('without onError a connection whose onOpen has failed is closed, and handles nothing', async (t) => {
+t.test('a failed onOpen closes the connection if there is no onError', async (t) => {
   const lines: string[] = []
   const app = await createApp(t, {
     fastify: {
@@ -341,7 +341,7 @@ t.test('a client that does not read what it is answered is not read from', async
   t.equal(refused, count, 'all are answered when it reads')
 })
 
-t.test('what the client does is not logged as a fault, and what the app does is', async (t) => {
+t.test('faults of the app are logged, faults of the client are not', async (t) => {
   const lines: Array<{ level: number, err?: { message: string } }> = []
   const app = await createApp(t, {
     fastify: {
@@ -364,7 +364,7 @@ t.test('what the client does is not logged as a fault, and what the app does is'
   )
 })
 
-t.test('a callback that returns something has failed: what leaves is in the contract', async (t) => {
+t.test('a callback that returns a value has failed: only the contract is sent', async (t) => {
   const app = await createApp(t)
   const errors: Error[] = []
   const closed = new Promise<void>((resolve) => {
@@ -388,7 +388,7 @@ t.test('a callback that returns something has failed: what leaves is in the cont
   ])
 })
 
-t.test('a second message with an id that is not answered yet is refused, and the first goes on', async (t) => {
+t.test('a second message with the id of an unanswered one is rejected', async (t) => {
   const app = await createApp(t)
   let go = (): void => {}
   app.socketRoute(
@@ -410,7 +410,7 @@ t.test('a second message with an id that is not answered yet is refused, and the
   t.same(await client.json(), { type: 'reply', id: 1, data: 1 })
 })
 
-t.test('who may send a message is checked against the user of that moment', async (t) => {
+t.test('the grant of a message is checked against the current user', async (t) => {
   const app = await createApp(t)
   app.socketRoute('/chat', {
     schema: {
@@ -466,7 +466,7 @@ t.test('who may send a message is checked against the user of that moment', asyn
   )
 })
 
-t.test('who sends before the app is ready reaches nobody, and does no harm', async (t) => {
+t.test('sending before the app is ready reaches no client and is harmless', async (t) => {
   const app = await createApp(t)
   const chat = app.socketRoute('/chat', {
     schema: {
@@ -484,7 +484,7 @@ t.test('who sends before the app is ready reaches nobody, and does no harm', asy
   t.throws(() => { chat.broadcast('massage' as 'bye') }, { code: 'FSR_ERR_EVENT_UNKNOWN' })
 })
 
-t.test('a renewal that fails for another reason than its token is a failure of the server, and its text is not told', async (t) => {
+t.test('a renewal that fails for another reason than its token is a server failure', async (t) => {
   let isBroken = false
   const fail = (): void => { if (isBroken) throw new Error('a secret of the server') }
   const app = await createApp(t, {
@@ -527,7 +527,7 @@ t.test('a renewal that fails for another reason than its token is a failure of t
   t.equal(errors.length, 3)
 })
 
-t.test('no token is taken while connected where none is at the upgrade, nor of somebody who has no sub', async (t) => {
+t.test('no token is taken where the upgrade takes none, nor of a user without sub', async (t) => {
   const app = await createApp(t)
   const controller = {
     schema: { in: { who: { reply: Type.Any() } } },
@@ -575,7 +575,7 @@ t.test('no token is taken while connected where none is at the upgrade, nor of s
   }
 })
 
-t.test('what a client makes of what it was asked is no fault of the app', async (t) => {
+t.test('invalid answers of a client are no fault of the app', async (t) => {
   const levels: number[] = []
   const clock = new TestClock()
   const stream = {

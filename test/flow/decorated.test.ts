@@ -68,7 +68,7 @@ for (const [what, make] of Object.entries(forms)) {
   })
 }
 
-t.test('a container makes the instance of a class, once, with the instance of the scope at hand', async (t) => {
+t.test('a container creates an instance once, with the instance of the scope', async (t) => {
   const app = await createApp(t)
   const Admin = decorate({ path: '/:id' })
   const made: unknown[] = []
@@ -86,7 +86,7 @@ t.test('a container makes the instance of a class, once, with the instance of th
   t.equal(await (await connectAs(tokenOf(app, ['ROLE_ADMIN']), `${url}/v1/5`)).next(), 'secret')
 })
 
-t.test('what a container makes may be of a subclass, or something else that stands in for it; the guard is that of the class', async (t) => {
+t.test('a container may create a subclass or a stand-in; the class has the guard', async (t) => {
   const app = await createApp(t)
   app.socketController(decorate({ path: '/sub' }), {
     create: (Class) => new (class extends Class {})(repository)
@@ -131,7 +131,7 @@ t.test('a controller that a container made for another decorated class is refuse
   )
 })
 
-t.test('a class whose constructor returns an instance of a decorated one is refused, as the guard of that would be lost', async (t) => {
+t.test('a class whose constructor returns a decorated instance is rejected', async (t) => {
   @SocketRoute({ path: '/admin', isGranted: 'ROLE_ADMIN' })
   class Admin { onOpen (): void {} }
   class Disguise {
@@ -150,7 +150,7 @@ t.test('a class whose constructor returns an instance of a decorated one is refu
   t.doesNotThrow(() => app.socketRoute('/watched', Watched))
 })
 
-t.test('what would be ignored beside a decorated class is refused', async (t) => {
+t.test('arguments beside a decorated class that would be ignored are rejected', async (t) => {
   const app = await createApp(t)
   const Admin = decorate()
   const call = app.socketController.bind(app) as unknown as (...all: unknown[]) => void

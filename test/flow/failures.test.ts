@@ -52,7 +52,7 @@ for (const [what, fail] of Object.entries(failures)) {
   })
 
   // P31
-  t.test(`without onError a handler that ${what} closes with 1011, and others are unaffected`, async (t) => {
+  t.test(`without onError a handler that ${what} closes with 1011, and only its own client`, async (t) => {
     const app = await createApp(t, { fastify })
     const seen: string[] = []
     app.socketRoute('/', {
@@ -99,7 +99,7 @@ for (const [what, fail] of Object.entries(failures)) {
   })
 
   // P31
-  t.test(`an onClose that ${what} harms nobody`, async (t) => {
+  t.test(`an onClose that ${what} is harmless`, async (t) => {
     const app = await createApp(t, { fastify })
     let errors = 0
     app.socketRoute('/', {
@@ -118,7 +118,7 @@ for (const [what, fail] of Object.entries(failures)) {
   })
 }
 
-t.test('what onError was about is not lost when it fails too', async (t) => {
+t.test('the cause of a failed onError is not lost', async (t) => {
   const lines: string[] = []
   const app = await createApp(t, {
     fastify: { logger: { level: 'error', stream: { write: (line) => { lines.push(line) } } } }

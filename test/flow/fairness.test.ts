@@ -118,7 +118,7 @@ for (const [name, controllerOf] of Object.entries(handlers)) {
   })
 }
 
-t.test('nor where ws reads', async (t) => {
+t.test('a flood read by ws delays no other client', async (t) => {
   let count = 0
   const { begin, other } = await flood(t, { onMessage () { count++ } }, messages, {
     fastPath: false
@@ -148,7 +148,7 @@ t.test('the event loop goes round meanwhile', async (t) => {
   t.ok(seen < FRAMES / 4, `${seen}`)
 })
 
-t.test('nor as long as its handlers take', async (t) => {
+t.test('a flood delays no other client as long as its handlers run', async (t) => {
   let count = 0
   const { begin, other } = await flood(
     t,
@@ -173,7 +173,7 @@ for (const plugin of [{}, { fastPath: 'write' }, { fastPath: false }] as const) 
   const path = 'fastPath' in plugin
     ? `, where ws ${plugin.fastPath === 'write' ? 'reads' : 'reads and writes'}`
     : ''
-  t.test(`nor as long as all the reads take that Node does one after the other${path}`, async (t) => {
+  t.test(`a flood delays no other client as long as its reads take${path}`, async (t) => {
     const large = Buffer.concat([
       Buffer.from([0x82, 0xfe, 60_000 >> 8, 60_000 & 255, 0, 0, 0, 0]),
       Buffer.alloc(60_000)
@@ -197,7 +197,7 @@ for (const plugin of [{}, { fastPath: 'write' }, { fastPath: false }] as const) 
     t.ok(most() <= 8, `${most()}`)
   })
 
-  t.test(`nor for what comes in many records of TLS${path}`, async (t) => {
+  t.test(`a flood in many records of TLS delays no other client${path}`, async (t) => {
     let count = 0
     const records = Array.from({ length: 3_000 }, () => frame('{'))
     const { begin } = await flood(t, { onMessage () { count++ } }, records, plugin, { isTls: true })
@@ -208,7 +208,7 @@ for (const plugin of [{}, { fastPath: 'write' }, { fastPath: false }] as const) 
   })
 }
 
-t.test('nor for frames that are no messages', async (t) => {
+t.test('a flood of frames that are no messages delays no other client', async (t) => {
   const events: string[] = []
   // More than one read brings.
   const pongs = Array.from({ length: 3 * FRAMES }, () => frame('', 0xa))
@@ -228,7 +228,7 @@ t.test('nor for frames that are no messages', async (t) => {
   t.ok(most() < pongs.length / 2, `${most()}`)
 })
 
-t.test('all is handled, in order, when its client has left meanwhile; onClose runs last', async (t) => {
+t.test('a flood is handled in order after its client has left; onClose runs last', async (t) => {
   const events: string[] = []
   const bytes = Buffer.concat([
     ...Array.from({ length: FRAMES }, (_, index) => frame(String(index))),
@@ -252,7 +252,7 @@ t.test('all is handled, in order, when its client has left meanwhile; onClose ru
   t.ok(most() < FRAMES / 4, `${most()}`)
 })
 
-t.test('what comes after the server has closed is dropped turn by turn, and the close is answered', async (t) => {
+t.test('messages after a close by the server are dropped, and the close is answered', async (t) => {
   const events: unknown[] = []
   const bytes = Buffer.concat([messages, frame(Buffer.from([0x03, 0xe8]), 0x8)])
   let dropped = 0

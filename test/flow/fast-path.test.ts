@@ -20,7 +20,7 @@ import { turns, until } from '../support/until.js'
 
 const plugin = { fastPath: true }
 
-t.test('sockets are fast ones, unless the app says otherwise or has sockets of its own', async (t) => {
+t.test('sockets are fast, unless the app turns that off or has its own sockets', async (t) => {
   class Own extends WebSocket {}
   const classOf = async (options: object, register?: object) => {
     const app = Fastify()
@@ -56,7 +56,7 @@ t.test('sockets are fast ones, unless the app says otherwise or has sockets of i
   )
 })
 
-t.test('the log tells, at debug, which parts of the fast path are on, and so does socketInfo', async (t) => {
+t.test('the log at debug and socketInfo name the parts of the fast path', async (t) => {
   const parts = [
     [true, { write: true, read: true }],
     ['write', { write: true, read: false }],
@@ -107,7 +107,7 @@ t.test('where ws is made in another way, the app is told, and ws reads', async (
   t.equal(await client.next(), 'hello')
 })
 
-t.test('if Node does not support direct reads, the app is told and reads through streams; over TLS that is as ever', async (t) => {
+t.test('without direct reads by Node the app is warned and reads through streams', async (t) => {
   const tcp = connectTcp(9, '127.0.0.1')
   let prototype = (tcp as unknown as { _handle: object })._handle
   tcp.destroy()
@@ -135,7 +135,7 @@ t.test('if Node does not support direct reads, the app is told and reads through
 for (const fastPath of [true, 'write'] as const) {
   const form = fastPath === true ? '' : ', read by ws'
 
-  t.test(`what is answered to messages that came together leaves together${form}`, async (t) => {
+  t.test(`replies to messages that came together leave together${form}`, async (t) => {
     const app = await createApp(t, { plugin: { fastPath } })
     app.socketRoute('/', { onMessage: (_connection, message) => message })
     const socket = await tcp(await listen(app))
@@ -147,7 +147,7 @@ for (const fastPath of [true, 'write'] as const) {
     socket.destroy()
   })
 
-  t.test(`answers of async handlers to messages that came together leave together${form}`, async (t) => {
+  t.test(`replies of async handlers to messages that came together leave together${form}`, async (t) => {
     const app = await createApp(t, { plugin: { fastPath } })
     app.socketRoute('/', {
       onMessage: async (_connection, message) => { await null; return message }
@@ -162,7 +162,7 @@ for (const fastPath of [true, 'write'] as const) {
   })
 
   for (const [name, opcode] of [['close', 0x8], ['ping', 0x9]] as const) {
-    t.test(`what was sent before a ${name} of the client was read leaves before its answer${form}`, async (t) => {
+    t.test(`messages sent before a ${name} of the client leave before its answer${form}`, async (t) => {
       const app = await createApp(t, { plugin: { fastPath } })
       app.socketRoute('/', {
         onMessage: (_connection, message, clients) => {
@@ -183,7 +183,7 @@ for (const fastPath of [true, 'write'] as const) {
     })
   }
 
-  t.test(`what was sent before a ping of the server leaves before it${form}`, async (t) => {
+  t.test(`messages sent before a ping of the server leave before it${form}`, async (t) => {
     const app = await createApp(t, { plugin: { fastPath } })
     let ping = (): void => {}
     app.websocketServer.on('connection', (socket) => { ping = () => { socket.ping() } })
@@ -199,7 +199,7 @@ for (const fastPath of [true, 'write'] as const) {
     socket.destroy()
   })
 
-  t.test(`a message that the app sends by the socket of ws leaves behind the messages sent before it${form}`, async (t) => {
+  t.test(`a message sent by the socket of ws leaves behind earlier messages${form}`, async (t) => {
     const app = await createApp(t, { plugin: { fastPath } })
     let sendOn = (_text: string): void => {}
     app.websocketServer.on('connection', (socket) => { sendOn = (text) => { socket.send(text) } })
@@ -217,7 +217,7 @@ for (const fastPath of [true, 'write'] as const) {
     client.socket.terminate()
   })
 
-  t.test(`listeners of the app on the socket of ws get every message, and its stream writes in order${form}`, async (t) => {
+  t.test(`listeners on the socket of ws get every message, in order${form}`, async (t) => {
     const app = await createApp(t, { plugin: { fastPath } })
     const heard: string[] = []
     let stream: undefined | Duplex
@@ -251,7 +251,7 @@ for (const fastPath of [true, 'write'] as const) {
     client.socket.terminate()
   })
 
-  t.test(`what was sent before a connection is cut still leaves${form}`, async (t) => {
+  t.test(`messages sent before a connection is cut still leave${form}`, async (t) => {
     const app = await createApp(t, { plugin: { fastPath } })
     app.socketRoute('/', {
       onMessage: (connection, _message, clients) => {
@@ -267,7 +267,7 @@ for (const fastPath of [true, 'write'] as const) {
   })
 }
 
-t.test('if ws reads, replies to messages that were read together with the end of the stream are sent', async (t) => {
+t.test('if ws reads, replies to messages read with the end of the stream are sent', async (t) => {
   for (const fastPath of ['write', false] as const) {
     const app = await createApp(t, { plugin: { fastPath } })
     let opened: undefined | (() => void)
@@ -293,7 +293,7 @@ t.test('if ws reads, replies to messages that were read together with the end of
   }
 })
 
-t.test('what came with the upgrade, and while hooks were asked, is read in its order', async (t) => {
+t.test('messages that came with the upgrade or during hooks are read in order', async (t) => {
   const app = await createApp(t, { plugin })
   let go: undefined | (() => void)
   app.socketRoute(
@@ -341,7 +341,7 @@ t.test('who leaves a room gets what was sent to it before', async (t) => {
   client.socket.terminate()
 })
 
-t.test('what is sent to a room within a turn leaves together, without what the receiver has sent', async (t) => {
+t.test("messages to a room within a turn leave together, without the receiver's own", async (t) => {
   const app = await createApp(t, { plugin })
   const opened: WsConnection[] = []
   const route = app.socketRoute('/', {
@@ -394,7 +394,7 @@ t.test('a message that is sent to many is compressed once', async (t) => {
   for (const client of clients) client.socket.terminate()
 })
 
-t.test('messages to several audiences are compressed once too, also beside one that is too large for that', async (t) => {
+t.test('messages to several audiences are compressed once, beside larger ones too', async (t) => {
   const { deflateRawSync } = zlib
   let count = 0
   zlib.deflateRawSync = ((...parameters: Parameters<typeof deflateRawSync>) => {
@@ -547,7 +547,7 @@ for (const [what, send] of [
     connection.to(`room ${index % 200}`).send('')
   }]
 ] as const) {
-  t.test(`what a client sends ${what} leaves before the turn ends, when it takes too much`, async (t) => {
+  t.test(`messages sent ${what} leave before the turn ends if they are large`, async (t) => {
     const app = await createApp(t, { plugin })
     const connections: WsConnection[] = []
     const route = app.socketRoute('/', {
@@ -651,7 +651,7 @@ t.test('messages that wait for a handler are not even looked at', async (t) => {
 })
 
 for (const way of ['to one', 'to all']) {
-  t.test(`bytes that the app hands to a worker after sending them ${way} cost their connection, and nobody else's`, async (t) => {
+  t.test(`bytes transferred after sending them ${way} cost their own connection only`, async (t) => {
     const logged: string[] = []
     const app = await createApp(t, {
       plugin,
@@ -680,7 +680,7 @@ for (const way of ['to one', 'to all']) {
   })
 }
 
-t.test('what is too large to be compressed at once is compressed by ws, in its place', async (t) => {
+t.test('a message too large to be compressed at once is compressed by ws, in its place', async (t) => {
   const app = await createApp(t, { plugin: { ...plugin, compression: true } })
   const route = app.socketRoute('/', { onOpen () {} })
   const client = await connect(await listen(app), [], { perMessageDeflate: true })
@@ -691,7 +691,7 @@ t.test('what is too large to be compressed at once is compressed by ws, in its p
   client.socket.terminate()
 })
 
-t.test('what ws has still to compress counts as waiting', async (t) => {
+t.test('messages that ws has still to compress count as waiting', async (t) => {
   const app = await createApp(t, { plugin: { ...plugin, compression: true } })
   const route = app.socketRoute('/', { onOpen () {} })
   const client = await connect(await listen(app), [], { perMessageDeflate: true })
@@ -719,7 +719,7 @@ t.test('sockets of bare @fastify/websocket keep their binaryType', async (t) => 
   client.socket.terminate()
 })
 
-t.test('of an upgrade that has happened the response has no listener left, and with the fast path no socket', async (t) => {
+t.test('a response after its upgrade has no listener and, on the fast path, no socket', async (t) => {
   const app = await createApp(t)
   let response: undefined | ServerResponse
   app.socketRoute('/', { onOpen: () => 'in' }, {

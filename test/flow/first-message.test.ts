@@ -60,7 +60,7 @@ async function enter (url: string, token: string): Promise<Client> {
   return client
 }
 
-t.test('a token as the first message lets its user in; what follows it is handled in order, and nobody sees the token', async (t) => {
+t.test('a token as the first message admits its user and is in no callback', async (t) => {
   const { app, url, calls, lines } = await createMessageApp(t)
   const client = await connect(url)
   const token = tokenOf(app)
@@ -92,12 +92,12 @@ t.test('a token in another place is taken first, and a wrong one there is still 
   t.equal((await refusal(url, [], { headers: { authorization: 'Bearer broken' } })).status, 401)
 })
 
-t.test('without the option a connection without a token is refused before the upgrade', async (t) => {
+t.test('without the option a connection without a token is rejected', async (t) => {
   const { url } = await createMessageApp(t, { tokenFrom: ['header'] })
   t.equal((await refusal(url)).body.code, 'FSR_ERR_TOKEN_MISSING')
 })
 
-t.test('a first message that lets nobody in closes the connection, and no callback runs', async (t) => {
+t.test('a first message without a valid token closes, and no callback runs', async (t) => {
   const { app, url, calls, lines } = await createMessageApp(t)
   const cases: Array<[message: string | Buffer, code: number, reason: string]> = [
     ['', 4401, 'token not valid'],
@@ -117,7 +117,7 @@ t.test('a first message that lets nobody in closes the connection, and no callba
   t.ok(lines.some((line) => line.includes('the token of a first message was refused')))
 })
 
-t.test('pings and fragments before the token count, and what is read with a refused message is for nobody', async (t) => {
+t.test('pings and fragments before the token count; messages after it are dropped', async (t) => {
   const { url, calls } = await createMessageApp(t)
   const pinging = await tcp(url)
   pinging.write(handshake('/'))
@@ -138,7 +138,7 @@ t.test('pings and fragments before the token count, and what is read with a refu
   t.strictSame(calls, [])
 })
 
-t.test('where ws hands over all of a read, more than 256 messages behind the token close the connection', async (t) => {
+t.test('more than 256 messages behind the token close where ws reads at once', async (t) => {
   const { app, url, calls } = await createMessageApp(t, {}, { fastPath: false })
   const socket = await tcp(url)
   socket.write(handshake('/'))
@@ -168,7 +168,7 @@ async function closeFrameOf (socket: Socket): Promise<number> {
   throw new Error('the socket ended without a close frame')
 }
 
-t.test('who has been revoked does not get in, also if that happens while isGranted is asked', async (t) => {
+t.test('a revoked user is rejected, also if revoked while isGranted runs', async (t) => {
   const { app, url, calls } = await createMessageApp(t)
   const token = tokenOf(app, undefined, { iat: Math.floor(Date.now() / 1000) - 5 })
   let answer: undefined | ((isGranted: boolean) => void)
@@ -230,7 +230,7 @@ t.test('a check that fails closes with 1011, and the log says why', async (t) =>
   t.ok(lines.some((line) => line.includes('out of order') && line.includes('"level":50')))
 })
 
-t.test('those who wait with their token count for the caps of the address and of the route', async (t) => {
+t.test('connections that wait for their token count for the caps', async (t) => {
   const { app, url } = await createMessageApp(t, { connections: { perRoute: 2 } })
   const first = await connect(url)
   const second = await connect(url)
@@ -297,7 +297,7 @@ t.test('an answer that comes when the time is over changes nothing', async (t) =
   t.notOk(lines.some((line) => line.includes('too late')))
 })
 
-t.test('a client that leaves while its token is checked is opened and closed like any other', async (t) => {
+t.test('a client that leaves while its token is checked is opened and closed', async (t) => {
   let answer: undefined | ((isGranted: boolean) => void)
   const { app, url, calls } = await createMessageApp(t, {
     isGranted: async () => await new Promise<boolean>((resolve) => { answer = resolve })
@@ -311,7 +311,7 @@ t.test('a client that leaves while its token is checked is opened and closed lik
   t.strictSame(calls, ['open', 'close 1006'])
 })
 
-t.test('a client that leaves before it has sent its token is forgotten, and so is one that breaks the protocol', async (t) => {
+t.test('a client that leaves or violates the protocol before its token is forgotten', async (t) => {
   const { app, url, calls } = await createMessageApp(t, { connections: { perRoute: 1 } })
   for (let count = 0; count < 3; count++) await (await connectWhenFree(url)).close()
   await (await connectWhenFree(url)).close()
@@ -357,7 +357,7 @@ t.test('fastify.close() ends those who wait as well: 1012, or by force', async (
   t.strictSame(calls, [])
 })
 
-t.test('one that does not answer the close is cut after closeTimeout', async (t) => {
+t.test('a rejected client that does not answer the close is cut after closeTimeout', async (t) => {
   const clock = new TestClock()
   const { url, lines } = await createMessageApp(t, { closeTimeout: 60_000 }, {}, clock)
   const socket = await tcp(url)
@@ -373,7 +373,7 @@ t.test('one that does not answer the close is cut after closeTimeout', async (t)
   t.ok(clock.now() - start <= 1_000, 'who was never let in is not given long')
 })
 
-t.test('one that is being closed is not closed again by fastify.close()', async (t) => {
+t.test('a rejected client that is closing is not closed again by fastify.close()', async (t) => {
   const clock = new TestClock()
   const { app, url, lines } = await createMessageApp(t, {}, {}, clock)
   const socket = await tcp(url)
@@ -388,7 +388,7 @@ t.test('one that is being closed is not closed again by fastify.close()', async 
   t.notOk(lines.some((line) => line.includes('the connection is closed')))
 })
 
-t.test('one that breaks the protocol or leaves right behind its token is not opened', async (t) => {
+t.test('a client that leaves right behind its token is not opened', async (t) => {
   let answer: undefined | ((isGranted: boolean) => void)
   const { app, url, calls } = await createMessageApp(t, {
     isGranted: async () => await new Promise<boolean>((resolve) => { answer = resolve })

@@ -10,7 +10,7 @@ import { turns, until } from '../support/until.js'
 const bearer = (token: string) => ({ headers: { authorization: `Bearer ${token}` } })
 
 // P20
-t.test('without a token the answer is 401 with WWW-Authenticate, and nothing of WebSocket has happened', async (t) => {
+t.test('without a token the response is 401 with WWW-Authenticate, before any upgrade', async (t) => {
   const app = await createApp(t)
   let opened = 0
   app.socketRoute('/', { onOpen: () => { opened++ }, onClose: () => { opened++ } }, 'ROLE_USER')
@@ -46,7 +46,7 @@ t.test('with the wrong role the answer is 403', async (t) => {
   t.equal(await (await connectAs(tokenOf(app, ['ROLE_ADMIN']), url)).next(), 'in')
 })
 
-t.test('the log says at debug what was wanted, and whether the claim was there; the client is not told', async (t) => {
+t.test('the log at debug has the required roles and the claim; the client does not', async (t) => {
   const lines: string[] = []
   const app = await createApp(t, {
     fastify: { logger: { level: 'debug', stream: { write: (line) => { lines.push(line) } } } }
@@ -158,7 +158,7 @@ for (const { title, isGranted, ...cases } of grants) {
   }
 }
 
-t.test('a predicate sees the request, and what it throws is answered by the error handler', async (t) => {
+t.test('a predicate gets the request, and its errors go to the error handler', async (t) => {
   const app = await createApp(t)
   app.socketRoute('/:room', { onOpen: () => 'in' }, (_user, request) => {
     const { room } = request.params as { room: string }
@@ -258,7 +258,7 @@ t.test('the grants of scopes and routes must all agree, and no route can loosen 
 })
 
 // P21
-t.test('a grant is read with the roles and the hierarchy that held where it was given', async (t) => {
+t.test('a grant is checked with the roles and the hierarchy of its own level', async (t) => {
   const app = await createApp(t, {
     plugin: { isGranted: 'ROLE_USER', roleHierarchy: { ROLE_ADMIN: ['ROLE_USER'] } }
   })
@@ -360,7 +360,7 @@ t.test('the first source that has a token counts, also if it is broken', async (
   t.equal(await (await connect(url, ['bearer', 'broken'], bearer(tokenOf(app)))).next(), 'in')
 })
 
-t.test('a user that a hook of the app has put on the request counts, and is not verified again', async (t) => {
+t.test('a user set on the request by a hook counts, and is not verified again', async (t) => {
   const app = await createApp(t)
   let verified = 0
   app.addHook('onRequest', async (request) => {
@@ -392,7 +392,7 @@ t.test('without @fastify/jwt and with tokenFrom: [], the app itself says who it 
   t.equal((await refusal(url)).status, 401)
 })
 
-t.test("the app's own @fastify/jwt is obeyed: trusted, formatUser, key functions, extractToken, onlyCookie, decoratorName", async (t) => {
+t.test("the options of the app's @fastify/jwt apply", async (t) => {
   const revoked = new Set<string>()
   const trusting = await createApp(t, { jwt: false })
   await trusting.register(jwt, {
@@ -461,7 +461,7 @@ t.test('a token is verified once per upgrade, by the verifier that @fastify/jwt 
   t.strictSame(calls, [['Bearer a.b.c'], ['Bearer d.e.f']])
 })
 
-t.test('what is false on a request is no user, whatever a predicate says', async (t) => {
+t.test('a falsy user on a request is no user for any predicate', async (t) => {
   const app = await createApp(t)
   app.addHook('onRequest', async (request) => {
     (request as { user: unknown }).user = ({
@@ -477,7 +477,7 @@ t.test('what is false on a request is no user, whatever a predicate says', async
   }
 })
 
-t.test('a look-up of the app that fails is a 401, and none is made with tokenFrom: []', async (t) => {
+t.test('a failing look-up of the app is a 401; with tokenFrom: [] there is none', async (t) => {
   const unreadable = { get name () { throw new Error('no') } }
   const app = await createApp(t, { jwt: false, fastify: { disableRequestLogging: true } })
   await app.register(jwt, {
@@ -502,7 +502,7 @@ t.test('a look-up of the app that fails is a 401, and none is made with tokenFro
   t.equal((await refusal(`${url}/none?t=${tokenOf(app)}`)).status, 401)
 })
 
-t.test("where the app's own part of the verifier fails, in whatever way, or makes no user, nobody is let in", async (t) => {
+t.test("a failure of the app's part of the verifier, or no user, admits no client", async (t) => {
   const nothing = () => Promise.reject() // eslint-disable-line prefer-promise-reject-errors
   const fail = () => { throw new Error('out of order') }
   const cases: Array<[name: string, options: Partial<FastifyJWTOptions>]> = [
@@ -546,7 +546,7 @@ t.test("where the app's own part of the verifier fails, in whatever way, or make
   }
 })
 
-t.test('what extractToken returns is a token if it is a string: nothing is none, and anything else is one that is not valid', async (t) => {
+t.test('extractToken may return a string or nothing; other values are invalid tokens', async (t) => {
   const lines: string[] = []
   let token: unknown
   const app = await createApp(t, {
@@ -583,7 +583,7 @@ t.test('a hook that replaces the headers does not keep the token from being veri
   t.equal((await refusal(url, ['bearer', 'garbage'], bearer(tokenOf(app)))).status, 401)
 })
 
-t.test('a list of roles is copied, so that a later change of it lets nobody in', async (t) => {
+t.test('a list of roles is copied, so that a later change admits no client', async (t) => {
   const app = await createApp(t)
   const roles = ['ROLE_ADMIN']
   app.socketRoute('/', { onOpen: () => 'in' }, roles)
@@ -591,7 +591,7 @@ t.test('a list of roles is copied, so that a later change of it lets nobody in',
   t.equal((await refusal(await listen(app), [], bearer(tokenOf(app)))).status, 403)
 })
 
-t.test('a plain GET is asked the same questions, so that a page can tell why it was refused', async (t) => {
+t.test('a plain GET gets the same responses, so that a page can learn the reason', async (t) => {
   const app = await createApp(t)
   app.socketRoute('/', { onOpen: () => 'in' }, 'ROLE_USER')
   const ask = async (roles?: string[]) => await app.inject({

@@ -148,7 +148,7 @@ t.test('Upgrade is read without regard to case', async (t) => {
 })
 
 // P25
-t.test('the first sub-protocol that the client asks for and the route speaks is answered', async (t) => {
+t.test('the first requested sub-protocol that the route supports is selected', async (t) => {
   const app = await createApp(t)
   app.socketRoute('/', { onOpen: ({ protocol }) => protocol }, {
     protocols: ['chat.v1', 'chat.v2']

@@ -60,7 +60,7 @@ t.test('headers and cookies of hooks are on the 101', async (t) => {
   )
 })
 
-t.test('nothing is on the 101 that it may not have, nor what is for a refusal', async (t) => {
+t.test('the 101 has no forbidden headers, nor those of a rejection', async (t) => {
   const warnings: string[] = []
   const app = await createApp(t, {
     fastify: {
@@ -105,7 +105,7 @@ t.test('nothing is on the 101 that it may not have, nor what is for a refusal', 
   t.notOk(warnings.some((line) => line.includes('injected')))
 })
 
-t.test('a hook that fails or answers otherwise as late as in onSend refuses, in the form of Fastify', async (t) => {
+t.test('a failing onSend hook rejects the upgrade, in the form of Fastify', async (t) => {
   for (const hasHandler of [false, true]) {
     const app = await createApp(t)
     let handled = 0

@@ -64,7 +64,7 @@ t.test('the health route answers ready, and how many connections there are', asy
   t.equal((await app.inject('/health')).headers['cache-control'], 'no-store')
 })
 
-t.test('while the app closes the health route answers 503 with Retry-After, where return503OnClosing is false', async (t) => {
+t.test('a closing app has 503 with Retry-After if return503OnClosing is false', async (t) => {
   const { app, isDraining, release } = await createHealthy(t, { return503OnClosing: false })
   const url = await listen(app)
   const agent = new Agent({ keepAlive: true, maxSockets: 1 })
@@ -80,7 +80,7 @@ t.test('while the app closes the health route answers 503 with Retry-After, wher
   agent.destroy()
 })
 
-t.test('a plain request to a socket route while the app closes is told that the connection ends, as by a hook that ends it', async (t) => {
+t.test('a plain request to a socket route of a closing app gets Connection: close', async (t) => {
   const { app, isDraining, release } = await createHealthy(t, { return503OnClosing: false })
   app.addHook('onRequest', async (request, reply) => {
     if (request.headers['x-last'] !== undefined) reply.header('Connection', 'Close')
@@ -105,7 +105,7 @@ t.test('a plain request to a socket route while the app closes is told that the 
   agent.destroy()
 })
 
-t.test('while the app closes Fastify itself answers 503 on the health route by default', async (t) => {
+t.test('Fastify itself sends 503 on the health route of a closing app by default', async (t) => {
   const { app, isDraining, release } = await createHealthy(t)
   const url = await listen(app)
   const agent = new Agent({ keepAlive: true, maxSockets: 1 })
@@ -126,7 +126,7 @@ t.test('while the app closes Fastify itself answers 503 on the health route by d
 })
 
 for (const return503OnClosing of [true, false]) {
-  t.test(`a slow preClose hook of the app does not keep the server ready, with return503OnClosing: ${return503OnClosing}`, async (t) => {
+  t.test(`a slow preClose is not ready, with return503OnClosing: ${return503OnClosing}`, async (t) => {
     const app = Fastify({ return503OnClosing })
     t.teardown(() => app.close())
     let release: undefined | (() => void)

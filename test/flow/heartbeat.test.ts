@@ -11,7 +11,7 @@ const heartbeat = { interval: 1_000, timeout: 500 }
 const INTERVAL = 1_000
 
 // P33
-t.test('a client that answers pings stays, one that is silent is cut, and onClose has 1006', async (t) => {
+t.test('a client that answers pings stays; a silent one is cut, with 1006', async (t) => {
   const clock = new TestClock()
   const app = await createApp(t, { clock, plugin: { heartbeat } })
   const ended: unknown[] = []
@@ -53,7 +53,7 @@ t.test('any traffic counts as life', async (t) => {
   socket.destroy()
 })
 
-t.test('a client whose handler is busy, so that nothing is read from it, is not taken for silent', async (t) => {
+t.test('a client whose handler is busy is not taken for silent', async (t) => {
   const clock = new TestClock()
   const app = await createApp(t, { clock, plugin: { heartbeat } })
   let release: undefined | (() => void)
@@ -73,7 +73,7 @@ t.test('a client whose handler is busy, so that nothing is read from it, is not 
   t.equal(await client.next(), 'done')
 })
 
-t.test('nor is one that has sent so much to a busy handler that TCP holds it back', async (t) => {
+t.test('a client that TCP holds back behind a busy handler is not taken for silent', async (t) => {
   const clock = new TestClock()
   const app = await createApp(t, { clock, plugin: { heartbeat } })
   let release: undefined | (() => void)
@@ -146,7 +146,7 @@ t.test('a client that does not read its own replies, for ever, is found too', as
   socket.destroy()
 })
 
-t.test('a timeout longer than the interval cuts nobody who answers in time', async (t) => {
+t.test('a timeout longer than the interval cuts no client that answers in time', async (t) => {
   const clock = new TestClock()
   const beat = new Heartbeat(clock, 1_000, 8_000)
   let received = 0
@@ -204,7 +204,7 @@ function fake (clock: TestClock, timeout: number) {
   return item
 }
 
-t.test('who is read from again at the very moment of its deadline has what has come by then', async (t) => {
+t.test('a client read from again at its deadline has its messages of before', async (t) => {
   const clock = new TestClock()
   const item = fake(clock, 500)
   await clock.advance(1_000)
@@ -239,7 +239,7 @@ t.test('a ping that comes between the deadline and its judgement begins a new ti
   t.ok(item.isCut)
 })
 
-t.test('a machine that was held up, or slept, for longer than the timeout asks once more', async (t) => {
+t.test('a process that was held up longer than the timeout pings once more', async (t) => {
   for (const pass of ['stall', 'sleep'] as const) {
     const clock = new TestClock()
     const item = fake(clock, 500)
@@ -263,7 +263,7 @@ t.test('a machine that is held up all the time finds who is silent all the same'
   t.equal(item.pings, 5)
 })
 
-t.test('what waits to be taken for a moment only, as over TLS, is no sign of life', async (t) => {
+t.test('data that waits for a moment only, as over TLS, is no sign of life', async (t) => {
   for (const waited of [0, 1_000_000]) {
     const clock = new TestClock()
     const item = fake(clock, 500)
@@ -294,7 +294,7 @@ t.test('any number of connections has one timer, which ends with them', async (t
   beat.delete(items[0]!)
 })
 
-t.test('what excuses a silence is counted anew once the client has shown life', async (t) => {
+t.test('the excuse for a silence starts anew after a sign of life', async (t) => {
   const clock = new TestClock()
   const beat = new Heartbeat(clock, INTERVAL, 500)
   let received = 0

@@ -37,7 +37,7 @@ const ask = async (client: Client, message: object): Promise<unknown> => {
   return await client.json()
 }
 
-t.test('preMessage runs before the handler, outermost scope first, with what the contract has made of the message', async (t) => {
+t.test('preMessage runs before the handler, outermost first, with the validated message', async (t) => {
   const app = await createApp(t)
   const seen: Array<Omit<ReceivedMessage, 'message'> | string> = []
   await app.register(async (scope) => {
@@ -68,7 +68,7 @@ t.test('preMessage runs before the handler, outermost scope first, with what the
   t.equal(seen.length, 4, 'and in its scope only')
 })
 
-t.test('what a hook throws is answered, and nothing is handled', async (t) => {
+t.test('an error of a hook is sent to the client, and no handler runs', async (t) => {
   const app = await createApp(t)
   const errors: Error[] = []
   let count = 0
@@ -148,7 +148,7 @@ t.test('however a hook fails, nothing is handled and the process goes on', async
   })
 })
 
-t.test('a hook that refuses when nobody waits for it any more ends the connection', async (t) => {
+t.test('a hook that rejects after the message was cancelled ends the connection', async (t) => {
   const lines: string[] = []
   const app = await createApp(t, {
     fastify: {
@@ -226,7 +226,7 @@ t.test('on a route without a contract they run as well', async (t) => {
   t.same(client.unread, [])
 })
 
-t.test('what is taken back, or whose connection is closed, while hooks and guards are asked is not handled', async (t) => {
+t.test('a message that is cancelled or closed during hooks and guards is not handled', async (t) => {
   const app = await createApp(t)
   let handled = 0
   let asked = 0
@@ -375,7 +375,7 @@ t.test('preSend of an outer scope runs first', async (t) => {
   t.same(await client.json(), { type: 'said', data: 'sent scope route' })
 })
 
-t.test('what preSend throws is thrown by whoever sends', async (t) => {
+t.test('an error of preSend is thrown to the sender', async (t) => {
   const app = await createApp(t)
   const chat = app.socketRoute('/chat', contract, {
     preSend: (_sent, data, done) => {
@@ -405,7 +405,7 @@ t.test('what preSend throws is thrown by whoever sends', async (t) => {
   t.pass('and what it does later harms nobody')
 })
 
-t.test('what is no hook is refused at registration', async (t) => {
+t.test('a hook that is not a function is rejected at registration', async (t) => {
   const app = await createApp(t)
   t.throws(
     () => app.socketRoute('/a', contract, { preMessage: 'hook' as never }),

@@ -74,7 +74,7 @@ async function open (
   return client
 }
 
-t.test('pages of the gateway may connect and others not; the address is that of the client', async (t) => {
+t.test("pages of the gateway may connect, others not; the address is the client's", async (t) => {
   const { url } = await createUpstream(t)
   const gateway = await createGateway(t, url)
   const own = gateway.replace(/^ws/, 'http')
@@ -181,7 +181,7 @@ t.test('the gateway answers the heartbeat in the place of a client', async (t) =
 
 // Both in one app: the upgrades of the proxy are routed by Fastify, as those of the plugin.
 for (const order of ['before', 'after']) {
-  t.test(`a proxy that is registered ${order} the plugin shares the server with socket routes, and no upgrade is cut while it is used`, async (t) => {
+  t.test(`a proxy registered ${order} the plugin shares the server, and its upgrades last`, async (t) => {
     const upstream = new WebSocketServer({ port: 0, host: '127.0.0.1' })
     t.teardown(() => { upstream.close() })
     await once(upstream, 'listening')

@@ -88,7 +88,7 @@ async function createApp (t: Test, options: object, clock: TestClock = new Still
 }
 
 for (const [name, options] of Object.entries(servers)) {
-  t.test(`over HTTP/2 a socket route answers as documented, without headers of HTTP/1: ${name}`, async (t) => {
+  t.test(`over HTTP/2 a socket route has its documented responses: ${name}`, async (t) => {
     const { app, open } = await createApp(t, options)
     const session = await open()
     const token = (roles: string[]) => ({
@@ -188,7 +188,7 @@ for (const [name, options] of Object.entries(servers)) {
     t.equal(text, 'rest')
   })
 
-  t.test(`extended CONNECT (RFC 8441) is refused, also where the app has announced it: ${name}`, async (t) => {
+  t.test(`extended CONNECT (RFC 8441) is rejected, also if the app announces it: ${name}`, async (t) => {
     const { open } = await createApp(t, {
       ...options,
       ...('https' in options
@@ -206,7 +206,7 @@ for (const [name, options] of Object.entries(servers)) {
     session.close()
   })
 
-  t.test(`a stop ends sessions: idle ones at once, others after their answers, and waits for uploads: ${name}`, async (t) => {
+  t.test(`a stop ends idle sessions at once, others after their responses: ${name}`, async (t) => {
     const clock = new TestClock()
     const { app, url, open } = await createApp(t, options, clock)
     const idle = await open()
@@ -271,7 +271,7 @@ for (const [name, https] of [
   ['without TLS', undefined],
   ['with TLS, agreed on only then', tls]
 ] as const) {
-  t.test(`a session that begins when the drain is over is ended, and the process lives: ${name}`, async (t) => {
+  t.test(`a session that begins after the drain is ended: ${name}`, async (t) => {
     const app = Fastify({ http2: true, ...(https && { https }) }) as unknown as FastifyInstance
     await app.register(socketRoutes)
     // After the drain, and before Fastify stops listening.
@@ -301,7 +301,7 @@ for (const [name, https] of [
   })
 }
 
-t.test('a client that speaks HTTP/1 to a server of HTTP/2 alone, and stays, does not hold a stop up', async (t) => {
+t.test('a client of HTTP/1 that stays on a server of HTTP/2 does not delay a stop', async (t) => {
   // Longer than the test: Node's own default is ten seconds.
   const { app, url } = await createApp(t, {
     http2: true,

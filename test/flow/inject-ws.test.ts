@@ -30,7 +30,7 @@ async function start (
   return app
 }
 
-t.test('what onOpen returns comes first, also where nobody waits for it yet', async (t) => {
+t.test('the return value of onOpen comes first, also if it is awaited later', async (t) => {
   const app = await start(t, { onOpen: ({ params, query }) => ({ params, query }) })
   const client = await inject(app, '/chat/lobby?page=2')
   t.same(await client.json(), { params: { room: 'lobby' }, query: { page: '2' } })
@@ -98,7 +98,7 @@ t.test('the app closes: the client is told to come back', async (t) => {
   t.equal(closed.code, 1012)
 })
 
-t.test('a guarded route lets in by header and by sub-protocol, and refuses otherwise', async (t) => {
+t.test('a guarded route admits by header and by sub-protocol only', async (t) => {
   const app = await start(
     t,
     { onOpen: ({ protocol, user }) => ({ protocol, name: (user as { sub: string }).sub }) },
@@ -161,7 +161,7 @@ for (const [title, end] of [
   })
 }
 
-t.test('what a connection shows without a network is as with inject()', async (t) => {
+t.test('a connection without a network has the properties of inject()', async (t) => {
   const servers: Array<[string, object]> = [
     ['http', {}],
     ['https', { https: tls }],
@@ -245,7 +245,7 @@ t.test('a test says where a client is, and what a proxy says of it', async (t) =
   }
 })
 
-t.test('a request without a network can be listened to, as handlerTimeout of Fastify does', async (t) => {
+t.test('a request without a network has listeners, as handlerTimeout of Fastify adds', async (t) => {
   const app = await createApp(t, { fastify: { handlerTimeout: 600_000 } })
   app.socketRoute('/', { onOpen: () => 'in' }, {
     onRequest: async ({ raw }) => { raw.once('close', () => {}) }

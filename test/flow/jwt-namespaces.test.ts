@@ -48,7 +48,7 @@ async function createNamespaces (t: Test, plugin: SocketPluginOptions = {}) {
   }
 }
 
-t.test('the tokens of the namespace that is named count, with its keys, its cookie and its times: no others', async (t) => {
+t.test('only tokens of the named namespace count, with its keys, cookie and times', async (t) => {
   const { app, clock, access, refresh } = await createNamespaces(t, {
     jwt: 'access',
     connections: { perUser: 3 }
@@ -100,7 +100,7 @@ t.test('the tokens of the namespace that is named count, with its keys, its cook
   t.equal((await client.closed).code, 4401, 'with its tolerance')
 })
 
-t.test('what a hook has verified with another namespace than that of the route does not count', async (t) => {
+t.test("a user verified with another namespace than the route's does not count", async (t) => {
   const { app, access, refresh } = await createNamespaces(t, { jwt: 'access' })
   app.addHook('onRequest', async (request) => {
     const either = request as unknown as {
@@ -116,7 +116,7 @@ t.test('what a hook has verified with another namespace than that of the route d
   t.equal(await app.socketRevoke({ sub: 'alice', before: seconds() }), 1)
 })
 
-t.test('a namespace can be named in a scope, and the @fastify/jwt without one stays the default', async (t) => {
+t.test('a scope can name a namespace; the default is @fastify/jwt without one', async (t) => {
   const app = await createApp(t)
   await app.register(jwt, { namespace: 'staff', secret: secretOf('staff') })
   app.socketRoute('/', open, () => true)
@@ -132,7 +132,7 @@ t.test('a namespace can be named in a scope, and the @fastify/jwt without one st
   t.equal((await refusal(`${url}/staff`, [], bearer(tokenOf(app)))).status, 401)
 })
 
-t.test('a namespace that is not there is an error when the app gets ready, which says what there is', async (t) => {
+t.test('a missing namespace is an error at ready() that lists the existing ones', async (t) => {
   const cases: Array<[plugin: SocketPluginOptions, message: RegExp]> = [
     [{}, /only under a namespace \(access, refresh\), which the option jwt has to name/],
     [
@@ -162,7 +162,7 @@ t.test('a namespace that is not there is an error when the app gets ready, which
   )
 })
 
-t.test('what names no namespace is an error at registration', async (t) => {
+t.test('a value that names no namespace is an error at registration', async (t) => {
   for (const name of [
     '',
     5,

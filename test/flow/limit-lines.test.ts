@@ -88,7 +88,7 @@ t.test('1008: fragments', async (t) => {
   t.match(errorIn(lines), { level: WARN, err: { message: /than the 3 that maxFragments allows/ } })
 })
 
-t.test('what breaks the protocol is no limit', async (t) => {
+t.test('a protocol violation is not logged as a limit', async (t) => {
   const { lines, client } = await open(t, { onMessage () {} })
   client.socket.send(Buffer.from([0xff]), { binary: false })
   t.equal((await client.closed).code, 1007)
@@ -178,7 +178,7 @@ t.test('a frame that comes byte by byte waits in one piece, or ends its connecti
   socket.destroy()
 })
 
-t.test('what comes before a token is bounded, and told', async (t) => {
+t.test('data before a token is bounded, and the limit is logged', async (t) => {
   const lines: Array<{ msg: string, err?: { message: string } }> = []
   const app = await createApp(t, {
     fastify: {

@@ -83,7 +83,7 @@ t.test('a route can have a lower maxPayload', async (t) => {
 })
 
 // P35
-t.test('a client that does not read is closed when its outbox is over the limit; others get everything', async (t) => {
+t.test('a client that does not read is closed above outbox.limit; others get everything', async (t) => {
   const app = await createApp(t, { clock: new TestClock() })
   const ended = new Promise<{ code: number, dropped: number }>((resolve) => {
     app.socketRoute('/', {
@@ -151,7 +151,7 @@ t.test('send() says whether the client keeps up, and drained() waits until it do
   t.equal((await client.take(answers.length + 1)).at(-1), 'one more')
 })
 
-t.test('drained() resolves whatever the size of the message that brought the outbox to its mark', async (t) => {
+t.test('drained() resolves after a message of any size that filled the outbox', async (t) => {
   const app = await createApp(t)
   const sizes = [65_520, 65_526, 65_527, 65_530, 65_535, 65_536, 65_537]
   const done = new Promise<void>((resolve) => {
@@ -189,7 +189,7 @@ t.test('a burst of small messages in one turn reaches a client that reads', asyn
   t.equal(client.socket.readyState, 1)
 })
 
-t.test('small messages count for what they cost: a client that reads none is closed long before they fill the memory', async (t) => {
+t.test('waiting small messages count with their overhead, and close the connection', async (t) => {
   const app = await createApp(t, { clock: new TestClock() })
   const route = app.socketRoute('/', { onOpen: () => 'open' })
   const deaf = await tcp(await listen(app))
@@ -243,7 +243,7 @@ t.test('a message may come in maxFragments fragments, and in no more', async (t)
   t.strictSame(seen, ['abc', 'FSR_ERR_FRAGMENTS_TOO_MANY'])
 })
 
-t.test('by default a message may come in 128 fragments, and in more where it may be larger', async (t) => {
+t.test('a message may have 128 fragments by default, and more if it may be larger', async (t) => {
   for (const [maxPayload, most] of [[undefined, 128], [131_072, 256]] as const) {
     const clock = new TestClock()
     const app = await createApp(t, { clock, plugin: { maxPayload } })
@@ -315,7 +315,7 @@ for (const [what, { bytes, code, error }] of Object.entries(breaches)) {
   })
 }
 
-t.test('a route with a lower maxPayload keeps no more of a message than 64 KiB, or its own, however large one may be elsewhere', async (t) => {
+t.test('a route keeps 64 KiB of a message, or its own larger maxPayload, at most', async (t) => {
   const app = await createApp(t, { plugin: { maxPayload: 10_000_000 } })
   const codes: unknown[] = []
   const closed = {

@@ -3,7 +3,7 @@ import { connect, refusal } from '../support/client.js'
 import { createApp, listen, tokenOf } from '../support/server.js'
 
 // P40, invariant 8
-t.test('no token and no payload reaches the log at any level, an error text, or the echoed sub-protocol', async (t) => {
+t.test('tokens and payloads reach no log, no error text and no echoed sub-protocol', async (t) => {
   const lines: string[] = []
   const app = await createApp(t, {
     fastify: { logger: { level: 'trace', stream: { write: (line) => { lines.push(line) } } } }

@@ -58,7 +58,7 @@ t.test('a name that only looks like one of a prototype is taken', async (t) => {
   t.equal(await client.next(), text)
 })
 
-t.test('null, which has no members to read, closes with 1007 and is no failure of the app', async (t) => {
+t.test('null as a message closes with 1007 and is no failure of the app', async (t) => {
   const lines: string[] = []
   const app = await createApp(t, {
     fastify: { logger: { level: 'error', stream: { write: (line) => { lines.push(line) } } } }

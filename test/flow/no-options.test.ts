@@ -23,7 +23,7 @@ const noOptions: Record<string, unknown> = {
 }
 
 for (const [what, given] of Object.entries(noOptions)) {
-  t.test(`${what} as options fails, of whatever`, async (t) => {
+  t.test(`${what} as options is rejected everywhere`, async (t) => {
     const app = await createApp(t)
     const invalid = { code: 'FSR_ERR_OPTION_INVALID' }
     t.throws(() => app.socketRoute('/x', echo, given as never), invalid)
@@ -80,7 +80,7 @@ async function isRefused (t: Test, options: object, path: string): Promise<void>
   await t.rejects(app.injectWS(path), { message: /401/ })
 }
 
-t.test('options may be an object without a prototype, of another realm, or of a class; what they inherit counts', async (t) => {
+t.test('options may be of another realm or of a class, with inherited members', async (t) => {
   class Options { get isGranted (): string { return 'ROLE_ADMIN' } }
   const guarded = { isGranted: 'ROLE_ADMIN' }
   await isRefused(t, Object.assign(Object.create(null) as object, guarded), '/none')
@@ -90,7 +90,7 @@ t.test('options may be an object without a prototype, of another realm, or of a 
   await isRefused(t, Object.defineProperty({}, 'isGranted', { value: 'ROLE_ADMIN' }), '/hidden')
 })
 
-t.test('what @SocketRoute is given is a plain object, as what that inherits or hides would be lost; what becomes of it later has no effect', async (t) => {
+t.test('@SocketRoute takes a plain object, and copies it', async (t) => {
   class Options { path = '/x'; get isGranted (): string { return 'ROLE_ADMIN' } }
   const invalid = { code: 'FSR_ERR_DECORATOR_INVALID', message: /plain object/ }
   t.throws(() => SocketRoute(new Options()), invalid)
@@ -115,7 +115,7 @@ t.test('what @SocketRoute is given is a plain object, as what that inherits or h
   await t.rejects(app.injectWS('/admin'), { message: /401/ })
 })
 
-t.test('options of calls that are none fail: nothing is sent to whom it should leave out, and no wait takes another time', async (t) => {
+t.test('invalid options of calls throw: no excluded client gets a message', async (t) => {
   const app = await createApp(t)
   const schema = { in: {}, out: { ask: { data: { type: 'object' }, reply: { type: 'object' } } } }
   const opened = new Promise<WsConnection>((resolve) => {

@@ -30,7 +30,7 @@ const servers: Record<string, FastifyServerOptions | { http2: true, https: objec
   'HTTP/2 with allowHTTP1': { http2: true, https: { ...tls, allowHTTP1: true } }
 }
 for (const [name, options] of Object.entries(servers)) {
-  t.test(`requests that offer h2c are answered as plain ones, on a connection that goes on: ${name}`, async (t) => {
+  t.test(`requests that offer h2c get plain responses, on a connection that lasts: ${name}`, async (t) => {
     const warnings: string[] = []
     const warn = (warning: Error) => { warnings.push(warning.message) }
     process.on('warning', warn)
@@ -119,7 +119,7 @@ t.test('an offer behind a request without an answer ends the connection, and the
   t.equal((await app.inject('/nowhere')).statusCode, 404)
 })
 
-t.test('one with more headers than Node reads is cut: the end of its body may be told by one of the others', {
+t.test('an offer with more headers than Node reads is cut, since its end is not known', {
   skip
 }, async (t) => {
   const app = await createApp(t)
@@ -165,7 +165,7 @@ t.test('an offer by way of Proxy-Connection is answered as a plain one, too', as
 })
 
 // Servers of Node 24 and later ask which upgrades to take. Those before have no such property.
-t.test('a server that can read offers as plain requests by itself is told which upgrades to take', async (t) => {
+t.test('a server that reads offers as plain requests itself is told its upgrades', async (t) => {
   const server = Object.assign(createServer(), {
     shouldUpgradeCallback (this: unknown): boolean { return this === server }
   })
@@ -184,7 +184,7 @@ t.test('a server that can read offers as plain requests by itself is told which 
   t.equal(server.shouldUpgradeCallback, shouldUpgradeCallback, 'and is left as it was')
 })
 
-t.test('of two apps on such a server each takes away what it has said itself', async (t) => {
+t.test('each of two apps on such a server removes its own callback only', async (t) => {
   const server = Object.assign(createServer(), { shouldUpgradeCallback: () => true })
   const create = (path: string) => createApp(t, {
     fastify: { serverFactory: () => server },

@@ -4,7 +4,7 @@ import { createApp, listen, tokenOf } from '../support/server.js'
 
 // As with @fastify/websocket alone: nothing was answered in the way of HTTP, so that nothing is
 // measured as such.
-t.test('onResponse runs for refused upgrades and failed hooks, and not for an upgrade, nor at its end', async (t) => {
+t.test('onResponse runs for rejected upgrades and failed hooks, not for upgrades', async (t) => {
   const app = await createApp(t)
   const answered: Array<[string, number]> = []
   app.addHook('onResponse', async (request, reply) => {

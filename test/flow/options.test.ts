@@ -23,7 +23,7 @@ const ofGuards: Record<string, SocketRouteOptions> = {
   'connections.perUser as an object': { connections: { perRoute: 5, perUser: { max: 1 } } }
 }
 for (const [what, given] of Object.entries(ofGuards)) {
-  t.test(`${what} on a route without a guard fails at registration, as everyone would be let in`, async (t) => {
+  t.test(`${what} on a route without a guard fails at registration`, async (t) => {
     const app = await createApp(t)
     const message = new RegExp(
       `^Option ${what.split(/[ :]/)[0]!} has no effect on '/admin'.*isGranted`
@@ -74,7 +74,7 @@ t.test('for the plugin and for scopes they are defaults', async (t) => {
   t.equal((await refusal(`${await listen(app)}/guarded`)).status, 401)
 })
 
-t.test('roles of a scope without a guarded route fail when the app is ready, as everyone would be let in', async (t) => {
+t.test('roles of a scope without a guarded route fail when the app is ready', async (t) => {
   const message = (name: string) => new RegExp(
     `^Option ${name} has no effect in a scope .*isGranted`
   )
@@ -134,7 +134,7 @@ t.test('where the messages of a contract are guarded by roles, these have an eff
 })
 
 for (const hook of ['onRequest', 'preValidation', 'preHandler', 'preMessage'] as const) {
-  t.test(`${hook}: undefined fails at registration, as it may be a hook that does not exist yet`, async (t) => {
+  t.test(`${hook}: undefined fails at registration, as a hook may be missing`, async (t) => {
     const app = await createApp(t)
     const { authenticate } = app as unknown as { authenticate: never }
     t.throws(
@@ -290,7 +290,7 @@ t.test('so are options of the plugin alone, of a route alone, and of calls', asy
   )
 })
 
-t.test('what is like no option is told which there are', async (t) => {
+t.test('an unknown option without a similar name is rejected with the list of names', async (t) => {
   const app = await createApp(t)
   for (const name of [
     'x', 'hostname', 'separate', 'pathname', 'toString', 'constructor', 'adapter'
@@ -334,7 +334,7 @@ const ofOthers: Array<[names: readonly string[], told: RegExp]> = [
   [['wsHandler', 'handler'], /the controller is the second argument/]
 ]
 for (const [names, told] of ofOthers) {
-  t.test(`${names.join(', ')}: what people bring from another library is told what is here in its place`, async (t) => {
+  t.test(`${names.join(', ')}: an option of another library is rejected with the right name`, async (t) => {
     for (const name of names) {
       const app = await createApp(t)
       const wanted = {

@@ -59,7 +59,10 @@ for (const [fastPath, compression] of [
   [false, false],
   [false, { threshold: 100 }]
 ] as const) {
-  t.test(`the order of sending is that of arrival, ${{ true: 'gathered', write: 'gathered, read by ws', false: 'one by one' }[`${fastPath}`]}${compression === false ? '' : ', compressed'}`, async (t) => {
+  const ways = { true: 'gathered', write: 'gathered, read by ws', false: 'one by one' }
+  const way = ways[`${fastPath}`]
+  const form = compression === false ? way : `${way}, compressed`
+  t.test(`messages arrive in the order of sending, ${form}`, async (t) => {
     const app = await createApp(t, { plugin: { fastPath, compression } })
     let opened: WsConnection[] = []
     const route = app.socketRoute('/', {

@@ -36,7 +36,7 @@ t.test('messages sent right behind the handshake are handled after onOpen, in or
 })
 
 // Invariant 6
-t.test('what a client sent that left during onOpen is handled after it, also with concurrency', async (t) => {
+t.test('messages that a client sent during onOpen before it left are handled after it', async (t) => {
   const clock = new TestClock()
   const app = await createApp(t, { clock })
   const seen: string[] = []

@@ -9,7 +9,7 @@ const from = (origin: string, headers: Record<string, string> = {}) => ({
 })
 
 // P23
-t.test('a page of another origin is refused with 403 before anything runs, by default', async (t) => {
+t.test('a page of another origin is rejected with 403 before any hook, by default', async (t) => {
   const lines: string[] = []
   const app = await createApp(t, {
     fastify: { logger: { level: 'info', stream: { write: (line) => { lines.push(line) } } } }
@@ -34,7 +34,7 @@ t.test('a page of another origin is refused with 403 before anything runs, by de
   t.ok(lines.some((line) => line.includes('trustProxy')), 'the log names the cure')
 })
 
-t.test('a page whose host name was pointed at the server gets 404 where the route has a host', async (t) => {
+t.test('a page whose host name points at the server gets 404 if the route has a host', async (t) => {
   const app = await createApp(t)
   app.socketRoute('/', { onOpen: () => 'in' }, { constraints: { host: 'app.example' } })
   const url = await listen(app)
@@ -86,7 +86,7 @@ t.test('behind a proxy the origin is what the proxy says, if it is trusted', asy
   }
 })
 
-t.test('a proxy may tell the scheme of an upgrade as that of its page or of its socket, and its address in any form', async (t) => {
+t.test('a proxy may send the scheme of the page or of the socket, and any address form', async (t) => {
   const app = await createApp(t, { fastify: { trustProxy: true } })
   app.socketRoute('/', { onOpen: () => 'in' })
   const url = await listen(app)
@@ -295,7 +295,7 @@ t.test('a predicate may answer by a thenable', async (t) => {
   t.equal(await (await connect(await listen(app), [], from('https://a.example'))).next(), 'in')
 })
 
-t.test('what is not an origin fails at registration', async (t) => {
+t.test('a value that is no origin fails at registration', async (t) => {
   const app = await createApp(t)
   for (const origins of [
     'app.example',

@@ -44,7 +44,7 @@ async function rest ({ client, connection }: Feed): Promise<unknown[]> {
   return received
 }
 
-t.test('drop-oldest: a slow client gets the newest messages, in order, and what was dropped is counted', async (t) => {
+t.test('drop-oldest: a slow client gets the newest messages in order; dropped counts', async (t) => {
   const feed = await start(t, { outbox: { overflow: 'drop-oldest', limit: 100_000 } })
   const before = feed.connection.dropped
   for (let n = 0; n < 1000; n++) feed.route.broadcast({ n, padding: 'x'.repeat(400) })
@@ -81,7 +81,7 @@ t.test('latestBy: a slow client of a feed gets the present, not the past', async
   t.equal(feed.connection.dropped, 3 * 9_999)
 })
 
-t.test('latestBy: a slow client ends with the newest value of every key, or is closed with 1013, whatever the limit', async (t) => {
+t.test('latestBy: a slow client gets the newest value of every key, or 1013', async (t) => {
   const latestBy = (message: unknown) => (message as { symbol?: string }).symbol
   const limit = 65_536
   for (const keys of [50, 500]) {
@@ -101,7 +101,7 @@ t.test('latestBy: a slow client ends with the newest value of every key, or is c
   }
 })
 
-t.test('latestBy is asked once for each message, when it is sent, and what it fails by does no harm', async (t) => {
+t.test('latestBy is called once for each message; its errors are harmless', async (t) => {
   const asked: unknown[] = []
   const latestBy = (message: unknown) => {
     const { key, n } = message as { key?: string, n?: number }
@@ -202,7 +202,7 @@ t.test('answers wait in their place among what others send, and none is dropped'
 })
 
 for (const overflow of ['drop-oldest', 'drop-newest'] as const) {
-  t.test(`${overflow} closes no client, also where its own answers are more than the limit`, async (t) => {
+  t.test(`${overflow} closes no client, also if its own replies exceed the limit`, async (t) => {
     const feed = await start(t, { concurrency: 10, outbox: { overflow, limit: 100_000 } })
     feed.route.broadcast({ n: 1 })
     for (let n = 0; n < 4; n++) feed.client.send(`{"answer":"${'x'.repeat(60_000)}"}`)
@@ -223,7 +223,7 @@ t.test('a goodbye comes behind what waits', async (t) => {
   t.equal(feed.client.unread.at(-1), '{"n":1}')
 })
 
-t.test('what waits for a client that is gone counts as dropped', async (t) => {
+t.test('messages that wait for a client that has left count as dropped', async (t) => {
   const feed = await start(t, { outbox: { overflow: 'drop-oldest' } })
   for (let n = 0; n < 10; n++) feed.route.broadcast({ n })
   const before = feed.connection.dropped
@@ -235,7 +235,7 @@ t.test('what waits for a client that is gone counts as dropped', async (t) => {
 })
 
 for (const overflow of ['close', 'drop-oldest'] as const) {
-  t.test(`over the budget of the process a lagging client has no more than 64 KiB, with ${overflow}`, async (t) => {
+  t.test(`over the process budget a slow client has at most 64 KiB, with ${overflow}`, async (t) => {
     const app = await createApp(t, { plugin: { outboxBudget: 300_000, outbox: { overflow } } })
     const connections: WsConnection[] = []
     const route = app.socketRoute('/', {
@@ -302,7 +302,8 @@ for (const overflow of [
   'drop-newest',
   { latestBy: (message: unknown) => (message as { key?: string }).key }
 ] as const) {
-  t.test(`a client that has caught up is told once how much was dropped, with ${typeof overflow === 'string' ? overflow : 'latestBy'}`, async (t) => {
+  const policy = typeof overflow === 'string' ? overflow : 'latestBy'
+  t.test(`a client that has caught up is told once how much was dropped, with ${policy}`, async (t) => {
     const feed = await start(t, {
       outbox: { overflow, limit: 100_000, notice: (dropped) => ({ missed: dropped }) }
     })
@@ -372,7 +373,7 @@ t.test('the notice of a route with a contract is one of its messages', async (t)
   t.equal(message, JSON.stringify({ type: 'missed', data: connection!.dropped }))
 })
 
-t.test('a notice that fails, or that cannot be sent, is logged and harms nobody', async (t) => {
+t.test('a notice that fails or cannot be sent is logged and harmless', async (t) => {
   const lines: Array<{ msg: string, level: number, err?: { code?: string, message: string } }> = []
   const app = await createApp(t, {
     fastify: {
@@ -414,7 +415,7 @@ t.test('a notice that fails, or that cannot be sent, is logged and harms nobody'
   ])
 })
 
-t.test('nothing is told to a client that is closed for its slowness, and a notice that is no function is refused', async (t) => {
+t.test('a client closed for slowness gets no notice; an invalid notice is rejected', async (t) => {
   let calls = 0
   const feed = await start(t, {
     outbox: { limit: 100_000, notice: () => { calls++; return 'missed' } }

@@ -30,7 +30,8 @@ async function beside (t: Test, plugin: object, options: object): Promise<Fastif
 }
 
 for (const isRegistered of [false, true]) {
-  t.test(`limits hold on socket routes where @fastify/websocket makes other sockets, ${isRegistered ? 'registered by the app' : 'registered by the plugin'}`, async (t) => {
+  const by = isRegistered ? 'the app' : 'the plugin'
+  t.test(`limits hold where @fastify/websocket makes other sockets, registered by ${by}`, async (t) => {
     const app = isRegistered
       ? await beside(t, {}, { WebSocket: OlderSocket, maxPayload: 1_000_000 })
       : await createApp(t)
@@ -61,7 +62,7 @@ for (const isRegistered of [false, true]) {
   })
 }
 
-t.test('maxPayload, maxFragments and compression hold where the app has registered @fastify/websocket', async (t) => {
+t.test('limits and compression hold where the app has registered @fastify/websocket', async (t) => {
   const app = await beside(
     t,
     { maxPayload: 1_000, maxFragments: 3, compression: { threshold: 1 } },
@@ -159,7 +160,7 @@ t.test('verifyClient and shouldHandle of the app refuse in the form of Fastify',
 
 const [, throwNothing] = failures.find(([what]) => what === 'throws undefined')!
 
-t.test('shouldHandle, or a getter for the user, that throws nothing lets no client past', async (t) => {
+t.test('shouldHandle or a user getter that throws undefined admits no client', async (t) => {
   const app = await createApp(t, {
     jwt: false,
     plugin: { websocket: { options: { verifyClient: () => false } } }
@@ -174,7 +175,7 @@ t.test('shouldHandle, or a getter for the user, that throws nothing lets no clie
   t.match(await refusal(`${url}/should`), { status: 500, body: { code: 'FSR_ERR_NOT_AN_ERROR' } })
 })
 
-t.test('what is left of a handshake that ws would refuse by itself is refused in the form of Fastify', async (t) => {
+t.test('a handshake that ws would reject itself is rejected in the form of Fastify', async (t) => {
   const app = await createApp(t, { plugin: { compression: true } })
   app.setErrorHandler(
     async (error: { code: string, statusCode: number }, _request, reply) =>
@@ -204,7 +205,7 @@ t.test('what is left of a handshake that ws would refuse by itself is refused in
   t.match(await answer({}, 'POST / HTTP/1.1'), /^HTTP\/1\.1 404 [^]*Not Found/)
 })
 
-t.test('an offer of compression that cannot be met is declined, and the connection goes without', async (t) => {
+t.test('an invalid offer of compression is declined; the connection is uncompressed', async (t) => {
   const app = await createApp(t, { plugin: { compression: { threshold: 1 } } })
   app.socketRoute('/', { onMessage (_connection, message, clients) { clients.broadcast(message) } })
   const url = await listen(app)
@@ -247,7 +248,7 @@ t.test('an offer of compression that cannot be met is declined, and the connecti
   ]) t.equal(await agreed(offer), undefined, offer)
 })
 
-t.test('what the client has offered is not looked at without compression', async (t) => {
+t.test('the offers of a client are not parsed without compression', async (t) => {
   const app = await createApp(t)
   app.socketRoute('/', { onMessage: (_connection, message) => message })
   const socket = await tcp(await listen(app))

@@ -196,7 +196,7 @@ t.test('behind the proxies of the documents', { skip, timeout }, async (t) => {
     })
   })
 
-  t.test('the heartbeat keeps connections that are silent otherwise, which the proxy cuts without one', async (t) => {
+  t.test('the heartbeat keeps silent connections that the proxy cuts without it', async (t) => {
     await each(async (port, proxy) => {
       // A machine that holds this process up for longer than the proxy waits has it cut both: then
       // they are tried once more.
@@ -307,7 +307,7 @@ t.test('behind the proxies of the documents', { skip, timeout }, async (t) => {
     })
   })
 
-  t.test('while the app restarts clients are told to come back, and are let in again afterwards', async (t) => {
+  t.test('clients are asked to reconnect while the app restarts, and admitted afterwards', async (t) => {
     const clients = await Promise.all(ports.map(async (port) => await open(port, '/chat')))
     await Promise.all([
       app.close(),

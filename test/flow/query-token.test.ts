@@ -36,7 +36,7 @@ async function createQueryApp (t: Test, tokenFrom: Array<'query' | 'header'> = [
   return { app, url: await listen(app), seen, lines, hooked }
 }
 
-t.test('a token in the query lets its user in, and nobody sees it', async (t) => {
+t.test('a token in the query admits its user, and reaches no log and no callback', async (t) => {
   const { app, url, seen, lines, hooked } = await createQueryApp(t)
   const token = tokenOf(app)
   const queries = [
@@ -60,7 +60,7 @@ t.test('a token in the query lets its user in, and nobody sees it', async (t) =>
   for (const client of app.websocketServer.clients) client.terminate()
 })
 
-t.test('nor where the connection is refused, the path is wrong, or a proxy has taken Upgrade away', async (t) => {
+t.test('a token of a rejected upgrade or of a wrong path reaches no log', async (t) => {
   const { app, url, lines, hooked } = await createQueryApp(t)
   const token = tokenOf(app, ['OTHER'])
   t.equal((await refusal(`${url}/chat?access_token=${token}`)).status, 403)
@@ -78,7 +78,7 @@ t.test('nor where the connection is refused, the path is wrong, or a proxy has t
   t.notOk([...lines, ...hooked].some((text) => text.includes(token)))
 })
 
-t.test('of two tokens none counts, and an empty one is none', async (t) => {
+t.test('two tokens are rejected, and an empty token is none', async (t) => {
   const { app, url } = await createQueryApp(t)
   const token = tokenOf(app)
   t.equal(
@@ -101,7 +101,7 @@ t.test('without the option a token in the query is not read', async (t) => {
   )
 })
 
-t.test('a plain GET of the route is asked the same, and its token is not logged either', async (t) => {
+t.test('a plain GET of the route gets the same responses; its token is not logged', async (t) => {
   const { app, url, lines, hooked } = await createQueryApp(t)
   const [good, other] = [tokenOf(app), tokenOf(app, ['OTHER'])]
   const base = url.replace('ws', 'http')
@@ -112,7 +112,7 @@ t.test('a plain GET of the route is asked the same, and its token is not logged 
   t.notOk([...lines, ...hooked].some((text) => text.includes(good) || text.includes(other)))
 })
 
-t.test('nor at the second address of localhost, where Fastify has another server', async (t) => {
+t.test('a token sent to the second address of localhost is not logged', async (t) => {
   giveTwoAddresses(t)
   const lines: string[] = []
   const app = await createApp(t, {

@@ -33,7 +33,7 @@ const texts = (windows: number, each: number): string[][] => Array.from(
   (_, window) => Array.from({ length: each }, (_, index) => `${window}, ${index}`)
 )
 
-t.test('a client that sends too fast is slowed down: everything arrives, in order, in more windows', async (t) => {
+t.test('a client that sends too fast is slowed down: everything arrives in order', async (t) => {
   await checkWindows(
     t,
     { onMessage: (_connection, message) => message },
@@ -42,7 +42,7 @@ t.test('a client that sends too fast is slowed down: everything arrives, in orde
   )
 })
 
-t.test('bytes are limited too, and a message larger than the limit comes in a window of its own', async (t) => {
+t.test('bytes are limited too; a message above the limit has a window of its own', async (t) => {
   const sent = [[600, 400], [600], [5000]].map((lengths) => lengths.map((length) => Buffer.alloc(
     length
   )))
@@ -85,7 +85,7 @@ t.test('who goes on too fast for longer than is tolerated is closed with 4429', 
   t.equal(client.unread.length, 6)
 })
 
-t.test('the close with 4429 comes at once, also if the message that is too many finds nothing waiting', async (t) => {
+t.test('the close with 4429 comes at once, also if the last message finds none waiting', async (t) => {
   const clock = new TestClock()
   const app = await createApp(t, { clock })
   let closed: undefined | number
@@ -105,7 +105,7 @@ t.test('the close with 4429 comes at once, also if the message that is too many 
   t.equal(closed, 4429)
 })
 
-t.test('what need not wait for its turn counts as well', async (t) => {
+t.test('messages that need not wait for their turn count as well', async (t) => {
   const clock = new TestClock()
   const app = await createApp(t, { clock })
   let closed: undefined | number
@@ -162,7 +162,7 @@ t.test('a route takes what it does not say of its rate from the plugin', async (
   t.equal((await clock.during(client.closed)).code, 4429)
 })
 
-t.test('what a client that is gone has sent is handled without waiting', async (t) => {
+t.test('messages of a client that has left are handled without waiting', async (t) => {
   const app = await createApp(t, { clock: new TestClock() })
   const seen: string[] = []
   const ended = new Promise<void>((resolve) => {
@@ -204,7 +204,7 @@ t.test('a handler that ends while its client is slowed down does not have more r
   )
 })
 
-t.test('nothing of a rate is left when its clients are gone', async (t) => {
+t.test('nothing of a rate is kept when its clients have left', async (t) => {
   const clock = new TestClock()
   const app = await createApp(t, { clock })
   const { clients } = app.socketRoute(

@@ -84,7 +84,7 @@ t.test('the bound is 100 in 10 seconds by default, and false is none', async (t)
   t.equal(free.socket.readyState, 1)
 })
 
-t.test('an inner scope keeps what it does not say, and what is no bound fails at registration', async (t) => {
+t.test('an inner scope keeps what it does not name, and invalid limits are rejected', async (t) => {
   const app = await createApp(t, { plugin: { refusals: { max: 2 } } })
   app.socketRoute(
     '/inner',

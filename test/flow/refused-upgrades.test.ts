@@ -344,7 +344,7 @@ for (const [name, transport] of Object.entries(transports)) {
     ? connectTcp(port, '127.0.0.1')
     : connectTls(port, '127.0.0.1', { ca: tls.cert, servername: 'localhost' })
   for (const [what, refusal] of Object.entries(refusing)) {
-    t.test(`an upgrade that is refused by ${what} is answered, and its connection says that it ends, and does: ${name}`, async (t) => {
+    t.test(`an upgrade rejected by ${what} has a response that ends its connection: ${name}`, async (t) => {
       const app = await createRefusing(t, refusal, transport)
       const url = await app.listen({ port: 0, host: '127.0.0.1' })
       const socket = open(Number(new URL(url).port))
@@ -368,7 +368,7 @@ t.test('so does one to the second address of localhost', async (t) => {
   t.match(await readAll(socket), /^HTTP\/1\.1 400 [^]*connection: close/i)
 })
 
-t.test('an upgrade whose hook keeps the connection without an answer is cut after handshakeTimeout', async (t) => {
+t.test('an upgrade whose hook sends no response is cut after handshakeTimeout', async (t) => {
   const clock = new TestClock()
   const app = Fastify()
   t.teardown(() => clock.during(app.close()))

@@ -35,7 +35,7 @@ t.test('the plugin in a scope serves that scope', async (t) => {
   t.equal(await (await connect(`${await listen(app)}/v1/chat`)).next(), 'in')
 })
 
-t.test('the plugin in two scopes of one app fails, as both would answer every upgrade', async (t) => {
+t.test('the plugin in two scopes of one app fails: both would handle every upgrade', async (t) => {
   const app = Fastify()
   t.teardown(() => app.close())
   await app.register(async (scope) => { await scope.register(socketRoutes) })
@@ -147,7 +147,7 @@ const controllers: Record<string, [unknown, RegExp]> = {
   ]
 }
 for (const [what, [controller, message]] of Object.entries(controllers)) {
-  t.test(`${what} as a controller fails at registration, and the text names the cure`, async (t) => {
+  t.test(`${what} as a controller fails at registration with the cure`, async (t) => {
     const app = await createApp(t)
     t.throws(
       () => app.socketRoute('/chat', controller as typeof ok),
@@ -253,7 +253,7 @@ t.test('an option of the whole plugin is told so where it is given to a route', 
   )
 })
 
-t.test('an option of a route, and a prefix, are told so where they are given to the plugin or a scope', async (t) => {
+t.test('options of a route, and prefix, are rejected by name in the plugin and scopes', async (t) => {
   for (const given of [{ name: 'chat' }, { schema: {} }, { logLevel: 'warn' }]) {
     await t.rejects(
       async () => { await Fastify().register(socketRoutes, given as object) },
@@ -318,7 +318,7 @@ const numbers: Array<[SocketPluginOptions | Record<string, unknown>, string]> = 
   [{ drain: 5 }, 'drain is not { deadline, batch, interval }']
 ]
 for (const [given, text] of numbers) {
-  t.test(`the text for ${JSON.stringify(given)} tells the unit, and what was given unless it may be secret`, async (t) => {
+  t.test(`the text for ${JSON.stringify(given)} names the unit, and no value that may be secret`, async (t) => {
     await t.rejects(
       async () => { await Fastify().register(socketRoutes, given as SocketPluginOptions) },
       { code: 'FSR_ERR_OPTION_INVALID', message: `Option ${text}` }
@@ -358,7 +358,7 @@ for (const given of [
   })
 }
 
-t.test('a drain.deadline that pluginTimeout of Fastify does not leave time for fails, as it would end the process', async (t) => {
+t.test('a drain.deadline that pluginTimeout of Fastify would cut short is rejected', async (t) => {
   const app = Fastify({ pluginTimeout: 5_000 })
   await t.rejects(
     async () => { await app.register(socketRoutes) },
@@ -396,7 +396,7 @@ for (const path of ['chat', '', 5, null, undefined]) {
   })
 }
 
-t.test('a guarded route without @fastify/jwt fails when the app gets ready, whenever that is registered', async (t) => {
+t.test('a guarded route without @fastify/jwt fails when the app gets ready', async (t) => {
   const app = await createApp(t, { jwt: false })
   app.socketRoute('/chat', ok, 'ROLE_USER')
   await t.rejects(

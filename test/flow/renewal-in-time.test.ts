@@ -146,7 +146,7 @@ async function start (t: Test, {
   }
 }
 
-t.test('a renewal that comes while a handler runs counts, and the connection outlives the old token', async (t) => {
+t.test('a renewal during a handler counts: the connection outlives the old token', async (t) => {
   const { client, clock, token, release, handled } = await start(t)
   client.send('{"type":"wait","id":1}')
   await until(() => handled.length === 1)
@@ -174,7 +174,7 @@ t.test('renewals are taken one at a time, and one that is refused is told so', a
   t.same(rest.map((message) => (message as { id: number }).id).sort(), [1, 4])
 })
 
-t.test('a stream that the new user may not have ends with an error, one that it may have goes on', async (t) => {
+t.test('a renewal ends the streams that the new user is not granted, and no others', async (t) => {
   const { client, token, handled, push } = await start(t)
   client.send('{"type":"open","id":1}')
   client.send('{"type":"feed","id":2}')
@@ -197,7 +197,7 @@ t.test('a stream that the new user may not have ends with an error, one that it 
   t.match(await client.json(), { type: 'reply', id: 1, data: 'for the open one', more: true })
 })
 
-t.test('so does one whose handler has not returned it yet, and one whose grant fails', async (t) => {
+t.test('a renewal ends streams not returned yet, and those whose grant fails', async (t) => {
   const { client, token, release, handled } = await start(t, { concurrency: 2 })
   client.send('{"type":"slow","id":1}')
   await until(() => handled.includes('slow'))
@@ -219,7 +219,7 @@ t.test('so does one whose handler has not returned it yet, and one whose grant f
   ])
 })
 
-t.test('nor does a handler run whose message was granted to the old user, and one that stops has not failed', async (t) => {
+t.test('a renewal aborts handlers and messages granted to the old user only', async (t) => {
   const { client, token, release, handled } = await start(t, { concurrency: 2 })
   client.send('{"type":"hooked","id":1}')
   client.send('{"type":"touchy","id":2}')
@@ -252,7 +252,7 @@ t.test('a message that only looks like one of the protocol waits for its turn', 
   t.match(await client.json(), { type: 'error', code: 'FSR_ERR_MESSAGE_NOT_JSON' })
 })
 
-t.test('of several renewals one at a time is judged, beside the handler that runs', async (t) => {
+t.test('renewals are checked one at a time, beside a running handler', async (t) => {
   const app = await createApp(t)
   let judged = 0
   let most = 0
@@ -295,7 +295,7 @@ function held (): {
   return { verifies, settle }
 }
 
-t.test('a token that expires while its renewal is being verified does not end the connection if that is good', async (t) => {
+t.test('a token that expires during a valid renewal does not end the connection', async (t) => {
   const { verifies, settle } = held()
   const { client, clock, token } = await start(t, { verifies })
   client.send(renew(token(), 1))
@@ -351,7 +351,7 @@ const who = (count: number, size: number): string[] => Array.from(
 )
 const behind = { messages: who(2_000, 150), bytes: who(40, 10_000) }
 for (const [what, before] of Object.entries(behind)) {
-  t.test(`a renewal that came in time counts behind more ${what} than are read while a handler runs`, async (t) => {
+  t.test(`a renewal in time counts behind more ${what} than are read during a handler`, async (t) => {
     const { client, clock, token, release, handled } = await start(t)
     client.send('{"type":"wait","id":1}')
     await until(() => handled.length === 1)
@@ -393,7 +393,7 @@ t.test('once the renewal is found, no more waits for the busy handler than usual
   client.socket.terminate()
 })
 
-t.test('one whose renewal is not found within a second is closed', async (t) => {
+t.test('a connection whose renewal is not found within a second is closed', async (t) => {
   const { client, clock, handled } = await start(t)
   client.send('{"type":"wait","id":1}')
   await until(() => handled.length === 1)
@@ -420,7 +420,7 @@ t.test('so it is while onOpen runs, which no message is read before', async (t) 
   t.match(await client.json(), { id: 1 })
 })
 
-t.test('so it is then behind more messages than a connection has handled in one turn', async (t) => {
+t.test('a renewal behind more messages than one turn handles is found too', async (t) => {
   const { client, clock, token } = await start(t, {
     onOpen: async () => { await new Promise(() => {}) }
   })

@@ -46,7 +46,7 @@ t.test('data of a route is what connection.data is at first, in every callback',
   t.match(await other.json(), { visits: 4 }, 'each has its own')
 })
 
-t.test('data may be sync, of nothing, and comes with a contract and a token as the first message too', async (t) => {
+t.test('data may be sync, without a return value, and with a contract or first message', async (t) => {
   const app = await createApp(t)
   app.socketRoute('/sync', { onOpen: ({ data }) => data }, { data: ({ url }) => ({ url }) })
   app.socketRoute('/none', { onOpen: ({ data }) => data }, { data: () => undefined as never })
@@ -70,7 +70,7 @@ t.test('data may be sync, of nothing, and comes with a contract and a token as t
   t.strictSame(await asking.json(), { type: 'reply', id: 1, data: { url: '/contract' } })
 })
 
-t.test('data that fails refuses the upgrade, in the form of Fastify, and is asked of nothing but an upgrade that is let in', async (t) => {
+t.test('data that fails rejects the upgrade, and runs for admitted upgrades only', async (t) => {
   const app = await createApp(t)
   let asked = 0
   const options = (fail: () => unknown) => ({
@@ -110,7 +110,7 @@ t.test('data that fails refuses the upgrade, in the form of Fastify, and is aske
   )
 })
 
-t.test('the request is let go of, whatever was picked of it', async (t) => {
+t.test('the request is released, whatever data has taken from it', async (t) => {
   const app = await createApp(t)
   const seen: FastifyRequest[] = []
   app.socketRoute('/', { onOpen: () => 'in' }, {

@@ -116,7 +116,7 @@ t.test('a stream from onOpen runs beside the messages', async (t) => {
   t.equal(await client.next(), 'price 3')
 })
 
-t.test('a stream is stopped when the client closes, also while it waits for something that never comes', async (t) => {
+t.test('a stream is stopped when the client closes, also while it waits for ever', async (t) => {
   const app = await createApp(t)
   const returned: string[] = []
   const feed = (name: string): AsyncIterable<string> => ({
@@ -146,7 +146,7 @@ t.test('a stream is stopped when the client closes, also while it waits for some
   t.strictSame(returned, ['open', 'message'])
 })
 
-t.test('a stream that a handler returns after the connection has begun to close is not started', async (t) => {
+t.test('a stream returned after the connection has begun to close is not started', async (t) => {
   const app = await createApp(t)
   let pulled = 0
   let release: undefined | (() => void)
@@ -188,7 +188,7 @@ t.test('a stream that onClose returns is sent before the close frame', async (t)
   t.strictSame(client.unread, ['good', 'bye'])
 })
 
-t.test('a file stream whose client has left is let go, whether it was started or not, and whether there is such a file or not', async (t) => {
+t.test('a file stream whose client has left is released, started or not', async (t) => {
   const app = await createApp(t)
   const streams: Readable[] = []
   let release: undefined | (() => void)
@@ -220,7 +220,7 @@ t.test('a file stream whose client has left is let go, whether it was started or
   t.pass('all are destroyed, and the process lives')
 })
 
-t.test('a stream that throws when it is let go of is logged at debug, and is no failure of the app', async (t) => {
+t.test('a stream that throws when it is released is logged at debug, as no failure', async (t) => {
   const lines: Array<{ level: number, msg: string, err?: { message: string } }> = []
   const app = await createApp(t, {
     fastify: {
@@ -271,7 +271,7 @@ t.test('a stream that throws when it is let go of is logged at debug, and is no 
   t.strictSame(errors, [])
 })
 
-t.test('a stream that a handler returns long after its connection has ended is not started', async (t) => {
+t.test('a stream returned long after its connection has ended is not started', async (t) => {
   const clock = new TestClock()
   const app = await createApp(t, { clock })
   let pulled = 0
@@ -298,7 +298,7 @@ t.test('a stream that a handler returns long after its connection has ended is n
   t.equal(pulled, 0, 'nor is one from onClose for a client that is gone')
 })
 
-t.test('an endless stream from an onClose that was forced to run ends with the socket', async (t) => {
+t.test('an endless stream of an onClose that was forced to run ends with the socket', async (t) => {
   const clock = new TestClock()
   const app = await createApp(t, { clock })
   const ended = new Promise<void>((resolve) => {
@@ -385,7 +385,7 @@ t.test('a stream is pulled only as fast as the client reads', async (t) => {
   t.equal((await client.take(total)).length, total)
 })
 
-t.test('what is returned is sent however large it is, and the next message waits until the client has read it', async (t) => {
+t.test('return values of any size are sent, and the next message waits until read', async (t) => {
   const app = await createApp(t)
   let handled = 0
   app.socketRoute(
@@ -405,7 +405,7 @@ t.test('what is returned is sent however large it is, and the next message waits
 })
 
 // P2
-t.test('what onClose returns is dropped and counted when the client has closed', async (t) => {
+t.test('the return value of onClose is dropped and counted if the client has closed', async (t) => {
   const lines: string[] = []
   const app = await createApp(t, {
     fastify: { logger: { level: 'debug', stream: { write: (line) => { lines.push(line) } } } }

@@ -4,7 +4,7 @@ import { connect } from '../support/client.js'
 import { createApp, listen } from '../support/server.js'
 import { until } from '../support/until.js'
 
-t.test('a message to a room reaches its members: all through the route, the others through a connection', async (t) => {
+t.test('a message to a room reaches all members, or all but the connection itself', async (t) => {
   const app = await createApp(t)
   const route = app.socketRoute('/:room', {
     async onOpen (connection) { await connection.join(connection.params.room); return 'joined' },
@@ -27,7 +27,7 @@ t.test('a message to a room reaches its members: all through the route, the othe
   t.equal(await carol.next(), '{"to":"b"}')
 })
 
-t.test('a room knows its members, and whom it leaves out', async (t) => {
+t.test('a room knows its members and the excluded connections', async (t) => {
   const app = await createApp(t)
   const connections: WsConnection[] = []
   const route = app.socketRoute('/', {
@@ -58,7 +58,7 @@ t.test('a room knows its members, and whom it leaves out', async (t) => {
   t.equal(first.to('a').local.size, 1, 'who is not in it leaves out nobody')
 })
 
-t.test('connection.rooms has the rooms of the moment, so that a loop over it may leave and join rooms', async (t) => {
+t.test('connection.rooms is current, and a loop over it may leave and join rooms', async (t) => {
   const app = await createApp(t)
   const connections: WsConnection[] = []
   app.socketRoute('/', {
@@ -83,7 +83,7 @@ t.test('connection.rooms has the rooms of the moment, so that a loop over it may
   t.strictSame([connection.rooms.size, ...connection.rooms], [0])
 })
 
-t.test('a closing connection is in no room any more, though onClose can still see which they were', async (t) => {
+t.test('a closing connection is in no room, though onClose still reads its last rooms', async (t) => {
   const app = await createApp(t)
   let sizes: undefined | number[]
   const closed = new Promise<WsConnection>((resolve) => {
@@ -102,7 +102,7 @@ t.test('a closing connection is in no room any more, though onClose can still se
   t.strictSame(sizes, [0, 0, 0], 'nor does it come back')
 })
 
-t.test('a message to several rooms reaches each of their members once, in its order among others', async (t) => {
+t.test('a message to several rooms reaches each member once, in order', async (t) => {
   const app = await createApp(t)
   const connections = new Map<string, WsConnection>()
   const route = app.socketRoute('/:name/:rooms', {
@@ -179,7 +179,7 @@ t.test('a message to a room may leave out connections, few or many', async (t) =
   for (const client of clients.slice(2)) t.strictSame(await client.take(3), ['1', '3', '4'])
 })
 
-t.test('what a route without a contract would ignore beside a message is an error', async (t) => {
+t.test('arguments that a route without a contract would ignore are an error', async (t) => {
   const app = await createApp(t)
   app.socketRoute('/', {
     onMessage: (connection) => {
@@ -192,7 +192,7 @@ t.test('what a route without a contract would ignore beside a message is an erro
   t.equal(await client.next(), 'FSR_ERR_OPTION_INVALID')
 })
 
-t.test('a room that is asked for by something else than a name is an error, as its message would reach nobody', async (t) => {
+t.test('a room name that is not a string is an error, as no client would be reached', async (t) => {
   const app = await createApp(t)
   const route = app.socketRoute('/', {
     onMessage: (connection) => { connection.to(undefined as never).send('x') },
@@ -221,7 +221,7 @@ t.test('a room that is asked for by something else than a name is an error, as i
   t.match(await staying.next(), /of type object/, 'it would go on to get what the room is sent')
 })
 
-t.test('a join that fails reaches onError also when nobody waits for it', async (t) => {
+t.test('a join that fails reaches onError, also if its promise is not awaited', async (t) => {
   const app = await createApp(t)
   app.socketRoute('/', {
     onMessage: (connection, message) => { connection.join(message.text) },

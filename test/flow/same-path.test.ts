@@ -71,7 +71,7 @@ const pairs: Array<[one: string, other: string, where: 'everywhere' | 'nowhere' 
   ['/a::b', '/a:b', 'nowhere']
 ]
 for (const [what, routerOptions] of Object.entries(routers)) {
-  t.test(`two socket routes at what the router takes for one path fail at registration, ${what}`, async (t) => {
+  t.test(`two socket routes with one path for the router fail at registration, ${what}`, async (t) => {
     const app = await createApp(t, { fastify: { routerOptions } })
     let count = 0
     const inScope = async (
@@ -117,13 +117,13 @@ for (const [what, routerOptions] of Object.entries(routers)) {
   })
 }
 
-t.test('the options of the router count where they are given as those of Fastify, too', async (t) => {
+t.test('options of the router count among the options of Fastify too', async (t) => {
   const app = await createApp(t, { fastify: { caseSensitive: false } as FastifyServerOptions })
   app.socketRoute('/admin', guarded, 'ROLE_ADMIN')
   t.throws(() => app.socketRoute('/Admin', open), { code: 'FSR_ERR_PATH_DUPLICATE' })
 })
 
-t.test('the router that is asked has these options where its version of Fastify reads them', async (t) => {
+t.test("the router's options are read from where this version of Fastify has them", async (t) => {
   const usual = {
     ignoreDuplicateSlashes: false,
     ignoreTrailingSlash: false,
@@ -146,7 +146,7 @@ t.test('the router that is asked has these options where its version of Fastify 
   }
 })
 
-t.test('two scopes can have no socket route at one path, with whatever slashes their prefixes are written', async (t) => {
+t.test('two scopes cannot have a socket route with one path, for all slashes', async (t) => {
   for (const [one, path, other, otherPath] of [
     ['/v1', '/admin', '', '/v1/admin'],
     ['/v1/', '/admin', '/v1', '/admin'],
@@ -211,7 +211,7 @@ for (const [index, [one, other, code]] of constrained.entries()) {
   })
 }
 
-t.test('of two socket routes the one with more constraints has the requests that meet both, in whatever order', async (t) => {
+t.test('the socket route with more constraints gets the requests that meet both', async (t) => {
   for (const isFirst of [true, false]) {
     const app = await createApp(t)
     const specific = () => app.socketRoute('/', guarded, {
@@ -227,7 +227,7 @@ t.test('of two socket routes the one with more constraints has the requests that
   }
 })
 
-t.test('an open socket route does not take the requests of a guarded one because REST is there, too', async (t) => {
+t.test('an open route does not get the requests of a guarded one because of REST', async (t) => {
   const app = await createApp(t)
   app.socketRoute('/', guarded, { isGranted: 'ROLE_USER', name: 'guarded', constraints: { host } })
   app.get('/', async () => 'rest')
@@ -388,7 +388,7 @@ for (const {
   }
 }
 
-t.test('where the router would give one of the two the requests of the other, that fails at registration', async (t) => {
+t.test('two routes fail if the router would give one the requests of the other', async (t) => {
   const make = () => createApp(t, {
     fastify: { routerOptions: { constraints: { tenant: tenant(), zone: tenant('zone') } } }
   })
@@ -435,7 +435,7 @@ t.test("'*' and '/*' are one path, of which the router asks '/*' first", async (
   )
 })
 
-t.test('REST on one host keeps its requests where REST on all hosts has a path with a socket', async (t) => {
+t.test('REST on one host keeps its requests beside REST on all hosts with a socket', async (t) => {
   const add = (app: FastifyInstance) => ({
     socket: () => { app.socketRoute('/', guarded, { constraints: { host } }) },
     specific: () => { app.get('/', { constraints: { host: 'y.example' } }, async () => 'y') },
@@ -466,7 +466,7 @@ t.test('REST on one host keeps its requests where REST on all hosts has a path w
   }
 })
 
-t.test('REST for all methods, and several routes of REST with constraints, share a path with a socket', async (t) => {
+t.test('REST for all methods, and REST with constraints, share a path with a socket', async (t) => {
   const app = await createApp(t)
   app.all('/', { constraints: { host } }, async (request) => request.method)
   app.socketRoute('/', guarded, 'ROLE_USER')
@@ -486,7 +486,7 @@ t.test('REST for all methods, and several routes of REST with constraints, share
   }
 })
 
-t.test('REST at the root of a scope, which Fastify has with and without a slash, shares both', async (t) => {
+t.test('REST at the root of a scope shares both of its paths with a socket', async (t) => {
   for (const first of ['REST', 'socket']) {
     const app = await createApp(t)
     await app.register(async (scope) => {
@@ -505,7 +505,7 @@ t.test('REST at the root of a scope, which Fastify has with and without a slash,
   }
 })
 
-t.test('a route from before the plugin that may be one of bare @fastify/websocket is not taken over', async (t) => {
+t.test('an earlier route that may be of bare @fastify/websocket is not taken over', async (t) => {
   const app = Fastify()
   t.teardown(() => app.close())
   await app.register(fastifyWebsocket)
@@ -516,7 +516,7 @@ t.test('a route from before the plugin that may be one of bare @fastify/websocke
   t.equal(await (await connect(`${await listen(app)}/chat`)).next(), 'bare')
 })
 
-t.test('a route from before the plugin that is written otherwise fails at registration', async (t) => {
+t.test('an earlier route with another spelling of the path fails at registration', async (t) => {
   const app = Fastify({ routerOptions: { caseSensitive: false, ignoreDuplicateSlashes: true } })
   t.teardown(() => app.close())
   app.get('/chat', async () => 'rest')
@@ -536,7 +536,7 @@ const hooks: Record<string, [change: (options: RouteOptions) => void, what: stri
 }
 for (const [what, [change, name]] of Object.entries(hooks)) {
   for (const when of ['before', 'after']) {
-    t.test(`a hook onRoute from ${when} the plugin that gives a socket route ${what} makes its registration fail`, async (t) => {
+    t.test(`onRoute from ${when} the plugin that gives a socket route ${what} fails`, async (t) => {
       const app: FastifyInstance = Fastify()
       t.teardown(() => app.close())
       const add = () => {
@@ -556,7 +556,7 @@ for (const [what, [change, name]] of Object.entries(hooks)) {
   }
 }
 
-t.test('hooks onRoute may add to a socket route, wrap its hooks, and register copies, which are guarded as it is', async (t) => {
+t.test('onRoute hooks may extend a socket route and register guarded copies', async (t) => {
   const app = Fastify()
   t.teardown(() => app.close())
   const seen: string[] = []
@@ -592,7 +592,7 @@ t.test('hooks onRoute may add to a socket route, wrap its hooks, and register co
 })
 
 for (const hook of ['onRequest', 'preValidation'] as const) {
-  t.test(`a guarded route whose ${hook} another plugin has replaced, as many by as many, lets nobody in`, async (t) => {
+  t.test(`a guarded route whose ${hook} was replaced admits no client`, async (t) => {
     const app = await createApp(t)
     let called = 0
     app.addHook('onRoute', (options) => {

@@ -99,7 +99,7 @@ t.test('a server that outlives its app is left as it was, and takes another', as
   silent.destroy()
 })
 
-t.test('nothing of an app that is closed listens to what goes on: connections before TLS and after it, sessions, answers', async (t) => {
+t.test('a closed app leaves no listener on connections, sessions and responses', async (t) => {
   const emitters = new Map<string, EventEmitter>()
   const server = createSecureServer({ ...tls, allowHTTP1: true })
   t.teardown(() => { server.close() })
@@ -153,7 +153,7 @@ t.test('nothing of an app that is closed listens to what goes on: connections be
   t.notOk(silent.closed || secure.closed)
 })
 
-t.test('two apps share a server when each leaves the upgrades of the other, and one of them can close', async (t) => {
+t.test("two apps share a server if each leaves the other's upgrades; one can close", async (t) => {
   const { server, url, hand } = await ownServer(t)
   const first = await appOn(server, hand, '/a', { leaveUpgrades: ['/b'] })
   const second = await appOn(server, hand, '/b', { leaveUpgrades: ['/a'] })
@@ -168,7 +168,7 @@ t.test('two apps share a server when each leaves the upgrades of the other, and 
   t.equal(await (await connect(`${url}/b`)).next(), '/b')
 })
 
-t.test('sockets that another app on the server has are not cut, nor its upgrades taken, where neither leaves those of the other', async (t) => {
+t.test('sockets and upgrades of another app on the server are not touched by default', async (t) => {
   const { server, url, hand } = await ownServer(t)
   const bare = Fastify({
     serverFactory: (listener) => { hand(listener as RequestListener); return server }
@@ -191,7 +191,7 @@ t.test('sockets that another app on the server has are not cut, nor its upgrades
   await app.close()
 })
 
-t.test('of two apps on a server that leave nothing to each other the second has all upgrades, and no socket is cut', async (t) => {
+t.test('the second of two apps that leave nothing has all upgrades; no socket is cut', async (t) => {
   const { server, url, hand } = await ownServer(t)
   const first = await appOn(server, hand, '/a')
   const second = await appOn(server, hand, '/b')
@@ -204,7 +204,7 @@ t.test('of two apps on a server that leave nothing to each other the second has 
   t.equal(await (await connect(`${url}/a`)).next(), '/a')
 })
 
-t.test('an upgrade that is handed over to another app with the plugin is not cut by the first', async (t) => {
+t.test('an upgrade passed on to another app with the plugin is not cut by the first', async (t) => {
   const inner = await createApp(t)
   inner.socketRoute('/inner', { onOpen: () => 'in' }, {
     preHandler: async () => { await traffic() }
@@ -221,7 +221,7 @@ t.test('an upgrade that is handed over to another app with the plugin is not cut
   client.socket.terminate()
 })
 
-t.test('requests, upgrades and connections that another server hands over are served, and are not ended with the app', async (t) => {
+t.test('requests and upgrades passed on by another server are served, and outlast the app', async (t) => {
   const app = await createApp(t)
   app.get('/rest', async () => 'rest')
   app.post('/upload', async (request) => request.body)
@@ -255,7 +255,7 @@ t.test('requests, upgrades and connections that another server hands over are se
   t.equal(await (await connect(url)).next(), 'in')
 })
 
-t.test('fastify.close() does not end a tunnel, nor what another event than "request" answers', async (t) => {
+t.test("fastify.close() ends no tunnel and no response to an event but 'request'", async (t) => {
   const app = await createApp(t)
   app.server.on('connect', (_request, socket: Socket) => {
     socket.write('HTTP/1.1 200 OK\r\n\r\n')
@@ -298,7 +298,7 @@ t.test('an app that fails to start leaves the server as it was', async (t) => {
   t.strictSame(countsOf(server), before)
 })
 
-t.test('so does one whose plugin cannot be registered', async (t) => {
+t.test('an app whose plugin cannot be registered leaves no listener on the server', async (t) => {
   const { server, hand } = await ownServer(t)
   const before = countsOf(server)
   const app = Fastify({
@@ -324,7 +324,7 @@ t.test('a @fastify/websocket that listens to another server than Fastify is refu
   )
 })
 
-t.test('upgrades that nobody answers are cut after handshakeTimeout, and at the end of an app whose server goes on', async (t) => {
+t.test('unanswered upgrades are cut after handshakeTimeout, and at the end of the app', async (t) => {
   const clock = new TestClock()
   const { server, hand } = await ownServer(t)
   let asked = 0

@@ -39,7 +39,7 @@ function answer () {
 }
 
 for (const [name, fastify] of Object.entries({ TCP: {}, TLS: { https: tls } })) {
-  t.test(`a client whose pong has come, but was not read yet, stays: ${name}`, async (t) => {
+  t.test(`a client whose pong has arrived, but was not read yet, stays: ${name}`, async (t) => {
     for (const milliseconds of [500, 700, HOUR]) {
       const { clock, app, heldUp } = await start(
         t,
@@ -78,7 +78,7 @@ t.test('a token that has come as the first message counts', async (t) => {
   t.equal(await client.next(), 'in')
 })
 
-t.test('an upgrade whose hook has what it waits for goes on', async (t) => {
+t.test('an upgrade whose hook has its result goes on', async (t) => {
   const { app, heldUp } = await start(t)
   const { promise, come } = answer()
   let isWaiting = false

@@ -11,7 +11,7 @@ import { traffic } from '../support/traffic.js'
 import { turns, until } from '../support/until.js'
 
 // P36
-t.test('fastify.close() says goodbye, closes with 1012, and resolves after every onClose', async (t) => {
+t.test('fastify.close() says goodbye, closes with 1012, and awaits every onClose', async (t) => {
   const app = await createApp(t)
   let closes = 0
   for (const path of ['/a', '/b']) {
@@ -29,7 +29,7 @@ t.test('fastify.close() says goodbye, closes with 1012, and resolves after every
   }
 })
 
-t.test('fastify.close() waits for handlers that run, whose answers still arrive', async (t) => {
+t.test('fastify.close() waits for running handlers, whose replies still arrive', async (t) => {
   const app = await createApp(t)
   let release: undefined | (() => void)
   app.socketRoute('/', {
@@ -50,7 +50,7 @@ t.test('fastify.close() waits for handlers that run, whose answers still arrive'
 })
 
 // P36
-t.test('fastify.close() cuts clients that never read or never answer, at the deadline', async (t) => {
+t.test('fastify.close() cuts clients that never read or answer, at the deadline', async (t) => {
   const clock = new TestClock()
   const app = await createApp(t, { clock })
   let closes = 0
@@ -142,7 +142,7 @@ t.test('an upgrade while the server stops is answered 503', async (t) => {
   t.equal(opened, 0)
 })
 
-t.test('an upgrade that waits for verifyClient of the app as the server begins to stop is refused', async (t) => {
+t.test("an upgrade in the app's verifyClient at the beginning of a stop is rejected", async (t) => {
   let verify: undefined | ((isIn: boolean) => void)
   const app = await createApp(t, {
     // With a preClose of the app's own, ws does not refuse it.
@@ -176,7 +176,7 @@ t.test('an upgrade that waits for verifyClient of the app as the server begins t
   t.equal(closes, 0)
 })
 
-t.test('fastify.close() ends silent TCP connections, half requests, and upgrades that hooks do not answer', async (t) => {
+t.test('fastify.close() ends silent connections, half requests and pending upgrades', async (t) => {
   const app = await createApp(t)
   let asked = 0
   app.socketRoute('/', { onOpen: () => 'open' }, {
@@ -231,7 +231,7 @@ t.test('batches are closer where there are too many of them for the deadline', a
   t.ok(clock.now() <= 5_000, `${clock.now()} ms`)
 })
 
-t.test('a stuck handler and a stuck onClose are given up at the deadline, whatever closeTimeout says', async (t) => {
+t.test('a stuck handler or onClose is abandoned at the deadline, despite closeTimeout', async (t) => {
   const clock = new TestClock()
   const app = await createApp(t, { clock, plugin: { closeTimeout: 1_000_000 } })
   const forever = async (): Promise<void> => { await new Promise<never>(() => {}) }
@@ -299,7 +299,7 @@ t.test('a TCP connection that is made when the drain is over is ended at once', 
   await app.close()
 })
 
-t.test('a request is answered on a TCP connection that is made while the server stops', async (t) => {
+t.test('a request on a TCP connection made while the server stops gets a response', async (t) => {
   const app = await createApp(t)
   let release: undefined | (() => void)
   app.socketRoute('/', {
@@ -317,7 +317,7 @@ t.test('a request is answered on a TCP connection that is made while the server 
 })
 
 for (const return503OnClosing of [true, false]) {
-  t.test(`an upgrade that comes while the server stops is answered 503, with return503OnClosing: ${return503OnClosing}`, async (t) => {
+  t.test(`an upgrade during a stop gets 503, with return503OnClosing: ${return503OnClosing}`, async (t) => {
     const app = await createApp(t, { fastify: { return503OnClosing } })
     let release: undefined | (() => void)
     app.socketRoute('/', {
@@ -363,7 +363,7 @@ t.test('fastify.close() ends half a request that follows an answered one', async
   await ended
 })
 
-t.test('fastify.close() ends silent TCP connections also if app.server listens without app.listen()', async (t) => {
+t.test('fastify.close() ends silent connections also without app.listen()', async (t) => {
   const app = await createApp(t)
   app.socketRoute('/', { onMessage () {} })
   await app.ready()
@@ -379,7 +379,7 @@ t.test('fastify.close() ends silent TCP connections also if app.server listens w
   t.equal((await client.closed).code, 1012)
 })
 
-t.test('fastify.close() ends silent TCP connections also to the second address of localhost', async (t) => {
+t.test('fastify.close() ends silent connections to the second address of localhost', async (t) => {
   const app = await createApp(t)
   giveTwoAddresses(t)
   await app.listen({ port: 0, host: 'localhost' })
@@ -397,7 +397,7 @@ t.test('fastify.close() ends silent TCP connections also to the second address o
   await ended
 })
 
-t.test('a connection on which a request is still answered when the drain is over ends after the answer', async (t) => {
+t.test('a connection with a pending response ends after it when the drain is over', async (t) => {
   const app = await createApp(t)
   let isAsked = false
   let finish: undefined | (() => void)
@@ -420,7 +420,7 @@ t.test('a connection on which a request is still answered when the drain is over
   t.match(await answer, /first[^]*done$/)
 })
 
-t.test('an app without connections closes at once, and a close is harmless before listening', async (t) => {
+t.test('an app without connections closes at once, also before listening', async (t) => {
   const app = await createApp(t)
   app.socketRoute('/', { onOpen: () => 'hi' })
   await app.ready()
@@ -428,7 +428,7 @@ t.test('an app without connections closes at once, and a close is harmless befor
   t.pass()
 })
 
-t.test('an upgrade behind a request that is not answered is ended, also while the server stops, and the process lives', async (t) => {
+t.test('an upgrade behind an unanswered request is ended, also during a stop', async (t) => {
   let release: undefined | (() => void)
   const app = await createApp(t)
   app.socketRoute('/', {
@@ -503,7 +503,7 @@ t.test('many small batches do not take longer than the deadline allows', async (
 })
 
 for (const body of ['chunked', 'of a length']) {
-  t.test(`fastify.close() waits for a request while its body, ${body}, comes, and cuts it when that is silent, or at the deadline`, async (t) => {
+  t.test(`fastify.close() waits for a request whose body, ${body}, arrives, until the deadline`, async (t) => {
     const clock = new TestClock()
     const app = await createApp(t, { clock })
     app.addContentTypeParser('*', async (_request: unknown, payload: AsyncIterable<Buffer>) => {

@@ -63,7 +63,7 @@ const forms: Record<string, (value: unknown) => unknown> = {
 }
 
 for (const [form, give] of Object.entries(forms)) {
-  t.test(`a RevocationStore that answers anything but a number or nothing lets nobody in: ${form}`, async (t) => {
+  t.test(`a RevocationStore that returns anything but a number or nothing rejects: ${form}`, async (t) => {
     let answer: unknown
     const { app, lines, url } = await createLogged(t, {
       revocations: { revoke: () => {}, revokedBefore: () => give(answer) as undefined }
@@ -111,7 +111,7 @@ const failing: Record<string, () => unknown> = {
 }
 
 for (const [what, fail] of Object.entries(failing)) {
-  t.test(`a store that ${what} lets nobody in: at the upgrade, as the first message, at a renewal, with a ticket`, async (t) => {
+  t.test(`a store that ${what} admits no client, at any kind of check`, async (t) => {
     let isBroken = false
     const answer = () => isBroken ? fail() as undefined : undefined
     const tickets = new Map<string, string>()
@@ -157,7 +157,7 @@ for (const [what, fail] of Object.entries(failing)) {
   })
 }
 
-t.test('of a token with an issuer both subjects are asked for, and either answer counts', async (t) => {
+t.test('both subjects of a token with an issuer are looked up; either counts', async (t) => {
   const kept = new Map<string, number>()
   const asked: string[] = []
   for (const isAsync of [false, true]) {
@@ -212,7 +212,7 @@ async function ticketOf (app: FastifyInstance): Promise<string> {
   })).json<{ ticket: string }>().ticket
 }
 
-t.test('a TicketStore that gives another thing back than it was given lets nobody in', async (t) => {
+t.test('a TicketStore that returns another value than it was given admits no client', async (t) => {
   let change: (value: string) => unknown = (value) => value
   let kept = ''
   const store: TicketStore = {

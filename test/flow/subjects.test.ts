@@ -54,7 +54,7 @@ async function createIssuers (t: Test, plugin: SocketPluginOptions = {}) {
   return { app, url, lines, customer: scopes['customers']!, staff: scopes['staff']! }
 }
 
-t.test('users of different issuers are different, though they have the same sub: caps, revocation, renewal', async (t) => {
+t.test('users of different issuers are different, also with the same sub', async (t) => {
   const { app, url, customer, staff } = await createIssuers(t, {
     connections: { perUser: { max: 1, on: 'close-oldest' } }
   })
@@ -80,7 +80,7 @@ t.test('users of different issuers are different, though they have the same sub:
   )
 })
 
-t.test('a revocation without iss is one of every issuer, and the log says so where it has closed connections of several', async (t) => {
+t.test('a revocation without iss is of every issuer; the log warns of several', async (t) => {
   const { app, url, lines, customer, staff } = await createIssuers(t)
   const clients = [
     await connectAs(staff(), `${url}/staff/live`),
@@ -103,7 +103,7 @@ t.test('a revocation without iss is one of every issuer, and the log says so whe
   t.match(lines[0], 'set iss')
 })
 
-t.test('a ticket is not issued by a scope whose tokens are not those of the route', async (t) => {
+t.test("a ticket is not issued by a scope whose tokens are not the route's", async (t) => {
   const { app, url, customer } = await createIssuers(t)
   const ask = async (route: string) => await app.inject({
     method: 'POST',
@@ -119,7 +119,7 @@ t.test('a ticket is not issued by a scope whose tokens are not those of the rout
   t.ok(url)
 })
 
-t.test('a renewal by a token of another issuer is refused, also where both have one key', async (t) => {
+t.test('a renewal by a token of another issuer is rejected, also with the same key', async (t) => {
   const app = await createApp(t)
   app.socketRoute('/', renewing, 'ROLE_USER')
   const client = await connectAs(tokenOf(app, undefined, { iss: 'a' }), await listen(app))
@@ -134,7 +134,7 @@ t.test('a renewal by a token of another issuer is refused, also where both have 
   }
 })
 
-t.test('subject names the user: a claim, a function of the claims; at the plugin, a scope, a route', async (t) => {
+t.test('subject identifies users by a claim or a function, at every level', async (t) => {
   const app = await createApp(t, { plugin: { subject: 'id', connections: { perUser: 1 } } })
   app.socketRoute('/id', open, 'ROLE_USER')
   app.socketRoute('/tenant', open, {
@@ -186,7 +186,7 @@ t.test('a renewal has to be of the subject that is named', async (t) => {
   t.equal(await client.next(), 'renewed')
 })
 
-t.test('a user for whom subject gives no name is refused, and the log tells why without a value', async (t) => {
+t.test('a user without a subject is rejected; the log has the reason and no value', async (t) => {
   const lines: string[] = []
   const logger = { level: 'warn', stream: { write: (line: string) => { lines.push(line) } } }
   const odd: Record<string, (id: unknown) => unknown> = {
@@ -273,7 +273,7 @@ t.test('a user who is called like one of an issuer is not taken for that', async
   t.equal((await real.closed).code, 4403)
 })
 
-t.test('what is no subject is an error at registration', async (t) => {
+t.test('an invalid subject is an error at registration', async (t) => {
   for (const subject of ['', 5, null, [], {}]) {
     await t.rejects(
       async () => { await Fastify().register(socketRoutes, { subject: subject as never }) },
@@ -283,7 +283,7 @@ t.test('what is no subject is an error at registration', async (t) => {
   }
 })
 
-t.test('that perUser does not count users without a subject is logged once for each route', async (t) => {
+t.test('perUser without subjects is logged once for each route', async (t) => {
   const lines: string[] = []
   const app = await createApp(t, {
     plugin: { connections: { perUser: 1 } },

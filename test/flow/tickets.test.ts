@@ -54,7 +54,7 @@ async function ticketFor (
   return ticket
 }
 
-t.test('a ticket lets its user in, once, and is seen by nobody', async (t) => {
+t.test('a ticket admits its user once, and reaches no log and no callback', async (t) => {
   const { app, url, seen, lines } = await createTicketApp(t)
   const ticket = await ticketFor(app, tokenOf(app))
   t.match(ticket, /^[\w-]{43}$/)
@@ -77,7 +77,7 @@ t.test('a ticket lets its user in, once, and is seen by nobody', async (t) => {
   t.ok(lines.some((line) => line.includes('/chat/lobby?page=2&sort=up')))
 })
 
-t.test('of those who come with the same ticket at the same time one gets in', async (t) => {
+t.test('one of several clients with the same ticket at the same time is admitted', async (t) => {
   const { app, url, seen } = await createTicketApp(t)
   const ticket = await ticketFor(app, tokenOf(app))
   const answers = await Promise.allSettled(Array.from({ length: 20 }, () => connect(
@@ -124,7 +124,7 @@ t.test('a ticket is good for a short time', async (t) => {
   t.equal((await refusal(`${url}/chat/x?ticket=${ticket}`)).body.code, 'FSR_ERR_TICKET_INVALID')
 })
 
-t.test('the end of the token is the end of a connection with a ticket, and of the ticket', async (t) => {
+t.test('the expiry of the token is that of the ticket and of its connection', async (t) => {
   const clock = new TestClock()
   const { app, url } = await createTicketApp(t, { tickets: { ttl: 3_600_000 } }, clock)
   const exp = Math.floor(Date.now() / 1000) + 60
@@ -152,7 +152,7 @@ t.test('a ticket asks isGranted and the revocations like the token it was made f
   t.equal((await refusal(`${url}/chat/x?ticket=${ticket}`)).body.code, 'FSR_ERR_TOKEN_INVALID')
 })
 
-t.test('REST answers 401 to whoever asks for a ticket without a token that is good', async (t) => {
+t.test('REST sends 401 for a ticket request without a valid token', async (t) => {
   const { app } = await createTicketApp(t)
   for (const [authorization, code] of [
     [undefined, 'FSR_ERR_TOKEN_MISSING'],
@@ -174,7 +174,7 @@ t.test('REST answers 401 to whoever asks for a ticket without a token that is go
   )
 })
 
-t.test('an app without tokens of its own can issue tickets for the users of its sessions', async (t) => {
+t.test('an app without tokens can issue tickets for the users of its sessions', async (t) => {
   const app = await createApp(t, { jwt: false })
   app.decorateRequest('user', null as never)
   app.addHook('onRequest', async (request) => {
@@ -196,7 +196,7 @@ t.test('an app without tokens of its own can issue tickets for the users of its 
   t.equal((await refusal(url)).body.code, 'FSR_ERR_TOKEN_MISSING')
 })
 
-t.test('the log tells of a token for a ticket where @fastify/jwt is not registered in the scope of the request', async (t) => {
+t.test('the log warns of a token for a ticket in a scope without @fastify/jwt', async (t) => {
   for (const isOfRoute of [true, false]) {
     const lines: Array<{ msg: string }> = []
     const app = await createApp(t, {
@@ -275,7 +275,7 @@ t.test('a store of the app keeps tickets, and never sees one that could be used'
   t.equal((await refusal(`${url}/chat/x?ticket=${ticket}`)).status, 503)
 })
 
-t.test('tickets in this process are bounded in bytes, forgotten at their end, and taken once', async (t) => {
+t.test('tickets in this process are bounded in bytes, expire, and are taken once', async (t) => {
   const store = new MemoryTickets(new TestClock())
   const mega = 'x'.repeat(1_000_000)
   for (let count = 0; count < 100; count++) store.put(`${count}`, mega, 60_000)
@@ -302,7 +302,7 @@ t.test('tickets in this process are bounded in bytes, forgotten at their end, an
   t.equal(brief.take('33'), mega)
 })
 
-t.test('what cannot work is told: a route that takes none, a user that is not JSON, options that are none', async (t) => {
+t.test('invalid ticket requests throw: the route, the user, the options', async (t) => {
   const app = await createApp(t, { plugin: { tokenFrom: ['ticket'] } })
   app.socketRoute('/guarded', { onOpen: () => 'in' }, {
     tokenFrom: ['header'],

@@ -61,7 +61,7 @@ const renewing = {
   onError: (_connection: WsConnection, error: Error) => (error as { code?: string }).code
 }
 
-t.test('renew() takes a new token: the connection outlives the old one and has the new user', async (t) => {
+t.test('renew() takes a new token: the connection outlives the old, with a new user', async (t) => {
   const clock = new TestClock()
   const app = await createApp(t, { clock })
   app.socketRoute('/', renewing, 'ROLE_USER')
@@ -76,7 +76,7 @@ t.test('renew() takes a new token: the connection outlives the old one and has t
   t.equal(await renewed.next(), 'renewed ROLE_USER', 'also one that does not expire')
 })
 
-t.test('a renewal that is not valid changes nothing; one that has lost the role closes with 4403', async (t) => {
+t.test('an invalid renewal changes nothing; one without the role closes with 4403', async (t) => {
   const app = await createApp(t)
   app.socketRoute('/', renewing, 'ROLE_USER')
   const url = await listen(app)
@@ -95,7 +95,7 @@ t.test('a renewal that is not valid changes nothing; one that has lost the role 
   t.strictSame(client.unread, ['FSR_ERR_NOT_GRANTED'])
 })
 
-t.test('a refused renewal that nobody waits for harms nobody', async (t) => {
+t.test('an unhandled rejected renewal is harmless', async (t) => {
   const app = await createApp(t)
   app.socketRoute(
     '/',
@@ -108,7 +108,7 @@ t.test('a refused renewal that nobody waits for harms nobody', async (t) => {
   t.strictSame(await client.take(2), ['asked', 'asked'])
 })
 
-t.test("socketRevoke() ends a user's connections, answers how many, and refuses the old tokens", async (t) => {
+t.test("socketRevoke() closes and counts a user's connections, and rejects old tokens", async (t) => {
   const app = await createApp(t)
   app.socketRoute(
     '/',
@@ -165,7 +165,7 @@ t.test("socketRevoke() ends a user's connections, answers how many, and refuses 
   }
 })
 
-t.test('a revocation in this process is never taken back by another, and is forgotten at its end', async (t) => {
+t.test('a revocation in this process is never shortened, and is forgotten at its end', async (t) => {
   const { MemoryRevocations } = await import('../../src/auth/revocation.js')
   const store = new MemoryRevocations(systemClock)
   const now = seconds()
@@ -235,7 +235,7 @@ t.test('users with a number for a subject can be revoked too', async (t) => {
   t.equal((await refusal(url, ['bearer', token])).status, 401)
 })
 
-t.test('socketRevoke() counts those that it closes, and closes them also where the store fails', async (t) => {
+t.test('socketRevoke() closes and counts connections also if the store fails', async (t) => {
   let isBroken = false
   const app = await createApp(t, {
     plugin: {
@@ -268,7 +268,7 @@ t.test('socketRevoke() counts those that it closes, and closes them also where t
   t.equal((await second.closed).code, 4403)
 })
 
-t.test('of two renewals the one that was asked for last holds, whichever is faster', async (t) => {
+t.test('the later of two renewals holds, whichever is faster', async (t) => {
   const app = await createApp(t)
   const answers: Array<() => void> = []
   let isOpen = false
@@ -296,7 +296,7 @@ t.test('of two renewals the one that was asked for last holds, whichever is fast
   t.strictSame(await client.take(2), ['in', 'second'])
 })
 
-t.test('the token that is verified is the one whose claims count, also where a hook has given the request other headers', async (t) => {
+t.test("the verified token's claims count, also if a hook has replaced the headers", async (t) => {
   const app = await createApp(t, {
     plugin: { tokenFrom: ['protocol', 'header'], requireExpiry: true }
   })
@@ -316,7 +316,7 @@ t.test('the token that is verified is the one whose claims count, also where a h
   t.equal(await (await connect(url, ['bearer', good])).next(), 'in')
 })
 
-t.test('a token that is revoked while the last hooks run does not get in, by its subject alone or with its issuer', async (t) => {
+t.test('a token revoked during the last hooks is rejected, with or without its issuer', async (t) => {
   const app = await createApp(t)
   const revocations: Array<{ sub: string, iss?: string }> = [
     { sub: 'alice' },
@@ -339,7 +339,7 @@ t.test('a token that is revoked while the last hooks run does not get in, by its
   }
 })
 
-t.test('at whichever moment a user is revoked, nobody stays', async (t) => {
+t.test('a user revoked at any moment does not stay connected', async (t) => {
   const app = await createApp(t)
   // After some microtasks, of which one is between the last check and the opening.
   const isGranted = async (user: unknown): Promise<boolean> => {
@@ -359,7 +359,7 @@ t.test('at whichever moment a user is revoked, nobody stays', async (t) => {
   }
 })
 
-t.test('a token that is revoked while its renewal is judged is not taken, though the one before it still counts', async (t) => {
+t.test('a token revoked during its renewal is not taken; the one before still counts', async (t) => {
   const app = await createApp(t)
   const issued = seconds()
   let asked = 0
@@ -374,7 +374,7 @@ t.test('a token that is revoked while its renewal is judged is not taken, though
   t.equal(client.socket.readyState, 1)
 })
 
-t.test('a token that expires while its upgrade, or the check of a first message, is under way does not get in', async (t) => {
+t.test('a token that expires during its upgrade or first message is rejected', async (t) => {
   for (const where of ['isGranted', 'preHandler', 'data'] as const) {
     const clock = new TestClock()
     const app = await createApp(t, { clock, plugin: { tokenFrom: ['header', 'message'] } })

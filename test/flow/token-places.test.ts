@@ -103,7 +103,7 @@ for (const [what, [places, missing]] of Object.entries(warned)) {
   })
 }
 
-t.test('nothing is told where all plugins are there, or nobody has asked for the place', async (t) => {
+t.test('nothing is logged if all plugins are there, or the place was not asked for', async (t) => {
   const lines: Line[] = []
   const right: Places[] = [
     {},
@@ -120,7 +120,7 @@ t.test('nothing is told where all plugins are there, or nobody has asked for the
   t.strictSame(lines, [])
 })
 
-t.test('@fastify/cookie counts where it is registered after the route, and only in its scope', async (t) => {
+t.test('@fastify/cookie counts if registered after the route, and in its scope only', async (t) => {
   const app = await createPlaces(t, { jwt: session, tokenFrom: ['cookie'], cookie: {} })
   const url = await listen(app)
   t.equal(
@@ -144,7 +144,7 @@ t.test('@fastify/cookie counts where it is registered after the route, and only 
 })
 
 for (const hook of ['preHandler', false] as const) {
-  t.test(`a token is found in a cookie that @fastify/cookie parses later than the guard needs it, or not at all: hook: ${hook}`, async (t) => {
+  t.test(`a token is found in a cookie parsed later or not at all: hook: ${hook}`, async (t) => {
     const app = await createPlaces(t, { jwt: session, tokenFrom: ['cookie'], cookie: { hook } })
     const url = await listen(app)
     t.equal(
@@ -157,7 +157,7 @@ for (const hook of ['preHandler', false] as const) {
   })
 }
 
-t.test('cookies that the app parses itself count, where requests are decorated with them', async (t) => {
+t.test('cookies that the app parses itself count, if requests are decorated', async (t) => {
   const app = await createPlaces(t, { jwt: session, tokenFrom: ['cookie'] })
   app.decorateRequest('cookies', null as never)
   app.addHook('onRequest', async (request) => {

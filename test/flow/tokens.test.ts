@@ -169,7 +169,7 @@ async function createTokenApp (t: Test) {
 }
 
 for (const [way, ask] of Object.entries(ways)) {
-  t.test(`every broken token that comes as ${way} is answered with 401, and nothing of it is told or logged`, async (t) => {
+  t.test(`every broken token sent as ${way} gets 401, and is not logged`, async (t) => {
     const { url, opened, isLogged } = await createTokenApp(t)
     for (const [what, token] of Object.entries(broken)) {
       const answer = await ask(url, token)
@@ -206,7 +206,7 @@ for (const [way, ask] of Object.entries(ways)) {
   })
 }
 
-t.test('every broken token that comes as the first message closes with 4401, and nothing of it is told or logged', async (t) => {
+t.test('every broken token as the first message closes with 4401, and is not logged', async (t) => {
   const { url, opened, isLogged } = await createTokenApp(t)
   for (const [what, token] of Object.entries(broken)) {
     const client = await connect(`${url}/message`)
@@ -253,7 +253,7 @@ for (const [what, authorization] of Object.entries(authorizations)) {
   })
 }
 
-t.test('a token that cannot be verified for another reason is a 401 too, and the log tells the reason without the token', async (t) => {
+t.test('other failures of verification are 401 too; the log has the reason, no token', async (t) => {
   const lines: string[] = []
   const app = await createApp(t, {
     jwt: false,
@@ -273,7 +273,7 @@ t.test('a token that cannot be verified for another reason is a 401 too, and the
   t.notMatch(line, good)
 })
 
-t.test('where no token was found the log says at debug in which forms it was looked for, and nothing of what came', async (t) => {
+t.test('the log at debug has the forms in which a missing token was looked for', async (t) => {
   const lines: string[] = []
   const app = await createApp(t, {
     jwt: false,
@@ -334,7 +334,7 @@ t.test('where no token was found the log says at debug in which forms it was loo
   }
 })
 
-t.test('the sub-protocol bearer is answered where a gateway has put the token into another header', async (t) => {
+t.test('the sub-protocol bearer is selected also if a gateway has moved the token', async (t) => {
   const app = await createApp(t)
   app.socketRoute('/', { onOpen: ({ protocol }) => protocol }, 'ROLE_USER')
   app.socketRoute(

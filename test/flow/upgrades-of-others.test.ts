@@ -32,7 +32,7 @@ function other (server: Server, path: string, delay?: Promise<void>): void {
 }
 
 for (const who of ['the app', 'the plugin']) {
-  t.test(`sockets of others are not cut while they are used, where ${who} has registered @fastify/websocket`, async (t) => {
+  t.test(`sockets of others are not cut while in use, where ${who} has @fastify/websocket`, async (t) => {
     const clock = new TestClock()
     const app = Fastify()
     t.teardown(() => clock.during(app.close()))
@@ -70,7 +70,7 @@ for (const who of ['the app', 'the plugin']) {
   })
 }
 
-t.test('leaveUpgrades leaves paths, and all that is below them, to others, who answer when they like', async (t) => {
+t.test('leaveUpgrades leaves paths, and everything below them, to other listeners', async (t) => {
   const clock = new TestClock()
   const app = await createApp(t, {
     clock,
@@ -98,7 +98,7 @@ t.test('leaveUpgrades leaves paths, and all that is below them, to others, who a
   t.equal((await refusal(`${url}/ours`)).status, 401)
 })
 
-t.test('leaveUpgrades takes a predicate, as for the sub-protocol of a dev server; one that fails leaves nothing', async (t) => {
+t.test('leaveUpgrades takes a predicate; one that fails leaves nothing', async (t) => {
   const errors: string[] = []
   const answers: Record<string, () => unknown> = {
     true: () => true,
@@ -131,7 +131,7 @@ t.test('leaveUpgrades takes a predicate, as for the sub-protocol of a dev server
   t.equal(errors.filter((text) => /^leaveUpgrades (threw|returned neither)/.test(text)).length, 4)
 })
 
-t.test('leaveUpgrades that is no list of paths is an error at registration, and so is a route that it covers', async (t) => {
+t.test('an invalid leaveUpgrades is an error at registration, as is a route it covers', async (t) => {
   for (const leaveUpgrades of ['/io', ['io'], ['/'], ['/io?x'], [1], null]) {
     await t.rejects(createApp(t, { plugin: { leaveUpgrades: leaveUpgrades as never } }), {
       code: 'FSR_ERR_OPTION_INVALID',
@@ -164,7 +164,7 @@ for (const [name, order] of Object.entries({
   before: [proxy, socketRoutes],
   after: [socketRoutes, proxy]
 })) {
-  t.test(`each upgrade is routed once where another plugin, registered ${name} this one, has all of them routed as well`, async (t) => {
+  t.test(`each upgrade is routed once beside a plugin, registered ${name}, that routes all`, async (t) => {
     const clock = new TestClock()
     const app = Fastify()
     t.teardown(() => clock.during(app.close()))
@@ -203,7 +203,7 @@ for (const [name, order] of Object.entries({
   })
 }
 
-t.test('a listener that has upgrades routed without giving their responses the socket gets in nobody\'s way', async (t) => {
+t.test('a listener that routes upgrades without assigning sockets is harmless', async (t) => {
   const clock = new TestClock()
   const app = await createApp(t, { clock })
   proxy(app, false)
@@ -225,7 +225,7 @@ t.test('a listener that has upgrades routed without giving their responses the s
   client.socket.terminate()
 })
 
-t.test('upgrades of the whole app come by the plugin where it is registered in a scope', async (t) => {
+t.test('upgrades of the whole app come by the plugin, also if registered in a scope', async (t) => {
   const app = Fastify()
   t.teardown(() => app.close())
   await app.register(fastifyWebsocket)
@@ -252,7 +252,7 @@ function closeOf (socket: Duplex): Promise<void> {
   return new Promise((resolve) => { socket.resume().on('error', () => {}).on('close', resolve) })
 }
 
-t.test('a client that resets an upgrade which is left to others, before they look at it, does not end the process', async (t) => {
+t.test('a client that resets an upgrade left to others does not end the process', async (t) => {
   const app = await createApp(t, { plugin: { leaveUpgrades: ['/theirs'] } })
   const left = new Promise<Duplex>((resolve) => {
     app.server.on('upgrade', (_request, socket: Duplex) => { resolve(socket) })
@@ -266,7 +266,7 @@ t.test('a client that resets an upgrade which is left to others, before they loo
   t.ok(socket.destroyed)
 })
 
-t.test('an upgrade that is left to others, and that they never answer, does not hold the stop up; those that they have answered do', async (t) => {
+t.test('an unanswered upgrade left to others does not delay a stop; answered ones do', async (t) => {
   const app = await createApp(t, { plugin: { leaveUpgrades: ['/theirs'] } })
   other(app.server, '/theirs')
   const url = await listen(app)
@@ -285,7 +285,7 @@ t.test('an upgrade that is left to others, and that they never answer, does not 
   await closed
 })
 
-t.test('an app that leaves a server to another listener does not cut what that may still answer', async (t) => {
+t.test('an app that leaves a server to another listener does not cut its upgrades', async (t) => {
   const server = createServer()
   t.teardown(() => { server.close() })
   const app = Fastify({ serverFactory: (handler) => server.on('request', handler) })
@@ -304,7 +304,7 @@ t.test('an app that leaves a server to another listener does not cut what that m
   client.socket.terminate()
 })
 
-t.test('an upgrade that is left to others while nobody else listens is answered', async (t) => {
+t.test('an upgrade left to others without another listener gets a response', async (t) => {
   const app = await createApp(t, { plugin: { leaveUpgrades: ['/theirs'] } })
   t.equal((await refusal(`${await listen(app)}/theirs`)).status, 404)
 })
@@ -322,7 +322,7 @@ t.test('an upgrade that another listener has ended without a byte is not routed'
   t.equal(routed, 0)
 })
 
-t.test('a listener of the app may have the name that the one of @fastify/websocket has', async (t) => {
+t.test('a listener of the app may have the name of the one of @fastify/websocket', async (t) => {
   const app = Fastify()
   t.teardown(() => app.close())
   const seen: unknown[] = []
@@ -342,7 +342,7 @@ t.test('a listener of the app may have the name that the one of @fastify/websock
   t.strictSame(seen, ['/ours', '/theirs', '/nowhere'])
 })
 
-t.test('routes of bare @fastify/websocket in scopes from before the plugin keep their upgrades, and each is routed once', async (t) => {
+t.test('earlier routes of bare @fastify/websocket in scopes keep their upgrades', async (t) => {
   const clock = new TestClock()
   const app = Fastify()
   t.teardown(() => clock.during(app.close()))

@@ -244,7 +244,7 @@ const samples = [
 ]
 
 for (const [name, schema] of Object.entries(schemas)) {
-  t.test(`what Ajv makes of data for ${name} is what handlers get, and who has asked a client`, async (t) => {
+  t.test(`values that Ajv changes for ${name} reach handlers and requesters`, async (t) => {
     const { app, url } = await createPair(t, schema)
     for (const data of samples) {
       const expected = await overRest(app, data)
@@ -258,7 +258,7 @@ for (const [name, schema] of Object.entries(schemas)) {
   })
 }
 
-t.test('an asynchronous validator of Ajv is waited for, and what it has made of the data is taken', async (t) => {
+t.test('an asynchronous validator of Ajv is awaited, and its result is used', async (t) => {
   const ajv = new Ajv({ coerceTypes: 'array', useDefaults: true })
   ajv.addKeyword({
     keyword: 'isFree',
@@ -282,7 +282,7 @@ t.test('an asynchronous validator of Ajv is waited for, and what it has made of 
   }
 })
 
-t.test('where Fastify has no error to tell it takes the data, and a contract refuses it', async (t) => {
+t.test('a validator that rejects without an error: accepted by Fastify, not by a contract', async (t) => {
   for (const validate of [
     () => false,
     () => Promise.reject(), // eslint-disable-line prefer-promise-reject-errors
@@ -334,7 +334,7 @@ for (const [part, kept] of [
   })
 }
 
-t.test('what Ajv makes of parameters is what a connection has', async (t) => {
+t.test('parameters that Ajv changes are those of the connection', async (t) => {
   const app = await createApp(t)
   app.socketRoute('/:id', { onOpen: ({ params, query }) => ({ params, query }) }, {
     schema: {

@@ -26,7 +26,7 @@ t.test('a token is verified once for an upgrade, and once for a renewal', async 
   t.equal(verified, 2)
 })
 
-t.test('a token that a hook has verified is not verified again where the user is what the token says; with formatUser it is, once', async (t) => {
+t.test('a token verified by a hook is verified once more only with formatUser', async (t) => {
   for (const [formatUser, times] of [
     [undefined, 1],
     [(user: object) => ({ ...user, own: true }), 2]

@@ -42,7 +42,7 @@ t.test('nothing is missing in the Fastify that is installed', async (t) => {
 })
 
 for (const missing of parts) {
-  t.test(`an app works with a Fastify without ${missing}, and the log tells what does not`, async (t) => {
+  t.test(`an app works with a Fastify without ${missing}; the log has the loss`, async (t) => {
     hide(t, missing)
     const { app, lines } = await loggingApp(t)
     app.socketRoute('/', { onMessage: (_connection, message) => message })
@@ -56,7 +56,7 @@ for (const missing of parts) {
 }
 
 for (const missing of ['fastify.schemaController', 'fastify.options']) {
-  t.test(`a contract needs compilers of the app with a Fastify without ${missing}, and the error tells why`, async (t) => {
+  t.test(`a contract needs the app's compilers with a Fastify without ${missing}`, async (t) => {
     hide(t, missing)
     const contract = {
       schema: { in: { greet: { data: { type: 'string' } } } },
@@ -95,7 +95,7 @@ t.test('Fastify closes a server of its own, also if the app has not called liste
   t.equal(closesUnlistened({ [Symbol('fastify.options')]: null }), false)
 })
 
-t.test('a Fastify whose routing() cannot be replaced is refused', async (t) => {
+t.test('a Fastify whose routing() cannot be replaced is rejected', async (t) => {
   const fixed: PropertyDescriptor[] = [
     { get: () => () => {} },
     { value: () => {}, writable: false },
@@ -116,7 +116,7 @@ t.test('a Fastify whose routing() cannot be replaced is refused', async (t) => {
   )
 })
 
-t.test('connections are closed, and upgrades refused, also if Fastify runs onClose hooks after preClose only', async (t) => {
+t.test('connections are closed also if Fastify runs onClose hooks after preClose only', async (t) => {
   const app = await createApp(t, { fastify: { return503OnClosing: false } })
   app.socketRoute('/', { onMessage () {}, onClose: async () => { refused = await refusal(url) } })
   let refused: undefined | object

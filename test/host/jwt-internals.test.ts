@@ -28,7 +28,7 @@ async function changed (
   return app
 }
 
-t.test('an app whose @fastify/jwt does not tell its options is refused when it becomes ready', async (t) => {
+t.test('an app whose @fastify/jwt does not tell its options is rejected at ready()', async (t) => {
   const missing = (part: string) => ({
     code: 'FSR_ERR_PACKAGE_UNSUPPORTED',
     message: new RegExp(
@@ -80,7 +80,7 @@ t.test('a verifier that reads the header at once finds the token there', async (
   t.strictSame(seen!.asked, ['header', 'header'])
 })
 
-t.test('a verifier that reads the header later is given the token, and the header is not taken for it', async (t) => {
+t.test('a verifier that reads the header later is given the token instead', async (t) => {
   let seen: undefined | ReturnType<typeof reading>
   const app = await changed(
     t,

@@ -44,7 +44,7 @@ function listenAs (
   app.server.removeAllListeners('upgrade').on('upgrade', onUpgrade)
 }
 
-t.test('the listener to upgrades is known by when it was added, where the plugin registers @fastify/websocket', async (t) => {
+t.test('the upgrade listener is recognised by when @fastify/websocket added it', async (t) => {
   const server = new EventEmitter()
   const [theirs, own] = [function onUpgrade () {}, () => {}]
   server.on('upgrade', theirs)
@@ -61,7 +61,7 @@ t.test('the listener to upgrades is known by when it was added, where the plugin
   })
 })
 
-t.test('a listener that does not pass upgrades to Fastify at once, with their socket, is refused', async (t) => {
+t.test('a listener that does not pass upgrades to Fastify at once is rejected', async (t) => {
   const listeners = [
     function onUpgrade () {},
     function onUpgrade (this: FastifyInstance, request: IncomingMessage) {
@@ -99,7 +99,7 @@ t.test('a WebSocket server without what is used is refused', async (t) => {
   )
 })
 
-t.test('a route whose handler is not replaced is refused', async (t) => {
+t.test('a route whose handler is not replaced is rejected', async (t) => {
   const app = await changed(t, (app) => {
     // Undoes what the onRoute hook of @fastify/websocket has done.
     const handlers = new WeakMap<object, unknown>()
@@ -120,7 +120,7 @@ t.test('a route whose handler is not replaced is refused', async (t) => {
   )
 })
 
-t.test('a connection is cut, and the log tells why, if a handler does not upgrade at once', async (t) => {
+t.test('a connection is cut, and logged, if a handler does not upgrade at once', async (t) => {
   const lines: Array<{ err?: { code: string } }> = []
   const stream = { write (line: string) { lines.push(JSON.parse(line) as object) } }
   const app = Fastify({ logger: { level: 'error', stream } })

@@ -2,7 +2,7 @@ import { randomBytes } from 'node:crypto'
 import t from 'tap'
 import { unmask } from '../../src/message/bytes.js'
 
-t.test('a mask is taken off, however long the payload is and wherever in memory it begins', async (t) => {
+t.test('a mask is removed from a payload of any length and alignment', async (t) => {
   for (const length of [
     ...Array(40).keys(),
     63,

@@ -88,7 +88,7 @@ t.test('a bundle without some of its frames is what encoding the others would be
   }
 })
 
-t.test('a compressed frame is what was compressed, made once, and only from a threshold on', async (t) => {
+t.test('a compressed frame is created once, and only above the threshold', async (t) => {
   const compression = { threshold: 100, windowBits: 12, memLevel: 5 }
   const [short, long] = [text(99), new Frame(Buffer.alloc(5_000, 'ab'), true)]
   t.equal(short.deflated(compression), short)
@@ -110,7 +110,7 @@ t.test('a compressed frame is what was compressed, made once, and only from a th
   )
 })
 
-t.test('a part of a bundle is no larger than what is in it, whatever is left out', async (t) => {
+t.test('a part of a bundle is no larger than its frames', async (t) => {
   const bundle = new FrameBatch()
   for (let count = 0; count < 7; count++) bundle.add(text(8_000), '')
   bundle.add(text(3), '')
@@ -123,7 +123,7 @@ t.test('a part of a bundle is no larger than what is in it, whatever is left out
   t.ok(waiting!.buffer.byteLength <= 512, 'what waits keeps no part of the pool')
 })
 
-t.test('what one receiver still lacks is all that is encoded for it', async (t) => {
+t.test('only the frames that a receiver lacks are encoded for it', async (t) => {
   let copied = 0
   class Counted extends Frame {
     override copyTo (target: Buffer, at: number): number {
@@ -171,7 +171,7 @@ t.test('a message that waits keeps no more memory than it needs', async (t) => {
   t.equal(medium.size, 200)
 })
 
-t.test('of the pool, whatever its size in this version of Node, a message that waits keeps no more', async (t) => {
+t.test('a waiting message keeps no more of the pool, of any size in this Node', async (t) => {
   const { poolSize } = Buffer
   t.teardown(() => { Buffer.poolSize = poolSize })
   for (const size of [8_192, 65_536]) {
@@ -194,7 +194,7 @@ t.test('short messages that wait share memory, and do not overwrite each other',
   t.ok(new Set(messages.map(({ bytes }) => bytes.buffer)).size <= 21)
 })
 
-t.test('what waits for a handler, or for a client that lags, is kept so', async (t) => {
+t.test('messages that wait for a handler or a slow client are kept compact', async (t) => {
   const create = () => new Message(Buffer.alloc(65_536, 'a'), false, 100, 110)
   const [first, second, third] = [create(), create(), create()]
   new Inbox({ pause () {} } as unknown as WebSocket, 65_536).push(first)

@@ -21,7 +21,7 @@ t.test('a message is made only of what it can hold', async (t) => {
   )
 })
 
-t.test('what is sent by mistake is told with its cure', async (t) => {
+t.test('a value sent by mistake is reported with its cure', async (t) => {
   const text = (value: unknown): string => {
     try {
       toFrame(value as never)

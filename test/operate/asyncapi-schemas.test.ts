@@ -48,7 +48,7 @@ async function parsed (t: Test, app: FastifyInstance): Promise<AsyncapiDocument>
   return document
 }
 
-t.test('schemas that were added to the app are components, if something refers to them', async (t) => {
+t.test('schemas added to the app are components, if they are referred to', async (t) => {
   const app = await createDescribed(t)
   app.addSchema({ $id: 'text', type: 'string', maxLength: 20 })
   app.addSchema({
@@ -89,7 +89,7 @@ t.test('schemas that were added to the app are components, if something refers t
   t.strictSame(dataOf(document, 'deep'), { $ref: '#/components/schemas/person/properties/name' })
 })
 
-t.test('scopes may have different schemas by one $id, and what is alike is one component', async (t) => {
+t.test('scopes may have different schemas of one $id; equal ones are one component', async (t) => {
   const app = await createDescribed(t)
   // Alike in itself, but not in what it refers to.
   const pair = { $id: 'pair', type: 'array', items: { $ref: 'item#' } }
@@ -223,7 +223,7 @@ t.test('definitions of a schema are components, one where they are alike', async
   })
 })
 
-t.test('what only looks like a reference is left as it is', async (t) => {
+t.test('a value that only looks like a reference is unchanged', async (t) => {
   const app = await createDescribed(t)
   const data = {
     type: 'object',
@@ -326,7 +326,7 @@ for (const [title, transform] of [
   })
 }
 
-t.test('what is no JSON Schema, or leads nowhere, is refused when the app gets ready', async (t) => {
+t.test('an invalid schema, or a reference to nothing, is rejected at ready()', async (t) => {
   const cases: Array<readonly [unknown, RegExp, (() => unknown)?]> = [
     [
       { type: 'string' },

@@ -66,7 +66,7 @@ t.test('without the package yaml there is no YAML, and the error names the cure'
   })
 })
 
-t.test('nobody keeps it who may not read it later, and it need not be served', async (t) => {
+t.test('no shared cache keeps it, and it need not be served', async (t) => {
   const app = await createDescribed(t)
   for (const file of ['json', 'yaml']) {
     t.equal((await app.inject(`/asyncapi/asyncapi.${file}`)).headers['cache-control'], 'no-store')
@@ -160,7 +160,7 @@ t.test('it needs the plugin whose routes it describes', async (t) => {
   )
 })
 
-t.test('an app that listens at a socket of Unix, or everywhere, has the servers that it has', async (t) => {
+t.test('an app on a Unix socket, or on every address, lists its servers', async (t) => {
   const { serversAt } = await import('../../src/operate/asyncapi/servers.js')
   t.strictSame(serversAt(['/tmp/app.sock'], false), {})
   const at = (address: string) => ({
@@ -181,7 +181,7 @@ t.test('an app that listens at a socket of Unix, or everywhere, has the servers 
   })
 })
 
-t.test('what is not an option is refused at once', async (t) => {
+t.test('unknown options are rejected at once', async (t) => {
   const wrong: Array<readonly [object, RegExp]> = [
     [{ info: undefined }, /info\.title/],
     [{ info: { title: 'a' } }, /info\.version/],

@@ -261,7 +261,7 @@ t.test('operations say what is answered', async (t) => {
   t.match(operations['chat.out.cancel'], { action: 'send', messages: messages('cancel') })
 })
 
-t.test('what cannot happen on a route is not an operation', async (t) => {
+t.test('an impossible message of a route is not an operation', async (t) => {
   const app = await createApp(t)
   await app.register(asyncapi, { info })
   app.socketRoute('/told', { schema: { out: { news: Type.String() } }, on: {} })
@@ -378,7 +378,7 @@ t.test('where a guard does not look there is no scheme', async (t) => {
   for (const key of ['jwt', 'ticket']) t.ok(refusals(key).includes('FSR_ERR_TOKEN_EXPIRED'))
 })
 
-t.test('that refusals have no limit is told', async (t) => {
+t.test('the document says that refusals have no limit', async (t) => {
   const app = await createApp(t)
   await app.register(asyncapi, { info })
   app.socketRoute(
@@ -547,7 +547,7 @@ t.test('names that are no keys become keys, each its own', async (t) => {
   }
 })
 
-t.test('what goes over the wire is what the document says', async (t) => {
+t.test('messages on the wire match the document', async (t) => {
   const app = await createApp(t)
   await app.register(asyncapi, { info })
   app.socketRoute('/chat', {
@@ -638,7 +638,7 @@ t.test('an app that listens is its own server, unless it names others', async (t
   t.strictSame(Object.keys(named.asyncapi().servers!), ['production'])
 })
 
-t.test('what an app changes in the end is what there is', async (t) => {
+t.test('the changes of an app to the document are final', async (t) => {
   const document = await describe(t, {
     transformObject: (document) => ({ ...document, info: { ...document.info, title: 'Other' } })
   })

@@ -75,7 +75,7 @@ t.test('the document of an app is read into routes and messages', async (t) => {
   t.strictSame(admin.granted, ['ROLE_ADMIN', 'a check of the app'])
 })
 
-t.test('what cannot be read of a document is left out', async (t) => {
+t.test('unreadable parts of a document are left out', async (t) => {
   for (const document of [
     undefined,
     null,
@@ -145,7 +145,7 @@ t.test('what cannot be read of a document is left out', async (t) => {
   t.ok(route!.canRenew)
 })
 
-t.test('messages are told from answers, whatever they are called', async (t) => {
+t.test('messages are distinguished from replies, whatever their names', async (t) => {
   const app = await createApp(t)
   await app.register(asyncapi, { info: { title: 'Names', version: '1.0.0' } })
   const types = [
@@ -285,7 +285,7 @@ t.test('JSON is laid out without being changed', async (t) => {
   )
 })
 
-t.test('what is nested by the thousand is not mostly spaces', async (t) => {
+t.test('deeply nested values are not mostly spaces', async (t) => {
   const text = '['.repeat(1_000) + ']'.repeat(1_000)
   const shown = indented(tokensOf(text)).map((piece) => typeof piece === 'string'
     ? piece

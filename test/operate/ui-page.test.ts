@@ -114,7 +114,7 @@ class Tab {
   }
 }
 
-t.test('behind a proxy that adds to the path, the page finds its sockets and its login', browserTest, async (t) => {
+t.test('behind a proxy that adds a prefix, the page finds its sockets and its login', browserTest, async (t) => {
   const app = await createConsoleApp(t)
   const { port } = new URL(await app.listen({ port: 0, host: '127.0.0.1' }))
   // Takes `/api` away from the first line of each connection.
@@ -213,7 +213,7 @@ t.test('the console in a browser', browserTest, async (t) => {
     t.equal(await page.locator('nav a[data-state=open]').count(), 1)
   })
 
-  await t.test('what the schema does not say is not sent, unless it must', async (t) => {
+  await t.test('values outside the schema are not sent, unless forced', async (t) => {
     await tab.write(
       'Data of say',
       '{ "text": "", "mood": "odd", "mentions": [{ "name": "bob", "id": 0 }] }'
@@ -280,7 +280,7 @@ t.test('the console in a browser', browserTest, async (t) => {
     await stream.locator('summary').click()
   })
 
-  await t.test('what the server asks is answered', async (t) => {
+  await t.test('requests of the server can be answered', async (t) => {
     await tab.press('Send', await tab.message('confirm'))
     const asked = page.getByRole('region', { name: 'Questions of the server' })
     await asked.getByText('Are you sure?').waitFor()
@@ -297,7 +297,7 @@ t.test('the console in a browser', browserTest, async (t) => {
     t.match(await tab.entry('error').filter({ hasText: 'to confirm' }).innerText(), 'FSR_ERR')
   })
 
-  await t.test('what a server sends is text, whatever it looks like', async (t) => {
+  await t.test('data of a server is shown as text, whatever it looks like', async (t) => {
     await tab.press('Send', await tab.message('hostile'))
     const entry = page.locator('.entry').filter({ hasText: 'window.hacked' }).last()
     await entry.locator('summary').click()
@@ -371,7 +371,7 @@ t.test('the console in a browser', browserTest, async (t) => {
     await page.setViewportSize({ width: 1440, height: 900 })
   })
 
-  await t.test('nothing is wider than a narrow window, and no entry of the log than the log', async (t) => {
+  await t.test('nothing is wider than a narrow window, no entry wider than the log', async (t) => {
     for (const width of [360, 370, 380, 768, 1200]) {
       await page.setViewportSize({ width, height: 800 })
       t.equal(await page.evaluate('document.documentElement.scrollWidth'), width)
@@ -380,7 +380,7 @@ t.test('the console in a browser', browserTest, async (t) => {
     }
     await page.setViewportSize({ width: 1440, height: 900 })
   })
-  await t.test('what a button has sent is seen beside it in a narrow window', async () => {
+  await t.test('messages sent by a button are visible beside it in a narrow window', async () => {
     await page.setViewportSize({ width: 360, height: 740 })
     const message = await tab.message('say')
     await message.scrollIntoViewIfNeeded()

@@ -63,7 +63,7 @@ t.test('every answer has a strict Content-Security-Policy, also a refusal', asyn
   )
 })
 
-t.test('the policy names the servers and the login that are elsewhere, and nothing more', async (t) => {
+t.test('the policy names the servers and the login elsewhere, and nothing more', async (t) => {
   const app = await createConsoleApp(t, {
     servers: ['wss://sockets.example.test:8443', 'ws://[::1]:80'],
     login: { url: 'https://id.example.test/token?x=1' }
@@ -83,7 +83,7 @@ t.test('it is served under any prefix, and finds its parts there', async (t) => 
   }
 })
 
-t.test('without a slash at its end it leads to the address with one, also behind a proxy that has taken something away', async (t) => {
+t.test('without a trailing slash it redirects, also behind a proxy that strips a prefix', async (t) => {
   const app = await createConsoleApp(t)
   const { statusCode, headers } = await app.inject('/sockets?any')
   t.equal(statusCode, 308)
@@ -124,7 +124,7 @@ t.test('its guard stands before everything', async (t) => {
   t.equal((await single.inject('/sockets/')).statusCode, 403)
 })
 
-t.test('what there is not is a 404', async (t) => {
+t.test('an unknown path is a 404', async (t) => {
   const app = await createConsoleApp(t)
   for (const path of [
     '/sockets/none',

@@ -59,7 +59,7 @@ const all: Numeric[] = [
   { ...perUser, optionsWith: (value) => ({ connections: { perUser: { max: value } } }) }
 ]
 
-t.test('every option that is a number refuses the same values, at every level, and names itself and its unit', async (t) => {
+t.test('every numeric option rejects the same values, and names itself and its unit', async (t) => {
   t.ok(all.length > 25)
   for (const { name, unit, levels, optionsWith } of all) {
     for (const level of levels) {
@@ -79,7 +79,7 @@ t.test('every option that is a number refuses the same values, at every level, a
   }
 })
 
-t.test('every option that is a number takes the same values, and undefined for its default', async (t) => {
+t.test('every numeric option takes the same values, and undefined for its default', async (t) => {
   // An inner level can only lower it.
   const outer = { ...defaults, maxPayload: LONGEST }
   for (const { name, levels, optionsWith } of all) {
@@ -97,7 +97,7 @@ t.test('every option that is a number takes the same values, and undefined for i
   }
 })
 
-t.test('the timeout of a request to a client or a room is checked as options are, and may be Infinity', async (t) => {
+t.test('the timeout of a request is checked as options are, and may be Infinity', async (t) => {
   const app = await createApp(t)
   const opened = new Promise<Asking>((resolve) => {
     app.socketRoute('/', {
@@ -137,7 +137,7 @@ t.test('the timeout of a request to a client or a room is checked as options are
   }
 })
 
-t.test('a time in seconds is a number from 0 on, with fractions, and not in milliseconds', async (t) => {
+t.test('a time in seconds is a number from 0 on, with fractions', async (t) => {
   const app = await createApp(t)
   const wrong = [
     ...wrongAmounts.filter((value) => !(typeof value === 'number' && value > 0 && value < 1e11)),

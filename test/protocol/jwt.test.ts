@@ -15,7 +15,7 @@ t.test('the payload of a token is read, with every character', async (t) => {
   }
 })
 
-t.test('it is read without atob and TextDecoder, whatever its length', async (t) => {
+t.test('it is read without atob and TextDecoder, at any length', async (t) => {
   t.intercept(globalThis, 'atob', { value: undefined })
   t.intercept(globalThis, 'TextDecoder', { value: undefined })
   fc.assert(fc.property(fc.string({ unit: 'grapheme', maxLength: 50 }), (sub) => {

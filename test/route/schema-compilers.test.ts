@@ -2,7 +2,7 @@ import Fastify, { type FastifyInstance } from 'fastify'
 import t from 'tap'
 import { compilersOf } from '../../src/route/schema-compilers.js'
 
-t.test('those of the app are taken', async (t) => {
+t.test('compilers of the app are used', async (t) => {
   const app = Fastify()
   const asked: unknown[] = []
   app.setValidatorCompiler((asking) => {

@@ -26,7 +26,7 @@ declare module 'fastify' {
   interface FastifyRequest { tenant: string }
 }
 
-t.test('what a connection was asked for with is told in every callback, however late', async (t) => {
+t.test('the request of a connection is readable in every callback, at any time', async (t) => {
   const app = await createApp(t, { plugin, clock })
   const told: unknown[] = []
   const tell = ({ params, query, headers, ip, protocol, user }: WsConnection) => {
@@ -117,7 +117,7 @@ t.test('headers keep their order, and are always the same object', async (t) => 
   t.equal(headers['7'], 'seven')
 })
 
-t.test('a predicate that is asked at a renewal sees the request that it was asked about at the upgrade', async (t) => {
+t.test('a predicate at a renewal gets the same request as at the upgrade', async (t) => {
   const app = await createApp(t, { plugin, clock })
   app.decorateRequest('tenant', '')
   app.addHook('onRequest', async (request) => {
@@ -243,7 +243,7 @@ t.test('while connected nothing keeps the raw request and its response', async (
   t.equal(await client.next(), 'still here')
 })
 
-t.test('who listens to the raw response of an upgrade hears when the connection ends', async (t) => {
+t.test('listeners on the raw response of an upgrade hear the end of the connection', async (t) => {
   const app = await createApp(t, { plugin, clock })
   const { promise, resolve } = withResolvers()
   app.addHook('onRequest', async (_request, reply) => { reply.raw.on('close', resolve) })
@@ -268,7 +268,7 @@ t.test('headers come back as they were, in their order', async (t) => {
   t.strictSame(Object.keys(restored), Object.keys(headers))
 })
 
-t.test('as many kinds of browsers as there may be, and headers as long as they may be, are told apart', async (t) => {
+t.test('the largest number of kinds of headers is told apart', async (t) => {
   const given = Array.from({ length: 1_050 }, (_, index) => ({ 'user-agent': `a browser ${index}`, cookie: `n=${index}` }))
   t.strictSame(given.map((headers) => compactHeaders(headers)!).map((kept) => kept.restore()), given)
   const long = { 'user-agent': 'a'.repeat(4_000) }

@@ -170,7 +170,7 @@ t.test('a fast socket sees and answers what one of ws does', async (t) => {
   t.pass('whatever the client sends')
 })
 
-t.test('sockets are read directly only where ws is made as expected; otherwise the part that differs is named', async (t) => {
+t.test('a ws that differs is not read directly, and the differing part is named', async (t) => {
   t.equal(await findUnsupported(FastSocket), undefined)
   type Damage = (prototype: Record<string, (
     this: FastSocket,
@@ -264,7 +264,7 @@ t.test('the version of a ws that does not tell it is unknown', async (t) => {
   t.equal(versionOfWs(() => { throw new Error('not exported') }), 'of an unknown version')
 })
 
-t.test('whoever waits for a socket to open is not told a second time', async (t) => {
+t.test('a listener for the opening of a socket is called once', async (t) => {
   const wire = new Wire()
   const socket = new FastSocket(null, undefined, settings)
   let opened = 0
@@ -345,7 +345,7 @@ t.test('without a limit a message may be of any size', async (t) => {
   t.strictSame(sizes, [200_000])
 })
 
-t.test('what breaks the protocol is refused as soon as it is seen, however long it says to be', async (t) => {
+t.test('a protocol violation is rejected at its first bytes', async (t) => {
   for (const Socket of [FastSocket, Plain]) {
     const wire = new Wire()
     const socket = new Socket(null, undefined, settings);
@@ -373,7 +373,7 @@ t.test('a receiver that has failed takes nothing any more', async (t) => {
   socket.terminate()
 })
 
-t.test('whoever pings and does not read is cut, as with ws', async (t) => {
+t.test('a client that pings and does not read is cut, as with ws', async (t) => {
   for (const Socket of [FastSocket, Plain]) {
     const wire = new Wire()
     wire._write = () => {}
@@ -406,7 +406,7 @@ t.test('a connection is not held back, and not ended for its silence', async (t)
   }
 })
 
-t.test('what the receiver of ws cannot take yet is not read', async (t) => {
+t.test('bytes that the receiver of ws cannot take yet are not read', async (t) => {
   for (const Socket of [FastSocket, Plain]) {
     const wire = new Wire()
     const socket = new Socket(null, undefined, settings);
@@ -432,7 +432,7 @@ t.test('a ping with a payload is left to ws', async (t) => {
   t.equal(Buffer.concat(wire.written).toString('hex'), '8900' + '89036e6f77')
 })
 
-t.test('of a socket that was cut nothing is made any more, and it answers as that of ws', async (t) => {
+t.test('nothing is created of a socket that was cut, which behaves as that of ws', async (t) => {
   for (const Socket of [FastSocket, Plain]) {
     const wire = new Wire()
     const socket = new Socket(null, undefined, settings);
@@ -455,7 +455,7 @@ t.test('of a socket that was cut nothing is made any more, and it answers as tha
   }
 })
 
-t.test('what is left in the stream when it closes is read', async (t) => {
+t.test('bytes left in the stream when it closes are read', async (t) => {
   for (const Socket of [FastSocket, Plain]) {
     const wire = new Wire()
     const socket = new Socket(null, undefined, settings);
@@ -476,7 +476,7 @@ t.test('what is left in the stream when it closes is read', async (t) => {
   }
 })
 
-t.test('replies to a read are written at its end; to a client in memory that answers at once, in the next tick', async (t) => {
+t.test('replies to a read are written at its end, in memory in the next tick', async (t) => {
   const socket = new FastSocket(null, undefined, settings)
   socket.setSocket(new Wire(), Buffer.alloc(0))
   let [depth, deepest, rounds, gathered] = [0, 0, 0, 0]

@@ -1,7 +1,7 @@
 import t from 'tap'
 import { flushLater } from '../../src/socket/flush-queue.js'
 
-t.test('one that fails does not keep the others, nor those to come, from being flushed', async (t) => {
+t.test('a failing flush does not keep the others from being flushed', async (t) => {
   const flushed: string[] = []
   const failed = new Promise((resolve) => { process.once('uncaughtException', resolve) })
   const fail = new Error('fails')

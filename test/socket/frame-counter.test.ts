@@ -21,7 +21,7 @@ const bytes = Buffer.concat(frames.map(([first, size]) => frameOf(first, size)))
 // The bytes of fragments count with their message.
 const expected = [0, 0, 0, 125, 1]
 
-t.test('frames that are no messages are counted, in whatever parts they come', async (t) => {
+t.test('frames that are no messages are counted, however they are divided', async (t) => {
   for (const part of [bytes.length, 1, 2, 3, 7, 130, 1_000]) {
     const pieces: number[] = []
     const stream = new Duplex({ read () {}, write (_chunk, _encoding, callback) { callback() } })
@@ -51,7 +51,7 @@ t.test('the size of a frame that is too large is known before ws refuses it', as
   stream.destroy()
 })
 
-t.test('what is no stream, and a socket without an owner, are left alone', async (t) => {
+t.test('an object that is no stream, and a socket without an owner, are left alone', async (t) => {
   const stream = new Duplex({ read () {} })
   countFrames(stream, {} as WebSocket, 65_536)
   stream.emit('data', bytes)

@@ -10,7 +10,7 @@ t.test('the beginning of a frame does not keep what it was read with', async (t)
   t.ok(rest.bytes.length <= 72, 'nor memory for what its header announces')
 })
 
-t.test('what comes byte by byte takes at most twice its size, and no more than is needed', async (t) => {
+t.test('bytes that come one by one take at most twice their size', async (t) => {
   const needed = 60_000
   const rest = new PartialFrame(chunk, 0, 1, needed)
   let most = 0

@@ -3,7 +3,7 @@ import { systemClock } from '../../src/clock.js'
 import { waitForTurn, type DeferredWork } from '../../src/socket/turns.js'
 import { until } from '../support/until.js'
 
-t.test('connections that wait have 4 milliseconds in all, then the event loop goes on before the others have their turn', async (t) => {
+t.test('waiting connections have 4 milliseconds in all, then the event loop goes on', async (t) => {
   let now = 0
   t.intercept(systemClock, 'now', { value: () => now })
   const seen: string[] = []
@@ -17,7 +17,7 @@ t.test('connections that wait have 4 milliseconds in all, then the event loop go
   t.strictSame(seen, ['a', 'b', 'others', 'c', 'd', 'others again'])
 })
 
-t.test('one that cannot be stopped in the middle of what comes is the last of its round', async (t) => {
+t.test('a connection that cannot be stopped in between is the last of its round', async (t) => {
   t.intercept(systemClock, 'now', { value: () => 0 })
   const seen: string[] = []
   const waiting = (name: string, canStop: boolean): DeferredWork => () => {
