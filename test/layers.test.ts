@@ -182,6 +182,14 @@ t.test("how paths compare and end is read from the app's options in one place", 
   t.strictSame(having(/initialConfig/), ['plugin.ts', 'route/router.ts'], 'and pluginTimeout')
 })
 
+t.test('what a validator returns is read in one place', async (t) => {
+  t.strictSame(
+    having(/\bvalidate!?\(|\.validate\w*\(|\bvalidate\.errors\b/),
+    ['contract/validation.ts']
+  )
+  t.strictSame(having(/\bvalidator(Compiler)?\(\{/), ['route/schema-compilers.ts'])
+})
+
 t.test('promises are recognised in one place, and lines logged in one', async (t) => {
   t.strictSame(
     having(/instanceof Promise\b|\bisPromise\(|\.then === 'function'|readonly then\?/),

@@ -26,11 +26,10 @@ emptyStream(message)
  * @param isTls whether the server of the app uses TLS, so that its pages come by https.
  */
 export function completeInjected (
-  request: IncomingMessage | InjectedRequest,
+  request: InjectedRequest,
   stream: Duplex,
   isTls: boolean
 ): void {
-  if (request instanceof IncomingMessage) return
   checkInjected(request)
   const {
     remoteAddress = LOOPBACK,

@@ -1,5 +1,5 @@
 import type { EventEmitter } from 'node:events'
-import type { IncomingMessage, ServerResponse } from 'node:http'
+import { IncomingMessage, type ServerResponse } from 'node:http'
 import type { Socket } from 'node:net'
 import type { Duplex } from 'node:stream'
 import { Server as TlsServer } from 'node:tls'
@@ -152,7 +152,10 @@ export class PendingUpgrades {
 
   #arrive (request: IncomingMessage, socket: Duplex, head: Buffer): void {
     const { left, connections, credentials } = this.#options
-    completeInjected(request, socket, this.#server instanceof TlsServer)
+    // injectWS passes a plain object.
+    if (!(request instanceof IncomingMessage)) {
+      completeInjected(request, socket, this.#server instanceof TlsServer)
+    }
     connections.forget(socket as Socket)
     // Without another listener no library could handle a left upgrade.
     if (left.has(request) && this.#server.listenerCount('upgrade') > 1) {
