@@ -49,7 +49,7 @@ async function socketRoutes (
   const services = createServices(clock, settings, { live, sockets, credentials, fastPath })
   getReady(fastify, table, openScopes(fastify, settings), live, fastPath)
   fastify.decorateRequest(kUpgrade, null)
-  decorateRegistration(fastify, table, left, services)
+  decorateRegistration(fastify, { table, left, server: services })
   decorateOperation(fastify, table, clock, live, services)
 
   fastify.addHook('preClose', async () => {

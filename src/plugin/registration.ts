@@ -11,28 +11,15 @@ import type { RouteTable } from '../route/route-table.js'
 import type { UpgradesLeft } from '../upgrade/left-upgrades.js'
 import { barePath, joinPath } from '../upgrade/path.js'
 
-/** Decorates an app with the methods that register routes and options. */
-export function decorateRegistration (
-  fastify: FastifyInstance,
-  table: RouteTable,
-  left: UpgradesLeft,
-  server: Server
-): void {
-  const add = (
-    scope: FastifyInstance,
-    path: string,
-    controller: unknown,
-    given: SocketRouteOptions
-  ): Route => {
-    const full = joinPath(scope.prefix, barePath(path, scope.prefix))
-    left.check(full)
-    const effective = enterScope(scope, given)
-    const created = createController(full, controller, scope, checkGrant)
-    const route = new Route({ server, scope, path: full, given, effective }, created)
-    table.add(scope, path, given.constraints, route)
-    return route
-  }
+/** What the routes of an app are registered with. */
+interface Registry {
+  readonly table: RouteTable
+  readonly left: UpgradesLeft
+  readonly server: Server
+}
 
+/** Decorates an app with the methods that register routes and options. */
+export function decorateRegistration (fastify: FastifyInstance, registry: Registry): void {
   fastify.decorate('socketRoute', function (
     this: FastifyInstance,
     path: string,
@@ -40,7 +27,7 @@ export function decorateRegistration (
     ...rest: unknown[]
   ) {
     refuseDecorated(controller)
-    return add(this, path, controller, toOptions(rest))
+    return register(registry, this, path, controller, toOptions(rest))
   } as unknown as FastifyInstance['socketRoute'])
   fastify.decorate('socketController', function (
     this: FastifyInstance,
@@ -48,12 +35,28 @@ export function decorateRegistration (
     ...rest: unknown[]
   ) {
     const { controller, route: { path, ...options } } = decoratedController(given, this, rest)
-    return add(this, path, controller, options as SocketRouteOptions)
+    return register(registry, this, path, controller, options as SocketRouteOptions)
   } as unknown as FastifyInstance['socketController'])
   fastify.decorate('socketScope', function (this: FastifyInstance, options: SocketScopeOptions) {
     addToScope(this, options)
     return this
   })
+}
+
+function register (
+  { table, left, server }: Registry,
+  scope: FastifyInstance,
+  path: string,
+  controller: unknown,
+  given: SocketRouteOptions
+): Route {
+  const full = joinPath(scope.prefix, barePath(path, scope.prefix))
+  left.check(full)
+  const effective = enterScope(scope, given)
+  const created = createController(full, controller, scope, checkGrant)
+  const route = new Route({ server, scope, path: full, given, effective }, created)
+  table.add(scope, path, given.constraints, route)
+  return route
 }
 
 // The third argument is a grant, or all options. Leaving it out is allowed; an explicit undefined
