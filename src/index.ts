@@ -1,10 +1,6 @@
 export { default } from './plugin.js'
-export type {
-  ConnectionOf,
-  PlainController,
-  SocketInfo,
-  SocketRouteGeneric
-} from './plugin-types.js'
+export type { SocketInfo } from './plugin-types.js'
+export type { ConnectionOf, PlainController, SocketRouteGeneric } from './route/route-types.js'
 export type { SocketHealth } from './operate/health.js'
 export {
   SocketRoute,
