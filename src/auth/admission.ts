@@ -2,7 +2,7 @@ import type { FastifyRequest } from 'fastify'
 import type { Identity } from '../connection/identity.js'
 import { errors } from '../errors.js'
 import { writeLog } from '../log.js'
-import { isThenable } from '../thenable.js'
+import { isThenable, then } from '../thenable.js'
 import { createGuard, explain, type EffectiveGrant, type Guard } from './grant.js'
 import type { Revocations } from './revocation.js'
 import type { Authenticator } from './authenticator.js'
@@ -45,13 +45,14 @@ export class Admission {
    * Returns the identity of the user that a hook of the app has set on a request to an unguarded
    * route; undefined if no hook has set one.
    *
-   * @throws a coded error, 401.
+   * @throws a coded error, 401, synchronously or by the promise.
    */
   recognise (
     request: FastifyRequest,
     offered: undefined | string
-  ): undefined | Promise<undefined | Identity> {
-    return this.#authenticator.isKnown(request) ? this.#recogniseLater(request, offered) : undefined
+  ): undefined | Identity | Promise<undefined | Identity> {
+    return then(this.#authenticator.users.recognise(request, offered), (identity) =>
+      identity && this.#check(request, identity))
   }
 
   /**
@@ -76,14 +77,6 @@ export class Admission {
     const identity = await this.#authenticator.verify(request, token)
     if (identity.subject !== subject) throw new errors.TokenInvalid()
     return this.#check(request, { ...identity, session })
-  }
-
-  async #recogniseLater (
-    request: FastifyRequest,
-    offered: undefined | string
-  ): Promise<undefined | Identity> {
-    const identity = await this.#authenticator.recognise(request, offered)
-    return identity && this.#check(request, identity)
   }
 
   // Awaits only promises, as each await delays every upgrade by a turn.

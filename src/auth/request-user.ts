@@ -49,7 +49,15 @@ export class RequestUsers {
     return userOf(request, this.#options.jwt) !== null
   }
 
-  /** See `Authenticator.recognise`. */
+  /**
+   * Returns the identity of the user that a hook has set on a request; undefined if there is no
+   * user, or the user is a promise that rejects. If the user comes from a token, all claims of the
+   * token count, also those that formatUser has dropped.
+   *
+   * @param offered the token of the sub-protocol header.
+   * @throws `FSR_ERR_TOKEN_INVALID`, `FSR_ERR_TOKEN_EXPIRED` (401), synchronously or by the
+   * promise.
+   */
   recognise (
     request: FastifyRequest,
     offered: undefined | string

@@ -2,7 +2,7 @@ import type { FastifyRequest } from 'fastify'
 import { Admission } from '../auth/admission.js'
 import { endsTokens, oldestOf } from '../auth/claims.js'
 import { missingJwt } from '../auth/jwt.js'
-import { createAuthenticator, type Authenticator } from '../auth/authenticator.js'
+import { Authenticator } from '../auth/authenticator.js'
 import { checkPlaces, isOfJwt, type TokenSource } from '../auth/token-source.js'
 import { errors } from '../errors.js'
 import { jwtOf, type Jwt } from '../host/jwt-internals.js'
@@ -66,7 +66,7 @@ export class RouteGuard {
         'with another @fastify/jwt than the request: issue its tickets in its scope')
     }
     const { authorization } = request.headers
-    if (jwt === undefined && authorization !== undefined && !this.#ofRest!.isKnown(request)) {
+    if (jwt === undefined && authorization !== undefined && !this.#ofRest!.users.isKnown(request)) {
       writeLog(request, 'warn', { route: path }, 'the token of a ticket request is ignored: ' +
         '@fastify/jwt is not registered in the scope of the request')
     }
@@ -91,7 +91,7 @@ export class RouteGuard {
   #authenticate (tokenFrom: readonly TokenSource[]): Authenticator {
     const { name, server, isGuarded, effective: { requireExpiry, subject } } = this.#setup
     const { tickets, handshakeTimeout, clocks: { clock } } = server
-    return createAuthenticator({
+    return new Authenticator({
       jwt: this.#jwt,
       tokenFrom,
       requireExpiry,
