@@ -55,12 +55,12 @@ import {
  * roles, with which it is read.
  */
 export const optionTable = {
-  roles: shared(roles),
-  roleHierarchy: shared(converted({}, createRoleHierarchy)),
-  tokenFrom: shared(tokenFrom),
-  jwt: shared(jwt),
-  subject: shared(subject),
-  requireExpiry: shared(flag(false)),
+  roles: shared(roles, 'roles'),
+  roleHierarchy: shared(converted({}, createRoleHierarchy), 'roles'),
+  tokenFrom: shared(tokenFrom, 'grant'),
+  jwt: shared(jwt, 'grant'),
+  subject: shared(subject, 'grant'),
+  requireExpiry: shared(flag(false), 'grant'),
   origins: shared(converted<Origins, ReturnType<typeof createOriginCheck>>(
     'same-origin',
     createOriginCheck
@@ -197,8 +197,11 @@ type KindsOf<Options> = { readonly [Name in keyof Required<Options>]: KindOf<Opt
 type KindOf<Value> =
   [Value] extends [undefined | number] ? AnyKind & Pick<Amount, 'unit'> : AnyKind
 
-function shared<Of> (kind: Of): Of & { readonly levels: readonly ['plugin', 'scope', 'route'] } {
-  return { ...kind, levels: ['plugin', 'scope', 'route'] }
+function shared<Of> (
+  kind: Of,
+  needs?: AnyKind['needs']
+): Of & { readonly levels: readonly ['plugin', 'scope', 'route'] } {
+  return { ...kind, levels: ['plugin', 'scope', 'route'], ...(needs && { needs }) }
 }
 
 function ofPlugin<Of> (kind: Of): Of & { readonly levels: readonly ['plugin'] } {

@@ -1,7 +1,6 @@
-import { errors } from '../errors.js'
-import { checkArgument, checkNames, isObject } from '../option-checks.js'
+import { check, checkArgument, checkNames, isObject } from '../option-checks.js'
 import { ofOtherLibrary } from './foreign-options.js'
-import type { Level } from './option-kinds.js'
+import type { Kinds, Level } from './option-kinds.js'
 import { optionTable, type Row, type ValuesOf } from './option-table.js'
 import type { SocketRouteOptions } from './options.js'
 
@@ -77,18 +76,18 @@ function placeOf (name: string): undefined | string {
  * @throws `FSR_ERR_OPTION_INVALID`.
  */
 export function checkEffect (given: SocketRouteOptions, path: string, hasRoles: boolean): void {
-  const { roles, roleHierarchy, tokenFrom, jwt, subject, requireExpiry, connections } = given
-  const ofRoles = hasRoles ? {} : { roles, roleHierarchy }
-  const [name] = Object.entries({
-    ...ofRoles,
-    tokenFrom,
-    jwt,
-    subject,
-    requireExpiry,
-    'connections.perUser': connections?.perUser
-  }).find(([, value]) => value !== undefined) ?? []
-  if (name !== undefined) {
-    throw new errors.OptionInvalid(`Option ${name}`, `has no effect on '${path}', which is not ` +
-      'guarded: everyone may connect. Set isGranted, or leave it out')
+  const name = idleIn(given, optionTable, hasRoles)
+  check(name === undefined, name!, `has no effect on '${path}', which is not guarded: everyone ` +
+    'may connect. Set isGranted, or leave it out')
+}
+
+// Returns the name of the first option that a route without a grant sets, and that needs one.
+function idleIn (given: object, kinds: Kinds, hasRoles: boolean): undefined | string {
+  for (const [name, { needs, members = {} }] of Object.entries(kinds)) {
+    const value: unknown = Reflect.get(given, name)
+    if (value === undefined) continue
+    if (needs === 'grant' || (needs === 'roles' && !hasRoles)) return name
+    const member = isObject(value) ? idleIn(value, members, hasRoles) : undefined
+    if (member !== undefined) return `${name}.${member}`
   }
 }

@@ -130,6 +130,7 @@ export const maxPayload = {
 const perUser: Kind<ConnectionCaps['perUser']> = {
   default: undefined,
   initial: undefined,
+  needs: 'grant',
   read (given, place) {
     const { name } = place
     const { read } = amount('connections', 0)
