@@ -19,7 +19,9 @@ const SECONDS = 5
 const BLOCK = Buffer.concat(Array.from({ length: 37_449 }, () => Buffer.from([
   0x81, 0x81, 0, 0, 0, 0, 0x7b
 ])))
-const UPGRADE = 'GET /contract HTTP/1.1\r\nHost: x\r\nConnection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\nSec-WebSocket-Key: AAAAAAAAAAAAAAAAAAAAAA==\r\n\r\n'
+const UPGRADE = 'GET /contract HTTP/1.1\r\nHost: x\r\nConnection: Upgrade\r\n' +
+  'Upgrade: websocket\r\nSec-WebSocket-Version: 13\r\n' +
+  'Sec-WebSocket-Key: AAAAAAAAAAAAAAAAAAAAAA==\r\n\r\n'
 
 interface Setting {
   readonly fastPath: boolean

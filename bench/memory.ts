@@ -73,7 +73,8 @@ async function explode (url: string, bytes: Buffer): Promise<void> {
   const socket = connect(Number(port), '127.0.0.1')
   socket.on('error', () => {})
   socket.write(`GET ${pathname} HTTP/1.1\r\nHost: localhost\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Version: 13\r\n` +
-    'Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Extensions: permessage-deflate\r\n\r\n')
+    'Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n' +
+    'Sec-WebSocket-Extensions: permessage-deflate\r\n\r\n')
   await once(socket, 'data')
   socket.resume()
   socket.write(bytes)

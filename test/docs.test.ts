@@ -194,7 +194,11 @@ t.test('docs/api.md has the options of the table, with levels, units and default
 
 // The interface of each option that is an object.
 const interfaces: Readonly<Record<string, string>> = {
-  HeartbeatOptions: 'heartbeat', ConnectionCaps: 'connections', RateOptions: 'rate', OutboxOptions: 'outbox', RefusalOptions: 'refusals'
+  HeartbeatOptions: 'heartbeat',
+  ConnectionCaps: 'connections',
+  RateOptions: 'rate',
+  OutboxOptions: 'outbox',
+  RefusalOptions: 'refusals'
 }
 const ofOptions = [
   'SharedOptions',

@@ -51,7 +51,7 @@ for (const [name, compiler] of compilers) {
     t.match(await compile(compiler, types), { code: 0, output: /^$/ })
   })
 
-  t.test(`with ${name} the user that an app declares for @fastify/jwt is the user of its guarded routes`, {
+  t.test(`with ${name} a guarded route has the user declared for @fastify/jwt`, {
     timeout
   }, async (t) => {
     const directory = program(t, {

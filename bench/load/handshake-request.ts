@@ -73,7 +73,8 @@ export function handshakeRequest ({
   ]
   if (isCompressed === true) {
     lines.push(
-      'Sec-WebSocket-Extensions: permessage-deflate; server_no_context_takeover; client_no_context_takeover'
+      'Sec-WebSocket-Extensions: permessage-deflate; server_no_context_takeover; ' +
+      'client_no_context_takeover'
     )
   }
   if (isBrowser === true) {

@@ -1,4 +1,5 @@
-const WORDS = 'the train to the coast leaves at nine and we still have two seats left by the window so tell me soon whether you both want to come along '
+const WORDS = 'the train to the coast leaves at nine and we still have two seats left by the ' +
+  'window so tell me soon whether you both want to come along '
 
 // The same on every run.
 function * random (): Generator<number, never> {

@@ -82,7 +82,8 @@ function texts (...names: string[]) {
 function protectPage (reply: { header (name: string, value: string): unknown }): void {
   reply.header(
     'content-security-policy',
-    "default-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'; object-src 'none'"
+    "default-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'; " +
+    "object-src 'none'"
   )
   reply.header('x-content-type-options', 'nosniff')
 }

@@ -9,7 +9,13 @@ import Fastify, {
 } from 'fastify'
 import socketRoutes, { ReplyError } from 'fastify-socket-route'
 
-type App = FastifyInstance<RawServerDefault, RawRequestDefaultExpression, RawReplyDefaultExpression, FastifyBaseLogger, TypeBoxTypeProvider>
+type App = FastifyInstance<
+  RawServerDefault,
+  RawRequestDefaultExpression,
+  RawReplyDefaultExpression,
+  FastifyBaseLogger,
+  TypeBoxTypeProvider
+>
 
 const Room = Type.Object({ room: Type.String({ minLength: 1, maxLength: 20 }) })
 const Line = Type.Object({ from: Type.String(), text: Type.String() })

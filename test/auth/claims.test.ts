@@ -10,7 +10,7 @@ import {
 } from '../../src/auth/claims.js'
 import { keyOf } from '../../src/auth/subject.js'
 
-t.test('maxAge is parsed as @fastify/jwt does: seconds, text with a unit, milliseconds', async (t) => {
+t.test('maxAge is parsed as by @fastify/jwt: seconds, or a text with a unit', async (t) => {
   t.equal(ageOf(undefined), Infinity)
   t.equal(ageOf(null), Infinity)
   t.equal(ageOf(90), 90)

@@ -130,6 +130,8 @@ t.test('the README is told the best and the worst, as far as they were measured'
   t.equal(headline({
     ...about,
     findings
-  }), 'Measured on 2027-01-02 (Node 20.20.2, `ws` 8.23.0, one core for the server), beside bare `ws`: ' +
-    'a busy room of 100 gets through 2.90 times as much with 4 messages under way; a guarded upgrade takes 2.00 times the time, an idle connection 1.34 times the heap.')
+  }), 'Measured on 2027-01-02 (Node 20.20.2, `ws` 8.23.0, one core for the server), beside bare ' +
+    '`ws`: ' +
+    'a busy room of 100 gets through 2.90 times as much with 4 messages under way; a guarded ' +
+    'upgrade takes 2.00 times the time, an idle connection 1.34 times the heap.')
 })

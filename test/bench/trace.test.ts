@@ -54,7 +54,8 @@ t.test('each function with a body reports its call first, and works as before', 
 
 t.test('overloads, abstract methods and types report nothing', async (t) => {
   const functions: Call[] = []
-  const text = 'function run (): void; abstract class A { abstract b (): void }; type C = () => void'
+  const text = 'function run (): void; abstract class A { abstract b (): void }; type C = () => ' +
+    'void'
   t.equal(instrument(sourceOf(text), functions), text)
   t.strictSame(functions, [])
 })

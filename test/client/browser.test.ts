@@ -64,7 +64,7 @@ t.test('the client in a browser', browserTest, async (t) => {
     t.strictSame(await items, [1, 2])
   })
 
-  await t.test('the page reconnects after a cut, a restart and an expired token, with a new token', async (t) => {
+  await t.test('the page reconnects with a new token after a cut or a restart', async (t) => {
     connection.socket.terminate()
     connection = await server.accept()
     connection.socket.close(4401, 'token expired')

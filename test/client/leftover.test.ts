@@ -70,7 +70,7 @@ t.test('a client that is closed before it is connected leaves no timer', async (
   await until(() => pending.size === 0)
 })
 
-t.test('a server that does not answer the close is not awaited', async (t) => await withClock(async (tick) => {
+t.test('an unanswered close is not awaited', async (t) => await withClock(async (tick) => {
   const server = await WireServer.start(t)
   const sockets: WebSocket[] = []
   class Noted extends WebSocket {

@@ -13,7 +13,7 @@ function reply (_connection: unknown, message: Message): undefined | object {
   return id === undefined ? undefined : { type: 'reply', id, data: type }
 }
 
-t.test('the client connects by the token of its sub-protocol, and again after a restart', async (t) => {
+t.test('the client connects by its sub-protocol, and again after a restart', async (t) => {
   const start = async (port = 0) => {
     const app = await createApp(t)
     app.socketRoute('/chat', { onMessage: reply }, 'ROLE_USER')
@@ -51,7 +51,7 @@ t.test('the client comes back with a new token when the old one has expired', as
   t.equal(count, 2)
 })
 
-t.test('a route with a contract takes renewed tokens and cancellations', async (t) => await withClock(async (tick) => {
+t.test('renewals and cancellations are accepted', async (t) => await withClock(async (tick) => {
   const app = await createApp(t)
   const errors: unknown[] = []
   const ended: string[] = []
@@ -106,7 +106,7 @@ t.test('a route with a contract takes renewed tokens and cancellations', async (
   t.equal(await client.request('turned'), 7)
 }))
 
-t.test('the client stays away after a revocation; a rejected token is a failed attempt', async (t) => {
+t.test('the client stays away after a revocation, not after a rejected token', async (t) => {
   const app = await createApp(t)
   app.socketRoute('/chat', { onMessage: reply }, 'ROLE_USER')
   const url = await listen(app)

@@ -125,7 +125,7 @@ t.test('failed attempts are reported to onError only', async (t) => {
   )
 })
 
-t.test('a handshake without a response ends after connectTimeout', async (t) => await withClock(async (tick) => {
+t.test('a handshake ends after connectTimeout', async (t) => await withClock(async (tick) => {
   class Silent extends EventTarget {
     readonly url = 'ws://localhost/'
     readyState = 0
@@ -206,7 +206,7 @@ t.test('when() that closes the client has the last word', async (t) => {
   t.strictSame(events, [{ code: 4001, reason: 'enough', willReconnect: false }])
 })
 
-t.test('when() that reconnects itself gets one connection', async (t) => await withClock(async (tick) => {
+t.test('when() may reconnect by itself', async (t) => await withClock(async (tick) => {
   const attempts: string[] = []
   const { server, client, connection } = await pair(
     t,
@@ -536,7 +536,7 @@ t.test('a close code that a client must not send throws', async (t) => {
   t.ok(client.isOpen)
 })
 
-t.test('attempts start anew after five seconds, or by reconnect()', async (t) => await withClock(async (tick) => {
+t.test('attempts are counted anew after a while', async (t) => await withClock(async (tick) => {
   const attempts: number[] = []
   class Opening extends EventTarget {
     static last: Opening

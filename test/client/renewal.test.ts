@@ -15,7 +15,7 @@ function renewal (provide: () => undefined | string | Promise<string>) {
   return { it, renewed, errors }
 }
 
-t.test('a short-lived token is renewed after half its life', async (t) => await withClock(async (tick) => {
+t.test('a short-lived token is renewed early', async (t) => await withClock(async (tick) => {
   const { it, renewed } = renewal(() => 'next')
   it.plan(tokenOf({ exp: 20 }))
   await tick(9_999)
@@ -24,7 +24,7 @@ t.test('a short-lived token is renewed after half its life', async (t) => await 
   t.strictSame(renewed, ['10000 next'])
 }))
 
-t.test('a token without expiry, or a late one, is not renewed', async (t) => await withClock(async (tick) => {
+t.test('a token without expiry is not renewed', async (t) => await withClock(async (tick) => {
   let count = 0
   const { it } = renewal(() => { count++; return 'next' })
   for (const token of [
@@ -42,7 +42,7 @@ t.test('a token without expiry, or a late one, is not renewed', async (t) => awa
   t.equal(count, 0)
 }))
 
-t.test('a provider without another token is asked again after a pause', async (t) => await withClock(async (tick) => {
+t.test('the provider is asked again, later', async (t) => await withClock(async (tick) => {
   const token = tokenOf({ exp: 8 })
   const asked: number[] = []
   const answers = [

@@ -49,7 +49,7 @@ t.test('without onError the console is told once, until there was a connection',
   await until(() => texts.length === 2)
 })
 
-t.test('a production build writes nothing to the console; a page without a bundler does', async (t) => {
+t.test('a production build writes nothing to the console, a plain page does', async (t) => {
   const texts = told(t)
   const { process } = globalThis
   const env = (NODE_ENV: undefined | string) => ({ env: { NODE_ENV } }) as never
@@ -65,7 +65,7 @@ t.test('a production build writes nothing to the console; a page without a bundl
 })
 
 for (const status of [400, 403, 404, 426]) {
-  t.test(`a client rejected with ${status} from the beginning gives up, if that is known`, async (t) => {
+  t.test(`a client rejected with ${status} at first gives up, if that is known`, async (t) => {
     const { client, errors } = await refused(t, { refusal: status }, { token: () => 'a-token' })
     const message = new RegExp(
       `^The client is closed: Cannot connect to .*: Unexpected server response: ${status}$`
@@ -155,7 +155,8 @@ t.test('the status is read from the texts in which it is told, and from no other
   t.equal(statusOf('NetworkError: failed to connect to WebSocket: Invalid status code: 404'), 404)
   t.equal(
     statusOf(
-      'expected server to reply with HTTP status code 101 (switching protocols), but received 404 instead.'
+      'expected server to reply with HTTP status code 101 (switching protocols), but received ' +
+      '404 instead.'
     ),
     404
   )
@@ -199,7 +200,8 @@ t.test("an attempt that ends with a close only is reported, without a server's c
   client.close()
   t.match(errors[0], {
     code: 'FSR_CLIENT_CONNECTION',
-    message: "Cannot connect to ws://localhost/: WebSocket connection to 'ws://localhost/' failed: Expected 101 status code"
+    message: "Cannot connect to ws://localhost/: WebSocket connection to 'ws://localhost/' " +
+      'failed: Expected 101 status code'
   })
   t.match(closed[0], { code: 1006, reason: '', attempts: 0 })
 })
@@ -222,6 +224,7 @@ t.test('an attempt of which a browser tells nothing is told with what it may be'
     })
   })
   t.match(error, {
-    message: 'Cannot connect to ws://localhost/chat: no such server or path, or the client is refused'
+    message: 'Cannot connect to ws://localhost/chat: no such server or path, or the client is ' +
+      'refused'
   })
 })

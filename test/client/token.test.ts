@@ -58,7 +58,7 @@ t.test('a token that cannot be had is told to onError, and asked for again', asy
   t.match(errors, [{ message: 'signed out' }, { code: 'FSR_CLIENT_CONNECTION', message: /token/ }])
 })
 
-t.test('pauses between attempts to get a token are those between attempts to connect', async (t) => await withClock(async (tick) => {
+t.test('failing providers are asked with pauses', async (t) => await withClock(async (tick) => {
   t.intercept(Math, 'random', { value: () => 0 })
   const at: number[] = []
   connectTo(t, 'ws://localhost/', {
@@ -70,7 +70,7 @@ t.test('pauses between attempts to get a token are those between attempts to con
 }))
 
 for (const name of ['token', 'address'] as const) {
-  t.test(`a ${name} function that does not return in time is called again`, async (t) => await withClock(async (tick) => {
+  t.test(`a late ${name}() is called again`, async (t) => await withClock(async (tick) => {
     t.intercept(Math, 'random', { value: () => 0 })
     const server = await WireServer.start(t)
     const late: Array<(value: string) => void> = []
@@ -109,7 +109,7 @@ for (const name of ['token', 'address'] as const) {
   }))
 }
 
-t.test('the time for a handshake begins when the token is there', async (t) => await withClock(async (tick) => {
+t.test('the token is no part of connectTimeout', async (t) => await withClock(async (tick) => {
   class Silent extends EventTarget {
     readyState = 0
     close () { this.readyState = 3 }
@@ -146,7 +146,7 @@ t.test('a token that cannot be a sub-protocol is not in the text of the error', 
   })
 })
 
-t.test('an expired token is replaced at once; but not twice in a row', async (t) => await withClock(async (tick) => {
+t.test('an expired token is replaced at once', async (t) => await withClock(async (tick) => {
   const server = await WireServer.start(t)
   let count = 0
   const client = connectTo(t, server.url, {
@@ -215,7 +215,7 @@ t.test('a token is not renewed over a connection that is closing, nor over the n
   t.strictSame(await next.json(), { type: 'next' })
 })
 
-t.test('a token is renewed before it expires, over the open connection', async (t) => await withClock(async (tick) => {
+t.test('a token is renewed before it expires', async (t) => await withClock(async (tick) => {
   const server = await WireServer.start(t)
   let count = 0
   const errors: unknown[] = []

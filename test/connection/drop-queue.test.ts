@@ -44,7 +44,7 @@ t.test('drop-newest keeps the oldest', async (t) => {
 
 const latest = { latestBy: () => {} }
 
-t.test('latestBy keeps the newest of each key in place, then the newest without a key', async (t) => {
+t.test('latestBy keeps the newest of each key in place, and new ones without a key', async (t) => {
   t.strictSame(fill(latest, [
     { key: 'a', n: 1 },
     { key: 'b', n: 2 },

@@ -37,7 +37,7 @@ t.test('any number of expiries has one timer, which ends with them', async (t) =
   t.equal(clock.timers, 0)
 })
 
-t.test('a connection that expires while others are read is checked after the next read', async (t) => {
+t.test('an expiry during reads of others is checked after the next read', async (t) => {
   const clock = new TestClock()
   const expired: number[] = []
   const expiry = new Expiry<string>(clock, () => { expired.push(clock.now()) })

@@ -31,7 +31,7 @@ t.test('a window ends when its timer says so, if that is a moment too early as w
   t.equal(meter.isExcessive, true, 'no window was counted as one in which the client was silent')
 })
 
-t.test('messages sent at the allowed rate while the loop was blocked are taken at once', async (t) => {
+t.test('messages within the rate of a blocked event loop are taken at once', async (t) => {
   for (const [rate, bytes] of [[{ messages: 20 }, 1], [{ bytes: 20_000 }, 1_000]] as const) {
     const { clock, take, meter } = meterOf(rate)
     t.equal(take(20, bytes), 20)

@@ -172,10 +172,12 @@ t.test('the chat in a browser', browserTest, async (t) => {
     await bob.say('<b>I am</b> & <img src=x onerror=alert(1)>')
     await alice.reads('<b>I am</b> & <img src=x onerror=alert(1)>')
     await alice.say(
-      'Shall we restart the server and see what happens? Whatever you write in the meantime stays in the input.'
+      'Shall we restart the server and see what happens? Whatever you write in the meantime ' +
+      'stays in the input.'
     )
     await bob.reads(
-      'Shall we restart the server and see what happens? Whatever you write in the meantime stays in the input.'
+      'Shall we restart the server and see what happens? Whatever you write in the meantime ' +
+      'stays in the input.'
     )
     t.equal(await bob.inLog('Hello bob, are you there?').count(), 1, 'each message is shown once')
   })
@@ -199,7 +201,7 @@ t.test('the chat in a browser', browserTest, async (t) => {
     await guest.page.close()
   })
 
-  await t.test('the page is shown in light and dark, wide and narrow, in .tap/screenshots', async () => {
+  await t.test('the page has screenshots: light and dark, wide and narrow', async () => {
     await bob.shoot('wide-light', 'light', 1100, 720)
     await bob.shoot('narrow-light', 'light', 400, 860)
     await alice.shoot('narrow-dark', 'dark', 400, 860)
@@ -220,7 +222,7 @@ t.test('the chat in a browser', browserTest, async (t) => {
     await alice.sees('alice', 'bob')
   })
 
-  await t.test('the page reconnects after a restart, and keeps what was written meanwhile', async (t) => {
+  await t.test('the page reconnects after a restart, and keeps its input', async (t) => {
     t.equal(await server.stop(), 0, 'the server stops in an orderly way')
     await alice.reads('The server closes this connection. Goodbye!')
     await Promise.all([alice.isIn('waiting'), bob.isIn('waiting')])

@@ -235,7 +235,7 @@ t.test('a client that closes but keeps TCP open is cut after closeTimeout', asyn
   await server.gone()
 })
 
-t.test('a client that stops reading is closed with 1013, and cut if that cannot leave', async (t) => {
+t.test('a client that stops reading is closed with 1013, or cut', async (t) => {
   let deaf: undefined | WsConnection
   const server = await faultServer(t, {
     controller: { onOpen: (connection) => { deaf = connection } }

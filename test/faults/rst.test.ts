@@ -41,7 +41,7 @@ t.test('a reset after every part of a handshake leaves nothing', async (t) => {
 
 for (const isRefused of [false, true]) {
   for (const hook of ['onRequest', 'preValidation', 'preHandler'] as const) {
-    t.test(`a reset during ${hook}, which then ${isRefused ? 'rejects' : 'admits'}, leaves nothing`, async (t) => {
+    t.test(`a reset in ${hook} that ${isRefused ? 'rejects' : 'admits'} leaves nothing`, async (t) => {
       const { pass, open } = gate()
       let asked = 0
       const server = await faultServer(t, {
@@ -67,7 +67,7 @@ for (const isRefused of [false, true]) {
   }
 }
 
-t.test('a reset right behind the handshake leaves nothing: each onOpen has its onClose', async (t) => {
+t.test('a reset behind the handshake leaves nothing: each onOpen has its onClose', async (t) => {
   const server = await faultServer(t, {
     controller: { onOpen: () => 'hello', onMessage: (_connection, message) => message }
   })
@@ -189,7 +189,7 @@ for (const overflow of [
   { latestBy: () => undefined }
 ] as const) {
   const name = typeof overflow === 'string' ? overflow : 'latestBy'
-  t.test(`resets of clients with waiting broadcasts leave nothing of the budget, ${name}`, async (t) => {
+  t.test(`resets with waiting broadcasts leave nothing of the budget, ${name}`, async (t) => {
     const connections: WsConnection[] = []
     const server = await faultServer(t, {
       plugin: { outbox: { overflow, limit: 1_000_000 }, outboxBudget: 2_000_000 },

@@ -20,7 +20,7 @@ async function many<T> (count: number, make: () => Promise<T>): Promise<T[]> {
   return made
 }
 
-t.test('on SIGTERM 1000 clients get their goodbye, and the deadline ends the process', async (t) => {
+t.test('on SIGTERM 1000 clients get a goodbye, and the deadline ends the process', async (t) => {
   const child = spawn(process.execPath, ['.build/test/support/stop-server.js'], {
     stdio: ['ignore', 'pipe', 'inherit']
   })

@@ -148,7 +148,7 @@ for (const [title, options, paths] of cases) {
   })
 }
 
-t.test('a token that rewriteUrl puts into the query is found, and no hook sees it in the query', async (t) => {
+t.test('a token that rewriteUrl puts into the query is found and removed', async (t) => {
   const { url, token } = await createQueryApp(t, {
     rewriteUrl: ({ url }: { url: string }) => url.replace(/^\/t\/([^/]*)(.*)/, '$2?access_token=$1')
   })

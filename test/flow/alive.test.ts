@@ -24,7 +24,7 @@ async function start (t: Test, options: SocketRouteOptions = {}) {
 
 const alive = (id: unknown) => JSON.stringify({ type: 'alive', id })
 
-t.test('a client is told that the server is alive, also with close for wrong messages', async (t) => {
+t.test('a client is told that the server is alive, with either invalidMessages', async (t) => {
   const { client } = await start(t, { invalidMessages: 'close' })
   for (const id of [0, 'a']) {
     client.send(alive(id))
@@ -105,7 +105,10 @@ for (const what of ['signs of life than one in five seconds', 'pongs than pings'
     )
     const client = await connect(await listen(app))
     for (let window = 0; window < 4 && client.socket.readyState === 1; window++) {
-      for (let count = 0; count < 4; count++) if (what === 'pongs than pings') client.socket.pong(); else client.send(alive(0))
+      for (let count = 0; count < 4; count++) {
+        if (what === 'pongs than pings') client.socket.pong()
+        else client.send(alive(0))
+      }
       await traffic()
       await clock.advance(1_000)
     }

@@ -119,7 +119,7 @@ t.test('@fastify/swagger describes the REST routes alone', async (t) => {
 })
 
 // P26
-t.test('an unknown path is 404, also for an upgrade, as is an upgrade on a REST route', async (t) => {
+t.test('an unknown path, and an upgrade on a REST route, are 404', async (t) => {
   const app = await createApp(t)
   let handled = 0
   app.get('/rest', async () => { handled++; return 'rest' })
@@ -142,7 +142,7 @@ t.test('an unknown path is 404, also for an upgrade, as is an upgrade on a REST 
   t.equal((await refusal(`${await listen(custom)}/rest`)).body.message, 'my own 404')
 })
 
-t.test('the option websocket is rejected if the app has registered @fastify/websocket', async (t) => {
+t.test('the option websocket is rejected beside an own @fastify/websocket', async (t) => {
   const app = Fastify()
   t.teardown(() => app.close())
   await app.register(fastifyWebsocket)
@@ -241,7 +241,7 @@ t.test('params and query are validated by the schema before the upgrade', async 
   t.equal((await app.inject('/rooms/lobby')).statusCode, 400)
 })
 
-t.test('socket routes have the hooks, decorators, prefix and error handler of a scope', async (t) => {
+t.test('socket routes have the hooks, prefix and error handler of a scope', async (t) => {
   const app = await createApp(t)
   const order: string[] = []
   app.addHook('onRequest', async () => { order.push('root') })

@@ -144,7 +144,7 @@ t.test('caps of a route that are undefined leave those of the plugin as they are
   t.equal((await refusal(url)).status, 503)
 })
 
-t.test("'close-oldest' closes as many as necessary if another route has admitted more", async (t) => {
+t.test("'close-oldest' closes several if another route has admitted more", async (t) => {
   const app = await createApp(t)
   app.socketRoute('/many', open, { isGranted: 'ROLE_USER', connections: { perUser: 5 } })
   app.socketRoute('/one', open, {

@@ -606,7 +606,7 @@ t.test('the names of a session and of a token beside it both count', async (t) =
   }
 })
 
-t.test('a session revoked during the upgrade is rejected, also with a token beside it', async (t) => {
+t.test('a session revoked during the upgrade is rejected, despite a token', async (t) => {
   const app = await createWithSessions(t, {
     sessions: { alice: { sub: 'alice', iat: seconds() - 5 } }
   })
@@ -677,7 +677,7 @@ t.test('the end of a session ends its connection, also with a token beside it', 
   t.equal((await refusal(url, [], beside('over', token({})))).body.code, 'FSR_ERR_TOKEN_EXPIRED')
 })
 
-t.test('a token forged after the session cannot extend it if expired tokens are valid', async (t) => {
+t.test('a forged token cannot extend a session where expired tokens are valid', async (t) => {
   const clock = new TestClock()
   const exp = seconds() + 30
   const app = await createWithSessions(t, {

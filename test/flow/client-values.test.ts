@@ -217,7 +217,7 @@ for (const [what, { schema, prepare, data }] of Object.entries(cases)) {
   })
 }
 
-t.test('errors quote no value of a client: types, rooms, codes, tickets, revocations', async (t) => {
+t.test('errors quote no value of a client: types, rooms, codes, tickets', async (t) => {
   const { app, lines } = await createWatched(t)
   const errors: Error[] = []
   const name = `${NAME} ${VALUE}`

@@ -116,7 +116,7 @@ t.test('compressed messages are handled in order, none before onOpen has settled
 })
 
 for (const fragments of [1, 4]) {
-  t.test(`a message of ${fragments} fragments that inflates above maxPayload gets 1009`, async (t) => {
+  t.test(`${fragments} fragments that inflate above maxPayload close with 1009`, async (t) => {
     const clock = new TestClock()
     const app = await createApp(t, { clock, plugin: { compression: true } })
     const seen: unknown[] = []

@@ -5,7 +5,7 @@ import { createApp, listen } from '../support/server.js'
 // As @fastify/rate-limit: a counter for each route that its config asks for, in a hook that is
 // added when the route is registered.
 for (const hook of ['onRequest', 'preHandler', 'preParsing', 'preValidation'] as const) {
-  t.test(`a limit by config, in a hook ${hook}, counts once for all spellings of a path`, async (t) => {
+  t.test(`a limit by config in ${hook} counts once for all spellings of a path`, async (t) => {
     const app = await createApp(t)
     let counters = 0
     app.addHook('onRoute', (options) => {

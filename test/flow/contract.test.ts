@@ -232,7 +232,7 @@ t.test('failing handlers and ReplyErrors do not close where wrong messages do', 
   t.match(await ask(client, { type: 'count', data: [1], id: 3 }), { type: 'reply', id: 3 })
 })
 
-t.test('an error of a handler goes to onError; the client is told only that it failed', async (t) => {
+t.test('an error of a handler goes to onError, and is not sent to the client', async (t) => {
   const { client, errors } = await chat(t)
   t.same(await ask(client, { type: 'fail', id: 1 }), {
     type: 'error',

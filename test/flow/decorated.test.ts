@@ -223,7 +223,9 @@ const statics: Record<string, unknown> = {
   isGranted: class { static isGranted = 'ROLE_ADMIN'; onOpen () {} },
   'isGranted (a method)': class { static isGranted () { return false } onOpen () {} },
   'isGranted (a getter)': class { static get isGranted () { return 'ROLE_ADMIN' } onOpen () {} },
-  'isGranted (inherited)': class extends (class { static isGranted = 'ROLE_ADMIN' }) { onOpen () {} },
+  'isGranted (inherited)': class extends (class { static isGranted = 'ROLE_ADMIN' }) {
+    onOpen () {}
+  },
   roles: class { static roles = ['ROLE_ADMIN']; onOpen () {} },
   path: class { static path = '/admin'; onOpen () {} },
   name: class { static name = 'admin'; onOpen () {} },
@@ -278,7 +280,13 @@ t.test('a controller may have services and state of its own, under any other nam
   const app = await createApp(t)
   app.socketRoute(
     '/',
-    new (class { static readonly limit = 5; roles = new Roles(); origins = new Map(); connections = 5; onOpen () { return 'in' } })()
+    new (class {
+      static readonly limit = 5
+      roles = new Roles()
+      origins = new Map()
+      connections = 5
+      onOpen () { return 'in' }
+    })()
   )
   app.socketRoute('/null', Object.assign(Object.create(null), { onOpen: () => 'in' }))
   const url = await listen(app)

@@ -52,7 +52,7 @@ for (const [what, fail] of Object.entries(failures)) {
   })
 
   // P31
-  t.test(`without onError a handler that ${what} closes with 1011, and only its own client`, async (t) => {
+  t.test(`without onError a handler that ${what} closes its client with 1011`, async (t) => {
     const app = await createApp(t, { fastify })
     const seen: string[] = []
     app.socketRoute('/', {

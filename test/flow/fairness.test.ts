@@ -43,10 +43,13 @@ interface Flood {
 }
 
 // Everything of one client is there before the first of it is handled.
-async function flood (t: Test, controller: object, bytes: Buffer | Buffer[], plugin: SocketPluginOptions = {}, {
-  isTls = false,
-  onLine = (_line: string) => {}
-} = {}): Promise<Flood> {
+async function flood (
+  t: Test,
+  controller: object,
+  bytes: Buffer | Buffer[],
+  plugin: SocketPluginOptions = {},
+  { isTls = false, onLine = (_line: string) => {} } = {}
+): Promise<Flood> {
   const logger = { level: 'debug', stream: { write: onLine } }
   const app = await createApp(t, {
     plugin,

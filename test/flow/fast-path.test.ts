@@ -147,7 +147,7 @@ for (const fastPath of [true, 'write'] as const) {
     socket.destroy()
   })
 
-  t.test(`replies of async handlers to messages that came together leave together${form}`, async (t) => {
+  t.test(`replies of async handlers to one read leave together${form}`, async (t) => {
     const app = await createApp(t, { plugin: { fastPath } })
     app.socketRoute('/', {
       onMessage: async (_connection, message) => { await null; return message }
@@ -162,7 +162,7 @@ for (const fastPath of [true, 'write'] as const) {
   })
 
   for (const [name, opcode] of [['close', 0x8], ['ping', 0x9]] as const) {
-    t.test(`messages sent before a ${name} of the client leave before its answer${form}`, async (t) => {
+    t.test(`messages before a ${name} of the client leave before its answer${form}`, async (t) => {
       const app = await createApp(t, { plugin: { fastPath } })
       app.socketRoute('/', {
         onMessage: (_connection, message, clients) => {
@@ -651,7 +651,7 @@ t.test('messages that wait for a handler are not even looked at', async (t) => {
 })
 
 for (const way of ['to one', 'to all']) {
-  t.test(`bytes transferred after sending them ${way} cost their own connection only`, async (t) => {
+  t.test(`bytes transferred after being sent ${way} cost their own connection`, async (t) => {
     const logged: string[] = []
     const app = await createApp(t, {
       plugin,
@@ -680,7 +680,7 @@ for (const way of ['to one', 'to all']) {
   })
 }
 
-t.test('a message too large to be compressed at once is compressed by ws, in its place', async (t) => {
+t.test('a message too large to be compressed at once is compressed by ws', async (t) => {
   const app = await createApp(t, { plugin: { ...plugin, compression: true } })
   const route = app.socketRoute('/', { onOpen () {} })
   const client = await connect(await listen(app), [], { perMessageDeflate: true })
@@ -719,7 +719,7 @@ t.test('sockets of bare @fastify/websocket keep their binaryType', async (t) => 
   client.socket.terminate()
 })
 
-t.test('a response after its upgrade has no listener and, on the fast path, no socket', async (t) => {
+t.test('a response after its upgrade has no listener, and no socket if released', async (t) => {
   const app = await createApp(t)
   let response: undefined | ServerResponse
   app.socketRoute('/', { onOpen: () => 'in' }, {

@@ -86,7 +86,7 @@ t.test('until the token has come the connection is no client of the route', asyn
   t.strictSame(calls, ['open'])
 })
 
-t.test('a token in another place is taken first, and a wrong one there is still a 401', async (t) => {
+t.test('a token in another place is taken first; a wrong one is still a 401', async (t) => {
   const { app, url } = await createMessageApp(t)
   t.equal(await (await connectAs(tokenOf(app), url)).next(), 'hello alice')
   t.equal((await refusal(url, [], { headers: { authorization: 'Bearer broken' } })).status, 401)

@@ -10,7 +10,7 @@ import { turns, until } from '../support/until.js'
 const bearer = (token: string) => ({ headers: { authorization: `Bearer ${token}` } })
 
 // P20
-t.test('without a token the response is 401 with WWW-Authenticate, before any upgrade', async (t) => {
+t.test('without a token the response is 401 with WWW-Authenticate', async (t) => {
   const app = await createApp(t)
   let opened = 0
   app.socketRoute('/', { onOpen: () => { opened++ }, onClose: () => { opened++ } }, 'ROLE_USER')
@@ -434,7 +434,7 @@ t.test("the options of the app's @fastify/jwt apply", async (t) => {
 })
 
 // P20
-t.test('a token is verified once per upgrade, by the verifier that @fastify/jwt shares', async (t) => {
+t.test('a token is verified once per upgrade, by the verifier of @fastify/jwt', async (t) => {
   const app = await createApp(t, { jwt: false })
   const calls: unknown[][] = []
   app.decorate('jwt', { verify: () => {}, options: { verify: {} } } as never)
@@ -546,7 +546,7 @@ t.test("a failure of the app's part of the verifier, or no user, admits no clien
   }
 })
 
-t.test('extractToken may return a string or nothing; other values are invalid tokens', async (t) => {
+t.test('extractToken returns a string or nothing; others are invalid tokens', async (t) => {
   const lines: string[] = []
   let token: unknown
   const app = await createApp(t, {
@@ -574,7 +574,7 @@ t.test('extractToken may return a string or nothing; other values are invalid to
   t.equal(await (await connect(url)).next(), 'in')
 })
 
-t.test('a hook that replaces the headers does not keep the token from being verified', async (t) => {
+t.test('a token is verified also if a hook replaces the headers', async (t) => {
   const app = await createApp(t, { plugin: { tokenFrom: ['protocol'] } })
   app.addHook('onRequest', async (request) => { request.headers = { 'x-added': 'yes' } as never })
   app.socketRoute('/', { onOpen: ({ headers }) => `${String(headers['x-added'])}` }, 'ROLE_USER')

@@ -193,7 +193,7 @@ t.test('a route without sub-protocols selects none', async (t) => {
 })
 
 // P22, invariant 8
-t.test('the token of the sub-protocol list is neither echoed nor left in the headers', async (t) => {
+t.test('the token of the sub-protocol is neither echoed nor left in the headers', async (t) => {
   const app = await createApp(t)
   app.socketRoute('/', {
     onOpen: ({ protocol, headers }) => ({ protocol, header: headers['sec-websocket-protocol'] })

@@ -126,7 +126,7 @@ t.test('Fastify itself sends 503 on the health route of a closing app by default
 })
 
 for (const return503OnClosing of [true, false]) {
-  t.test(`a slow preClose is not ready, with return503OnClosing: ${return503OnClosing}`, async (t) => {
+  t.test(`a slow preClose: not ready, return503OnClosing: ${return503OnClosing}`, async (t) => {
     const app = Fastify({ return503OnClosing })
     t.teardown(() => app.close())
     let release: undefined | (() => void)

@@ -37,7 +37,7 @@ const ask = async (client: Client, message: object): Promise<unknown> => {
   return await client.json()
 }
 
-t.test('preMessage runs before the handler, outermost first, with the validated message', async (t) => {
+t.test('preMessage runs before the handler, outermost scope first', async (t) => {
   const app = await createApp(t)
   const seen: Array<Omit<ReceivedMessage, 'message'> | string> = []
   await app.register(async (scope) => {
@@ -226,7 +226,7 @@ t.test('on a route without a contract they run as well', async (t) => {
   t.same(client.unread, [])
 })
 
-t.test('a message that is cancelled or closed during hooks and guards is not handled', async (t) => {
+t.test('a message cancelled or closed during hooks and guards is not handled', async (t) => {
   const app = await createApp(t)
   let handled = 0
   let asked = 0

@@ -181,7 +181,7 @@ t.test('the gateway answers the heartbeat in the place of a client', async (t) =
 
 // Both in one app: the upgrades of the proxy are routed by Fastify, as those of the plugin.
 for (const order of ['before', 'after']) {
-  t.test(`a proxy registered ${order} the plugin shares the server, and its upgrades last`, async (t) => {
+  t.test(`a proxy registered ${order} the plugin shares the server`, async (t) => {
     const upstream = new WebSocketServer({ port: 0, host: '127.0.0.1' })
     t.teardown(() => { upstream.close() })
     await once(upstream, 'listening')

@@ -188,7 +188,7 @@ for (const [name, options] of Object.entries(servers)) {
     t.equal(text, 'rest')
   })
 
-  t.test(`extended CONNECT (RFC 8441) is rejected, also if the app announces it: ${name}`, async (t) => {
+  t.test(`extended CONNECT (RFC 8441) is rejected, also if announced: ${name}`, async (t) => {
     const { open } = await createApp(t, {
       ...options,
       ...('https' in options

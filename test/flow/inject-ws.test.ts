@@ -245,7 +245,7 @@ t.test('a test says where a client is, and what a proxy says of it', async (t) =
   }
 })
 
-t.test('a request without a network has listeners, as handlerTimeout of Fastify adds', async (t) => {
+t.test('a request without a network takes listeners of handlerTimeout', async (t) => {
   const app = await createApp(t, { fastify: { handlerTimeout: 600_000 } })
   app.socketRoute('/', { onOpen: () => 'in' }, {
     onRequest: async ({ raw }) => { raw.once('close', () => {}) }

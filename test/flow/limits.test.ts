@@ -83,7 +83,7 @@ t.test('a route can have a lower maxPayload', async (t) => {
 })
 
 // P35
-t.test('a client that does not read is closed above outbox.limit; others get everything', async (t) => {
+t.test('a client that does not read is closed above outbox.limit, others not', async (t) => {
   const app = await createApp(t, { clock: new TestClock() })
   const ended = new Promise<{ code: number, dropped: number }>((resolve) => {
     app.socketRoute('/', {

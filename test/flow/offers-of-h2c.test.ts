@@ -30,7 +30,7 @@ const servers: Record<string, FastifyServerOptions | { http2: true, https: objec
   'HTTP/2 with allowHTTP1': { http2: true, https: { ...tls, allowHTTP1: true } }
 }
 for (const [name, options] of Object.entries(servers)) {
-  t.test(`requests that offer h2c get plain responses, on a connection that lasts: ${name}`, async (t) => {
+  t.test(`requests that offer h2c get plain responses, one after the other: ${name}`, async (t) => {
     const warnings: string[] = []
     const warn = (warning: Error) => { warnings.push(warning.message) }
     process.on('warning', warn)

@@ -334,7 +334,7 @@ const ofOthers: Array<[names: readonly string[], told: RegExp]> = [
   [['wsHandler', 'handler'], /the controller is the second argument/]
 ]
 for (const [names, told] of ofOthers) {
-  t.test(`${names.join(', ')}: an option of another library is rejected with the right name`, async (t) => {
+  t.test(`${names.join(', ')}: an option of another library names ours`, async (t) => {
     for (const name of names) {
       const app = await createApp(t)
       const wanted = {

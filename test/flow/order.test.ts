@@ -36,7 +36,7 @@ t.test('messages sent right behind the handshake are handled after onOpen, in or
 })
 
 // Invariant 6
-t.test('messages that a client sent during onOpen before it left are handled after it', async (t) => {
+t.test('messages sent during onOpen by a client that left are handled after it', async (t) => {
   const clock = new TestClock()
   const app = await createApp(t, { clock })
   const seen: string[] = []

@@ -44,7 +44,7 @@ async function rest ({ client, connection }: Feed): Promise<unknown[]> {
   return received
 }
 
-t.test('drop-oldest: a slow client gets the newest messages in order; dropped counts', async (t) => {
+t.test('drop-oldest: a slow client gets the newest messages in order', async (t) => {
   const feed = await start(t, { outbox: { overflow: 'drop-oldest', limit: 100_000 } })
   const before = feed.connection.dropped
   for (let n = 0; n < 1000; n++) feed.route.broadcast({ n, padding: 'x'.repeat(400) })
@@ -235,7 +235,7 @@ t.test('messages that wait for a client that has left count as dropped', async (
 })
 
 for (const overflow of ['close', 'drop-oldest'] as const) {
-  t.test(`over the process budget a slow client has at most 64 KiB, with ${overflow}`, async (t) => {
+  t.test(`over the budget a slow client has at most 64 KiB, with ${overflow}`, async (t) => {
     const app = await createApp(t, { plugin: { outboxBudget: 300_000, outbox: { overflow } } })
     const connections: WsConnection[] = []
     const route = app.socketRoute('/', {
@@ -303,7 +303,7 @@ for (const overflow of [
   { latestBy: (message: unknown) => (message as { key?: string }).key }
 ] as const) {
   const policy = typeof overflow === 'string' ? overflow : 'latestBy'
-  t.test(`a client that has caught up is told once how much was dropped, with ${policy}`, async (t) => {
+  t.test(`a client that has caught up gets one notice, with ${policy}`, async (t) => {
     const feed = await start(t, {
       outbox: { overflow, limit: 100_000, notice: (dropped) => ({ missed: dropped }) }
     })

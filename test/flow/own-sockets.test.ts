@@ -31,7 +31,7 @@ async function beside (t: Test, plugin: object, options: object): Promise<Fastif
 
 for (const isRegistered of [false, true]) {
   const by = isRegistered ? 'the app' : 'the plugin'
-  t.test(`limits hold where @fastify/websocket makes other sockets, registered by ${by}`, async (t) => {
+  t.test(`limits hold for other sockets of a @fastify/websocket by ${by}`, async (t) => {
     const app = isRegistered
       ? await beside(t, {}, { WebSocket: OlderSocket, maxPayload: 1_000_000 })
       : await createApp(t)
@@ -243,8 +243,12 @@ t.test('an invalid offer of compression is declined; the connection is uncompres
   t.match(await agreed(`${'x-unknown, '.repeat(15)}permessage-deflate`), /^permessage-deflate/)
   for (const offer of [
     `${'x-unknown, '.repeat(16)}permessage-deflate`,
-    'permessage-deflate; nonsense=1', 'permessage-deflate; server_max_window_bits=7', 'permessage-deflate; server_max_window_bits=9999999999',
-    'permessage-deflate; server_no_context_takeover=1', 'permessage-deflate; client_max_window_bits; client_max_window_bits', 'x-unknown; a=1'
+    'permessage-deflate; nonsense=1',
+    'permessage-deflate; server_max_window_bits=7',
+    'permessage-deflate; server_max_window_bits=9999999999',
+    'permessage-deflate; server_no_context_takeover=1',
+    'permessage-deflate; client_max_window_bits; client_max_window_bits',
+    'x-unknown; a=1'
   ]) t.equal(await agreed(offer), undefined, offer)
 })
 

@@ -15,7 +15,8 @@ t.test('the client in Python of the documents does what they say', {
 }, async (t) => {
   if (python === undefined) {
     throw new Error(
-      'There is no Python with the package websockets. Install it: apt-get install python3-websockets'
+      'There is no Python with the package websockets. Install it: apt-get install ' +
+      'python3-websockets'
     )
   }
   const [, client] = /^```python\n([^]*?)^```$/m.exec(readFileSync('docs/protocol.md', 'utf8'))!

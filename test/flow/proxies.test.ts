@@ -307,7 +307,7 @@ t.test('behind the proxies of the documents', { skip, timeout }, async (t) => {
     })
   })
 
-  t.test('clients are asked to reconnect while the app restarts, and admitted afterwards', async (t) => {
+  t.test('clients are asked to reconnect at a restart, and admitted afterwards', async (t) => {
     const clients = await Promise.all(ports.map(async (port) => await open(port, '/chat')))
     await Promise.all([
       app.close(),

@@ -12,7 +12,8 @@ const script = 'test/support/python-client.py'
 async function run (args: readonly string[]): Promise<unknown> {
   if (python === undefined) {
     throw new Error(
-      'There is no Python with the package websockets. Install it: apt-get install python3-websockets'
+      'There is no Python with the package websockets. Install it: apt-get install ' +
+      'python3-websockets'
     )
   }
   const child = spawn(python, [script, ...args], { stdio: ['ignore', 'pipe', 'inherit'] })

@@ -85,7 +85,7 @@ t.test('who goes on too fast for longer than is tolerated is closed with 4429', 
   t.equal(client.unread.length, 6)
 })
 
-t.test('the close with 4429 comes at once, also if the last message finds none waiting', async (t) => {
+t.test('the close with 4429 comes at once, also if no message waits', async (t) => {
   const clock = new TestClock()
   const app = await createApp(t, { clock })
   let closed: undefined | number

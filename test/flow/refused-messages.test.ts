@@ -31,7 +31,7 @@ const refused: Record<string, (token: string) => string> = {
 }
 
 for (const [name, message] of Object.entries(refused)) {
-  t.test(`after refusals.max of them in a row the client is closed with 4429: ${name}`, async (t) => {
+  t.test(`refusals.max of them in a row close with 4429: ${name}`, async (t) => {
     const { client, token } = await start(t, { refusals: { max: 3 } })
     for (let count = 0; count < 4; count++) client.send(message(token))
     t.strictSame(await client.closed, { code: 4429, reason: 'too many refused messages' })

@@ -344,7 +344,7 @@ for (const [name, transport] of Object.entries(transports)) {
     ? connectTcp(port, '127.0.0.1')
     : connectTls(port, '127.0.0.1', { ca: tls.cert, servername: 'localhost' })
   for (const [what, refusal] of Object.entries(refusing)) {
-    t.test(`an upgrade rejected by ${what} has a response that ends its connection: ${name}`, async (t) => {
+    t.test(`an upgrade rejected by ${what} ends its connection: ${name}`, async (t) => {
       const app = await createRefusing(t, refusal, transport)
       const url = await app.listen({ port: 0, host: '127.0.0.1' })
       const socket = open(Number(new URL(url).port))

@@ -253,7 +253,7 @@ t.test('an option of the whole plugin is told so where it is given to a route', 
   )
 })
 
-t.test('options of a route, and prefix, are rejected by name in the plugin and scopes', async (t) => {
+t.test('options of a route, and prefix, are rejected in the plugin and scopes', async (t) => {
   for (const given of [{ name: 'chat' }, { schema: {} }, { logLevel: 'warn' }]) {
     await t.rejects(
       async () => { await Fastify().register(socketRoutes, given as object) },
@@ -318,7 +318,7 @@ const numbers: Array<[SocketPluginOptions | Record<string, unknown>, string]> = 
   [{ drain: 5 }, 'drain is not { deadline, batch, interval }']
 ]
 for (const [given, text] of numbers) {
-  t.test(`the text for ${JSON.stringify(given)} names the unit, and no value that may be secret`, async (t) => {
+  t.test(`the text for ${JSON.stringify(given)} has the unit and no secret`, async (t) => {
     await t.rejects(
       async () => { await Fastify().register(socketRoutes, given as SocketPluginOptions) },
       { code: 'FSR_ERR_OPTION_INVALID', message: `Option ${text}` }

@@ -351,7 +351,7 @@ const who = (count: number, size: number): string[] => Array.from(
 )
 const behind = { messages: who(2_000, 150), bytes: who(40, 10_000) }
 for (const [what, before] of Object.entries(behind)) {
-  t.test(`a renewal in time counts behind more ${what} than are read during a handler`, async (t) => {
+  t.test(`a renewal in time counts behind many ${what} during a handler`, async (t) => {
     const { client, clock, token, release, handled } = await start(t)
     client.send('{"type":"wait","id":1}')
     await until(() => handled.length === 1)

@@ -46,7 +46,7 @@ t.test('data of a route is what connection.data is at first, in every callback',
   t.match(await other.json(), { visits: 4 }, 'each has its own')
 })
 
-t.test('data may be sync, without a return value, and with a contract or first message', async (t) => {
+t.test('data may be sync, empty, and beside a contract or first message', async (t) => {
   const app = await createApp(t)
   app.socketRoute('/sync', { onOpen: ({ data }) => data }, { data: ({ url }) => ({ url }) })
   app.socketRoute('/none', { onOpen: ({ data }) => data }, { data: () => undefined as never })
@@ -90,7 +90,9 @@ t.test('data that fails rejects the upgrade, and runs for admitted upgrades only
   app.socketRoute(
     '/nothing',
     { onOpen: () => 'in' },
-    options(async () => await Promise.reject(undefined)) // eslint-disable-line prefer-promise-reject-errors
+    options(async () => await Promise.reject( // eslint-disable-line prefer-promise-reject-errors
+      undefined
+    ))
   )
   const url = await listen(app)
   const headers = { authorization: `Bearer ${tokenOf(app)}` }

@@ -83,7 +83,7 @@ t.test('connection.rooms is current, and a loop over it may leave and join rooms
   t.strictSame([connection.rooms.size, ...connection.rooms], [0])
 })
 
-t.test('a closing connection is in no room, though onClose still reads its last rooms', async (t) => {
+t.test('a closing connection is in no room; onClose still reads its last rooms', async (t) => {
   const app = await createApp(t)
   let sizes: undefined | number[]
   const closed = new Promise<WsConnection>((resolve) => {

@@ -44,7 +44,8 @@ const routers: Record<string, RouterOptions> = {
 }
 
 // What the router takes for one path, and where; the others are two to it.
-const pairs: Array<[one: string, other: string, where: 'everywhere' | 'nowhere' | Array<keyof RouterOptions>]> = [
+type Where = 'everywhere' | 'nowhere' | Array<keyof RouterOptions>
+const pairs: Array<[one: string, other: string, where: Where]> = [
   ['/admin', '/admin', 'everywhere'],
   ['/admin', '/admin/', 'everywhere'],
   ['/a/:x', '/a/:y', 'everywhere'],
@@ -71,7 +72,7 @@ const pairs: Array<[one: string, other: string, where: 'everywhere' | 'nowhere' 
   ['/a::b', '/a:b', 'nowhere']
 ]
 for (const [what, routerOptions] of Object.entries(routers)) {
-  t.test(`two socket routes with one path for the router fail at registration, ${what}`, async (t) => {
+  t.test(`two socket routes with one path for the router fail, ${what}`, async (t) => {
     const app = await createApp(t, { fastify: { routerOptions } })
     let count = 0
     const inScope = async (
@@ -194,7 +195,7 @@ const constrained: Array<[one: Constraints, other: Constraints, code: undefined 
   [{ host, tenant: 'a' } as Constraints, { host }, undefined]
 ]
 for (const [index, [one, other, code]] of constrained.entries()) {
-  t.test(`two socket routes at one path with constraints: ${code ?? 'both work'} (${index})`, async (t) => {
+  t.test(`two socket routes with constraints: ${code ?? 'both work'} (${index})`, async (t) => {
     for (const [first, second] of [[one, other], [other, one]] as const) {
       const app = await createApp(t, {
         fastify: { routerOptions: { constraints: { tenant: tenant() } } }

@@ -79,7 +79,8 @@ t.test('a server that outlives its app is left as it was, and takes another', as
     t.equal(await rest(url), name)
     const upload = await tcp(url)
     upload.write(
-      'POST /upload HTTP/1.1\r\nHost: localhost\r\nContent-Type: text/plain\r\nContent-Length: 6\r\nConnection: close\r\n\r\nabc'
+      'POST /upload HTTP/1.1\r\nHost: localhost\r\nContent-Type: text/plain\r\n' +
+      'Content-Length: 6\r\nConnection: close\r\n\r\nabc'
     )
     await traffic()
     await app.close()
@@ -168,7 +169,7 @@ t.test("two apps share a server if each leaves the other's upgrades; one can clo
   t.equal(await (await connect(`${url}/b`)).next(), '/b')
 })
 
-t.test('sockets and upgrades of another app on the server are not touched by default', async (t) => {
+t.test('sockets and upgrades of another app on the server are left alone', async (t) => {
   const { server, url, hand } = await ownServer(t)
   const bare = Fastify({
     serverFactory: (listener) => { hand(listener as RequestListener); return server }
@@ -191,7 +192,7 @@ t.test('sockets and upgrades of another app on the server are not touched by def
   await app.close()
 })
 
-t.test('the second of two apps that leave nothing has all upgrades; no socket is cut', async (t) => {
+t.test('the second of two apps has all upgrades by default; no socket is cut', async (t) => {
   const { server, url, hand } = await ownServer(t)
   const first = await appOn(server, hand, '/a')
   const second = await appOn(server, hand, '/b')
@@ -221,7 +222,7 @@ t.test('an upgrade passed on to another app with the plugin is not cut by the fi
   client.socket.terminate()
 })
 
-t.test('requests and upgrades passed on by another server are served, and outlast the app', async (t) => {
+t.test('requests and upgrades passed on by another server are served', async (t) => {
   const app = await createApp(t)
   app.get('/rest', async () => 'rest')
   app.post('/upload', async (request) => request.body)
@@ -238,7 +239,8 @@ t.test('requests and upgrades passed on by another server are served, and outlas
   t.equal((await refusal(`${url}/nowhere`)).status, 404)
   const upload = await tcp(url)
   upload.write(
-    'POST /upload HTTP/1.1\r\nHost: localhost\r\nContent-Type: text/plain\r\nContent-Length: 6\r\nConnection: close\r\n\r\nabc'
+    'POST /upload HTTP/1.1\r\nHost: localhost\r\nContent-Type: text/plain\r\n' +
+    'Content-Length: 6\r\nConnection: close\r\n\r\nabc'
   )
   await once(server, 'request')
   await app.close()
@@ -272,7 +274,8 @@ t.test("fastify.close() ends no tunnel and no response to an event but 'request'
   await once(tunnel, 'data')
   const expecting = await tcp(url)
   expecting.write(
-    'POST / HTTP/1.1\r\nHost: localhost\r\nExpect: 100-continue\r\nContent-Length: 0\r\nConnection: close\r\n\r\n'
+    'POST / HTTP/1.1\r\nHost: localhost\r\nExpect: 100-continue\r\nContent-Length: 0\r\n' +
+    'Connection: close\r\n\r\n'
   )
   await until(() => finish !== undefined)
   const closed = app.close()
@@ -324,7 +327,7 @@ t.test('a @fastify/websocket that listens to another server than Fastify is refu
   )
 })
 
-t.test('unanswered upgrades are cut after handshakeTimeout, and at the end of the app', async (t) => {
+t.test('unanswered upgrades are cut after handshakeTimeout, or with the app', async (t) => {
   const clock = new TestClock()
   const { server, hand } = await ownServer(t)
   let asked = 0

@@ -63,7 +63,7 @@ const forms: Record<string, (value: unknown) => unknown> = {
 }
 
 for (const [form, give] of Object.entries(forms)) {
-  t.test(`a RevocationStore that returns anything but a number or nothing rejects: ${form}`, async (t) => {
+  t.test(`a RevocationStore that returns another value than a number: ${form}`, async (t) => {
     let answer: unknown
     const { app, lines, url } = await createLogged(t, {
       revocations: { revoke: () => {}, revokedBefore: () => give(answer) as undefined }

@@ -97,7 +97,8 @@ t.test('a ticket is for one route; shown at another it counts as used', async (t
 t.test('a ticket is for the page that has asked for it', async (t) => {
   const { app, url } = await createTicketApp(t)
   const own = url.replace('ws', 'http')
-  const cases: Array<[asked: undefined | string, connects: undefined | string, status: 101 | 401]> = [
+  type Origin = undefined | string
+  const cases: Array<[asked: Origin, connects: Origin, status: 101 | 401]> = [
     [PAGE, PAGE, 101],
     [PAGE, 'https://other.example', 401],
     [PAGE, undefined, 401],

@@ -43,7 +43,7 @@ t.test('socket routes are served over TLS by the https option of Fastify', async
   t.strictSame(client.unread, ['goodbye'])
 })
 
-t.test('an app with HTTP/2 has socket routes over HTTP/1.1, and answers before closing', async (t) => {
+t.test('an app with HTTP/2 has socket routes over HTTP/1.1', async (t) => {
   const app = Fastify({ http2: true, https: { ...tls, allowHTTP1: true } })
   t.teardown(() => app.close())
   await app.register(socketRoutes as never)
@@ -83,7 +83,7 @@ for (const [name, options] of Object.entries({
   TLS: { https: tls },
   'HTTP/2 over TLS': { http2: true, https: { ...tls, allowHTTP1: true } }
 })) {
-  t.test(`silent connections, or without agreement on TLS, do not delay a stop, ${name}`, async (t) => {
+  t.test(`silent and half-open TLS connections do not delay a stop, ${name}`, async (t) => {
     const app = Fastify(options as object) as unknown as FastifyInstance
     t.teardown(() => app.close())
     await app.register(socketRoutes)
@@ -120,7 +120,7 @@ t.test('a TCP connection to a TLS server made after the drain is ended at once',
   t.pass()
 })
 
-t.test('TLS connections by a Unix socket, without an address, do not end one another', async (t) => {
+t.test('TLS connections by a Unix socket do not end each other', async (t) => {
   const app = Fastify({ https: tls })
   t.teardown(() => app.close())
   await app.register(socketRoutes)

@@ -253,7 +253,7 @@ for (const [what, authorization] of Object.entries(authorizations)) {
   })
 }
 
-t.test('other failures of verification are 401 too; the log has the reason, no token', async (t) => {
+t.test('other failures of verification are 401; the log has the reason only', async (t) => {
   const lines: string[] = []
   const app = await createApp(t, {
     jwt: false,

@@ -32,7 +32,7 @@ function other (server: Server, path: string, delay?: Promise<void>): void {
 }
 
 for (const who of ['the app', 'the plugin']) {
-  t.test(`sockets of others are not cut while in use, where ${who} has @fastify/websocket`, async (t) => {
+  t.test(`sockets of others in use are not cut, @fastify/websocket of ${who}`, async (t) => {
     const clock = new TestClock()
     const app = Fastify()
     t.teardown(() => clock.during(app.close()))
@@ -131,7 +131,7 @@ t.test('leaveUpgrades takes a predicate; one that fails leaves nothing', async (
   t.equal(errors.filter((text) => /^leaveUpgrades (threw|returned neither)/.test(text)).length, 4)
 })
 
-t.test('an invalid leaveUpgrades is an error at registration, as is a route it covers', async (t) => {
+t.test('an invalid leaveUpgrades, or a route that it covers, is an error', async (t) => {
   for (const leaveUpgrades of ['/io', ['io'], ['/'], ['/io?x'], [1], null]) {
     await t.rejects(createApp(t, { plugin: { leaveUpgrades: leaveUpgrades as never } }), {
       code: 'FSR_ERR_OPTION_INVALID',
@@ -164,7 +164,7 @@ for (const [name, order] of Object.entries({
   before: [proxy, socketRoutes],
   after: [socketRoutes, proxy]
 })) {
-  t.test(`each upgrade is routed once beside a plugin, registered ${name}, that routes all`, async (t) => {
+  t.test(`each upgrade is routed once beside a plugin registered ${name}`, async (t) => {
     const clock = new TestClock()
     const app = Fastify()
     t.teardown(() => clock.during(app.close()))
@@ -266,7 +266,7 @@ t.test('a client that resets an upgrade left to others does not end the process'
   t.ok(socket.destroyed)
 })
 
-t.test('an unanswered upgrade left to others does not delay a stop; answered ones do', async (t) => {
+t.test('unanswered upgrades left to others do not delay a stop', async (t) => {
   const app = await createApp(t, { plugin: { leaveUpgrades: ['/theirs'] } })
   other(app.server, '/theirs')
   const url = await listen(app)

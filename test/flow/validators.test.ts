@@ -153,11 +153,11 @@ async function overAnswer (url: string, data: unknown): Promise<Outcome> {
   }
 }
 
-async function createPair (t: Test, schema: unknown, prepare: (app: FastifyInstance) => void = () => {
-}): Promise<{
-  app: FastifyInstance
-  url: string
-}> {
+async function createPair (
+  t: Test,
+  schema: unknown,
+  prepare: (app: FastifyInstance) => void = () => {}
+): Promise<{ app: FastifyInstance, url: string }> {
   const app = await createApp(t)
   prepare(app)
   app.setSerializerCompiler(() => JSON.stringify)
@@ -282,7 +282,7 @@ t.test('an asynchronous validator of Ajv is awaited, and its result is used', as
   }
 })
 
-t.test('a validator that rejects without an error: accepted by Fastify, not by a contract', async (t) => {
+t.test('rejecting without an error: accepted by Fastify, not by a contract', async (t) => {
   for (const validate of [
     () => false,
     () => Promise.reject(), // eslint-disable-line prefer-promise-reject-errors

@@ -116,7 +116,7 @@ t.test('a Fastify whose routing() cannot be replaced is rejected', async (t) => 
   )
 })
 
-t.test('connections are closed also if Fastify runs onClose hooks after preClose only', async (t) => {
+t.test('connections are closed also by a Fastify without early onClose hooks', async (t) => {
   const app = await createApp(t, { fastify: { return503OnClosing: false } })
   app.socketRoute('/', { onMessage () {}, onClose: async () => { refused = await refusal(url) } })
   let refused: undefined | object

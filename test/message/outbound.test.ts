@@ -32,7 +32,8 @@ t.test('a value sent by mistake is reported with its cure', async (t) => {
   }
   t.equal(
     text(true),
-    'A value of type boolean cannot be sent: was it the result of send()? Write { connection.send(…) }, or return the message itself'
+    'A value of type boolean cannot be sent: was it the result of send()? Write { ' +
+    'connection.send(…) }, or return the message itself'
   )
   t.equal(text(Promise.resolve('x')), 'An instance of Promise cannot be sent: await it first')
   t.equal(text(5), 'A value of type number cannot be sent')

@@ -13,7 +13,8 @@ import { createApp, listen } from '../support/server.js'
 const info = {
   title: 'Chat',
   version: '1.0.0',
-  description: 'A line that is as long as lines of descriptions are, and longer than YAML would leave in one piece by itself'
+  description: 'A line that is as long as lines of descriptions are, and longer than YAML would ' +
+    'leave in one piece by itself'
 }
 const controller = {
   schema: { in: { yes: { data: Type.String({ enum: ['no', '1', 'null'] }) } } },
@@ -128,7 +129,7 @@ t.test('hooks decide who may read it', async (t) => {
 })
 
 for (const isFirst of [true, false]) {
-  t.test(`REST has its own document, of @fastify/swagger, registered ${isFirst ? 'before' : 'after'}`, async (t) => {
+  t.test(`REST has its own document, registered ${isFirst ? 'before' : 'after'}`, async (t) => {
     const app = await createApp(t)
     if (isFirst) await app.register(swagger)
     await app.register(asyncapi, { info })

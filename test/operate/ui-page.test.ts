@@ -114,7 +114,7 @@ class Tab {
   }
 }
 
-t.test('behind a proxy that adds a prefix, the page finds its sockets and its login', browserTest, async (t) => {
+t.test('behind a proxy with a prefix the page finds its sockets', browserTest, async (t) => {
   const app = await createConsoleApp(t)
   const { port } = new URL(await app.listen({ port: 0, host: '127.0.0.1' }))
   // Takes `/api` away from the first line of each connection.
@@ -375,7 +375,8 @@ t.test('the console in a browser', browserTest, async (t) => {
     for (const width of [360, 370, 380, 768, 1200]) {
       await page.setViewportSize({ width, height: 800 })
       t.equal(await page.evaluate('document.documentElement.scrollWidth'), width)
-      const tooWide = '[...document.querySelectorAll(\'.entry\')].filter((entry) => entry.scrollWidth > entry.clientWidth).map((entry) => entry.innerText)'
+      const tooWide = '[...document.querySelectorAll(\'.entry\')].filter((entry) => ' +
+        'entry.scrollWidth > entry.clientWidth).map((entry) => entry.innerText)'
       t.strictSame(await page.evaluate(tooWide), [], `${width} px`)
     }
     await page.setViewportSize({ width: 1440, height: 900 })
@@ -448,6 +449,7 @@ t.test('the console in a browser', browserTest, async (t) => {
   t.same(
     tab.problems,
     [],
-    'no script failed, the Content-Security-Policy kept nothing from the page, and it spoke to nobody else'
+    'no script failed, the Content-Security-Policy kept nothing from the page, and it spoke to ' +
+    'nobody else'
   )
 })

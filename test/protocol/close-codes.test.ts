@@ -19,7 +19,7 @@ t.test('clients reconnect as the table says', async (t) => {
   }
 })
 
-t.test('clients reconnect after codes of proxies and networks, not after those of apps', async (t) => {
+t.test('clients reconnect after codes of proxies, not after those of apps', async (t) => {
   for (const code of [1001, 1005, 1006, 1014]) {
     t.equal(reconnectAfter({ code, reason: '' }), 'jitter')
   }

@@ -23,7 +23,7 @@ t.test('a room is forgotten with its last member, however that leaves', async (t
   t.equal(rooms.size, 0)
 })
 
-t.test('the rooms of a member of many are searched once for a message to all of them', async (t) => {
+t.test('the rooms of a member of many are searched once for each message', async (t) => {
   const { rooms } = createClients()
   const [many, few] = [member(), member()]
   const names = Array.from({ length: 1000 }, (_, count) => `room ${count}`)

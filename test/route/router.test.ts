@@ -21,7 +21,7 @@ for (let bits = 0; bits < 2 ** names.length; bits++) {
     name,
     (bits & 2 ** index) !== 0
   ]))
-  t.test(`paths are compared as the app compares them, with ${JSON.stringify(routerOptions)}`, async (t) => {
+  t.test(`paths are compared as by the app, with ${JSON.stringify(routerOptions)}`, async (t) => {
     const isSamePath = createIsSamePath(Fastify({ routerOptions }))
     for (const [one, other] of pairs) {
       const app = Fastify({ routerOptions, exposeHeadRoutes: false })

@@ -269,8 +269,14 @@ t.test('headers come back as they were, in their order', async (t) => {
 })
 
 t.test('the largest number of kinds of headers is told apart', async (t) => {
-  const given = Array.from({ length: 1_050 }, (_, index) => ({ 'user-agent': `a browser ${index}`, cookie: `n=${index}` }))
-  t.strictSame(given.map((headers) => compactHeaders(headers)!).map((kept) => kept.restore()), given)
+  const given = Array.from({ length: 1_050 }, (_, index) => ({
+    'user-agent': `a browser ${index}`,
+    cookie: `n=${index}`
+  }))
+  t.strictSame(
+    given.map((headers) => compactHeaders(headers)!).map((kept) => kept.restore()),
+    given
+  )
   const long = { 'user-agent': 'a'.repeat(4_000) }
   t.strictSame(compactHeaders(long)!.restore(), long)
 })

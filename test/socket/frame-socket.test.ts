@@ -9,7 +9,7 @@ type Made = new (...given: [null, undefined, object]) => WebSocket & {
 }
 
 for (const Socket of [FrameSocket, FastSocket] as unknown as Made[]) {
-  t.test(`a ${Socket.name} without a connection pings, closes and is cut as one of ws`, async (t) => {
+  t.test(`a ${Socket.name} without a connection behaves as one of ws`, async (t) => {
     const written: Buffer[] = []
     const tcp = new Duplex({
       read () {},

@@ -256,8 +256,11 @@ function isSame<T extends Left> (now: T, before: T): boolean {
 
 // Looks until it is as it should be, or clear that it never will. @param between what happens
 // between two looks
-async function settled<T> (look: () => Promise<T>, isSettled: (now: T) => boolean, between = async (): Promise<void> => {
-}): Promise<T> {
+async function settled<T> (
+  look: () => Promise<T>,
+  isSettled: (now: T) => boolean,
+  between = async (): Promise<void> => {}
+): Promise<T> {
   let now = await look()
   for (let count = 0; !isSettled(now) && count < LOOKS; count++) {
     await pause(count)
@@ -344,7 +347,12 @@ export function rawFrame ({
   isMasked = true,
   length
 }: {
-  opcode?: number, payload?: string | Buffer, isFinal?: boolean, reserved?: number, isMasked?: boolean, length?: bigint | number
+  opcode?: number
+  payload?: string | Buffer
+  isFinal?: boolean
+  reserved?: number
+  isMasked?: boolean
+  length?: bigint | number
 } = {}): Buffer {
   const data = Buffer.from(payload)
   const said = length ?? data.length

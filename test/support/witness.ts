@@ -20,8 +20,10 @@ export function witness (text: string): void {
   appendFileSync(join(directory, `${process.pid}.log`), text)
 }
 
-/** The logger of an app, whatever its test asks for: all levels, unless the test has set one. */
-export function witnessed (logger: FastifyServerOptions['logger']): NonNullable<FastifyServerOptions['logger']> {
+type Logger = FastifyServerOptions['logger']
+
+/** Returns the logger of an app: all levels, unless the test has set one. */
+export function witnessed (logger: Logger): NonNullable<Logger> {
   const own = typeof logger === 'object' ? logger : {}
   const stream = 'stream' in own ? own.stream as { write (line: string): void } : undefined
   return {

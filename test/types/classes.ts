@@ -58,8 +58,9 @@ app.socketRoute<{ Params: { room: string }, User: User, Data: Data }>(
   new ChatController(app),
   'ROLE_USER'
 )
+const instance = new ChatController(app)
 // @ts-expect-error other parameters
-app.socketRoute<{ Params: { city: string }, User: User, Data: Data }>('/instance/:city', new ChatController(app), 'ROLE_USER')
+app.socketRoute<{ Params: { city: string }, User: User, Data: Data }>('/:city', instance, 'ROLE')
 
 // A class that does not say what its connections are.
 class Plain {

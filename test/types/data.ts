@@ -83,4 +83,4 @@ given.broadcast('line', { text: 1 })
 // @ts-expect-error another contract
 app.socketRoute<{ Data: Seat, Contract: typeof schema }>('/given', { schema: { in: {} }, on: {} })
 // @ts-expect-error options of a route with a contract are checked as those of any
-app.socketRoute('/contract', { schema, on: { say: () => 1 } }, { isGranted: 'ROLE_USER', nmae: 'a' })
+app.socketRoute('/contract', { schema, on: { say: () => 1 } }, { isGranted: 'A', nmae: 'a' })

@@ -1,5 +1,6 @@
 /** Whether two types are the same, `any` being the same as nothing else. */
-export type Equal<A, B> = (<T>() => T extends A ? 1 : 2) extends (<T>() => T extends B ? 1 : 2) ? true : false
+export type Equal<A, B> =
+  (<T>() => T extends A ? 1 : 2) extends (<T>() => T extends B ? 1 : 2) ? true : false
 
 /** Compiles only for a type that is `true`. */
 export type Expect<T extends true> = T

@@ -63,8 +63,9 @@ app.socketRoute<{ User: Account }>('/chat', { onOpen: ({ user }) => user.name },
 app.socketRoute<{ User: Account }>('/chat', { onOpen: ({ user }) => user.name }, {
   isGranted: async (user) => { is<Account>()(user); return true }
 })
+const isAdult = (user: { age: number }) => user.age > 17
 // @ts-expect-error not an account
-app.socketRoute<{ User: Account }>('/chat', { onOpen: ({ user }) => user.name }, (user: { age: number }) => user.age > 17)
+app.socketRoute<{ User: Account }>('/chat', { onOpen: ({ user }) => user.name }, isAdult)
 
 // A controller of its own says what its connections are.
 const controller: SocketController<WsConnection<{ Params: Params, Data: Data }>> = {

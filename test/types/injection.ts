@@ -50,7 +50,7 @@ app.socketController(Injected, { create: () => new Plain(new Repository()) })
 // @ts-expect-error not an instance
 app.socketController(Injected, { create: async (Class) => container.resolve(Class) })
 // @ts-expect-error no option of this
-app.socketController(Injected, { create: (Class) => container.resolve(Class), isGranted: 'ROLE_ADMIN' })
+app.socketController(Injected, { create: (Class) => container.resolve(Class), isGranted: 'A' })
 // @ts-expect-error nor a guard
 app.socketController(Injected, 'ROLE_ADMIN')
 
