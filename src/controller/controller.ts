@@ -104,10 +104,7 @@ export function checkController (
   }
   if (isThenable(controller)) throw fail('is a promise: wait for it before the route is registered')
   const misplaced = misplacedIn(controller, Class ?? controller.constructor)
-  if (misplaced !== undefined) {
-    throw fail(`has ${misplaced}, which belongs in the third argument of socketRoute(), ` +
-      'or in @SocketRoute')
-  }
+  if (misplaced !== undefined) throw fail(`has ${misplaced}`)
 
   let found = false
   for (const name of propertyNames(controller)) {

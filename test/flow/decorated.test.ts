@@ -3,7 +3,8 @@ import {
   SocketRoute,
   baseController,
   type DecoratedRoute,
-  type SocketController
+  type SocketController,
+  type SocketRouteOptions
 } from '../../src/index.js'
 import { connect, connectAs, refusal } from '../support/client.js'
 import { createApp, listen, tokenOf } from '../support/server.js'
@@ -233,7 +234,10 @@ const statics: Record<string, unknown> = {
   preValidation: class { static preValidation () {} onOpen () {} },
   onRequest: class { static onRequest () {} onOpen () {} },
   onMessage: class { static onMessage () {} onOpen () {} },
-  origins: class { static origins = []; onOpen () {} }
+  origins: class { static origins = []; onOpen () {} },
+  rate: class { static rate = { messages: 5 }; onOpen () {} },
+  maxPayload: class { static maxPayload = 10; onOpen () {} },
+  outbox: class { static outbox = { limit: 10 }; onOpen () {} }
 }
 for (const [what, given] of Object.entries(statics)) {
   t.test(`a class with a static ${what} fails, as it would be ignored`, async (t) => {
@@ -252,6 +256,8 @@ for (const [what, given] of Object.entries(statics)) {
   })
 }
 
+// Names that a controller has for its own purposes, or for its contract.
+const unreserved = ['name', 'schema', 'data', 'config', 'logLevel'] as const
 for (const [name, value] of Object.entries({
   isGranted: undefined,
   roles: ['ROLE_ADMIN'],
@@ -260,8 +266,26 @@ for (const [name, value] of Object.entries({
   tokenFrom: ['header'],
   requireExpiry: true,
   roleHierarchy: {},
-  origins: 'https://app.example'
-})) {
+  origins: 'https://app.example',
+  onRequest: [() => {}],
+  preMessage () {},
+  preSend: [],
+  protocols: ['chat.v1'],
+  subject: () => 'alice',
+  jwt: { namespace: 'access' },
+  maxPayload: 10,
+  concurrency: 1,
+  heartbeat: { interval: 5_000 },
+  connections: { perIp: 5 },
+  rate: { messages: 5 },
+  outbox: { overflow: 'drop-oldest' },
+  roomsPerConnection: 5,
+  streamsPerConnection: 5,
+  invalidMessages: 'close',
+  refusals: { max: 5 },
+  closeTimeout: 5_000,
+  constraints: { host: 'app.example' }
+} satisfies Record<Exclude<keyof SocketRouteOptions, typeof unreserved[number]>, unknown>)) {
   t.test(`a controller with ${name} fails, as it would be ignored`, async (t) => {
     const app = await createApp(t)
     const inherited = class { onOpen () {} }
@@ -275,19 +299,52 @@ for (const [name, value] of Object.entries({
   })
 }
 
+for (const [name, value] of Object.entries({
+  handshakeTimeout: 5_000,
+  maxFragments: 5,
+  outboxBudget: 65_536,
+  drain: { deadline: 5_000 },
+  tickets: { ttl: 5_000 }
+})) {
+  t.test(`a controller with ${name} fails, as an option of the plugin`, async (t) => {
+    const app = await createApp(t)
+    const message = new RegExp(`has (a static )?${name}, which is an option of the plugin`)
+    for (const controller of [
+      { onOpen () {}, [name]: value },
+      Object.assign(class { onOpen () {} }, { [name]: value })
+    ]) t.throws(() => app.socketRoute('/', controller), { message })
+  })
+}
+
+t.test('the limits of a decorated class and of its fields belong in the decorator', async (t) => {
+  const app = await createApp(t)
+  class Limited { rate = { messages: 5 }; onMessage () {} }
+  SocketRoute({ path: '/' })(Limited)
+  for (const given of [Limited, new Limited()]) {
+    t.throws(
+      () => app.socketController(given),
+      { code: 'FSR_ERR_CONTROLLER_INVALID', message: /has rate, which belongs .* @SocketRoute/ }
+    )
+  }
+})
+
 t.test('a controller may have services and state of its own, under any other name', async (t) => {
   class Roles { of () { return [] } }
   const app = await createApp(t)
-  app.socketRoute(
-    '/',
-    new (class {
-      static readonly limit = 5
-      roles = new Roles()
-      origins = new Map()
-      connections = 5
-      onOpen () { return 'in' }
-    })()
-  )
+  class Stateful {
+    static readonly limit = 5
+    roles = new Roles()
+    origins = new Map()
+    connections = 5
+    rate = 0.5
+    outbox = []
+    closeTimeout = new Map()
+    refusals = new Map([['max', 5]])
+    invalidMessages = 0
+    get heartbeat (): never { throw new Error('is not set up yet') }
+    onOpen () { return 'in' }
+  }
+  app.socketRoute('/', new Stateful())
   app.socketRoute('/null', Object.assign(Object.create(null), { onOpen: () => 'in' }))
   const url = await listen(app)
   t.equal(await (await connect(url)).next(), 'in')
