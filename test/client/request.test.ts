@@ -92,12 +92,14 @@ t.test('a request without a reply is cancelled', async (t) => await withClock(as
   )
 }))
 
-t.test('a request without a time limit has no timer; a month is no short time', async (t) => {
+t.test('a request without a time limit has no timer; one over 2^31-1 ms is refused', async (t) => {
   const { client, connection } = await pair(t, { timeout: Infinity })
-  const replies = [client.request('slow'), client.request('slow', undefined, { timeout: 2 ** 31 })]
+  const longest = 2 ** 31 - 1
+  const replies = [client.request('slow'), client.request('slow', undefined, { timeout: longest })]
   await connection.take(2)
   for (const id of [1, 2]) tell(connection, { type: 'reply', id, data: id })
   t.strictSame(await Promise.all(replies), [1, 2])
+  await t.rejects(client.request('slow', undefined, { timeout: longest + 1 }), RangeError)
 })
 
 t.test('a request that is aborted rejects with the reason, and is cancelled', async (t) => {
