@@ -23,7 +23,11 @@ export type { KeptRevocation, Revocation, RevocationStore } from './auth/revocat
 export type { JwtName } from './host/jwt-internals.js'
 export type { Claims, Subject } from './auth/subject.js'
 export type { TicketStore } from './auth/ticket.js'
-export type { SocketRouteHandle } from './route/route-handle.js'
+export type {
+  AnySocketRouteHandle,
+  SocketRouteHandle,
+  SocketRoutes
+} from './route/route-handle.js'
 export type {
   CloseInfo,
   Reply,

@@ -11,7 +11,7 @@ import type { HealthReply, SocketHealth } from './operate/health.js'
 import type { SocketScopeOptions } from './options/options.js'
 import type { FastPath } from './options/plugin-settings.js'
 import type { SocketControllerOptions } from './route/decorator.js'
-import type { SocketRouteHandle } from './route/route-handle.js'
+import type { SocketRouteHandle, SocketRoutes } from './route/route-handle.js'
 import type {
   ClientContractOf,
   ConnectionOf,
@@ -142,8 +142,11 @@ declare module 'fastify' {
       options: { readonly route: string }
     ): Promise<string>
 
-    /** The socket routes of the whole app by name, in the order of registration. */
-    readonly socketRoutes: ReadonlyMap<string, SocketRouteHandle>
+    /**
+     * The socket routes of the whole app by name, in the order of registration.
+     * `socketRoutes.get<typeof chat>('chat')` has the type of the route.
+     */
+    readonly socketRoutes: SocketRoutes
 
     /**
      * A handler for a health route: `app.get('/health', app.socketHealth)`. It sends 200 with `{

@@ -1,7 +1,7 @@
 import swagger from '@fastify/swagger'
 import websocket from '@fastify/websocket'
 import Fastify, { type FastifyInstance, type FastifyServerOptions } from 'fastify'
-import socketRoutes, { JsonMessage } from 'fastify-socket-route'
+import socketRoutes, { JsonMessage, type SocketRouteHandle } from 'fastify-socket-route'
 
 interface News { text: string }
 
@@ -63,7 +63,7 @@ async function alarm (app: FastifyInstance): Promise<void> {
   app.post<{ Body: News }>('/alarm', {
     schema: { body: news, response: { 200: reached } }
   }, async (request) => {
-    const feed = app.socketRoutes.get('feed')
+    const feed = app.socketRoutes.get<SocketRouteHandle>('feed')
     feed?.broadcast({ alarm: request.body.text })
     return { reached: feed?.clients.size ?? 0 }
   })

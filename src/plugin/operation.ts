@@ -8,7 +8,7 @@ import { createHealth } from '../operate/health.js'
 import { printRoutes } from '../operate/print.js'
 import { revoke } from '../operate/revoke.js'
 import type { Server } from '../route/app-services.js'
-import type { SocketRouteHandle } from '../route/route-handle.js'
+import type { SocketRoutes } from '../route/route-handle.js'
 import type { RouteTable } from '../route/route-table.js'
 
 /** Decorates an app with the methods by which it is operated. */
@@ -23,7 +23,7 @@ export function decorateOperation (
     revoke(fastify, clock, drain, revocations, revocation))
   fastify.decorate('socketTicket', (request, options) => issueTicket(table, request, options))
   fastify.decorate('socketRoutes', {
-    getter: () => table.byName as ReadonlyMap<string, SocketRouteHandle>
+    getter: () => table.byName as unknown as SocketRoutes
   })
   fastify.decorate('printSocketRoutes', () => printRoutes(table.byName.values()))
   fastify.decorate('socketHealth', createHealth(drain))

@@ -18,6 +18,8 @@ import type { Clients } from '../room/clients.js'
 export interface SocketRouteHandle<Connection = WsConnection, Contract = 'none'> {
   /** For the compiler only: the messages of a typed client, `connect<typeof chat>(…)`. */
   readonly '~contract'?: undefined | Contract
+  /** Whether the route has a contract: `broadcast(type, data)` rather than `broadcast(message)`. */
+  readonly hasContract: [Contract] extends ['none'] ? false : true
   readonly name: string
   /** The path with the prefixes of its scopes, as it was written: `/v1/chat/:room`. */
   readonly path: string
@@ -45,4 +47,25 @@ export interface SocketRouteHandle<Connection = WsConnection, Contract = 'none'>
    * @throws `FSR_ERR_ROOM_INVALID` for a name that is not a string, `FSR_ERR_OPTION_INVALID`.
    */
   to (rooms: string | Iterable<string>, options?: BroadcastOptions): Room<Connection>
+}
+
+/**
+ * The handle of any route. `hasContract` tells which messages it takes: any message, if the route
+ * has no contract.
+ */
+export type AnySocketRouteHandle =
+  | SocketRouteHandle
+  | SocketRouteHandle<WsConnection<{ Events: Record<never, never> }>, unknown>
+
+/** The handles of all socket routes of an app by name, in the order of registration. */
+export interface SocketRoutes extends ReadonlyMap<string, AnySocketRouteHandle> {
+  /** Returns the handle of a route, whose messages are not known. */
+  get (name: string): undefined | AnySocketRouteHandle
+  /**
+   * Returns the handle of a route.
+   *
+   * @typeParam Handle the type of the handle, `typeof chat`. It is not checked: the route is looked
+   * up by its name alone.
+   */
+  get<Handle extends { readonly hasContract: boolean }> (name: string): undefined | Handle
 }

@@ -26,7 +26,7 @@ export interface RouteDefinition
 }
 
 /** A socket route. */
-export class Route implements SocketRouteHandle {
+export class Route implements Omit<SocketRouteHandle, 'hasContract'> {
   readonly name: string
   readonly path: string
   readonly clients: ClientSet
@@ -81,6 +81,10 @@ export class Route implements SocketRouteHandle {
 
   to (rooms: string | Iterable<string>, options?: BroadcastOptions): Room {
     return this.clients.to(rooms, options)
+  }
+
+  get hasContract (): boolean {
+    return this.#contractRouter !== undefined
   }
 
   /** The contract, if the route has one. @internal */

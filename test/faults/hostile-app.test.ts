@@ -1,6 +1,6 @@
 import { Readable } from 'node:stream'
 import t from 'tap'
-import type { SocketRouteOptions, WsConnection } from '../../src/index.js'
+import type { SocketRouteHandle, SocketRouteOptions, WsConnection } from '../../src/index.js'
 import { connect } from '../support/client.js'
 import { failures, type Hostile } from '../support/hostile.js'
 import {
@@ -87,7 +87,7 @@ async function answer ({ url, headers }: Meeting): Promise<void> {
 async function lag ({ t, app, what }: Meeting): Promise<void> {
   const socket = await app.injectWS('/')
   await until(() => app.socketRoutes.get('/')!.clients.size === 1)
-  const [connection] = app.socketRoutes.get('/')!.clients
+  const [connection] = app.socketRoutes.get<SocketRouteHandle>('/')!.clients
   socket.pause()
   while (connection!.dropped === 0) connection!.send('x'.repeat(60_000))
   socket.resume()

@@ -1,6 +1,6 @@
 import t from 'tap'
 import { Type } from 'typebox'
-import { JsonMessage, type WsConnection } from '../../src/index.js'
+import { JsonMessage, type SocketRouteHandle, type WsConnection } from '../../src/index.js'
 import { connect } from '../support/client.js'
 import { createApp, listen } from '../support/server.js'
 
@@ -77,7 +77,7 @@ t.test('clients are reached from callbacks and REST routes, by handle and by nam
   }, { name: 'chat' })
   app.post('/announce', async (request) => {
     chat.broadcast(request.body as object)
-    app.socketRoutes.get('chat')!.clients.broadcast('by name')
+    app.socketRoutes.get<SocketRouteHandle>('chat')!.clients.broadcast('by name')
     return { reached: chat.clients.size }
   })
   const url = await listen(app)
@@ -169,7 +169,7 @@ t.test('a message is encoded once, however many receive it', async (t) => {
   const url = await listen(app)
   const clients = [await connect(url), await connect(url), await connect(url)]
   for (const client of clients) await client.next()
-  const chat = app.socketRoutes.get('/')!
+  const chat = app.socketRoutes.get<SocketRouteHandle>('/')!
   chat.broadcast(data)
   for (const client of clients) t.equal(await client.next(), '1')
   const message = new JsonMessage(data)

@@ -9,7 +9,7 @@ import websocket from '@fastify/websocket'
 import Fastify from 'fastify'
 import t from 'tap'
 import { createWebSocketStream, WebSocket } from 'ws'
-import socketRoutes, { WsConnection } from '../../src/index.js'
+import socketRoutes, { WsConnection, type SocketRouteHandle } from '../../src/index.js'
 import { FastSocket } from '../../src/socket/fast-socket.js'
 import { FrameSocket } from '../../src/socket/frame-socket.js'
 import { connect, frame, handshake, tcp } from '../support/client.js'
@@ -328,11 +328,12 @@ t.test('who leaves a room gets what was sent to it before', async (t) => {
   app.socketRoute('/', {
     onOpen: async (connection) => { await connection.join('room') },
     onMessage: async (connection) => {
-      app.socketRoutes.get('/')!.to('room').send('before')
+      const room = app.socketRoutes.get<SocketRouteHandle>('/')!.to('room')
+      room.send('before')
       await connection.leave('room')
-      app.socketRoutes.get('/')!.to('room').send('after')
+      room.send('after')
       await connection.join('room')
-      app.socketRoutes.get('/')!.to('room').send('again')
+      room.send('again')
     }
   })
   const client = await connect(await listen(app))

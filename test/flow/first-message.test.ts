@@ -2,7 +2,9 @@ import { once } from 'node:events'
 import type { Socket } from 'node:net'
 import t, { type Test } from 'tap'
 import type { FastifyInstance } from 'fastify'
-import type { SocketPluginOptions, SocketRouteOptions, WsConnection } from '../../src/index.js'
+import type {
+  SocketPluginOptions, SocketRouteHandle, SocketRouteOptions, WsConnection
+} from '../../src/index.js'
 import {
   connect,
   connectAs,
@@ -78,7 +80,7 @@ t.test('until the token has come the connection is no client of the route', asyn
   const { app, url, calls } = await createMessageApp(t)
   const clients = app.socketRoutes.get('/')!.clients
   const client = await connect(url)
-  app.socketRoutes.get('/')!.broadcast('for clients only')
+  app.socketRoutes.get<SocketRouteHandle>('/')!.broadcast('for clients only')
   t.equal(clients.size, 0)
   client.send(tokenOf(app))
   t.equal(await client.next(), 'hello alice')

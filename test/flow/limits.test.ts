@@ -1,5 +1,6 @@
 import { once } from 'node:events'
 import t from 'tap'
+import type { SocketRouteHandle } from '../../src/index.js'
 import { connect, frame, handshake, tcp } from '../support/client.js'
 import { TestClock } from '../support/clock.js'
 import { createApp, listen } from '../support/server.js'
@@ -102,7 +103,7 @@ t.test('a client that does not read is closed above outbox.limit, others not', a
   deaf.pause()
   const client = await connect(url)
   await client.next()
-  const route = app.socketRoutes.get('/')!
+  const route = app.socketRoutes.get<SocketRouteHandle>('/')!
   const message = Buffer.alloc(60_000)
   let sent = 0
   for (; route.clients.size === 2; sent++) {

@@ -396,7 +396,7 @@ t.test('a notice that fails or cannot be sent is logged and harmless', async (t)
   const url = await listen(app)
   for (const [index] of notices.entries()) {
     const client = await connect(`${url}/${index}`)
-    const route = app.socketRoutes.get(`/${index}`)!
+    const route = app.socketRoutes.get<SocketRouteHandle>(`/${index}`)!
     await until(() => route.clients.size === 1)
     const [connection] = route.clients
     client.socket.pause()

@@ -84,6 +84,11 @@ t.test('routes are looked up, listed, and turned into URLs by name', async (t) =
     ['chat', '/chat/:room'],
     ['files', '/v1/files/:id?']
   ])
+  const contract = app.socketRoute('/contract', { schema: { in: {} }, on: {} })
+  t.strictSame(
+    [...app.socketRoutes.values(), contract].map(({ hasContract }) => hasContract),
+    [false, false, true, true]
+  )
   t.equal(chat.url({ room: 'a b/c' }), '/chat/a%20b%2Fc')
   t.throws(() => chat.url(), { code: 'FSR_ERR_URL_PARAM_MISSING', message: /'room'/ })
   t.equal(app.socketRoutes.get('files')!.url(), '/v1/files')

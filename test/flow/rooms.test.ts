@@ -1,5 +1,5 @@
 import t from 'tap'
-import type { WsConnection } from '../../src/index.js'
+import type { SocketRouteHandle, WsConnection } from '../../src/index.js'
 import { connect } from '../support/client.js'
 import { createApp, listen } from '../support/server.js'
 import { until } from '../support/until.js'
@@ -134,7 +134,8 @@ t.test('a message to several rooms reaches each member once, in order', async (t
   leaving.leave('a')
   route.to(new Set(['a', 'b'])).send('3')
   leaving.join('a')
-  app.socketRoutes.get('/:name/:rooms')!.clients.to(['b', 'c']).send('4')
+  app.socketRoutes.get<SocketRouteHandle>('/:name/:rooms')!
+    .clients.to(['b', 'c']).send('4')
   leaving.to(['a', 'b']).send('5')
   rooms.send('6', { except: connections.get('one')! })
   route.to(['a', 'b'], { except: [connections.get('one')!, connections.get('two')!] }).send('7', {

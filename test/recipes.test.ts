@@ -1,0 +1,63 @@
+// Samples of docs/recipes.md do what the text says.
+import type { FastifyInstance } from 'fastify'
+import t from 'tap'
+import { Type } from 'typebox'
+import { connect } from './support/client.js'
+import { runSample } from './support/sample.js'
+import { createApp, listen } from './support/server.js'
+import { until } from './support/until.js'
+
+t.test('a broadcast of a job reaches every route that takes any message', async (t) => {
+  const app = await createApp(t)
+  const contract = app.socketRoute('/chat', {
+    schema: { in: { say: {} }, out: { said: Type.String() } },
+    on: { say () {} }
+  })
+  let beat: undefined | (() => void)
+  const { setInterval } = globalThis
+  Object.assign(globalThis, { setInterval: (run: () => void) => { beat = run } })
+  await runSample(t, 'docs/recipes.md', 'const beat = setInterval', app)
+  Object.assign(globalThis, { setInterval })
+  app.socketRoute('/news', { onOpen: () => 'hello' })
+  const url = await listen(app)
+  const [prices, news, chat] = [
+    await connect(`${url}/prices`),
+    await connect(`${url}/news`),
+    await connect(`${url}/chat`)
+  ]
+  t.strictSame(await prices.json(), { type: 'hello' })
+  t.equal(await news.next(), 'hello')
+  await until(() => contract.clients.size === 1)
+  beat!()
+  t.match(await prices.json(), { type: 'time', now: Number })
+  t.match(await news.json(), { type: 'time', now: Number })
+  contract.broadcast('said', 'nothing came before')
+  t.strictSame(await chat.json(), { type: 'said', data: 'nothing came before' })
+  const { statusCode } = await app.inject({
+    method: 'POST',
+    url: '/prices',
+    body: { symbol: 'A', price: 1 }
+  })
+  t.equal(statusCode, 204)
+  t.strictSame(await prices.json(), { type: 'price', symbol: 'A', price: 1 })
+})
+
+t.test('a handle that is found by name sends the messages of its route', async (t) => {
+  const app = await createApp(t)
+  const { addChat, announce } = await runSample(
+    t,
+    'docs/recipes.md',
+    'export type Chat',
+    app
+  ) as Record<'addChat' | 'announce', (app: FastifyInstance, text?: string) => unknown>
+  announce(app, 'to no route, which is no error')
+  t.equal(addChat(app), app.socketRoutes.get('chat'))
+  app.socketRoute('/prices', { onOpen: () => 'hello' }, { name: 'prices' })
+  const url = await listen(app)
+  const [chat, prices] = [await connect(`${url}/chat`), await connect(`${url}/prices`)]
+  t.equal(await prices.next(), 'hello')
+  await until(() => app.socketRoutes.get('chat')!.clients.size === 1)
+  announce(app, 'Back at ten')
+  t.strictSame(await chat.json(), { type: 'said', data: { text: 'Back at ten' } })
+  t.strictSame(await prices.json(), { type: 'news', text: 'Back at ten' })
+})
