@@ -56,13 +56,11 @@ export function probeUpgradeListener (fastify: FastifyInstance, listener: Upgrad
   })
   const socket = new PassThrough()
   let response: undefined | ServerResponse
-  const restore = wrapRouting(fastify, (routing) => (routed, its) => {
-    if (routed === request) response = its
-    else routing(routed, its)
-  })
+  const restore = wrapRouting(fastify, () => (_request, its) => { response = its })
   listener(request, socket, Buffer.alloc(0))
   socket.destroy()
-  // Else it is not restored: a listener that differs may pass the request on later.
+  // Otherwise it is not restored: the listener may pass the request on later, to an app that
+  // has failed to start.
   if (response?.socket as unknown === socket) restore()
   else throw unsupported(NAME, 'it does not pass upgrades to routing() of Fastify')
 }

@@ -81,8 +81,9 @@ export class RouteGuard {
     if (jwt === undefined && tokenFrom.some(isOfJwt)) {
       throw new errors.JwtMissing(path, missingJwt(scope, name))
     }
-    if (jwt !== undefined) checkPlaces(scope, jwt, tokenFrom, path)
-    if (requireExpiry && !endsTokens(jwt?.options.verify ?? {})) {
+    if (jwt === undefined) return
+    checkPlaces(scope, jwt, tokenFrom, path)
+    if (requireExpiry && !endsTokens(jwt.options.verify)) {
       throw new errors.OptionInvalid('Option requireExpiry', `has no effect on '${path}': ` +
         'verify.ignoreExpiration or clockTimestamp of @fastify/jwt makes tokens valid for ever')
     }

@@ -127,3 +127,17 @@ t.test('the request is released, whatever data has taken from it', async (t) => 
   client.socket.terminate()
   await once(client.socket, 'close')
 })
+
+t.test('data is not asked for a handshake of inject(), which has no socket', async (t) => {
+  const app = await createApp(t)
+  let asked = 0
+  app.socketRoute('/', { onOpen: () => 'in' }, { data: () => ({ asked: ++asked }) })
+  const headers = {
+    connection: 'upgrade',
+    upgrade: 'websocket',
+    'sec-websocket-version': '13',
+    'sec-websocket-key': Buffer.alloc(16).toString('base64')
+  }
+  t.equal((await app.inject({ url: '/', headers })).statusCode, 426)
+  t.equal(asked, 0)
+})
