@@ -1,7 +1,9 @@
 import type { FastifyRequest } from 'fastify'
+import type { WsConnection } from '../connection/connection.js'
 import type { MessageGrant } from '../contract/contract.js'
 import type { MessageGuard } from '../contract/compiled-message.js'
 import { errors } from '../errors.js'
+import { writeLog } from '../log.js'
 import { then } from '../thenable.js'
 
 /**
@@ -132,17 +134,26 @@ export function createGuard (grants: readonly EffectiveGrant[]): Guard {
   return (user, request) => checkFrom(user, request, 0)
 }
 
-/** Creates the guard of a message from the `isGranted` of its contract. */
+/**
+ * Creates the guard of a message from the `isGranted` of its contract. A refusal is logged at
+ * `debug`.
+ */
 export function createMessageGuard (
   grant: MessageGrant,
   rolesOf: RolesOf,
   hierarchy: Expanded
 ): MessageGuard {
-  if (typeof grant !== 'function') {
-    return createRoleCheck(asRoleList(grant), { rolesOf, hierarchy })
-  }
+  const effective = { grant: grant as Grant, rolesOf, hierarchy }
+  const check = typeof grant === 'function'
+    ? grant as (user: unknown, connection: WsConnection) => unknown
+    : createRoleCheck(asRoleList(grant), effective)
   return (user, connection) =>
-    then(grant(user as never, connection), (isGranted) => isGranted === true)
+    then(check(user, connection), (isGranted) => {
+      if (isGranted === true) return true
+      const details = { ...explain(effective, user), hasUser: user !== null }
+      writeLog(connection, 'debug', details, 'isGranted refused a message')
+      return false
+    })
 }
 
 function createRoleCheck (

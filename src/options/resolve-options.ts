@@ -76,7 +76,9 @@ function placeOf (name: string): undefined | string {
  * @throws `FSR_ERR_OPTION_INVALID`.
  */
 export function checkEffect (given: SocketRouteOptions, path: string, hasRoles: boolean): void {
-  const name = idleIn(given, optionTable, hasRoles)
+  // An empty tokenFrom says that hooks of the app set the users, whose roles the messages need.
+  const isOfHooks = hasRoles && given.tokenFrom?.length === 0
+  const name = idleIn(isOfHooks ? { ...given, tokenFrom: undefined } : given, optionTable, hasRoles)
   check(name === undefined, name!, `has no effect on '${path}', which is not guarded: everyone ` +
     'may connect. Set isGranted, or leave it out')
 }

@@ -1,5 +1,6 @@
 import type { FastifyInstance } from 'fastify'
 import type { ContractDefinition } from '../contract/parse-contract.js'
+import { errors } from '../errors.js'
 import type { SocketRouteOptions } from '../options/options.js'
 import { checkEffect, type EffectiveOptions } from '../options/resolve-options.js'
 import { useRoles } from '../options/scope.js'
@@ -25,7 +26,7 @@ export interface RouteSetup {
  * Checks that the options of a route have an effect, and tells the services of the app what the
  * route needs of them.
  *
- * @throws `FSR_ERR_OPTION_INVALID`.
+ * @throws `FSR_ERR_OPTION_INVALID`, `FSR_ERR_CONTRACT_INVALID`.
  */
 export function setUp (
   base: Pick<RouteSetup, 'server' | 'scope' | 'path' | 'given' | 'effective'>,
@@ -33,16 +34,25 @@ export function setUp (
 ): RouteSetup {
   const { server, scope, path, given, effective } = base
   const isGuarded = effective.isGranted.length > 0
-  const hasRoles = asksForRoles(contract)
-  if (!isGuarded) checkEffect(given, path, hasRoles)
-  if (isGuarded || hasRoles) useRoles(scope)
+  const withRoles = messageWithRoles(contract)
+  if (!isGuarded) {
+    checkEffect(given, path, withRoles !== undefined)
+    // The roles come from a user. An empty tokenFrom says that hooks of the app set the users.
+    if (withRoles !== undefined && effective.tokenFrom.length > 0) {
+      throw new errors.ContractInvalid(path, 'has roles in isGranted of the message ' +
+        `'${withRoles}', which would refuse every client: the route has no guard, so it reads no ` +
+        'token. Set isGranted of the route too, or tokenFrom: [] if a hook of the app sets ' +
+        'request.user')
+    }
+  }
+  if (isGuarded || withRoles !== undefined) useRoles(scope)
   server.counts.expect(effective.connections)
   const sockets = server.sockets.serverFor(effective.maxPayload)
   return { ...base, name: given.name ?? path, isGuarded, sockets }
 }
 
-// Whether the contract guards messages by roles, also on a route without a guard.
-function asksForRoles (contract: undefined | ContractDefinition): boolean {
-  return contract !== undefined && [...contract.in.values()].some(({ isGranted }) =>
-    isGranted !== undefined && typeof isGranted !== 'function')
+// Returns the type of the first message that only users with a role may send.
+function messageWithRoles (contract: undefined | ContractDefinition): undefined | string {
+  return contract && [...contract.in.values()].find(({ isGranted }) =>
+    isGranted !== undefined && typeof isGranted !== 'function')?.type
 }

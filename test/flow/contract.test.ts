@@ -410,6 +410,41 @@ t.test('a second message with the id of an unanswered one is rejected', async (t
   t.same(await client.json(), { type: 'reply', id: 1, data: 1 })
 })
 
+t.test('a message may need a role of a user that a hook sets, without a guard', async (t) => {
+  const lines: string[] = []
+  const app = await createApp(t, {
+    fastify: { logger: { level: 'debug', stream: { write: (line) => { lines.push(line) } } } }
+  })
+  app.socketRoute('/', {
+    schema: { in: { kick: { isGranted: 'ROLE_ADMIN' }, odd: { isGranted: () => false } } },
+    on: { kick () {}, odd () {} }
+  }, {
+    tokenFrom: [],
+    preValidation: async (request) => {
+      const { role } = request.query as { role?: string }
+      if (role !== undefined) Object.assign(request, { user: { roles: [role] } })
+    }
+  })
+  const url = await listen(app)
+  const logged = (): object[] => lines
+    .filter((line) => line.includes('isGranted refused a message'))
+    .map((line) => JSON.parse(line))
+  const admin = await connect(`${url}/?role=ROLE_ADMIN`)
+  t.match(await ask(admin, { type: 'kick', id: 1 }), { type: 'reply', id: 1 })
+  t.strictSame(logged(), [])
+  const refusal = { type: 'error', code: 'FSR_ERR_MESSAGE_NOT_GRANTED' }
+  for (const query of ['?role=ROLE_USER', '']) {
+    t.match(await ask(await connect(`${url}/${query}`), { type: 'kick', id: 1 }), refusal)
+  }
+  t.match(await ask(admin, { type: 'odd', id: 1 }), refusal)
+  const wanted = { wanted: 'ROLE_ADMIN', claim: 'roles' }
+  t.match(logged(), [
+    { ...wanted, isClaimThere: true, hasUser: true },
+    { ...wanted, isClaimThere: false, hasUser: false },
+    { wanted: 'isGranted', hasUser: true }
+  ])
+})
+
 t.test('the grant of a message is checked against the current user', async (t) => {
   const app = await createApp(t)
   app.socketRoute('/chat', {

@@ -102,7 +102,7 @@ t.test('roles of a scope without a guarded route fail when the app is ready', as
     await scope.register(async (inner) => { inner.socketRoute('/guarded', ok, 'ROLE_USER') })
   })
   await app.register(async (scope) => {
-    scope.socketScope({ roles: 'groups' })
+    scope.socketScope({ roles: 'groups', tokenFrom: [] })
     scope.socketRoute('/contract', {
       schema: { in: { ban: { data: {}, isGranted: 'ROLE_ADMIN' } } },
       on: { ban () {} }
@@ -115,11 +115,46 @@ t.test('roles of a scope without a guarded route fail when the app is ready', as
   )
 })
 
+t.test('roles for a message fail on a route that no user can have', async (t) => {
+  const contract = (isGranted: unknown): object =>
+    ({ schema: { in: { hear: {}, ban: { isGranted } } }, on: { hear () {}, ban () {} } })
+  const app = await createApp(t)
+  for (const isGranted of ['ROLE_ADMIN', ['ROLE_ADMIN', 'ROLE_OWNER']]) {
+    const error = {
+      code: 'FSR_ERR_CONTRACT_INVALID',
+      message: new RegExp("^The contract of '/open' has roles in isGranted of the message 'ban', " +
+        'which would refuse every client: .* no guard, .* Set isGranted of the route too, or ' +
+        'tokenFrom: \\[\\] if a hook')
+    }
+    t.throws(() => app.socketRoute('/open', contract(isGranted)), error)
+    t.throws(
+      () => app.socketRoute('/open', contract(isGranted), { tokenFrom: ['header'] }),
+      { message: /^Option tokenFrom has no effect/ }
+    )
+  }
+  app.socketRoute('/guarded', contract('ROLE_ADMIN'), { isGranted: () => true })
+  app.socketRoute('/predicate', contract(() => true))
+  app.socketRoute('/of-hooks', contract('ROLE_ADMIN'), { tokenFrom: [] })
+  await app.register(async (scope) => {
+    scope.socketScope({ isGranted: 'ROLE_USER' })
+    scope.socketRoute('/scope', contract('ROLE_ADMIN'))
+  })
+  await app.register(async (scope) => {
+    scope.socketScope({ tokenFrom: [] })
+    scope.socketRoute('/scope-of-hooks', contract('ROLE_ADMIN'))
+  })
+  t.equal(app.socketRoutes.size, 5)
+})
+
 t.test('where the messages of a contract are guarded by roles, these have an effect', async (t) => {
   const app = await createApp(t)
   const contract = (isGranted?: object) =>
     ({ schema: { in: { ban: { data: {}, ...isGranted } } }, on: { ban () {} } }) as const
-  const roles = { roles: 'groups', roleHierarchy: { ROLE_ROOT: ['ROLE_ADMIN'] } }
+  const roles = {
+    roles: 'groups',
+    roleHierarchy: { ROLE_ROOT: ['ROLE_ADMIN'] },
+    tokenFrom: []
+  } as const
   t.doesNotThrow(() => app.socketRoute('/guarded', contract({ isGranted: 'ROLE_ADMIN' }), roles))
   for (const grant of [undefined, { isGranted: () => true }]) {
     t.throws(
