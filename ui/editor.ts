@@ -12,7 +12,7 @@ import { EditorState } from '@codemirror/state'
 import { EditorView, keymap } from '@codemirror/view'
 import { tags } from '@lezer/highlight'
 import { h } from './element.js'
-import { rangeAt } from './pointer.js'
+import { rangeAt } from './json-range.js'
 import type { Problem } from './schema.js'
 
 /** The options of an editor. */

@@ -3,7 +3,7 @@ import type { RouteView } from './document.js'
 import { h, prose } from './element.js'
 import { LogView } from './log-view.js'
 import { inboundView, outboundView } from './message-view.js'
-import { questionsView } from './questions-view.js'
+import { requestsView } from './requests-view.js'
 import { binaryView, textView } from './raw-view.js'
 import type { Session } from './session.js'
 import type { Settings } from './settings.js'
@@ -19,7 +19,7 @@ export function routeView (settings: Settings, session: Session, token: Token): 
       connectView(settings, session, token),
       ...(route.isRaw ? [rawPanel(session)] : [contractPanel(document, session)])
     ),
-    questionsView(document, session),
+    requestsView(document, session),
     new LogView(session.log).element
   )
 }

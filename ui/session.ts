@@ -1,9 +1,9 @@
 import { sizeOf, toHexLines } from './bytes.js'
-import { explainClose } from './closing.js'
+import { explainClose } from './explain-close.js'
 import type { RouteView } from './document.js'
 import { durationText } from './entry-text.js'
 import { Log, type Entry } from './log.js'
-import { askWhy } from './refusal.js'
+import { askWhy } from './explain-refusal.js'
 import {
   errorText,
   isId,
@@ -26,23 +26,23 @@ export interface Target {
 }
 
 /** A request of the server that waits for a reply. */
-export interface Question {
+export interface ServerRequest {
   readonly id: MessageId
   readonly type: string
   readonly entry: Entry
 }
 
 // The largest number of pending requests of the server: more cannot be answered by hand.
-const MOST_QUESTIONS = 50
+const MOST_SERVER_REQUESTS = 50
 
 /** The connection of a route, its log, and its pending requests. */
 export class Session {
   readonly route: RouteView
   readonly log = new Log()
-  readonly questions = new Map<MessageId, Question>()
+  readonly serverRequests = new Map<MessageId, ServerRequest>()
   state: State = 'idle'
   onState: undefined | (() => void)
-  onQuestions: undefined | (() => void)
+  onServerRequests: undefined | (() => void)
   #socket: undefined | WebSocket
   #isGivenUp = false
   #lastId = 0
@@ -159,13 +159,13 @@ export class Session {
   }
 
   /** Answers a request of the server. */
-  answer ({ id, entry }: Question, data: undefined | string): void {
-    this.#finishQuestion(id, entry, 'answered')
+  answer ({ id, entry }: ServerRequest, data: undefined | string): void {
+    this.#finishServerRequest(id, entry, 'answered')
     this.#sent('reply', messageText('reply', id, data), id, entry)
   }
 
-  refuse ({ id, entry }: Question, code: string, message: string): void {
-    this.#finishQuestion(id, entry, 'refused')
+  refuse ({ id, entry }: ServerRequest, code: string, message: string): void {
+    this.#finishServerRequest(id, entry, 'refused')
     this.#sent('error', errorText(id, { code, message }), id, entry)
   }
 
@@ -251,14 +251,14 @@ export class Session {
       return
     }
     if (type === 'cancel') {
-      const question = id === undefined ? undefined : this.questions.get(id)
+      const request = id === undefined ? undefined : this.serverRequests.get(id)
       this.log.add({
         ...base,
-        request: question?.entry,
+        request: request?.entry,
         note: 'The server no longer wants the answer.'
       })
-      if (question !== undefined) {
-        this.#finishQuestion(question.id, question.entry, 'cancelled by the server')
+      if (request !== undefined) {
+        this.#finishServerRequest(request.id, request.entry, 'cancelled by the server')
       }
       return
     }
@@ -269,10 +269,10 @@ export class Session {
         ? { tone: 'warn', note: 'This message is not in the document.' } as const
         : undefined)
     })
-    if (id !== undefined && type !== undefined && this.questions.size < MOST_QUESTIONS) {
+    if (id !== undefined && type !== undefined && this.serverRequests.size < MOST_SERVER_REQUESTS) {
       entry.note = 'The server waits for your answer.'
-      this.questions.set(id, { id, type, entry })
-      this.onQuestions?.()
+      this.serverRequests.set(id, { id, type, entry })
+      this.onServerRequests?.()
     }
   }
 
@@ -337,19 +337,19 @@ export class Session {
     this.log.changed(stream)
   }
 
-  #finishQuestion (id: MessageId, entry: Entry, how: string): void {
-    this.questions.delete(id)
+  #finishServerRequest (id: MessageId, entry: Entry, how: string): void {
+    this.serverRequests.delete(id)
     entry.note = how
     this.log.changed(entry)
-    this.onQuestions?.()
+    this.onServerRequests?.()
   }
 
   #endAll (): void {
     for (const [id, request] of this.#requests) {
       this.#settle(id, request, 'no answer: the connection has ended')
     }
-    for (const { id, entry } of [...this.questions.values()]) {
-      this.#finishQuestion(id, entry, 'not answered: the connection has ended')
+    for (const { id, entry } of [...this.serverRequests.values()]) {
+      this.#finishServerRequest(id, entry, 'not answered: the connection has ended')
     }
   }
 

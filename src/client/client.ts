@@ -1,6 +1,6 @@
 import { messageText, parseEnvelope } from '../protocol/envelope.js'
-import { Calls, type Call, type WaitOptions } from './calls.js'
 import type { Address } from './address.js'
+import { AsyncQueue } from './async-queue.js'
 import type { UnknownRoute } from './contract.js'
 import { warn } from './environment.js'
 import {
@@ -11,10 +11,10 @@ import {
   closed,
   disconnected
 } from './errors.js'
-import { Feed } from './feed.js'
 import { call, Handlers, type Handler } from './handlers.js'
 import { complete, settingsOf, type ClientOptions, type Settings } from './options.js'
 import { Outbox } from './outbox.js'
+import { PendingRequests, type PendingRequest, type WaitOptions } from './pending-requests.js'
 import type { Closed } from './reconnection.js'
 import { Renewal } from './renewal.js'
 import type {
@@ -32,10 +32,10 @@ export class Client implements Record<keyof SocketClient<UnknownRoute>, unknown>
   readonly #settings: Settings
   readonly #transport: Transport
   readonly #outbox: Outbox
-  readonly #calls: Calls
+  readonly #pending: PendingRequests
   readonly #handlers: Handlers
   readonly #renewal: Renewal
-  readonly #feeds = new Set<Feed<unknown>>()
+  readonly #queues = new Set<AsyncQueue<unknown>>()
   readonly #onOpen = new Set<() => unknown>()
   readonly #onClose = new Set<(closed: ClosedConnection) => unknown>()
   #opening = gate<void>()
@@ -52,7 +52,7 @@ export class Client implements Record<keyof SocketClient<UnknownRoute>, unknown>
     this.#settings = settings
     this.closed = this.#closing.promise
     this.#outbox = new Outbox(settings.buffer, write)
-    this.#calls = new Calls(
+    this.#pending = new PendingRequests(
       (id) => { if (!this.#outbox.delete(id)) write(messageText('cancel', id)) },
       () => { this.#transport.doubt() }
     )
@@ -114,16 +114,16 @@ export class Client implements Record<keyof SocketClient<UnknownRoute>, unknown>
   stream (type: string, data?: unknown, options?: IterationOptions): AsyncIterable<unknown> {
     return iterable(options, ({ signal, buffer }) => {
       let abandon = (_error?: unknown) => {}
-      const feed = this.#feed(buffer, () => { abandon() })
+      const queue = this.#createQueue(buffer, () => { abandon() })
       try {
         abandon = this.#ask(type, data, {
-          onReply (item, more) { if (more) feed.push(item); else feed.end() },
-          onFailure (error) { feed.end({ error }) }
+          onReply (item, more) { if (more) queue.push(item); else queue.end() },
+          onFailure (error) { queue.end({ error }) }
         }, { signal })
       } catch (error) {
-        feed.end({ error })
+        queue.end({ error })
       }
-      return feed
+      return queue
     })
   }
 
@@ -133,15 +133,15 @@ export class Client implements Record<keyof SocketClient<UnknownRoute>, unknown>
 
   events (type: string, options?: IterationOptions): AsyncIterable<unknown> {
     return iterable(options, ({ signal, buffer }) => {
-      const end = () => { feed.end() }
-      const feed = this.#feed(buffer, () => {
+      const end = () => { queue.end() }
+      const queue = this.#createQueue(buffer, () => {
         off()
         signal?.removeEventListener('abort', end)
       })
-      const off = this.#handlers.on(type, (data) => { feed.push(data) }, false)
+      const off = this.#handlers.on(type, (data) => { queue.push(data) }, false)
       signal?.addEventListener('abort', end)
       if (this.#hasEnded || signal?.aborted) end()
-      return feed
+      return queue
     })
   }
 
@@ -184,18 +184,23 @@ export class Client implements Record<keyof SocketClient<UnknownRoute>, unknown>
     return id
   }
 
-  #ask (type: string, data: unknown, call: Call, wait: WaitOptions): (error: unknown) => void {
+  #ask (
+    type: string,
+    data: unknown,
+    request: PendingRequest,
+    wait: WaitOptions
+  ): (error: unknown) => void {
     if (wait.signal?.aborted) throw abortReasonOf(wait.signal)
-    return this.#calls.add(this.#post(type, data, true), call, wait)
+    return this.#pending.add(this.#post(type, data, true), request, wait)
   }
 
-  #feed (limit: number, release: () => void): Feed<unknown> {
-    const feed: Feed<unknown> = new Feed(limit, () => {
-      this.#feeds.delete(feed)
+  #createQueue (limit: number, release: () => void): AsyncQueue<unknown> {
+    const queue: AsyncQueue<unknown> = new AsyncQueue(limit, () => {
+      this.#queues.delete(queue)
       release()
     })
-    this.#feeds.add(feed)
-    return feed
+    this.#queues.add(queue)
+    return queue
   }
 
   #open (token: undefined | string): void {
@@ -214,11 +219,11 @@ export class Client implements Record<keyof SocketClient<UnknownRoute>, unknown>
       return
     }
     const { type, id, code, path } = message
-    if (type === 'reply') this.#calls.reply(message)
+    if (type === 'reply') this.#pending.reply(message)
     else if (type === 'cancel') this.#handlers.cancel(id)
     else if (type !== 'error') this.#handlers.dispatch(message)
     else if (id === undefined) this.#report(new RequestError(code, message.message, path))
-    else this.#calls.fail(id, new RequestError(code, message.message, path))
+    else this.#pending.fail(id, new RequestError(code, message.message, path))
   }
 
   #down (closed: Closed, willReconnect: boolean, failure: unknown): void {
@@ -227,17 +232,17 @@ export class Client implements Record<keyof SocketClient<UnknownRoute>, unknown>
       this.#transport.close(1000, '')
       this.#finish(closed, failure)
     } else if (this.#isOpen) {
-      this.#rest()
-      this.#calls.failAll(disconnected(), (id) => !this.#outbox.has(id))
+      this.#endConnection()
+      this.#pending.failAll(disconnected(), (id) => !this.#outbox.has(id))
       this.#tell(this.#onClose, { ...closed, willReconnect })
     }
   }
 
   #finish ({ code, reason }: Closed, failure?: unknown): void {
     const error = closed(failure)
-    this.#rest()
+    this.#endConnection()
     this.#opening.reject(error)
-    this.#calls.failAll(error, (id) => {
+    this.#pending.failAll(error, (id) => {
       this.#outbox.delete(id)
       return true
     })
@@ -250,13 +255,13 @@ export class Client implements Record<keyof SocketClient<UnknownRoute>, unknown>
       )
     }
     this.#outbox.clear()
-    for (const feed of [...this.#feeds]) feed.end()
+    for (const queue of [...this.#queues]) queue.end()
     this.#closing.resolve({ code, reason })
     this.#tell(this.#onClose, { code, reason, willReconnect: false })
   }
 
   // Ends everything that belongs to the connection.
-  #rest (): void {
+  #endConnection (): void {
     if (this.#isOpen) this.#opening = gate()
     this.#isOpen = false
     this.#renewal.stop()
@@ -276,7 +281,8 @@ export class Client implements Record<keyof SocketClient<UnknownRoute>, unknown>
   #report (error: unknown): void {
     const { onError } = this.#settings
     if (onError === undefined) warn(error)
-    else Promise.resolve().then(() => onError(error)).catch(warn)
+    // `await`, as an app may have replaced the `then` of the promise that it returns.
+    else Promise.resolve().then(async () => await onError(error)).catch(warn)
   }
 
   // The console gets a warning for the first of several failing attempts to connect.

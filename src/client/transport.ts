@@ -62,7 +62,7 @@ export class Transport {
   #socket: undefined | Socket
   // The timer of the next attempt, the handshake, or the stable connection.
   #timer: undefined | Timer
-  #sleep = () => {}
+  #stopListening = () => {}
   // The number of this attempt: late results of an earlier attempt are discarded.
   #attempt = 0
   // The number of new attempts since a connection was stable.
@@ -99,8 +99,8 @@ export class Transport {
     if (this.#stage !== 'idle') return
     if (typeof this.#address !== 'function') absolute(this.#address)
     if (this.#options.WebSocket === undefined) globalWebSocket()
-    this.#sleep()
-    this.#sleep = onWake(() => { this.#wake() })
+    this.#stopListening()
+    this.#stopListening = onWake(() => { this.#wake() })
     this.#connect()
   }
 
@@ -130,7 +130,7 @@ export class Transport {
   close (code: number, reason: string): void {
     const socket = this.#release()
     this.#stage = 'closed'
-    this.#sleep()
+    this.#stopListening()
     if (socket !== undefined) closeSocket(socket, code, reason)
   }
 
@@ -147,7 +147,10 @@ export class Transport {
       this.#timer = startTimer(connectTimeout, () => {
         this.#fail(`No address or token within ${connectTimeout} ms`)
       })
-      const [address, token] = await Promise.all([ask(this.#address), ask(this.#options.token)])
+      const [address, token] = await Promise.all([
+        evaluate(this.#address),
+        evaluate(this.#options.token)
+      ])
       if (attempt === this.#attempt) this.#open(absolute(address), token ?? undefined)
     } catch (error) {
       if (attempt === this.#attempt) {
@@ -225,7 +228,7 @@ export class Transport {
     const attempts = this.#retries
     const advice = !this.#isFinal() && reconnectAfter(closed)
     const status = this.#status !== undefined && { status: this.#status }
-    const willReconnect = this.#wants({ ...closed, attempts, ...status }) ?? Boolean(advice)
+    const willReconnect = this.#isWanted({ ...closed, attempts, ...status }) ?? Boolean(advice)
     // The callback `when` has closed the client, or made a new connection.
     if (ended !== this.#attempt) return
     // At once only for the first attempt: a server to which every token has expired must not be
@@ -274,7 +277,7 @@ export class Transport {
     return isFinal(this.#status, this.#before, isRenewed, this.#hasOpened)
   }
 
-  #wants (ended: Ended): undefined | boolean {
+  #isWanted (ended: Ended): undefined | boolean {
     const { reconnect, when } = this.#options
     if (reconnect === false) return false
     try {
@@ -282,7 +285,7 @@ export class Transport {
       if (typeof wants === 'boolean') return wants
       // Other values are ignored. A promise is not awaited, and must not end the process if it
       // rejects.
-      ask(wants).catch(() => {})
+      evaluate(wants).catch(() => {})
     } catch (error) {
       this.#listener.onFailure(error)
     }
@@ -290,7 +293,7 @@ export class Transport {
 }
 
 // Returns the value, or the result of a function of the app.
-async function ask<Value> (given: Value | (() => Value | Promise<Value>)): Promise<Value> {
+async function evaluate<Value> (given: Value | (() => Value | Promise<Value>)): Promise<Value> {
   return await (typeof given === 'function' ? (given as () => Promise<Value>)() : given)
 }
 

@@ -1,5 +1,5 @@
 import t from 'tap'
-import { Calls } from '../../src/client/calls.js'
+import { PendingRequests } from '../../src/client/pending-requests.js'
 import { ClientError, RequestError } from '../../src/client/index.js'
 import type { Envelope } from '../../src/protocol/envelope.js'
 import { withClock } from './clock.js'
@@ -217,14 +217,14 @@ t.test('a reply that arrived while the event loop was blocked is in time', async
   t.intercept(globalThis, 'setTimeout', { value: (run: () => void) => timers.push(run) })
   t.intercept(globalThis, 'clearTimeout', { value: () => {} })
   const given: unknown[] = []
-  const calls = new Calls((id) => { given.push(`withdrawn ${id}`) }, () => {})
+  const requests = new PendingRequests((id) => { given.push(`withdrawn ${id}`) }, () => {})
   const call = {
     onReply: (data: unknown) => { given.push(data) },
     onFailure: (error: unknown) => { given.push((error as Error).message) }
   }
-  for (const id of [1, 2]) calls.add(id, call, { timeout: 1_000 })
+  for (const id of [1, 2]) requests.add(id, call, { timeout: 1_000 })
   for (const fire of timers.splice(0)) fire()
-  calls.reply({ id: 1, data: 'in time' } as Envelope)
+  requests.reply({ id: 1, data: 'in time' } as Envelope)
   for (const fire of timers) fire()
   t.strictSame(given, ['in time', 'withdrawn 2', 'There was no reply within 1000 ms'])
 })

@@ -282,14 +282,14 @@ t.test('the console in a browser', browserTest, async (t) => {
 
   await t.test('requests of the server can be answered', async (t) => {
     await tab.press('Send', await tab.message('confirm'))
-    const asked = page.getByRole('region', { name: 'Questions of the server' })
+    const asked = page.getByRole('region', { name: 'Requests of the server' })
     await asked.getByText('Are you sure?').waitFor()
     await tab.shoot('asked', 'light', 1440, 900)
     await tab.shoot('asked-narrow', 'dark', 390, 844)
     await page.setViewportSize({ width: 1440, height: 900 })
     await tab.press('Answer', asked)
     await asked.waitFor({ state: 'hidden' })
-    // Behind the answer to the server's question, which is a reply as well.
+    // Behind the answer to the server's request, which is a reply as well.
     await tab.entry('reply').filter({ hasText: 'to confirm' }).waitFor()
     await tab.press('Send', await tab.message('confirm'))
     await asked.getByText('Refuse it instead').click()

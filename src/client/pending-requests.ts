@@ -2,8 +2,8 @@ import type { Envelope } from '../protocol/envelope.js'
 import { abortReasonOf, clientErrors, RequestError } from './errors.js'
 import { startTimer, type Timer } from './timer.js'
 
-/** A caller that waits for an answer. */
-export interface Call {
+/** A request or a stream that waits for an answer. */
+export interface PendingRequest {
   /**
    * Called with the reply. With `more` it is an item of a stream, which a reply without `more`
    * ends.
@@ -12,21 +12,21 @@ export interface Call {
   readonly onFailure: (error: unknown) => void
 }
 
-/** How long a caller waits. */
+/** How long a request waits. */
 export interface WaitOptions {
   readonly signal?: undefined | AbortSignal
   /** Milliseconds. */
   readonly timeout?: undefined | number
 }
 
-interface WaitingCall extends Call {
+interface TimedRequest extends PendingRequest {
   /** Stops the timer, and the listener of the signal. */
-  readonly rest: () => void
+  readonly stop: () => void
 }
 
-/** The calls that wait for an answer of the server. */
-export class Calls {
-  readonly #calls = new Map<number, WaitingCall>()
+/** The requests and streams that wait for an answer of the server. */
+export class PendingRequests {
+  readonly #pending = new Map<number, TimedRequest>()
   readonly #cancel: (id: number) => void
   readonly #doubt: () => void
 
@@ -41,15 +41,15 @@ export class Calls {
 
   /**
    * Waits for the answer to the message with this id. Returns a function that gives up, and does
-   * nothing once the call has ended.
+   * nothing once the request has ended.
    */
   add (
     id: number,
-    call: Call,
+    request: PendingRequest,
     { signal, timeout = Infinity }: WaitOptions
   ): (error: unknown) => void {
     const abandon = (error: unknown) => {
-      if (!this.#calls.has(id)) return
+      if (!this.#pending.has(id)) return
       this.#cancel(id)
       this.fail(id, error)
     }
@@ -64,9 +64,9 @@ export class Calls {
       timer = startTimer(timeout, () => { timer = startTimer(0, onTimeout) })
     }
     signal?.addEventListener('abort', onAbort)
-    this.#calls.set(id, {
-      ...call,
-      rest: () => {
+    this.#pending.set(id, {
+      ...request,
+      stop: () => {
         clearTimeout(timer)
         signal?.removeEventListener('abort', onAbort)
       }
@@ -74,25 +74,25 @@ export class Calls {
     return abandon
   }
 
-  /** Ignores an answer to a call that no longer waits. */
+  /** Ignores an answer to a request that no longer waits. */
   reply ({ id, data, more }: Envelope): void {
-    const call = more ? this.#calls.get(id as number) : this.#remove(id)
-    call?.onReply(data, more)
+    const request = more ? this.#pending.get(id as number) : this.#remove(id)
+    request?.onReply(data, more)
   }
 
   fail (id: unknown, error: unknown): void {
     this.#remove(id)?.onFailure(error)
   }
 
-  /** Fails all calls whose message has been sent. */
+  /** Fails all requests whose message has been sent. */
   failAll (error: RequestError, isSent: (id: number) => boolean): void {
-    for (const id of [...this.#calls.keys()].filter(isSent)) this.fail(id, error)
+    for (const id of [...this.#pending.keys()].filter(isSent)) this.fail(id, error)
   }
 
-  #remove (id: unknown): undefined | Call {
-    const call = this.#calls.get(id as number)
-    this.#calls.delete(id as number)
-    call?.rest()
-    return call
+  #remove (id: unknown): undefined | PendingRequest {
+    const request = this.#pending.get(id as number)
+    this.#pending.delete(id as number)
+    request?.stop()
+    return request
   }
 }

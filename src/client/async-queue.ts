@@ -3,7 +3,7 @@ import { clientErrors, RequestError } from './errors.js'
 type Result<Item> = IteratorResult<Item, undefined>
 
 /** A queue from a producer of items to an iteration. The number of waiting items is limited. */
-export class Feed<Item> implements AsyncIterator<Item, undefined> {
+export class AsyncQueue<Item> implements AsyncIterator<Item, undefined> {
   readonly #limit: number
   readonly #release: () => void
   readonly #items: Item[] = []
