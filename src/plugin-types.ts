@@ -62,7 +62,7 @@ declare module 'fastify' {
       const Contract extends ContractSchema = ContractFor<Generic>,
       const Schema extends AnySchema = AnySchema,
       Data = DataFor<Generic>,
-      Options = undefined,
+      Options = false,
       Names extends PropertyKey = '',
       Connection = ConnectionOf<
         Generic, Path, Schema, UserFor<Options, Names>, Data, Contract, RawRequest, TypeProvider

@@ -57,47 +57,79 @@ t.test('the package as it is published', async (t) => {
   const project = install()
   t.teardown(() => { rmSync(project, { recursive: true, force: true }) })
 
-  await t.test('compiles for its users, also where libraries are checked', async (t) => {
+  await t.test('compiles for its users, with every resolution and strictness', async (t) => {
     writeFileSync(join(project, 'app.mts'), `
       import Fastify from 'fastify'
-      import socketRoutes, { JsonMessage, SocketRoute, WsConnection, type SocketController } from 'fastify-socket-route'
+      import { Type, type TypeBoxTypeProvider } from '@fastify/type-provider-typebox'
+      import socketRoutes, {
+        JsonMessage, SocketRoute, WsConnection, type SocketController
+      } from 'fastify-socket-route'
       import asyncapi, { type AsyncapiDocument } from 'fastify-socket-route/asyncapi'
-      const app = Fastify()
+      import { connect } from 'fastify-socket-route/client'
+      import ui from 'fastify-socket-route/ui'
+      const app = Fastify().withTypeProvider<TypeBoxTypeProvider>()
       await app.register(socketRoutes, { maxPayload: 1000 })
-      app.socketRoute('/chat/:room', {
+      app.socketRoute('/raw/:room', {
         onOpen: (connection) => new JsonMessage({ room: connection.params.room }),
-        onMessage (connection, message, clients) { clients.broadcast(message, { except: connection }) }
+        onMessage (connection, message, clients) {
+          clients.broadcast(message, { except: connection })
+        }
       }, ['ROLE_USER']).to('a').send('x')
+      const chat = app.socketRoute('/chat/:room', {
+        schema: {
+          in: { say: { data: Type.String(), reply: Type.Integer() } },
+          out: { line: Type.Object({ text: Type.String() }) }
+        },
+        onOpen (connection) { connection.send('line', { text: connection.params.room }) },
+        on: {
+          say (connection, text, { clients }) {
+            clients.broadcast('line', { text }, { except: connection })
+            return text.length
+          }
+        }
+      }, {
+        preHandler: async (request) => { request.params.room.trim() },
+        outbox: { notice: (dropped) => ({ type: 'line', data: { text: dropped.toFixed() } }) }
+      })
+      const client = connect<typeof chat>('wss://example.test/chat/a')
+      client.on('line', ({ text }) => text.length)
+      export const length: number = await client.request('say', 'hi')
       @SocketRoute({ path: '/class' })
-      class Chat implements SocketController { onOpen (connection: WsConnection) { return connection.id } }
+      class Chat implements SocketController {
+        onOpen (connection: WsConnection) { return connection.id }
+      }
       app.socketController(Chat)
       await app.register(asyncapi, { info: { title: 'Chat', version: '1.0.0' } })
+      await app.register(ui)
       app.asyncapi() satisfies AsyncapiDocument
     `)
-    for (const exact of [true, false]) {
-      writeFileSync(join(project, 'tsconfig.json'), JSON.stringify({
-        compilerOptions: {
-          module: 'nodenext',
-          target: 'es2022',
-          strict: true,
-          skipLibCheck: false,
-          exactOptionalPropertyTypes: exact,
-          noEmit: true,
-          types: ['node']
-        },
-        files: ['app.mts']
-      }))
-      t.doesNotThrow(() => {
-        try {
-          execFileSync(
-            process.execPath,
-            [resolve(compilers.at(-1)![1], 'lib/tsc.js'), '-p', project],
-            { stdio: 'pipe' }
-          )
-        } catch (error) {
-          throw new Error(String((error as { stdout?: Buffer }).stdout))
-        }
-      }, `exactOptionalPropertyTypes: ${exact}`)
+    const resolutions = [
+      { module: 'node16', moduleResolution: 'node16' },
+      { module: 'nodenext', moduleResolution: 'nodenext' },
+      { module: 'esnext', moduleResolution: 'bundler' }
+    ]
+    const strictnesses = [
+      { strict: false },
+      { strict: true },
+      { strict: true, exactOptionalPropertyTypes: true, noUncheckedIndexedAccess: true }
+    ]
+    const settings = resolutions.flatMap((resolution) =>
+      strictnesses.map((strictness) => ({ ...resolution, ...strictness })))
+    for (const [index, [name, compiler]] of compilers.entries()) {
+      // The older compilers, which take long, check one of them.
+      for (const setting of index === 0 ? settings : settings.slice(-1)) {
+        const target = { target: 'es2022', skipLibCheck: false, noEmit: true, types: ['node'] }
+        writeFileSync(join(project, 'tsconfig.json'), JSON.stringify({
+          compilerOptions: { ...target, ...setting },
+          files: ['app.mts']
+        }))
+        const { stdout } = spawnSync(
+          process.execPath,
+          [resolve(compiler, 'lib/tsc.js'), '-p', project],
+          { encoding: 'utf8' }
+        )
+        t.equal(stdout, '', `${name}, ${JSON.stringify(setting)}`)
+      }
     }
   })
 

@@ -1,4 +1,4 @@
-import createError from '@fastify/error'
+import createError, { type FastifyErrorConstructor } from '@fastify/error'
 import { readText } from '../log.js'
 import type { MessageId } from '../protocol/envelope.js'
 
@@ -26,8 +26,9 @@ export class ReplyError extends Error {
 }
 
 // Without a stack: it is never shown, and making it would take longer than all other work for a
-// rejected message.
-const Failure = createError('FSR_MESSAGE_FAILURE', 'a message has failed', 500, Error, false)
+// rejected message. With a type, as a bundler's resolution does not find the one that is inferred.
+const Failure: FastifyErrorConstructor<{ code: string }> =
+  createError('FSR_MESSAGE_FAILURE', 'a message has failed', 500, Error, false)
 
 /**
  * Wraps an error about one message of a client, and carries it from the place where it happened to

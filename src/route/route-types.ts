@@ -159,8 +159,9 @@ interface Nothing { readonly nothing: never }
 
 /**
  * The third argument. `Options` is its whole type, if it has no function that needs contextual
- * types. `Names` are its keys in any case: none for a predicate, `''` without a third argument.
- * Each kind has a separate type, so that the compiler reports the actual mistake.
+ * types; otherwise `false`: `undefined` is assignable to every type without `strict`. `Names` are
+ * its keys in any case: none for a predicate, `''` without a third argument. Each kind has a
+ * separate type, so that the compiler reports the actual mistake.
  */
 export type ThirdArgument<
   Options,
@@ -181,12 +182,12 @@ type TypesFor<Options, Types> = Options extends { readonly outbox?: infer Outbox
   : Types
 
 type Function = (...given: never) => unknown
-type IsBag<Options, Names> = [Options] extends [undefined]
+type IsBag<Options, Names> = [Options] extends [false]
   ? [Names] extends [''] ? false : true
   : Options extends string | number | readonly unknown[] | Function ? false : true
 
 /** A guarded route always has a user. */
-export type UserFor<Options, Names extends PropertyKey> = [Options] extends [undefined]
+export type UserFor<Options, Names extends PropertyKey> = [Options] extends [false]
   ? [Names] extends [never]
       ? UserOfRequest
       : 'isGranted' extends Names ? UserOfRequest : UserOfRequest | null
