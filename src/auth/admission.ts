@@ -2,7 +2,7 @@ import type { FastifyRequest } from 'fastify'
 import type { Identity } from '../connection/identity.js'
 import { errors } from '../errors.js'
 import { writeLog } from '../log.js'
-import { isThenable, then } from '../thenable.js'
+import { isThenable } from '../thenable.js'
 import { createGuard, explain, type EffectiveGrant, type Guard } from './grant.js'
 import type { Revocations } from './revocation.js'
 import type { Authenticator } from './authenticator.js'
@@ -45,14 +45,14 @@ export class Admission {
    * Returns the identity of the user that a hook of the app has set on a request to an unguarded
    * route; undefined if no hook has set one.
    *
-   * @throws a coded error, 401, synchronously or by the promise.
+   * @throws a coded error, 401.
    */
-  recognise (
+  async recognise (
     request: FastifyRequest,
     offered: undefined | string
-  ): undefined | Identity | Promise<undefined | Identity> {
-    return then(this.#authenticator.users.recognise(request, offered), (identity) =>
-      identity && this.#check(request, identity))
+  ): Promise<undefined | Identity> {
+    const identity = await this.#authenticator.users.recognise(request, offered)
+    return identity && this.#check(request, identity)
   }
 
   /**

@@ -62,6 +62,7 @@ export class RequestUsers {
     request: FastifyRequest,
     offered: undefined | string
   ): undefined | Identity | Promise<undefined | Identity> {
+    if (!this.isKnown(request)) return
     return then(settleUser(request, this.#options.jwt), () => this.#recognise(request, offered))
   }
 
