@@ -389,11 +389,12 @@ export class Outbox implements Flushable, PendingFrames {
     const options = frame.isBinary ? AS_BINARY : AS_TEXT
     const [bytes] = this.#encode(() => [wholeOf(frame)])
     if (bytes === undefined) return false
-    if (socket.bufferedAmount === 0 && wireSize(frame) <= this.#mark) {
-      socket.send(bytes, options)
-      return true
-    }
-    socket.send(bytes, options, this.#expectWritten())
+    const isToWait = socket.bufferedAmount > 0 || wireSize(frame) > this.#mark
+    const done = isToWait ? this.#expectWritten() : undefined
+    // Broadcasts that are pending were sent later than a message of the queue.
+    if (this.#fast === undefined) socket.send(bytes, options, done)
+    else this.#fast.sendByWs(bytes, options, done)
+    if (!isToWait) return true
     this.#account()
     return !this.isOverMark
   }

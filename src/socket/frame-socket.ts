@@ -36,6 +36,12 @@ export class FrameSocket extends WebSocket {
     return this.bufferedAmount === this[kTcp].writableLength
   }
 
+  /** Has `ws` send a message, which may compress it first, behind all frames that were written. */
+  sendByWs (...parameters: Parameters<WebSocket['send']>): void {
+    super.send(...parameters)
+  }
+
+  // Only the app calls it.
   override send (data: Parameters<WebSocket['send']>[0], ...others: unknown[]): void {
     this[kOutbox]?.flushAll()
     super.send(data, ...others as [])

@@ -4,6 +4,7 @@ import type { Broadcaster } from '../../src/broadcast/broadcaster.js'
 import type { Receiver } from '../../src/broadcast/channel.js'
 import { Budget } from '../../src/connection/budget.js'
 import { FastSocket } from '../../src/socket/fast-socket.js'
+import { kOutbox } from '../../src/socket/socket-events.js'
 import { FrameBatch } from '../../src/broadcast/frame-batch.js'
 import { toFrame } from '../../src/message/outbound.js'
 import { createOutbox } from '../support/outbox.js'
@@ -94,6 +95,46 @@ t.test('the notice counts all that was dropped until nothing waits any more', as
   t.ok(outbox.dropped > before)
   for (let count = 0; count < 10; count++) socket.letGo()
   t.strictSame(notices, [outbox.dropped])
+})
+
+t.test('a broadcast does not overtake a waiting message that ws compresses', async (t) => {
+  const written: Buffer[] = []
+  const held: Array<() => void> = []
+  const tcp = new Duplex({
+    read () {},
+    write (chunk: Buffer, _encoding, callback) {
+      written.push(chunk)
+      held.push(callback)
+    }
+  })
+  const socket = new FastSocket(null, undefined, {})
+  Object.defineProperty(socket, 'extensions', { value: 'permessage-deflate' })
+  socket.setSocket(tcp, Buffer.alloc(0))
+  const batch = new FrameBatch()
+  batch.add(toFrame('a broadcast'), undefined)
+  const pending = { size: 0 }
+  const broadcaster = {
+    pending,
+    flushTo ({ outbox }: Receiver) {
+      pending.size = 0
+      outbox.sendBatch(batch, 0, [])
+    }
+  } as unknown as Broadcaster
+  const settings = { overflow: 'drop-oldest', compression: { threshold: 20 } } as const
+  const outbox = createOutbox(socket, settings, {}, broadcaster)
+  socket[kOutbox] = outbox
+  outbox.send(toFrame(Buffer.alloc(70_000)))
+  outbox.send(toFrame('a message that waits'))
+  pending.size = 1
+  while (held.length > 0) {
+    held.shift()!()
+    await new Promise(setImmediate)
+  }
+  outbox.flushAll()
+  while (held.length > 0) held.shift()!()
+  const end = Buffer.concat(written).subarray(70_000).toString('latin1')
+  t.match(end, /a message that waits.*a broadcast/)
+  socket.terminate()
 })
 
 t.test('drained() also awaits messages sent to many', async (t) => {
