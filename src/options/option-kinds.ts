@@ -37,9 +37,10 @@ export interface AnyKind {
   readonly members?: Kinds
   /**
    * What a route must have for the value to have an effect: a grant, or one that asks for roles,
-   * also of a message. Elsewhere the value would look like a protection, and is refused.
+   * also of a message; or a contract. Elsewhere the value would look like a protection, and is
+   * refused.
    */
-  readonly needs?: undefined | 'grant' | 'roles'
+  readonly needs?: undefined | 'grant' | 'roles' | 'contract'
   /** Whether an explicit `undefined` is read, to be refused, rather than ignored. */
   readonly refusesUndefined?: boolean
   /** Checks a value, and returns its effective form. @throws `FSR_ERR_OPTION_INVALID`. */

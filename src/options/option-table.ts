@@ -79,12 +79,12 @@ export const optionTable = {
     notice: value<OutboxOptions['notice']>(undefined, isFunction, 'is not a function')
   })),
   roomsPerConnection: shared(amount('rooms', 1_000)),
-  streamsPerConnection: shared(amount('streams', 16)),
-  invalidMessages: shared(choice('answer', 'close')),
+  streamsPerConnection: shared(amount('streams', 16), 'contract'),
+  invalidMessages: shared(choice('answer', 'close'), 'contract'),
   refusals: shared(objectOrFalse({
     max: amount('messages', 100),
     per: amount('milliseconds', 10_000)
-  })),
+  }), 'contract'),
   preMessage: shared(messageHooks('preMessage', true)),
   preSend: shared(messageHooks('preSend', false)),
   closeTimeout: shared(amount('milliseconds', 5_000)),

@@ -1,3 +1,4 @@
+import { errors } from '../errors.js'
 import { check, checkArgument, checkNames, isObject } from '../option-checks.js'
 import { ofOtherLibrary } from './foreign-options.js'
 import type { Kinds, Level } from './option-kinds.js'
@@ -68,28 +69,56 @@ function placeOf (name: string): undefined | string {
   }
 }
 
-/**
- * Rejects options that look like a guard on a route that has none.
- *
- * @param path the path of the route.
- * @param hasRoles whether its contract guards messages by roles.
- * @throws `FSR_ERR_OPTION_INVALID`.
- */
-export function checkEffect (given: SocketRouteOptions, path: string, hasRoles: boolean): void {
-  // An empty tokenFrom says that hooks of the app set the users, whose roles the messages need.
-  const isOfHooks = hasRoles && given.tokenFrom?.length === 0
-  const name = idleIn(isOfHooks ? { ...given, tokenFrom: undefined } : given, optionTable, hasRoles)
-  check(name === undefined, name!, `has no effect on '${path}', which is not guarded: everyone ` +
-    'may connect. Set isGranted, or leave it out')
+/** What options of a route may need to have an effect. */
+export interface RouteNeeds {
+  /** Whether the route, or a scope around it, has `isGranted`. */
+  readonly grant: boolean
+  /** Whether a grant asks for roles, also that of a message. */
+  readonly roles: boolean
+  readonly contract: boolean
 }
 
-// Returns the name of the first option that a route without a grant sets, and that needs one.
-function idleIn (given: object, kinds: Kinds, hasRoles: boolean): undefined | string {
+/**
+ * Rejects options of a route that look like a protection and have no effect.
+ *
+ * @param path the path of the route.
+ * @param has what the route has.
+ * @throws `FSR_ERR_OPTION_INVALID`.
+ */
+export function checkEffect (
+  given: SocketRouteOptions,
+  { outbox }: EffectiveOptions,
+  path: string,
+  has: RouteNeeds
+): void {
+  // An empty tokenFrom says that hooks of the app set the users, whose roles the messages need.
+  const isOfHooks = has.roles && given.tokenFrom?.length === 0
+  const idle = idleIn(isOfHooks ? { ...given, tokenFrom: undefined } : given, optionTable, has)
+  if (idle !== undefined) {
+    throw new errors.OptionInvalid(`Option ${idle.name}`, `has no effect on '${path}', which ` +
+      (idle.needs === 'contract'
+        ? 'has no contract: leave it out, or set it for the plugin or a scope, as a default'
+        : 'is not guarded: everyone may connect. Set isGranted, or leave it out'))
+  }
+  check(
+    given.outbox?.notice === undefined || outbox.overflow !== 'close',
+    'outbox.notice',
+    `has no effect on '${path}', where a slow client is closed and no message is dropped: set ` +
+      'outbox.overflow, or leave it out'
+  )
+}
+
+// Returns the first option that a route sets, and that needs what the route does not have.
+function idleIn (
+  given: object,
+  kinds: Kinds,
+  has: RouteNeeds
+): undefined | { readonly name: string, readonly needs: keyof RouteNeeds } {
   for (const [name, { needs, members = {} }] of Object.entries(kinds)) {
     const value: unknown = Reflect.get(given, name)
     if (value === undefined) continue
-    if (needs === 'grant' || (needs === 'roles' && !hasRoles)) return name
-    const member = isObject(value) ? idleIn(value, members, hasRoles) : undefined
-    if (member !== undefined) return `${name}.${member}`
+    if (needs !== undefined && !has[needs]) return { name, needs }
+    const member = isObject(value) ? idleIn(value, members, has) : undefined
+    if (member !== undefined) return { ...member, name: `${name}.${member.name}` }
   }
 }

@@ -35,17 +35,20 @@ export function setUp (
   const { server, scope, path, given, effective } = base
   const isGuarded = effective.isGranted.length > 0
   const withRoles = messageWithRoles(contract)
-  if (!isGuarded) {
-    checkEffect(given, path, withRoles !== undefined)
-    // The roles come from a user. An empty tokenFrom says that hooks of the app set the users.
-    if (withRoles !== undefined && effective.tokenFrom.length > 0) {
-      throw new errors.ContractInvalid(path, 'has roles in isGranted of the message ' +
-        `'${withRoles}', which would refuse every client: the route has no guard, so it reads no ` +
-        'token. Set isGranted of the route too, or tokenFrom: [] if a hook of the app sets ' +
-        'request.user')
-    }
+  const hasRoles = isGuarded || withRoles !== undefined
+  checkEffect(given, effective, path, {
+    grant: isGuarded,
+    roles: hasRoles,
+    contract: contract !== undefined
+  })
+  // The roles come from a user. An empty tokenFrom says that hooks of the app set the users.
+  if (!isGuarded && withRoles !== undefined && effective.tokenFrom.length > 0) {
+    throw new errors.ContractInvalid(path, 'has roles in isGranted of the message ' +
+      `'${withRoles}', which would refuse every client: the route has no guard, so it reads no ` +
+      'token. Set isGranted of the route too, or tokenFrom: [] if a hook of the app sets ' +
+      'request.user')
   }
-  if (isGuarded || withRoles !== undefined) useRoles(scope)
+  if (hasRoles) useRoles(scope)
   server.counts.expect(effective.connections)
   const sockets = server.sockets.serverFor(effective.maxPayload)
   return { ...base, name: given.name ?? path, isGuarded, sockets }

@@ -52,7 +52,8 @@ async function flood (
 ): Promise<Flood> {
   const logger = { level: 'debug', stream: { write: onLine } }
   const app = await createApp(t, {
-    plugin,
+    // All is handled, also what is refused.
+    plugin: { refusals: false, ...plugin },
     fastify: { logger, ...(isTls ? { https: tls } : {}) } as object
   })
   const accepted: Socket[] = []
@@ -63,10 +64,7 @@ async function flood (
   })
   let begin = () => {}
   const begun = new Promise<void>((resolve) => { begin = resolve })
-  // All is handled, also what is refused.
-  app.socketRoute('/flood', { onOpen: () => begun, ...controller } as SocketController, {
-    refusals: false
-  })
+  app.socketRoute('/flood', { onOpen: () => begun, ...controller } as SocketController)
   let handled = () => {}
   app.socketRoute('/other', { onMessage: () => { handled() } })
   const url = await listen(app)

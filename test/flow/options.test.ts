@@ -44,6 +44,55 @@ for (const [what, given] of Object.entries(ofGuards)) {
   })
 }
 
+for (const [name, given] of Object.entries<SocketRouteOptions>({
+  refusals: { refusals: { max: 5 } },
+  'refusals: false': { refusals: false },
+  invalidMessages: { invalidMessages: 'close' },
+  streamsPerConnection: { streamsPerConnection: 5 }
+})) {
+  t.test(`${name} on a route without a contract fails at registration`, async (t) => {
+    const app = await createApp(t, { plugin: given })
+    app.socketScope(given)
+    const message = new RegExp(
+      `^Option ${name.split(':')[0]!} has no effect on '/plain', which has no contract: leave it out`
+    )
+    for (const guard of [{}, { isGranted: 'ROLE_USER' }]) {
+      t.throws(
+        () => app.socketRoute('/plain', ok, { ...given, ...guard }),
+        { code: 'FSR_ERR_OPTION_INVALID', message }
+      )
+    }
+    app.socketRoute('/contract', { schema: {}, on: {} }, given)
+    app.socketRoute('/plain', ok)
+    t.equal(app.socketRoutes.size, 2, 'for the plugin and for scopes it is a default')
+  })
+}
+
+t.test('outbox.notice fails on a route that drops no message', async (t) => {
+  const notice = () => 'missed'
+  const app = await createApp(t, { plugin: { outbox: { notice } } })
+  const message = /^Option outbox.notice has no effect on '\/', .* set outbox.overflow/
+  for (const given of [{ notice }, { notice, overflow: 'close' }] as const) {
+    t.throws(
+      () => app.socketRoute('/', ok, { outbox: given }),
+      { code: 'FSR_ERR_OPTION_INVALID', message }
+    )
+  }
+  app.socketRoute('/default', ok)
+  app.socketRoute('/drops', ok, { outbox: { notice, overflow: 'drop-oldest' } })
+  await app.register(async (scope) => {
+    scope.socketScope({ outbox: { overflow: 'drop-newest' } })
+    scope.socketRoute('/scope', ok, { outbox: { notice } })
+  })
+  t.equal(app.socketRoutes.size, 3)
+})
+
+t.test('limits that are undefined as a whole are not set', async (t) => {
+  const app = await createApp(t, { plugin: { rate: undefined, connections: undefined } })
+  app.socketRoute('/', ok, { rate: undefined, connections: undefined, outbox: undefined })
+  t.equal(app.socketRoutes.size, 1)
+})
+
 t.test('a list of roles as roles fails at registration, which names isGranted', async (t) => {
   const app = await createApp(t)
   t.throws(
@@ -187,6 +236,7 @@ for (const hook of ['onRequest', 'preValidation', 'preHandler', 'preMessage'] as
 
 const nothing: Array<[given: object, message: RegExp]> = [
   [{ connections: {} }, /^Option connections limits nothing: set perRoute, perUser or perIp/],
+  [{ connections: { perIp: undefined, perRoute: undefined } }, /^Option connections limits nothing/],
   [{ rate: {} }, /^Option rate limits nothing: set messages, bytes or both/],
   [{ rate: { per: 5, tolerance: 1 } }, /limits nothing/],
   [{ rate: { messages: undefined } }, /limits nothing/],

@@ -23,7 +23,10 @@ interface Numeric {
 }
 
 // What has to stand beside a member that alone has no effect.
-const beside: Readonly<Record<string, object>> = { rate: { messages: 5, bytes: 5 } }
+const beside: Readonly<Record<string, object>> = {
+  rate: { messages: 5, bytes: 5 },
+  connections: { perRoute: 5, perIp: 5 }
+}
 
 /** Every option that is a number, and every member of an option that is one. */
 function numericOptions (): Numeric[] {
@@ -55,7 +58,7 @@ const perUser = {
 } as const
 const all: Numeric[] = [
   ...numeric,
-  { ...perUser, optionsWith: (value) => ({ connections: { perUser: value } }) },
+  { ...perUser, optionsWith: (value) => ({ connections: { perIp: 5, perUser: value } }) },
   { ...perUser, optionsWith: (value) => ({ connections: { perUser: { max: value } } }) }
 ]
 
