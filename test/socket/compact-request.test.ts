@@ -289,11 +289,14 @@ t.test('only so many outlines are shared, and none that is long', async (t) => {
   t.equal(outlines.size, 1_000)
   compactHeaders({ 'user-agent': 'one more' })
   t.equal(outlines.size, 1)
+  compactHeaders({ 'user-agent': 'one more', cookie: 'n=1' })
+  compactHeaders({ 'user-agent': 'one more', cookie: 'n=2' })
+  t.equal(outlines.size, 2, 'the values of one connection are not part of them')
   const frame = JSON.stringify({ accept: '' }).length
   compactHeaders({ accept: 'a'.repeat(2_048 - frame) })
-  t.equal(outlines.size, 2)
+  t.equal(outlines.size, 3)
   compactHeaders({ accept: 'a'.repeat(2_049 - frame) })
-  t.equal(outlines.size, 2)
+  t.equal(outlines.size, 3)
 })
 
 t.test('headers that are not text are not kept', async (t) => {

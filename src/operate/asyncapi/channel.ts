@@ -2,7 +2,7 @@ import type { Route } from '../../route/route.js'
 import { templateOf } from '../../upgrade/path.js'
 import { ChannelBuilder, type NamedOperation } from './channel-builder.js'
 import { closesOf, refusalsOf } from './closes-and-refusals.js'
-import { addContract, type PlaceSchema } from './contract-messages.js'
+import { ContractMessages, type PlaceSchema } from './contract-messages.js'
 import type { AsyncapiChannel, AsyncapiParameter, JsonSchema } from './document.js'
 import { toSegment, valueAt } from './json-pointer.js'
 import type { ProtocolMessages } from './protocol-messages.js'
@@ -56,8 +56,9 @@ export function describeRoute (
   )
 
   if (properties.sources.includes('message')) addTokenMessage(builder)
-  if (properties.contract === undefined) addRawMessages(builder)
-  else addContract(builder, properties.contract, properties.canRenew, shared.protocol, place)
+  const { contract, canRenew } = properties
+  if (contract === undefined) addRawMessages(builder)
+  else new ContractMessages(builder, shared.protocol, place).add(contract, canRenew)
   return {
     channel: {
       address,
