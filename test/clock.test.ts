@@ -22,7 +22,7 @@ t.test('the system clock has timers that do not keep the process alive', async (
   systemClock.cancel(undefined)
   t.notOk((timers[1] as NodeJS.Timeout).hasRef())
   await new Promise<void>((resolve) => { systemClock.after(5, resolve, true) })
-  t.ok(runs >= 3, 'what was cancelled does not run')
+  t.ok(runs >= 3, 'a cancelled timer does not run')
 })
 
 t.test('an app has the clock of the machine unless it is given another', async (t) => {

@@ -1,5 +1,4 @@
-// What the documents say: their samples compile, their links lead somewhere, and what they list is
-// what there is.
+// The documents: their samples compile, their links lead somewhere, and their lists are complete.
 import { execFile } from 'node:child_process'
 import { existsSync, mkdirSync, readFileSync, readdirSync, rmSync, writeFileSync } from 'node:fs'
 import { dirname, join, relative, resolve } from 'node:path'

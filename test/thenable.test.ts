@@ -6,7 +6,7 @@ import { createApp, listen, tokenOf } from './support/server.js'
 
 const native = Promise.resolve(1)
 class Own extends Promise<number> {}
-// A promise of Node whose own method throws where it is called.
+// A promise of Node whose own method throws.
 const spoilt = Object.assign(Promise.resolve(1), { then: () => { throw new Error('called') } })
 
 const thenables: Record<string, () => unknown> = {
@@ -128,7 +128,7 @@ t.test('async functions are awaited also if the global Promise was replaced', as
 })
 
 t.test('a discarded promise may reject', async (t) => {
-  await discard(Promise.reject(new Error('nobody waits for it')))
+  await discard(Promise.reject(new Error('it is not awaited')))
   await discard({ get then () { throw new Error('nor for this') } })
   t.pass('the process goes on')
 })

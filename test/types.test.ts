@@ -72,7 +72,7 @@ for (const [name, compiler] of compilers) {
         app.socketRoute('/roles', { onOpen: ({ user }) => user.sub }, ['ROLE_USER'])
         app.socketRoute('/predicate', { onOpen: ({ user }) => user.sub }, (user) => user.sub === 'alice')
         app.socketRoute('/options', { onOpen: ({ user }) => user.sub }, { isGranted: async (user) => user.roles.includes('ROLE_USER') })
-        // @ts-expect-error nobody may be connected
+        // @ts-expect-error the user may be null
         app.socketRoute('/open', { onOpen: ({ user }) => user.sub })
         // @ts-expect-error no such claim
         app.socketRoute('/predicate', { onOpen () {} }, (user) => user.name === 'alice')

@@ -1,4 +1,4 @@
-// What the benchmark makes of its figures. The figures here are made up.
+// The summary of the benchmark's figures. The figures here are made up.
 import t from 'tap'
 import type { Job } from '../../bench/jobs.js'
 import {

@@ -6,7 +6,7 @@ import type { SocketClient, UnknownRoute, connect } from '../../src/client/index
 import { browserTest, launch } from '../support/browser.js'
 import { tell, WireServer } from './wire-server.js'
 
-// What the functions below find in the page, where they run.
+// The globals of the page, in which the functions below run.
 declare const socketRoute: { connect: typeof connect }
 declare const page: { client: SocketClient<UnknownRoute>, events: unknown[], tokens: number }
 

@@ -23,7 +23,7 @@ function encode (value: unknown): string {
   return Buffer.from(JSON.stringify(value)).toString('base64url')
 }
 
-/** A token with these claims. Nobody verifies it. */
+/** Returns a token with these claims, which is never verified. */
 export function tokenOf (claims: object): string {
   return `${encode({ alg: 'HS256' })}.${encode(claims)}.signature`
 }

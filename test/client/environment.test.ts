@@ -1,4 +1,4 @@
-// Where the globals are fewer or others than those of browsers of today.
+// Environments with fewer or other globals than current browsers.
 import t, { type Test } from 'tap'
 import { WebSocket } from 'ws'
 import { absolute } from '../../src/client/address.js'

@@ -1,4 +1,4 @@
-// What a client that is closed leaves behind would keep a process alive.
+// Anything left by a closed client would keep a process alive.
 import { once } from 'node:events'
 import t, { type Test } from 'tap'
 import { WebSocket } from 'ws'
@@ -14,7 +14,7 @@ function timers (t: Test): Set<unknown> {
   t.intercept(globalThis, 'setTimeout', {
     value: (run: () => void, delay: number) => {
       const timer = setTimeout(run, delay)
-      // Those of ws and Node are theirs.
+      // Timers of ws and Node are not counted.
       if (new Error().stack!.includes('/client/')) pending.add(timer)
       return timer
     }

@@ -5,7 +5,7 @@ import { createApp, listen } from '../support/server.js'
 import { withClock } from './clock.js'
 import { connectTo, pair, tell, WireServer } from './wire-server.js'
 
-// What Liveness asks of a connection, written down with the time.
+// The calls that Liveness makes on a connection, recorded with the time.
 function liveness (interval = 20_000, timeout = 10_000) {
   const log: string[] = []
   const state = { buffered: 0 }
@@ -96,7 +96,7 @@ t.test('doubt asks at once, for four seconds', async (t) => await withClock(asyn
   it.doubt()
   for (let seconds = 0; seconds < 10; seconds++) {
     await tick(1_000)
-    // Whoever doubts again has to wait for the answer to the first question.
+    // A second doubt waits for the answer to the first question.
     if (seconds < 3) it.doubt()
   }
   t.strictSame(log, ['1000 ping', '5000 dead'])

@@ -324,7 +324,7 @@ t.test('close() ends the client at once, also between two attempts, and only onc
     await tick(60_000)
   })
   t.equal(attempts.length, 1)
-  t.equal(asked, 1, 'nobody is asked for a token any more')
+  t.equal(asked, 1, 'no token is asked for any more')
 })
 
 t.test('after close() no address or token is asked for, and nothing is reported', async (t) => {
@@ -350,7 +350,7 @@ t.test('after close() no address or token is asked for, and nothing is reported'
     reject!(new Error('late'))
     await tick(60_000)
 
-    // Of the attempt before, where the address has failed first.
+    // The error of the attempt before, whose address failed first.
     const told: unknown[] = []
     const twice = connect(fail, {
       WebSocket,

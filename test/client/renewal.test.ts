@@ -2,7 +2,7 @@ import t from 'tap'
 import { Renewal } from '../../src/client/renewal.js'
 import { tokenOf, withClock } from './clock.js'
 
-// What Renewal asks of the client, written down.
+// The calls that Renewal makes on the client, recorded.
 function renewal (provide: () => undefined | string | Promise<string>) {
   const renewed: string[] = []
   const errors: unknown[] = []

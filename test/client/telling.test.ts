@@ -7,14 +7,14 @@ import { createApp, listen, tokenOf } from '../support/server.js'
 import { turns, until } from '../support/until.js'
 import { connectTo, WireServer, type WireServerOptions } from './wire-server.js'
 
-// What the console is told.
+// The lines of the console.
 function told (t: Test): string[] {
   const texts: string[] = []
   t.intercept(console, 'warn', { value: (text: string) => { texts.push(text) } })
   return texts
 }
 
-// A server whose answer can be changed, and a client that has failed to connect to it so often.
+// A server with a variable response, and a client that has failed to connect a number of times.
 async function refused (t: Test, options: WireServerOptions, clientOptions: ClientOptions = {}) {
   const server = await WireServer.start(t, options)
   const errors: Error[] = []

@@ -68,7 +68,7 @@ export class WireServer {
     return this.#accepted.shift() ?? await new Promise((resolve) => { this.#waiting.push(resolve) })
   }
 
-  /** Whether there is a connection that nobody has accepted. */
+  /** Whether a connection waits to be accepted. */
   get hasMore (): boolean {
     return this.#accepted.length > 0
   }

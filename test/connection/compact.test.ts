@@ -1,4 +1,4 @@
-// What is written to a client that lags keeps no more memory than it needs.
+// Data waiting for a slow client keeps no more memory than it needs.
 import { Duplex } from 'node:stream'
 import t, { type Test } from 'tap'
 import { Budget } from '../../src/connection/budget.js'

@@ -62,7 +62,7 @@ t.test('who became late while others were read is looked at after the next read'
   deadlines.add('first')
   await clock.advance(10)
   deadlines.add('second')
-  // What is read when the first is due takes two seconds to handle.
+  // Data read when the first is due takes two seconds to handle.
   clock.after(4_989, () => { setImmediate(() => { clock.stall(2_000) }) })
   clock.stall(4_990)
   await clock.advance(0)

@@ -42,7 +42,7 @@ t.test('an expiry during reads of others is checked after the next read', async 
   const expired: number[] = []
   const expiry = new Expiry<string>(clock, () => { expired.push(clock.now()) })
   expiry.add('token', Math.ceil(clock.unixNow() / 1_000) + 2)
-  // What is read with the first tick takes five seconds to handle, and may be another token.
+  // Data read with the first tick takes five seconds to handle, and may be another token.
   clock.after(999, () => { setImmediate(() => { clock.stall(5_000) }) })
   clock.stall(1_000)
   await clock.advance(0)

@@ -36,7 +36,7 @@ t.test('an answered request cannot be cancelled, and keeps no listener', async (
   one.refused(1, new Error('late'))
   controller.abort()
   t.equal(await asked, 'yes')
-  t.same(sent, [], 'nobody is told to stop')
+  t.same(sent, [], 'no cancellation is sent')
 })
 
 t.test('an answer may be validated by something that waits', async (t) => {

@@ -36,8 +36,8 @@ t.test('messages within the rate of a blocked event loop are taken at once', asy
     const { clock, take, meter } = meterOf(rate)
     t.equal(take(20, bytes), 20)
     clock.stall(5_100)
-    // What was read with the turn that took so long.
-    t.equal(take(30, bytes), 20, 'nobody has seen yet that it was held up')
+    // Messages read in the turn that took so long.
+    t.equal(take(30, bytes), 20, 'the blocked loop is not known yet')
     await clock.advance(0)
     t.equal(take(100, bytes), 100)
     t.equal(take(1, bytes), 0, 'and no more')

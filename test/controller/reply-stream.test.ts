@@ -80,5 +80,5 @@ t.test('the last answer comes after the last item, once', async (t) => {
   t.equal((await one.next()).value, last)
   t.same(await one.next(), { done: true, value: undefined })
   t.same(await one.return(), { done: true, value: undefined })
-  t.same(seen, ['ended'], 'what has ended by itself is not let go of')
+  t.same(seen, ['ended'], 'a stream that has ended is not released')
 })

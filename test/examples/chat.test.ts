@@ -233,7 +233,7 @@ t.test('the chat in a browser', browserTest, async (t) => {
       'it stays in the input'
     )
     await alice.shoot('reconnecting', 'dark', 1100, 720)
-    // Nobody is there at the first attempt, and it goes on.
+    // The first attempt finds no server, and another follows.
     await alice.page.waitForEvent('websocket')
     await alice.isIn('waiting')
 

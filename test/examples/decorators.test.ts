@@ -36,8 +36,8 @@ t.test('who is in a room hears what the others there write', async (t) => {
   await Promise.all([alice.close(), carol.close()])
   t.same(await bob.json(), { left: 'alice' })
   await bob.close()
-  t.same(alice.unread, [], 'nobody hears themselves')
-  t.same(carol.unread, [], 'nor what is said elsewhere')
+  t.same(alice.unread, [], 'the sender does not get its own message')
+  t.same(carol.unread, [], 'messages of other rooms do not arrive')
 })
 
 t.test('the class has the Fastify instance, and adds a REST route to it', async (t) => {

@@ -16,7 +16,7 @@ async function login (app: FastifyInstance, name: string): Promise<string> {
   return response.json<{ token: string }>().token
 }
 
-// Who comes in where; everyone else is refused with 403.
+// The routes that each user may use; the others reject with 403.
 const table: ReadonlyArray<readonly [path: string, rule: string, names: readonly string[]]> = [
   ['/users', 'a role, also by way of the hierarchy', ['alice', 'bob', 'carol']],
   ['/staff', 'any role of a list', ['bob', 'carol', 'dave']],

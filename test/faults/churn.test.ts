@@ -107,9 +107,9 @@ t.test('hundreds of clients that come and go in every way leave nothing', async 
     for (let turn = 0; turn < 40; turn++) await ways[(worker + turn) % ways.length]!(server, client)
   }
   await Promise.all(Array.from({ length: 14 }, (_item, worker) => cycle(worker)))
-  // Who was there all the time has heard the others.
+  // A client that stayed has heard the others.
   t.equal(await stays.next(), 'hello')
-  // Those that were cut while they were busy are noticed by a ping.
+  // Connections that were cut while busy are noticed by a ping.
   await server.clock.during(until(() => server.route.clients.size === 1))
   t.ok(stays.unread.some((message) => String(message).includes('shouted')))
   t.equal(server.route.to('all').local.size, 1)
@@ -149,7 +149,7 @@ t.test('an app that stops in the middle of it all stops, and leaves nothing', as
   const server = await faultServer(t, { controller: chat })
   const client = async () => await connect(server.url)
   const stopped = new AbortController()
-  // Whoever comes too late is refused, which is none of this test's business.
+  // A client that comes too late is rejected, which does not matter here.
   const cycle = async (worker: number) => {
     for (let turn = 0; !stopped.signal.aborted; turn++) {
       await ways[(worker + turn) % ways.length]!(server, client).catch(() => turns(1))

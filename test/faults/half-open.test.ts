@@ -116,7 +116,7 @@ t.test('a client that keeps its side open after it was cut is gone', async (t) =
   await server.gone()
 })
 
-// Node looks after these by its own clock. All who are in time have the default, so that a slow
+// Node times these by its own clock. Clients that are in time have the default, so that a slow
 // machine cuts none of them.
 const checked = { http: { connectionsCheckingInterval: 50 } }
 function setPatience ({ app }: FaultServer, milliseconds: number): void {

@@ -334,7 +334,7 @@ const places: Record<string, Place> = {
     }),
     meets: answer
   },
-  'a validator of answers that nobody waits for': {
+  'a validator of answers to no request': {
     prepare: (app, hostile) => { app.setValidatorCompiler(() => hostile as never) },
     controller: () => contract(sure, {
       ask (connection: { request (type: string): unknown }) { connection.request('sure') }

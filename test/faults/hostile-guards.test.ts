@@ -139,7 +139,7 @@ const places: Record<string, Place> = {
     jwt: (hostile) => ({ formatUser: () => claimsOf(hostile) }),
     route: guarded
   },
-  // It calls the `then` of what that returns, and loses a promise whose own was replaced.
+  // It calls the `then` of the result, and loses a promise whose own was replaced.
   'trusted of @fastify/jwt': {
     isGuard: true,
     forms: failures.filter(([what]) => !what.includes('then was replaced')),

@@ -310,7 +310,7 @@ for (const [what, { bytes, code }] of Object.entries(frames)) {
     client.socket.write(Buffer.concat([bytes, frame('after')]))
     await client.until(/before[^]*\x88[^][^][^]/)
     t.equal(closeCodeOf(client.received()), code)
-    t.notMatch(client.received().toString('latin1'), 'after', 'what follows is not handled')
+    t.notMatch(client.received().toString('latin1'), 'after', 'later messages are not handled')
     client.socket.end()
     await client.closed
     other.send('others do not notice')

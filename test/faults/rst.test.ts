@@ -196,7 +196,8 @@ for (const overflow of [
       controller: { onOpen: (connection) => { connections.push(connection) } }
     })
     const message = Buffer.alloc(50_000)
-    // What this many would hold of the budget, if it were not given back, is more than there is.
+    // The share of the budget that this many would hold, if it were not returned, exceeds the
+    // budget.
     for (let round = 0; round < 10; round++) {
       const client = await rawOpen(server.url)
       client.socket.pause()

@@ -55,7 +55,7 @@ t.test('on SIGTERM 1000 clients get a goodbye, and the deadline ends the process
 
   child.kill('SIGTERM')
   const closed = await Promise.all(clients.map(async (client) => await client.closed))
-  // What keeps a process keeps it for good.
+  // A resource that keeps a process alive keeps it for good.
   const [code, signal] = await exited
   t.strictSame({ code, signal }, { code: 0, signal: null })
   t.equal(

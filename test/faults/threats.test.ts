@@ -100,7 +100,7 @@ t.test('a client that reads none of 128 MB is cut; others get everything', async
   await server.unharmed()
 })
 
-// Sends until nobody takes any more for a while, and answers how many of the messages were handled.
+// Sends until nothing is taken for a while, and returns the number of handled messages.
 async function stalled (handled: () => number): Promise<number> {
   for (let before = -1; handled() > before;) {
     before = handled()

@@ -140,7 +140,7 @@ for (const [title, options, paths] of cases) {
       )
     }
     t.notOk(seen.some((text) => text.includes(token)))
-    // What is not for a socket route keeps its own.
+    // Requests to other routes keep theirs.
     t.match(
       await ask(url, '/rest?access_token=mine&ticket=5'),
       /"access_token":"mine","ticket":"5"/

@@ -87,7 +87,7 @@ t.test('a value that cannot be sent is named by its class, if that has a name', 
     () => nameless,
     () => new (class {})(),
     () => new Map(),
-    () => Promise.reject(new Error('nobody waits for it'))
+    () => Promise.reject(new Error('it is not awaited'))
   ]
   app.socketRoute('/', {
     onMessage (connection, message) { connection.send(values[Number(message.text)]!() as never) },

@@ -11,7 +11,7 @@ import { until } from '../support/until.js'
 // The store of a request, as @fastify/request-context and tracers keep one: the user's name.
 const storage = new AsyncLocalStorage<string>()
 
-// What runs a trigger: never the connection that it is about.
+// Runs a trigger outside of the connection that it concerns.
 const elsewhere = <Result>(trigger: () => Result): Result => storage.run('somebody else', trigger)
 
 interface Setup {

@@ -72,7 +72,7 @@ t.test('callbacks are called on their controller, whether object, instance or cl
   app.socketRoute('/again', instance)
   app.socketRoute('/class', Greeter)
   app.socketRoute('/other', Greeter)
-  t.equal(constructed, 3, 'a class is constructed once per route, before anybody connects')
+  t.equal(constructed, 3, 'a class is constructed once per route, before any connection')
   const url = await listen(app)
   t.strictSame(await (await connect(`${url}/object`)).json(), { greeting: 'hello' })
   t.strictSame(await (await connect(`${url}/instance`)).json(), {

@@ -52,7 +52,7 @@ t.test('a user may connect as often as perUser says, over all routes', async (t)
     'FSR_ERR_CONNECTIONS_TOO_MANY'
   ])
   t.equal(await (await connectAs(tokenOf(app, undefined, { sub: 'bob' }), `${url}/a`)).next(), 'in')
-  t.equal(await (await connect(`${url}/open`)).next(), 'in', 'who is no user is not counted as one')
+  t.equal(await (await connect(`${url}/open`)).next(), 'in', 'a user is not counted')
   await first.close()
   await until(() => app.socketRoutes.get('/a')!.clients.size === 1)
   t.equal(await (await connectAs(alice, `${url}/a`)).next(), 'in')

@@ -7,7 +7,7 @@ import { connect, connectAs, connectWhenFree, refusal, type Client } from '../su
 import { TestClock } from '../support/clock.js'
 import { createApp, listen, SECRET, tokenOf } from '../support/server.js'
 
-// What a verified token says counts, whatever formatUser or a hook of the app has made of the user.
+// The claims of a verified token count, also if formatUser or a hook of the app changes the user.
 
 const seconds = () => Math.floor(Date.now() / 1000)
 const bearer = (token: string) => ({ headers: { authorization: `Bearer ${token}` } })
@@ -391,8 +391,8 @@ t.test('a token that no hook has verified must be valid where the route reads it
     'FSR_ERR_TOKEN_EXPIRED'
   )
   t.equal(await (await connect(url)).next(), 'in', 'a session')
-  // Where it looks for none it may be for something else; only one that may have been valid a
-  // moment ago could be that of the user.
+  // Elsewhere a token may have another purpose. Only one that was valid a moment ago could be the
+  // user's.
   for (const path of ['/none', '/open']) {
     t.equal(await (await connect(url + path, [], bearer('of something else'))).next(), 'in')
     t.equal(
@@ -548,7 +548,7 @@ interface SessionsApp extends Omit<HookedApp, 'hook'> {
   readonly sessions: Record<string, object>
 }
 
-// An app whose hook finds sessions by a header, and whose clients may send a token beside.
+// An app whose hook finds sessions by a header, and whose clients may also send a token.
 async function createWithSessions (t: Test, {
   sessions,
   plugin,

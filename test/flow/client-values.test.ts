@@ -6,8 +6,7 @@ import { z } from 'zod'
 import { connect } from '../support/client.js'
 import { createApp, listen } from '../support/server.js'
 
-// No name and no value that a client has chosen is in a log or in the text of an error, whatever
-// looks at the data.
+// Names and values chosen by a client are in no log and in no text of an error, for all validators.
 
 // The Ajv that Fastify comes with.
 const { resolve } = createRequire(import.meta.url)
@@ -19,7 +18,7 @@ const Ajv = createRequire(resolve('fastify'))('ajv') as new (options: object) =>
 const NAME = 'a name of a client'
 const VALUE = 'a value of a client'
 
-// Of what is looked for: also as a part of a path or in another spelling.
+// The values searched for, also as part of a path or in another spelling.
 const isTold = (text: string): boolean => /of a client|of.a.client|424242/.test(text)
 
 interface Case {

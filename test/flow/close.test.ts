@@ -10,7 +10,7 @@ import { until } from '../support/until.js'
 
 interface Ended extends CloseInfo { readonly count: number }
 
-// A route whose connections tell how they ended, and how often they said so.
+// A route that records how, and how often, its connections ended.
 function endings (): {
   onClose: (connection: WsConnection, info: CloseInfo) => string
   ended: Promise<Ended>
@@ -67,7 +67,7 @@ t.test('a close by the server says goodbye before the close frame, with its code
   const client = await connect(await listen(app))
   client.send('close')
   t.strictSame(await client.closed, { code: 4000, reason: 'enough' })
-  t.strictSame(client.unread, ['answer', 'bye'], 'what the handler returned comes first')
+  t.strictSame(client.unread, ['answer', 'bye'], 'the return value of the handler comes first')
   t.strictSame(await ended, { code: 4000, reason: 'enough', wasClean: true, count: 1 })
 })
 

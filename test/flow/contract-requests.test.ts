@@ -1,5 +1,4 @@
-// The server asks a client, or a room, and gets the answers; whatever happens, nobody waits for
-// ever and nothing is kept.
+// Requests of the server to a client or a room: each ends, and nothing is kept of it.
 import { once } from 'node:events'
 import { setTimeout } from 'node:timers/promises'
 import { Type } from 'typebox'
@@ -93,7 +92,7 @@ t.test('the client is asked, and its answer is validated', async (t) => {
   t.same(
     (await odd.then(() => {}, (error: unknown) => error) as { reason: unknown }).reason,
     { code: '', message: 'x'.repeat(256) },
-    'no more is kept of it than anybody reads'
+    'it is cut to a readable length'
   )
 })
 
@@ -162,7 +161,7 @@ t.test('a signal ends the wait with its reason', async (t) => {
     message: 'never'
   })
   tell(client, { type: 'note', data: 'next', id: 1 })
-  t.same(await client.json(), { type: 'reply', id: 1 }, 'what nobody wants to know is not asked')
+  t.same(await client.json(), { type: 'reply', id: 1 }, 'no request is sent')
 })
 
 t.test('any number of requests may share a signal, without a warning of Node', async (t) => {
@@ -382,7 +381,7 @@ t.test('a message that was taken back has nothing to do with the next of its id'
     tell(client, { type: 'work', id: 1 })
     await until(() => running.length === (index + 1) * 2)
     const [before, now] = running.slice(-2)
-    before![how](new Error('of the one that nobody waits for'))
+    before![how](new Error('of an abandoned request'))
     await turns(3)
     t.notOk(now!.signal.aborted)
     now!.answer()
@@ -532,7 +531,7 @@ t.test('the answer of one client is not told to another, nor counted as its faul
     })
   }
   t.match(errors, [{ code: 'FSR_ERR_ANSWER_INVALID' }, { code: 'FSR_ERR_ANSWER_INVALID' }])
-  t.equal(chat.clients.size, 2, 'and nobody is closed for it')
+  t.equal(chat.clients.size, 2, 'no connection is closed for it')
 })
 
 t.test('an answer with an invalid form is harmless, also before a request is made', async (t) => {
@@ -667,7 +666,7 @@ t.test('a room is asked as a whole, and each answer names its member', async (t)
     onOpen: async (connection) => { await connection.join('room') }
   })
   const url = `${await listen(app)}/chat`
-  t.same(await chat.to('room').local.request('ask', 'anybody?'), [], 'nobody is there')
+  t.same(await chat.to('room').local.request('ask', 'hello?'), [], 'the room is empty')
   await t.rejects(
     chat.to('room').local.request('ask', 'never', {
       signal: AbortSignal.abort(new Error('never'))

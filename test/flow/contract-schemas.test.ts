@@ -153,7 +153,7 @@ t.test('a validator of a scope may answer in every way that Fastify knows', asyn
     id: 1
   })
   t.match(await reply('value'), { data: 'changed' })
-  t.match(await reply('later'), { data: 'given' }, 'what a promise resolves with is no answer')
+  t.match(await reply('later'), { data: 'given' }, 'the value of a promise is no answer')
   t.match(await reply('laterSo'), { data: 'given' })
   t.match(
     await reply('good'),

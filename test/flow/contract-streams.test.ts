@@ -238,7 +238,7 @@ t.test('cancelled before there is a stream, or before its turn, it is let go of'
   tell(client, { type: 'cancel', id: 1 })
   tell(client, { type: 'none', id: 3 })
   t.match(await client.json(), { type: 'error', id: 3 }, 'and there is no answer')
-  t.same(ended, ['late'], 'what was taken back before its turn was not begun')
+  t.same(ended, ['late'], 'a message cancelled before its turn was not begun')
 })
 
 t.test('it stops when the connection ends, also where it waits for what never comes', async (t) => {

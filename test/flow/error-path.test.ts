@@ -1,5 +1,5 @@
-// Where in the data the fault is: told to the client, and to onError, alike by the validators that
-// Fastify's users have.
+// The place of the fault in the data is sent to the client and passed to onError, by each validator
+// that Fastify's users have.
 import { serializerCompiler, validatorCompiler } from 'fastify-type-provider-zod'
 import type { FastifyInstance } from 'fastify'
 import t from 'tap'

@@ -7,8 +7,8 @@ import { TestClock } from '../support/clock.js'
 import { createApp, listen, SECRET, tokenOf } from '../support/server.js'
 import { mustNotBeLogged } from '../support/witness.js'
 
-// A connection ends when the verifier, as it is configured, would take its token no more: not
-// before, so that nobody comes back in a loop of connecting and 4401, and not later.
+// A connection ends when the configured verifier would reject its token: not before, which would
+// loop between connecting and 4401, and not later.
 
 const seconds = () => Math.floor(Date.now() / 1000)
 const renewing = {
@@ -43,8 +43,8 @@ async function createVerifying (
 
 const tolerance = 20_000
 
-// What verify of @fastify/jwt says, the claims of a token in seconds from now, and when its
-// connection ends: in seconds, or never.
+// The option verify of @fastify/jwt, the claims of a token in seconds from now, and the end of its
+// connection: in seconds, or never.
 const ends: Array<[verify: FastifyJWTOptions['verify'], claims: {
   iat?: number
   exp?: number

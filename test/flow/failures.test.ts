@@ -68,7 +68,7 @@ for (const [what, fail] of Object.entries(failures)) {
     t.strictSame(await client.closed, { code: 1011, reason: 'internal error' })
     other.send('fine')
     t.equal(await other.next(), 'fine')
-    t.strictSame(seen, ['fail', 'fine'], 'what comes after the failure is not handled')
+    t.strictSame(seen, ['fail', 'fine'], 'messages after the failure are not handled')
   })
 
   // P31

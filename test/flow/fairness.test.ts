@@ -1,4 +1,4 @@
-// What one connection sends is handled turn by turn of the event loop, so that others have theirs
+// The messages of one connection are handled turn by turn of the event loop, with those of others
 // in between.
 import { once } from 'node:events'
 import { connect as connectTcp, type Socket } from 'node:net'
@@ -34,7 +34,7 @@ function mostInTurn (count: () => number): () => number {
 interface Flood {
   /** The server's side of it. */
   readonly accepted: WebSocket
-  /** What has sent everything, before any of it is handled. */
+  /** Sends everything, before any of it is handled. */
   readonly socket: Socket
   /** Lets the flood in. */
   readonly begin: () => void
@@ -225,7 +225,7 @@ t.test('a flood of frames that are no messages delays no other client', async (t
   await other()
   await until(() => events.length === 1)
   t.equal(count, pongs.length)
-  // Where ws reads, all that one read brings.
+  // If ws reads: all messages of one read.
   t.ok(most() < pongs.length / 2, `${most()}`)
 })
 
@@ -277,6 +277,6 @@ t.test('messages after a close by the server are dropped, and the close is answe
   t.strictSame(events, ['message', 1000])
   t.equal(dropped, FRAMES - 1)
   const turn = most()
-  // Where ws reads, all that one read brings, and what Node has read meanwhile.
+  // If ws reads: all messages of one read, and those that Node has read meanwhile.
   t.ok(turn < FRAMES / 4 || process.env['FAST_PATH'] !== undefined, `${turn} of ${FRAMES}`)
 })

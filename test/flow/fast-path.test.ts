@@ -1,4 +1,4 @@
-// What is only so with the fast path, and how an app goes without it.
+// Behaviour of the fast path only, and apps without it.
 import { once } from 'node:events'
 import type { ServerResponse } from 'node:http'
 import { syncBuiltinESMExports } from 'node:module'
@@ -438,7 +438,7 @@ t.test('messages to several audiences are compressed once, beside larger ones to
   route.broadcast(large)
   route.broadcast(two)
   for (const client of clients) t.strictSame(await client.take(3), [one, large, two])
-  t.strictSame([count, handedOn], [5, 20], 'what is behind the large one is in its place')
+  t.strictSame([count, handedOn], [5, 20], 'messages behind the large one are in their place')
   const bytes = Buffer.alloc(10_000)
   route.broadcast(one)
   route.to('a').send(bytes)
@@ -463,7 +463,7 @@ t.test('a large audience is served in slices, and others are served between them
   t.equal(served(), 0, 'nothing leaves at once')
   await turns(1)
   const counts = [served()]
-  // Whoever has not been served yet gets it before what is sent to it alone.
+  // A receiver not yet served gets it before messages sent to it alone.
   connections.at(-1)!.send('for one')
   await turns(1)
   counts.push(served())
@@ -639,7 +639,7 @@ t.test('messages that wait for a handler are not even looked at', async (t) => {
   const socket = await tcp(await listen(app))
   socket.write(handshake('/'))
   await once(socket, 'data')
-  // One read of the socket brings thousands; invalid UTF-8 among them is found when its turn comes.
+  // A read of the socket has thousands; invalid UTF-8 among them is found when its turn comes.
   socket.write(Buffer.concat([
     ...Array.from({ length: 9_000 }, () => frame('x')),
     frame(Buffer.from([0xff]), 0x1)

@@ -54,7 +54,7 @@ async function createMessageApp (
   return { app, url: await listen(app), calls, lines }
 }
 
-// One that has said who it is.
+// A client that has sent its token.
 async function enter (url: string, token: string): Promise<Client> {
   const client = await connect(url)
   client.send(token)
@@ -124,7 +124,7 @@ t.test('pings and fragments before the token count; messages after it are droppe
   const pinging = await tcp(url)
   pinging.write(handshake('/'))
   await once(pinging, 'data')
-  // One after the other, as ws ends a client that does not read its pongs.
+  // In sequence, as ws ends a client that does not read its pongs.
   const ping = (): void => { pinging.write(frame('', 0x9)) }
   pinging.on('data', ping)
   const closed = closeFrameOf(pinging)
@@ -372,7 +372,7 @@ t.test('a rejected client that does not answer the close is cut after closeTimeo
   await until(() => lines.some((line) => line.includes('was refused')))
   const start = clock.now()
   await clock.during(ended)
-  t.ok(clock.now() - start <= 1_000, 'who was never let in is not given long')
+  t.ok(clock.now() - start <= 1_000, 'a client that was never admitted is cut soon')
 })
 
 t.test('a rejected client that is closing is not closed again by fastify.close()', async (t) => {

@@ -1,5 +1,4 @@
-// What hooks put on the answer is on the 101 as well: headers, cookies, what is set as late as in
-// onSend.
+// Headers and cookies that hooks set on the response are on the 101, also those set in onSend.
 import type { IncomingHttpHeaders } from 'node:http'
 import cookie from '@fastify/cookie'
 import t from 'tap'
@@ -109,7 +108,7 @@ t.test('a failing onSend hook rejects the upgrade, in the form of Fastify', asyn
   for (const hasHandler of [false, true]) {
     const app = await createApp(t)
     let handled = 0
-    // One that leaves the status as it is.
+    // A hook that leaves the status as it is.
     if (hasHandler) app.setErrorHandler(async () => { handled++; return { mine: true } })
     const once = new Set<unknown>()
     app.addHook('onSend', async (request, reply) => {

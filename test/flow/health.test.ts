@@ -25,7 +25,7 @@ async function ask (url: string, agent: false | Agent = false): Promise<Answer> 
   }
 }
 
-/** An app with a health route, and a connection whose onClose keeps it from stopping. */
+/** Creates an app with a health route, and a connection whose onClose delays the stop. */
 async function createHealthy (t: Test, fastify: FastifyServerOptions = {}): Promise<{
   app: FastifyInstance
   isDraining: () => boolean
@@ -144,7 +144,7 @@ for (const return503OnClosing of [true, false]) {
     await until(() => release !== undefined)
     t.equal((await ask(url)).status, 503)
     t.equal((await refusal(url)).status, 503)
-    t.strictSame(client.unread, [], 'who is connected stays until the drain')
+    t.strictSame(client.unread, [], 'connections stay until the drain')
     t.equal(app.socketRoutes.get('/')!.clients.size, 1)
     release!()
     await closed

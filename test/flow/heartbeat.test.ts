@@ -113,7 +113,7 @@ t.test('a client that takes a long time to read what is sent is alive', async (t
   t.equal(closes, 0)
 })
 
-// One that never says anything.
+// A client that never sends anything.
 async function mute (url: string): Promise<Socket> {
   const socket = await tcp(url)
   socket.on('error', () => {}).write(handshake('/'))
@@ -129,7 +129,7 @@ t.test('a client that is gone is found although others send to it', async (t) =>
   socket.resume()
   clock.every(100, () => { route.broadcast('x') })
   await clock.advance(4 * INTERVAL)
-  t.equal(route.clients.size, 1, 'it may be busy with what it is sent')
+  t.equal(route.clients.size, 1, 'it may be busy reading')
   await clock.advance(2 * INTERVAL)
   t.equal(route.clients.size, 0)
 })
@@ -185,7 +185,7 @@ t.test('heartbeat: false sends no pings, and a route can have its own', async (t
   t.strictSame(pings, { none: 0, own: 3 })
 })
 
-// One that reads and answers as a test says.
+// A client that reads and answers as a test tells it.
 function fake (clock: TestClock, timeout: number) {
   const beat = new Heartbeat(clock, 1_000, timeout)
   const now = { received: 0, sent: 0, waiting: 0, isPaused: false }
@@ -208,7 +208,7 @@ t.test('a client read from again at its deadline has its messages of before', as
   const clock = new TestClock()
   const item = fake(clock, 500)
   await clock.advance(1_000)
-  // Read with the turn after that in which everybody else is read.
+  // Read in the turn after that in which all others are read.
   clock.after(499, () => { setImmediate(() => { setImmediate(() => { item.now.received++ }) }) })
   clock.stall(500)
   await clock.advance(100)
@@ -248,7 +248,7 @@ t.test('a process that was held up longer than the timeout pings once more', asy
     await clock.advance(1_200)
     t.strictSame([item.pings, item.isCut], [2, false], pass)
     await clock.advance(1_000)
-    t.ok(item.isCut, 'and cuts who is silent then')
+    t.ok(item.isCut, 'a client that is silent then is cut')
   }
 })
 

@@ -105,7 +105,7 @@ t.test('an error of a hook is sent to the client, and no handler runs', async (t
   t.same(await ask(client, { type: 'add', data: 1, id: 1 }), { type: 'reply', id: 1, data: 2 })
   t.match(errors, [{ message: 'a secret' }])
   t.match(await ask(client, { type: 'add', data: {}, id: 1 }), { code: 'FSR_ERR_DATA_INVALID' })
-  t.equal(count, 4, 'what the contract refuses does not come to them')
+  t.equal(count, 4, 'messages that the contract rejects do not reach them')
 })
 
 t.test('however a hook fails, nothing is handled and the process goes on', async (t) => {
@@ -214,7 +214,7 @@ t.test('on a route without a contract they run as well', async (t) => {
   route.to('room').send({ in: 'room' })
   t.same(await client.take(2), ['ALL', '{"in":"room"}'])
   client.send('close')
-  t.equal(await client.next(), 'BYE!', 'what closes the connection is not handled')
+  t.equal(await client.next(), 'BYE!', 'a message that closes the connection is not handled')
   t.match(sent.map(({ connection, room }) => connection === undefined ? room : 'one'), [
     'one',
     'one',
@@ -402,7 +402,7 @@ t.test('an error of preSend is thrown to the sender', async (t) => {
     t.throws(() => { chat.broadcast('said', 'a') }, { code: 'FSR_ERR_HOOK_INVALID' })
   }
   await new Promise(setImmediate)
-  t.pass('and what it does later harms nobody')
+  t.pass('its later calls are harmless')
 })
 
 t.test('a hook that is not a function is rejected at registration', async (t) => {

@@ -22,7 +22,7 @@ const httpProxy = createRequire(import.meta.url)(
 ) as FastifyPluginAsync<object>
 const documented = blocksOf('js').find((block) => block.includes('httpProxy'))!
 
-// Where the clients of the tests are: an address that is not the gateway's.
+// The address of the tests' clients, which is not the gateway's.
 const CLIENT = '127.0.0.2'
 
 const refused = { message: 'closed with 1011 instead of a message' }

@@ -177,8 +177,7 @@ for (const [name, options] of Object.entries(servers)) {
     }
     t.ok(answered > 200, String(answered))
     session.destroy()
-    // One of its own, which nothing that was asked before can have ended; a session may have timed
-    // out on a slow machine.
+    // A new session, as an earlier one may have timed out on a slow machine.
     let text = ''
     while (text === '') {
       session = await open()
@@ -212,7 +211,7 @@ for (const [name, options] of Object.entries(servers)) {
     const idle = await open()
     const used = await open()
     await ask(used, '/rest')
-    // One that has agreed on HTTP/2 and says nothing more, nor ends when it is told to.
+    // A client that has agreed on HTTP/2, sends nothing more, and ignores the end.
     const { port } = new URL(url)
     const raw = 'https' in options
       ? connectTls({
@@ -290,7 +289,7 @@ for (const [name, https] of [
       await once(session, 'close')
       t.ok(session.destroyed)
     })
-    // Those of a Unix socket have no address, by which they would be ended before.
+    // Connections by a Unix socket have no address, by which they would be ended before.
     const path = join(tmpdir(), `fastify-socket-route-${process.pid}.sock`)
     await app.listen({ path })
     const early = https && connectTcp(path)

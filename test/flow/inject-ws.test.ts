@@ -237,7 +237,7 @@ t.test('a test says where a client is, and what a proxy says of it', async (t) =
     t.strictSame(
       clients.map(({ socket }) => socket.readyState),
       [1, 1, 1],
-      'where there is no network, nobody is silent'
+      'a connection without a network is never silent'
     )
     await t.rejects(open({ remoteAddress: '192.0.2.8' }), {
       message: 'Unexpected server response: 429'

@@ -6,8 +6,7 @@ import { connect, connectAs, refusal } from '../support/client.js'
 import { TestClock } from '../support/clock.js'
 import { createApp, listen, tokenOf } from '../support/server.js'
 
-// An app may have several @fastify/jwt, each with a namespace: the option jwt names the one whose
-// tokens count.
+// An app may have several @fastify/jwt, each with a namespace. The option jwt names the one to use.
 
 const seconds = () => Math.floor(Date.now() / 1000)
 const bearer = (token: string) => ({ headers: { authorization: `Bearer ${token}` } })

@@ -1,4 +1,4 @@
-// What an option bounds is told in the log: how much it was, the limit, and the option to change.
+// The log has each exceeded limit: the size, the limit, and the option to change.
 import { once } from 'node:events'
 import type { Socket } from 'node:net'
 import t, { type Test } from 'tap'

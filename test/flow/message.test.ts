@@ -18,7 +18,7 @@ t.test('a message gives bytes, text and JSON, and says whether it is binary', as
   t.equal(text!.text, '{"grüß":[1,null]}')
   t.equal(String(text), text!.text, 'as with the data of a socket of ws')
   t.strictSame(text!.json(), { grüß: [1, null] })
-  t.not(text!.json(), text!.json(), 'who gets it may change it')
+  t.not(text!.json(), text!.json(), 'a receiver may change it')
   t.equal(binary!.isBinary, true)
   t.strictSame(binary!.bytes, Buffer.from([123, 125]))
   t.strictSame(binary!.json(), {})

@@ -1,5 +1,5 @@
-// What is no plain object must not pass for options that say nothing: a route would be open, a
-// message sent to whom it should leave out.
+// A value that is no object must not pass for empty options: a route would be open, or a message
+// sent to an excluded connection.
 import { runInNewContext } from 'node:vm'
 import t, { type Test } from 'tap'
 import Fastify from 'fastify'

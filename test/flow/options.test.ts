@@ -132,7 +132,7 @@ t.test('roles of a scope without a guarded route fail when the app is ready', as
     roleHierarchy: { roleHierarchy: { ROLE_ROOT: ['ROLE_ADMIN'] } }
   })) {
     const app = await createApp(t)
-    // One that is guarded elsewhere makes no difference.
+    // A guarded route elsewhere makes no difference.
     app.socketRoute('/guarded', ok, 'ROLE_USER')
     await app.register(async (scope) => {
       scope.socketScope(given)

@@ -1,5 +1,5 @@
-// Whatever is sent by whichever way, each client gets it in the order of sending: against a model
-// that knows nothing of gathering.
+// Messages sent in any way reach each client in the order of sending, compared with a model that
+// does not gather.
 import assert from 'node:assert/strict'
 import { once } from 'node:events'
 import { setImmediate as turn } from 'node:timers/promises'
@@ -157,6 +157,6 @@ for (const [fastPath, compression] of [
     await fc.assert(fc.asyncProperty(fc.array(step, { minLength: 1, maxLength: 40 }), play), {
       numRuns: 100
     })
-    t.pass('whatever is sent')
+    t.pass('in every sequence')
   })
 }

@@ -144,7 +144,7 @@ t.test('a flood at a slow handler is held by TCP, not by memory', async (t) => {
   let written = 0
   for (let index = 0; index < count; index++) client.socket.send(message, () => { written++ })
   await until(() => release !== undefined)
-  // The client's own socket does not get rid of them, for as long as nobody reads.
+  // The client's own socket keeps them while they are not read.
   await turns(500)
   t.equal(handled, 1)
   t.ok(written < count / 2, `${written} of ${count} messages were taken`)

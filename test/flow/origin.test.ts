@@ -336,5 +336,5 @@ t.test('the check does not depend on the order of hooks', async (t) => {
   app.addHook('preValidation', async (request) => { delete request.headers.origin })
   app.socketRoute('/', { onOpen: () => 'in' })
   t.equal((await refusal(await listen(app), [], from('https://evil.example'))).status, 403)
-  t.strictSame(seen, [null], 'which is what a hook sees that was added too early')
+  t.strictSame(seen, [null], 'a hook that was added too early sees null')
 })

@@ -32,7 +32,7 @@ async function start (t: Test, plugin: SocketPluginOptions): Promise<Feed> {
   return { app, route, client, connection: connection!, answers: () => answers }
 }
 
-// What the client gets after the filling, until the last message of all.
+// Returns the messages after the filling, until the last one.
 async function rest ({ client, connection }: Feed): Promise<unknown[]> {
   client.socket.resume()
   await connection.drained()

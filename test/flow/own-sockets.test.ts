@@ -1,5 +1,5 @@
-// The sockets of socket routes are made by the plugin's own ws, whichever version
-// @fastify/websocket has, with or without the app's doing.
+// The sockets of socket routes are created by the plugin's own ws, also if @fastify/websocket has
+// another version, or was registered by the app.
 import fastifyWebsocket from '@fastify/websocket'
 import Fastify, { type FastifyInstance } from 'fastify'
 import type { Duplex } from 'node:stream'
@@ -35,7 +35,7 @@ for (const isRegistered of [false, true]) {
     const app = isRegistered
       ? await beside(t, {}, { WebSocket: OlderSocket, maxPayload: 1_000_000 })
       : await createApp(t)
-    // Where the plugin has registered it, an older ws at the root of the app has made the server.
+    // If the plugin has registered it, an older ws at the root of the app has created the server.
     app.websocketServer.options.WebSocket = OlderSocket as never
     app.socketRoute('/', { onMessage: (_connection, message) => message })
     app.get('/bare', { websocket: true }, (socket) => {
@@ -52,7 +52,7 @@ for (const isRegistered of [false, true]) {
       client.socket.send('x', { fin: true })
     }
     t.equal((await own.closed).code, 1008)
-    t.equal(String(await bare.next()).length, 202, 'what is not of a socket route is left alone')
+    t.equal(String(await bare.next()).length, 202, 'sockets of other routes are left alone')
     const large = await connect(`${url}/`)
     large.socket.send(Buffer.alloc(65_537))
     t.equal((await large.closed).code, 1009)
@@ -239,7 +239,7 @@ t.test('an invalid offer of compression is declined; the connection is uncompres
     await agreed('x-webkit-deflate-frame, permessage-deflate; client_max_window_bits=8'),
     /client_max_window_bits=8/
   )
-  // Of more than sixteen the others are not looked at.
+  // Offers after the sixteenth are ignored.
   t.match(await agreed(`${'x-unknown, '.repeat(15)}permessage-deflate`), /^permessage-deflate/)
   for (const offer of [
     `${'x-unknown, '.repeat(16)}permessage-deflate`,

@@ -28,7 +28,7 @@ t.setTimeout(timeout)
 
 const skip = all.map(skipsWithout).find((reason) => reason !== undefined) ?? false
 
-// Where the clients of the tests are: an address that is not the proxy's.
+// The address of the tests' clients, which is not the proxy's.
 const CLIENT = '127.0.0.2'
 
 const outer = (proxy: Proxy): string => blocksOf(proxy)[0]!
@@ -112,7 +112,7 @@ t.test('behind the proxies of the documents', { skip, timeout }, async (t) => {
     block: string,
     places: Partial<Places> = {}
   ): Promise<number> => await startProxy(t, proxy, block, { app: appPort, idle: 10, ...places })
-  // What each test does with each proxy, side by side.
+  // The tests of each proxy, side by side.
   const each = async (ask: (port: number, proxy: Proxy) => Promise<void>): Promise<void> => {
     await Promise.all(all.map(async (proxy, index) => { await ask(ports[index]!, proxy) }))
   }

@@ -6,13 +6,13 @@ import { connect, handshake, readAll, refusal, tcp } from '../support/client.js'
 import { giveTwoAddresses } from '../support/localhost.js'
 import { createApp, listen, tokenOf } from '../support/server.js'
 
-// A token in the address, where a client can put it nowhere else. Addresses are logged: it is taken
-// out before anybody sees it.
+// A token in the address, for clients that can send it nowhere else. Addresses are logged, so the
+// token is removed first.
 
 async function createQueryApp (t: Test, tokenFrom: Array<'query' | 'header'> = ['query']) {
   const lines: string[] = []
   const hooked: string[] = []
-  // Where it is not read it is not taken out either, and Fastify logs it.
+  // A token that is not read is not removed either, and Fastify logs it.
   const disableRequestLogging = !tokenFrom.includes('query')
   const app = await createApp(t, {
     fastify: {

@@ -10,7 +10,7 @@ import { TestClock } from '../support/clock.js'
 import { giveTwoAddresses } from '../support/localhost.js'
 import { tls } from '../support/tls.js'
 
-/** What an app does before and beside the plugin. */
+/** The setup of an app before and after the plugin. */
 interface Refusing {
   readonly before?: (app: FastifyInstance) => void
   readonly after?: (app: FastifyInstance) => void
@@ -189,7 +189,7 @@ function keptAlive (): Record<string, Refusing> {
   }]))
 }
 
-// What of the app runs before there is a request for hooks, or whenever an answer is sent.
+// Functions of the app that run before there is a request for hooks, or for each response.
 function failingAtOnce (): Record<string, Refusing> {
   const fail = (): never => { throw failing(503) }
   const logger = { level: 'info', stream: { write () {} } }

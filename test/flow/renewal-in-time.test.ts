@@ -1,5 +1,5 @@
-// A renewal in band is handled at once, whatever handler runs and whatever waits; what was granted
-// for long is asked for again.
+// A renewal in band is handled at once, beside running handlers and waiting messages. Long-lived
+// grants are checked again.
 import type { Socket } from 'node:net'
 import jwt from '@fastify/jwt'
 import { Type } from 'typebox'
@@ -191,7 +191,7 @@ t.test('a renewal ends the streams that the new user is not granted, and no othe
     { type: 'reply', id: 4 }
   ])
   // It ends when it has what it awaits.
-  push('feed', 'for nobody')
+  push('feed', 'for no client')
   await until(() => handled.includes('feed ended'))
   push('open', 'for the open one')
   t.match(await client.json(), { type: 'reply', id: 1, data: 'for the open one', more: true })

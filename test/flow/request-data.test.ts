@@ -1,4 +1,4 @@
-// What callbacks reach of the request: what the app has picked of it for connection.data.
+// The part of the request that callbacks reach: values that the app has picked for connection.data.
 import { once } from 'node:events'
 import cookie from '@fastify/cookie'
 import t from 'tap'

@@ -398,7 +398,7 @@ t.test('return values of any size are sent, and the next message waits until rea
   for (let count = 0; count < 20; count++) client.send('more')
   await until(() => handled > 0)
   await traffic()
-  // What the kernel takes for a client that does not read is some megabytes.
+  // The kernel takes some megabytes for a client that does not read.
   t.ok(handled < 10, `${handled} of 20 were handled`)
   client.socket.resume()
   t.strictSame((await client.take(20)).map(({ length }) => length), Array(20).fill(5_000_000))

@@ -43,7 +43,7 @@ const routers: Record<string, RouterOptions> = {
   } as RouterOptions
 }
 
-// What the router takes for one path, and where; the others are two to it.
+// Pairs that are one path for the router, and where; the others are two paths.
 type Where = 'everywhere' | 'nowhere' | Array<keyof RouterOptions>
 const pairs: Array<[one: string, other: string, where: Where]> = [
   ['/admin', '/admin', 'everywhere'],

@@ -1,5 +1,5 @@
-// What has come in time counts, also where the event loop was held up and could not see it: timers
-// are served before sockets are.
+// Data that arrived in time counts, also if the event loop was blocked: timers run before sockets
+// are read.
 import t, { type Test } from 'tap'
 import type { SocketPluginOptions } from '../../src/index.js'
 import { connect, connectAs, type Client } from '../support/client.js'

@@ -59,7 +59,7 @@ t.test('fastify.close() cuts clients that never read or answer, at the deadline'
     onClose: () => { closes++; return 'goodbye' }
   })
   const url = await listen(app)
-  // One that never answers the close, and one that never reads what it is sent.
+  // A client that never answers the close, and one that never reads.
   const mute = await tcp(url)
   const deaf = await tcp(url)
   const polite = await connect(url)
@@ -71,7 +71,7 @@ t.test('fastify.close() cuts clients that never read or answer, at the deadline'
   for (let count = 0; count < 100; count++) route.broadcast(Buffer.alloc(10_000))
   await clock.during(app.close())
   t.equal(closes, 3)
-  t.equal((await polite.closed).code, 1012, 'whoever reads gets the close frame')
+  t.equal((await polite.closed).code, 1012, 'a client that reads gets the close frame')
   mute.destroy()
   deaf.destroy()
 })
@@ -126,7 +126,7 @@ t.test('an upgrade while the server stops is answered 503', async (t) => {
   })
   const url = await listen(app)
   await connect(`${url}/busy`)
-  // One that is half way when the app begins to stop.
+  // An upgrade that is under way when the app begins to stop.
   const early = await tcp(url)
   early.write(handshake('/slow'))
   await until(() => admit !== undefined)

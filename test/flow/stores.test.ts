@@ -11,8 +11,8 @@ import { TestClock } from '../support/clock.js'
 import { createApp, listen, tokenOf } from '../support/server.js'
 import { until } from '../support/until.js'
 
-// What a store of the app answers is checked: an answer that it must not give lets nobody in, and
-// the log says what is wrong with it.
+// The return values of the app's stores are checked: an invalid one admits no client, and the log
+// names the fault.
 
 const seconds = () => Math.floor(Date.now() / 1000)
 const bearer = (token: string) => ({ headers: { authorization: `Bearer ${token}` } })

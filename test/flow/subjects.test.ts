@@ -5,7 +5,7 @@ import socketRoutes, { type SocketPluginOptions, type WsConnection } from '../..
 import { connect, connectAs, refusal } from '../support/client.js'
 import { createApp, listen, tokenOf } from '../support/server.js'
 
-// Who a user is, for caps, revocations and renewals.
+// The identity of a user, for caps, revocations and renewals.
 
 const seconds = () => Math.floor(Date.now() / 1000)
 const open = { onOpen: () => 'in' }
@@ -162,7 +162,7 @@ t.test('subject identifies users by a claim or a function, at every level', asyn
   t.equal(await status('/tenant', { id: 9 }), 429)
   await connectAs(token({ id: 9, tenant: 'other' }), `${url}/tenant`)
   const named = await connectAs(token({ sub: 'a' }), `${url}/sub`)
-  t.equal(await status('/sub', { sub: 'a', iss: 'y' }), 429, 'whatever its issuer')
+  t.equal(await status('/sub', { sub: 'a', iss: 'y' }), 429, 'for any issuer')
 
   t.equal(
     await app.socketRevoke({ sub: 7, iss: 'x', before: seconds() }),

@@ -259,7 +259,7 @@ t.test('a store of the app keeps tickets, and never sees one that could be used'
   t.equal(kept.size, 0)
   t.equal((await refusal(`${url}/chat/x?ticket=${ticket}`)).status, 401)
   t.equal((await refusal(`${url}/chat/x?ticket=${id}`)).status, 401)
-  // One that forgets nothing.
+  // A store that forgets nothing.
   kept.set(id, JSON.stringify({ ...JSON.parse(value), end: Date.now() - 1 }))
   t.equal((await refusal(`${url}/chat/x?ticket=${ticket}`)).status, 401)
   isBroken = true
@@ -267,9 +267,9 @@ t.test('a store of the app keeps tickets, and never sees one that could be used'
   t.match(
     { status, code: body.code },
     { status: 503, code: 'FSR_ERR_STORE_FAILED' },
-    'nobody is let in'
+    'no client is admitted'
   )
-  t.notMatch(body.message, 'out of order', 'and nobody is told why')
+  t.notMatch(body.message, 'out of order', 'the client is not told why')
   t.ok(lines.some((line) => line.includes('out of order')), 'but the log')
   isBroken = false
   kept.set(id, 'not JSON')

@@ -144,7 +144,7 @@ t.test("socketRevoke() closes a user's connections and rejects old tokens", asyn
     0,
     'bob came later than that'
   )
-  t.equal((await refusal(url, ['bearer', old])).status, 401, 'what has no end is not forgotten')
+  t.equal((await refusal(url, ['bearer', old])).status, 401, 'a token without an end')
   for (const revocation of [
     undefined,
     null,

@@ -123,8 +123,7 @@ t.test('there are enough of them', async (t) => {
   t.ok(Object.keys(broken).length >= 60, String(Object.keys(broken).length))
 })
 
-// What comes as the status line and the headers over HTTP, with characters that no client would let
-// pass.
+// The status line and the headers of a response, with characters that no client accepts.
 async function answerTo (
   url: string,
   path: string,
@@ -184,7 +183,7 @@ for (const [way, ask] of Object.entries(ways)) {
       t.notOk(isLogged(token), what)
     }
     t.strictSame(opened, [])
-    // What shows that it is the token that is refused.
+    // Shows that the token is rejected, and nothing else.
     if (way !== 'ticket') {
       const { port } = new URL(url)
       const socket = connectTcp(Number(port), '127.0.0.1')

@@ -216,7 +216,7 @@ t.test('a listener that routes upgrades without assigning sockets is harmless', 
   const client = await connect(url)
   client.send('x')
   t.equal(await client.next(), 'x')
-  // What it has answered by such a response goes nowhere.
+  // Its response goes nowhere.
   const lost = await tcp(url)
   const end = once(lost.resume(), 'close')
   lost.write(handshake('/nowhere'))

@@ -12,7 +12,7 @@ const Ajv = createRequire(resolve('fastify'))('ajv') as new (options: object) =>
   compile (schema: object): unknown
 }
 
-// The same validators through REST, whose answers are Fastify's own, and through a contract.
+// The same validators through REST, with Fastify's own responses, and through a contract.
 
 type Validate = ((data: unknown, ...more: unknown[]) => unknown) & { errors?: unknown }
 
@@ -111,7 +111,7 @@ const styles: Record<string, Validate> = {
 
 interface Outcome { readonly taken: unknown, readonly refused: boolean, readonly failed: boolean }
 
-// What the handler of a body is given, if it is called.
+// The body that the handler gets, if it is called.
 async function overRest (app: FastifyInstance, data: unknown): Promise<Outcome> {
   const { statusCode, body } = await app.inject({
     method: 'POST',
@@ -138,7 +138,7 @@ async function overContract (url: string, data: unknown): Promise<Outcome> {
   }
 }
 
-// What a client has answered, as the server is given it.
+// The answer of a client, as the server gets it.
 async function overAnswer (url: string, data: unknown): Promise<Outcome> {
   const client = await connect(`${url}/contract`)
   client.send('{"type":"ask","id":1}')
@@ -309,7 +309,7 @@ for (const [part, kept] of [
       const seen: unknown[] = []
       const told = (of: object): unknown => {
         const value = (of as Record<string, unknown>)[kept]
-        // Those of the handshake are others.
+        // The handshake has other validators.
         return part === 'headers' && typeof value === 'object' && value !== null
           ? 'headers'
           : value ?? 'nothing'

@@ -1,4 +1,4 @@
-// What is not public in Fastify may be missing in another version, or be another thing there.
+// Private parts of Fastify may be missing or different in another version.
 import { IncomingMessage } from 'node:http'
 import { Socket } from 'node:net'
 import Fastify, { type FastifyInstance, type FastifyRequest } from 'fastify'

@@ -1,4 +1,4 @@
-// What is not public in @fastify/jwt may be missing in another version, or be another thing there.
+// Private parts of @fastify/jwt may be missing or different in another version.
 import jwt from '@fastify/jwt'
 import Fastify, { type FastifyInstance, type FastifyRequest } from 'fastify'
 import t, { type Test } from 'tap'

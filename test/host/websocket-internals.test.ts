@@ -1,5 +1,4 @@
-// What is not public in @fastify/websocket may be missing in another version, or be another thing
-// there.
+// Private parts of @fastify/websocket may be missing or different in another version.
 import { EventEmitter } from 'node:events'
 import { ServerResponse, type IncomingMessage } from 'node:http'
 import type { Duplex } from 'node:stream'

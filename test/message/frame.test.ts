@@ -120,7 +120,7 @@ t.test('a part of a bundle is no larger than its frames', async (t) => {
   bundle.compact()
   const [waiting] = bundle.encode(0, [0, 1, 2, 3, 4, 5, 6], undefined)
   t.strictSame(waiting, part)
-  t.ok(waiting!.buffer.byteLength <= 512, 'what waits keeps no part of the pool')
+  t.ok(waiting!.buffer.byteLength <= 512, 'a waiting frame keeps no part of the pool')
 })
 
 t.test('only the frames that a receiver lacks are encoded for it', async (t) => {

@@ -31,7 +31,7 @@ function add (scope: FastifyInstance, path: string, data: unknown): void {
   scope.socketRoute(path, { schema: { in: { a: { data } } }, on: { a () {} } })
 }
 
-/** What the document says of the data of that message. */
+/** Returns the data of that message in the document. */
 function dataOf (document: AsyncapiDocument, channel: string): unknown {
   return (document.channels[channel]!.messages['in.a'] as AsyncapiMessage & {
     payload: { properties: { data: unknown } }

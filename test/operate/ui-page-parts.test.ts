@@ -1,4 +1,4 @@
-// What the console page is made of, as far as it needs no browser.
+// The parts of the console page that need no browser.
 import { Type } from 'typebox'
 import t from 'tap'
 import { fillAddress } from '../../ui/address.js'
@@ -245,7 +245,7 @@ t.test('a value is checked, and each problem has its place', async (t) => {
     '/mentions/0/id'
   ])
   t.match(check({}), [{ path: '', message: /text/ }])
-  t.match(check({ text: 'x', more: 1 }), [{ path: '/more' }], 'also what should not be there')
+  t.match(check({ text: 'x', more: 1 }), [{ path: '/more' }], 'also an additional member')
   t.match(check(7), [{ path: '' }])
   t.strictSame(
     createCheck({}, { $ref: '#/nowhere' })(1),
@@ -407,5 +407,5 @@ t.test('the log has an end, in entries and in characters', async (t) => {
   log.clear()
   for (let n = 0; n < 100; n++) log.addItem(gone, '', 0)
   for (let n = 0; n < 20; n++) log.add(entry('x'.repeat(1_000_000)))
-  t.equal(log.entries.length, 8, 'what is out of the log counts no more')
+  t.equal(log.entries.length, 8, 'entries removed from the log do not count')
 })

@@ -10,7 +10,7 @@ import { createConsoleApp } from '../support/console-app.js'
 
 const screenshots = process.env['SCREENSHOTS'] ?? resolve('.tap/screenshots')
 
-/** A tab with the console, that notes whatever should not happen in it. */
+/** A tab with the console, which records all faults in it. */
 class Tab {
   readonly page: Page
   readonly problems: string[] = []
@@ -20,7 +20,7 @@ class Tab {
     page.setDefaultTimeout(PATIENCE)
     page.on('pageerror', (error) => { this.problems.push(String(error)) })
     page.on('console', (message) => {
-      // What a refused connection leaves there, the page cannot help.
+      // The browser itself logs rejected connections.
       const isRefusal = /WebSocket connection to|Failed to load resource: the server responded with a status of (401|403|426)/.test(message.text())
       if (['error', 'warning'].includes(message.type()) && !isRefusal) {
         this.problems.push(message.text())
@@ -85,7 +85,7 @@ class Tab {
   }
 
   async write (label: string, text: string): Promise<void> {
-    // As a user does, who selects before writing: `fill` does both at once.
+    // As users do, selecting before writing: `fill` does both at once.
     await this.page.getByRole('textbox', { name: label }).press('Control+A')
     await this.page.keyboard.insertText(text)
   }

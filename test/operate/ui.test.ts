@@ -1,4 +1,4 @@
-// The console page as it is served: where, with which headers, to whom.
+// The console page as it is served: its paths, its headers, its grants.
 import Fastify from 'fastify'
 import t from 'tap'
 import ui from '../../src/operate/ui/ui.js'

@@ -22,7 +22,7 @@ interface Numeric {
   readonly optionsWith: (value: unknown) => object
 }
 
-// What has to stand beside a member that alone has no effect.
+// Members needed beside a member that alone has no effect.
 const beside: Readonly<Record<string, object>> = {
   rate: { messages: 5, bytes: 5 },
   connections: { perRoute: 5, perIp: 5 }

@@ -11,7 +11,7 @@ t.test('constraints are separate where no request can meet both', async (t) => {
     [{ version: '1.0.0' }, { version: '1' }, false],
     [{ version: '1.2.0' }, { version: '1.2.x' }, false],
     [{ version: '1.0.1' }, { version: '1.0' }, true],
-    // Of a strategy of the app's own.
+    // With a custom strategy of the app.
     [{ version: 'alpha' }, { version: 'beta' }, true],
     [{ version: 'alpha' }, { version: 'alpha' }, false],
     [{ tenant: { id: 1 } }, { tenant: { id: 1 } }, false],

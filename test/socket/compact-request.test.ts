@@ -204,7 +204,7 @@ t.test('who has left before is not made smaller', async (t) => {
 })
 
 for (const [what, hook] of Object.entries({
-  'somebody listens to': (request: FastifyRequest) => { request.raw.on('close', () => {}) },
+  'has a listener': (request: FastifyRequest) => { request.raw.on('close', () => {}) },
   'has a property of the app': (request: FastifyRequest) => {
     Object.assign(request.raw, { visitor: 'alice' })
   },

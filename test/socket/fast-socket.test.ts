@@ -1,5 +1,5 @@
-// A fast socket against one of ws: whatever a client sends, however it is cut into reads, and
-// whenever the socket is paused, what is seen, and what is answered, is the same.
+// A fast socket compared with one of ws: for random data, reads and pauses the messages and the
+// answers are the same.
 import assert from 'node:assert/strict'
 import { randomBytes } from 'node:crypto'
 import { once } from 'node:events'
@@ -73,7 +73,7 @@ const frames = fc.oneof(
     ])
   }
 )
-// What ends a connection, rightly or not.
+// Frames that end a connection, valid or not.
 const ends = fc.constantFrom(
   Buffer.alloc(0),
   frame(0x88, Buffer.from([0x03, 0xe8, 0x62, 0x79, 0x65])),
@@ -93,7 +93,7 @@ const ends = fc.constantFrom(
 
 interface Script {
   readonly bytes: Buffer
-  /** Where the bytes are cut. */
+  /** The positions where the bytes are cut. */
   readonly cuts: readonly number[]
   /** After which messages the socket is paused, until what has been read is through. */
   readonly pauses: ReadonlySet<number>
@@ -135,10 +135,10 @@ async function play (Socket: typeof FastSocket, {
   if (end === 'cut') wire.destroy()
   if (end === 'half-closed') wire.push(null)
   for (let turn = 0; turn < 2 * pauses.size + 4; turn++) await new Promise(setImmediate)
-  // Whoever has not closed is waited for no longer.
+  // A client that has not closed is awaited no longer.
   server.terminate()
   await closed
-  // Who has left may have done so before or after an answer.
+  // A client that has left may have done so before or after an answer.
   return { events, written: end !== 'none' || Buffer.concat(wire.written).toString('hex') }
 }
 
@@ -167,7 +167,7 @@ t.test('a fast socket sees and answers what one of ws does', async (t) => {
   await fc.assert(fc.asyncProperty(scripts, async (script) => {
     assert.deepStrictEqual(await play(FastSocket, script), await play(Plain, script))
   }), { numRuns: 300 })
-  t.pass('whatever the client sends')
+  t.pass('for all data')
 })
 
 t.test('a ws that differs is not read directly, and the differing part is named', async (t) => {

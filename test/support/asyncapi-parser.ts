@@ -6,9 +6,9 @@ const entry = resolve('tools/node_modules/@asyncapi/parser/cjs/index.js')
 
 interface Operation { id (): undefined | string }
 
-/** What the parser of AsyncAPI makes of a document. */
+/** The result of the parser of AsyncAPI. */
 export interface Parsed {
-  /** What it finds; severities below 2 are errors and warnings. */
+  /** Its findings; severities below 2 are errors and warnings. */
   readonly diagnostics: ReadonlyArray<{
     readonly code: string | number
     readonly severity: number

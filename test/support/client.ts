@@ -14,7 +14,7 @@ export interface Closed {
   readonly reason: string
 }
 
-/** A WebSocket client that loses no message, however late somebody asks for it. */
+/** A WebSocket client that loses no message, however late it is read. */
 export class Client {
   readonly socket: WebSocket
   /** Resolves when the connection is closed. */
@@ -59,7 +59,7 @@ export class Client {
     return JSON.parse(String(await this.next()))
   }
 
-  /** What has come and nobody has asked for. */
+  /** Messages that were not read yet. */
   get unread (): readonly Received[] {
     return this.#received
   }

@@ -1,7 +1,7 @@
 import type { Clock, Timer } from '../../src/clock.js'
 import { traffic } from './traffic.js'
 
-// Those of tests that mock them stay away from this.
+// The real functions, also if a test mocks them.
 const { setTimeout: realTimeout } = globalThis
 
 // The time of day stands still: when a token was signed and when it ends must not depend on how
@@ -121,5 +121,5 @@ export class TestClock implements Clock {
   }
 }
 
-/** A clock that nobody moves: no deadline of an app passes, however slow the machine is. */
+/** A clock that stands still: no deadline of an app passes, however slow the machine is. */
 export class StillClock extends TestClock {}

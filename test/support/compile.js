@@ -14,10 +14,10 @@ import { spawnSync } from 'node:child_process'
 import process from 'node:process'
 import { build } from 'esbuild'
 
-/** Where the JavaScript is, at the paths of the TypeScript. */
+/** The folder of the JavaScript, with the paths of the TypeScript. */
 export const target = '.build'
 
-// What a compiled file looks for beside itself.
+// Files that compiled files look for beside themselves.
 const links = ['dist', 'examples/chat/public']
 
 const filesIn = (folder) => readdirSync(folder, { recursive: true, withFileTypes: true })
@@ -47,7 +47,7 @@ export async function compile () {
   }
 }
 
-/** Where the JavaScript of a file is. */
+/** Returns the path of the JavaScript of a file. */
 export function compiledOf (file) {
   return join(target, file.replace(/\.ts$/, '.js'))
 }
@@ -57,8 +57,7 @@ export function testFiles () {
   return filesIn('test').filter((file) => file.endsWith('.test.ts'))
 }
 
-// What a test says that needs the package as it is built: by its name, through a program, or as the
-// page of the console.
+// Texts of a test that needs the built package: its name, a program, or the page of the console.
 const NEEDS_PACKAGE = /'fastify-socket-route|\bdist\b|examples\/|support\/example\.js|(churn|stop)-server\.js|npm pack|operate\/ui|console-app/
 
 /**

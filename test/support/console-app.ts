@@ -7,7 +7,7 @@ import ui, { type ConsoleOptions } from '../../src/operate/ui/ui.js'
 import { createApp } from './server.js'
 import { mustNotBeLogged } from './witness.js'
 
-/** What `<img>` and a script would do is said by `window.hacked`. */
+/** `window.hacked` shows whether `<img>` or a script has run. */
 export const HOSTILE = '<img src=x onerror="window.hacked=1"><script>window.hacked=1</script>'
 
 /** An app that the console is tested with. */

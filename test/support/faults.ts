@@ -35,8 +35,8 @@ for (const name of ['setTimeout', 'setInterval'] as const) {
   ) as never
 }
 
-// One for each setting: closeTimeout, handshakeTimeout, heartbeat.timeout, rate.per. They run out
-// by themselves.
+// One timer for each setting: closeTimeout, handshakeTimeout, heartbeat.timeout, rate.per. They run
+// out by themselves.
 const SHARED_TIMERS = 4
 
 /**
@@ -48,7 +48,7 @@ const LOOKS = 4_000
 const LOG_WARN = 40
 const LOG_ERROR = 50
 
-/** What a fault must leave as it was. */
+/** The figures that a fault must leave as they were. */
 interface Left {
   resources: string[]
   files: number
@@ -117,7 +117,7 @@ export async function faultServer (t: Test, {
   clock = new StillClock(),
   logsErrors = false
 }: FaultOptions = {}): Promise<FaultServer> {
-  // What that needs is made once.
+  // Its resources are created once.
   await traffic()
   // The sockets of the test before may not be closed yet, nor the files of the modules that were
   // loaded.
@@ -168,7 +168,7 @@ export async function faultServer (t: Test, {
     return answer
   }
 
-  // What is made once, for the first connection, is no leak.
+  // Resources created once, for the first connection, are no leak.
   await echoes()
   const before = await settled(atServer, (now) => now.connections === 0 &&
     now.resources.length === beforeAll.resources.length + 1)
@@ -236,7 +236,7 @@ function listenersOf (emitter: NodeJS.EventEmitter): Record<string, number> {
   )
 }
 
-// What is expected: less than before is right too, as what is shared, or not of the app, may end
+// The expected figures. Less than before is right too, as shared or foreign resources may end
 // meanwhile.
 function bounded<T extends Left> (now: T, before: T): T {
   const { intervals, ref, shared } = before.timers

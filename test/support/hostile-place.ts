@@ -19,23 +19,23 @@ export interface Place {
   readonly route?: (hostile: Hostile) => SocketRouteOptions
   readonly controller?: (hostile: Hostile) => object
   readonly prepare?: (app: FastifyInstance, hostile: Hostile) => void
-  /** What is done in the place of connecting and sending. */
+  /** Replaces connecting and sending. */
   readonly meets?: (meeting: Meeting) => Promise<unknown>
   /** Whether the upgrade is to be refused. */
   readonly isGuard?: boolean
-  /** What is tried: not nonsense where it is an answer. @default every form */
+  /** The forms to try, without nonsense if that is a valid value. @default every form */
   readonly forms?: ReadonlyArray<readonly [string, Hostile]>
-  /** What the client sends. @default one message */
+  /** The messages of the client. @default one message */
   readonly sends?: readonly string[]
   readonly query?: string
   readonly protocols?: string[]
-  /** Those of the client besides its token. */
+  /** Headers of the client besides its token. */
   readonly headers?: Record<string, string>
   /** Whether the client has a token in its header. @default true */
   readonly hasToken?: boolean
 }
 
-/** What a place is tried with. */
+/** The forms that a place is tried with. */
 export interface Meeting {
   readonly t: Test
   readonly app: FastifyInstance
@@ -57,7 +57,7 @@ export const anything = [...failures, ...nonsense]
  */
 export const atOnce = [...failures.filter(([what]) => what.startsWith('throws')), ...nonsense]
 
-/** What Node can hand on as the error of a stream. */
+/** Values that Node can pass on as the error of a stream. */
 export const ofStreams = atOnce.filter(([what]) => /^throws an error(?! with getters)/.test(what))
 
 /** A controller that nothing is wrong with. */
@@ -149,7 +149,7 @@ async function checkPlace (t: Test, place: Place): Promise<void> {
     met = 0
     const meeting = { t, app, url, token, headers, what, meanwhile }
     await (place.meets?.(meeting) ?? meet(place, meeting))
-    // A rejection that nobody handles is told when the microtasks are over.
+    // An unhandled rejection is reported when the microtasks are over.
     await new Promise(setImmediate)
     await new Promise(setImmediate)
     t.strictSame(faults.splice(0).map(String), [], what)

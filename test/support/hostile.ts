@@ -1,11 +1,11 @@
 import { runInNewContext } from 'node:vm'
 
-/** One way for a function of an app to fail, or to return what nobody expects. */
+/** A way for a function of an app to fail, or to return an unexpected value. */
 export type Hostile = () => unknown
 
 const looked = (): never => { throw new Error('looked at') }
 
-// An error that throws whoever looks at it.
+// An error that throws when it is read.
 function spiteful (): Error {
   const error = new Error('spiteful')
   for (const name of [
@@ -31,7 +31,7 @@ const trapped = (): object => new Proxy(new Error('trapped'), {
   getOwnPropertyDescriptor: looked
 })
 
-/** What may be thrown, or rejected with. */
+/** Values that may be thrown, or rejected with. */
 const thrown: Record<string, () => unknown> = {
   undefined: () => undefined,
   'a text': () => 'no',

@@ -28,8 +28,7 @@ function install (version) {
 for (const version of versions) {
   const binary = install(version)
   process.stdout.write(`Node ${spawnSync(binary, ['--version'], { encoding: 'utf8' }).stdout}`)
-  // What a version has no need of counts as not covered there: coverage is asked for once, by `npm
-  // test`.
+  // Code for other versions counts as uncovered, so coverage is measured by `npm test` only.
   const { status } = spawnSync(binary, ['test/support/run.js'], {
     stdio: 'inherit',
     env: { ...process.env, COVERAGE: 'false' }

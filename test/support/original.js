@@ -12,7 +12,7 @@ function mapOf (compiled) {
   return maps.get(compiled)
 }
 
-/** A text whose places in what was compiled are those of the TypeScript. */
+/** Returns a text with its places in the JavaScript replaced by those of the TypeScript. */
 export function original (text) {
   return text.replace(/(?:file:\/\/)?[^\s:()]*?\.build\/([^\s:()]+)\.js:(\d+):(\d+)/g, (
     place,

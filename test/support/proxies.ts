@@ -12,7 +12,7 @@ import { pause } from './until.js'
 /** The proxies of docs/recipes.md, by the language of their blocks there. */
 export type Proxy = 'nginx' | 'haproxy' | 'apache' | 'caddy'
 
-/** Where Debian puts them, and the names of their packages. */
+/** Their paths in Debian, and the names of their packages. */
 const programs: Record<Proxy, { readonly path: string, readonly package: string }> = {
   nginx: { path: '/usr/sbin/nginx', package: 'nginx' },
   haproxy: { path: '/usr/sbin/haproxy', package: 'haproxy' },
@@ -37,7 +37,7 @@ export function blocksOf (language: string): string[] {
   )
 }
 
-/** What stands in the documents, and what takes its place here. */
+/** Values of the documents, and those that replace them here. */
 export interface Places {
   /** Of the upstream; 3000 in the documents. */
   readonly app: number
@@ -58,8 +58,8 @@ export async function freePort (): Promise<number> {
   return port
 }
 
-// What surrounds a block of the documents: where the proxy may write, and that it stays in the
-// foreground and on the loopback.
+// The configuration around a block of the documents: writable folders, the foreground, the
+// loopback.
 function wrap (proxy: Proxy, block: string, folder: string): string {
   switch (proxy) {
     case 'nginx': {

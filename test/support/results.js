@@ -4,7 +4,7 @@ import { inspect } from 'node:util'
 import { Parser } from 'tap-parser'
 import { original } from './original.js'
 
-// What a failure has to say, without the command lines and settings that TAP has beside it.
+// The text of a failure, without the command lines and settings that TAP adds.
 function describe (diag) {
   const { diff, cause, stack, source, at, ...rest } = diag ?? {}
   const place = at?.fileName === undefined

@@ -31,7 +31,7 @@ const needed = [
       ])
 ]
 
-// What is missing makes its tests be skipped with a reason, or fail where the environment sets CI.
+// Tests without their programs are skipped with the reason, or fail if CI is set.
 function installMissing () {
   const missing = needed.filter(({ isThere }) => !isThere()).map(({ name }) => name)
   if (missing.length === 0 || process.getuid?.() !== 0 || !existsSync('/usr/bin/apt-get')) return
@@ -45,7 +45,7 @@ function installMissing () {
   )
 }
 
-// Those that start servers, browsers or compilers take longest and begin first, so that no core
+// Files that start servers, browsers or compilers take longest and begin first, so that no core
 // waits for one of them at the end.
 const startsProcesses = (file) =>
   /child_process|support\/(browser|compilers|example|proxies)\.js/.test(readFileSync(file, 'utf8'))

@@ -8,7 +8,7 @@ type Pair = readonly [Socket, Socket]
 let pair: undefined | Promise<Pair>
 let last: Promise<void> = Promise.resolve()
 
-// Those of this process, to see what is on its way between them.
+// Sockets of this process, to see the bytes under way between them.
 const sockets = new Set<Socket>()
 for (const channel of ['net.client.socket', 'net.server.socket']) {
   subscribe(channel, (message) => {
@@ -26,7 +26,7 @@ for (const channel of ['net.client.socket', 'net.server.socket']) {
  * @param hops how many messages may follow from one another. @default 6, as in a close handshake
  */
 export function traffic (hops = 6): Promise<void> {
-  // One after the other, as all use the same pair.
+  // In sequence, as all use the same pair.
   last = last.then(async () => {
     const [a, b] = await (pair ??= open())
     for (let hop = 0; hop < hops; hop++) {
@@ -42,7 +42,7 @@ async function pass (from: Socket, to: Socket): Promise<void> {
   from.write('.')
   await once(to, 'data')
   to.unref()
-  // What was read in the same turn is handled too.
+  // Data read in the same turn is handled too.
   await new Promise(setImmediate)
 }
 

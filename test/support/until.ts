@@ -1,4 +1,4 @@
-// Those of tests that mock them stay away from this.
+// The real functions, also if a test mocks them.
 const { setTimeout: realTimeout, setImmediate: realImmediate } = globalThis
 
 // Turns of the event loop that are watched before the processor is left to others.

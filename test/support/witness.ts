@@ -1,5 +1,5 @@
-// What the apps of the tests log, and what must be in no log: run.js compares the two when all
-// tests have run.
+// Keeps the logs of the tests' apps, and the values that must be in no log: run.js compares them
+// when all tests have run.
 import { appendFileSync, mkdirSync } from 'node:fs'
 import { join } from 'node:path'
 import type { FastifyServerOptions } from 'fastify'

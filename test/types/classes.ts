@@ -50,7 +50,7 @@ for (const client of decorated.clients) {
 }
 for (const client of decorated.to('lobby').local) is<Data>()(client.data)
 
-// A class, and an instance whose data the generics tell of.
+// A class, and an instance whose data has the type of the generics.
 app.socketRoute('/class/:room', ChatController, ['ROLE_USER'])
 app.socketRoute('/class/:room', ChatController, { isGranted: (user) => user !== '', name: 'class' })
 app.socketRoute<{ Params: { room: string }, User: User, Data: Data }>(

@@ -2,7 +2,7 @@
 import { connect, RequestError, type SocketClient } from 'fastify-socket-route/client'
 import { is } from './expect.js'
 
-/** What `socketRoute` returns for a route with a contract, as far as it matters. */
+/** The part of the handle of a route with a contract that the client uses. */
 interface Chat {
   readonly name: string
   readonly '~contract'?: undefined | {
@@ -26,7 +26,7 @@ declare const chat: Chat
 const client = connect<typeof chat>('wss://example.test/chat')
 is<SocketClient<Chat>>()(client)
 
-// What is sent.
+// Messages.
 client.send('say', { text: 'hi' })
 client.send('ping')
 client.send('search')
@@ -46,7 +46,7 @@ client.send('ping', {})
 // @ts-expect-error what the server sends
 client.send('message', { from: 'me', text: 'hi' })
 
-// What is asked.
+// Requests.
 is<{ members: number }>()(await client.request('join', { room: 'lobby' }))
 is<{ members: number }>()(await client.request('join', { room: 'lobby' }, { timeout: 500 }))
 is<void>()(await client.request('ping'))
@@ -71,7 +71,7 @@ await client.request('history', { room: 'lobby' })
 // @ts-expect-error not what the reply has
 const { count } = await client.request('join', { room: 'lobby' })
 
-// What is streamed.
+// Streams.
 for await (const item of client.stream('history', { room: 'lobby' }, { buffer: 10 })) {
   is<{ text: string, at: number }>()(item)
 }
@@ -84,7 +84,7 @@ client.stream('join', { room: 'lobby' })
 // @ts-expect-error no data
 client.stream('history')
 
-// What comes.
+// Events.
 const off = client.on('message', (data, { signal }) => {
   is<{ from: string, text: string }>()(data)
   is<AbortSignal>()(signal)
@@ -113,7 +113,7 @@ client.events('confirm')
 // @ts-expect-error nothing is known of its messages
 connect<{ name: string }>('wss://example.test/chat')
 
-// What knows nothing takes everything.
+// A client without a type takes everything.
 const any = connect('/chat', {
   token: async () => null,
   reconnect: { when: ({ code, attempts }) => code === 4000 || attempts < 5 }

@@ -74,7 +74,7 @@ export const raw = app.socketRoute(
   'ROLE_USER'
 )
 
-// What is validated before the upgrade is typed as on any route.
+// Parts of the request that are validated before the upgrade are typed as on any route.
 export const pages = app.socketRoute('/pages/:page', {
   schema: { in: { turn: {} } },
   on: {
@@ -156,7 +156,7 @@ export const ofZod = zod.socketRoute('/chat', {
   }
 })
 declare const seenWithZod: NonNullable<(typeof ofZod)['~contract']>
-// What a client writes, not what is made of it.
+// The type that a client writes, before it is transformed.
 is<string>()(seenWithZod.in.say.data.at)
 is<undefined | number>()(seenWithZod.in.say.data.count)
 

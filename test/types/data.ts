@@ -46,7 +46,7 @@ app.socketRoute(
   { preHandler: async (request) => { is<string>()(request.id) } }
 )
 
-// What a callback has as its parameter is inferred before the options are looked at.
+// The parameter of a callback is inferred before the options are checked.
 app.socketRoute(
   '/later',
   { onOpen ({ data }) { is<Record<string, unknown>>()(data) } },

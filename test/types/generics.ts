@@ -25,7 +25,7 @@ app.socketRoute<{
     connection.data.count++
     // @ts-expect-error another type
     connection.data.count = '1'
-    // @ts-expect-error who is connected does not change
+    // @ts-expect-error the user is read-only
     connection.user = { name: 'bob' }
   },
   onMessage (connection, message, clients) {
@@ -47,7 +47,8 @@ app.socketRoute<{
   }
 })
 
-// What is not given stays as it is, less the path: TypeScript infers all type arguments or none.
+// Generics that are not given have their defaults, without the path: TypeScript infers all type
+// arguments or none.
 app.socketRoute<{ Data: Data }>('/chat/:room', {
   onOpen (connection) {
     is<Data>()(connection.data)

@@ -1,4 +1,4 @@
-// What socketRoute returns, and socketRoutes has by name.
+// The handle that socketRoute returns, and that socketRoutes has by name.
 import Fastify from 'fastify'
 import type { TypeBoxTypeProvider } from '@fastify/type-provider-typebox'
 import type {
@@ -15,7 +15,7 @@ const chat = app.socketRoute('/chat/:room', {
     is<number>()(clients.size)
     is<boolean>()(clients.has(connection))
     const other = clients.get('an id')
-    // @ts-expect-error nobody may have this id
+    // @ts-expect-error there may be no client with this id
     other.send(message)
     for (const client of clients) {
       is<{ room: string }>()(client.params)

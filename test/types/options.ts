@@ -84,8 +84,7 @@ await app.register(socketRoutes, { maxPayloads: 1024 })
 // @ts-expect-error not a number
 await app.register(socketRoutes, { maxPayload: '64kB' })
 
-// Where options come from elsewhere, `undefined` is as good as nothing
-// (exactOptionalPropertyTypes).
+// `undefined` is allowed for an option, as for a missing one (exactOptionalPropertyTypes).
 export const optional: SocketRouteOptions & SocketPluginOptions = {
   name: undefined,
   maxPayload: undefined,
@@ -95,7 +94,7 @@ app.socketRoute('/a', { onOpen () {} }, { name: undefined })
 // @ts-expect-error but not for a guard, which would be lost
 app.socketRoute('/a', { onOpen () {} }, { isGranted: undefined })
 
-// A ticket, for a request of whatever generics and type provider.
+// A ticket, for a request of any generics and type provider.
 app.post<{ Body: { room: string }, Params: { id: string }, Headers: { 'x-a': string } }>(
   '/ticket/:id',
   async (request) => expectTicket(await app.socketTicket(request, { route: 'chat' }))
@@ -124,5 +123,5 @@ app.socketRoute('/a', { onOpen () {} }, { subject: async () => 'alice' })
 app.socketRoute('/a', { onOpen () {} }, { jwt: { jwtVerify: 'verifyAccess' } })
 app.socketRoute('/a', { onOpen () {} }, { jwt: 'access', subject: 'email' })
 app.socketRevoke({ sub: 5, iss: 'https://id.example' })
-// @ts-expect-error nobody
+// @ts-expect-error without a user
 app.socketRevoke({ iss: 'https://id.example' })

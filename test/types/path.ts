@@ -21,7 +21,7 @@ app.socketRoute('/files/:owner/*', {
 })
 app.socketRoute('/files/log*', { onOpen ({ params }) { is<{ '*': string }>()(params) } })
 
-// What only the router can read gives strings by any name.
+// Parameters that only the router can parse are strings by any name.
 app.socketRoute('/chat/:room(^\\d+$)', {
   onOpen ({ params }) { is<Record<string, string>>()(params) }
 })
@@ -42,7 +42,7 @@ app.socketRoute('/chat/:room?', { onOpen: ({ params }) => params.room.toUpperCas
 // @ts-expect-error a path is a string
 app.socketRoute(1, { onOpen () {} })
 
-// What no path, generic or schema says anything about.
+// Types without a path, a generic or a schema.
 app.socketRoute('/chat', {
   onOpen (connection) {
     is<Record<string, string | string[]>>()(connection.query)

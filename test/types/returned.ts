@@ -1,4 +1,4 @@
-// What a callback may return.
+// The values that a callback may return.
 import Fastify from 'fastify'
 import { BinaryMessage, JsonMessage, TextMessage, type Message } from 'fastify-socket-route'
 import { is } from './expect.js'
@@ -119,7 +119,7 @@ app.socketRoute('/message', {
     is<boolean>()(message.isBinary)
     is<unknown>()(message.json())
     is<Greeting>()(message.json<Greeting>())
-    // @ts-expect-error it is shared with whoever it is relayed to
+    // @ts-expect-error it is shared with its other receivers
     message.isBinary = true
   }
 })

@@ -1,6 +1,6 @@
-// Who is connected: what @fastify/jwt says, and null where nobody has to be. That a declaration of
-// the app counts, and what there is without @fastify/jwt, is in types.test.ts: declarations hold
-// for a whole program.
+// The user of a connection: as @fastify/jwt declares it, and null without a guard. Declarations of
+// the app, and programs without @fastify/jwt, are in types.test.ts: declarations hold for a whole
+// program.
 import Fastify from 'fastify'
 import type { UserType as User } from '@fastify/jwt'
 import { is } from './expect.js'
@@ -12,7 +12,7 @@ const roles: readonly string[] = ['ROLE_USER']
 app.socketRoute('/chat', { onOpen ({ user }) { is<User | null>()(user) } })
 app.socketRoute('/chat', { onOpen ({ user }) { is<User | null>()(user) } }, {})
 app.socketRoute('/chat', { onOpen ({ user }) { is<User | null>()(user) } }, { name: 'chat' })
-// @ts-expect-error nobody may be connected
+// @ts-expect-error the user may be null
 app.socketRoute('/chat', { onOpen: ({ user }) => user.valueOf() })
 
 app.socketRoute('/chat', { onOpen ({ user }) { is<User>()(user) } }, 'ROLE_USER')

@@ -1,4 +1,4 @@
-// What a client sends and reads is typed as what is on the wire, whichever the type provider.
+// Messages of a client are typed as they are on the wire, for each type provider.
 import Fastify from 'fastify'
 import type { JsonSchemaToTsProvider } from '@fastify/type-provider-json-schema-to-ts'
 import type { TypeBoxTypeProvider } from '@fastify/type-provider-typebox'
