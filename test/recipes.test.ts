@@ -1,11 +1,12 @@
-// Samples of docs/recipes.md do what the text says.
+// Samples of docs/recipes.md and docs/api.md do what the text says.
 import type { FastifyInstance } from 'fastify'
 import t from 'tap'
 import { Type } from 'typebox'
+import { JsonMessage, type SocketRouteHandle } from '../src/index.js'
 import { connect } from './support/client.js'
 import { runSample } from './support/sample.js'
 import { createApp, listen } from './support/server.js'
-import { until } from './support/until.js'
+import { turns, until } from './support/until.js'
 
 t.test('a broadcast of a job reaches every route that takes any message', async (t) => {
   const app = await createApp(t)
@@ -60,4 +61,24 @@ t.test('a handle that is found by name sends the messages of its route', async (
   announce(app, 'Back at ten')
   t.strictSame(await chat.json(), { type: 'said', data: { text: 'Back at ten' } })
   t.strictSame(await prices.json(), { type: 'news', text: 'Back at ten' })
+})
+
+t.test('latestBy of the sample is given the value of every message', async (t) => {
+  const app = await createApp(t)
+  await runSample(t, 'docs/api.md', 'overflow: { latestBy: (message: {', app)
+  const quotes = app.socketRoutes.get<SocketRouteHandle>('/quotes')!
+  const client = await connect(`${await listen(app)}/quotes`)
+  t.strictSame(await client.json(), { type: 'hello' })
+  await until(() => quotes.clients.size === 1)
+  const [connection] = quotes.clients
+  client.socket.pause()
+  while (connection!.send(Buffer.alloc(50_000)));
+  quotes.broadcast({ symbol: 'A', price: 1 })
+  quotes.broadcast(new JsonMessage({ symbol: 'A', price: 2 }))
+  await turns(2)
+  t.equal(connection!.dropped, 1)
+  client.socket.resume()
+  let last = await client.next()
+  while (typeof last !== 'string') last = await client.next()
+  t.strictSame(JSON.parse(last), { symbol: 'A', price: 2 })
 })

@@ -60,10 +60,10 @@ export type IsSame<One, Other> =
 /** The first argument of `send`: any message; with a contract, the name of one of its messages. */
 export type Sent<Types> = Types extends { Events: infer Events } ? keyof Events : Sendable
 
-/** A message as one value, as `latestBy` gets it. */
+/** A message as one value, as `latestBy` gets it: without a contract any value. */
 export type MessageOf<Types> = Types extends { Events: infer Events }
   ? { [Type in keyof Events]: OneOf<Type, Events[Type]> }[keyof Events]
-  : Sendable
+  : unknown
 type OneOf<Type, Event> = Event extends { data: infer Data }
   ? { readonly type: Type, readonly data: Data }
   : never

@@ -1,6 +1,5 @@
 import type { LatestBy } from '../message/codec.js'
 import type { Frame } from '../message/frame.js'
-import type { Sendable } from '../message/outbound.js'
 
 /**
  * The policy for a message to a client whose outbox is full. `'close'` closes the connection with
@@ -12,7 +11,7 @@ import type { Sendable } from '../message/outbound.js'
  *
  * @typeParam Message the messages of the route; with a contract `{ type, data }`.
  */
-export type Overflow<Message = Sendable> =
+export type Overflow<Message = unknown> =
   | 'close'
   | 'drop-oldest'
   | 'drop-newest'

@@ -23,7 +23,7 @@ import { flushLater, type Flushable } from '../socket/flush-queue.js'
  * @typeParam Message the messages of the route, for `latestBy`; with a contract `{ type, data }`.
  * @typeParam Notice the messages that `notice` may return, as they are on the wire.
  */
-export interface OutboxOptions<Message = Sendable, Notice = Sendable> {
+export interface OutboxOptions<Message = unknown, Notice = Sendable> {
   /**
    * Bytes that may wait in this process. A waiting message counts 512 bytes more than its payload;
    * several messages in one write add 512 bytes once. The return value of a callback is always

@@ -1,7 +1,6 @@
 import { errors } from '../errors.js'
 import type { Codec, Request } from '../message/codec.js'
 import { encodeText, type Frame } from '../message/frame.js'
-import type { Sendable } from '../message/outbound.js'
 import {
   createCheck,
   named,
@@ -62,7 +61,7 @@ export class ContractCodec implements Codec {
     ))
   }
 
-  messageOf (type: unknown, data?: unknown): Sendable {
+  messageOf (type: unknown, data?: unknown): unknown {
     return { type, data }
   }
 

@@ -5,6 +5,7 @@ import { errors } from '../errors.js'
 import { writeLog } from '../log.js'
 import type { Codec, Request } from '../message/codec.js'
 import type { Message } from '../message/message.js'
+import { replaced, valueOf } from '../message/outbound.js'
 import type { Clients } from '../room/clients.js'
 import { discard, isThenable, then } from '../thenable.js'
 import type { Returned, SocketController } from './controller.js'
@@ -52,9 +53,11 @@ export type PreMessageHook = {
 }['hook']
 
 /**
- * Runs before a message is encoded: once, for any number of receivers. It may replace the data, by
- * `done(null, data)` or by returning other data. It cannot be async, because messages leave in
- * order and at once. An error that it throws is thrown by the call that sends.
+ * Runs before a message is encoded: once, for any number of receivers. Without a contract the
+ * data is the value of a `JsonMessage`, a `TextMessage` or a `BinaryMessage`, and any other message
+ * as it was sent. The hook may replace the data, by `done(null, data)` or by returning other data.
+ * It cannot be async, because messages leave in order and at once. An error that it throws is
+ * thrown by the call that sends.
  */
 export type PreSendHook = {
   hook (
@@ -167,7 +170,8 @@ export function beforeSend (
 ): unknown {
   for (const hook of hooks) {
     const calls: Array<{ readonly error: undefined | null | Error, readonly data: unknown }> = []
-    const returned = hook(sent, data, (error, data) => { calls.push({ error, data }) })
+    const value = valueOf(data)
+    const returned = hook(sent, value, (error, data) => { calls.push({ error, data }) })
     const [call] = calls
     if (call?.error) throw call.error
     const isPending = isThenable(returned)
@@ -178,7 +182,7 @@ export function beforeSend (
     }
     // `null` replaces the data, `undefined` does not.
     const given = call?.data !== undefined ? call.data : returned
-    if (given !== undefined) data = given
+    if (given !== undefined && given !== value) data = replaced(data, given)
   }
   return data
 }
@@ -203,7 +207,7 @@ export class HookedCodec implements Codec {
       : this.#codec.frameOf(first, beforeSend(this.#hooks, sentTo(to, first as string), second), to)
   }
 
-  messageOf (first: unknown, second: unknown): ReturnType<Codec['messageOf']> {
+  messageOf (first: unknown, second: unknown): unknown {
     return this.#codec.messageOf(first, second)
   }
 

@@ -1,15 +1,19 @@
 import { errors } from '../errors.js'
 import { discard, isThenable } from '../thenable.js'
 import type { Frame } from './frame.js'
-import { toFrame, type Sendable } from './outbound.js'
+import { toFrame, valueOf, type Sendable } from './outbound.js'
 
 /**
  * Returns the key of a message: a slow client receives only the newest message of each key.
- * `undefined`: the message has no key.
+ * `undefined`: the message has no key. It is passed the value of a `JsonMessage`, a `TextMessage`
+ * or a `BinaryMessage`, and any other message as it was sent.
  *
  * @typeParam Message the messages of the route; with a contract `{ type, data }`.
  */
-export type LatestBy<Message = Sendable> = (message: Message) => unknown
+// A method's parameter is bivariant: without a contract the function declares what is sent.
+export type LatestBy<Message = unknown> = unknown extends Message
+  ? { keyOf (message: Message): unknown }['keyOf']
+  : (message: Message) => unknown
 
 /** A request to a client, ready to be sent. */
 export interface Request {
@@ -38,7 +42,7 @@ export interface Codec {
    */
   frameOf (first: unknown, second?: unknown, to?: unknown): Frame
   /** Returns the message as one value, for `latestBy`. */
-  messageOf (first: unknown, second?: unknown): Sendable
+  messageOf (first: unknown, second?: unknown): unknown
   /** Returns the key of the message; `undefined` without `latestBy`. */
   keyOf (first: unknown, second?: unknown): unknown
   /** @throws as `frameOf`. */
@@ -58,7 +62,7 @@ export const plainCodec: Codec = {
     }
     return toFrame(message as Sendable)
   },
-  messageOf: (message) => message as Sendable,
+  messageOf: valueOf,
   keyOf: () => undefined,
   requestOf () { throw new errors.ContractMissing() }
 }
@@ -81,7 +85,7 @@ export class KeyedCodec implements Codec {
     return this.#codec.frameOf(first, second, to)
   }
 
-  messageOf (first: unknown, second: unknown): Sendable {
+  messageOf (first: unknown, second: unknown): unknown {
     return this.#codec.messageOf(first, second)
   }
 

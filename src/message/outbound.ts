@@ -102,6 +102,20 @@ export function toFrame (value: Sendable): Frame {
   throw notSendable(value)
 }
 
+/** Returns the value of a message, for functions of the app that read what is sent. */
+export function valueOf (message: unknown): unknown {
+  if (message instanceof JsonMessage) return message.data
+  if (message instanceof TextMessage) return message.text
+  return message instanceof BinaryMessage ? message.bytes : message
+}
+
+/** Returns a message with another value. JSON stays JSON, also if the value is a string. */
+export function replaced (message: unknown, value: unknown): unknown {
+  return message instanceof JsonMessage && !(value instanceof OutboundMessage)
+    ? new JsonMessage(value)
+    : value
+}
+
 function encodeJson (data: unknown): Frame {
   let json: undefined | string
   try {

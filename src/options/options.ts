@@ -18,6 +18,7 @@ import type { AsJson } from '../contract/as-json.js'
 import type { Shown } from '../contract/contract.js'
 import type { PreMessageHook, PreSendHook } from '../controller/hooks.js'
 import type { ConnectionCaps } from '../upgrade/connection-limits.js'
+import type { Sendable } from '../message/outbound.js'
 import type { Grant, RoleHierarchy } from '../auth/grant.js'
 import type { JwtName } from '../host/jwt-internals.js'
 import type { LeftUpgrades } from '../upgrade/left-upgrades.js'
@@ -29,13 +30,15 @@ import type { TokenSource } from '../auth/token-source.js'
 
 // The messages that `notice` may return: on a route with a contract its messages, as they are on
 // the wire, since the return value is sent unchanged.
-type NoticeOf<Types> = MessageOf<Types> extends infer Message
-  ? Message extends { readonly type: infer Type, readonly data: infer Data }
-    ? undefined extends Data
-      ? { readonly type: Type, readonly data?: AsJson<Data> }
-      : { readonly type: Type, readonly data: AsJson<Data> }
-    : Message
-  : never
+type NoticeOf<Types> = Types extends { Events: unknown }
+  ? MessageOf<Types> extends infer Message
+    ? Message extends { readonly type: infer Type, readonly data: infer Data }
+      ? undefined extends Data
+        ? { readonly type: Type, readonly data?: AsJson<Data> }
+        : { readonly type: Type, readonly data: AsJson<Data> }
+      : never
+    : never
+  : Sendable
 
 /**
  * The options that the plugin, scopes and routes share. The innermost value applies.

@@ -3,7 +3,10 @@
 import { Type } from 'typebox'
 import t from 'tap'
 import {
+  BinaryMessage,
+  JsonMessage,
   ReplyError,
+  TextMessage,
   type PreMessageHook,
   type PreSendHook,
   type ReceivedMessage,
@@ -334,6 +337,47 @@ t.test('preSend sees all that leaves, once for all receivers, and can change it'
       undefined
     ]
   ])
+})
+
+t.test('preSend is given the value of a message of a class; JSON stays JSON', async (t) => {
+  const app = await createApp(t)
+  const seen: unknown[] = []
+  const feed = app.socketRoute('/feed', { onOpen: () => new JsonMessage('hello') }, {
+    preSend: [
+      (_sent, data) => { seen.push(data); return data },
+      (_sent, data) => data === 'replaced' ? new JsonMessage('by a message') : undefined,
+      (_sent, data) => {
+        seen.push(data)
+        return typeof data === 'string' ? data.toUpperCase() : undefined
+      }
+    ]
+  })
+  const client = await connect(`${await listen(app)}/feed`)
+  t.equal(await client.next(), '"HELLO"')
+  let encoded = 0
+  const counted = new JsonMessage({ toJSON () { return ++encoded } })
+  const messages = [
+    counted,
+    counted,
+    new JsonMessage(null),
+    new TextMessage('text'),
+    new JsonMessage('replaced'),
+    new TextMessage('replaced'),
+    new BinaryMessage(Buffer.from('bytes'))
+  ]
+  for (const message of messages) feed.broadcast(message)
+  t.strictSame((await client.take(7)).map(String), [
+    '1',
+    '1',
+    'null',
+    'TEXT',
+    '"BY A MESSAGE"',
+    '"BY A MESSAGE"',
+    'bytes'
+  ])
+  t.equal(encoded, 1, 'an unchanged message keeps its frame')
+  t.strictSame(seen.slice(0, 2), ['hello', 'hello'])
+  t.strictSame(seen.slice(6, 12), [null, null, 'text', 'text', 'replaced', 'by a message'])
 })
 
 t.test('preSend can take data away', async (t) => {

@@ -3,7 +3,15 @@ import type { Socket } from 'node:net'
 import t, { type Test } from 'tap'
 import { Type } from 'typebox'
 import type { FastifyInstance } from 'fastify'
-import type { SocketPluginOptions, SocketRouteHandle, WsConnection } from '../../src/index.js'
+import {
+  BinaryMessage,
+  JsonMessage,
+  TextMessage,
+  type Message,
+  type SocketPluginOptions,
+  type SocketRouteHandle,
+  type WsConnection
+} from '../../src/index.js'
 import { connect, handshake, tcp, type Client } from '../support/client.js'
 import { createApp, listen } from '../support/server.js'
 import { turns, until } from '../support/until.js'
@@ -65,10 +73,12 @@ t.test('drop-newest: a slow client gets the oldest messages', async (t) => {
 
 t.test('latestBy: a slow client of a feed gets the present, not the past', async (t) => {
   const feed = await start(t, {
-    outbox: { overflow: { latestBy: (message) => (message as { symbol?: string }).symbol } }
+    outbox: { overflow: { latestBy: (message: { symbol?: string }) => message.symbol } }
   })
   for (let price = 0; price < 10_000; price++) {
-    for (const symbol of ['A', 'B', 'C']) feed.route.broadcast({ symbol, price })
+    for (const symbol of ['A', 'B', 'C']) {
+      feed.route.broadcast(price % 2 ? { symbol, price } : new JsonMessage({ symbol, price }))
+    }
   }
   feed.route.broadcast({ news: true })
   const last = { symbol: 'A', price: 9_999 }
@@ -79,6 +89,39 @@ t.test('latestBy: a slow client of a feed gets the present, not the past', async
     { news: true }
   ])
   t.equal(feed.connection.dropped, 3 * 9_999)
+})
+
+t.test('latestBy gets the value of a message of a class, on every way of sending', async (t) => {
+  for (const hooks of [{}, { preSend: (_sent: unknown, data: unknown) => data }]) {
+    const asked: unknown[] = []
+    const app = await createApp(t)
+    const route = app.socketRoute('/', {
+      onOpen: async (connection) => { await connection.join('room') },
+      onMessage (_connection, message) { route.broadcast(message) }
+    }, {
+      ...hooks,
+      outbox: { overflow: { latestBy: (message) => { asked.push(message); return undefined } } }
+    })
+    const client = await connect(await listen(app))
+    await until(() => route.clients.size === 1)
+    const [connection] = route.clients
+    await until(() => connection!.rooms.size === 1)
+    const bytes = Buffer.from([1, 2])
+    route.broadcast(new JsonMessage({ symbol: 'A' }))
+    route.to('room').send(new JsonMessage('text'))
+    connection!.send(new JsonMessage(null))
+    connection!.send(new TextMessage('text'))
+    connection!.send(new BinaryMessage(bytes))
+    connection!.send({ symbol: 'B' })
+    t.strictSame(
+      (await client.take(6)).map(String),
+      ['{"symbol":"A"}', '"text"', 'null', 'text', '\x01\x02', '{"symbol":"B"}']
+    )
+    t.strictSame(asked, [{ symbol: 'A' }, 'text', null, 'text', bytes, { symbol: 'B' }])
+    client.send('{"symbol":"C"}')
+    await client.next()
+    t.strictSame((asked.at(-1) as Message).json(), { symbol: 'C' }, 'a relayed message as it is')
+  }
 })
 
 t.test('latestBy: a slow client gets the newest value of every key, or 1013', async (t) => {

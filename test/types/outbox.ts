@@ -1,7 +1,7 @@
 // The functions of the outbox have the types of the messages of their route.
 import Fastify from 'fastify'
 import type { TypeBoxTypeProvider } from '@fastify/type-provider-typebox'
-import type { LatestBy, Sendable, SharedOptions, SocketRouteOptions } from 'fastify-socket-route'
+import type { LatestBy, SharedOptions, SocketRouteOptions } from 'fastify-socket-route'
 import { Type } from 'typebox'
 import { is } from './expect.js'
 
@@ -50,13 +50,23 @@ const latestOf: LatestBy<{ type: 'price', data: { symbol: string } }> = ({ data 
 // @ts-expect-error not for each message of the contract
 app.socketRoute('/prices', { schema, on }, { outbox: { overflow: { latestBy: latestOf } } })
 
-// Without a contract: what is sent.
+// Without a contract any value is sent. The function may declare which.
 app.socketRoute('/raw', { onOpen: () => 'hi' }, {
   outbox: {
-    overflow: { latestBy (message) { is<Sendable>()(message); return message } },
+    overflow: { latestBy (message) { is<unknown>()(message); return message } },
     notice: (dropped) => ({ missed: dropped })
   }
 })
+
+app.socketRoute('/raw', { onOpen: () => 'hi' }, {
+  outbox: { overflow: { latestBy: (message: { symbol?: string }) => message.symbol } }
+})
+app.socketRoute('/raw', { onOpen: () => 'hi' }, {
+  // @ts-expect-error a notice must be a message
+  outbox: { notice: () => 5 }
+})
+const bySymbol: LatestBy = (message: { symbol?: string }) => message.symbol
+app.socketRoute('/raw', { onOpen: () => 'hi' }, { outbox: { overflow: { latestBy: bySymbol } } })
 
 // Options that are declared for any route.
 const declared: SocketRouteOptions = {
