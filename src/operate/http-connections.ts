@@ -30,7 +30,7 @@ export class HttpConnections {
   // TCP connections whose TLS handshake is not complete, by address: a TLS socket does not expose
   // the TCP socket below it.
   readonly #raw = new Map<string, RawSocket>()
-  readonly #answering = new Map<Response, Request>()
+  readonly #responses = new Map<Response, Request>()
   #isEnding = false
   #isHttp2 = false
   #isSweeping = false
@@ -46,7 +46,9 @@ export class HttpConnections {
     this.#sessions.delete(session)
   })
 
-  readonly #onAnswered = listenerOf((response: Response) => { this.#answered(response) })
+  readonly #onResponseClose = listenerOf((response: Response) => {
+    this.#untrackResponse(response)
+  })
 
   constructor (clock: Clock) {
     this.#clock = clock
@@ -56,37 +58,37 @@ export class HttpConnections {
   watch (server: EventEmitter, listeners: ServerListeners): void {
     const isTls = 'setSecureContext' in server
     if (isTls) {
-      listeners.prepend(server, 'connection', (socket: Socket) => { this.#greetRaw(socket) })
+      listeners.prepend(server, 'connection', (socket: Socket) => { this.#trackRaw(socket) })
     }
     listeners.prepend(server, isTls ? 'secureConnection' : 'connection', (socket: Socket) => {
-      this.#greet(socket)
+      this.#track(socket)
     })
     this.#isHttp2 = 'updateSettings' in server
     if (this.#isHttp2) {
       listeners.prepend(server, 'session', (session: ServerHttp2Session) => {
-        this.#begin(session)
+        this.#trackSession(session)
       })
     }
     listeners.prepend(server, 'request', (request: Request, response: Response) => {
-      this.#asked(request, response)
+      this.#trackResponse(request, response)
     })
   }
 
-  /** Forgets a connection that no longer speaks HTTP. */
-  forget (socket: Socket): void {
+  /** Stops tracking a connection that no longer speaks HTTP. */
+  untrack (socket: Socket): void {
     this.#idle.delete(socket)
     socket.removeListener('close', this.#onClose)
   }
 
   /** Stops tracking, and leaves all connections as they are. */
   clear (): void {
-    for (const socket of this.#idle.keys()) this.forget(socket)
+    for (const socket of this.#idle.keys()) this.untrack(socket)
     for (const socket of this.#raw.values()) socket.removeListener('close', this.#onRawClose)
     for (const session of this.#sessions.keys()) {
       session.removeListener('close', this.#onSessionClose)
     }
-    for (const response of this.#answering.keys()) {
-      response.removeListener('close', this.#onAnswered)
+    for (const response of this.#responses.keys()) {
+      response.removeListener('close', this.#onResponseClose)
     }
   }
 
@@ -115,7 +117,7 @@ export class HttpConnections {
     }
   }
 
-  #greetRaw (socket: RawSocket): void {
+  #trackRaw (socket: RawSocket): void {
     if (this.#isEnding) {
       socket.destroy()
       return
@@ -128,14 +130,14 @@ export class HttpConnections {
     socket.on('close', this.#onRawClose)
   }
 
-  #forgetRaw (socket: undefined | RawSocket): void {
+  #untrackRaw (socket: undefined | RawSocket): void {
     if (socket === undefined) return
     this.#raw.delete(socket[kAddress]!)
     socket.removeListener('close', this.#onRawClose)
   }
 
-  #greet (socket: Socket): void {
-    this.#forgetRaw(this.#raw.get(addressOf(socket)!))
+  #track (socket: Socket): void {
+    this.#untrackRaw(this.#raw.get(addressOf(socket)!))
     this.#latest = socket
     if (this.#isEnding) {
       socket.destroy()
@@ -145,26 +147,26 @@ export class HttpConnections {
     socket.on('close', this.#onClose)
   }
 
-  #begin (session: ServerHttp2Session): void {
+  #trackSession (session: ServerHttp2Session): void {
     const socket = this.#latest!
-    this.forget(socket)
+    this.untrack(socket)
     this.#sessions.set(session, socket)
     session.on('close', this.#onSessionClose)
   }
 
-  #asked (request: Request, response: Response): void {
+  #trackResponse (request: Request, response: Response): void {
     const connection = connectionOf(request)
     // Another server has handed the request over, and owns its connection.
     if (
       !this.#idle.has(connection as Socket) && !this.#sessions.has(connection as ServerHttp2Session)
     ) return
-    this.#answering.set(response, request)
-    response.on('close', this.#onAnswered)
+    this.#responses.set(response, request)
+    response.on('close', this.#onResponseClose)
   }
 
-  #answered (response: Response): void {
-    const { socket } = this.#answering.get(response)!
-    this.#answering.delete(response)
+  #untrackResponse (response: Response): void {
+    const { socket } = this.#responses.get(response)!
+    this.#responses.delete(response)
     if (this.#idle.has(socket)) this.#idle.set(socket, socket.bytesWritten)
     if (!this.#isEnding || this.#isSweeping) return
     this.#isSweeping = true
@@ -175,7 +177,7 @@ export class HttpConnections {
   // forever.
   #sweep (): void {
     this.#isSweeping = false
-    const busy = new Set([...this.#answering.values()].map(connectionOf))
+    const busy = new Set([...this.#responses.values()].map(connectionOf))
     for (const [socket, written] of this.#idle) {
       if (!busy.has(socket) && (socket.bytesWritten === written || this.#isRefused(socket))) {
         socket.destroy()
@@ -197,7 +199,7 @@ export class HttpConnections {
   }
 
   #uploads (): Request[] {
-    return [...this.#answering.values()].filter(isUnfinished)
+    return [...this.#responses.values()].filter(isUnfinished)
   }
 
   #bytesRead (request: Request): number {

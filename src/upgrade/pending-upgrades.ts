@@ -57,7 +57,7 @@ export interface PendingUpgradesOptions {
   /** Whether the upgrade of a URL may be for a socket route, which needs `@fastify/websocket`. */
   readonly isSocketRoute: (url: string) => boolean
   /** Forgets the connection of every upgrade, as HTTP has ended on it. */
-  readonly connections: { forget (socket: Socket): void }
+  readonly connections: { untrack (socket: Socket): void }
   /** Takes credentials from the URL, before any other listener, as these may log the URL. */
   readonly credentials: { takeFrom (request: IncomingMessage): void }
 }
@@ -156,7 +156,7 @@ export class PendingUpgrades {
     if (!(request instanceof IncomingMessage)) {
       completeInjected(request, socket, this.#server instanceof TlsServer)
     }
-    connections.forget(socket as Socket)
+    connections.untrack(socket as Socket)
     // Without another listener no library could handle a left upgrade.
     if (left.has(request) && this.#server.listenerCount('upgrade') > 1) {
       this.#leave(socket, head)
