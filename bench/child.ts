@@ -23,7 +23,7 @@ export class Child {
     ]
     this.#process = spawn(command[0]!, command.slice(1), {
       stdio: ['ignore', 'inherit', 'inherit', 'ipc'],
-      // All do without the addons of ws, whichever of them happens to find one installed.
+      // No target uses the addons of ws, installed or not.
       env: {
         ...process.env,
         NODE_ENV: 'production',
@@ -37,7 +37,7 @@ export class Child {
     this.#failed.catch(() => {})
   }
 
-  /** What it says next. */
+  /** Its next message. */
   async next<Message> (): Promise<Message> {
     return (await Promise.race([once(this.#process, 'message'), this.#failed]))[0] as Message
   }

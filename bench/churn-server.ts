@@ -3,13 +3,13 @@
 import { readdirSync } from 'node:fs'
 import Fastify from 'fastify'
 
-// What was built: this folder is a package of its own, which does not find the one around it by
+// The built package, by its path: this folder is a package of its own, which does not find it by
 // name.
 const { default: socketRoutes } = await import(
   new URL('../dist/index.js', import.meta.url).href
 ) as typeof import('fastify-socket-route')
 
-/** What a server holds: memory in bytes, after the garbage was collected. */
+/** The figures of a server: memory in bytes, after a garbage collection. */
 export interface Held {
   readonly rss: number
   readonly heapUsed: number
@@ -44,7 +44,7 @@ const pause = async (): Promise<void> => {
 async function hold (open: number): Promise<Held> {
   // The clients know of the close before the server is done with it.
   while (await count() !== open) await pause()
-  // What finalizers free is collected only by the next one.
+  // Memory freed by finalizers is collected only by the next one.
   for (let round = 0; round < 5; round++) {
     globalThis.gc!()
     await pause()

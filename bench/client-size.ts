@@ -1,4 +1,4 @@
-// What the client adds to a page, minified and gzipped: `npm run bench:client`.
+// The size that the client adds to a page, minified and gzipped: `npm run bench:client`.
 import { resolve } from 'node:path'
 import { gzipSync } from 'node:zlib'
 import { build } from 'esbuild'

@@ -1,4 +1,4 @@
-// The server whose memory is looked at, with the plugin's defaults.
+// The server whose memory is measured, with the plugin's defaults.
 import Fastify from 'fastify'
 import socketRoutes from '../dist/index.js'
 

@@ -14,7 +14,7 @@ const SETTLE = 1_200
 interface Cost {
   readonly path: string
   readonly headers?: string
-  /** What each connection sends, one part after the other: each in a read of its own. */
+  /** The parts that each connection sends, each in a read of its own. */
   readonly parts: ReadonlyArray<Buffer | ((client: number) => Buffer)>
   readonly isDeaf?: boolean
 }

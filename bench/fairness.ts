@@ -7,7 +7,7 @@ import Fastify from 'fastify'
 import { WebSocket } from 'ws'
 import { versionOf } from './machine.js'
 
-// What was built: this folder is a package of its own, which does not find the one around it by
+// The built package, by its path: this folder is a package of its own, which does not find it by
 // name.
 const { default: socketRoutes } = await import(
   new URL('../dist/index.js', import.meta.url).href

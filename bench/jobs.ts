@@ -57,7 +57,7 @@ export interface BystanderWork {
 
 export type Work = EchoWork | RoomWork | HandshakeWork | IdleWork | BystanderWork
 
-/** One row of the table. */
+/** A row of the table. */
 export interface Job {
   readonly group: string
   readonly name: string
@@ -66,7 +66,7 @@ export interface Job {
   /** Which figures are good. */
   readonly better: 'higher' | 'lower'
   readonly targets: readonly TargetName[]
-  /** What the plugin's ratio to `ws` has to be, and what it should be. */
+  /** The required and the desired ratio of the plugin to `ws`. */
   readonly must?: number
   readonly aim?: number
   /** Over TLS. */

@@ -5,7 +5,7 @@ import { cpus, release, totalmem, type } from 'node:os'
 import { isPinned } from './child.js'
 import { targets, type Target } from './targets.js'
 
-/** Where it ran. */
+/** The machine of a run. */
 export function machine (): Record<string, string | number | boolean> {
   const all = cpus()
   return {
@@ -28,8 +28,8 @@ export function versionOf (name: string, from: 'root' | 'bench'): string {
   return read(`${directory}/${name}/package.json`).version
 }
 
-// The last commit that has changed the sources, and whether they were changed since. Not everybody
-// has a repository.
+// The last commit that has changed the sources, and whether they were changed since. There may be
+// no repository.
 function commit (): string {
   const git = (...args: string[]): undefined | string => {
     const { status, stdout } = spawnSync('git', [...args, '--', 'src'], {
@@ -44,7 +44,7 @@ function commit (): string {
     : ` (${hash}${git('status', '--porcelain') === '' ? '' : ', changed'})`
 }
 
-/** What was compared. */
+/** The versions that were compared. */
 export function versions (): Record<string, string> {
   const peers = (Object.values(
     targets

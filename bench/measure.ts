@@ -43,7 +43,7 @@ export function fit (work: Work, most: number): Work {
   }
 }
 
-/** What a server has to know. Two jobs with the same can have the same server. */
+/** The settings of a server. Jobs with the same settings can share a server. */
 export function configOf ({ work, isSecure }: Job, target: TargetName, { pause }: Scale): object {
   const { config }: Target = targets[target]
   const isRelay = work.kind === 'room'

@@ -5,7 +5,7 @@ import { setTimeout as wait } from 'node:timers/promises'
 import fastifyWebsocket from '@fastify/websocket'
 import Fastify from 'fastify'
 
-// What was built: this folder is a package of its own, which does not find the one around it by
+// The built package, by its path: this folder is a package of its own, which does not find it by
 // name.
 const { default: socketRoutes } = await import(
   new URL('../dist/index.js', import.meta.url).href

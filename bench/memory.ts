@@ -27,7 +27,7 @@ interface Outcome { readonly note: string, readonly isHealthy: boolean }
 interface Result extends Outcome { readonly growth: number }
 interface Job {
   readonly path: string
-  /** What the plugin's server may grow by, in MB. */
+  /** The growth allowed to the plugin's server, in MB. */
   readonly target: number
   readonly compression?: boolean
   attack (url: string): Promise<Outcome>
@@ -245,7 +245,7 @@ for (const [name, job] of Object.entries(jobs).filter(([name]) => name.includes(
     const isMissed = target === 'plugin' &&
       (median > job.target || all.some(({ isHealthy }) => !isHealthy))
     if (isMissed) process.exitCode = 1
-    // Whoever was served worst.
+    // The client that was served worst.
     const { note } = all.find(({ isHealthy }) => !isHealthy) ?? all.at(-1)!
     const figure = `+${median.toFixed(0)} MB (${least.toFixed(0)} to ${most.toFixed(0)})`
     console.log(

@@ -1,7 +1,7 @@
 import type { Job } from './jobs.js'
 import { BASELINE, type TargetName } from './targets.js'
 
-/** What one run of one job at one target has found. */
+/** The results of one run of one job at one target. */
 export interface Run {
   readonly value: number
   /** The parts of their cores that server and generator took while it was timed. */
@@ -21,7 +21,7 @@ export interface Series {
   readonly load?: number
   readonly others?: number
   readonly more?: Readonly<Record<string, number>>
-  /** Of medians: to the baseline's. */
+  /** The ratio of the medians to the baseline's. */
   readonly ratio?: number
   /**
    * The same for what is done in a second of the server's processor, if one of the two servers had
@@ -33,7 +33,7 @@ export interface Series {
 
 /** A job with what it has found. */
 export interface Finding extends Pick<Job, 'group' | 'name' | 'unit' | 'better' | 'must' | 'aim'> {
-  /** What is other than the job says. */
+  /** Parameters that differ from those of the job. */
   readonly note?: string
   readonly targets: Readonly<Partial<Record<TargetName, Series>>>
 }
@@ -92,7 +92,7 @@ function series (runs: readonly Run[]): Series {
 const isHeld = ({ server, others = 0 }: Series): boolean => server !== undefined &&
   (server < BUSY || others > DISTURBED)
 
-/** What the runs of a job at all its targets come to. */
+/** The summary of the runs of a job at all its targets. */
 export function find ({
   group,
   name,
@@ -178,7 +178,7 @@ export function growthVerdict (findings: readonly Finding[]): undefined | 'reach
   return own < base ? 'reached' : 'MISSED'
 }
 
-/** What the plugin has to reach and does not, by name. */
+/** The missed goals of the plugin, by name. */
 export function missedOf (findings: readonly Finding[]): string[] {
   const missed = findings.filter((finding) => verdict(finding) === 'MISSED').map(({ name }) => name)
   return growthVerdict(findings) === 'MISSED' ? [...missed, 'growth'] : missed

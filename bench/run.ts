@@ -13,7 +13,7 @@ import { targets, type TargetName } from './targets.js'
 
 const RUNS = Number(process.env['RUNS'] ?? 5)
 const SECONDS = Number(process.env['SECONDS'] ?? 3)
-// What has left targets out is not to take the place of what has not, unless somebody says so.
+// Results without some targets do not replace complete ones, unless they are told to.
 const OUT = process.env['OUT'] ??
   (process.env['TARGETS'] === undefined ? 'bench/results.json' : undefined)
 const scale: Scale = {

@@ -1,4 +1,4 @@
-// What can be counted in the sources without running them.
+// Figures counted in the sources without running them.
 import ts from 'typescript'
 import { isImplementation, nameOf, parse, walk, type Source } from './sources.js'
 

@@ -29,7 +29,7 @@ export function standing (findings: readonly Finding[]): string {
   ].join('\n')
 }
 
-/** What is missed, as a sentence. */
+/** The missed goals, as a sentence. */
 export function missed (findings: readonly Finding[]): string {
   const names = missedOf(findings)
   return names.length === 0

@@ -75,7 +75,7 @@ export function print (finding: Finding): string {
   ].join('\n')
 }
 
-/** What has grown how much, as a sentence. */
+/** The growth of each figure, as a sentence. */
 export function printGrowth (findings: readonly Finding[]): undefined | string {
   const growth = growthOf(findings)
   if (growth === undefined) return

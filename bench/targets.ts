@@ -7,11 +7,13 @@ export interface Target {
   /** Its module in `targets/`. */
   readonly module: string
   readonly dialect?: DialectName
-  /** The package whose version is reported, and whether the root has it or `bench/`. */
+  /**
+   * The package whose version is reported, and whether it is installed in the root or in `bench/`.
+   */
   readonly package?: { readonly name: string, readonly from: 'root' | 'bench' }
   /** Handed to the server. */
   readonly config?: object
-  /** What has to be in the built plugin for this target to take part. */
+  /** A file that the built plugin needs for this target. */
   readonly needs?: string
   /** False if it does not look at what it is sent. */
   readonly isChecked?: boolean
@@ -66,5 +68,5 @@ export const targets = {
 
 export type TargetName = keyof typeof targets
 
-/** What every ratio is to. */
+/** The baseline of every ratio. */
 export const BASELINE: TargetName = 'ws'

@@ -1,4 +1,4 @@
-// What the plugin does is recorded call by call, to see through how many files a reader has to
+// The work of the plugin is recorded call by call, to see through how many files a reader has to
 // follow it.
 import { EventEmitter, once } from 'node:events'
 import { setImmediate as nextTurn } from 'node:timers/promises'
@@ -16,7 +16,7 @@ export const forms = {
 
 export type FormName = keyof typeof forms
 
-/** What a trace is counted by. */
+/** The counts of a trace. */
 export interface Counts {
   readonly calls: number
   /** Runs of calls within one file. */
@@ -157,7 +157,7 @@ async function tracedExchange (server: Server, path: string, message: string): P
   return calls
 }
 
-// What is left to be done in the turns that follow.
+// Lets the work of the following turns end.
 async function settled (): Promise<void> {
   for (let turn = 0; turn < 3; turn++) await nextTurn()
 }

@@ -3,7 +3,7 @@ import { connect as connectSecurely } from 'node:tls'
 import { clientFrame, parseFrame, pong, type Frame } from './frame.js'
 import { ACCEPT } from './handshake-request.js'
 
-/** Where a server listens, and how. */
+/** The address of a server, and whether it uses TLS. */
 export interface Address {
   readonly port: number
   readonly isSecure: boolean
@@ -22,7 +22,7 @@ const input = Buffer.alloc(262_144)
 const PORTS = 20_000
 let opened = 0
 
-/** One connection, on a raw socket. It parses its frames until it is told to count them. */
+/** A connection, on a raw socket. It parses its frames until it is told to count them. */
 export class Client {
   readonly socket: Socket
   /** Called with each frame, while frames are parsed. */
@@ -34,7 +34,7 @@ export class Client {
   #isOpen = false
   /** Not undefined while frames are counted. */
   #shape: undefined | Shape
-  /** What is left to come of the frame that is being counted. */
+  /** The remaining bytes of the frame that is being counted. */
   #left = 0
   /** Bytes that are not yet a whole frame. */
   #rest: undefined | Buffer
@@ -69,7 +69,7 @@ export class Client {
   /** From now on frames of this shape are counted. Without one they are parsed. */
   count (shape: undefined | Shape): void {
     if (this.#rest !== undefined || this.#left > 0) {
-      throw new Error('Part of a message came that nobody expects')
+      throw new Error('Part of an unexpected message has arrived')
     }
     this.#shape = shape
   }

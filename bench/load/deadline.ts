@@ -1,6 +1,6 @@
 const MOST = 60_000
 
-/** What was promised, or an error if it takes too long. */
+/** Returns the value of a promise, or throws if it takes too long. */
 export async function deadline<Value> (what: string, promise: Promise<Value>): Promise<Value> {
   let timer!: NodeJS.Timeout
   const late = new Promise<never>((_resolve, reject) => {

@@ -1,13 +1,13 @@
 import type { Client } from './client.js'
 import type { Frame } from './frame.js'
 
-/** What a target wants around a message, and before the first. */
+/** The envelope of a target's messages, and what it sends before the first. */
 export interface Dialect {
-  /** Where to connect for the job's path. */
+  /** The path to connect to, for the job's path. */
   path (path: string): string
   /** The text of a frame that carries a message, in both directions. */
   wrap (path: string, message: string): string
-  /** What follows the handshake. */
+  /** The steps after the handshake. */
   open (client: Client): Promise<void>
 }
 

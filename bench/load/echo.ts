@@ -10,7 +10,7 @@ import { time } from './phase.js'
 
 const SAMPLE = 8
 
-/** What is asked, and what is to be answered, by number. All are of one size. */
+/** The requests and the expected replies, by number. All are of one size. */
 function exchange (order: Order, {
   path,
   size,

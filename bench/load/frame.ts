@@ -33,7 +33,7 @@ export function serverFrameSize (length: number): number {
 export interface Frame {
   readonly opcode: number
   readonly isCompressed: boolean
-  /** Of the whole frame. */
+  /** The length of the whole frame. */
   readonly size: number
   readonly payload: Buffer
 }

@@ -23,8 +23,8 @@ const LANGUAGES = [
   'zh-CN,zh;q=0.9'
 ]
 
-// What Chrome sends besides, in several versions, systems and languages, from a page with a cookie
-// of 200 bytes, another for each user.
+// Further headers of Chrome, in several versions, systems and languages, from a page with a cookie
+// of 200 bytes that differs for each user.
 function browserLines (user: number, origin: string): string[] {
   return [
     `Origin: ${origin}`,

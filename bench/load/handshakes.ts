@@ -41,7 +41,7 @@ export async function handshakes (order: Order, {
   const all = Promise.all(slots)
   const outcome = await Promise.race([
     time(order, () => opened),
-    all.then(() => { throw new Error('Nobody connects any more') })
+    all.then(() => { throw new Error('No client connects any more') })
   ])
   isOver = true
   await all

@@ -9,7 +9,7 @@ import { tell } from './phase.js'
  * without and with them.
  */
 export async function idle (order: Order, { path, connections }: IdleWork): Promise<Outcome> {
-  // What a server makes once, it makes now.
+  // Has the server create now what it creates once.
   for (const client of await openCrowd(order, path, Math.min(500, connections), {
     isBrowser: true
   })) {
@@ -18,7 +18,7 @@ export async function idle (order: Order, { path, connections }: IdleWork): Prom
   await wait(order.settle)
   await tell('before')
   const clients = await openCrowd(order, path, connections, { isBrowser: true })
-  // What a server does once a connection has lasted a while, it does now.
+  // Has the server do now what it does once a connection has lasted a while.
   await wait(5 * order.settle)
   await tell('after')
   for (const client of clients) client.cut()

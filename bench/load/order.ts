@@ -1,7 +1,7 @@
 import type { Work } from '../jobs.js'
 import type { DialectName } from './dialect.js'
 
-/** What the generator is told to do: one job at one target. */
+/** The task of the generator: one job at one target. */
 export interface Order {
   readonly work: Work
   readonly port: number
@@ -16,7 +16,7 @@ export interface Order {
   readonly settle: number
 }
 
-/** What it found. */
+/** Its results. */
 export interface Outcome {
   /** In the unit of the job. */
   readonly value: number

@@ -55,7 +55,7 @@ export function request (number: number): { question: string, answer: string } {
   }
 }
 
-/** The same as a message of a contract, whose id is a text so that all are of one size. */
+/** The same as a message of a contract. The id is a string, so that all are of one size. */
 export function contractRequest (number: number): { question: string, answer: string } {
   const { question, answer } = request(number)
   const { type, id, ...order } = JSON.parse(question) as { type: string, id: string }

@@ -12,7 +12,8 @@ const CLIENTS = 4
 const INTERVAL = 4
 const SIZE = 16
 
-// It shares a processor with the generator, and shall not wait for that. Not everybody may do this.
+// It shares a processor with the generator, and must not wait for it. A user may lack the
+// permission.
 try { setPriority(-19) } catch {}
 
 const [order] = await once(process, 'message') as [Order]
@@ -49,7 +50,7 @@ for (const [index, client] of clients.entries()) {
 }
 
 process.on('message', () => {
-  // Who still waits has waited at least so long.
+  // Probes that still wait have waited at least so long.
   const now = performance.now()
   for (const [oldest] of waiting) if (oldest !== undefined) taken.push(now - oldest)
   taken.sort((a, b) => a - b)

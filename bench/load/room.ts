@@ -112,7 +112,7 @@ async function check (
 export interface Room {
   /** How many copies have come to their members. */
   readonly delivered: () => number
-  /** Waits for what is under way, and lets everybody go. */
+  /** Waits for the messages under way, and releases all members. */
   end (): Promise<void>
 }
 
@@ -185,7 +185,7 @@ export async function openRoom (order: Order, {
   }
 }
 
-/** What a busy room delivers each second. */
+/** The messages that a busy room delivers each second. */
 export async function room (order: Order, work: RoomWork): Promise<Outcome> {
   const { delivered, end } = await openRoom(order, work)
   const outcome = await time(order, delivered)

@@ -25,7 +25,7 @@ function mark () {
 }
 
 async function memory () {
-  // What finalizers free is collected only by the next one.
+  // Memory freed by finalizers is collected only by the next one.
   for (let round = 0; round < 6; round++) {
     globalThis.gc()
     await wait(config.pause)

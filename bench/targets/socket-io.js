@@ -4,7 +4,7 @@ import { serve } from './http-server.js'
 
 const io = new Server(serve(), {
   serveClient: false,
-  // Its ping is a message of its own. In the runs, which are shorter, nobody else sends one either.
+  // Its ping is a message of its own. The runs are shorter than the interval of the others' pings.
   pingInterval: 600_000
 })
 io.on('connection', (socket) => {

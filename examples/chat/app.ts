@@ -13,11 +13,11 @@ export interface ChatOptions {
    * again.
    */
   readonly secret: string
-  /** Of Fastify: the logger above all. */
+  /** Options of Fastify, such as the logger. */
   readonly fastify?: undefined | FastifyServerOptions
 }
 
-/** Makes the chat: who signs in gets a token, with which the rooms let in whom they are for. */
+/** Creates the chat. A login issues a token, by which the rooms admit their users. */
 export async function createChat ({ secret, fastify }: ChatOptions): Promise<FastifyInstance> {
   const app = Fastify(fastify)
   await app.register(jwt, { secret, sign: { expiresIn: '1h' } })
@@ -35,8 +35,7 @@ export async function createChat ({ secret, fastify }: ChatOptions): Promise<Fas
     addRoom(app, 'members', 'ROLE_USER'),
     addRoom(app, 'admin', 'ROLE_ADMIN')
   ]
-  // Without a contract a route sends and receives whatever its controller does, and nothing else is
-  // on the wire.
+  // A route without a contract sends and receives the messages of its controller, and nothing else.
   app.socketRoute('/echo', { onMessage: (_connection, message) => message })
 
   app.post<{ Body: { name: string, password: string } }>('/login', {
@@ -49,7 +48,7 @@ export async function createChat ({ secret, fastify }: ChatOptions): Promise<Fas
     return { ...user, token: app.jwt.sign(user) }
   })
 
-  // REST reaches the sockets: the clients of every room, whoever handles the request.
+  // REST reaches the sockets: the clients of every room, from any route.
   app.post<{ Body: { text: string } }>('/announce', {
     schema: { body: texts('text') }
   }, async (request, reply) => {

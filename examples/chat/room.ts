@@ -3,8 +3,7 @@ import type { FastifyInstance } from 'fastify'
 import { defineController, type Grant } from 'fastify-socket-route'
 import type { User } from './users.js'
 
-// What the connections of a room have: a user, where the room is guarded, and the name they chat
-// under.
+// The types of a room's connections: a user, if the room is guarded, and the name in the chat.
 interface Chat {
   User: null | User
   Data: { name: string }
@@ -12,7 +11,7 @@ interface Chat {
 
 const Text = Type.String({ minLength: 1, maxLength: 500, pattern: '\\S' })
 
-// What a client may send, and what it gets.
+// The messages that a client may send, and those that it gets.
 const schema = {
   in: {
     say: { data: Type.Object({ text: Text }) }
@@ -20,9 +19,9 @@ const schema = {
   out: {
     /** When it has come in: the name it has here. */
     welcome: Type.Object({ you: Type.String() }),
-    /** When somebody came or left. */
+    /** When a member came or left. */
     members: Type.Object({ names: Type.Array(Type.String()) }),
-    /** When somebody wrote, itself included. */
+    /** When a member wrote, the client itself included. */
     message: Type.Object({ from: Type.String(), text: Type.String(), at: Type.Number() }),
     /** From the REST endpoint. */
     announcement: Type.Object({ from: Type.String(), text: Type.String() }),
@@ -56,7 +55,7 @@ export function addRoom (app: FastifyInstance, name: string, isGranted?: Grant) 
       connection.send('welcome', { you: connection.data.name })
     },
 
-    // Reaches the client only if the server closes, as it does when it stops: whoever left is gone.
+    // Reaches the client only if the server closes, as at a stop; otherwise the client has left.
     onClose (connection, { code }, clients) {
       connection.log.info({ name: connection.data.name, room: name, code }, 'left')
       clients.broadcast('members', { names: namesOf(clients) })

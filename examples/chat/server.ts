@@ -5,9 +5,8 @@ const port = Number(process.env['PORT'] ?? 3000)
 const host = process.env['HOST'] ?? 'localhost'
 
 const app = await createChat({
-  // A key that everyone can read protects nothing, and neither do the passwords of the demo users.
-  // A random one would be as good, but whoever is signed in would have to sign in again after a
-  // restart.
+  // A public key protects nothing, and neither do the passwords of the demo users. With a random
+  // one all users would have to sign in again after a restart.
   secret: process.env['JWT_SECRET'] ?? 'the public key of a demo, never one of a real server',
   fastify: {
     logger: {

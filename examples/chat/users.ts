@@ -1,4 +1,4 @@
-/** Who a token is about. */
+/** The user of a token. */
 export interface User {
   readonly name: string
   readonly roles: string[]

@@ -7,11 +7,11 @@ import { ChatController } from './chat-controller.js'
 export interface AppOptions {
   /** The key that tokens are signed with. */
   readonly secret: string
-  /** Of Fastify: the logger above all. */
+  /** Options of Fastify, such as the logger. */
   readonly fastify?: undefined | FastifyServerOptions
 }
 
-/** Makes an app whose socket route is a decorated class. */
+/** Creates an app whose socket route is a decorated class. */
 export async function createApp ({ secret, fastify }: AppOptions): Promise<FastifyInstance> {
   const app = Fastify(fastify)
   await app.register(jwt, { secret })

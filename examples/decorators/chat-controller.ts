@@ -8,14 +8,14 @@ import {
   type WsConnection
 } from 'fastify-socket-route'
 
-/** What is known of a connection of the chat. */
+/** The types of a connection of the chat. */
 type ChatConnection = WsConnection<{
   Params: { room: string }
   User: { name: string }
   Data: { written: number }
 }>
 
-/** Who is in a room hears what the others write. */
+/** The members of a room get each other's messages. */
 @SocketRoute({ path: '/chat/:room', name: 'chat', isGranted: ['ROLE_USER'] })
 export class ChatController implements SocketController<ChatConnection> {
   readonly #log: FastifyBaseLogger

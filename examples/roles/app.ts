@@ -8,7 +8,7 @@ import { belongsTo, findUser, type User } from './users.js'
 export interface AppOptions {
   /** The key that tokens are signed with. */
   readonly secret: string
-  /** Of Fastify: the logger above all. */
+  /** Options of Fastify, such as the logger. */
   readonly fastify?: undefined | FastifyServerOptions
 }
 
@@ -20,7 +20,7 @@ const greeting: SocketController<WsConnection<Known>> = {
   onOpen: ({ user }) => `Hello ${user.name}!`
 }
 
-/** Makes an app in which every route shows another way to say who may come in. */
+/** Creates an app in which every route has another kind of guard. */
 export async function createApp ({ secret, fastify }: AppOptions): Promise<FastifyInstance> {
   const app = Fastify(fastify)
   await app.register(cookie)

@@ -17,7 +17,10 @@ export function findUser (name: string): undefined | User {
   return users.find((user) => user.name === name)
 }
 
-/** Whether a user belongs to a team now, whatever the token says; an app would ask its database. */
+/**
+ * Whether a user belongs to a team now, not when the token was issued. An app would ask its
+ * database.
+ */
 export async function belongsTo ({ name }: User, team: string): Promise<boolean> {
   return findUser(name)?.teams.includes(team) ?? false
 }

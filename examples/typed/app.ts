@@ -23,7 +23,7 @@ const KEPT = 50
 const ROOMS = 100
 const SEATS = 10
 
-/** Makes an app with one socket route, whose contract says what each message is. */
+/** Creates an app with one socket route, whose contract has the schema of each message. */
 export async function createApp (fastify?: FastifyServerOptions): Promise<App> {
   const app = Fastify(fastify).withTypeProvider<TypeBoxTypeProvider>()
   await app.register(socketRoutes)
@@ -31,7 +31,7 @@ export async function createApp (fastify?: FastifyServerOptions): Promise<App> {
   return app
 }
 
-/** What clients need to know of it: `connect<Chat>(…)`. It is a type and nothing else. */
+/** The type for clients: `connect<Chat>(…)`. */
 export type Chat = ReturnType<typeof addChat>
 
 function addChat (app: App) {
@@ -56,7 +56,7 @@ function addChat (app: App) {
         connection.data['name'] = await connection.request('nickname', undefined, {
           timeout: 60_000
         })
-        // Behind all that is waited for, so that nobody comes in between.
+        // After everything that is awaited, so that no other message comes in between.
         if (connection.to(room).local.size >= SEATS) {
           throw new ReplyError('ROOM_FULL', 'There is no seat left', { path: '/room' })
         }

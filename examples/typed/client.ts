@@ -11,7 +11,7 @@ const chat = connect<Chat>(url, { WebSocket, onError: (error) => { console.error
 chat.on('nickname', () => name)
 chat.on('line', ({ from, text }) => { console.log(`${from}: ${text}`) })
 
-// Whoever comes back after a cut joins again.
+// After a reconnection the client joins again.
 chat.onOpen(async () => {
   const { members } = await chat.request('join', { room }, { timeout: 5_000 })
   console.log(`${room} has ${members} members`)
@@ -21,6 +21,6 @@ chat.onOpen(async () => {
 })
 
 for await (const text of createInterface(process.stdin)) if (text !== '') chat.send('say', { text })
-// What was typed before there was a connection goes first.
+// Lines typed before the connection are sent first.
 await chat.opened
 chat.close()

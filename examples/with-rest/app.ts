@@ -27,7 +27,7 @@ export async function createApp (fastify?: FastifyServerOptions): Promise<Fastif
 
   const latest: News[] = []
 
-  // One path: GET for who asks once, the socket for who wants to know at once.
+  // A path for both: GET for a single request, the socket for updates.
   app.get(
     '/news',
     { schema: { response: { 200: { type: 'array', items: news } } } },

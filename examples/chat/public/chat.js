@@ -6,20 +6,21 @@ const $ = (selector) => document.querySelector(selector)
 const rooms = {
   public: {
     title: 'Public room',
-    about: 'Nobody is asked for a token here, so everyone is a guest.'
+    about: 'No token is needed here, so everyone is a guest.'
   },
   members: { title: 'Members room', needs: 'ROLE_USER' },
   admin: { title: 'Admin room', needs: 'ROLE_ADMIN' }
 }
 
-// What the login answered, `{ name, roles, token }`. Kept for this tab only, so that two tabs can
+// The response of the login, `{ name, roles, token }`. Kept for this tab only, so that two tabs can
 // be two users.
 let user = JSON.parse(sessionStorage.getItem('user'))
 let room = sessionStorage.getItem('room') ?? 'public'
 let you
 let socket
 let present
-// What was sent and has not come back yet. It returns to the input if the connection is lost first.
+// The texts that were sent and have not come back yet. They return to the input if the connection
+// is lost first.
 let unconfirmed = []
 
 /* The connection */
@@ -150,7 +151,7 @@ function addMessage (from, text, at) {
   addToLog(item)
 }
 
-// Keeps the last messages, and follows them unless somebody reads further up.
+// Keeps the last messages, and follows them unless the user has scrolled up.
 function addToLog (item) {
   const log = $('#log')
   const isAtEnd = log.scrollHeight - log.scrollTop - log.clientHeight < 40
@@ -195,7 +196,7 @@ function signOut () {
   showUser()
 }
 
-// What was not delivered goes back to the input, before what was written since.
+// Undelivered texts return to the input, before those written since.
 function recover () {
   if (unconfirmed.length === 0) return
   $('#text').value = [...unconfirmed, $('#text').value].join(' ').trim().slice(0, 500)

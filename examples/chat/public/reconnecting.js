@@ -4,8 +4,8 @@ const { WebSocket, EventTarget, CustomEvent, fetch } = window
 const FIRST_WAIT = 1_000
 const LONGEST_WAIT = 15_000
 
-// What the server says when it will not have the same client back: it broke a rule (RFC 6455
-// section 7.4.1), or was sent away.
+// Close codes after which the client must not return: a protocol violation (RFC 6455 section
+// 7.4.1), or a rejection.
 const FINAL = new Set([1000, 1002, 1003, 1007, 1008, 1009])
 
 /**
@@ -124,6 +124,6 @@ export class ReconnectingSocket extends EventTarget {
 }
 
 function isFinal (code) {
-  // Who has sent too much may come back later.
+  // A client that has sent too much may return later.
   return FINAL.has(code) || (code >= 4000 && code !== 4429)
 }
