@@ -37,6 +37,12 @@ t.test('the return value of onOpen comes first, also if it is awaited later', as
   client.socket.terminate()
 })
 
+t.test('injectWS rejects before the app is ready', async (t) => {
+  const app = await createApp(t)
+  app.socketRoute('/chat', { onOpen: () => 'hello' })
+  await t.rejects(app.injectWS('/chat'), { message: 'Unexpected server response: 500' })
+})
+
 t.test('messages go both ways, text and binary', async (t) => {
   const app = await start(t, { onMessage: (_connection, message) => message })
   const client = await inject(app, '/chat/lobby')
