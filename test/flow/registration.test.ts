@@ -111,19 +111,56 @@ t.test('printSocketRoutes() lists path, name, roles and limits', async (t) => {
       '/chat/:room',
       'chat',
       'ROLE_USER, and ROLE_A or ROLE_B',
-      'messages 65536 B, outbox 1048576 B, concurrency 1'
+      'messages 65536 B, outbox 1048576 B (close), concurrency 1'
     ],
     [
       '/prices',
       '/prices',
       'ROLE_USER, and isPaying',
-      'messages 100 B, outbox 1048576 B, concurrency 1'
+      'messages 100 B, outbox 1048576 B (close), concurrency 1'
     ]
   ])
   t.equal(lines[3]![2], 'ROLE_USER, and a predicate')
   const open = await createApp(t)
   open.socketRoute('/', ok)
   t.match(open.printSocketRoutes(), /everyone/)
+})
+
+t.test('printSocketRoutes() lists the set limits and the grants of messages', async (t) => {
+  const app = await createApp(t, { plugin: { connections: { perIp: 50 } } })
+  const schema = {
+    in: {
+      say: {},
+      ban: { isGranted: ['ROLE_ADMIN', 'ROLE_OWNER'] },
+      mute: { isGranted: () => true }
+    }
+  }
+  app.socketRoute('/chat', { schema, on: { say () {}, ban () {}, mute () {} } }, {
+    isGranted: 'ROLE_USER',
+    rate: { messages: 20, per: 2_000 },
+    connections: { perRoute: 1_000, perUser: { max: 5, on: 'close-oldest' } },
+    outbox: { overflow: { latestBy: () => 1 }, limit: 100_000 }
+  })
+  app.socketRoute('/other', ok, {
+    isGranted: 'ROLE_USER',
+    rate: { bytes: 10_000 },
+    connections: { perUser: 3 },
+    outbox: { overflow: 'drop-oldest' }
+  })
+  const [, ...lines] = app.printSocketRoutes().trimEnd().split('\n')
+  t.strictSame(lines.map((line) => line.split(/ {2,}/).slice(2)), [
+    [
+      "ROLE_USER; 'ban' to ROLE_ADMIN or ROLE_OWNER; 'mute' to isGranted",
+      'messages 65536 B, outbox 100000 B (latestBy), concurrency 1, connections 1000 per route, ' +
+      'connections 5 per user (close-oldest), connections 50 per IP address, ' +
+      'rate 20 messages per 2000 ms'
+    ],
+    [
+      'ROLE_USER',
+      'messages 65536 B, outbox 1048576 B (drop-oldest), concurrency 1, ' +
+      'connections 3 per user, connections 50 per IP address, rate 10000 B per 1000 ms'
+    ]
+  ])
 })
 
 // P8
