@@ -54,9 +54,9 @@ export class Client implements Record<keyof SocketClient<UnknownRoute>, unknown>
     this.#outbox = new Outbox(settings.buffer, write)
     this.#pending = new PendingRequests(
       (id) => { if (!this.#outbox.delete(id)) write(messageText('cancel', id)) },
-      () => { this.#transport.doubt() }
+      () => { this.#transport.check() }
     )
-    this.#handlers = new Handlers(write, (error) => { this.#crash(error) })
+    this.#handlers = new Handlers(write, (error) => { this.#reportHandlerError(error) })
     this.#renewal = new Renewal({
       before: settings.renewBefore,
       provide: () => settings.token?.(),
@@ -208,7 +208,7 @@ export class Client implements Record<keyof SocketClient<UnknownRoute>, unknown>
     this.#hasWarned = false
     this.#renewal.plan(token)
     this.#opening.resolve()
-    this.#tell(this.#onOpen)
+    this.#notify(this.#onOpen)
     this.#outbox.flush()
   }
 
@@ -234,7 +234,7 @@ export class Client implements Record<keyof SocketClient<UnknownRoute>, unknown>
     } else if (this.#isOpen) {
       this.#endConnection()
       this.#pending.failAll(disconnected(), (id) => !this.#outbox.has(id))
-      this.#tell(this.#onClose, { ...closed, willReconnect })
+      this.#notify(this.#onClose, { ...closed, willReconnect })
     }
   }
 
@@ -257,7 +257,7 @@ export class Client implements Record<keyof SocketClient<UnknownRoute>, unknown>
     this.#outbox.clear()
     for (const queue of [...this.#queues]) queue.end()
     this.#closing.resolve({ code, reason })
-    this.#tell(this.#onClose, { code, reason, willReconnect: false })
+    this.#notify(this.#onClose, { code, reason, willReconnect: false })
   }
 
   // Ends everything that belongs to the connection.
@@ -268,12 +268,12 @@ export class Client implements Record<keyof SocketClient<UnknownRoute>, unknown>
     this.#handlers.cancelAll()
   }
 
-  #tell<Event extends unknown[]> (
+  #notify<Event extends unknown[]> (
     handlers: Set<(...event: Event) => unknown>,
     ...event: Event
   ): void {
     for (const handler of [...handlers]) {
-      call(handler, ...event).catch((error: unknown) => { this.#crash(error) })
+      call(handler, ...event).catch((error: unknown) => { this.#reportHandlerError(error) })
     }
   }
 
@@ -292,7 +292,7 @@ export class Client implements Record<keyof SocketClient<UnknownRoute>, unknown>
   }
 
   // An error of the app's handlers must not pass unnoticed.
-  #crash (error: unknown): void {
+  #reportHandlerError (error: unknown): void {
     if (this.#settings.onError === undefined) startTimer(0, () => { throw error })
     else this.#report(error)
   }

@@ -15,7 +15,7 @@ export interface LivenessParts {
 }
 
 // The longest time to answer, in milliseconds, where there is a reason to doubt the connection.
-const DOUBT = 4_000
+const CHECK_TIMEOUT = 4_000
 
 /**
  * Detects a connection that is gone without a close. A page can neither send nor see WebSocket
@@ -42,7 +42,7 @@ export class Liveness {
   /** Starts with an open connection. */
   start (): void {
     this.#hasHeard = true
-    if (this.#parts.interval < Infinity) this.#check()
+    if (this.#parts.interval < Infinity) this.#onTimer()
   }
 
   stop (): void {
@@ -58,13 +58,13 @@ export class Liveness {
    * Sends a ping at once, as there is a reason to doubt the connection, and waits for at most four
    * seconds.
    */
-  doubt (): void {
+  check (): void {
     if (this.#parts.interval < Infinity && this.#passed === 0) {
-      this.#ask(Math.min(this.#parts.timeout, DOUBT))
+      this.#ask(Math.min(this.#parts.timeout, CHECK_TIMEOUT))
     }
   }
 
-  #check (): void {
+  #onTimer (): void {
     if (this.#isAlive()) this.#wait(this.#parts.interval / 2, 0)
     else if (this.#passed === 0) this.#ask(this.#parts.timeout)
     else if (this.#passed === 1) this.#wait(this.#timeout / 2, 2)
@@ -93,6 +93,6 @@ export class Liveness {
   #wait (milliseconds: number, passed: number): void {
     this.#passed = passed
     clearTimeout(this.#timer)
-    this.#timer = startTimer(milliseconds, () => { this.#check() })
+    this.#timer = startTimer(milliseconds, () => { this.#onTimer() })
   }
 }

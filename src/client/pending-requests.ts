@@ -28,15 +28,15 @@ interface TimedRequest extends PendingRequest {
 export class PendingRequests {
   readonly #pending = new Map<number, TimedRequest>()
   readonly #cancel: (id: number) => void
-  readonly #doubt: () => void
+  readonly #check: () => void
 
   /**
    * @param cancel tells the server that an answer is no longer wanted.
-   * @param doubt called when an answer is late.
+   * @param check called when an answer is late.
    */
-  constructor (cancel: (id: number) => void, doubt: () => void) {
+  constructor (cancel: (id: number) => void, check: () => void) {
     this.#cancel = cancel
-    this.#doubt = doubt
+    this.#check = check
   }
 
   /**
@@ -56,7 +56,7 @@ export class PendingRequests {
     const onAbort = () => { abandon(abortReasonOf(signal!)) }
     const onTimeout = () => {
       abandon(new RequestError(clientErrors.timeout, `There was no reply within ${timeout} ms`))
-      this.#doubt()
+      this.#check()
     }
     let timer: undefined | Timer
     // A reply that arrived while the event loop was blocked is read first.

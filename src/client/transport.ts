@@ -112,8 +112,8 @@ export class Transport {
   }
 
   /** Checks the connection, as there is a reason to doubt it. */
-  doubt (): void {
-    if (this.#stage === 'open') this.#liveness.doubt()
+  check (): void {
+    if (this.#stage === 'open') this.#liveness.check()
   }
 
   /** Reconnects at once. An open connection is replaced. */
@@ -266,7 +266,7 @@ export class Transport {
   }
 
   #wake (): void {
-    this.doubt()
+    this.check()
     if (this.#stage !== 'waiting') return
     clearTimeout(this.#timer)
     this.#connect()

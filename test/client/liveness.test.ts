@@ -89,15 +89,15 @@ t.test('a slow upload is a sign of life', async (t) => await withClock(async (ti
   t.strictSame(log, ['70000 ping', '80000 dead'], 'as long as the network takes something')
 }))
 
-t.test('doubt asks at once, for four seconds', async (t) => await withClock(async (tick) => {
+t.test('check() asks at once, for four seconds', async (t) => await withClock(async (tick) => {
   const { it, log } = liveness()
   it.start()
   await tick(1_000)
-  it.doubt()
+  it.check()
   for (let seconds = 0; seconds < 10; seconds++) {
     await tick(1_000)
-    // A second doubt waits for the answer to the first question.
-    if (seconds < 3) it.doubt()
+    // A second check waits for the answer to the first question.
+    if (seconds < 3) it.check()
   }
   t.strictSame(log, ['1000 ping', '5000 dead'])
 }))
@@ -105,7 +105,7 @@ t.test('doubt asks at once, for four seconds', async (t) => await withClock(asyn
 t.test('without pings nothing is asked', async (t) => await withClock(async (tick) => {
   const { it, log } = liveness(Infinity)
   it.start()
-  it.doubt()
+  it.check()
   await tick(3_600_000)
   t.strictSame(log, [])
 }))
@@ -159,7 +159,7 @@ t.test('a listening client leaves a dead connection', async (t) => await withClo
   t.equal((await next).value, 'after')
 }))
 
-t.test('a late answer makes the client doubt', async (t) => await withClock(async (tick) => {
+t.test('a late answer makes the client send a ping', async (t) => await withClock(async (tick) => {
   const { server, client, connection } = await pair(t, {}, tick)
   const failed = client.request('ask', undefined, { timeout: 3_000 }).catch(
     (error: { code: string }) => error.code
