@@ -16,9 +16,11 @@ interface Near {
   readonly distance: number
 }
 
-// Returns a known name that differs by a letter or two, regardless of case, or one that shares its
-// words with the unknown name.
-function nearest (name: string, known: readonly string[]): undefined | string {
+/**
+ * Returns a known name that differs by a letter or two, regardless of case, or one that shares its
+ * words with the unknown name.
+ */
+export function nearest (name: string, known: readonly string[]): undefined | string {
   const given = name.toLowerCase()
   const most = Math.min(2, Math.floor(name.length / 3))
   const [near] = known

@@ -36,7 +36,9 @@ export function checkGrant (value: unknown): asserts value is Grant {
   if (typeof value === 'function') return
   const roles = typeof value === 'string' ? [value] : value
   if (!Array.isArray(roles)) {
-    throw new errors.GrantInvalid(value == null ? `is ${value}` : `is a ${typeof value}`)
+    throw new errors.GrantInvalid(value == null
+      ? `is ${value}`
+      : `is ${typeof value === 'object' ? 'an' : 'a'} ${typeof value}`)
   }
   // An empty list could be read as "no user may connect" or as "every user may connect".
   if (roles.length === 0) throw new errors.GrantInvalid('is an empty list')

@@ -11,6 +11,10 @@ import {
 } from './validation.js'
 import type { MessageDefinition } from './parse-contract.js'
 import { messageText } from '../protocol/envelope.js'
+import { suggest } from '../suggestion.js'
+
+// In characters, for a suggestion.
+const LONGEST_NAME = 64
 
 interface Event {
   readonly serialize: undefined | Serializer
@@ -85,12 +89,16 @@ export class ContractCodec implements Codec {
   #event (type: unknown): Event {
     const event = this.#events.get(type as string)
     if (event === undefined) {
-      // The text does not quote the type, which may come from a client.
+      const known = [...this.#definitions.keys()]
+      const has = `it has ${known.join(', ') || 'no message'}`
+      // The text does not quote the type, which may come from a client. Of a long one the most
+      // similar name would take too long to find.
+      const isName = typeof type === 'string' && type.length <= LONGEST_NAME && known.length > 0
       throw new errors.EventUnknown(
         typeof type === 'string'
           ? 'This type'
           : `The first argument, the type, is of type ${typeof type}, which`,
-        [...this.#definitions.keys()].join(', ')
+        isName ? suggest(type, known, has) : `; ${has}`
       )
     }
     return event

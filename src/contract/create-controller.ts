@@ -24,10 +24,20 @@ export function createController (
   const controller = checkController(path, given, fastify)
   const { schema, on, onMessage } = controller
   if (schema === undefined && on === undefined) return controller
+  const part = on === undefined ? requestPartIn(schema) : undefined
+  if (part !== undefined) {
+    throw new errors.ControllerInvalid(path, `has schema: { ${part} }, which belongs in the ` +
+      'third argument of socketRoute(): { schema }')
+  }
   if (onMessage !== undefined) {
     throw new errors.ContractInvalid(path,
       'goes with onMessage, which would never run: messages go to `on`, by their type')
   }
   const definition = defineContract(path, schema, on, checkGrant)
   return new ContractRouter(controller as unknown as Given, definition)
+}
+
+// Returns the first part of the upgrade request that a schema is for.
+function requestPartIn (schema: unknown): undefined | string {
+  return ['params', 'querystring', 'query', 'headers'].find((part) => part in Object(schema))
 }

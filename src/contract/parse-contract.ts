@@ -1,6 +1,7 @@
 import { errors } from '../errors.js'
 import { isRecord, strayIn } from '../members.js'
 import { reservedTypes } from '../protocol/envelope.js'
+import { nearest } from '../suggestion.js'
 import type { ContractSchema, InboundMessage, MessageGrant, MessageInfo } from './contract.js'
 
 /** A message of a contract. `undefined` means no schema. */
@@ -26,6 +27,18 @@ const keys = {
   in: ['data', 'reply', 'stream', 'isGranted', ...info],
   out: ['data', 'reply', ...info]
 }
+
+// Words for the members of a message.
+const synonyms: ReadonlyMap<string, string> = new Map([
+  ['roles', 'isGranted'],
+  ['guard', 'isGranted'],
+  ['response', 'reply'],
+  ['returns', 'reply'],
+  ['answer', 'reply'],
+  ['ack', 'reply'],
+  ['payload', 'data'],
+  ['body', 'data']
+])
 
 /**
  * Parses the contract of a controller.
@@ -71,8 +84,10 @@ export function defineContract (
     if (!isObject(given)) throw fail(`has no { ${keys.in.join(', ')} } for the message '${type}'`)
     const unknown = strayIn(given, keys[direction])
     if (unknown !== undefined) {
+      const meant = meantBy(unknown, keys[direction])
       throw fail(`has '${unknown}' in the message '${type}', which is ` +
-        `{ ${keys[direction].join(', ')} }: the schema of its data belongs in data`)
+        `{ ${keys[direction].join(', ')} }: ` +
+        (meant === undefined ? 'the schema of its data belongs in data' : `did you mean ${meant}?`))
     }
     const { data, reply, stream, isGranted, summary, description } = given as InboundMessage
     if (reply !== undefined && stream !== undefined) {
@@ -98,6 +113,13 @@ export function defineContract (
     throw fail(`has a handler for '${stray}', which is not a message of schema.in`)
   }
   return definition
+}
+
+// Returns the member of a message that an unknown name stands for, also if it is misspelt.
+function meantBy (unknown: string, known: readonly string[]): undefined | string {
+  const name = nearest(unknown, [...known, ...synonyms.keys()])
+  const meant = name === undefined ? undefined : synonyms.get(name) ?? name
+  return meant !== undefined && known.includes(meant) ? meant : undefined
 }
 
 // A member of Object.prototype is not a handler: a message may be called `toString`.

@@ -214,28 +214,31 @@ export function serialized (
   what: 'data of' | 'reply to',
   type: string
 ): undefined | string {
+  const fail = (problem: string, cause?: unknown): Error => cause === undefined
+    ? new errors.EventInvalid(what, type, problem)
+    : new errors.EventInvalid(what, type, problem, { cause })
   if (serialize === undefined) {
     // Rejected rather than ignored: it may be options in the place of data.
     if (data !== undefined) {
-      throw new errors.EventInvalid(what, type, {
-        cause: new TypeError(what === 'reply to'
-          ? 'schema.in has no reply for it: give it one, or return nothing'
-          : 'schema.out has no data for it: give it a schema, or send no data')
-      })
+      throw fail(what === 'reply to'
+        ? ': schema.in has no reply for it: give it one, or return nothing'
+        : ': schema.out has no data for it: give it a schema, or send no data')
     }
     return
   }
+  const missing = what === 'reply to' ? ': the handler returned nothing' : ': no data was given'
+  const problem = data === undefined ? missing : ''
   let json: unknown
   try {
     json = serialize(data)
   } catch (cause) {
-    throw new errors.EventInvalid(what, type, { cause: withoutValue(cause) })
+    throw fail(problem, withoutValue(cause))
   }
   if (typeof json === 'string' && json !== 'undefined') return json
   // JSON.stringify returns undefined for a function or undefined, and Fastify's serializer the
   // text 'undefined'. A serializer may also return a promise, which must not reject unhandled.
   discard(json)
-  throw new errors.EventInvalid(what, type)
+  throw fail(problem)
 }
 
 // Fastify's serializer quotes the value that it cannot write. A value from a client must not reach

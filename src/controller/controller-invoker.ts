@@ -170,7 +170,7 @@ export class ControllerInvoker {
       : { callback: source, handled: textOf(first) }
     // No details if onError threw the error it was given: that is no error of onError.
     this.#log(level, 'connection closed after an error', {
-      err: error,
+      ...logged(error),
       ...(handled === error || first === error ? undefined : details)
     })
     this.#host.closeWith(reason)
@@ -179,6 +179,12 @@ export class ControllerInvoker {
   #log (level: 'debug' | 'info' | 'error', message: string, details: object = {}): void {
     writeLog(this.#connection, level, details, message)
   }
+}
+
+// A value that is not an Error is in the log beside the error that says so.
+function logged (thrown: unknown): object {
+  const err = asError(thrown)
+  return err === thrown ? { err } : { err, thrown }
 }
 
 // Unwraps a MessageFailure, whose id comes from the client and must not be logged.

@@ -79,6 +79,14 @@ interface Contracted {
   readonly on?: unknown
 }
 
+// Callbacks of other libraries.
+const counterparts: ReadonlyMap<string, string> = new Map([
+  ['onConnect', 'onOpen'],
+  ['onConnection', 'onOpen'],
+  ['onDisconnect', 'onClose'],
+  ['onData', 'onMessage']
+])
+
 const callbacks = ['onOpen', 'onMessage', 'onClose', 'onError'] as const
 
 /**
@@ -117,7 +125,8 @@ export function checkController (
       if (typeof value !== 'function') throw fail(`has an ${name} that is not a function`)
       found = true
     } else if (typeof value === 'function' && (known !== undefined || /^on[A-Z]/.test(name))) {
-      const meant = known === undefined ? '' : ` (is ${known} meant?)`
+      const near = known ?? counterparts.get(name)
+      const meant = near === undefined ? '' : ` (is ${near} meant?)`
       throw fail(`has an unknown callback '${name}'${meant}`)
     }
   }

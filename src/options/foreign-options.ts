@@ -11,6 +11,7 @@ const foreign = new Map(Object.entries({
   cors: 'did you mean origins?',
   guard: 'did you mean isGranted?',
   auth: 'did you mean isGranted?',
+  role: 'did you mean isGranted?',
   handler: 'the controller is the second argument of socketRoute()',
   server: `sockets use the server of Fastify, ${always}`,
   noServer: `sockets use the server of Fastify, ${always}`,

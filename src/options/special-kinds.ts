@@ -18,7 +18,7 @@ import {
   type SubjectReader
 } from '../auth/subject.js'
 import { defaultSources, type TokenSource } from '../auth/token-source.js'
-import { check, checkKeys } from '../option-checks.js'
+import { check, checkKeys, isObject } from '../option-checks.js'
 import {
   amount,
   converted,
@@ -234,6 +234,9 @@ export const schema: Kind<undefined | FastifySchema> = {
   default: undefined,
   initial: undefined,
   read (given, { name }) {
+    const isContract = isObject(given) && ('in' in given || 'out' in given)
+    check(!isContract, name, 'is a contract, { in, out }, which belongs on the controller, the ' +
+      'second argument of socketRoute(), beside its handlers `on`')
     checkKeys(given, name, ['params', 'querystring', 'query', 'headers'])
     return given
   }

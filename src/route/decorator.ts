@@ -49,6 +49,9 @@ interface Decoration {
  * twice, or the target is not a class.
  */
 export function SocketRoute (route: DecoratedRoute, ...rest: readonly never[]) {
+  if (typeof route === 'string') {
+    throw new errors.DecoratorInvalid('has a string as its argument, not an object')
+  }
   const path: unknown = Object(route).path
   if (typeof path !== 'string') throw notAPath(path)
   // Inherited and non-enumerable properties, such as a getter of a class, would not be copied.
@@ -136,6 +139,10 @@ function createOf (
   if (others.length > 0) {
     throw new errors.OptionInvalid('The third argument of socketController()',
       'is ignored: give all options in one object')
+  }
+  if (decorationOf(options) !== undefined) {
+    throw new errors.OptionInvalid('The second argument of socketController()',
+      'is a controller: give it as the first, in place of its class')
   }
   checkMembers(options, 'The second argument of socketController()', ['create'])
   const { create } = options as SocketControllerOptions

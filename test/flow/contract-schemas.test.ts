@@ -232,6 +232,14 @@ t.test('a contract that is none is refused at registration, with the cure', asyn
       { schema: { in: { say: { type: 'string' } } }, on },
       /has 'type' in the message 'say'.*belongs in data/
     ],
+    [
+      { schema: { in: { say: { roles: ['ROLE_ADMIN'] } } }, on },
+      /^The contract of '\/a' has 'roles' in the message 'say'.* did you mean isGranted\?$/
+    ],
+    [{ schema: { in: { say: { role: 'ROLE_ADMIN' } } }, on }, /did you mean isGranted\?/],
+    [{ schema: { in: { say: { reponse: {} } } }, on }, /'reponse' .* did you mean reply\?/],
+    [{ schema: { in: { say: { Data: {} } } }, on }, /'Data' .* did you mean data\?/],
+    [{ schema: { out: { said: { reply: {}, isGranted: 'a' } } }, on: {} }, /belongs in data/],
     [{ schema: { in: { say: 'string' } }, on }, /no \{ data, .* \} for the message 'say'/],
     [
       { schema: { in: { reply: {} } }, on: { reply () {} } },

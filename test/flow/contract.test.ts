@@ -105,18 +105,46 @@ t.test('a message without a reply in the contract is answered as handled', async
 
 t.test('a reply for which the contract has no place is told where it belongs', async (t) => {
   const app = await createApp(t)
-  const causes: unknown[] = []
+  const messages: string[] = []
   app.socketRoute('/', {
     schema: { in: { say: {} } },
     on: { say: () => 'a reply' as never },
-    onError (_connection, { cause }) { causes.push((cause as Error).message) }
+    onError (_connection, { message }) { messages.push(message) }
   })
   const client = await connect(await listen(app))
   t.match(await ask(client, { type: 'say', id: 1 }), {
     type: 'error',
     code: 'FSR_ERR_HANDLER_FAILED'
   })
-  t.strictSame(causes, ['schema.in has no reply for it: give it one, or return nothing'])
+  t.strictSame(messages, [
+    "The reply to 'say' cannot be serialized as the contract says: " +
+      'schema.in has no reply for it: give it one, or return nothing'
+  ])
+})
+
+t.test('a reply or data that is missing is named by the error', async (t) => {
+  const app = await createApp(t)
+  const messages: string[] = []
+  const feed = app.socketRoute('/', {
+    schema: {
+      in: { count: { reply: Type.Object({ n: Type.Number() }) } },
+      out: { said: Type.Object({ n: Type.Number() }), bye: null }
+    },
+    on: { count: (() => {}) as never },
+    onError (_connection, { message }) { messages.push(message) }
+  })
+  const client = await connect(await listen(app))
+  await ask(client, { type: 'count', id: 1 })
+  t.match(messages[0], /^The reply to 'count' .* as the contract says: the handler returned nothing/)
+  const send = feed.broadcast as (...message: unknown[]) => void
+  t.throws(
+    () => { send.call(feed, 'said') },
+    { message: /^The data of 'said' .* as the contract says: no data was given/ }
+  )
+  t.throws(
+    () => { send.call(feed, 'bye', {}) },
+    { message: /^The data of 'bye' .* as the contract says: schema.out has no data for it/ }
+  )
 })
 
 t.test('a message without an id is not answered', async (t) => {
@@ -690,7 +718,12 @@ t.test('rooms and broadcasts send what the contract has', async (t) => {
   ])
   t.throws(
     () => { chat.broadcast('massage' as 'bye') },
-    { code: 'FSR_ERR_EVENT_UNKNOWN', message: /^This type is not .* message, bye/ }
+    { code: 'FSR_ERR_EVENT_UNKNOWN', message: /^This type is not .*: did you mean message\? It has message, bye$/ }
+  )
+  const sent = 'x'.repeat(65)
+  t.throws(
+    () => { chat.broadcast(sent as 'bye') },
+    { code: 'FSR_ERR_EVENT_UNKNOWN', message: /^This type is not .* contract; it has message, bye$/ }
   )
   t.throws(() => { chat.broadcast('message', {} as never) }, { code: 'FSR_ERR_EVENT_INVALID' })
   t.throws(

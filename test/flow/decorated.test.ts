@@ -200,6 +200,10 @@ t.test('@SocketRoute stands once, before a class, with one argument', async (t) 
     () => (SocketRoute as unknown as (...all: unknown[]) => void)({ path: '/admin' }, 'ROLE_ADMIN'),
     { ...dangerous, message: /second argument/ }
   )
+  t.throws(
+    () => SocketRoute('/d' as never),
+    { ...dangerous, message: /^@SocketRoute has a string .*with one object: @SocketRoute\(\{ path/ }
+  )
   const before = SocketRoute({ path: '/admin' }) as (...given: unknown[]) => void
   class Plain { onOpen () {} }
   t.throws(() => { before(Plain.prototype.onOpen, { kind: 'method', name: 'onOpen' }) }, dangerous)
@@ -315,6 +319,19 @@ for (const [name, value] of Object.entries({
     ]) t.throws(() => app.socketRoute('/', controller), { message })
   })
 }
+
+t.test('an instance as the second argument is told that it is the first', async (t) => {
+  class Plain { onOpen () {} }
+  SocketRoute({ path: '/' })(Plain)
+  const app = await createApp(t)
+  t.throws(
+    () => app.socketController(Plain, new Plain() as never),
+    {
+      code: 'FSR_ERR_OPTION_INVALID',
+      message: /^The second argument of socketController\(\) is a controller: give it as the first/
+    }
+  )
+})
 
 t.test('the limits of a decorated class and of its fields belong in the decorator', async (t) => {
   const app = await createApp(t)

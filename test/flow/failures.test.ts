@@ -189,6 +189,19 @@ t.test('onError gets an Error also when something else was thrown', async (t) =>
   })
 })
 
+t.test('a thrown text is in the log beside the error that it became', async (t) => {
+  const lines: string[] = []
+  const app = await createApp(t, {
+    fastify: { logger: { stream: { write: (line) => { lines.push(line) } } } }
+  })
+  app.socketRoute('/', { onOpen: () => { throw 'a text' } }) // eslint-disable-line no-throw-literal
+  t.equal((await (await connect(await listen(app))).closed).code, 1011)
+  t.match(
+    JSON.parse(lines.find((line) => line.includes('connection closed after an error'))!),
+    { err: { code: 'FSR_ERR_NOT_AN_ERROR' }, thrown: 'a text', callback: 'onOpen' }
+  )
+})
+
 t.test('an error of this plugin that says nothing of closing closes with 1011', async (t) => {
   const app = await createApp(t)
   app.socketRoute('/', {

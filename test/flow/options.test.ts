@@ -281,6 +281,19 @@ t.test('constraints that are none fail', async (t) => {
   }
 })
 
+t.test('a contract among the options is told that it belongs on the controller', async (t) => {
+  const app = await createApp(t)
+  for (const schema of [{ in: {} }, { out: {} }]) {
+    t.throws(
+      () => app.socketRoute('/', ok, { schema } as object),
+      {
+        code: 'FSR_ERR_OPTION_INVALID',
+        message: /^Option schema is a contract, .* belongs on the controller/
+      }
+    )
+  }
+})
+
 t.test('a route that would raise maxPayload is told where to', async (t) => {
   const app = await createApp(t)
   t.throws(
@@ -293,7 +306,7 @@ t.test('a route that would raise maxPayload is told where to', async (t) => {
 })
 
 const misspelt: Array<[given: object, meant: string]> = [
-  [{ origin: '*' }, 'origins'], [{ role: 'x' }, 'roles'], [
+  [{ origin: '*' }, 'origins'], [
     { isgranted: 'x' },
     'isGranted'
   ], [{ granted: 'x' }, 'isGranted'], [{ maxPayLoad: 5 }, 'maxPayload'],
@@ -342,6 +355,7 @@ t.test('so are options of the plugin alone, of a route alone, and of calls', asy
     message: new RegExp(`did you mean ${name}\\?`)
   })
   for (const [given, name] of [
+    [{ role: 'ROLE_USER' }, 'isGranted'],
     [{ drains: {} }, 'drain'],
     [{ drain: { deadlin: 5 } }, 'deadline'],
     [{ tickets: { tll: 5 } }, 'ttl'],

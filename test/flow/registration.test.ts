@@ -179,7 +179,15 @@ const controllers: Record<string, [unknown, RegExp]> = {
   ],
   'another framework\'s callback': [
     { onOpen: () => {}, onConnect: () => {} },
-    /unknown callback 'onConnect'/
+    /unknown callback 'onConnect' \(is onOpen meant\?\)/
+  ],
+  'a disconnect of another framework': [
+    { onDisconnect: () => {} },
+    /unknown callback 'onDisconnect' \(is onClose meant\?\)/
+  ],
+  'an object with the schema of a request': [
+    { schema: { params: {} }, onMessage: () => {} },
+    /has schema: \{ params \}, which belongs in the third argument of socketRoute/
   ],
   'a callback that is no function': [{ onOpen: 'hello' }, /has an onOpen that is not a function/],
   'a class without callbacks': [class {}, /has no callback/],
@@ -271,6 +279,7 @@ const options: Record<string, [unknown, string]> = {
   'an empty role': ['', 'FSR_ERR_GRANT_INVALID'],
   'a role that is no string': [['a', 5], 'FSR_ERR_GRANT_INVALID'],
   'a boolean': [true, 'FSR_ERR_GRANT_INVALID'],
+  'isGranted as an object': [{ isGranted: {} }, 'FSR_ERR_GRANT_INVALID'],
   null: [null, 'FSR_ERR_GRANT_INVALID'],
   'isGranted null': [{ isGranted: null }, 'FSR_ERR_GRANT_INVALID']
 }
