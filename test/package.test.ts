@@ -301,6 +301,22 @@ t.test('the package as it is published', async (t) => {
     )
   })
 
+  // A file of the repository cannot be linked to, as a reader has the package alone.
+  await t.test('its documents name other files as those of the repository', async (t) => {
+    const documents = readdirSync(packed, { recursive: true }).map(String).filter(
+      (name) => name.endsWith('.md')
+    )
+    const named = documents.flatMap((file) =>
+      readFileSync(join(packed, file), 'utf8').replace(/^```[^]*?^```$/gm, '')
+        .split(/\n(?=\n| *[-*] |\|)/)
+        .flatMap((text) =>
+          [...text.matchAll(/`((?:bench|docs|examples|src|test|ui)\/[\w./-]+)`/g)]
+            .map(([, path]) => ({ file, path: path!, text }))))
+      .filter(({ path }) => !existsSync(join(packed, path)))
+    t.ok(named.length > 5)
+    t.strictSame(named.filter(({ text }) => !/\brepository\b/.test(text)), [])
+  })
+
   await t.test('docs/console.md tells the weight of the page', async (t) => {
     const page = join(packed, 'dist/operate/ui/page.js')
     const { page: files } = await import(pathToFileURL(page).href) as {

@@ -32,12 +32,15 @@ t.test('the first example of the README runs, and does what it says', async (t) 
   }
   const url = `${address!.replace('http', 'ws')}/chat`
 
+  const login = await fetch(`${address!}/login`, { method: 'POST' })
+  const issued = await login.text()
+
   const signer = Fastify()
   await signer.register(jwt, { secret: SECRET })
   const token = signer.jwt.sign({ sub: 'alice', roles: ['ROLE_USER'] })
   t.equal((await refusal(url)).status, 401)
   const [alice, bob] = [
-    await connect(url, ['bearer', token]),
+    await connect(url, ['bearer', issued]),
     await connect(url, [], { headers: { authorization: `Bearer ${token}` } })
   ]
   for (const client of [alice, bob]) {
@@ -61,12 +64,15 @@ t.test('the first example of the README runs, and does what it says', async (t) 
     403
   )
   t.equal(await announce(admin, { news: 1 }), 400)
-  t.equal(await announce(admin, { text: 'news' }), 200)
-  for (const client of [alice, bob]) {
-    t.strictSame(await client.json(), { type: 'announcement', text: 'news' })
+  for (const each of [admin, issued]) {
+    t.equal(await announce(each, { text: 'news' }), 200)
+    for (const client of [alice, bob]) {
+      t.strictSame(await client.json(), { type: 'announcement', text: 'news' })
+    }
   }
   await alice.close()
   await bob.close()
+  t.strictSame(alice.unread, [], 'the goodbye is sent if the server closes')
 })
 
 t.test('before and after are at most 20 lines each', async (t) => {
