@@ -150,13 +150,13 @@ const caps = object({
   perIp: unlimited('connections', undefined)
 })
 
-/** The limits on connections. An object without any, or with none but `undefined`, is refused. */
+/** The limits on connections. An object is refused if it leaves the route without any limit. */
 export const connections = {
   ...caps,
   default: undefined,
   read (given: unknown, place: Place<typeof caps.initial>): typeof caps.initial {
     const read = caps.read(given, place)
-    check(Object.values(given as object).some((limit) => limit !== undefined), place.name,
+    check(Object.values(read).some((limit) => limit !== undefined), place.name,
       'limits nothing: set perRoute, perUser or perIp')
     return read
   }

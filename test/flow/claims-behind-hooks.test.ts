@@ -425,7 +425,7 @@ t.test('a token found by extractToken must be valid on a route that takes tokens
 t.test('several tokens of one request must all be of the same user', async (t) => {
   const app = await createHooked(t, {
     jwt: formatted,
-    plugin: { connections: { perUser: undefined } },
+    plugin: { connections: undefined },
     hook: (app) => { app.addHook('onRequest', verify as never) }
   })
   const url = await listen(app)
@@ -469,7 +469,7 @@ t.test('the first of several tokens of a user to be revoked or to expire counts'
   const app = await createHooked(t, {
     jwt: formatted,
     clock,
-    plugin: { connections: { perUser: undefined } },
+    plugin: { connections: undefined },
     hook: (app) => { app.addHook('onRequest', ofProtocol as never) }
   })
   const url = await listen(app)
@@ -655,7 +655,7 @@ t.test('the end of a session ends its connection, also with a token beside it', 
   const app = await createWithSessions(t, {
     clock,
     sessions,
-    plugin: { connections: { perUser: undefined } }
+    plugin: { connections: undefined }
   })
   const url = await listen(app)
   const token = (claims: object) => tokenOf(app, [], { ...claims })

@@ -356,6 +356,30 @@ t.test('a waiting message can be cancelled, and its id used again', async (t) =>
   t.same(handled, ['kept', 'again', 'later'])
 })
 
+t.test('a waiting message can be cancelled before any message with an id is handled', async (t) => {
+  const app = await createApp(t)
+  const handled: unknown[] = []
+  let go: undefined | (() => void)
+  app.socketRoute('/work', {
+    schema: { in: { first: {}, next: { data: Type.String() } } },
+    on: {
+      first: () => new Promise<void>((resolve) => { go = resolve }),
+      next (_connection, text) { handled.push(text) }
+    }
+  })
+  const client = await connect(`${await listen(app)}/work`)
+  tell(client, { type: 'first' })
+  tell(client, { type: 'next', id: 1, data: 'cancelled' })
+  tell(client, { type: 'cancel', id: 1 })
+  tell(client, { type: 'next', id: 2, data: 'kept' })
+  // Behind all of these, as pongs are.
+  client.socket.ping()
+  await once(client.socket, 'pong')
+  go!()
+  t.same(await client.json(), { type: 'reply', id: 2 })
+  t.same(handled, ['kept'])
+})
+
 t.test('a message that was taken back has nothing to do with the next of its id', async (t) => {
   const app = await createApp(t)
   const running: Array<{ fail (error: Error): void, answer (): void, signal: AbortSignal }> = []

@@ -208,6 +208,9 @@ for (const [what, hook] of Object.entries({
   'has a property of the app': (request: FastifyRequest) => {
     Object.assign(request.raw, { visitor: 'alice' })
   },
+  'has a property of the app named by a symbol': (request: FastifyRequest) => {
+    Object.assign(request.raw, { [Symbol('visitor')]: 'alice' })
+  },
   'has a header that a schema has made a number': (request: FastifyRequest) => {
     Object.assign(request.raw.headers, { 'x-count': 3 })
   }
