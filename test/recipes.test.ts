@@ -82,3 +82,9 @@ t.test('latestBy of the sample is given the value of every message', async (t) =
   while (typeof last !== 'string') last = await client.next()
   t.strictSame(JSON.parse(last), { symbol: 'A', price: 2 })
 })
+
+for (const part of ["injectWS('/hello'", "app.socketRoute('/echo'"]) {
+  t.test(`the sample of a test with ${part} passes`, async (t) => {
+    await runSample(t, 'docs/recipes.md', part, await createApp(t))
+  })
+}
