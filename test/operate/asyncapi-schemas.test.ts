@@ -373,6 +373,29 @@ t.test('an invalid schema, or a reference to nothing, is rejected at ready()', a
   )
 })
 
+t.test('a date of Zod is told how to convert it, and then takes any value', async (t) => {
+  const app = await createDescribed(t)
+  app.setValidatorCompiler(() => () => true)
+  add(app, '/chat', z.object({ at: z.date() }))
+  await t.rejects(
+    async () => { await app.ready() },
+    {
+      code: 'FSR_ERR_OPTION_INVALID',
+      message: new RegExp("^The schema of the data of 'a' of '/chat' has no JSON Schema for the " +
+        'document: Date cannot be represented.* Set the option transform of asyncapi, .*' +
+        "unrepresentable: 'any'")
+    }
+  )
+  const cured = await createDescribed(t, {
+    transform: (schema, { io }) => schema instanceof z.ZodType
+      ? z.toJSONSchema(schema, { io, target: 'draft-7', unrepresentable: 'any' })
+      : schema
+  })
+  cured.setValidatorCompiler(() => () => true)
+  add(cured, '/chat', z.object({ at: z.date() }))
+  await t.resolves(async () => { await cured.ready() })
+})
+
 t.test('a transform may fail in every way', async (t) => {
   const faults: unknown[] = []
   const note = (fault: unknown): void => { faults.push(fault) }

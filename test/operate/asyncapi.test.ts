@@ -156,6 +156,30 @@ t.test('each route is a channel, unless it is hidden', async (t) => {
   t.notOk(Object.keys(operations).some((key) => key.startsWith('secret')))
 })
 
+t.test('a misspelt hide fails when the app is ready, as the route would be public', async (t) => {
+  for (const [given, message] of [
+    [{ hidden: true }, "has 'hidden', which is unknown: did you mean hide\\?"],
+    [{ hide: 'yes' }, 'has a hide that is no boolean'],
+    [false, 'is not \\{ hide, summary'],
+    [null, 'is not \\{ hide, summary']
+  ] as const) {
+    const app = await createApp(t)
+    await app.register(asyncapi, { info })
+    app.socketRoute('/internal', { onOpen: () => {} }, { config: { asyncapi: given as never } })
+    await t.rejects(
+      async () => { await app.ready() },
+      {
+        code: 'FSR_ERR_OPTION_INVALID',
+        message: new RegExp(`^Option config.asyncapi of '/internal' ${message}`)
+      }
+    )
+  }
+  const app = await createApp(t)
+  await app.register(asyncapi, { info })
+  app.socketRoute('/', { onOpen: () => {} }, { config: { asyncapi: undefined } })
+  await t.resolves(async () => { await app.ready() })
+})
+
 t.test('parameters, query and headers are those of the route', async (t) => {
   const { channels } = await describe(t)
   const { chat, feed_topic_page: feed, v1_files: files } = channels

@@ -19,7 +19,8 @@ import { isObject } from './subschemas.js'
 /**
  * Creates the document of all routes that are not hidden.
  *
- * @throws `FSR_ERR_OPTION_INVALID` where a schema has no JSON Schema.
+ * @throws `FSR_ERR_OPTION_INVALID` where a schema has no JSON Schema, or the `config.asyncapi` of a
+ * route is invalid.
  */
 export function createDocument (
   routes: Iterable<Route>,
@@ -37,7 +38,7 @@ export function createDocument (
   const operations = new Map<string, AsyncapiOperation>()
   const keys = { channels: new UniqueKeys(), operations: new UniqueKeys() }
   for (const route of routes) {
-    const routeInfo = routeInfoOf(route.declared.config)
+    const routeInfo = routeInfoOf(route)
     if (routeInfo.hide === true) continue
     const key = keys.channels.take(
       keyOf(route.name.replace(/^\W+|\W+$/g, '')) || 'root',

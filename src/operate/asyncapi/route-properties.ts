@@ -5,6 +5,7 @@ import type { EffectiveOptions } from '../../options/resolve-options.js'
 import type { Route } from '../../route/route.js'
 import { jwtOf } from '../../host/jwt-internals.js'
 import { isOfJwt } from '../../auth/token-source.js'
+import { check, checkKeys } from '../../option-checks.js'
 
 /** A route as the document describes it, without its schemas. */
 export interface RouteProperties {
@@ -73,9 +74,18 @@ export interface RouteInfo {
   readonly tags?: undefined | readonly string[]
 }
 
-/** Returns the route's `config.asyncapi`; an empty object if there is none. */
-export function routeInfoOf (config: unknown): RouteInfo {
-  return Object((config as undefined | { readonly asyncapi?: unknown })?.asyncapi) as RouteInfo
+/**
+ * Returns the route's `config.asyncapi`; an empty object if there is none.
+ *
+ * @throws `FSR_ERR_OPTION_INVALID`: a misspelt `hide` would publish the route.
+ */
+export function routeInfoOf ({ name, declared: { config } }: Route): RouteInfo {
+  const { asyncapi: given = {} } = Object(config) as { readonly asyncapi?: unknown }
+  const option = `config.asyncapi of '${name}'`
+  checkKeys(given, option, ['hide', 'summary', 'description', 'tags'])
+  const { hide } = given as RouteInfo
+  check(hide === undefined || typeof hide === 'boolean', option, 'has a hide that is no boolean')
+  return given as RouteInfo
 }
 
 declare module 'fastify' {

@@ -24,6 +24,7 @@ export type SchemaTransform = (schema: unknown, origin: SchemaOrigin) => unknown
 // A schema that converts itself to a JSON Schema: https://standardschema.dev/json-schema
 interface Telling {
   readonly '~standard'?: undefined | {
+    readonly vendor?: unknown
     readonly jsonSchema?:
       | undefined
       | Readonly<Record<SchemaOrigin['io'], (options: { readonly target: 'draft-07' }) => unknown>>
@@ -71,22 +72,39 @@ const OTHER = 'it is not a JSON Schema, and does not convert itself to one'
  * @throws `FSR_ERR_OPTION_INVALID` if there is no JSON Schema, or a reference cannot be resolved.
  */
 export function toJsonSchema (
-  schema: unknown,
+  given: unknown,
   origin: SchemaOrigin,
   transform: undefined | SchemaTransform,
   place: (schema: JsonSchema) => JsonSchema
 ): JsonSchema {
   try {
-    return place(convert(schema, origin, transform))
+    return place(convert(given, origin, transform))
   } catch (cause) {
     const { part, type, route } = origin
     const which = type === undefined
       ? `${part} of '${route}'`
       : `the ${part} of '${type}' of '${route}'`
+    const reason = readText(cause, 'message') ?? 'it threw'
+    if (transform !== undefined) {
+      throw new errors.OptionInvalid(
+        'Option transform',
+        `must return a JSON Schema for ${which}: ${reason}`,
+        { cause }
+      )
+    }
     throw new errors.OptionInvalid(
-      'Option transform',
-      `must return a JSON Schema for ${which}: ${readText(cause, 'message') ?? 'it threw'}`,
+      `The schema of ${which}`,
+      `has no JSON Schema for the document: ${reason}. ${cureFor(given)}`,
       { cause }
     )
   }
+}
+
+// Zod leaves out only on request what no JSON Schema can represent, such as a date.
+function cureFor (schema: unknown): string {
+  const cure = 'Set the option transform of asyncapi, which converts schemas'
+  return (Object(schema) as Telling)['~standard']?.vendor === 'zod'
+    ? `${cure}: (schema, { io }) => z.toJSONSchema(schema, ` +
+      "{ io, target: 'draft-7', unrepresentable: 'any' })"
+    : cure
 }
