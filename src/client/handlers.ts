@@ -36,8 +36,11 @@ export class Handlers {
    * Adds a handler. Returns a function that removes the handler.
    *
    * @param isAnswering whether the return value may be the reply.
+   * @throws TypeError if the handler is not a function.
    */
   on (type: string, handler: Handler, isAnswering = true): () => void {
+    // It would fail only at its first call.
+    if (typeof handler !== 'function') throw new TypeError('handler must be a function')
     // A function that is added twice is called twice, and removed once.
     const listener: Listener = { handler, isAnswering }
     const listeners = this.#listeners.get(type) ?? new Set()

@@ -125,14 +125,18 @@ export interface Settings extends ClientOptions, ReconnectOptions {
  *
  * @param defaults the defaults of all known options.
  * @param whole the prefix of their names in error texts.
- * @throws TypeError for an unknown option; RangeError for a duration or a count that is neither a
- * positive integer below 2^31 nor `Infinity`, nor 0 for a buffer.
+ * @throws TypeError for an unknown option, and for what is no object; RangeError for a duration or
+ * a count that is neither a positive integer below 2^31 nor `Infinity`, nor 0 for a buffer.
  */
 export function complete<Defaults extends object> (
   given: object,
   defaults: Defaults,
   whole = ''
 ): Defaults {
+  // For instance a token, or a number of milliseconds: the error does not repeat it.
+  if (!whole && (typeof given !== 'object' || !given || Array.isArray(given))) {
+    throw new TypeError(`The options must be an object, { ${Object.keys(defaults)} }`)
+  }
   const options = { ...defaults } as Record<string, unknown>
   for (const [name, value] of Object.entries(given)) {
     if (!(name in options)) throw new TypeError(`There is no option ${whole}${name}`)
@@ -156,10 +160,6 @@ export function complete<Defaults extends object> (
  * a function.
  */
 export function settingsOf (options: ClientOptions): Settings {
-  // For instance a token: the error does not repeat it.
-  if (typeof options !== 'object' || !options || Array.isArray(options)) {
-    throw new TypeError('The options must be an object: did you mean { token }?')
-  }
   const own = complete<
     Omit<Settings, 'ping' | keyof ReconnectOptions> & Pick<ClientOptions, 'ping'>
   >(options, {

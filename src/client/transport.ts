@@ -164,7 +164,7 @@ export class Transport {
     if (token !== undefined && !isSubProtocol(token)) {
       throw new ClientError(
         clientErrors.token,
-        'The token has characters that a sub-protocol must not have'
+        "The token cannot be a sub-protocol; leave out 'Bearer '"
       )
     }
     const { WebSocket = globalWebSocket(), connectTimeout, protocols = [] } = this.#options

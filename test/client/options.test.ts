@@ -23,7 +23,7 @@ t.test('invalid options throw, and the text does not repeat a possible token', a
   for (const options of ['bearer', ['bearer', 'token'], () => 'token', null, 5, true]) {
     t.throws(
       () => connect('ws://localhost/', options as never),
-      { name: 'TypeError', message: 'The options must be an object: did you mean { token }?' },
+      { name: 'TypeError', message: /^The options must be an object, \{ token,renewBefore,/ },
       String(options)
     )
   }
@@ -45,6 +45,24 @@ t.test('invalid options of a request, a stream or an iteration throw', async (t)
       { name: 'RangeError', message: /^buffer / }
     )
     t.throws(() => client.events('said', { buffer: wrong }), { name: 'RangeError' })
+  }
+})
+
+t.test('a number as options, and a handler that is none, throw', async (t) => {
+  const client = connect(() => new Promise(() => {}), { WebSocket })
+  t.teardown(() => { client.close() })
+  const error = (names: string) =>
+    ({ name: 'TypeError', message: `The options must be an object, { ${names} }` })
+  for (const wrong of [500, null, true, []] as never[]) {
+    await t.rejects(client.request('say', 1, wrong), error('timeout,signal'))
+    t.throws(() => client.stream('say', 1, wrong), error('signal,buffer'))
+    t.throws(() => client.events('said', wrong), error('signal,buffer'))
+  }
+  for (const wrong of [undefined, 'said', {}] as never[]) {
+    t.throws(
+      () => client.on('said', wrong),
+      { name: 'TypeError', message: 'handler must be a function' }
+    )
   }
 })
 

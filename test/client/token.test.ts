@@ -135,14 +135,14 @@ t.test('the token is no part of connectTimeout', async (t) => await withClock(as
 t.test('a token that cannot be a sub-protocol is not in the text of the error', async (t) => {
   const error = await new Promise((resolve) => {
     const client = connectTo(t, 'ws://localhost/', {
-      token: () => 'not a token',
+      token: () => 'Bearer token',
       onError (error) { client.close(); resolve(error) }
     })
   })
   t.match(error, {
     name: 'ClientError',
     code: 'FSR_CLIENT_TOKEN',
-    message: 'The token has characters that a sub-protocol must not have'
+    message: "The token cannot be a sub-protocol; leave out 'Bearer '"
   })
 })
 
