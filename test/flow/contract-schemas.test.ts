@@ -240,6 +240,7 @@ t.test('a contract that is none is refused at registration, with the cure', asyn
     [{ schema: { in: { say: { reponse: {} } } }, on }, /'reponse' .* did you mean reply\?/],
     [{ schema: { in: { say: { Data: {} } } }, on }, /'Data' .* did you mean data\?/],
     [{ schema: { out: { said: { reply: {}, isGranted: 'a' } } }, on: {} }, /belongs in data/],
+    [{ schema: { out: { said: { reply: {}, roles: ['a'] } } }, on: {} }, /belongs in data/],
     [{ schema: { in: { say: 'string' } }, on }, /no \{ data, .* \} for the message 'say'/],
     [
       { schema: { in: { reply: {} } }, on: { reply () {} } },

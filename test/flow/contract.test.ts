@@ -133,6 +133,7 @@ t.test('a reply or data that is missing is named by the error', async (t) => {
     on: { count: (() => {}) as never },
     onError (_connection, { message }) { messages.push(message) }
   })
+  app.socketRoute('/silent', { schema: {}, on: {} })
   const client = await connect(await listen(app))
   await ask(client, { type: 'count', id: 1 })
   t.match(messages[0], /^The reply to 'count' .* as the contract says: the handler returned nothing/)
@@ -145,6 +146,8 @@ t.test('a reply or data that is missing is named by the error', async (t) => {
     () => { send.call(feed, 'bye', {}) },
     { message: /^The data of 'bye' .* as the contract says: schema.out has no data for it/ }
   )
+  const silent = app.socketRoutes.get('/silent')! as { broadcast (...message: unknown[]): void }
+  t.throws(() => { silent.broadcast('said') }, { message: /contract; it has no message$/ })
 })
 
 t.test('a message without an id is not answered', async (t) => {
