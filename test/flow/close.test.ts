@@ -184,6 +184,33 @@ t.test('nothing is handled after terminate(), not even what has come already', a
   socket.destroy()
 })
 
+t.test('the goodbye is sent if the server closes, unless the protocol was violated', async (t) => {
+  const app = await createApp(t)
+  app.socketRoute('/', {
+    onMessage: (connection, message) => {
+      if (message.text === 'close') connection.close()
+      else throw new Error('of the handler')
+    },
+    onClose: () => 'goodbye'
+  }, { maxPayload: 100 })
+  const url = await listen(app)
+  for (const [sent, isSent] of [
+    [frame('close'), true],
+    [frame('fail'), true],
+    [frame('x'.repeat(101)), true],
+    [frame('', 0x8), false],
+    [frame(Buffer.from([0xff])), false],
+    [frame('', 0xb), false]
+  ] as const) {
+    const socket = await tcp(url)
+    socket.write(handshake('/'))
+    await once(socket, 'data')
+    socket.write(sent)
+    t.equal((await readAll(socket)).includes('goodbye'), isSent, sent.toString('hex', 0, 8))
+    socket.destroy()
+  }
+})
+
 t.test('a close code or reason that must not be sent is refused', async (t) => {
   const app = await createApp(t)
   const cases: Array<[number, string]> = [
