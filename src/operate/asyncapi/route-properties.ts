@@ -79,7 +79,8 @@ export interface RouteInfo {
  *
  * @throws `FSR_ERR_OPTION_INVALID`: a misspelt `hide` would publish the route.
  */
-export function routeInfoOf ({ name, declared: { config } }: Route): RouteInfo {
+export function routeInfoOf (route: Route): RouteInfo {
+  const { name, declared: { config } } = route
   const { asyncapi: given = {} } = Object(config) as { readonly asyncapi?: unknown }
   const option = `config.asyncapi of '${name}'`
   checkKeys(given, option, ['hide', 'summary', 'description', 'tags'])
