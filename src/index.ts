@@ -6,7 +6,7 @@ export {
   SocketRoute,
   type DecoratedRoute,
   type SocketControllerOptions
-} from './route/decorator.js'
+} from './route/class-decorator.js'
 export type { ConnectionCaps } from './upgrade/connection-limits.js'
 export type { GrantPredicate, Grant, RoleHierarchy } from './auth/grant.js'
 export type { OriginPredicate, Origins } from './auth/origin.js'
@@ -19,8 +19,8 @@ export type {
   UpgradeHook
 } from './options/options.js'
 export type { TokenSource } from './auth/token-source.js'
-export type { KeptRevocation, Revocation, RevocationStore } from './auth/revocation.js'
-export type { JwtName } from './host/jwt-internals.js'
+export type { KeptRevocation, Revocation, RevocationStore } from './auth/revocation-store.js'
+export type { JwtName } from './host/fastify-jwt-internals.js'
 export type { Claims, Subject } from './auth/subject.js'
 export type { TicketStore } from './auth/ticket.js'
 export type {
@@ -65,7 +65,7 @@ export {
   type ContractConnection,
   type TypedController
 } from './contract/define-controller.js'
-export { ReplyError } from './controller/message-failure.js'
+export { ReplyError } from './controller/message-errors.js'
 export type {
   ClientContract,
   ContractController,
@@ -82,7 +82,7 @@ export type {
   PreSendHook,
   ReceivedMessage,
   SentMessage
-} from './controller/hooks.js'
+} from './controller/message-hooks.js'
 export type { RequestOptions } from './connection/pending-requests.js'
 export { closeCodes, type CloseReason } from './protocol/close-codes.js'
 export { errors, type SocketError } from './errors.js'

@@ -3,14 +3,14 @@ import type {
   FastifyBaseLogger, FastifyRequest as Request, FastifySchema as AnySchema, FastifyTypeProvider,
   RawReplyDefaultExpression, RawRequestDefaultExpression, RawServerBase
 } from 'fastify'
-import type { Revocation } from './auth/revocation.js'
+import type { Revocation } from './auth/revocation-store.js'
 import type { WsConnection } from './connection/connection.js'
 import type { ContractSchema } from './contract/contract.js'
 import type { SocketController, SocketControllerClass } from './controller/controller.js'
 import type { HealthReply, SocketHealth } from './operate/health.js'
 import type { SocketScopeOptions } from './options/options.js'
 import type { FastPath } from './options/plugin-settings.js'
-import type { SocketControllerOptions } from './route/decorator.js'
+import type { SocketControllerOptions } from './route/class-decorator.js'
 import type { SocketRouteHandle, SocketRoutes } from './route/route-handle.js'
 import type {
   ClientContractOf,

@@ -240,7 +240,7 @@ t.test('the doc comments of the options tell the units and defaults of the table
     'upgrade/connection-limits',
     'connection/rate',
     'connection/outbox',
-    'connection/refusals'
+    'connection/invalid-message-limit'
   ]
   const comments = new Map(files.flatMap((file) => commentsOf(`src/${file}.ts`)))
   for (const [name, kind] of optionsOfTable().filter(([name]) => !toldAsWhole.test(name))) {

@@ -4,7 +4,7 @@ import { errors } from '../errors.js'
 import { writeLog } from '../log.js'
 import { isThenable } from '../thenable.js'
 import { createGuard, explain, type EffectiveGrant, type Guard } from './grant.js'
-import type { Revocations } from './revocation.js'
+import type { Revocations } from './revocation-store.js'
 import type { Authenticator } from './authenticator.js'
 
 /**

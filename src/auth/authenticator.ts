@@ -1,13 +1,13 @@
 import type { FastifyRequest } from 'fastify'
 import type { Identity } from '../connection/identity.js'
 import { errors } from '../errors.js'
-import type { JwtRequest } from '../host/jwt-internals.js'
+import type { JwtRequest } from '../host/fastify-jwt-internals.js'
 import { writeLog } from '../log.js'
 import { then } from '../thenable.js'
 import { claimsOf } from './claims.js'
-import { createIdentify, type Identify, type IdentifyOptions } from './identify.js'
+import { createIdentify, type Identify, type IdentifyOptions } from './create-identity.js'
 import { verifyToken } from './jwt.js'
-import { RequestUsers } from './request-user.js'
+import { RequestUsers } from './hook-user.js'
 import { findFirst, formsOf, isLookedAt, isOfJwt, type TokenSource } from './token-source.js'
 
 /** Redeems a ticket. */

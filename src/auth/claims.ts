@@ -1,6 +1,6 @@
 import type { Clock } from '../clock.js'
 import type { Identity } from '../connection/identity.js'
-import type { VerifierTimes } from '../host/jwt-internals.js'
+import type { VerifierTimes } from '../host/fastify-jwt-internals.js'
 import type { Claims, NamedUser } from './subject.js'
 
 /**

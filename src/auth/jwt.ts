@@ -6,7 +6,7 @@ import {
   type Jwt,
   type JwtName,
   type JwtRequest
-} from '../host/jwt-internals.js'
+} from '../host/fastify-jwt-internals.js'
 import { readText, writeLog } from '../log.js'
 import { discard } from '../thenable.js'
 

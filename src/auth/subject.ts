@@ -1,6 +1,6 @@
 import { readText } from '../log.js'
 import { discard, isThenable } from '../thenable.js'
-import { typeOf } from './call-store.js'
+import { typeOf } from './store-access.js'
 
 /**
  * The claims of a token (RFC 7519 section 4), or a user that a hook of the app has set without a

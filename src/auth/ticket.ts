@@ -5,7 +5,7 @@ import type { Clock } from '../clock.js'
 import type { Identity, Name } from '../connection/identity.js'
 import { errors } from '../errors.js'
 import { originOf } from './origin.js'
-import { callStore, typeOf } from './call-store.js'
+import { callStore, typeOf } from './store-access.js'
 
 /** Stores tickets until they are used. Several servers need a shared store, such as Redis. */
 export interface TicketStore {

@@ -1,10 +1,10 @@
 import type { FastifyInstance, FastifyRequest } from 'fastify'
 import { errors } from '../errors.js'
-import type { Jwt, JwtRequest } from '../host/jwt-internals.js'
+import type { Jwt, JwtRequest } from '../host/fastify-jwt-internals.js'
 import { readText, writeLog } from '../log.js'
 import { discard } from '../thenable.js'
 import { credentialOf } from './url-credentials.js'
-import { typeOf } from './call-store.js'
+import { typeOf } from './store-access.js'
 
 /** A place of a request where a token or ticket is looked up. */
 export type TokenSource = 'header' | 'protocol' | 'cookie' | 'query' | 'ticket' | 'message'

@@ -1,8 +1,8 @@
 import type { EventEmitter } from 'node:events'
 import type { IncomingMessage } from 'node:http'
 import { isHandshake } from '../upgrade/handshake.js'
-import { decodeBytes, decodeUtf8, mayBeAt, type PathOf } from '../upgrade/path.js'
-import type { ServerListeners } from '../upgrade/server-listeners.js'
+import { decodeBytes, decodeUtf8, mayBeAt, type PathOf } from '../upgrade/path-template.js'
+import type { ServerListeners } from '../upgrade/listener-registry.js'
 
 // The query parameters of credentials: a token (RFC 6750 section 2.3) or a ticket.
 const parameters = { query: 'access_token', ticket: 'ticket' } as const

@@ -1,7 +1,7 @@
-import { Client } from './client.js'
+import { Client } from './socket-client.js'
 import type { ContractRoute, UnknownRoute } from './contract.js'
 import type { ClientOptions } from './options.js'
-import type { SocketClient } from './socket-client.js'
+import type { SocketClient } from './client-types.js'
 import type { Address } from './address.js'
 
 export { ClientError, RequestError, clientErrors } from './errors.js'
@@ -35,7 +35,7 @@ export type {
   IterationOptions,
   RequestOptions,
   SocketClient
-} from './socket-client.js'
+} from './client-types.js'
 
 /**
  * Connects to a route with a contract, and reconnects whenever the connection ends, unless the

@@ -1,168 +1,345 @@
-import type {
-  CallArguments,
-  ContractRoute,
-  DataArguments,
-  EventData,
-  EventReply,
-  EventType,
-  MessageData,
-  NoticeType,
-  ReplyData,
-  RequestType,
-  StreamItem,
-  StreamType
-} from './contract.js'
-import type { EventContext } from './handlers.js'
+import { messageText, parseEnvelope } from '../protocol/envelope.js'
+import type { Address } from './address.js'
+import { AsyncQueue } from './async-queue.js'
+import type { UnknownRoute } from './contract.js'
+import { warn } from './environment.js'
+import {
+  abortReasonOf,
+  ClientError,
+  RequestError,
+  clientErrors,
+  closed,
+  disconnected
+} from './errors.js'
+import { call, Handlers, type Handler } from './handlers.js'
+import { complete, settingsOf, type ClientOptions, type Settings } from './options.js'
+import { Outbox } from './outbox.js'
+import { PendingRequests, type PendingRequest, type WaitOptions } from './pending-requests.js'
 import type { Closed } from './reconnection.js'
+import { Renewal } from './renewal.js'
+import type {
+  ClosedConnection,
+  IterationOptions,
+  RequestOptions,
+  SocketClient
+} from './client-types.js'
+import { startTimer } from './timer.js'
+import { Transport } from './transport.js'
 
-/** The options of a request. */
-export interface RequestOptions {
-  /**
-   * Milliseconds until the request rejects with `FSR_CLIENT_TIMEOUT`, also while there is no
-   * connection. `Infinity`: no limit.
-   *
-   * @default the option `timeout` of the client
-   */
-  readonly timeout?: undefined | number
-  /** Cancels the request, which rejects with the reason of the signal. */
-  readonly signal?: undefined | AbortSignal
-}
-
-/** The options of an iteration. */
-export interface IterationOptions {
-  /**
-   * Ends the iteration: a stream throws the reason of the signal, an iteration of events just ends.
-   */
-  readonly signal?: undefined | AbortSignal
-  /**
-   * How many items may wait to be iterated. One more ends the iteration with `FSR_CLIENT_OVERFLOW`.
-   *
-   * @default 10_000
-   */
-  readonly buffer?: undefined | number
-}
-
-/** How a connection ended, and what happens next. */
-export interface ClosedConnection extends Closed {
-  /** Whether the client will reconnect. If not, it is closed for good. */
-  readonly willReconnect: boolean
-}
-
-/**
- * A client of a route with a contract, which reconnects by itself.
- *
- * @typeParam Route the type of the route's handle.
- */
-export interface SocketClient<Route extends ContractRoute> {
-  /** Whether there is a connection now. */
-  readonly isOpen: boolean
-  /**
-   * Resolves when there is a connection: the current or the next one. Rejects with
-   * `FSR_CLIENT_CLOSED` and the failure as its `cause` if there will be none; with
-   * `FSR_CLIENT_NO_WEBSOCKET` or `FSR_CLIENT_NO_PAGE` if none can be made.
-   */
-  readonly opened: Promise<void>
-  /**
-   * Resolves with the code and the reason when the client is closed for good, by itself or by the
-   * server.
-   */
+/** The implementation of the client, without the types of a route. */
+export class Client implements Record<keyof SocketClient<UnknownRoute>, unknown> {
   readonly closed: Promise<Closed>
+  readonly #settings: Settings
+  readonly #transport: Transport
+  readonly #outbox: Outbox
+  readonly #pending: PendingRequests
+  readonly #handlers: Handlers
+  readonly #renewal: Renewal
+  readonly #queues = new Set<AsyncQueue<unknown>>()
+  readonly #onOpen = new Set<() => unknown>()
+  readonly #onClose = new Set<(closed: ClosedConnection) => unknown>()
+  #opening = gate<void>()
+  readonly #closing = gate<Closed>()
+  #isOpen = false
+  #hasEnded = false
+  // Whether the console has a warning about the current outage.
+  #hasWarned = false
+  #lastId = 0
 
-  /**
-   * Sends a message without waiting for an answer. A message that is answered with a stream needs
-   * `stream`. Without a connection the message waits for the next one; see the option `buffer`.
-   *
-   * @throws `FSR_CLIENT_BUFFER_FULL`, `FSR_CLIENT_CLOSED`; a `TypeError` for data that is not JSON.
-   */
-  send<Type extends RequestType<Route>>(
-    type: Type,
-    ...data: DataArguments<MessageData<Route, Type>>
-  ): void
+  constructor (address: Address, options: ClientOptions) {
+    const write = (text: string) => this.#transport.send(text)
+    const settings = settingsOf(options)
+    this.#settings = settings
+    this.closed = this.#closing.promise
+    this.#outbox = new Outbox(settings.buffer, write)
+    this.#pending = new PendingRequests(
+      (id) => { if (!this.#outbox.delete(id)) write(messageText('cancel', id)) },
+      () => { this.#transport.check() }
+    )
+    this.#handlers = new Handlers(write, (error) => { this.#reportHandlerError(error) })
+    this.#renewal = new Renewal({
+      before: settings.renewBefore,
+      provide: () => settings.token?.(),
+      renew: (token) => this.renew(token),
+      report: (error) => { this.#report(error) }
+    })
+    this.#transport = new Transport(address, settings, {
+      onOpen: (token) => { this.#open(token) },
+      onMessage: (data) => { this.#receive(data) },
+      onDown: (closed, willReconnect, failure) => { this.#down(closed, willReconnect, failure) },
+      onFailure: (error) => { this.#reportFailure(error) }
+    })
+    try {
+      this.#transport.start()
+    } catch (error) {
+      if (!(error instanceof ClientError)) throw error
+      // During server-side rendering the client is not used, so there is nothing to report.
+      if (error.code !== clientErrors.noPage) this.#report(error)
+    }
+  }
 
-  /**
-   * Sends a message, and returns the reply of the server. Without a connection the message waits
-   * for the next one. If the connection ends before the reply, the message is not sent again:
-   * whether the server has handled it is unknown.
-   *
-   * Rejects with a `RequestError`: with the server's code and path; with `FSR_CLIENT_TIMEOUT`,
-   * after which the server is told to cancel; with `FSR_CLIENT_DISCONNECTED`,
-   * `FSR_CLIENT_BUFFER_FULL` or `FSR_CLIENT_CLOSED`.
-   */
-  request<Type extends RequestType<Route>>(
-    type: Type,
-    ...message: CallArguments<MessageData<Route, Type>, RequestOptions>
-  ): Promise<ReplyData<Route, Type>>
+  get isOpen (): boolean {
+    return this.#isOpen && this.#transport.isOpen
+  }
 
-  /**
-   * Sends a message when the iteration begins, and iterates the stream of the reply. A loop that is
-   * left early cancels the stream at the server. Throws the errors of a request. The protocol has
-   * no way to slow a stream down: see `buffer`.
-   */
-  stream<Type extends StreamType<Route>>(
-    type: Type,
-    ...message: CallArguments<MessageData<Route, Type>, IterationOptions>
-  ): AsyncIterable<StreamItem<Route, Type>>
+  get opened (): Promise<void> {
+    if (!this.#hasEnded) {
+      try {
+        this.#transport.start()
+      } catch (error) {
+        // Not a rejection that ends the process: `opened` may be read at the top of a module,
+        // during server-side rendering.
+        const never = Promise.reject(error)
+        never.catch(() => {})
+        return never
+      }
+    }
+    return this.#opening.promise
+  }
 
-  /**
-   * Calls a handler with every event of a type, in the order of arrival, without waiting for the
-   * handler. Where the server wants a reply, the result of the first handler is sent, or the code
-   * `FSR_CLIENT_HANDLER_FAILED` if it throws.
-   *
-   * @returns a function that removes the handler.
-   */
-  on<Type extends EventType<Route>>(
-    type: Type,
-    handler: (data: EventData<Route, Type>, context: EventContext) => EventReply<Route, Type>
-  ): () => void
+  send (type: string, data?: unknown): void {
+    this.#post(type, data)
+  }
 
-  /**
-   * Iterates the events of a type that arrive after the loop has begun, over all connections, until
-   * the client is closed for good. Each loop gets all of them.
-   */
-  events<Type extends NoticeType<Route>>(
-    type: Type,
-    options?: IterationOptions
-  ): AsyncIterable<EventData<Route, Type>>
+  request (type: string, data?: unknown, options: RequestOptions = {}): Promise<unknown> {
+    return new Promise((resolve, reject) => {
+      this.#ask(type, data, {
+        // If the server answers with a stream, its last message resolves the request.
+        onReply (data, more) { if (!more) resolve(data) },
+        onFailure: reject
+      }, complete(options, { timeout: this.#settings.timeout, signal: undefined }))
+    })
+  }
 
-  /**
-   * Calls a handler whenever a connection is made. Messages that it sends go before those that wait
-   * for the connection, so that it can join its rooms again. Its errors go to `onError`.
-   *
-   * @returns a function that removes the handler.
-   */
-  onOpen (handler: () => void): () => void
+  stream (type: string, data?: unknown, options?: IterationOptions): AsyncIterable<unknown> {
+    return iterable(options, ({ signal, buffer }) => {
+      let abandon = (_error?: unknown) => {}
+      const queue = this.#createQueue(buffer, () => { abandon() })
+      try {
+        abandon = this.#ask(type, data, {
+          onReply (item, more) { if (more) queue.push(item); else queue.end() },
+          onFailure (error) { queue.end({ error }) }
+        }, { signal })
+      } catch (error) {
+        queue.end({ error })
+      }
+      return queue
+    })
+  }
 
-  /**
-   * Calls a handler whenever a connection ends, and when the client is closed. Failed attempts go
-   * to `onError` only.
-   *
-   * @returns a function that removes the handler.
-   */
-  onClose (handler: (closed: ClosedConnection) => void): () => void
+  on (type: string, handler: Handler): () => void {
+    return this.#handlers.on(type, handler)
+  }
 
-  /**
-   * Sends a new token for the same subject over the open connection. The option `token` does so by
-   * itself. The next connection gets its token from that option.
-   *
-   * Rejects with the server's code if the server refuses the token, or with
-   * `FSR_CLIENT_DISCONNECTED` if there is no connection.
-   */
-  renew (token: string): Promise<void>
+  events (type: string, options?: IterationOptions): AsyncIterable<unknown> {
+    return iterable(options, ({ signal, buffer }) => {
+      const end = () => { queue.end() }
+      const queue = this.#createQueue(buffer, () => {
+        off()
+        signal?.removeEventListener('abort', end)
+      })
+      const off = this.#handlers.on(type, (data) => { queue.push(data) }, false)
+      signal?.addEventListener('abort', end)
+      if (this.#hasEnded || signal?.aborted) end()
+      return queue
+    })
+  }
 
-  /**
-   * Reconnects at once, for an app that knows that the network has changed. An open connection is
-   * closed with 1000, and its pending calls reject with `FSR_CLIENT_DISCONNECTED`.
-   *
-   * @throws `FSR_CLIENT_CLOSED`, `FSR_CLIENT_NO_WEBSOCKET`, `FSR_CLIENT_NO_PAGE`.
-   */
-  reconnect (): void
+  onOpen (handler: () => void): () => void {
+    return subscribed(this.#onOpen, handler)
+  }
 
-  /**
-   * Closes the client for good. Pending calls reject with `FSR_CLIENT_CLOSED`.
-   *
-   * @param code 1000, or from 3000 to 4999; 1000 by default.
-   * @param reason at most 123 bytes in UTF-8; empty by default.
-   * @throws RangeError for another code or a longer reason.
-   */
-  close (code?: number, reason?: string): void
+  onClose (handler: (closed: ClosedConnection) => void): () => void {
+    return subscribed(this.#onClose, handler)
+  }
+
+  reconnect (): void {
+    if (this.#hasEnded) throw closed()
+    this.#transport.reconnect()
+  }
+
+  async renew (token: string): Promise<void> {
+    // The token is for this connection: the next one gets its own.
+    if (!this.isOpen) throw disconnected()
+    await this.request('renew', { token })
+    this.#renewal.plan(token)
+  }
+
+  close (code = 1000, reason = ''): void {
+    if (code !== 1000 && ((code | 0) !== code || code < 3000 || code > 4999)) {
+      throw new RangeError('The code must be 1000 or 3000 to 4999')
+    }
+    if (byteLength(reason) > 123) throw new RangeError('The reason has at most 123 bytes')
+    if (this.#hasEnded) return
+    this.#hasEnded = true
+    this.#transport.close(code, reason)
+    this.#finish({ code, reason })
+  }
+
+  #post (type: string, data: unknown, wantsAnswer = false): number {
+    if (this.#hasEnded) throw closed()
+    this.#transport.start()
+    const id = ++this.#lastId
+    this.#outbox.send(id, messageText(type, wantsAnswer ? id : undefined, JSON.stringify(data)))
+    return id
+  }
+
+  #ask (
+    type: string,
+    data: unknown,
+    request: PendingRequest,
+    wait: WaitOptions
+  ): (error: unknown) => void {
+    if (wait.signal?.aborted) throw abortReasonOf(wait.signal)
+    return this.#pending.add(this.#post(type, data, true), request, wait)
+  }
+
+  #createQueue (limit: number, release: () => void): AsyncQueue<unknown> {
+    const queue: AsyncQueue<unknown> = new AsyncQueue(limit, () => {
+      this.#queues.delete(queue)
+      release()
+    })
+    this.#queues.add(queue)
+    return queue
+  }
+
+  #open (token: undefined | string): void {
+    this.#isOpen = true
+    this.#hasWarned = false
+    this.#renewal.plan(token)
+    this.#opening.resolve()
+    this.#notify(this.#onOpen)
+    this.#outbox.flush()
+  }
+
+  #receive (data: unknown): void {
+    const message = typeof data === 'string' ? parseEnvelope(data) : undefined
+    if (message === undefined) {
+      this.#report(new ClientError(clientErrors.protocol, 'Not a message of the protocol'))
+      return
+    }
+    const { type, id, code, path } = message
+    if (type === 'reply') this.#pending.reply(message)
+    else if (type === 'cancel') this.#handlers.cancel(id)
+    else if (type !== 'error') this.#handlers.dispatch(message)
+    else if (id === undefined) this.#report(new RequestError(code, message.message, path))
+    else this.#pending.fail(id, new RequestError(code, message.message, path))
+  }
+
+  #down (closed: Closed, willReconnect: boolean, failure: unknown): void {
+    if (!willReconnect) {
+      this.#hasEnded = true
+      this.#transport.close(1000, '')
+      this.#finish(closed, failure)
+    } else if (this.#isOpen) {
+      this.#endConnection()
+      this.#pending.failAll(disconnected(), (id) => !this.#outbox.has(id))
+      this.#notify(this.#onClose, { ...closed, willReconnect })
+    }
+  }
+
+  #finish ({ code, reason }: Closed, failure?: unknown): void {
+    const error = closed(failure)
+    this.#endConnection()
+    this.#opening.reject(error)
+    this.#pending.failAll(error, (id) => {
+      this.#outbox.delete(id)
+      return true
+    })
+    if (this.#outbox.size > 0) {
+      this.#report(
+        new ClientError(
+          clientErrors.closed,
+          `The client is closed, and ${this.#outbox.size} messages were not sent`
+        )
+      )
+    }
+    this.#outbox.clear()
+    for (const queue of [...this.#queues]) queue.end()
+    this.#closing.resolve({ code, reason })
+    this.#notify(this.#onClose, { code, reason, willReconnect: false })
+  }
+
+  // Ends everything that belongs to the connection.
+  #endConnection (): void {
+    if (this.#isOpen) this.#opening = gate()
+    this.#isOpen = false
+    this.#renewal.stop()
+    this.#handlers.cancelAll()
+  }
+
+  #notify<Event extends unknown[]> (
+    handlers: Set<(...event: Event) => unknown>,
+    ...event: Event
+  ): void {
+    for (const handler of [...handlers]) {
+      call(handler, ...event).catch((error: unknown) => { this.#reportHandlerError(error) })
+    }
+  }
+
+  // In a microtask, so that an error of `onError` affects nothing here.
+  #report (error: unknown): void {
+    const { onError } = this.#settings
+    if (onError === undefined) warn(error)
+    // `await`, as an app may have replaced the `then` of the promise that it returns.
+    else Promise.resolve().then(async () => await onError(error)).catch(warn)
+  }
+
+  // The console gets a warning for the first of several failing attempts to connect.
+  #reportFailure (error: unknown): void {
+    if (this.#settings.onError !== undefined || !this.#hasWarned) this.#report(error)
+    this.#hasWarned = true
+  }
+
+  // An error of the app's handlers must not pass unnoticed.
+  #reportHandlerError (error: unknown): void {
+    if (this.#settings.onError === undefined) startTimer(0, () => { throw error })
+    else this.#report(error)
+  }
+}
+
+interface Iteration extends IterationOptions {
+  readonly buffer: number
+}
+
+interface Gate<Value> {
+  readonly promise: Promise<Value>
+  resolve (value: Value): void
+  reject (error: unknown): void
+}
+
+function gate<Value> (): Gate<Value> {
+  let settle!: Omit<Gate<Value>, 'promise'>
+  const promise = new Promise<Value>((resolve, reject) => { settle = { resolve, reject } })
+  // A rejection without a listener must not end the process.
+  promise.catch(() => {})
+  return { promise, ...settle }
+}
+
+// A function that is added twice is called twice, and removed once.
+function subscribed<Event extends unknown[]> (
+  handlers: Set<(...event: Event) => unknown>,
+  handler: (...event: Event) => unknown
+): () => void {
+  const own = (...event: Event) => handler(...event)
+  handlers.add(own)
+  return () => { handlers.delete(own) }
+}
+
+function iterable (
+  given: IterationOptions = {},
+  iterate: (options: Iteration) => AsyncIterator<unknown, undefined>
+): AsyncIterable<unknown> {
+  const options = complete<Iteration>(given, { signal: undefined, buffer: 10_000 })
+  return { [Symbol.asyncIterator]: () => iterate(options) }
+}
+
+// Returns the length of a text in UTF-8 bytes, without `TextEncoder`, which Jest's jsdom and older
+// React Native lack.
+function byteLength (text: string): number {
+  return text
+    .replace(/[^\0-\uffff]/gu, '____')
+    .replace(/[^\0-\u07ff]/g, '___')
+    .replace(/[^\0-\x7f]/g, '__')
+    .length
 }

@@ -1,5 +1,5 @@
-import { networkOf } from './network.js'
-import type { Counted } from './supervised.js'
+import { networkOf } from './ip-prefix.js'
+import type { Counted } from './connection-roles.js'
 
 /**
  * Counts the connections of an app by route; by address and by user only if a route limits these.

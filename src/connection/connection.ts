@@ -12,7 +12,7 @@ import { checkRequestOptions, PendingRequests, type RequestOptions } from './pen
 import { flatText } from '../message/flat-text.js'
 import { compactRequest } from '../socket/compact-request.js'
 import type { Outbox, OutboxHost } from './outbox.js'
-import type { Refusals } from './refusals.js'
+import type { InvalidMessages } from './invalid-message-limit.js'
 import type { TokenHost } from './token-lifetime.js'
 
 /** The types of a route's connections, named as Fastify's own generics are. */
@@ -193,7 +193,7 @@ export class WsConnection<Types extends ConnectionTypes = ConnectionTypes> {
   /** The client's requests without a reply; created with the first. @internal */
   inboundRequests: undefined | InboundRequests
   /** The count of rejected messages; created with the first. @internal */
-  refusals: undefined | Refusals
+  refusals: undefined | InvalidMessages
   readonly #request: FastifyRequest
   readonly #outbox: Outbox
   readonly #host: ConnectionHost

@@ -1,6 +1,6 @@
 import type { Clock, Timer } from '../clock.js'
 import { Deadlines } from './deadlines.js'
-import type { Beating, Traffic } from './supervised.js'
+import type { Beating, Traffic } from './connection-roles.js'
 
 /** How unresponsive clients are detected. */
 export interface HeartbeatOptions {

@@ -1,5 +1,5 @@
 import type { Clock } from '../clock.js'
-import type { StallDetector } from './stall-detector.js'
+import type { EventLoopDelay } from './event-loop-delay.js'
 
 /** The rate at which one client may send. */
 export interface RateOptions {
@@ -35,7 +35,7 @@ export type Rate = Readonly<Required<{ [Key in keyof RateOptions]: NonNullable<R
 export class Meter {
   readonly #clock: Clock
   readonly #rate: Rate
-  readonly #stalls: StallDetector
+  readonly #stalls: EventLoopDelay
   #windowEnd = 0
   #messages = 0
   #bytes = 0
@@ -48,7 +48,7 @@ export class Meter {
   readonly #free: Record<Upkeep, number> = { alive: -Infinity, renew: -Infinity }
   #isPongExpected = false
 
-  constructor (clock: Clock, rate: Rate, stalls: StallDetector) {
+  constructor (clock: Clock, rate: Rate, stalls: EventLoopDelay) {
     this.#clock = clock
     this.#rate = rate
     this.#stalls = stalls

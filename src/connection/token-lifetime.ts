@@ -1,15 +1,15 @@
 import type { FastifyRequest } from 'fastify'
 import { closeCodes } from '../protocol/close-codes.js'
 import { asError, errors } from '../errors.js'
-import type { Expiry } from './expiry.js'
+import type { ExpiryTimer } from './expiry-timer.js'
 import type { Identity, Renewal } from './identity.js'
-import type { Overtime } from './overtime.js'
-import type { Closable, Expiring } from './supervised.js'
+import type { RenewalGrace } from './renewal-grace.js'
+import type { Closable, Expiring } from './connection-roles.js'
 
 /** The parts of a route that the tokens of its connections need. */
 export interface TokenSettings {
-  readonly expiry: Expiry<Expiring>
-  readonly overtime: Overtime
+  readonly expiry: ExpiryTimer<Expiring>
+  readonly overtime: RenewalGrace
   readonly renew: Renewal
 }
 

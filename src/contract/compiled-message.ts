@@ -1,5 +1,5 @@
 import type { WsConnection } from '../connection/connection.js'
-import type { Hooks } from '../controller/hooks.js'
+import type { Hooks } from '../controller/message-hooks.js'
 import type { MessageContext, MessageGrant } from './contract.js'
 import type { MessageDefinition } from './parse-contract.js'
 import { createCheck, named, type Check, type Compilers, type Serializer } from './validation.js'

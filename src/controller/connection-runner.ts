@@ -3,7 +3,7 @@ import type { FastifyRequest } from 'fastify'
 import type { WebSocket } from 'ws'
 import type { Clock } from '../clock.js'
 import { closeCodes, type CloseReason } from '../protocol/close-codes.js'
-import type { ExceededLimit, Supervised, Traffic } from '../connection/supervised.js'
+import type { ExceededLimit, Supervised, Traffic } from '../connection/connection-roles.js'
 import {
   WsConnection,
   type BroadcastOptions,
@@ -22,7 +22,7 @@ import {
   violationOf
 } from '../socket/socket-events.js'
 import { Meter } from '../connection/rate.js'
-import { Refusals } from '../connection/refusals.js'
+import { InvalidMessages } from '../connection/invalid-message-limit.js'
 import { TokenLifetime } from '../connection/token-lifetime.js'
 import { mayGoOn, waitForTurn } from '../socket/turns.js'
 import { Outbox } from '../connection/outbox.js'
@@ -229,7 +229,7 @@ export class ConnectionRunner extends ConnectionContext implements
   countRefusal (): void {
     const { clock, options: { refusals } } = this.#route
     if (refusals === false) return
-    this.connection.refusals ??= new Refusals(clock, refusals)
+    this.connection.refusals ??= new InvalidMessages(clock, refusals)
     if (this.connection.refusals.add()) {
       this.closeWith(closeCodes.tooManyRefused, { option: 'refusals', limit: refusals })
     }

@@ -5,7 +5,7 @@ import type { Message } from '../message/message.js'
 import type { Sendable } from '../message/outbound.js'
 import type { Clients } from '../room/clients.js'
 import { isThenable } from '../thenable.js'
-import { misplacedIn } from './misplaced.js'
+import { misplacedIn } from './misplaced-options.js'
 
 /** How a connection ended. */
 export interface CloseInfo {

@@ -1,14 +1,14 @@
 import type { Clock } from '../clock.js'
 import type { WsConnection } from '../connection/connection.js'
-import type { Expiring, Live, LiveSet, Metered } from '../connection/supervised.js'
+import type { Expiring, Live, LiveSet, Metered } from '../connection/connection-roles.js'
 import type { Deadlines } from '../connection/deadlines.js'
-import type { Expiry } from '../connection/expiry.js'
+import type { ExpiryTimer } from '../connection/expiry-timer.js'
 import type { Heartbeat } from '../connection/heartbeat.js'
 import type { OutboxSettings } from '../connection/outbox.js'
-import type { Overtime } from '../connection/overtime.js'
+import type { RenewalGrace } from '../connection/renewal-grace.js'
 import type { Rate, Upkeep } from '../connection/rate.js'
-import type { StallDetector } from '../connection/stall-detector.js'
-import type { RefusalLimit } from '../connection/refusals.js'
+import type { EventLoopDelay } from '../connection/event-loop-delay.js'
+import type { RefusalLimit } from '../connection/invalid-message-limit.js'
 import type { Renewal } from '../connection/identity.js'
 import type { Codec } from '../message/codec.js'
 import type { Message } from '../message/message.js'
@@ -59,13 +59,13 @@ export interface RouteRuntime {
   readonly clock: Clock
   readonly closing: Deadlines<Live>
   readonly heartbeat: undefined | Heartbeat
-  readonly expiry: Expiry<Expiring>
-  readonly overtime: Overtime
+  readonly expiry: ExpiryTimer<Expiring>
+  readonly overtime: RenewalGrace
   /** Compacts connections in memory, once they have lasted a while. */
   readonly compaction: undefined | Deadlines<WsConnection>
   readonly renew: Renewal
   readonly options: ConnectionOptions
-  readonly stalls: StallDetector
+  readonly stalls: EventLoopDelay
   /** Wakes connections over their rate at the next window. */
   readonly windows: undefined | Deadlines<Metered>
   readonly limits: MessageLimits

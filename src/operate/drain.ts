@@ -1,7 +1,7 @@
 import type { FastifyBaseLogger } from 'fastify'
 import type { Clock } from '../clock.js'
 import { closeCodes } from '../protocol/close-codes.js'
-import type { Live, LiveSet } from '../connection/supervised.js'
+import type { Live, LiveSet } from '../connection/connection-roles.js'
 import { FairTimer } from '../connection/fair-timer.js'
 import { writeLog } from '../log.js'
 

@@ -9,7 +9,7 @@ import {
 import type { Socket } from 'node:net'
 import type { Clock } from '../clock.js'
 import { FairTimer } from '../connection/fair-timer.js'
-import { listenerOf, type ServerListeners } from '../upgrade/server-listeners.js'
+import { listenerOf, type ServerListeners } from '../upgrade/listener-registry.js'
 
 const kAddress = Symbol('fastify-socket-route.address')
 type RawSocket = Socket & { [kAddress]?: string }

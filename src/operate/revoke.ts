@@ -1,7 +1,7 @@
 import type { FastifyBaseLogger } from 'fastify'
 import type { Clock } from '../clock.js'
 import { closeCodes } from '../protocol/close-codes.js'
-import type { Live } from '../connection/supervised.js'
+import type { Live } from '../connection/connection-roles.js'
 import { namesOf } from '../connection/identity.js'
 import { errors } from '../errors.js'
 import { writeLog } from '../log.js'
@@ -9,7 +9,7 @@ import { suggest } from '../suggestion.js'
 import { discard } from '../thenable.js'
 import { isInMilliseconds } from '../auth/claims.js'
 import { checkArgument, isObject } from '../option-checks.js'
-import { isRevoked, type Revocation, type Revocations } from '../auth/revocation.js'
+import { isRevoked, type Revocation, type Revocations } from '../auth/revocation-store.js'
 import { keyOf, textOf } from '../auth/subject.js'
 
 const members = ['sub', 'iss', 'before', 'until']

@@ -1,7 +1,7 @@
 import type { FastifySchema } from 'fastify'
 import type { Overflow } from '../connection/drop-queue.js'
 import type { Rate } from '../connection/rate.js'
-import { checkHook, type Hooks } from '../controller/hooks.js'
+import { checkHook, type Hooks } from '../controller/message-hooks.js'
 import type { ConnectionCaps } from '../upgrade/connection-limits.js'
 import {
   checkGrant,
@@ -10,7 +10,7 @@ import {
   type Grant,
   type RolesOf
 } from '../auth/grant.js'
-import type { JwtName } from '../host/jwt-internals.js'
+import type { JwtName } from '../host/fastify-jwt-internals.js'
 import {
   createSubjectReader,
   subjectAndIssuer,

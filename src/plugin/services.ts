@@ -1,12 +1,12 @@
-import { Revocations } from '../auth/revocation.js'
+import { Revocations } from '../auth/revocation-store.js'
 import { Tickets } from '../auth/ticket.js'
 import { MemoryBroker } from '../broker/memory.js'
 import type { Clock } from '../clock.js'
 import { Budget } from '../connection/budget.js'
-import { Clocks } from '../connection/clocks.js'
+import { SharedTimers } from '../connection/shared-timers.js'
 import { ConnectionCounts } from '../connection/connection-counts.js'
 import { Deadlines } from '../connection/deadlines.js'
-import type { Closable } from '../connection/supervised.js'
+import type { Closable } from '../connection/connection-roles.js'
 import type { PluginSettings } from '../options/plugin-settings.js'
 import { closeCodes } from '../protocol/close-codes.js'
 import type { Server } from '../route/app-services.js'
@@ -24,7 +24,7 @@ export function createServices (
   const { handshakeTimeout, tickets, compression } = settings
   return {
     ...base,
-    clocks: new Clocks(clock, handshakeTimeout),
+    clocks: new SharedTimers(clock, handshakeTimeout),
     counts: new ConnectionCounts(),
     budget: new Budget(settings.outboxBudget),
     broker: new MemoryBroker(),

@@ -3,10 +3,10 @@ import type { FastifyInstance } from 'fastify'
 import type { UrlCredentials } from '../auth/url-credentials.js'
 import type { Clock } from '../clock.js'
 import { closesUnlistened, furtherServers } from '../host/fastify-internals.js'
-import type { UpgradeListener } from '../host/websocket-internals.js'
+import type { UpgradeListener } from '../host/fastify-websocket-internals.js'
 import { HttpConnections } from '../operate/http-connections.js'
 import { PendingUpgrades, type PendingUpgradesOptions } from '../upgrade/pending-upgrades.js'
-import { ServerListeners } from '../upgrade/server-listeners.js'
+import { ServerListeners } from '../upgrade/listener-registry.js'
 
 /** The services that the servers need, and the options of `PendingUpgrades` besides. */
 interface WatchedServersOptions

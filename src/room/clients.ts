@@ -9,7 +9,7 @@ import {
   type SentToData
 } from '../connection/connection.js'
 import type { Codec } from '../message/codec.js'
-import { exceptBehind, exceptOf } from './except.js'
+import { exceptBehind, exceptOf } from './broadcast-options.js'
 import { namesOf, NamedRoom } from './room.js'
 import { Rooms } from './rooms.js'
 

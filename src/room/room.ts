@@ -4,7 +4,7 @@ import type { Answer, LocalRoom, Room, WsConnection } from '../connection/connec
 import { checkRequestOptions, type RequestOptions } from '../connection/pending-requests.js'
 import { errors } from '../errors.js'
 import type { Codec } from '../message/codec.js'
-import { exceptBehind } from './except.js'
+import { exceptBehind } from './broadcast-options.js'
 import type { Rooms } from './rooms.js'
 
 /** The parts of a route that its rooms use. */

@@ -1,13 +1,13 @@
 import type { Broker } from '../broker/broker.js'
 import type { Budget } from '../connection/budget.js'
-import type { Closable, LiveSet } from '../connection/supervised.js'
+import type { Closable, LiveSet } from '../connection/connection-roles.js'
 import type { Deadlines } from '../connection/deadlines.js'
 import type { FastPath } from '../options/plugin-settings.js'
-import type { Clocks } from '../connection/clocks.js'
+import type { SharedTimers } from '../connection/shared-timers.js'
 import type { Compression } from '../message/frame.js'
 import type { ConnectionCounts } from '../connection/connection-counts.js'
 import type { UrlCredentials } from '../auth/url-credentials.js'
-import type { Revocations } from '../auth/revocation.js'
+import type { Revocations } from '../auth/revocation-store.js'
 import type { SocketServer } from '../upgrade/socket-server.js'
 import type { Tickets } from '../auth/ticket.js'
 
@@ -20,7 +20,7 @@ export interface LiveConnections extends LiveSet {
 export interface Server {
   readonly live: LiveConnections
   readonly sockets: SocketServer
-  readonly clocks: Clocks
+  readonly clocks: SharedTimers
   readonly counts: ConnectionCounts
   readonly budget: Budget
   readonly broker: Broker

@@ -1,6 +1,6 @@
 import type { ContractRouter } from '../contract/contract-router.js'
 import type { RouteRuntime } from '../controller/route-runtime.js'
-import { HookedCodec } from '../controller/hooks.js'
+import { HookedCodec } from '../controller/message-hooks.js'
 import { KeyedCodec, plainCodec } from '../message/codec.js'
 import type { EffectiveOptions } from '../options/resolve-options.js'
 import type { Server } from './app-services.js'

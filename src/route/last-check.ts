@@ -4,7 +4,7 @@ import { subjectsOf, type Identity } from '../connection/identity.js'
 import { errors, type SocketError } from '../errors.js'
 import { writeLog } from '../log.js'
 import { refuseByLimits, refuseUser } from '../upgrade/connection-limits.js'
-import type { RouteSetup } from './route-setup.js'
+import type { RouteSetup } from './route-context.js'
 
 /** The checks in the turn in which a client connects: of what has changed while hooks ran. */
 export class LastCheck {

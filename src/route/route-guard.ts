@@ -5,10 +5,10 @@ import { missingJwt } from '../auth/jwt.js'
 import { Authenticator } from '../auth/authenticator.js'
 import { checkPlaces, isOfJwt, type TokenSource } from '../auth/token-source.js'
 import { errors } from '../errors.js'
-import { jwtOf, type Jwt } from '../host/jwt-internals.js'
+import { jwtOf, type Jwt } from '../host/fastify-jwt-internals.js'
 import { writeLog } from '../log.js'
-import { patternOf } from '../upgrade/path.js'
-import type { RouteSetup } from './route-setup.js'
+import { patternOf } from '../upgrade/path-template.js'
+import type { RouteSetup } from './route-context.js'
 
 /** Who may connect to a route. It is complete once all plugins are loaded. */
 export class RouteGuard {

@@ -1,12 +1,18 @@
 import { isDeepStrictEqual } from 'node:util'
 import type { FastifyInstance, FastifyReply, FastifyRequest, RouteOptions } from 'fastify'
 import { errors } from '../errors.js'
-import { checkHandler } from '../host/websocket-internals.js'
+import { checkHandler } from '../host/fastify-websocket-internals.js'
 import { areSeparate, refuseConfused, type Constrained, type Constraints } from './constraints.js'
 import { isHandshake } from '../upgrade/handshake.js'
-import { joinPath, mayBeAt, patternOf, slashVariants } from '../upgrade/path.js'
+import { joinPath, mayBeAt, patternOf, slashVariants } from '../upgrade/path-template.js'
 import type { Route } from './route.js'
-import { createIsSamePath, isDuplicate, pathsOf, shapeOf, type IsSamePath } from './router.js'
+import {
+  createIsSamePath,
+  isDuplicate,
+  pathsOf,
+  shapeOf,
+  type IsSamePath
+} from './path-equivalence.js'
 
 // The constraint for upgrade requests, if a socket route and a REST route share a path.
 const UPGRADE = 'socketUpgrade'

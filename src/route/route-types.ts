@@ -19,7 +19,7 @@ import type {
 } from '../contract/contract.js'
 import type { SocketController, SocketControllerClass } from '../controller/controller.js'
 import type { SocketRouteOptions } from '../options/options.js'
-import type { ParamsOfPath } from '../upgrade/path.js'
+import type { ParamsOfPath } from '../upgrade/path-template.js'
 import type { SocketRouteHandle } from './route-handle.js'
 
 /**

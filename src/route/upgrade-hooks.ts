@@ -19,7 +19,7 @@ import { refuseAsFailed, RETRY_AFTER } from '../upgrade/refusal.js'
 import type { LastCheck } from './last-check.js'
 import type { Opening } from './opening.js'
 import type { RouteGuard } from './route-guard.js'
-import type { RouteSetup } from './route-setup.js'
+import type { RouteSetup } from './route-context.js'
 import { kData, kUpgrade, type UpgradeRequest } from './upgrade-state.js'
 
 type Done = (error?: Error) => void

@@ -3,8 +3,8 @@ import { Socket } from 'node:net'
 import type { FastifyRequest } from 'fastify'
 import { flatText } from '../message/flat-text.js'
 import { replaceRaw } from '../host/fastify-internals.js'
-import { upgradeSymbols } from '../host/websocket-internals.js'
-import { emptyStream } from './upgraded.js'
+import { upgradeSymbols } from '../host/fastify-websocket-internals.js'
+import { emptyStream } from './response-release.js'
 
 // The properties that Node sets on every request, and those that Node, @fastify/websocket and this
 // plugin add for an upgrade. None is needed afterwards.

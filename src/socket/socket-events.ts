@@ -1,6 +1,6 @@
 import type { WebSocket } from 'ws'
 import { errors } from '../errors.js'
-import { removeErrorListeners } from '../host/websocket-internals.js'
+import { removeErrorListeners } from '../host/fastify-websocket-internals.js'
 import { Message } from '../message/message.js'
 import type { ConnectionContext } from './async-context.js'
 import type { Flushable } from './flush-queue.js'

@@ -1,7 +1,7 @@
 import type { FastifyRequest } from 'fastify'
 import type { WebSocket } from 'ws'
 import { closeCodes, type CloseReason } from '../protocol/close-codes.js'
-import type { Closable, Counted, Live, LiveSet } from '../connection/supervised.js'
+import type { Closable, Counted, Live, LiveSet } from '../connection/connection-roles.js'
 import { ConnectionContext } from '../socket/async-context.js'
 import type { Deadlines } from '../connection/deadlines.js'
 import type { Identity } from '../connection/identity.js'

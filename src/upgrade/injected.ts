@@ -1,7 +1,7 @@
 import { IncomingMessage } from 'node:http'
 import type { Duplex } from 'node:stream'
-import { checkInjected, type InjectedRequest } from '../host/websocket-internals.js'
-import { emptyStream } from '../socket/upgraded.js'
+import { checkInjected, type InjectedRequest } from '../host/fastify-websocket-internals.js'
+import { emptyStream } from '../socket/response-release.js'
 
 const LOOPBACK = '127.0.0.1'
 

@@ -12,13 +12,13 @@ import {
   onConnection,
   probeUpgradeListener,
   type UpgradeListener
-} from '../host/websocket-internals.js'
+} from '../host/fastify-websocket-internals.js'
 import { writeLog } from '../log.js'
 import { offersWebsocket } from './handshake.js'
 import { completeInjected } from './injected.js'
-import { isFree, readAsPlain } from './plain-request.js'
+import { isFree, readAsPlain } from './ignored-upgrade.js'
 import { refuseAsClosing, refuseAsFailed, sayLast } from './refusal.js'
-import { listenerOf, type ServerListeners } from './server-listeners.js'
+import { listenerOf, type ServerListeners } from './listener-registry.js'
 
 /** An upgrade request, from its arrival to its response. */
 class Arrival {

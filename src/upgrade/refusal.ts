@@ -2,7 +2,7 @@ import { ServerResponse, type IncomingMessage } from 'node:http'
 import type { Socket } from 'node:net'
 import type { Duplex } from 'node:stream'
 import { errors } from '../errors.js'
-import { isFree } from './plain-request.js'
+import { isFree } from './ignored-upgrade.js'
 
 /**
  * The `Retry-After` of a refused client in seconds (RFC 9110 section 10.2.3). It is a guess, as the

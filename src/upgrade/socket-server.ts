@@ -8,7 +8,7 @@ import type {
   VerifyClientCallbackSync,
   WebSocketServer
 } from 'ws'
-import { notUpgraded, wrapHandleUpgrade } from '../host/websocket-internals.js'
+import { notUpgraded, wrapHandleUpgrade } from '../host/fastify-websocket-internals.js'
 import { FrameSocket } from '../socket/frame-socket.js'
 import { asError, errors } from '../errors.js'
 import { writeLog } from '../log.js'

@@ -1,6 +1,6 @@
 import t from 'tap'
 import { ConnectionCounts } from '../../src/connection/connection-counts.js'
-import type { Counted } from '../../src/connection/supervised.js'
+import type { Counted } from '../../src/connection/connection-roles.js'
 
 t.test('nothing is kept of a user, an address or a route without connections', async (t) => {
   const counts = new ConnectionCounts()

@@ -1,11 +1,11 @@
 import t from 'tap'
 import { Meter } from '../../src/connection/rate.js'
-import { StallDetector } from '../../src/connection/stall-detector.js'
+import { EventLoopDelay } from '../../src/connection/event-loop-delay.js'
 import { TestClock } from '../support/clock.js'
 
 function meterOf (rate: { messages?: number, bytes?: number } = {}) {
   const clock = new TestClock()
-  const stalls = new StallDetector(clock)
+  const stalls = new EventLoopDelay(clock)
   const meter = new Meter(
     clock,
     { messages: Infinity, bytes: Infinity, per: 1_000, tolerance: 3, ...rate },

@@ -6,7 +6,7 @@ import Fastify, {
 } from 'fastify'
 import t from 'tap'
 import socketRoutes from '../../src/index.js'
-import { optionsLike } from '../../src/route/router.js'
+import { optionsLike } from '../../src/route/path-equivalence.js'
 import { connect, connectAs, refusal } from '../support/client.js'
 import { createApp, listen, tokenOf } from '../support/server.js'
 

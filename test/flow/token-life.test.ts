@@ -166,7 +166,7 @@ t.test("socketRevoke() closes a user's connections and rejects old tokens", asyn
 })
 
 t.test('a revocation in this process is never shortened, and ends', async (t) => {
-  const { MemoryRevocations } = await import('../../src/auth/revocation.js')
+  const { MemoryRevocations } = await import('../../src/auth/revocation-store.js')
   const store = new MemoryRevocations(systemClock)
   const now = seconds()
   store.revoke({ sub: 'alice', before: now, until: undefined })

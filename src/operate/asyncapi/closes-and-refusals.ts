@@ -2,7 +2,7 @@ import { closeCodes } from '../../protocol/close-codes.js'
 import { errors } from '../../errors.js'
 import type { AsyncapiClose, AsyncapiRoute } from './document.js'
 import { everyOrigin } from '../../auth/origin.js'
-import type { RouteProperties } from './route-properties.js'
+import type { RouteProperties } from './route-metadata.js'
 
 /**
  * Returns the ways in which a connection to a route may end. An app may add close codes of its own.

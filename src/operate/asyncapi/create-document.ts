@@ -1,7 +1,7 @@
 import { errors } from '../../errors.js'
 import { discard, isThenable } from '../../thenable.js'
 import type { Route } from '../../route/route.js'
-import { describeRoute } from './channel.js'
+import { describeRoute } from './route-channel.js'
 import type {
   AsyncapiChannel,
   AsyncapiDocument,
@@ -11,7 +11,7 @@ import type {
 import { keyOf, UniqueKeys } from './unique-keys.js'
 import type { AsyncapiOptions } from './options.js'
 import { correlationIds, ProtocolMessages } from './protocol-messages.js'
-import { routeInfoOf } from './route-properties.js'
+import { routeInfoOf } from './route-metadata.js'
 import { SchemaComponents } from './schema-components.js'
 import { SecuritySchemes } from './security-schemes.js'
 import { isObject } from './subschemas.js'

@@ -1,6 +1,6 @@
 export { default } from './plugin.js'
 export type { AsyncapiOptions } from './options.js'
-export type { RouteInfo } from './route-properties.js'
+export type { RouteInfo } from './route-metadata.js'
 export type { SchemaOrigin, SchemaTransform } from './schema-conversion.js'
 export type { ServersOption } from './servers.js'
 export type {

@@ -1,6 +1,6 @@
 import type { TokenSource } from '../../auth/token-source.js'
 import type { Reference } from './document.js'
-import type { RouteProperties } from './route-properties.js'
+import type { RouteProperties } from './route-metadata.js'
 import { UniqueKeys } from './unique-keys.js'
 
 type Scheme = Readonly<Record<string, string>>

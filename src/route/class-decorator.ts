@@ -5,7 +5,7 @@ import { errors } from '../errors.js'
 import { isRecord } from '../members.js'
 import { checkMembers } from '../option-checks.js'
 import type { SocketRouteOptions } from '../options/options.js'
-import { notAPath } from '../upgrade/path.js'
+import { notAPath } from '../upgrade/path-template.js'
 
 /** The argument of `@SocketRoute`: the path, and any option of `socketRoute`. */
 export interface DecoratedRoute extends SocketRouteOptions<FastifySchema, UserOfRequest> {

@@ -7,7 +7,11 @@ import Fastify, { type FastifyInstance } from 'fastify'
 import t, { type Test } from 'tap'
 import type { WebSocketServer } from 'ws'
 import { kClock } from '../../src/clock.js'
-import { checkInjected, serverOf, takeUpgradeListener } from '../../src/host/websocket-internals.js'
+import {
+  checkInjected,
+  serverOf,
+  takeUpgradeListener
+} from '../../src/host/fastify-websocket-internals.js'
 import { unsupported, versionOf } from '../../src/host/unsupported.js'
 import socketRoutes from '../../src/index.js'
 import { connect } from '../support/client.js'

@@ -1,7 +1,7 @@
 // How paths are compared is asked of a router, which the app's own must agree with.
 import Fastify, { type FastifyServerOptions } from 'fastify'
 import t from 'tap'
-import { createIsSamePath, createPathOf } from '../../src/route/router.js'
+import { createIsSamePath, createPathOf } from '../../src/route/path-equivalence.js'
 
 const pairs = [
   ['/a', '/a'], ['/a', '/A'], ['/a', '/a/'], ['/a//b', '/a/b'], ['/:id', '/:other'], [

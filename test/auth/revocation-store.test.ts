@@ -1,5 +1,9 @@
 import t from 'tap'
-import { MemoryRevocations, Revocations, type KeptRevocation } from '../../src/auth/revocation.js'
+import {
+  MemoryRevocations,
+  Revocations,
+  type KeptRevocation
+} from '../../src/auth/revocation-store.js'
 import { TestClock } from '../support/clock.js'
 
 const alice = { user: {}, subject: 'alice', sub: 'alice', iat: 5, exp: undefined }

@@ -9,7 +9,7 @@ const HELD_UP = 50
  * Measures how long the event loop was blocked, while any meter watches. Input of that time is read
  * all at once.
  */
-export class StallDetector {
+export class EventLoopDelay {
   readonly #clock: Clock
   #watchers = 0
   #timer: undefined | Timer

@@ -1,6 +1,6 @@
 import type { Clock } from '../clock.js'
 import { Deadlines } from './deadlines.js'
-import type { Expiring } from './supervised.js'
+import type { Expiring } from './connection-roles.js'
 
 // Milliseconds for reading on from a client whose messages wait for a handler.
 const READING = 1_000
@@ -9,7 +9,7 @@ const READING = 1_000
 const MOST = 64
 
 /** Keeps a connection open after its token has expired, for a renewal that came before that. */
-export class Overtime {
+export class RenewalGrace {
   readonly #reading: Deadlines<Expiring>
   readonly #verifying: Deadlines<Expiring>
 

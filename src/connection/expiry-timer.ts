@@ -7,7 +7,7 @@ const TICK = 1_000
  * Calls back when items expire, to the second, with one timer for any number of items. The timer
  * does not keep the process alive.
  */
-export class Expiry<T> {
+export class ExpiryTimer<T> {
   readonly #clock: Clock
   readonly #onExpired: (item: T) => void
   // By the second of Unix time in which they expire.

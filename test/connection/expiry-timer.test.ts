@@ -1,12 +1,12 @@
 import t from 'tap'
-import { Expiry } from '../../src/connection/expiry.js'
+import { ExpiryTimer } from '../../src/connection/expiry-timer.js'
 import { TestClock } from '../support/clock.js'
 
 // Invariant 7
 t.test('any number of expiries has one timer, which ends with them', async (t) => {
   const clock = new TestClock()
   const expired: string[] = []
-  const expiry = new Expiry<string>(clock, (item) => { expired.push(item) })
+  const expiry = new ExpiryTimer<string>(clock, (item) => { expired.push(item) })
   const start = Math.ceil(clock.unixNow() / 1_000)
   expiry.add('never', undefined)
   expiry.delete('never', undefined)
@@ -40,7 +40,7 @@ t.test('any number of expiries has one timer, which ends with them', async (t) =
 t.test('an expiry during reads of others is checked after the next read', async (t) => {
   const clock = new TestClock()
   const expired: number[] = []
-  const expiry = new Expiry<string>(clock, () => { expired.push(clock.now()) })
+  const expiry = new ExpiryTimer<string>(clock, () => { expired.push(clock.now()) })
   expiry.add('token', Math.ceil(clock.unixNow() / 1_000) + 2)
   // Data read with the first tick takes five seconds to handle, and may be another token.
   clock.after(999, () => { setImmediate(() => { clock.stall(5_000) }) })

@@ -1,5 +1,5 @@
 import type { FastifyInstance, FastifyRequest } from 'fastify'
-import type { Revocation } from '../auth/revocation.js'
+import type { Revocation } from '../auth/revocation-store.js'
 import type { Clock } from '../clock.js'
 import { errors } from '../errors.js'
 import { strayIn } from '../members.js'

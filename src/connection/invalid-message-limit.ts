@@ -14,7 +14,7 @@ export type RefusalLimit = Readonly<Required<{
 }>>
 
 /** Counts the rejected messages of one client since the last accepted one. */
-export class Refusals {
+export class InvalidMessages {
   readonly #clock: Clock
   readonly #limit: RefusalLimit
   #count = 0

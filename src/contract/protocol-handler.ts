@@ -1,5 +1,5 @@
 import type { WsConnection } from '../connection/connection.js'
-import { MessageFailure, ReplyError } from '../controller/message-failure.js'
+import { MessageFailure, ReplyError } from '../controller/message-errors.js'
 import { asError, errors, type SocketError } from '../errors.js'
 import { encodeText, type Frame } from '../message/frame.js'
 import type { Message } from '../message/message.js'

@@ -1,5 +1,11 @@
 import t from 'tap'
-import { fillPath, joinPath, slashVariants, patternOf, templateOf } from '../../src/upgrade/path.js'
+import {
+  fillPath,
+  joinPath,
+  slashVariants,
+  patternOf,
+  templateOf
+} from '../../src/upgrade/path-template.js'
 
 t.test('paths are joined as Fastify does', async (t) => {
   t.equal(joinPath('', '/a'), '/a')

@@ -5,11 +5,11 @@ import { errors } from '../errors.js'
 import type { SocketRouteOptions, SocketScopeOptions } from '../options/options.js'
 import { addToScope, enterScope } from '../options/scope.js'
 import type { Server } from '../route/app-services.js'
-import { decoratedController, refuseDecorated } from '../route/decorator.js'
+import { decoratedController, refuseDecorated } from '../route/class-decorator.js'
 import { Route } from '../route/route.js'
 import type { RouteTable } from '../route/route-table.js'
 import type { UpgradesLeft } from '../upgrade/left-upgrades.js'
-import { barePath, joinPath } from '../upgrade/path.js'
+import { barePath, joinPath } from '../upgrade/path-template.js'
 
 /** What the routes of an app are registered with. */
 interface Registry {

@@ -1,7 +1,7 @@
 import { Duplex } from 'node:stream'
 import t from 'tap'
 import type { WebSocket } from 'ws'
-import { countFrames } from '../../src/socket/frame-counter.js'
+import { countFrames } from '../../src/socket/frame-scanner.js'
 import { kAnnounced, kListener } from '../../src/socket/socket-events.js'
 
 // A frame of a client with a mask of zeroes (RFC 6455 section 5.2).

@@ -2,7 +2,7 @@ import type { Clock } from '../clock.js'
 import { namesOf, type Identity, type Name } from '../connection/identity.js'
 import { then } from '../thenable.js'
 import { isInMilliseconds } from './claims.js'
-import { callStore, typeOf } from './call-store.js'
+import { callStore, typeOf } from './store-access.js'
 
 /** Revokes tokens of a subject before they expire. */
 export interface Revocation {

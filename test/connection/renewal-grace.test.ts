@@ -1,12 +1,12 @@
 import t from 'tap'
-import { Overtime } from '../../src/connection/overtime.js'
+import { RenewalGrace } from '../../src/connection/renewal-grace.js'
 import { TestClock } from '../support/clock.js'
 
 const MOST = 64
 
 t.test('a bounded number of connections read on at a time', async (t) => {
   const clock = new TestClock()
-  const overtime = new Overtime(clock, 10_000)
+  const overtime = new RenewalGrace(clock, 10_000)
   const told: string[] = []
   const add = (name: string): boolean => overtime.read({
     onExpired () { told.push(name) },
@@ -21,7 +21,7 @@ t.test('a bounded number of connections read on at a time', async (t) => {
 
 t.test('a check of a token has its time, and no more', async (t) => {
   const clock = new TestClock()
-  const overtime = new Overtime(clock, 10_000)
+  const overtime = new RenewalGrace(clock, 10_000)
   const told: string[] = []
   const items = ['slow', 'in time'].map((name) => ({
     onExpired () {},

@@ -1,5 +1,5 @@
 import Fastify, { type FastifyInstance, type FastifyServerOptions } from 'fastify'
-import type { PathOf } from '../upgrade/path.js'
+import type { PathOf } from '../upgrade/path-template.js'
 
 // As in find-my-way: an optional parameter at the end registers the path without it as well.
 const OPTIONAL = /(\/:[^/()]*?)\?(\/?)$/

@@ -1,20 +1,20 @@
 import type { Clock } from '../clock.js'
 import type { WsConnection } from './connection.js'
 import { Deadlines } from './deadlines.js'
-import { Expiry } from './expiry.js'
+import { ExpiryTimer } from './expiry-timer.js'
 import { Heartbeat } from './heartbeat.js'
-import { Overtime } from './overtime.js'
-import type { Expiring, Live, Metered } from './supervised.js'
-import { StallDetector } from './stall-detector.js'
+import { RenewalGrace } from './renewal-grace.js'
+import type { Expiring, Live, Metered } from './connection-roles.js'
+import { EventLoopDelay } from './event-loop-delay.js'
 
 /** The timers of an app: one per distinct setting, shared by all routes and connections. */
-export class Clocks {
+export class SharedTimers {
   readonly clock: Clock
-  readonly stalls: StallDetector
+  readonly stalls: EventLoopDelay
   /** Closes connections when their tokens expire. */
-  readonly expiry: Expiry<Expiring>
+  readonly expiry: ExpiryTimer<Expiring>
   /** Keeps them open for renewals that came before their tokens expired. */
-  readonly overtime: Overtime
+  readonly overtime: RenewalGrace
   /** Compacts connections once they have been open for a second: shorter ones are not worth it. */
   readonly compaction: Deadlines<WsConnection>
   readonly #closing = new Map<number, Deadlines<Live>>()
@@ -24,9 +24,9 @@ export class Clocks {
   /** @param verification milliseconds that the check of a token may take. */
   constructor (clock: Clock, verification: number) {
     this.clock = clock
-    this.stalls = new StallDetector(clock)
-    this.expiry = new Expiry(clock, (item) => { item.onExpired() })
-    this.overtime = new Overtime(clock, verification)
+    this.stalls = new EventLoopDelay(clock)
+    this.expiry = new ExpiryTimer(clock, (item) => { item.onExpired() })
+    this.overtime = new RenewalGrace(clock, verification)
     this.compaction = new Deadlines(clock, 1_000, (connection) => { connection.compact() })
   }
 

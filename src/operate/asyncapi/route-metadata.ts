@@ -3,7 +3,7 @@ import { asRoleList } from '../../auth/grant.js'
 import type { TokenSource } from '../../auth/token-source.js'
 import type { EffectiveOptions } from '../../options/resolve-options.js'
 import type { Route } from '../../route/route.js'
-import { jwtOf } from '../../host/jwt-internals.js'
+import { jwtOf } from '../../host/fastify-jwt-internals.js'
 import { isOfJwt } from '../../auth/token-source.js'
 import { check, checkKeys } from '../../option-checks.js'
 

@@ -1,5 +1,5 @@
 import t from 'tap'
-import { networkOf } from '../../src/connection/network.js'
+import { networkOf } from '../../src/connection/ip-prefix.js'
 
 const networks: Record<string, string[]> = {
   '192.0.2.1': [
