@@ -210,7 +210,7 @@ export class Outbox implements Flushable, PendingFrames {
     return new Promise((resolve) => { (this.#waiting ??= []).push(resolve) })
   }
 
-  /** Sends a ping behind all that was sent (RFC 6455 section 5.5.2). */
+  /** Sends a ping behind all that was written (RFC 6455 section 5.5.2). */
   ping (): void {
     if (this.isOpen) this.#socket.ping()
   }

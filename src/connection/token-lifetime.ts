@@ -66,17 +66,17 @@ export class TokenLifetime implements Expiring {
    */
   async renew (token: string, request: FastifyRequest): Promise<unknown> {
     this.#renewals ??= new Renewals()
-    try {
-      const renewed = await this.#renewals.verify(
-        () => this.#settings.renew(request, token, this.#identity)
-      )
-      if (renewed !== undefined) this.#replace(renewed)
-      return this.#identity.user
-    } catch (error) {
-      if (asError(error) instanceof errors.NotGranted) this.#host.closeWith(closeCodes.revoked)
-      else if (this.#overtime === 'verifying' && !this.#renewals.isPending) this.onRenewalTimeout()
-      throw error
-    }
+    const renewed = await this.#renewals.verify(
+      () => this.#settings.renew(request, token, this.#identity),
+      (error) => { this.#failed(error) }
+    )
+    if (renewed !== undefined) this.#replace(renewed)
+    return this.#identity.user
+  }
+
+  #failed (error: unknown): void {
+    if (asError(error) instanceof errors.NotGranted) this.#host.closeWith(closeCodes.revoked)
+    else if (this.#overtime === 'verifying' && !this.#renewals!.isPending) this.onRenewalTimeout()
   }
 
   /**
@@ -130,17 +130,29 @@ class Renewals {
     return this.#pending > 0
   }
 
-  /** Returns the verified identity; `undefined` if a later renewal has finished first. */
-  async verify (verify: () => Promise<Identity>): Promise<undefined | Identity> {
+  /**
+   * Returns the verified identity; `undefined` if a later renewal has succeeded first.
+   *
+   * @param onFailed is called with the error of the verification, unless a later renewal has
+   * succeeded first.
+   */
+  async verify (
+    verify: () => Promise<Identity>,
+    onFailed: (error: unknown) => void
+  ): Promise<undefined | Identity> {
     const turn = ++this.#asked
     this.#pending++
+    let identity: Identity
     try {
-      const identity = await verify()
-      if (turn < this.#taken) return
-      this.#taken = turn
-      return identity
-    } finally {
+      identity = await verify()
+    } catch (error) {
       this.#pending--
+      if (turn > this.#taken) onFailed(error)
+      throw error
     }
+    this.#pending--
+    if (turn < this.#taken) return
+    this.#taken = turn
+    return identity
   }
 }

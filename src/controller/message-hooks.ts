@@ -182,7 +182,10 @@ export function beforeSend (
     }
     // `null` replaces the data, `undefined` does not.
     const given = call?.data !== undefined ? call.data : returned
-    if (given !== undefined && given !== value) data = replaced(data, given)
+    const next = given === undefined ? value : given
+    // A message object is replaced in any case: it may have been encoded before, and the hook may
+    // have changed its value.
+    if (next !== data) data = replaced(data, next)
   }
   return data
 }

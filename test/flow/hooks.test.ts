@@ -368,16 +368,34 @@ t.test('preSend is given the value of a message of a class; JSON stays JSON', as
   for (const message of messages) feed.broadcast(message)
   t.strictSame((await client.take(7)).map(String), [
     '1',
-    '1',
+    '2',
     'null',
     'TEXT',
     '"BY A MESSAGE"',
     '"BY A MESSAGE"',
     'bytes'
   ])
-  t.equal(encoded, 1, 'an unchanged message keeps its frame')
+  t.equal(encoded, 2, 'a message is encoded again, as a hook may have changed its value')
   t.strictSame(seen.slice(0, 2), ['hello', 'hello'])
   t.strictSame(seen.slice(6, 12), [null, null, 'text', 'text', 'replaced', 'by a message'])
+})
+
+t.test('preSend may change the data of a message that another route has sent', async (t) => {
+  const app = await createApp(t)
+  const onOpen = () => 'in'
+  const staff = app.socketRoute('/staff', { onOpen })
+  const open = app.socketRoute('/open', { onOpen }, {
+    preSend: (_sent, data) => { if (typeof data === 'object') delete (data as Data).secret }
+  })
+  interface Data { secret?: string, n: number }
+  const url = await listen(app)
+  const clients = [await connect(`${url}/staff`), await connect(`${url}/open`)] as const
+  for (const client of clients) t.equal(await client.next(), 'in')
+  const message = new JsonMessage({ n: 1, secret: 'x' })
+  staff.broadcast(message)
+  t.same(await clients[0].json(), { n: 1, secret: 'x' })
+  open.broadcast(message)
+  t.same(await clients[1].json(), { n: 1 })
 })
 
 t.test('preSend can take data away', async (t) => {

@@ -1,3 +1,4 @@
+import { once } from 'node:events'
 import t from 'tap'
 import { systemClock } from '../../src/clock.js'
 import type { WsConnection } from '../../src/index.js'
@@ -294,6 +295,32 @@ t.test('the later of two renewals holds, whichever is faster', async (t) => {
     tokenOf(app, [], { name: 'second' })
   ]))
   t.strictSame(await client.take(2), ['in', 'second'])
+})
+
+t.test('a renewal that is refused after a later one has succeeded closes nothing', async (t) => {
+  const app = await createApp(t)
+  const answers: Array<(isGranted: boolean) => void> = []
+  let isOpen = false
+  app.socketRoute('/', {
+    onOpen: () => { isOpen = true; return 'in' },
+    onMessage: async (connection, message) => {
+      const renewals = message.json<string[]>().map((token) => connection.renew(token))
+      while (answers.length < 2) await new Promise(setImmediate)
+      answers[1]!(true)
+      await renewals[1]
+      answers[0]!(false)
+      const [first] = await Promise.allSettled(renewals)
+      return `${first!.status} ${(connection.user as { name: string }).name}`
+    }
+  }, () => !isOpen || new Promise<boolean>((resolve) => { answers.push(resolve) }))
+  const client = await connectAs(tokenOf(app), await listen(app))
+  client.send(JSON.stringify([
+    tokenOf(app, [], { name: 'first' }),
+    tokenOf(app, [], { name: 'second' })
+  ]))
+  t.strictSame(await client.take(2), ['in', 'rejected second'])
+  client.socket.ping()
+  await once(client.socket, 'pong')
 })
 
 t.test("the verified token's claims count, also if a hook has replaced the headers", async (t) => {
