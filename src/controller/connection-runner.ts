@@ -497,7 +497,10 @@ export class ConnectionRunner extends ConnectionContext implements
   }
 
   closeWith (closed: CloseReason, limit?: ExceededLimit): boolean {
-    if (!this.isStaying) return false
+    if (!this.isStaying) {
+      this.#dropOfClosed()
+      return false
+    }
     const { code, reason } = closed
     const level = limit !== undefined ? 'warn' : closed === closeCodes.restart ? 'debug' : 'info'
     this.log(level, 'the connection is closed', { code, reason, ...limit })
@@ -508,6 +511,15 @@ export class ConnectionRunner extends ConnectionContext implements
   // The server begins to close. Waiting messages are dropped.
   #closeOnce (closed: CloseInfo): void {
     if (this.isStaying) this.enter(this.#beginClosing, this, closed)
+    else this.#dropOfClosed()
+  }
+
+  // The client has left, and the server would close the connection now: a refusal, a failure or a
+  // revocation holds for the messages that wait too. `onClose` still gets the client's close.
+  #dropOfClosed (): void {
+    if (this.#stage !== 'leaving') return
+    this.#stage = 'closing'
+    this.#logDropped(this.#inbox?.clear() ?? 0)
   }
 
   #beginClosing (closed: CloseInfo): void {
