@@ -370,7 +370,7 @@ export class ConnectionRunner extends ConnectionContext implements
         running: this.#running,
         unhandled: this.#unhandled
       })
-      this.#logDropped(this.#inbox?.clear() ?? 0)
+      this.#dropWaiting()
       this.#route.closing.add(this)
       this.#callOnClose()
     } else if (!this.#hasSettled) {
@@ -519,11 +519,11 @@ export class ConnectionRunner extends ConnectionContext implements
   #dropOfClosed (): void {
     if (this.#stage !== 'leaving') return
     this.#stage = 'closing'
-    this.#logDropped(this.#inbox?.clear() ?? 0)
+    this.#dropWaiting()
   }
 
   #beginClosing (closed: CloseInfo): void {
-    this.#logDropped(this.#inbox?.clear() ?? 0)
+    this.#dropWaiting()
     this.#stopServing('closing', closed)
   }
 
@@ -572,6 +572,10 @@ export class ConnectionRunner extends ConnectionContext implements
     if (!this.#hasSettled || this.#socket.readyState !== CLOSED) return
     this.#route.closing.delete(this)
     this.#route.live.delete(this)
+  }
+
+  #dropWaiting (): void {
+    this.#logDropped(this.#inbox?.clear() ?? 0)
   }
 
   #logDropped (count: number): void {

@@ -10,7 +10,7 @@ import {
 } from '../connection/connection.js'
 import type { Codec } from '../message/codec.js'
 import { exceptBehind, exceptOf } from './broadcast-options.js'
-import { namesOf, NamedRoom } from './room.js'
+import { namesOf, NamedRoom, type RoomServices } from './room.js'
 import { Rooms } from './rooms.js'
 
 /**
@@ -48,6 +48,7 @@ export class ClientSet implements Clients {
   readonly #channel: Channel
   readonly #codec: Codec
   readonly #publish: Publish
+  readonly #services: RoomServices
 
   /**
    * @param route the name of the route.
@@ -59,6 +60,7 @@ export class ClientSet implements Clients {
     this.broadcaster = new Broadcaster(this.#channel, isGathering)
     this.rooms = new Rooms(this.broadcaster)
     this.#publish = broker.connect(route, (publication) => { this.#deliver(publication) })
+    this.#services = { rooms: this.rooms, codec, publish: this.#publish }
   }
 
   get size (): number {
@@ -87,8 +89,8 @@ export class ClientSet implements Clients {
 
   /** @param own the connection that calls, which is always left out. */
   to (rooms: string | Iterable<string>, options?: BroadcastOptions, own?: WsConnection): Room {
-    const services = { rooms: this.rooms, codec: this.#codec, publish: this.#publish }
-    return new NamedRoom(services, namesOf(rooms), union(exceptOf(options, 'to()'), own?.id))
+    const except = union(exceptOf(options, 'to()'), own?.id)
+    return new NamedRoom(this.#services, namesOf(rooms), except)
   }
 
   add (connection: WsConnection): void {
